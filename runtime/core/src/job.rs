@@ -1,0 +1,86 @@
+//! A job as it was asked for, in words that no protocol owns.
+
+use crate::{JobId, MessageId, Msat, PublicKey, UnixTime};
+use serde::{Deserialize, Serialize};
+
+/// What a customer asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The event that asked.
+    pub id: JobId,
+    /// 5000 to 5999 (NIP-90).
+    pub kind: u16,
+    /// Who asked, and who hears the answer.
+    pub customer: PublicKey,
+    /// As the customer dated it.
+    pub created_at: UnixTime,
+    /// In the order given.
+    pub inputs: Vec<Input>,
+    /// In the order given; a name may come twice.
+    pub params: Vec<Param>,
+    /// MIME type asked for.
+    pub output: Option<String>,
+    /// The most the customer will pay.
+    pub bid: Option<Msat>,
+    /// Named us, rather than broadcast.
+    pub targeted: bool,
+    /// Arrived encrypted; the result will be encrypted too.
+    pub confidential: bool,
+}
+
+/// One input. Guests get its text through the host, policies never.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// Where the text is.
+    pub source: InputSource,
+    /// What the customer calls it.
+    pub marker: Option<String>,
+}
+
+/// Where an input's text is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputSource {
+    /// In the request itself.
+    Text(String),
+    /// To be fetched.
+    Url(String),
+    /// In another event.
+    Event(MessageId),
+    /// The result of another job.
+    Job(JobId),
+}
+
+impl Input {
+    /// Bytes of text known before anything is fetched.
+    pub fn bytes(&self) -> u64 {
+        match &self.source {
+            InputSource::Text(text) => text.len() as u64,
+            InputSource::Url(_) | InputSource::Event(_) | InputSource::Job(_) => 0,
+        }
+    }
+}
+
+/// A named setting of the job. Some kinds use several values (`range`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Param {
+    /// As the customer wrote it.
+    pub name: String,
+    /// At least one.
+    pub values: Vec<String>,
+}
+
+impl Job {
+    /// Bytes of all texts in the request itself.
+    pub fn input_bytes(&self) -> u64 {
+        self.inputs.iter().map(Input::bytes).sum()
+    }
+
+    /// A job without the params that its handler keeps private: what policies see and decisions record.
+    #[must_use]
+    pub fn summary(&self, public: &[String]) -> Self {
+        let mut summary = self.clone();
+        summary.params.retain(|param| public.contains(&param.name));
+        summary
+    }
+}

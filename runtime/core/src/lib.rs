@@ -1,0 +1,22 @@
+//! What the node decides: the words it thinks in, the machine of one job, the order in which jobs run, and the ports to the world.
+//!
+//! Nothing here does IO, reads a clock or knows a protocol: time is an argument, the world is a trait in [`ports`], and an answer is a value.
+
+#![warn(missing_docs)]
+
+pub mod admission;
+pub mod decision;
+pub mod event;
+pub mod hex32;
+pub mod job;
+pub mod machine;
+pub mod money;
+pub mod ports;
+pub mod schedule;
+pub mod time;
+pub mod work;
+
+pub use hex32::{Digest, JobId, MessageId, PaymentHash, PublicKey};
+pub use job::{Input, InputSource, Job, Param};
+pub use money::Msat;
+pub use time::UnixTime;

@@ -1,0 +1,199 @@
+//! The row of a job. Execution, delivery, invoicing and settlement are four columns and never one.
+
+use crate::decision::{Offer, QuoteContext};
+use crate::ports::guests::JobError;
+use crate::ports::payments::Invoice;
+use crate::work::{Evidence, Output, Route};
+use crate::{Job, Msat, PaymentHash, UnixTime};
+use serde::{Deserialize, Serialize};
+
+macro_rules! column {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$case_doc:meta])* $case:ident = $word:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$case_doc])* $case,)* }
+
+        impl $name {
+            /// Every case.
+            pub const ALL: &[Self] = &[$(Self::$case),*];
+
+            /// The word in the journal.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$case => $word),* }
+            }
+
+            /// The case of a word in the journal.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$case),)* _ => None }
+            }
+        }
+    )*};
+}
+
+column! {
+    /// The work.
+    Execution {
+        /// Waits for a worker.
+        #[default]
+        Received = "received",
+        /// Waits for money.
+        AwaitingPayment = "awaiting_payment",
+        /// At work.
+        Processing = "processing",
+        /// Done and accepted.
+        Completed = "completed",
+        /// There will be no result.
+        Failed = "failed",
+        /// The customer withdrew or never paid for it.
+        Cancelled = "cancelled",
+    }
+    /// The result on its way.
+    Delivery {
+        /// There is none.
+        #[default]
+        None = "none",
+        /// The operator decides whether it goes out.
+        InReview = "in_review",
+        /// In the outbox.
+        Queued = "queued",
+        /// Enough relays have it.
+        Delivered = "delivered",
+        /// No relay takes it.
+        Failed = "failed",
+    }
+    /// The invoice.
+    Invoicing {
+        /// There is none.
+        #[default]
+        None = "none",
+        /// Decided, not made.
+        Created = "created",
+        /// Can be paid or is.
+        Open = "open",
+        /// Can no longer be paid.
+        Expired = "expired",
+        /// Withdrawn or never made.
+        Cancelled = "cancelled",
+    }
+    /// The money.
+    Settlement {
+        /// Nothing is due.
+        #[default]
+        None = "none",
+        /// Not paid yet.
+        Pending = "pending",
+        /// Locked for us.
+        Held = "held",
+        /// Ours.
+        Paid = "paid",
+        /// Delivered, and the invoice expired.
+        Unpaid = "unpaid",
+        /// Nothing will be paid.
+        Cancelled = "cancelled",
+        /// Ours, and owed back.
+        RefundDue = "refund_due",
+        /// Given back.
+        Refunded = "refunded",
+    }
+}
+
+/// What was decided when the job was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// In the order to try them; at least one.
+    pub routes: Vec<Route>,
+    /// What pricing was told.
+    pub context: QuoteContext,
+    /// What pricing asked.
+    pub offer: Offer,
+}
+
+/// Why there will be no result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// The handler gave up.
+    Job(JobError),
+    /// Verification said no.
+    Rejected(String),
+    /// Money did not come as agreed.
+    Payment(String),
+}
+
+impl Failure {
+    /// The customer's words, as the error table of the provider document has them.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Job(JobError::Invalid(why)) => format!("invalid request: {why}"),
+            Self::Job(JobError::NoBackend) => "no backend".into(),
+            Self::Job(JobError::Timeout) => "timeout".into(),
+            Self::Job(JobError::Failed(why)) => format!("processing error: {why}"),
+            Self::Rejected(why) => format!("processing error: the result was rejected: {why}"),
+            Self::Payment(why) => format!("payment: {why}"),
+        }
+    }
+}
+
+/// One job's row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobState {
+    /// As it was asked for.
+    pub job: Job,
+    /// As it was taken.
+    pub plan: Plan,
+    /// The work.
+    pub execution: Execution,
+    /// The result.
+    pub delivery: Delivery,
+    /// The invoice.
+    pub invoicing: Invoicing,
+    /// The money.
+    pub settlement: Settlement,
+    /// The last attempt begun; 0 before the first.
+    pub attempt: u32,
+    /// Index of the route to begin with.
+    pub route: usize,
+    /// Of the last attempt.
+    pub output: Option<Output>,
+    /// Of the last attempt.
+    pub evidence: Option<Evidence>,
+    /// What is to be paid, once it is known.
+    pub due: Msat,
+    /// The wallet's invoice.
+    pub invoice: Option<Invoice>,
+    /// What the wallet says has come.
+    pub paid: Msat,
+    /// Why there is no result.
+    pub failure: Option<Failure>,
+    /// When it was taken.
+    pub received_at: UnixTime,
+    /// When the last attempt began.
+    pub started_at: Option<UnixTime>,
+    /// When it completed, failed or was cancelled.
+    pub ended_at: Option<UnixTime>,
+}
+
+impl JobState {
+    /// Nothing more will happen to the work.
+    pub const fn is_over(&self) -> bool {
+        matches!(self.execution, Execution::Completed | Execution::Failed | Execution::Cancelled)
+    }
+
+    /// Nothing more is awaited at all: no work, no delivery, no money.
+    pub fn is_closed(&self) -> bool {
+        self.is_over()
+            && self.delivery != Delivery::Queued
+            && !matches!(self.settlement, Settlement::Pending | Settlement::Held)
+            && self.invoicing != Invoicing::Created
+    }
+
+    /// The invoice's name, once there is one.
+    pub fn payment_hash(&self) -> Option<PaymentHash> {
+        self.invoice.as_ref().map(|invoice| invoice.payment_hash)
+    }
+
+    /// The most that may ever be charged.
+    pub fn cap(&self) -> Msat {
+        self.job.bid.map_or(self.plan.offer.cap, |bid| bid.min(self.plan.offer.cap))
+    }
+}

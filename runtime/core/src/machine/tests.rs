@@ -1,0 +1,1 @@
+//! Every transition, in order and out of it.

@@ -1,0 +1,214 @@
+//! The transitions of the work; those of the money are in `money.rs`.
+
+use super::money;
+use super::{Action, Delivery, Event, Execution, Failure, Invoicing, JobState, Plan, Settlement};
+use crate::decision::{Terms, Verdict};
+use crate::event::DomainEvent;
+use crate::ports::guests::JobError;
+use crate::ports::market::Status;
+use crate::work::{Evidence, Output};
+use crate::{Job, Msat, UnixTime};
+
+/// Takes a job on the agreed plan.
+pub fn admit(job: Job, plan: Plan, now: UnixTime) -> (JobState, Vec<Action>) {
+    let terms = plan.offer.terms;
+    let mut actions = vec![Action::Announce(DomainEvent::JobReceived {
+        job_id: job.id,
+        kind: job.kind,
+        customer_pubkey: job.customer,
+        timestamp: now,
+    })];
+    let mut state = JobState {
+        job,
+        plan,
+        execution: Execution::Received,
+        delivery: Delivery::None,
+        invoicing: Invoicing::None,
+        settlement: Settlement::None,
+        attempt: 0,
+        route: 0,
+        output: None,
+        evidence: None,
+        due: Msat::ZERO,
+        invoice: None,
+        paid: Msat::ZERO,
+        failure: None,
+        received_at: now,
+        started_at: None,
+        ended_at: None,
+    };
+    match terms {
+        Terms::Free | Terms::OnDelivery => actions.extend([Action::Tell(Status::Processing), Action::Enqueue]),
+        Terms::BeforeWork | Terms::Hold => {
+            state.execution = Execution::AwaitingPayment;
+            state.due = state.plan.offer.price;
+            state.invoicing = Invoicing::Created;
+            actions.push(Action::Invoice { amount: state.due, hold: terms == Terms::Hold });
+        }
+    }
+    (state, actions)
+}
+
+/// What becomes of a job when this happens, and what to do about it.
+pub fn step(mut state: JobState, event: Event, now: UnixTime) -> (JobState, Vec<Action>) {
+    let mut actions = Vec::new();
+    let todo = &mut actions;
+    match event {
+        Event::Scheduled => scheduled(&mut state, todo, now),
+        Event::Ran { attempt, partial_sent, outcome } => {
+            if is_current(&state, attempt) {
+                ran(&mut state, todo, partial_sent, *outcome, now);
+            }
+        }
+        Event::Judged { attempt, verdict } => {
+            if is_current(&state, attempt) && state.output.is_some() {
+                judged(&mut state, todo, verdict, now);
+            }
+        }
+        Event::Metered { attempt, due, step } => {
+            if is_current(&state, attempt) && state.output.is_some() && state.invoicing == Invoicing::None {
+                money::metered(&mut state, todo, due, step, now);
+            }
+        }
+        Event::Invoiced(invoice) => money::invoiced(&mut state, todo, invoice, now),
+        Event::NotInvoiced(why) => money::not_invoiced(&mut state, todo, &why, now),
+        Event::Held(hash, amount) => money::held(&mut state, todo, hash, amount, now),
+        Event::Paid(hash, amount) => money::paid(&mut state, todo, hash, amount, now),
+        Event::Lapsed(hash) => money::lapsed(&mut state, todo, hash, now),
+        Event::Cancelled => cancelled(&mut state, todo, now),
+        Event::Delivered => {
+            if matches!(state.delivery, Delivery::Queued | Delivery::Failed) {
+                state.delivery = Delivery::Delivered;
+            }
+        }
+        Event::Undeliverable => {
+            if state.delivery == Delivery::Queued {
+                state.delivery = Delivery::Failed;
+            }
+        }
+        Event::Restarted => restarted(&mut state, todo),
+    }
+    (state, actions)
+}
+
+/// An answer about an attempt that was given up says nothing about the job.
+fn is_current(state: &JobState, attempt: u32) -> bool {
+    state.execution == Execution::Processing && state.attempt == attempt
+}
+
+fn scheduled(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
+    if state.execution == Execution::Received {
+        begin_attempt(state, todo, now);
+    }
+}
+
+fn begin_attempt(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
+    state.execution = Execution::Processing;
+    state.attempt += 1;
+    state.output = None;
+    state.evidence = None;
+    state.started_at = Some(now);
+    let model = state.plan.routes.get(state.route).map_or("", |route| route.place.model()).to_owned();
+    todo.push(Action::Announce(DomainEvent::JobStarted { job_id: state.job.id, model, timestamp: now }));
+    todo.push(Action::Run { attempt: state.attempt, route: state.route });
+}
+
+fn ran(
+    state: &mut JobState,
+    todo: &mut Vec<Action>,
+    partial_sent: bool,
+    outcome: Result<(Output, Evidence), JobError>,
+    now: UnixTime,
+) {
+    if state.output.is_some() {
+        return;
+    }
+    match outcome {
+        Ok((output, evidence)) => {
+            // Once the customer has read from one route, no other may answer: the next to try is then past the last.
+            state.route = match state.plan.routes.iter().position(|route| *route == evidence.route) {
+                Some(index) if !partial_sent => index,
+                _ => state.plan.routes.len(),
+            };
+            state.output = Some(output);
+            state.evidence = Some(evidence);
+            todo.push(Action::Judge { attempt: state.attempt });
+        }
+        Err(error) => fail(state, todo, Failure::Job(error), now),
+    }
+}
+
+fn judged(state: &mut JobState, todo: &mut Vec<Action>, verdict: Verdict, now: UnixTime) {
+    match verdict {
+        Verdict::Accept => money::accepted(state, todo, now),
+        Verdict::Reject(why) => fail(state, todo, Failure::Rejected(why), now),
+        Verdict::Retry(why) => {
+            if state.route.saturating_add(1) < state.plan.routes.len() {
+                state.route += 1;
+                begin_attempt(state, todo, now);
+            } else {
+                fail(state, todo, Failure::Rejected(why), now);
+            }
+        }
+    }
+}
+
+/// The work is done and the money agreed: the result goes out.
+pub(super) fn complete(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
+    state.execution = Execution::Completed;
+    state.delivery = Delivery::Queued;
+    state.ended_at = Some(now);
+    todo.push(Action::Deliver);
+    todo.push(Action::Announce(DomainEvent::JobCompleted {
+        job_id: state.job.id,
+        amount_msats: (!state.due.is_zero()).then_some(state.due),
+        duration_ms: now.since(state.received_at).saturating_mul(1000),
+        timestamp: now,
+    }));
+}
+
+/// There will be no result, and nothing is charged.
+pub(super) fn fail(state: &mut JobState, todo: &mut Vec<Action>, failure: Failure, now: UnixTime) {
+    state.execution = Execution::Failed;
+    state.ended_at = Some(now);
+    money::let_go(state, todo);
+    todo.push(Action::Tell(Status::Error(failure.words())));
+    todo.push(Action::Announce(DomainEvent::JobFailed { job_id: state.job.id, error: failure.words(), timestamp: now }));
+    state.failure = Some(failure);
+}
+
+fn cancelled(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
+    if state.is_over() {
+        return;
+    }
+    if state.execution != Execution::AwaitingPayment {
+        todo.push(Action::Stop);
+    }
+    state.execution = Execution::Cancelled;
+    state.ended_at = Some(now);
+    money::let_go(state, todo);
+}
+
+/// Whatever was under way is begun again; whatever is stored is not.
+fn restarted(state: &mut JobState, todo: &mut Vec<Action>) {
+    match state.execution {
+        Execution::Received => todo.push(Action::Enqueue),
+        Execution::Processing if state.output.is_some() && state.invoicing == Invoicing::Created => {
+            todo.push(Action::Invoice { amount: state.due, hold: false });
+        }
+        Execution::Processing if state.output.is_some() && state.settlement == Settlement::Held => {
+            todo.extend(state.payment_hash().map(Action::Claim));
+        }
+        Execution::Processing => {
+            state.execution = Execution::Received;
+            state.output = None;
+            state.evidence = None;
+            state.route = 0;
+            todo.push(Action::Enqueue);
+        }
+        Execution::AwaitingPayment if state.invoicing == Invoicing::Created => {
+            todo.push(Action::Invoice { amount: state.due, hold: state.plan.offer.terms == Terms::Hold });
+        }
+        Execution::AwaitingPayment | Execution::Completed | Execution::Failed | Execution::Cancelled => {}
+    }
+}

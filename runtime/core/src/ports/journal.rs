@@ -1,0 +1,164 @@
+//! What the node must not forget. One [`Journal::commit`] is one transaction: all of its rows or none.
+
+use crate::decision::{History, Refusal};
+use crate::machine::JobState;
+use crate::ports::guests::{Cost, Fault};
+use crate::ports::market::{GuestStamp, Sealed};
+use crate::{JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// One row to write.
+#[derive(Clone, Debug)]
+pub enum Row {
+    /// A job enters; fails the commit with [`JournalError::Known`] if its id is known.
+    Admit(Box<JobState>),
+    /// A job has changed.
+    Update(Box<JobState>),
+    /// A request was refused; fails the commit with [`JournalError::Known`] if its id is known.
+    Refuse(Box<RefusalRow>),
+    /// A guest has decided.
+    Decision(Box<DecisionRow>),
+    /// A message to send.
+    Send(OutboxRow),
+    /// A message need not be sent again.
+    Sent(MessageId),
+    /// Money is ours; a second row for the same payment and source is ignored.
+    Earn(Earning),
+}
+
+/// A request we did not take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusalRow {
+    /// The request.
+    pub id: JobId,
+    /// Its kind.
+    pub kind: u16,
+    /// Who asked.
+    pub customer: PublicKey,
+    /// As the customer dated it; the row is kept until this is too old to be accepted.
+    pub created_at: UnixTime,
+    /// Why not.
+    pub refusal: Refusal,
+    /// When we refused.
+    pub at: UnixTime,
+}
+
+/// What a guest was asked and answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecisionRow {
+    /// For which job.
+    pub job: JobId,
+    /// Who was asked.
+    pub guest: GuestStamp,
+    /// `rank`, `quote`, `settle`, `judge` or `run`.
+    pub function: &'static str,
+    /// Of which attempt; 0 before the first.
+    pub attempt: u32,
+    /// What it was asked beside the job's own row, as JSON.
+    pub input: String,
+    /// What it answered, as JSON, or the limit it broke.
+    pub output: Result<String, Fault>,
+    /// What it cost.
+    pub cost: Cost,
+    /// Wall time.
+    pub micros: u64,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// A message waiting to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Of which job.
+    pub job: JobId,
+    /// Is it the result, whose delivery the job waits for?
+    pub result: bool,
+    /// The bytes.
+    pub sealed: Sealed,
+    /// Not sent after this.
+    pub expires_at: UnixTime,
+}
+
+/// Money that is ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earning {
+    /// For which job.
+    pub job: JobId,
+    /// How much.
+    pub amount: Msat,
+    /// Why.
+    pub source: Source,
+    /// Which payment.
+    pub payment_hash: PaymentHash,
+    /// When the wallet said so.
+    pub at: UnixTime,
+}
+
+/// Why money came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The price of a job.
+    Job,
+    /// More than the price.
+    Tip,
+}
+
+/// What to do about a commit that did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The id is in the journal: this request was seen.
+    #[error("already in the journal")]
+    Known,
+    /// Nothing was written; stop taking jobs.
+    #[error("the journal cannot be written: {0}")]
+    Unwritable(String),
+    /// Not to be understood; a person must look.
+    #[error("the journal cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// The store.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Writes all rows durably, or none.
+    async fn commit(&self, rows: Vec<Row>) -> Result<(), JournalError>;
+
+    /// Is this id in the journal?
+    fn knows(&self, id: JobId) -> Result<bool, JournalError>;
+
+    /// One job.
+    fn job(&self, id: JobId) -> Result<Option<JobState>, JournalError>;
+
+    /// The job that asked for this payment.
+    fn job_of_payment(&self, hash: PaymentHash) -> Result<Option<JobState>, JournalError>;
+
+    /// Jobs at work, waiting, or with money outstanding: what a start goes on with. Oldest first.
+    fn unfinished(&self) -> Result<Vec<JobState>, JournalError>;
+
+    /// Messages not yet sent, oldest first, at most `limit`.
+    fn unsent(&self, limit: usize) -> Result<Vec<OutboxRow>, JournalError>;
+
+    /// A customer's record with us.
+    fn customer_history(&self, customer: PublicKey, now: UnixTime) -> Result<History, JournalError>;
+
+    /// Our own record for a kind.
+    fn kind_history(&self, kind: u16, now: UnixTime) -> Result<History, JournalError>;
+
+    /// What was earned.
+    fn earnings(&self, limit: usize) -> Result<Earnings, JournalError>;
+}
+
+/// The books.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Earnings {
+    /// All of it.
+    pub total: Msat,
+    /// Jobs with a result.
+    pub jobs_completed: u64,
+    /// By source, largest first.
+    pub by_source: Vec<(Source, Msat)>,
+    /// The newest first.
+    pub recent: Vec<(Msat, Source, UnixTime)>,
+}

@@ -1,0 +1,8 @@
+//! The ports: one trait per file, one small error per port whose cases say what the caller does next.
+
+pub mod clock;
+pub mod guests;
+pub mod inference;
+pub mod journal;
+pub mod market;
+pub mod payments;
