@@ -54,7 +54,7 @@ pub enum Event {
     /// The wallet has made the invoice.
     Invoiced(Invoice),
     /// The wallet will not make an invoice.
-    NotInvoiced(String),
+    NotInvoiced,
     /// The wallet holds the payment.
     Held(PaymentHash, Msat),
     /// The wallet has the payment.

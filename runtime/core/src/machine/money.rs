@@ -14,10 +14,11 @@ pub(super) fn accepted(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTi
     match state.plan.offer.terms {
         Terms::Free => complete(state, todo, now),
         Terms::OnDelivery => todo.push(Action::Meter { attempt: state.attempt }),
-        Terms::BeforeWork => {
+        Terms::BeforeWork | Terms::Hold if state.settlement == Settlement::Paid => {
             earn(state, todo);
             complete(state, todo, now);
         }
+        Terms::BeforeWork => fail(state, todo, Failure::Payment("nothing came".into()), now),
         // The result waits until the lock has become money.
         Terms::Hold => todo.extend(state.payment_hash().map(Action::Claim)),
     }
@@ -61,11 +62,9 @@ pub(super) fn invoiced(state: &mut JobState, todo: &mut Vec<Action>, invoice: In
 }
 
 /// The wallet will not make an invoice.
-pub(super) fn not_invoiced(state: &mut JobState, todo: &mut Vec<Action>, why: &str, now: UnixTime) {
+pub(super) fn not_invoiced(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
     if state.invoicing == Invoicing::Created {
         state.invoicing = Invoicing::Cancelled;
-        // What the wallet says is for the operator's log, never for the customer.
-        let _ = why;
         fail(state, todo, Failure::Payment("no invoice can be made now".into()), now);
     }
 }

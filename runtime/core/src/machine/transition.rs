@@ -71,7 +71,7 @@ pub fn step(mut state: JobState, event: Event, now: UnixTime) -> (JobState, Vec<
             }
         }
         Event::Invoiced(invoice) => money::invoiced(&mut state, todo, invoice, now),
-        Event::NotInvoiced(why) => money::not_invoiced(&mut state, todo, &why, now),
+        Event::NotInvoiced => money::not_invoiced(&mut state, todo, now),
         Event::Held(hash, amount) => money::held(&mut state, todo, hash, amount, now),
         Event::Paid(hash, amount) => money::paid(&mut state, todo, hash, amount, now),
         Event::Lapsed(hash) => money::lapsed(&mut state, todo, hash, now),
@@ -162,7 +162,7 @@ pub(super) fn complete(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTi
     todo.push(Action::Announce(DomainEvent::JobCompleted {
         job_id: state.job.id,
         amount_msats: (!state.due.is_zero()).then_some(state.due),
-        duration_ms: now.since(state.received_at).saturating_mul(1000),
+        duration_ms: state.evidence.as_ref().map_or(0, |evidence| evidence.usage.work_ms),
         timestamp: now,
     }));
 }
