@@ -1,0 +1,4 @@
+//! The node: configuration, commands, and the provider that drives the way of one job.
+
+pub mod clock;
+pub mod provider;
