@@ -2,7 +2,7 @@
 
 use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
-use pylon_core::ports::guests::{Call, Fault};
+use pylon_core::ports::guests::Call;
 use tokio::sync::broadcast;
 
 /// Lines an observer may be behind before it loses some.
@@ -33,10 +33,8 @@ pub enum Step {
         function: &'static str,
         /// Who, and what it took.
         call: Call,
-        /// In a few words.
+        /// Its answer in a few words, or the limit it broke.
         said: String,
-        /// The limit it broke.
-        fault: Option<Fault>,
     },
     /// The work is over.
     Over {

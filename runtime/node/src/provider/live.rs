@@ -3,7 +3,7 @@
 use super::attempt::{self, Done, Task};
 use super::errands::{self, Errand};
 use super::line::{Ticket, Turn};
-use super::record;
+use super::record::{self, Words};
 use super::registry::Note;
 use super::{Shared, Step};
 use futures::StreamExt;
@@ -257,7 +257,7 @@ impl Live {
     }
 
     /// The flight recorder: what was asked and answered, seen by observers too.
-    pub(super) fn record<T: Serialize>(
+    pub(super) fn record<T: Serialize + Words>(
         &mut self,
         function: &'static str,
         attempt: u32,

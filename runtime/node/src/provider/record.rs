@@ -1,11 +1,12 @@
 //! What is written beside a job's own row: the decisions of guests, and the messages that go out.
 
 use super::{Shared, Step};
-use pylon_core::JobId;
-use pylon_core::decision::Situation;
-use pylon_core::ports::guests::{Answer, Fault};
+use pylon_core::decision::{Offer, Ranking, Refusal, Situation, Terms, Verdict};
+use pylon_core::ports::guests::{Answer, Fault, JobError};
 use pylon_core::ports::journal::{DecisionRow, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
+use pylon_core::work::Output;
+use pylon_core::{JobId, Msat};
 use serde::Serialize;
 
 /// Feedback is of no use after this.
@@ -27,7 +28,7 @@ pub(super) fn situation(shared: &Shared) -> Situation {
 }
 
 /// The row of a decision, seen by observers too.
-pub(super) fn decision<T: Serialize>(
+pub(super) fn decision<T: Serialize + Words>(
     shared: &Shared,
     job: JobId,
     function: &'static str,
@@ -39,8 +40,7 @@ pub(super) fn decision<T: Serialize>(
     shared.bus.step(job, || Step::Guest {
         function,
         call: answer.call.clone(),
-        said: output.clone().unwrap_or_default(),
-        fault: output.as_ref().err().copied(),
+        said: answer.value.as_ref().map_or_else(Fault::to_string, Words::words),
     });
     Row::Decision(Box::new(DecisionRow {
         job,
@@ -82,4 +82,53 @@ fn seal(shared: &Shared, job: JobId, message: &Message<'_>, result: bool, lives_
 /// What a commit puts into the outbox.
 pub(super) fn letters(rows: &[Row]) -> Vec<OutboxRow> {
     rows.iter().filter_map(|row| if let Row::Send(letter) = row { Some(letter.clone()) } else { None }).collect()
+}
+
+/// An answer in a few words, for those who watch.
+pub(super) trait Words {
+    fn words(&self) -> String;
+}
+
+impl Words for Result<Ranking, Refusal> {
+    fn words(&self) -> String {
+        self.as_ref().map_or_else(Refusal::words, |ranking| format!("{} to try", ranking.order.len()))
+    }
+}
+
+impl Words for Result<Offer, Refusal> {
+    fn words(&self) -> String {
+        self.as_ref().map_or_else(Refusal::words, |offer| match offer.terms {
+            Terms::Free => "free".into(),
+            Terms::OnDelivery => format!("about {} on delivery", offer.price),
+            Terms::BeforeWork => format!("{} before work", offer.price),
+            Terms::Hold => format!("{} held until success", offer.price),
+        })
+    }
+}
+
+impl Words for Msat {
+    fn words(&self) -> String {
+        format!("{self} due")
+    }
+}
+
+impl Words for Verdict {
+    fn words(&self) -> String {
+        match self {
+            Self::Accept => "accepted".into(),
+            Self::Reject(why) => format!("rejected: {why}"),
+            Self::Retry(why) => format!("try again: {why}"),
+        }
+    }
+}
+
+impl Words for Result<Output, JobError> {
+    fn words(&self) -> String {
+        match self {
+            Ok(output) => format!("{} bytes of {}", output.content.len(), output.mime),
+            Err(JobError::Invalid(why) | JobError::Failed(why)) => why.clone(),
+            Err(JobError::NoBackend) => "no backend".into(),
+            Err(JobError::Timeout) => "timeout".into(),
+        }
+    }
 }
