@@ -26,6 +26,8 @@ pub struct Job {
     pub targeted: bool,
     /// Arrived encrypted; the result will be encrypted too.
     pub confidential: bool,
+    /// The request as it came, opaque to the core, quoted in the result.
+    pub origin: String,
 }
 
 /// One input. Guests get its text through the host, policies never.
@@ -76,11 +78,16 @@ impl Job {
         self.inputs.iter().map(Input::bytes).sum()
     }
 
-    /// A job without the params that its handler keeps private: what policies see and decisions record.
+    /// A job without the params that its handler keeps private, and without the request that spells them out: what policies
+    /// see and decisions record.
     #[must_use]
     pub fn summary(&self, public: &[String]) -> Self {
-        let mut summary = self.clone();
-        summary.params.retain(|param| public.contains(&param.name));
-        summary
+        Self {
+            inputs: self.inputs.clone(),
+            params: self.params.iter().filter(|param| public.contains(&param.name)).cloned().collect(),
+            output: self.output.clone(),
+            origin: String::new(),
+            ..*self
+        }
     }
 }
