@@ -29,6 +29,7 @@ fn fresh(terms: Terms) -> (JobState, Vec<Action>) {
         bid: None,
         targeted: true,
         confidential: false,
+        origin: String::new(),
     };
     let context = QuoteContext {
         route: route("first"),
