@@ -1,7 +1,7 @@
 //! The markets that jobs come from. Adding one is one file and one row in [`MARKETS`].
 
-pub mod identity;
 pub mod buyer;
+pub mod identity;
 pub mod nip90;
 pub mod nostr;
 pub mod relay;
