@@ -330,7 +330,7 @@ fn any_text() -> impl Strategy<Value = String> {
 
 fn any_name() -> impl Strategy<Value = String> {
     let known = ["i", "p", "e", "param", "bid", "output", "encrypted", "expiration", "status", "amount", "guest", "result"];
-    prop_oneof![proptest::sample::select(known.as_slice()).prop_map(str::to_owned), any_text()]
+    prop_oneof![proptest::sample::select(known.to_vec()).prop_map(str::to_owned), any_text()]
 }
 
 fn any_bytes() -> impl Strategy<Value = [u8; 32]> {

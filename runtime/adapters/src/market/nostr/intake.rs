@@ -111,7 +111,7 @@ impl Intake {
                 // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
                 Ok(_) if !event.verify_id() => &all.forged,
                 Ok(_) if !self.remember(event.id) => &all.duplicate,
-                Ok(screened) => self.enqueue(event, screened).await,
+                Ok(screened) => return self.enqueue(event, screened).await,
             }
         };
         fate.fetch_add(1, Ordering::Relaxed);
@@ -124,7 +124,7 @@ impl Intake {
         if served { Ok(screened) } else { Err(Ignored::OtherKind) }
     }
 
-    async fn enqueue(&self, event: &Event, screened: Screened) -> &AtomicU64 {
+    async fn enqueue(&self, event: &Event, screened: Screened) {
         let size = screened.bytes.saturating_add(EVENT_OVERHEAD).min(self.bounds.bytes);
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         let places = timeout(self.bounds.wait, async {
@@ -133,18 +133,17 @@ impl Intake {
         });
         match places.await {
             Ok(Some((room, place))) => {
+                self.counters.queued.fetch_add(1, Ordering::Relaxed);
                 place.send(Queued { event: event.clone(), screened, _room: room });
-                &self.counters.queued
             }
             // Closed, or full for too long. Forgotten, so that the next relay that has it may bring it.
             Ok(None) | Err(_) => {
                 self.seen().forget(&event.id);
-                let before = self.counters.dropped.load(Ordering::Relaxed);
+                let before = self.counters.dropped.fetch_add(1, Ordering::Relaxed);
                 // At the 1st, 2nd, 3rd, 5th, 9th, …: a flood of losses is not a flood of lines.
                 if before & before.wrapping_sub(1) == 0 {
                     tracing::warn!(id = %event.id, before, "the intake is full: an event was dropped");
                 }
-                &self.counters.dropped
             }
         }
     }
