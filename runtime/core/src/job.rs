@@ -91,3 +91,29 @@ impl Job {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A summary carries neither private params nor the request that spells them out.
+    #[test]
+    fn a_summary_keeps_private_params_private() {
+        let param = |name: &str| Param { name: name.into(), values: vec!["x".into()] };
+        let job = Job {
+            id: JobId::from_bytes([1; 32]),
+            kind: 5050,
+            customer: PublicKey::from_bytes([2; 32]),
+            created_at: UnixTime::new(3),
+            inputs: Vec::new(),
+            params: vec![param("model"), param("command")],
+            output: None,
+            bid: Some(Msat::new(4)),
+            targeted: true,
+            confidential: false,
+            origin: "command".into(),
+        };
+        let public = Job { params: vec![param("model")], origin: String::new(), ..job.clone() };
+        assert_eq!(job.summary(&["model".into()]), public);
+    }
+}

@@ -65,3 +65,28 @@ pub enum OpenError {
     #[error("{0}: {1}")]
     Relay(String, String),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    /// Every market can be entered, says so, and refuses what is no address with words.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_row_opens() {
+        let relay = relay::InProcessRelay::start().await.unwrap();
+        for row in MARKETS {
+            let entry = |urls: &[&str]| Entry {
+                keys: Keys::generate(),
+                urls: urls.iter().map(ToString::to_string).collect(),
+                kinds: vec![5050],
+            };
+            let mut opened = (row.open)(entry(&[relay.url(), relay.url()])).await.unwrap();
+            let change = timeout(Duration::from_secs(60), opened.changes.recv()).await.unwrap().unwrap();
+            assert_eq!((change.connected, change.url.as_str()), (true, relay.url()), "{}", row.name);
+            assert!(matches!((row.open)(entry(&[])).await, Err(OpenError::NoRelay)));
+            assert!(matches!((row.open)(entry(&["https://x"])).await, Err(OpenError::Address(text)) if text == "https://x"));
+        }
+    }
+}

@@ -5,7 +5,7 @@ use crate::market::nip90::{self, RequestTag, Standing, parse_feedback, parse_res
 use crate::market::relay::InProcessRelay;
 use futures::{SinkExt, StreamExt};
 use nostr_relay_builder::RelayBuilder;
-use nostr_relay_builder::builder::{PolicyResult, WritePolicy};
+use nostr_relay_builder::builder::{PolicyResult, RelayBuilderNip42, WritePolicy};
 use nostr_sdk::prelude::{BoxedFuture, EventBuilder, Filter, Kind, RelayPoolNotification, Tag};
 use pylon_core::ports::market::{Address, Status};
 use pylon_core::work::Output;
@@ -362,4 +362,20 @@ async fn junk_is_passed_over() {
     session.end_of_stored().await;
     assert_eq!(next_job(&market).await.id.to_hex(), good.id.to_hex());
     assert_eq!(market.counts(), Counts { queued: 1, other_kind: 2, ..Counts::default() });
+}
+
+/// Goal: a relay that wants to know who we are serves us like any other. Method: one that demands NIP-42 for reading and
+/// writing; a request comes in through it and feedback goes out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_demands_authentication_is_satisfied() {
+    let relay = InProcessRelay::start_with(RelayBuilder::default().nip42(RelayBuilderNip42::default())).await.unwrap();
+    let (market, _) = market(&[relay.url()], quick()).await;
+    assert!(market.ready(DEADLINE).await);
+    let (client, keys, _) = customer(&[relay.url()]).await;
+    let asked = asking("hi").sign_with_keys(&keys).unwrap();
+    assert!(client.send_event(&asked).await.unwrap().failed.is_empty());
+    let job = next_job(&market).await;
+    let to = Address { job: job.id, kind: job.kind, customer: job.customer };
+    let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+    assert_eq!(within(market.send(&sealed)).await, Delivery::Delivered);
 }
