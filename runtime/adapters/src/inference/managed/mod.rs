@@ -8,8 +8,8 @@ mod python;
 mod tests;
 
 use super::openai::OpenAi;
-use python::Python;
 use pylon_core::ports::inference::{Inference as _, InferenceError};
+use python::Python;
 use reqwest::Client;
 use std::fs::{self, File};
 use std::io;
@@ -38,10 +38,14 @@ const ADDRESS_BYTES_MAX: u64 = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum ManagedError {
     /// None, or too old.
-    #[error("the demo's server needs Python 3.10 or later and found {0}; install it, or start any llama.cpp server and pass `--backend URL`")]
+    #[error(
+        "the demo's server needs Python 3.10 or later and found {0}; install it, or start any llama.cpp server and pass `--backend URL`"
+    )]
     NoPython(String),
     /// Nothing to fetch with.
-    #[error("`{0}` has no pip to fetch the demo's server with; install pip, or start any llama.cpp server and pass `--backend URL`")]
+    #[error(
+        "`{0}` has no pip to fetch the demo's server with; install pip, or start any llama.cpp server and pass `--backend URL`"
+    )]
     NoPip(String),
     /// Not for this machine.
     #[error("there is no ready-made server for {0}; start any llama.cpp server and pass `--backend URL`")]
@@ -106,13 +110,7 @@ impl ManagedServer {
         self.child.kill().await
     }
 
-    async fn launch(
-        python: &Python,
-        cache: &Path,
-        engine: &Path,
-        model: &Path,
-        log: PathBuf,
-    ) -> Result<Self, ManagedError> {
+    async fn launch(python: &Python, cache: &Path, engine: &Path, model: &Path, log: PathBuf) -> Result<Self, ManagedError> {
         let failed = |why: &str| ManagedError::Start(why.to_owned(), log.clone());
         let threads = available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
         let file = File::create(&log).map_err(|error| ManagedError::Disk(log.clone(), error))?;
@@ -128,9 +126,7 @@ impl ManagedServer {
         let mut stdout = BufReader::new(stdout.take(ADDRESS_BYTES_MAX));
         match timeout_at(Instant::now() + START_WITHIN, stdout.read_line(&mut line)).await {
             Err(_) => Err(failed("it is silent")),
-            Ok(Ok(read)) if read > 0 => {
-                Ok(Self { url: line.trim().to_owned(), log, child, _lifeline: lifeline })
-            }
+            Ok(Ok(read)) if read > 0 => Ok(Self { url: line.trim().to_owned(), log, child, _lifeline: lifeline }),
             Ok(_) => Err(failed("it ended")),
         }
     }
