@@ -49,7 +49,7 @@ impl SqliteJournal {
 
 #[async_trait]
 impl Journal for SqliteJournal {
-    async fn commit(&self, rows: Vec<Row>) -> Result<(), JournalError> {
+    async fn commit(&self, rows: Arc<[Row]>) -> Result<(), JournalError> {
         self.writer.commit(rows).await
     }
 

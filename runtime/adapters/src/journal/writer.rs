@@ -17,7 +17,7 @@ const GROUP: usize = 256;
 type Answer = Result<(), JournalError>;
 
 struct Batch {
-    rows: Vec<Row>,
+    rows: Arc<[Row]>,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -38,7 +38,7 @@ impl Writer {
     }
 
     /// Once accepted, a batch is written even if the caller no longer waits.
-    pub(super) async fn commit(&self, rows: Vec<Row>) -> Answer {
+    pub(super) async fn commit(&self, rows: Arc<[Row]>) -> Answer {
         if rows.is_empty() {
             return Ok(());
         }

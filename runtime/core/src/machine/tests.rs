@@ -299,9 +299,9 @@ fn a_start_goes_on_where_the_journal_stands() {
 #[test]
 fn a_bid_bounds_the_charge() {
     let (mut state, _) = fresh(Terms::OnDelivery);
-    state.job.bid = Some(Msat::new(700));
+    std::sync::Arc::make_mut(&mut state.job).bid = Some(Msat::new(700));
     assert_eq!(state.cap(), Msat::new(700));
-    state.job.bid = Some(Msat::new(9_000));
+    std::sync::Arc::make_mut(&mut state.job).bid = Some(Msat::new(9_000));
     assert_eq!(state.cap(), Msat::new(PRICE));
 }
 

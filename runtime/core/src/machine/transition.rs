@@ -8,6 +8,7 @@ use crate::ports::guests::JobError;
 use crate::ports::market::Status;
 use crate::work::{Evidence, Output};
 use crate::{Job, Msat, UnixTime};
+use std::sync::Arc;
 
 /// Takes a job on the agreed plan.
 pub fn admit(job: Job, plan: Plan, now: UnixTime) -> (JobState, Vec<Action>) {
@@ -19,8 +20,8 @@ pub fn admit(job: Job, plan: Plan, now: UnixTime) -> (JobState, Vec<Action>) {
         timestamp: now,
     })];
     let mut state = JobState {
-        job,
-        plan,
+        job: Arc::new(job),
+        plan: Arc::new(plan),
         execution: Execution::Received,
         delivery: Delivery::None,
         invoicing: Invoicing::None,

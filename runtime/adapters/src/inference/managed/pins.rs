@@ -45,10 +45,10 @@ pub(super) const PYTHON_MIN: (u32, u32) = (3, 10);
 /// Wheels by `sys.platform` and machine. The Linux ones need glibc.
 const ENGINES: &[(&str, &[&str], &str, u32)] = &[
     ("linux", &["x86_64", "amd64"], "c54e7d13520ecc989c63dc99d55de3065e2f343a91f43f053d16b5e62077c261", 34),
-    ("linux", &["aarch64", "arm64"], "e2a3e79e775515de4ad197e667f874070446ef9ac9cf2044bc9866bc4c72289e", 0),
-    ("darwin", &["arm64"], "4ecda27a308b2403aa13c9d04b270befab95edc556c24ed00b2f8a98bd7f6781", 0),
-    ("darwin", &["x86_64"], "1f2a08052bb653659bcf1bedbbaf86b97f41dd46aa2763d596d7f27c5d89a689", 0),
-    ("win32", &["amd64", "x86_64"], "1b76730ab9af47ec8d05a3d55154305fa92642f694dd9ad87d9e5a5e9956a59d", 0),
+    ("linux", &["aarch64", "arm64"], "e2a3e79e775515de4ad197e667f874070446ef9ac9cf2044bc9866bc4c72289e", 33),
+    ("darwin", &["arm64"], "4ecda27a308b2403aa13c9d04b270befab95edc556c24ed00b2f8a98bd7f6781", 12),
+    ("darwin", &["x86_64"], "1f2a08052bb653659bcf1bedbbaf86b97f41dd46aa2763d596d7f27c5d89a689", 12),
+    ("win32", &["amd64", "x86_64"], "1b76730ab9af47ec8d05a3d55154305fa92642f694dd9ad87d9e5a5e9956a59d", 9),
 ];
 
 /// The server for a machine, if there is one.

@@ -55,6 +55,11 @@ impl Python {
         Ok(Self { program: program.to_owned(), has_pip: pip == "pip", engine })
     }
 
+    #[cfg(test)]
+    pub(super) fn with_engine(self, engine: Wheel) -> Self {
+        Self { engine, ..self }
+    }
+
     /// Pip, if this Python has it.
     pub(super) fn pip(&self, folder: &Path) -> Result<Command, ManagedError> {
         if !self.has_pip {

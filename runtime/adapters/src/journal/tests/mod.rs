@@ -104,6 +104,7 @@ fn job(number: u64) -> JobState {
         bid: Some(Msat::new(u64::MAX)),
         targeted: true,
         confidential: false,
+        origin: "{}".into(),
     };
     JobState {
         job,
