@@ -45,7 +45,7 @@ async fn acknowledged_means_kept() {
     let writing = tokio::spawn({
         let acknowledged = Arc::clone(&acknowledged);
         async move {
-            for number in 1..=400 {
+            for number in 1..=200 {
                 journal.commit(batch(number)).await.unwrap();
                 acknowledged.store(number, Ordering::SeqCst);
             }
