@@ -81,7 +81,10 @@ async fn customers_never_see_each_others_text() {
     let (mut alice, mut bob) = (stage.customer().await, stage.customer().await);
     let mut jobs = Vec::new();
     for round in 0..5 {
-        jobs.push((alice.ask(vec![text(&format!("canary-alice-{round}"))]).await, bob.ask(vec![text(&format!("canary-bob-{round}"))]).await));
+        jobs.push((
+            alice.ask(vec![text(&format!("canary-alice-{round}"))]).await,
+            bob.ask(vec![text(&format!("canary-bob-{round}"))]).await,
+        ));
     }
     for _ in 0..10 {
         stage.stub.release();
@@ -107,7 +110,11 @@ async fn bad_requests_get_one_clear_error() {
         ("bid below price", vec![text("hello"), bid(1)], "bid too low"),
         ("oversize", vec![text(&long)], "bytes"),
         ("not a number", vec![text("hello"), param("temperature", "NaN")], "temperature"),
-        ("not a MIME type we make", vec![text("hello"), pylon_adapters::market::nip90::RequestTag::Output("image/png".into())], "image/png"),
+        (
+            "not a MIME type we make",
+            vec![text("hello"), pylon_adapters::market::nip90::RequestTag::Output("image/png".into())],
+            "image/png",
+        ),
     ];
     for (what, tags, words) in rows {
         let job = customer.ask(tags).await;

@@ -5,7 +5,11 @@ use std::process::{Child, Command, Output, Stdio};
 
 /// The program, as `cargo build --release` leaves it beside the tests.
 pub fn pylon() -> PathBuf {
-    let beside = std::env::current_exe().unwrap().ancestors().find(|folder| folder.join("pylon").is_file()).map(|folder| folder.join("pylon"));
+    let beside = std::env::current_exe()
+        .unwrap()
+        .ancestors()
+        .find(|folder| folder.join("pylon").is_file())
+        .map(|folder| folder.join("pylon"));
     beside.expect("build the program first: cargo build --release")
 }
 

@@ -71,7 +71,8 @@ impl Stage {
             relays.push(InProcessRelay::start().await.unwrap());
         }
         let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
-        let settings: BTreeMap<_, _> = set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let settings: BTreeMap<_, _> =
+            set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings })]);
         let config = Config { relays: urls.clone(), max_queued_jobs: set.max_queued_jobs, guests, ..Config::default() };
         let mut stage = Self {
@@ -185,7 +186,11 @@ impl Customer {
             loop {
                 let heard = self.buyer.next().await.unwrap();
                 match &heard {
-                    Heard::Feedback(Feedback { job: about, .. }) | Heard::Result(Delivered { job: about, .. }) if *about == job => return heard,
+                    Heard::Feedback(Feedback { job: about, .. }) | Heard::Result(Delivered { job: about, .. })
+                        if *about == job =>
+                    {
+                        return heard;
+                    }
                     _ => {}
                 }
             }

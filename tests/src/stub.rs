@@ -86,7 +86,8 @@ impl Drop for Stub {
 
 async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -> Response {
     inner.asked.fetch_add(1, Ordering::SeqCst);
-    let asked = request["messages"].as_array().and_then(|all| all.last()).and_then(|last| last["content"].as_str()).unwrap_or_default();
+    let asked =
+        request["messages"].as_array().and_then(|all| all.last()).and_then(|last| last["content"].as_str()).unwrap_or_default();
     let text = match &inner.script {
         Script::Say(words) => (*words).to_owned(),
         Script::Nothing => String::new(),
@@ -95,9 +96,12 @@ async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -
             inner.gate.acquire().await.unwrap().forget();
             asked.to_owned()
         }
-        Script::Break => return Response::builder().status(500).body(Body::from("{\"error\":{\"message\":\"out of order\"}}")).unwrap(),
+        Script::Break => {
+            return Response::builder().status(500).body(Body::from("{\"error\":{\"message\":\"out of order\"}}")).unwrap();
+        }
     };
-    let chunk = |delta: Value, finish: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], "model": MODEL});
+    let chunk =
+        |delta: Value, finish: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], "model": MODEL});
     let mut chunks = vec![chunk(json!({"role": "assistant", "content": null}), Value::Null)];
     chunks.extend(text.split_inclusive(' ').map(|word| chunk(json!({"content": word}), Value::Null)));
     chunks.push(chunk(json!({}), json!("stop")));
@@ -106,5 +110,9 @@ async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -
     let mut frames: Vec<_> = chunks.into_iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
     frames.push("data: [DONE]\n\n".into());
     let body = stream::iter(frames.into_iter().map(|frame| Ok::<_, Infallible>(Bytes::from(frame))));
-    Response::builder().header("content-type", "text/event-stream").header("server", "llama.cpp").body(Body::from_stream(body)).unwrap()
+    Response::builder()
+        .header("content-type", "text/event-stream")
+        .header("server", "llama.cpp")
+        .body(Body::from_stream(body))
+        .unwrap()
 }

@@ -20,7 +20,7 @@ use pylon_core::ports::journal::{Earnings, Journal, JournalError, OutboxRow, Row
 use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
 use rusqlite::Connection;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The journal in one SQLite file. Dropping it finishes what was accepted and closes the file.
 pub struct SqliteJournal {

@@ -6,6 +6,7 @@ use super::unwritable;
 use pylon_core::UnixTime;
 use pylon_core::ports::journal::{JournalError, Row};
 use rusqlite::Connection;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 

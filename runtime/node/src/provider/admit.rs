@@ -70,7 +70,7 @@ async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: 
     let acts = live.resolve(actions, &mut rows);
     let letters = record::letters(&rows);
     rows.insert(0, Row::Admit(Box::new(live.state.clone())));
-    match live.shared.journal.commit(rows).await {
+    match live.shared.journal.commit(rows.into()).await {
         Ok(()) => {
             live.act(acts, letters, begun);
             true
@@ -93,7 +93,7 @@ pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut 
     }
     let letters = record::letters(&rows);
     rows.insert(0, Row::Refuse(Box::new(RefusalRow { id, kind, customer, created_at, refusal, at: shared.clock.now() })));
-    match shared.journal.commit(rows).await {
+    match shared.journal.commit(rows.into()).await {
         Ok(()) => letters.into_iter().for_each(|letter| shared.outbox.send(letter)),
         Err(JournalError::Known) => {}
         Err(error) => tracing::error!(%error, "a refusal was not written"),

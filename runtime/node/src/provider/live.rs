@@ -142,7 +142,7 @@ impl Live {
         }
         let letters = record::letters(&rows);
         rows.push(Row::Update(Box::new(self.state.clone())));
-        if write(&self.shared, self.state.job.id, rows).await.is_ok() {
+        if write(&self.shared, self.state.job.id, rows.into()).await.is_ok() {
             self.act(acts, letters, begun);
         }
     }
@@ -225,7 +225,7 @@ impl Live {
 
     fn start(&mut self, attempt: u32, route: usize) {
         let task = Task {
-            job: Arc::new(self.state.job.clone()),
+            job: Arc::clone(&self.state.job),
             guests: Arc::clone(&self.guests),
             routes: self.state.plan.routes.get(route..).unwrap_or_default().to_vec(),
             attempt,
@@ -248,7 +248,7 @@ impl Live {
     fn meter(&mut self, attempt: u32, rows: &mut Vec<Row>) -> Option<Event> {
         let evidence = self.state.evidence.clone()?;
         let situation = record::situation(&self.shared);
-        let plan = self.state.plan.clone();
+        let plan = Arc::clone(&self.state.plan);
         let answer = self.guests.settle(&self.summary, &plan.context, &plan.offer, &evidence.route, &evidence.usage, &situation);
         rows.push(self.record("settle", attempt, &(&evidence.route, &evidence.usage, &situation), &answer));
         // The offer was an agreement: without an answer its estimate holds, but never above what was agreed.
@@ -311,10 +311,10 @@ impl Live {
 }
 
 /// Writes what must be written, however long it takes: nothing is acted on before.
-async fn write(shared: &Shared, job: JobId, rows: Vec<Row>) -> Result<(), JournalError> {
+async fn write(shared: &Shared, job: JobId, rows: Arc<[Row]>) -> Result<(), JournalError> {
     let mut pause = WRITE_AGAIN_FIRST;
     loop {
-        match shared.journal.commit(rows.clone()).await {
+        match shared.journal.commit(Arc::clone(&rows)).await {
             Ok(()) => {
                 shared.journal_fails.store(false, Ordering::Release);
                 return Ok(());

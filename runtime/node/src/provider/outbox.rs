@@ -119,8 +119,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Letter>) 
             }
             _ = sweep.tick() => look(&shared, &known),
             _ = note.tick(), if !acknowledged.is_empty() => {
-                let rows = acknowledged.drain(..).map(Row::Sent).collect();
-                if let Err(error) = shared.journal.commit(rows).await {
+                let rows: Vec<_> = acknowledged.drain(..).map(Row::Sent).collect();
+                if let Err(error) = shared.journal.commit(rows.into()).await {
                     tracing::warn!(%error, "acknowledgements not noted: these messages may be sent again");
                 }
             }

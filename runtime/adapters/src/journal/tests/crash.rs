@@ -26,13 +26,13 @@ async fn dropping_finishes_what_was_accepted() {
     let Shelf { folder, journal } = Shelf::new();
     for number in 0..50 {
         // Polled once: the batch is in the line, and its caller gone.
-        assert!(futures::FutureExt::now_or_never(journal.commit(batch(number))).is_none());
+        assert!(futures::FutureExt::now_or_never(journal.commit(batch(number).into())).is_none());
     }
     drop(journal);
     let journal = SqliteJournal::open(&folder.path().join("pylon.db")).unwrap();
     assert_eq!(journal.unfinished().unwrap().len(), 50);
     assert_eq!(journal.unsent(99).unwrap().len(), 50);
-    assert!(matches!(journal.commit(batch(7)).await, Err(pylon_core::ports::journal::JournalError::Known)));
+    assert!(matches!(journal.commit(batch(7).into()).await, Err(pylon_core::ports::journal::JournalError::Known)));
 }
 
 /// Goal: no acknowledged commit is lost when the process dies between two others.
@@ -46,7 +46,7 @@ async fn acknowledged_means_kept() {
         let acknowledged = Arc::clone(&acknowledged);
         async move {
             for number in 1..=200 {
-                journal.commit(batch(number)).await.unwrap();
+                journal.commit(batch(number).into()).await.unwrap();
                 acknowledged.store(number, Ordering::SeqCst);
             }
             journal
@@ -70,7 +70,7 @@ async fn acknowledged_means_kept() {
 async fn a_torn_log_ends_between_commits() {
     let shelf = Shelf::new();
     for number in 1..=20 {
-        shelf.journal.commit(batch(number)).await.unwrap();
+        shelf.journal.commit(batch(number).into()).await.unwrap();
     }
     let whole = fs::metadata(shelf.path().with_extension("db-wal")).unwrap().len();
     let mut most = 0;

@@ -107,8 +107,8 @@ fn job(number: u64) -> JobState {
         origin: "{}".into(),
     };
     JobState {
-        job,
-        plan: Plan { routes: vec![route()], context, offer },
+        job: job.into(),
+        plan: Plan { routes: vec![route()], context, offer }.into(),
         execution: Execution::Received,
         delivery: Delivery::None,
         invoicing: Invoicing::None,

@@ -16,12 +16,12 @@ fn refused(path: &std::path::Path) -> String {
 #[tokio::test]
 async fn reopening_goes_on() {
     let Shelf { folder, journal } = Shelf::new();
-    journal.commit(vec![Row::Admit(Box::new(done(1))), Row::Send(message(1, 1))]).await.unwrap();
+    journal.commit(vec![Row::Admit(Box::new(done(1))), Row::Send(message(1, 1))].into()).await.unwrap();
     drop(journal);
     let journal = SqliteJournal::open(&folder.path().join("pylon.db")).unwrap();
     assert_eq!(journal.unfinished().unwrap(), [done(1)]);
     assert_eq!(journal.unsent(9).unwrap(), [message(1, 1)]);
-    journal.commit(vec![Row::Sent(message(1, 1).sealed.id)]).await.unwrap();
+    journal.commit(vec![Row::Sent(message(1, 1).sealed.id)].into()).await.unwrap();
     assert!(journal.unsent(9).unwrap().is_empty());
 }
 

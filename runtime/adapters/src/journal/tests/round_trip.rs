@@ -40,7 +40,7 @@ async fn a_state_survives() {
             if through_update {
                 rows.push(Row::Update(Box::new(state.clone())));
             }
-            shelf.journal.commit(rows).await.unwrap();
+            shelf.journal.commit(rows.into()).await.unwrap();
             assert_eq!(shelf.journal.job(state.job.id).unwrap().as_ref(), Some(&state));
             let by_payment = state.payment_hash().map(|hash| shelf.journal.job_of_payment(hash).unwrap());
             assert!(by_payment.is_none_or(|found| found.as_ref() == Some(&state)));
@@ -54,11 +54,11 @@ async fn a_state_survives() {
 #[tokio::test]
 async fn an_update_replaces_all() {
     let shelf = Shelf::new();
-    shelf.journal.commit(vec![Row::Admit(Box::new(job(1)))]).await.unwrap();
+    shelf.journal.commit(vec![Row::Admit(Box::new(job(1)))].into()).await.unwrap();
     let mut other = done(1);
     other.invoice.as_mut().unwrap().payment_hash = hash(99);
     for state in [done(1), other, job(1), done(1)] {
-        shelf.journal.commit(vec![Row::Update(Box::new(state.clone()))]).await.unwrap();
+        shelf.journal.commit(vec![Row::Update(Box::new(state.clone()))].into()).await.unwrap();
         assert_eq!(shelf.journal.job(id(1)).unwrap(), Some(state.clone()));
         for number in [1, 99] {
             let expected = (state.payment_hash() == Some(hash(number))).then(|| state.clone());
@@ -97,7 +97,7 @@ async fn a_decision_is_kept() {
     rows.extend(faults.map(|fault| {
         Row::Decision(Box::new(DecisionRow { output: Err(fault), cost: Cost::CpuMicros(7), function: "run", ..decision(1) }))
     }));
-    shelf.journal.commit(rows).await.unwrap();
+    shelf.journal.commit(rows.into()).await.unwrap();
     let outside = shelf.outside();
     let found: (String, String, String, i64, Option<i64>) = outside
         .query_row("SELECT job_id, function, output, fuel, cpu_micros FROM decisions WHERE fault IS NULL", [], |row| {
@@ -116,7 +116,7 @@ async fn a_decision_is_kept() {
 async fn an_invoice_has_its_row() {
     let shelf = Shelf::new();
     let mut late = done(2);
-    shelf.journal.commit(vec![Row::Admit(Box::new(done(1))), Row::Admit(Box::new(done(2)))]).await.unwrap();
+    shelf.journal.commit(vec![Row::Admit(Box::new(done(1))), Row::Admit(Box::new(done(2)))].into()).await.unwrap();
     late.settlement = Settlement::Unpaid;
     late.invoicing = Invoicing::Expired;
     let mut state = done(1);
@@ -124,7 +124,11 @@ async fn an_invoice_has_its_row() {
     for settlement in [Settlement::Pending, Settlement::Held, Settlement::Paid, Settlement::RefundDue] {
         state.settlement = settlement;
         state.paid = Msat::new(if settlement == Settlement::Paid { 22_000 } else { state.paid.get() });
-        shelf.journal.commit(vec![Row::Update(Box::new(state.clone())), Row::Update(Box::new(late.clone()))]).await.unwrap();
+        shelf
+            .journal
+            .commit(vec![Row::Update(Box::new(state.clone())), Row::Update(Box::new(late.clone()))].into())
+            .await
+            .unwrap();
         let row: (String, Option<i64>, bool) = shelf
             .outside()
             .query_row(

@@ -37,7 +37,7 @@ async fn filled() -> Shelf {
     }
     rows.push(Row::Admit(Box::new(job(30))));
     rows.push(Row::Refuse(Box::new(refusal(31, 1000))));
-    shelf.journal.commit(rows).await.unwrap();
+    shelf.journal.commit(rows.into()).await.unwrap();
     shelf
 }
 

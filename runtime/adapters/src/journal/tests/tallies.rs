@@ -20,20 +20,20 @@ async fn a_record_follows_the_jobs() {
         (history.first_seen.map(UnixTime::get), history.jobs_completed, history.jobs_unpaid, history.paid.get())
     };
     assert_eq!(record(), (None, 0, 0, 0));
-    journal.commit(vec![Row::Admit(Box::new(job(1)))]).await.unwrap();
+    journal.commit(vec![Row::Admit(Box::new(job(1)))].into()).await.unwrap();
     assert_eq!(record(), (Some(1000), 0, 0, 0));
-    journal.commit(vec![Row::Admit(Box::new(JobState { received_at: at(900), ..job(2) }))]).await.unwrap();
+    journal.commit(vec![Row::Admit(Box::new(JobState { received_at: at(900), ..job(2) }))].into()).await.unwrap();
     assert_eq!(record(), (Some(900), 0, 0, 0));
     for _ in 0..2 {
-        journal.commit(vec![Row::Update(Box::new(done(1)))]).await.unwrap();
+        journal.commit(vec![Row::Update(Box::new(done(1)))].into()).await.unwrap();
         assert_eq!(record(), (Some(900), 1, 0, 0));
     }
     for _ in 0..2 {
-        journal.commit(vec![update(&done(1), Settlement::Unpaid)]).await.unwrap();
+        journal.commit(vec![update(&done(1), Settlement::Unpaid)].into()).await.unwrap();
         assert_eq!(record(), (Some(900), 1, 1, 0));
     }
     let late = vec![update(&done(1), Settlement::Paid), Row::Earn(earning(1, 21_000, Source::Job, 4000))];
-    journal.commit(late).await.unwrap();
+    journal.commit(late.into()).await.unwrap();
     assert_eq!(record(), (Some(900), 1, 0, 21_000));
     assert_eq!(journal.customer_history(customer(2), at(5000)).unwrap(), History::default());
     assert_eq!(journal.kind_history(5001, at(5000)).unwrap(), History::default());
@@ -50,9 +50,9 @@ async fn money_counts_once() {
             Row::Earn(earning(1, 21_000, Source::Job, 4002)),
         ]
     };
-    shelf.journal.commit(vec![Row::Admit(Box::new(done(1)))]).await.unwrap();
+    shelf.journal.commit(vec![Row::Admit(Box::new(done(1)))].into()).await.unwrap();
     for _ in 0..2 {
-        shelf.journal.commit(rows()).await.unwrap();
+        shelf.journal.commit(rows().into()).await.unwrap();
         let expected = Earnings {
             total: Msat::new(21_500),
             jobs_completed: 1,
@@ -74,7 +74,7 @@ async fn recent_is_thirty_days() {
         rows.push(Row::Admit(Box::new(done(day))));
         rows.push(Row::Earn(earning(day, 1, Source::Job, day * DAY + 7)));
     }
-    shelf.journal.commit(rows).await.unwrap();
+    shelf.journal.commit(rows.into()).await.unwrap();
     for (day, expected) in [(100, 1), (128, 29), (129, 30), (149, 30), (159, 20), (178, 1), (179, 0)] {
         for second in [8, DAY - 1] {
             let history = shelf.journal.customer_history(customer(1), at(day * DAY + second)).unwrap();
@@ -93,7 +93,7 @@ async fn absurd_amounts_saturate() {
             Row::Earn(earning(number, u64::MAX, Source::Job, number)),
             Row::Send(message(number, number)),
         ];
-        shelf.journal.commit(rows).await.unwrap();
+        shelf.journal.commit(rows.into()).await.unwrap();
     }
     let most = Msat::new(i64::MAX as u64);
     assert_eq!(shelf.journal.customer_history(customer(1), at(5)).unwrap().paid, most);
