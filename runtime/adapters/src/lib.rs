@@ -2,3 +2,4 @@
 //! adapters have in common is the port and nothing else.
 
 pub mod inference;
+pub mod payments;
