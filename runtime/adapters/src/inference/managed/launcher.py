@@ -1,6 +1,7 @@
 # Runs the llama.cpp server inside `xllamacpp` until standard input ends: the parent holds the other end, so that the
 # server never outlives it, however it dies. The address is the one line on standard output.
 import os
+import signal
 import sys
 import threading
 
@@ -10,6 +11,8 @@ def follow_parent():
     os._exit(0)
 
 
+# Ctrl-C is for the parent: it lets its jobs end first.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 threading.Thread(target=follow_parent, daemon=True).start()
 engine, model, alias, context, slots, threads = sys.argv[1:]
 # Native code logs to both; only our line may reach the parent.
@@ -20,7 +23,7 @@ import xllamacpp
 
 params = xllamacpp.CommonParams()
 params.model.path = model
-params.model_alias = alias
+params.model_alias = {alias}
 params.hostnames = ["127.0.0.1"]
 params.port = 0
 params.n_ctx = int(context)
