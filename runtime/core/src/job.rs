@@ -26,6 +26,8 @@ pub struct Job {
     pub targeted: bool,
     /// Arrived encrypted; the result will be encrypted too.
     pub confidential: bool,
+    /// The request as it came, opaque to the core, quoted in the result.
+    pub origin: String,
 }
 
 /// One input. Guests get its text through the host, policies never.
@@ -76,11 +78,42 @@ impl Job {
         self.inputs.iter().map(Input::bytes).sum()
     }
 
-    /// A job without the params that its handler keeps private: what policies see and decisions record.
+    /// A job without the params that its handler keeps private, and without the request that spells them out: what policies
+    /// see and decisions record.
     #[must_use]
     pub fn summary(&self, public: &[String]) -> Self {
-        let mut summary = self.clone();
-        summary.params.retain(|param| public.contains(&param.name));
-        summary
+        Self {
+            inputs: self.inputs.clone(),
+            params: self.params.iter().filter(|param| public.contains(&param.name)).cloned().collect(),
+            output: self.output.clone(),
+            origin: String::new(),
+            ..*self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A summary carries neither private params nor the request that spells them out.
+    #[test]
+    fn a_summary_keeps_private_params_private() {
+        let param = |name: &str| Param { name: name.into(), values: vec!["x".into()] };
+        let job = Job {
+            id: JobId::from_bytes([1; 32]),
+            kind: 5050,
+            customer: PublicKey::from_bytes([2; 32]),
+            created_at: UnixTime::new(3),
+            inputs: Vec::new(),
+            params: vec![param("model"), param("command")],
+            output: None,
+            bid: Some(Msat::new(4)),
+            targeted: true,
+            confidential: false,
+            origin: "command".into(),
+        };
+        let public = Job { params: vec![param("model")], origin: String::new(), ..job.clone() };
+        assert_eq!(job.summary(&["model".into()]), public);
     }
 }

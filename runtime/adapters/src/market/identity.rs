@@ -1,0 +1,71 @@
+//! Who the node is on the market: keys from twelve words (NIP-06, account 0).
+//!
+//! The words and the secret key leave this file only as return values; nothing here logs or writes.
+
+use bip39::Mnemonic;
+use nostr_sdk::nips::nip06::FromMnemonic;
+use nostr_sdk::{Keys, ToBech32};
+use pylon_core::PublicKey;
+use rand::TryRngCore;
+
+/// Why there is no identity. Never quotes the words.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// A typing error, most likely.
+    #[error("not a BIP-39 mnemonic: check the words and their order")]
+    Mnemonic,
+    /// The system gives no randomness.
+    #[error("no randomness from the system")]
+    Randomness,
+}
+
+/// Twelve new words.
+pub fn generate() -> Result<String, IdentityError> {
+    let mut entropy = [0; 16];
+    rand::rngs::OsRng.try_fill_bytes(&mut entropy).map_err(|_| IdentityError::Randomness)?;
+    Mnemonic::from_entropy(&entropy).map(|words| words.to_string()).map_err(|_| IdentityError::Mnemonic)
+}
+
+/// The keys of these words. Space around and between them does not matter.
+pub fn keys(mnemonic: &str) -> Result<Keys, IdentityError> {
+    let words = mnemonic.split_whitespace().collect::<Vec<_>>().join(" ");
+    Keys::from_mnemonic(words, None).map_err(|_| IdentityError::Mnemonic)
+}
+
+/// The public key in the core's words; its `to_hex` is what others put into `p` tags.
+pub fn public_key(keys: &Keys) -> PublicKey {
+    PublicKey::from_bytes(*keys.public_key().as_bytes())
+}
+
+/// The public key as people pass it around (NIP-19).
+pub fn npub(keys: &Keys) -> String {
+    let Ok(npub) = keys.public_key().to_bech32();
+    npub
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Test vector 1 of NIP-06.
+    #[test]
+    fn the_words_of_the_standard_give_its_keys() {
+        let words = " leader monkey parrot ring guide\n accident before fence cannon height naive bean ";
+        let keys = keys(words).unwrap();
+        assert_eq!(public_key(&keys).to_hex(), "17162c921dc4d2518f9a101db33695df1afb56ab82f5ff3e5da6eec3ca5cd917");
+        assert_eq!(npub(&keys), "npub1zutzeysacnf9rru6zqwmxd54mud0k44tst6l70ja5mhv8jjumytsd2x7nu");
+        assert_eq!(keys.secret_key().to_secret_hex(), "7f7ff03d123792d6ac594bfa67bf6d0c0ab55b6b1fdb6249303fe861f1ccba9a");
+    }
+
+    /// New words are twelve, differ, and give keys; wrong ones say so without being quoted, and no `Debug` shows the secret.
+    #[test]
+    fn new_words_work_and_wrong_ones_do_not() {
+        let words = generate().unwrap();
+        assert_eq!(words.split(' ').count(), 12);
+        assert_ne!(words, generate().unwrap());
+        let made = keys(&words).unwrap();
+        assert!(!format!("{made:?}").contains(&made.secret_key().to_secret_hex()));
+        let error = keys("leader monkey parrot").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("monkey"));
+    }
+}

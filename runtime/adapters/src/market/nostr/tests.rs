@@ -1,0 +1,381 @@
+//! The market against relays: an honest one in this process, and a scripted one that lies.
+
+use super::*;
+use crate::market::nip90::{self, RequestTag, Standing, parse_feedback, parse_result};
+use crate::market::relay::InProcessRelay;
+use futures::{SinkExt, StreamExt};
+use nostr_relay_builder::RelayBuilder;
+use nostr_relay_builder::builder::{PolicyResult, RelayBuilderNip42, WritePolicy};
+use nostr_sdk::prelude::{BoxedFuture, EventBuilder, Filter, Kind, RelayPoolNotification, Tag};
+use pylon_core::ports::market::{Address, Status};
+use pylon_core::work::Output;
+use pylon_core::{Input, InputSource, Job};
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::{WebSocketStream, accept_async};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+async fn within<T>(what: impl Future<Output = T>) -> T {
+    timeout(DEADLINE, what).await.expect("in time")
+}
+
+fn quick() -> Options {
+    let millis = Duration::from_millis;
+    Options { backoff: millis(20), retry: millis(50), send_deadline: Duration::from_secs(5), ..Options::default() }
+}
+
+async fn market(urls: &[&str], options: Options) -> (NostrMarket, broadcast::Receiver<Change>) {
+    let urls = urls.iter().map(ToString::to_string).collect();
+    NostrMarket::connect(Entry { keys: Keys::generate(), urls, kinds: vec![5050] }, options).await.unwrap()
+}
+
+fn asking(text: &str) -> EventBuilder {
+    let input = Input { source: InputSource::Text(text.into()), marker: None };
+    nip90::request(5050, &[RequestTag::Input { input, relay: None }])
+}
+
+fn asked_of(text: &str, provider: PublicKey) -> EventBuilder {
+    asking(text).tag(RequestTag::Provider(provider).to_tag())
+}
+
+async fn next_job(market: &NostrMarket) -> Job {
+    match within(market.next()).await {
+        Some(Incoming::Job(job)) => *job,
+        other => panic!("not a job: {other:?}"),
+    }
+}
+
+/// A customer of its own key, who hears everything that is said to it.
+async fn customer(urls: &[&str]) -> (Client, Keys, broadcast::Receiver<RelayPoolNotification>) {
+    let keys = Keys::generate();
+    let client = Client::builder().signer(keys.clone()).build();
+    for url in urls {
+        client.add_relay(*url).await.unwrap();
+    }
+    client.connect().await;
+    client.wait_for_connection(DEADLINE).await;
+    let heard = client.notifications();
+    client.subscribe(Filter::new().pubkey(keys.public_key()), None).await.unwrap();
+    (client, keys, heard)
+}
+
+async fn hears(heard: &mut broadcast::Receiver<RelayPoolNotification>) -> Event {
+    let event = async {
+        loop {
+            if let RelayPoolNotification::Event { event, .. } = heard.recv().await.unwrap() {
+                return *event;
+            }
+        }
+    };
+    within(event).await
+}
+
+/// Goal: a job goes all the way, once. Method: two honest relays, a request sent to both, then feedback and a result, which
+/// the customer reads; then a second request, whose arrival right after the first proves that the first came only once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_goes_all_the_way_once_over_two_relays() {
+    let (one, two) = (InProcessRelay::start().await.unwrap(), InProcessRelay::start().await.unwrap());
+    let urls = [one.url(), two.url()];
+    let (market, mut changes) = market(&urls, Options { quorum: 2, ..quick() }).await;
+    let mut up = HashSet::new();
+    while up.len() < 2 {
+        let change = within(changes.recv()).await.unwrap();
+        assert!(change.connected);
+        up.insert(change.url);
+    }
+    assert!(market.ready(DEADLINE).await);
+
+    let (client, keys, mut heard) = customer(&urls).await;
+    let asked = asked_of("hi", market.public_key()).sign_with_keys(&keys).unwrap();
+    client.send_event(&asked).await.unwrap();
+    let job = next_job(&market).await;
+    assert_eq!((job.id.to_hex(), job.targeted), (asked.id.to_hex(), true));
+
+    let to = Address { job: job.id, kind: job.kind, customer: job.customer };
+    let processing = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+    assert_eq!(within(market.send(&processing)).await, Delivery::Delivered);
+    let output = Output { content: "hello".into(), ..Output::default() };
+    let result = Message::Result { job: &job, output: &output, due: None, guests: &[] };
+    let result = market.seal(&result, now()).unwrap();
+    assert_eq!(within(market.send(&result)).await, Delivery::Delivered);
+    // Once more, as after a crash: the relays have it, and that is delivered too.
+    assert_eq!(within(market.send(&result)).await, Delivery::Delivered);
+
+    assert_eq!(parse_feedback(&hears(&mut heard).await).unwrap().standing, Standing::Processing);
+    let delivered = parse_result(&hears(&mut heard).await).unwrap();
+    assert_eq!((delivered.content.as_str(), delivered.provider), ("hello", market.public_key()));
+
+    let second = asking("again").sign_with_keys(&keys).unwrap();
+    client.send_event(&second).await.unwrap();
+    assert_eq!(next_job(&market).await.id.to_hex(), second.id.to_hex());
+    assert_eq!(market.counts().queued, 2);
+
+    client.send_event(&nip90::cancellation(job.id, job.kind).sign_with_keys(&keys).unwrap()).await.unwrap();
+    let withdrawn = Incoming::Cancel { customer: job.customer, jobs: vec![job.id] };
+    assert_eq!(within(market.next()).await, Some(withdrawn));
+    market.close().await;
+    assert_eq!(market.next().await, None);
+}
+
+/// Goal: a verdict of relays becomes the right `Delivery`. Method: relays that block everything, and one that is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_final_only_if_all_relays_refuse() {
+    #[derive(Debug)]
+    struct NoEntry;
+    impl WritePolicy for NoEntry {
+        fn admit_event<'a>(&'a self, _event: &'a Event, _from: &'a SocketAddr) -> BoxedFuture<'a, PolicyResult> {
+            Box::pin(async { PolicyResult::Reject("no".into()) })
+        }
+    }
+    let strict = InProcessRelay::start_with(RelayBuilder::default().write_policy(NoEntry)).await.unwrap();
+    let nobody = "ws://127.0.0.1:9";
+    for (urls, expected) in [(&[strict.url()][..], Delivery::Refused), (&[strict.url(), nobody], Delivery::Later)] {
+        let (market, _) = market(urls, quick()).await;
+        assert!(market.ready(DEADLINE).await);
+        let to = Address { job: pylon_core::JobId::from_bytes([1; 32]), kind: 5050, customer: market.public_key() };
+        let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+        assert_eq!(within(market.send(&sealed)).await, expected);
+    }
+    let (market, mut changes) = market(&[nobody], quick()).await;
+    let change = within(changes.recv()).await.unwrap();
+    assert_eq!((change.connected, change.reason.as_deref()), (false, Some("cannot connect")));
+    let to = Address { job: pylon_core::JobId::from_bytes([1; 32]), kind: 5050, customer: market.public_key() };
+    let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+    assert_eq!(market.send(&sealed).await, Delivery::Later);
+}
+
+/// A relay whose every word the test decides.
+struct Scripted {
+    listener: TcpListener,
+    url: String,
+}
+
+struct Session {
+    socket: WebSocketStream<TcpStream>,
+    subscription: String,
+    since: u64,
+}
+
+impl Scripted {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        Self { listener, url }
+    }
+
+    async fn accept(&self) -> Session {
+        let (stream, _) = within(self.listener.accept()).await.unwrap();
+        let socket = accept_async(stream).await.unwrap();
+        let mut session = Session { socket, subscription: String::new(), since: 0 };
+        session.hear_request().await;
+        session
+    }
+}
+
+impl Session {
+    async fn hear(&mut self) -> serde_json::Value {
+        loop {
+            if let Frame::Text(text) = within(self.socket.next()).await.unwrap().unwrap() {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    }
+
+    async fn hear_request(&mut self) {
+        let request = self.hear().await;
+        assert_eq!(request[0], "REQ", "{request}");
+        assert_eq!(request[2]["kinds"], serde_json::json!([5, 5050]));
+        self.subscription = request[1].as_str().unwrap().to_owned();
+        self.since = request[2]["since"].as_u64().unwrap();
+    }
+
+    async fn say(&mut self, message: serde_json::Value) {
+        self.socket.send(Frame::text(message.to_string())).await.unwrap();
+    }
+
+    async fn feed(&mut self, event: &str) {
+        let frame = format!(r#"["EVENT","{}",{event}]"#, self.subscription);
+        self.socket.feed(Frame::text(frame)).await.unwrap();
+    }
+
+    async fn end_of_stored(&mut self) {
+        self.say(serde_json::json!(["EOSE", self.subscription])).await;
+    }
+}
+
+fn with(event: &Event, field: &str, value: &str) -> String {
+    let mut json: serde_json::Value = serde_json::from_str(&event.as_json()).unwrap();
+    json[field] = value.into();
+    json.to_string()
+}
+
+/// Goal: nothing forged is heard, before or after the real event. Method: copies with another signature, another content
+/// and another author around the one that is signed, then one that ends the test.
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_events_are_not_heard() {
+    let relay = Scripted::start().await;
+    let (market, _) = market(&[&relay.url], quick()).await;
+    let mut session = relay.accept().await;
+    let (keys, victim) = (Keys::generate(), Keys::generate().public_key().to_hex());
+    let good = asking("real").sign_with_keys(&keys).unwrap();
+    let last = asking("last").sign_with_keys(&keys).unwrap();
+    let lies = [with(&good, "sig", &"0".repeat(128)), with(&good, "content", "lie"), with(&good, "pubkey", &victim)];
+    for event in lies.iter().chain([&good.as_json()]).chain(&lies).chain([&last.as_json()]) {
+        session.feed(event).await;
+    }
+    session.end_of_stored().await;
+    for expected in [&good, &last] {
+        let job = next_job(&market).await;
+        assert_eq!((job.id.to_hex(), job.origin), (expected.id.to_hex(), expected.as_json()));
+    }
+    assert_eq!(market.counts().queued, 2);
+}
+
+/// Goal: the library's memory of verified ids cannot be used to pass off something else. Method: the id of an event that was
+/// verified but not remembered by us (it asked somebody else) comes back on a request in another's name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verified_id_proves_nothing_about_another_event() {
+    let relay = Scripted::start().await;
+    let (market, _) = market(&[&relay.url], quick()).await;
+    let mut session = relay.accept().await;
+    let keys = Keys::generate();
+    let elsewhere = asking("x").tag(Tag::public_key(Keys::generate().public_key())).sign_with_keys(&keys).unwrap();
+    let disguise = asking("free work, please").sign_with_keys(&Keys::generate()).unwrap();
+    session.feed(&elsewhere.as_json()).await;
+    session.feed(&with(&disguise, "id", &elsewhere.id.to_hex())).await;
+    let last = asking("last").sign_with_keys(&keys).unwrap();
+    session.feed(&last.as_json()).await;
+    session.end_of_stored().await;
+    assert_eq!(next_job(&market).await.id.to_hex(), last.id.to_hex());
+    let counts = market.counts();
+    assert_eq!((counts.other_provider, counts.forged, counts.queued), (1, 1, 1));
+}
+
+/// Goal: a burst is slowed down, not lost. Method: 5000 signed requests as fast as the socket takes them, room for 64, and a
+/// consumer that takes its time with each.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_on_a_slow_consumer_loses_nothing() {
+    const BURST: usize = 5000;
+    let relay = Scripted::start().await;
+    let options = Options { queue_events: 64, queue_wait: DEADLINE, ..quick() };
+    let (market, _) = market(&[&relay.url], options).await;
+    let mut session = relay.accept().await;
+    let keys = Keys::generate();
+    let burst: Vec<Event> = (0..BURST).map(|n| asking(&n.to_string()).sign_with_keys(&keys).unwrap()).collect();
+    let mut missing: HashSet<String> = burst.iter().map(|event| event.id.to_hex()).collect();
+    let sending = tokio::spawn(async move {
+        for event in &burst {
+            session.feed(&event.as_json()).await;
+        }
+        session.end_of_stored().await;
+        session
+    });
+    while !missing.is_empty() {
+        assert!(missing.remove(&next_job(&market).await.id.to_hex()), "twice");
+        tokio::task::yield_now().await;
+    }
+    let counts = market.counts();
+    assert_eq!((counts.queued, counts.dropped, counts.duplicate), (BURST as u64, 0, 0));
+    drop(sending.await.unwrap());
+}
+
+/// Goal: a full queue costs a bounded wait, and every loss is counted. Method: nobody consumes, room for two.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_is_counted_and_may_come_again() {
+    let relay = Scripted::start().await;
+    let options = Options { queue_events: 2, queue_wait: Duration::from_millis(1), ..quick() };
+    let (market, _) = market(&[&relay.url], options).await;
+    let mut session = relay.accept().await;
+    let keys = Keys::generate();
+    let events: Vec<Event> = (0..3).map(|n| asking(&n.to_string()).sign_with_keys(&keys).unwrap()).collect();
+    for event in &events {
+        session.feed(&event.as_json()).await;
+    }
+    session.end_of_stored().await;
+    assert!(market.ready(DEADLINE).await);
+    let counts = market.counts();
+    assert_eq!((counts.queued, counts.dropped), (2, 1));
+    for event in &events[..2] {
+        assert_eq!(next_job(&market).await.id.to_hex(), event.id.to_hex());
+    }
+    session.feed(&events[2].as_json()).await;
+    session.end_of_stored().await;
+    assert_eq!(next_job(&market).await.id.to_hex(), events[2].id.to_hex());
+}
+
+/// Goal: a relay cannot make us deaf. Method: it closes the subscription with words that make the library give up, then
+/// drops the connection; each time we ask again, and not for everything once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_subscription_is_asked_for_again() {
+    let relay = Scripted::start().await;
+    let (market, mut changes) = market(&[&relay.url], quick()).await;
+    let mut session = relay.accept().await;
+    let first_since = session.since;
+    for reason in ["error: shutting down", "blocked: go away", "", "rate-limited: slow down"] {
+        session.say(serde_json::json!(["CLOSED", session.subscription, reason])).await;
+        session.hear_request().await;
+    }
+    session.end_of_stored().await;
+    assert!(market.ready(DEADLINE).await);
+    drop(session);
+    assert!(within(changes.recv()).await.unwrap().connected);
+    let lost = within(changes.recv()).await.unwrap();
+    assert_eq!((lost.connected, lost.reason.as_deref()), (false, Some("connection lost")));
+
+    let mut session = relay.accept().await;
+    assert!(within(changes.recv()).await.unwrap().connected);
+    assert!(session.since >= first_since + 2900, "{} after {first_since}", session.since);
+    let event = asking("still here").sign_with_keys(&Keys::generate()).unwrap();
+    session.feed(&event.as_json()).await;
+    session.end_of_stored().await;
+    assert_eq!(next_job(&market).await.id.to_hex(), event.id.to_hex());
+
+    market.serve(vec![5050, 5100]);
+    let request = session.hear().await;
+    assert_eq!(request[2]["kinds"], serde_json::json!([5, 5050, 5100]));
+}
+
+/// Goal: what was not asked for is not heard, and absurd frames end nothing. Method: events of other kinds, junk, a frame
+/// over the limit and one with more tags than are worth a look, before a good one.
+#[tokio::test(flavor = "multi_thread")]
+async fn junk_is_passed_over() {
+    let relay = Scripted::start().await;
+    let (market, _) = market(&[&relay.url], quick()).await;
+    let mut session = relay.accept().await;
+    let keys = Keys::generate();
+    let note = EventBuilder::text_note("hi").sign_with_keys(&keys).unwrap();
+    let unserved = nip90::request(5100, &[]).sign_with_keys(&keys).unwrap();
+    let huge = asking(&"x".repeat(300_000)).sign_with_keys(&keys).unwrap();
+    let tags = std::iter::repeat_with(|| Tag::hashtag("x")).take(2000);
+    let tags = EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&keys).unwrap();
+    for event in [note, unserved, huge, tags] {
+        session.feed(&event.as_json()).await;
+    }
+    for junk in ["", "[", "{}", r#"["EVENT"]"#, r#"["EOSE"]"#, r#"["OK","x"]"#, r#"["AUTH"]"#, "\u{0}"] {
+        session.socket.feed(Frame::text(junk)).await.unwrap();
+    }
+    let good = asking("good").sign_with_keys(&keys).unwrap();
+    session.feed(&good.as_json()).await;
+    session.end_of_stored().await;
+    assert_eq!(next_job(&market).await.id.to_hex(), good.id.to_hex());
+    assert_eq!(market.counts(), Counts { queued: 1, other_kind: 2, ..Counts::default() });
+}
+
+/// Goal: a relay that wants to know who we are serves us like any other. Method: one that demands NIP-42 for reading and
+/// writing; a request comes in through it and feedback goes out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_demands_authentication_is_satisfied() {
+    let relay = InProcessRelay::start_with(RelayBuilder::default().nip42(RelayBuilderNip42::default())).await.unwrap();
+    let (market, _) = market(&[relay.url()], quick()).await;
+    assert!(market.ready(DEADLINE).await);
+    let (client, keys, _) = customer(&[relay.url()]).await;
+    let asked = asking("hi").sign_with_keys(&keys).unwrap();
+    assert!(client.send_event(&asked).await.unwrap().failed.is_empty());
+    let job = next_job(&market).await;
+    let to = Address { job: job.id, kind: job.kind, customer: job.customer };
+    let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+    assert_eq!(within(market.send(&sealed)).await, Delivery::Delivered);
+}
