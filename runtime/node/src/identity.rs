@@ -2,8 +2,7 @@
 
 use crate::home::Home;
 use anyhow::{Context, Result, bail};
-use nostr_sdk::nostr::bip39;
-use nostr_sdk::{Keys, ToBech32};
+use pylon_adapters::market::identity::{self, Keys};
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -22,7 +21,7 @@ impl Identity {
     pub(crate) fn load(home: &Home) -> Result<Self> {
         let path = home.identity_file();
         let phrase = read(&path)?;
-        let keys = words::keys(&phrase).with_context(|| path.display().to_string())?;
+        let keys = identity::keys(&phrase).with_context(|| path.display().to_string())?;
         Ok(Self { keys })
     }
 
@@ -33,8 +32,8 @@ impl Identity {
             bail!("identity exists: {} (nothing was changed)", path.display());
         }
         let dir = home.create_config_dir()?;
-        let phrase = words::generate()?;
-        let keys = words::keys(&phrase)?;
+        let phrase = identity::generate()?;
+        let keys = identity::keys(&phrase)?;
         // Complete or not at all, and the last step fails if somebody was faster.
         let mut file = tempfile::NamedTempFile::new_in(&dir)
             .with_context(|| format!("cannot write to {}: make it writable, or set PYLON_HOME", dir.display()))?;
@@ -58,13 +57,12 @@ impl Identity {
 
     /// As people write it.
     pub(crate) fn npub(&self) -> String {
-        let Ok(npub) = self.keys.public_key().to_bech32();
-        npub
+        identity::npub(&self.keys)
     }
 
     /// As events write it.
     pub(crate) fn hex(&self) -> String {
-        self.keys.public_key().to_hex()
+        identity::public_key(&self.keys).to_hex()
     }
 }
 
@@ -108,33 +106,6 @@ fn read(path: &Path) -> Result<String> {
         Ok(read) if read as u64 <= FILE_BYTES_MAX => Ok(text),
         Err(error) if error.kind() != ErrorKind::InvalidData => Err(error).with_context(|| path.display().to_string()),
         _ => bail!("{} is not a recovery phrase: put the words of your backup there", path.display()),
-    }
-}
-
-/// BIP-39 words and the NIP-06 keys they stand for.
-mod words {
-    use anyhow::{Result, bail};
-    use nostr_sdk::Keys;
-    use nostr_sdk::nips::nip06::FromMnemonic;
-    use rand::TryRngCore;
-
-    use super::bip39::{Error, Mnemonic};
-
-    pub(super) fn generate() -> Result<String> {
-        let mut entropy = [0; 16];
-        rand::rngs::OsRng.try_fill_bytes(&mut entropy)?;
-        Ok(Mnemonic::from_entropy(&entropy)?.to_string())
-    }
-
-    pub(super) fn keys(phrase: &str) -> Result<Keys> {
-        let phrase = phrase.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
-        match Mnemonic::parse_normalized(&phrase) {
-            Ok(_) => Ok(Keys::from_mnemonic(phrase, None)?),
-            Err(Error::BadWordCount(found)) => bail!("{found} words: a recovery phrase has 12, 15, 18, 21 or 24"),
-            Err(Error::UnknownWord(index)) => bail!("word {} is not in the BIP-39 list", index + 1),
-            Err(Error::InvalidChecksum) => bail!("the words do not fit together: one is wrong, or they are out of order"),
-            Err(other) => bail!("{other}"),
-        }
     }
 }
 
