@@ -3,17 +3,24 @@
 //! The words and the secret key leave this file only as return values; nothing here logs or writes.
 
 use bip39::Mnemonic;
+pub use nostr_sdk::Keys;
+use nostr_sdk::ToBech32;
 use nostr_sdk::nips::nip06::FromMnemonic;
-use nostr_sdk::{Keys, ToBech32};
 use pylon_core::PublicKey;
 use rand::TryRngCore;
 
 /// Why there is no identity. Never quotes the words.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// A typing error, most likely.
-    #[error("not a BIP-39 mnemonic: check the words and their order")]
-    Mnemonic,
+    /// Some words are missing, or too many.
+    #[error("{0} words: a recovery phrase has 12, 15, 18, 21 or 24")]
+    WordCount(usize),
+    /// A typing error, most likely. Counted from 1.
+    #[error("word {0} is not in the BIP-39 list")]
+    UnknownWord(usize),
+    /// Every word exists, but not this phrase.
+    #[error("the words do not fit together: one is wrong, or they are out of order")]
+    Checksum,
     /// The system gives no randomness.
     #[error("no randomness from the system")]
     Randomness,
@@ -23,13 +30,22 @@ pub enum IdentityError {
 pub fn generate() -> Result<String, IdentityError> {
     let mut entropy = [0; 16];
     rand::rngs::OsRng.try_fill_bytes(&mut entropy).map_err(|_| IdentityError::Randomness)?;
-    Mnemonic::from_entropy(&entropy).map(|words| words.to_string()).map_err(|_| IdentityError::Mnemonic)
+    Mnemonic::from_entropy(&entropy).map(|words| words.to_string()).map_err(reason)
 }
 
-/// The keys of these words. Space around and between them does not matter.
+/// The keys of these words. Neither case nor the space around and between them matters.
 pub fn keys(mnemonic: &str) -> Result<Keys, IdentityError> {
-    let words = mnemonic.split_whitespace().collect::<Vec<_>>().join(" ");
-    Keys::from_mnemonic(words, None).map_err(|_| IdentityError::Mnemonic)
+    let words = mnemonic.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
+    Mnemonic::parse_normalized(&words).map_err(reason)?;
+    Keys::from_mnemonic(words, None).map_err(|_| IdentityError::Checksum)
+}
+
+fn reason(error: bip39::Error) -> IdentityError {
+    match error {
+        bip39::Error::BadWordCount(found) => IdentityError::WordCount(found),
+        bip39::Error::UnknownWord(index) => IdentityError::UnknownWord(index + 1),
+        _ => IdentityError::Checksum,
+    }
 }
 
 /// The public key in the core's words; its `to_hex` is what others put into `p` tags.

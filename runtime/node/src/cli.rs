@@ -1,0 +1,78 @@
+//! The command line, and nothing else: what may be written, with its help.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Sell this machine's compute for Bitcoin over Nostr.
+#[derive(Debug, Parser)]
+#[command(name = "pylon", version, about, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create the identity of this node and say where everything is
+    Init,
+    /// Take jobs until told to stop
+    Start(StartArgs),
+    /// Show a whole market on this machine: relay, node, customer and play money
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    /// Stay in the foreground and log to stderr
+    #[arg(short, long, required = true)]
+    pub(crate) foreground: bool,
+    /// Read this file instead of ~/.config/pylon/config.toml
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Generate with this llama.cpp server instead of the small one that comes with the demo
+    #[arg(long, value_name = "URL")]
+    pub(crate) backend: Option<url::Url>,
+    /// Print what happened as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How many jobs the customer buys
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) jobs: u32,
+    /// Keep identity, database and logs of the demo in this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::error::ErrorKind;
+
+    /// Goal: what is documented parses, and a mistake is a usage error (exit code 2), never a guess. Method: one command line a row.
+    #[test]
+    fn command_lines() {
+        let check = |line: &str, expected: Option<ErrorKind>| {
+            let found = Cli::try_parse_from(line.split(' ')).err().map(|error| error.kind());
+            assert_eq!(found, expected, "{line}");
+        };
+        check("pylon init", None);
+        check("pylon start -f", None);
+        check("pylon start --foreground --config other.toml", None);
+        check("pylon demo", None);
+        check("pylon demo --backend http://localhost:8080 --json --jobs 5 --keep here", None);
+        check("pylon --version", Some(ErrorKind::DisplayVersion));
+        check("pylon demo --help", Some(ErrorKind::DisplayHelp));
+        check("pylon", Some(ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand));
+        check("pylon begin", Some(ErrorKind::InvalidSubcommand));
+        check("pylon start", Some(ErrorKind::MissingRequiredArgument));
+        check("pylon start -f --config", Some(ErrorKind::InvalidValue));
+        check("pylon demo --jobs 0", Some(ErrorKind::ValueValidation));
+        check("pylon demo --jobs many", Some(ErrorKind::ValueValidation));
+        check("pylon demo --backend localhost", Some(ErrorKind::ValueValidation));
+        check("pylon init extra", Some(ErrorKind::UnknownArgument));
+    }
+}

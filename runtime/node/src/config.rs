@@ -1,0 +1,202 @@
+//! What the operator may set: every key with its default, and a clear line for every mistake.
+//!
+//! `pylon.example.toml` shows the same keys with the same defaults; a test holds the two together. Nothing here acts on a setting.
+
+mod mistake;
+
+use anyhow::{Context, Result, bail};
+use mistake::Mistake;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use url::Url;
+
+/// More than anybody writes by hand.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+const RELAYS_MAX: usize = 32;
+const CONCURRENT_JOBS_MAX: u32 = 256;
+const QUEUED_JOBS_MAX: u32 = 100_000;
+/// NIP-90 requests.
+const JOB_KINDS: std::ops::RangeInclusive<u16> = 5000..=5999;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Where to listen for jobs and publish results.
+    pub(crate) relays: Vec<String>,
+    /// The backend to prefer; empty takes the first that is ready.
+    pub(crate) default_backend: String,
+    /// The model for jobs that name none; empty takes the backend's first.
+    pub(crate) default_model: String,
+    /// Jobs at work at once.
+    pub(crate) max_concurrent_jobs: u32,
+    /// Jobs that may wait; further ones are turned away.
+    pub(crate) max_queued_jobs: u32,
+    /// Where the servers that generate text are.
+    pub(crate) inference: Inference,
+    /// Settings of the guests, by slot.
+    pub(crate) guests: BTreeMap<String, Guest>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            relays: ["wss://nexus.openagents.com", "wss://relay.damus.io", "wss://nos.lol"].map(String::from).to_vec(),
+            default_backend: String::new(),
+            default_model: String::new(),
+            max_concurrent_jobs: 1,
+            max_queued_jobs: 64,
+            inference: Inference::default(),
+            guests: BTreeMap::new(),
+        }
+    }
+}
+
+/// The servers that generate text, one table each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Inference {
+    /// A llama.cpp server.
+    pub(crate) llama_cpp: LlamaCpp,
+}
+
+impl Inference {
+    /// The names that `default_backend` may take: the tables above.
+    pub(crate) const BACKENDS: &[&str] = &["llama_cpp"];
+}
+
+/// A llama.cpp server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LlamaCpp {
+    /// Its address.
+    pub(crate) url: String,
+}
+
+impl Default for LlamaCpp {
+    fn default() -> Self {
+        Self { url: "http://localhost:8080".into() }
+    }
+}
+
+/// What is set for one guest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Guest {
+    /// Its own settings, by the names that it declares.
+    pub(crate) settings: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// From a file that must be there.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        Self::read(path)?.with_context(|| format!("{}: no such file", path.display()))
+    }
+
+    /// From a file, or all defaults without one.
+    pub(crate) fn load_or_default(path: &Path) -> Result<Self> {
+        Ok(Self::read(path)?.unwrap_or_default())
+    }
+
+    fn read(path: &Path) -> Result<Option<Self>> {
+        let file = match std::fs::File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let mut text = String::new();
+        match file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text) {
+            Err(error) if error.kind() == ErrorKind::InvalidData => bail!("{} is not UTF-8 text", path.display()),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Ok(read) if read as u64 > FILE_BYTES_MAX => bail!("{} is larger than {FILE_BYTES_MAX} bytes", path.display()),
+            Ok(_) => {}
+        }
+        match Self::parse(&text) {
+            Ok(config) => Ok(Some(config)),
+            Err(mistake) => bail!("{}:{mistake}", path.display()),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        let config: Self = toml::from_str(text).map_err(|error| Mistake::of_form(text, &error))?;
+        config.check().map_err(|(keys, what)| Mistake::at_key(text, &keys, what))?;
+        Ok(config)
+    }
+
+    /// The first key whose value makes no sense, and why.
+    fn check(&self) -> Result<(), (Vec<&str>, String)> {
+        let wrong = |keys: &[&'static str], what: String| Err((keys.to_vec(), what));
+        if self.relays.is_empty() {
+            return wrong(&["relays"], "`relays` is empty: name at least one, or leave the key out for the default".into());
+        }
+        if self.relays.len() > RELAYS_MAX {
+            return wrong(&["relays"], format!("`relays` names {}: at most {RELAYS_MAX}", self.relays.len()));
+        }
+        for relay in &self.relays {
+            address(relay, &["ws", "wss"]).or_else(|what| wrong(&["relays"], format!("`relays`: {what}")))?;
+        }
+        if !self.default_backend.is_empty() && !Inference::BACKENDS.contains(&self.default_backend.as_str()) {
+            let hint = mistake::nearest(&self.default_backend, Inference::BACKENDS.iter().copied());
+            return wrong(&["default_backend"], format!("`default_backend`: no backend `{}`; {hint}", self.default_backend));
+        }
+        for (key, value, max) in [
+            ("max_concurrent_jobs", self.max_concurrent_jobs, CONCURRENT_JOBS_MAX),
+            ("max_queued_jobs", self.max_queued_jobs, QUEUED_JOBS_MAX),
+        ] {
+            if !(1..=max).contains(&value) {
+                return wrong(&[key], format!("`{key}` is {value}: it can be 1 to {max}"));
+            }
+        }
+        address(&self.inference.llama_cpp.url, &["http", "https"])
+            .or_else(|what| wrong(&["inference", "llama_cpp", "url"], format!("`url`: {what}")))?;
+        match self.guests.keys().find(|slot| !is_slot(slot)) {
+            None => Ok(()),
+            Some(slot) => Err((vec!["guests", slot], format!("`{slot}` is no slot; {}", slots_near(slot)))),
+        }
+    }
+}
+
+fn address(text: &str, schemes: &[&str]) -> Result<(), String> {
+    let expected = || {
+        format!(
+            "`{text}` is not a {} address",
+            schemes.iter().map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(" or ")
+        )
+    };
+    let url = Url::parse(text).map_err(|_| expected())?;
+    if !schemes.contains(&url.scheme()) || !url.has_host() {
+        return Err(expected());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!(
+            "the address of `{}` carries a user or password: leave them out",
+            url.host_str().unwrap_or_default()
+        ));
+    }
+    Ok(())
+}
+
+/// `routing`, `pricing`, `verification`, each also for one kind; `handler` only for one kind.
+fn is_slot(slot: &str) -> bool {
+    let of_kind = |kind: &str| kind.parse().is_ok_and(|kind| JOB_KINDS.contains(&kind));
+    match slot.split_once(':') {
+        Some((name, kind)) => matches!(name, "routing" | "pricing" | "verification" | "handler") && of_kind(kind),
+        None => matches!(slot, "routing" | "pricing" | "verification"),
+    }
+}
+
+fn slots_near(slot: &str) -> String {
+    let (name, kind) = slot.split_once(':').map_or((slot, None), |(name, kind)| (name, Some(kind)));
+    let kind = kind.filter(|kind| is_slot(&format!("handler:{kind}")));
+    match (mistake::closest(name, ["routing", "pricing", "verification", "handler"].into_iter()), kind) {
+        (Some(near), Some(kind)) => format!("did you mean `{near}:{kind}`?"),
+        (Some("handler"), None) => "did you mean `handler:5050`?".into(),
+        (Some(near), None) => format!("did you mean `{near}`?"),
+        (None, _) => "there is `routing`, `pricing`, `verification` and, for each kind, `handler:5050`".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

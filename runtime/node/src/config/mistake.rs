@@ -1,0 +1,83 @@
+//! A mistake in the file, told in one line: where it is and what was expected instead.
+
+use std::fmt;
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+
+/// As `line: what`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Mistake {
+    line: usize,
+    what: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.line, self.what)
+    }
+}
+
+impl Mistake {
+    /// The text is no TOML, or a key or the type of its value is not ours.
+    pub(super) fn of_form(text: &str, error: &toml::de::Error) -> Self {
+        let said = error.message().lines().collect::<Vec<_>>().join("; ");
+        Self { line: line(text, error.span()), what: unknown_key(&said).unwrap_or_else(|| in_our_words(&said)) }
+    }
+
+    /// The value of this key makes no sense.
+    pub(super) fn at_key(text: &str, keys: &[&str], what: String) -> Self {
+        Self { line: line(text, span_of(text, keys)), what }
+    }
+}
+
+/// A hint at the name that was meant, or at all that there are.
+pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+    match closest(name, names.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there is {}", names.map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The name that was meant, if one is near enough.
+pub(super) fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let measured = names.map(|known| (strsim::damerau_levenshtein(name, known), known));
+    let (distance, near) = measured.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 2.max(name.len() / 3)).then_some(near)
+}
+
+/// Serde's words: "unknown field `x`, expected one of `a`, `b`".
+fn unknown_key(said: &str) -> Option<String> {
+    let (key, known) = said.strip_prefix("unknown field `")?.split_once('`')?;
+    Some(format!("unknown key `{key}`; {}", nearest(key, known.split('`').skip(1).step_by(2))))
+}
+
+/// Rust's names of types mean nothing to an operator.
+fn in_our_words(said: &str) -> String {
+    const WORDS: [(&str, &str); 5] = [
+        ("expected u32", "expected a whole number"),
+        ("expected a sequence", "expected a list such as [\"…\"]"),
+        ("expected a map", "expected a table"),
+        ("expected struct ", "expected a table for "),
+        ("invalid value: ", "out of range: "),
+    ];
+    WORDS.iter().fold(said.to_owned(), |said, (theirs, ours)| said.replace(theirs, ours))
+}
+
+fn line(text: &str, span: Option<Range<usize>>) -> usize {
+    let before = span.and_then(|span| text.get(..span.start)).unwrap_or_default();
+    before.matches('\n').count() + 1
+}
+
+/// Where the file names this key, or the deepest table on the way to it.
+fn span_of(text: &str, keys: &[&str]) -> Option<Range<usize>> {
+    let parsed = DeTable::parse(text).ok()?;
+    let mut table = parsed.get_ref();
+    let mut found = None;
+    for wanted in keys {
+        let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref() == wanted) else { break };
+        found = Some(key.span());
+        let DeValue::Table(inner) = value.get_ref() else { break };
+        table = inner;
+    }
+    found
+}

@@ -1,0 +1,117 @@
+//! Every kind of mistake has its line, and the example shows what is.
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../../pylon.example.toml");
+
+/// Goal: the example can be trusted. Method: it loads, equals the defaults, and names every key that the defaults have.
+#[test]
+fn the_example_is_the_default() {
+    assert_eq!(Config::parse(EXAMPLE).unwrap(), Config::default());
+    let ours = toml::Table::try_from(Config::default()).unwrap();
+    let named: toml::Table = toml::from_str(EXAMPLE).unwrap();
+    assert_eq!(named, ours);
+    for slot in ["pricing", "routing", "verification", "handler:5050"] {
+        assert!(EXAMPLE.contains(slot), "the example tells of `{slot}`");
+    }
+}
+
+/// Goal: the commented lines of the example work too. Method: uncomment everything that is TOML.
+#[test]
+fn the_example_works_uncommented() {
+    let text: Vec<_> = EXAMPLE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
+    let config = Config::parse(&text.join("\n")).unwrap();
+    assert!(config.guests.len() >= 2, "{config:?}");
+}
+
+/// Goal: a partial file changes what it names and nothing else. Method: one key, and a table in each way to write it.
+#[test]
+fn a_partial_file() {
+    let check = |text: &str, expected: Config| assert_eq!(Config::parse(text).unwrap(), expected, "{text}");
+    let base = Config::default;
+    let pricing = || {
+        let settings = BTreeMap::from([("base-msat".to_owned(), "1000".to_owned())]);
+        BTreeMap::from([("pricing".to_owned(), Guest { settings })])
+    };
+    check("", base());
+    check("# nothing\n", base());
+    check("max_concurrent_jobs = 4", Config { max_concurrent_jobs: 4, ..base() });
+    check("relays = ['ws://127.0.0.1:7777']", Config { relays: vec!["ws://127.0.0.1:7777".into()], ..base() });
+    check("default_backend = 'llama_cpp'", Config { default_backend: "llama_cpp".into(), ..base() });
+    check("[inference]", base());
+    let moved = Inference { llama_cpp: LlamaCpp { url: "https://gpu:9000".into() } };
+    check("inference.llama_cpp.url = 'https://gpu:9000'", Config { inference: moved.clone(), ..base() });
+    check("[inference.llama_cpp]\nurl = 'https://gpu:9000'", Config { inference: moved, ..base() });
+    check("[guests.pricing]\nsettings = { base-msat = '1000' }", Config { guests: pricing(), ..base() });
+    check("[guests.pricing.settings]\nbase-msat = '1000'", Config { guests: pricing(), ..base() });
+    let handler = BTreeMap::from([("handler:5050".to_owned(), Guest::default())]);
+    check("[guests.\"handler:5050\"]", Config { guests: handler, ..base() });
+}
+
+/// Goal: a mistake is one line that says where it is and what to write. Method: one mistake a row.
+#[test]
+fn mistakes() {
+    let check = |text: &str, expected: &str| {
+        let told = Config::parse(text).unwrap_err().to_string();
+        assert!(told.contains(expected), "{text:?}: {told}");
+        assert!(!told.contains('\n'), "{told}");
+    };
+    // Names.
+    check("# mine\n\nrelay = []", "3: unknown key `relay`; did you mean `relays`?");
+    check("max_concurent_jobs = 2", "1: unknown key `max_concurent_jobs`; did you mean `max_concurrent_jobs`?");
+    check("colour = 'red'", "1: unknown key `colour`; there is `");
+    check("[inference.lama_cpp]\nurl = 'http://x'", "1: unknown key `lama_cpp`; did you mean `llama_cpp`?");
+    check("[inference.llama_cpp]\nport = 1", "2: unknown key `port`; there is `url`");
+    check("[guests.pricing]\nsetting = {}", "2: unknown key `setting`; did you mean `settings`?");
+    check("[guests.princing]", "1: `princing` is no slot; did you mean `pricing`?");
+    check("\n[guests.handler]", "2: `handler` is no slot; did you mean `handler:5050`?");
+    check("[guests.\"handler:50\"]", "1: `handler:50` is no slot; did you mean `handler:5050`?");
+    check("[guests.\"handler:6050\"]", "1: `handler:6050` is no slot");
+    check("[guests.\"pricng:5932\"]", "1: `pricng:5932` is no slot; did you mean `pricing:5932`?");
+    check("[guests.zzz]", "1: `zzz` is no slot; there is ");
+    check("default_backend = 'lama_cpp'", "1: `default_backend`: no backend `lama_cpp`; did you mean `llama_cpp`?");
+    // Types.
+    check("max_queued_jobs = 'many'", "1: invalid type: string \"many\", expected a whole number");
+    check("max_queued_jobs = 1.5", "1: invalid type: floating point `1.5`, expected a whole number");
+    check("max_queued_jobs = -1", "1: out of range: integer `-1`, expected a whole number");
+    check("max_queued_jobs = 5000000000", "1: out of range: integer `5000000000`, expected a whole number");
+    check("\nrelays = 'wss://nos.lol'", "2: invalid type: string \"wss://nos.lol\", expected a list such as [\"…\"]");
+    check("relays = [\n  7\n]", "2: invalid type: integer `7`, expected a string");
+    check("inference = 1", "1: invalid type: integer `1`, expected a table");
+    check("guests = 1", "1: invalid type: integer `1`, expected a table");
+    check("[guests.pricing]\nsettings = { base-msat = 1000 }", "2: invalid type: integer `1000`, expected a string");
+    // Values.
+    check("relays = []", "1: `relays` is empty");
+    check("\nrelays = ['https://nos.lol']", "2: `relays`: `https://nos.lol` is not a ws:// or wss:// address");
+    check("relays = ['nos.lol']", "1: `relays`: `nos.lol` is not a ws:// or wss:// address");
+    check("relays = ['wss://']", "is not a ws:// or wss:// address");
+    check("relays = ['wss://me:secret@nos.lol']", "the address of `nos.lol` carries a user or password");
+    let many = vec!["'wss://nos.lol'"; 33].join(",");
+    check(&format!("relays = [{many}]"), "1: `relays` names 33: at most 32");
+    check("max_concurrent_jobs = 0", "1: `max_concurrent_jobs` is 0: it can be 1 to 256");
+    check("max_concurrent_jobs = 257", "1: `max_concurrent_jobs` is 257");
+    check("default_model = 'x'\nmax_queued_jobs = 0", "2: `max_queued_jobs` is 0: it can be 1 to 100000");
+    check("[inference]\nllama_cpp.url = 'localhost:8080'", "2: `url`: `localhost:8080` is not a http:// or https:// address");
+    // Form.
+    check("max_queued_jobs = ", "1: ");
+    check("max_queued_jobs = 1\nmax_queued_jobs = 2", "2: duplicate key");
+    check("relays = ['wss://nos.lol'\n", "unclosed array");
+}
+
+/// Goal: what is wrong with the file itself is told with its path. Method: one that is missing, one that is no text, one that is huge.
+#[test]
+fn files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    let told = |path: &Path| format!("{:#}", Config::load(path).unwrap_err());
+    assert!(told(&path).ends_with("config.toml: no such file"), "{}", told(&path));
+    assert_eq!(Config::load_or_default(&path).unwrap(), Config::default());
+    std::fs::write(&path, "\n\nrelay = []").unwrap();
+    assert!(told(&path).ends_with("/config.toml:3: unknown key `relay`; did you mean `relays`?"), "{}", told(&path));
+    assert!(Config::load_or_default(&path).is_err());
+    std::fs::write(&path, [0xff]).unwrap();
+    assert!(told(&path).ends_with("config.toml is not UTF-8 text"), "{}", told(&path));
+    std::fs::write(&path, vec![b' '; 1 << 21]).unwrap();
+    assert!(told(&path).ends_with("is larger than 1048576 bytes"), "{}", told(&path));
+    assert!(told(dir.path()).starts_with("cannot read "), "{}", told(dir.path()));
+}

@@ -1,0 +1,193 @@
+//! Who this node is: twelve words in a file that only its owner can read. The words leave the file for nothing but deriving keys.
+
+use crate::home::Home;
+use anyhow::{Context, Result, bail};
+use pylon_adapters::market::identity::{self, Keys};
+use std::fmt;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// More than the longest phrase needs.
+const FILE_BYTES_MAX: u64 = 4096;
+
+/// The node's keys.
+pub(crate) struct Identity {
+    keys: Keys,
+}
+
+impl Identity {
+    /// From the file that `pylon init` made.
+    pub(crate) fn load(home: &Home) -> Result<Self> {
+        let path = home.identity_file();
+        let phrase = read(&path)?;
+        let keys = identity::keys(&phrase).with_context(|| path.display().to_string())?;
+        Ok(Self { keys })
+    }
+
+    /// A new one, written before it is returned with its words, and never over another.
+    pub(crate) fn create(home: &Home) -> Result<(Self, Phrase)> {
+        let path = home.identity_file();
+        if path.symlink_metadata().is_ok() {
+            bail!("identity exists: {} (nothing was changed)", path.display());
+        }
+        let dir = home.create_config_dir()?;
+        let phrase = identity::generate()?;
+        let keys = identity::keys(&phrase)?;
+        // Complete or not at all, and the last step fails if somebody was faster.
+        let mut file = tempfile::NamedTempFile::new_in(&dir)
+            .with_context(|| format!("cannot write to {}: make it writable, or set PYLON_HOME", dir.display()))?;
+        writeln!(file, "{phrase}").and_then(|()| file.as_file().sync_all()).context("cannot write the identity")?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => {}
+            Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => {
+                bail!("identity exists: {} (nothing was changed)", path.display())
+            }
+            Err(lost) => return Err(lost.error).with_context(|| format!("cannot write {}", path.display())),
+        }
+        std::fs::File::open(&dir).and_then(|dir| dir.sync_all()).with_context(|| dir.display().to_string())?;
+        Ok((Self { keys }, Phrase(phrase)))
+    }
+
+    /// To sign and decrypt with.
+    #[allow(dead_code, reason = "used by the wiring of the market")]
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// As people write it.
+    pub(crate) fn npub(&self) -> String {
+        identity::npub(&self.keys)
+    }
+
+    /// As events write it.
+    pub(crate) fn hex(&self) -> String {
+        identity::public_key(&self.keys).to_hex()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Identity({})", self.npub())
+    }
+}
+
+/// The words, to be shown once.
+pub(crate) struct Phrase(String);
+
+impl Phrase {
+    /// The words in clear.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Phrase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Phrase(…)")
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("no identity: run `pylon init`"),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let about = file.metadata().with_context(|| path.display().to_string())?;
+    if !about.is_file() {
+        bail!("{} is not a file: move it away and run `pylon init`", path.display());
+    }
+    if about.permissions().mode() & 0o077 != 0 {
+        bail!("{} is open to other users: run `chmod 600 '{}'`", path.display(), path.display());
+    }
+    let mut text = String::new();
+    match file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text) {
+        Ok(read) if read as u64 <= FILE_BYTES_MAX => Ok(text),
+        Err(error) if error.kind() != ErrorKind::InvalidData => Err(error).with_context(|| path.display().to_string()),
+        _ => bail!("{} is not a recovery phrase: put the words of your backup there", path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PHRASE: &str = "leader monkey parrot ring guide accident before fence cannon height naive bean";
+
+    fn home_with(text: &[u8], mode: u32) -> (tempfile::TempDir, Home) {
+        let root = tempfile::tempdir().unwrap();
+        let home = Home::at(root.path());
+        home.create_config_dir().unwrap();
+        std::fs::write(home.identity_file(), text).unwrap();
+        std::fs::set_permissions(home.identity_file(), std::fs::Permissions::from_mode(mode)).unwrap();
+        (root, home)
+    }
+
+    /// Goal: the words give the key that every other Nostr program derives from them. Method: the vector of NIP-06, written in several ways.
+    #[test]
+    fn words_become_the_key_of_nip_06() {
+        for text in [PHRASE.to_owned(), format!("{PHRASE}\n"), PHRASE.replace(' ', "\n"), PHRASE.to_uppercase()] {
+            let (_root, home) = home_with(text.as_bytes(), 0o600);
+            let found = Identity::load(&home).unwrap();
+            assert_eq!(found.hex(), "17162c921dc4d2518f9a101db33695df1afb56ab82f5ff3e5da6eec3ca5cd917");
+            assert_eq!(found.npub(), "npub1zutzeysacnf9rru6zqwmxd54mud0k44tst6l70ja5mhv8jjumytsd2x7nu");
+        }
+    }
+
+    /// Goal: each mistake in the file has its own line, and no line repeats a word of the phrase. Method: one mistake a row.
+    #[test]
+    fn mistakes_in_the_file() {
+        let check = |text: &[u8], mode: u32, expected: &str| {
+            let (_root, home) = home_with(text, mode);
+            let told = format!("{:#}", Identity::load(&home).unwrap_err());
+            assert!(told.contains(expected), "{told}");
+            assert!(!told.contains("monkey") && !told.contains("monkee") && !told.contains('\n'), "{told}");
+        };
+        let phrase = PHRASE.as_bytes();
+        check(phrase, 0o644, "is open to other users: run `chmod 600 '/");
+        check(phrase, 0o640, "is open to other users");
+        check(phrase, 0o602, "is open to other users");
+        check(b"", 0o600, "0 words: a recovery phrase has 12");
+        check(b"leader monkey", 0o600, "2 words");
+        check(PHRASE.replace("monkey", "monkee").as_bytes(), 0o600, "word 2 is not in the BIP-39 list");
+        check(PHRASE.replace("leader monkey", "monkey leader").as_bytes(), 0o600, "do not fit together");
+        check(&[0xff, 0xfe], 0o600, "is not a recovery phrase");
+        check(&[b'a'; 5000], 0o600, "is not a recovery phrase");
+    }
+
+    /// Goal: without a file the line says what to run. Method: an empty home.
+    #[test]
+    fn no_identity() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(Identity::load(&Home::at(root.path())).unwrap_err().to_string(), "no identity: run `pylon init`");
+    }
+
+    /// Goal: what is made can be loaded, is private, and is never written over, not even a link or an empty file. Method: create twice.
+    #[test]
+    fn made_once() {
+        let root = tempfile::tempdir().unwrap();
+        let home = Home::at(root.path());
+        let (made, phrase) = Identity::create(&home).unwrap();
+        let written = std::fs::read_to_string(home.identity_file()).unwrap();
+        assert_eq!(written, format!("{}\n", phrase.reveal()));
+        assert_eq!(phrase.reveal().split(' ').count(), 12);
+        assert_eq!(std::fs::metadata(home.identity_file()).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Identity::load(&home).unwrap().hex(), made.hex());
+        assert!(Identity::create(&home).unwrap_err().to_string().starts_with("identity exists: "));
+        assert_eq!(std::fs::read_to_string(home.identity_file()).unwrap(), written);
+        assert_eq!(std::fs::read_dir(home.config_dir()).unwrap().count(), 1, "nothing else is left behind");
+        std::fs::remove_file(home.identity_file()).unwrap();
+        std::os::unix::fs::symlink("/nowhere", home.identity_file()).unwrap();
+        assert!(Identity::create(&home).unwrap_err().to_string().starts_with("identity exists: "));
+    }
+
+    /// Goal: no secret in a log line. Method: print both and look for a word and for the key.
+    #[test]
+    fn debug_keeps_the_secret() {
+        let (_root, home) = home_with(PHRASE.as_bytes(), 0o600);
+        let identity = Identity::load(&home).unwrap();
+        let shown = format!("{identity:?} {:?}", Phrase(PHRASE.to_owned()));
+        assert_eq!(shown, format!("Identity({}) Phrase(…)", identity.npub()));
+    }
+}

@@ -1,0 +1,77 @@
+//! What the operator sees of the node at work: lines on stderr, chosen by `RUST_LOG`.
+//!
+//! A name in `RUST_LOG` stands for every target that begins with it, so `pylon` covers all of our crates (`pylon_core`, `pylon_sandbox`,
+//! `pylon_adapters`). The target `compute` traces every message of the market and is silent until asked for.
+
+use anyhow::{Context, Result};
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+
+/// What is shown when nobody asked for anything else.
+const DEFAULT: &str = "pylon=info";
+
+/// From now on everything traced goes to stderr. Only the first call counts.
+pub(crate) fn install() -> Result<()> {
+    let filter = filter(std::env::var_os("RUST_LOG").map(|wish| wish.to_string_lossy().into_owned()).as_deref())?;
+    let colour = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).try_init().ok();
+    Ok(())
+}
+
+fn filter(wish: Option<&str>) -> Result<EnvFilter> {
+    let wish = wish.map(str::trim).filter(|wish| !wish.is_empty()).unwrap_or(DEFAULT);
+    EnvFilter::try_new(wish).with_context(|| format!("RUST_LOG: cannot read `{wish}` (as in `{DEFAULT},compute=trace`)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Goal: an operator's `RUST_LOG` shows what its words say. Method: the same six lines under each wish; which of them come out?
+    #[test]
+    fn a_wish_shows_what_it_names() {
+        let check = |wish: Option<&str>, expected: &str| {
+            let page = Page::default();
+            let writer = page.clone();
+            let shown = tracing_subscriber::fmt().with_env_filter(filter(wish).unwrap()).with_writer(move || writer.clone());
+            tracing::subscriber::with_default(shown.with_ansi(false).finish(), || {
+                tracing::info!(target: "pylon", "node-info");
+                tracing::debug!(target: "pylon_core::machine", "core-debug");
+                tracing::info!(target: "pylon_sandbox", "sandbox-info");
+                tracing::trace!(target: "compute", "compute-trace");
+                tracing::info!(target: "hyper", "hyper-info");
+                tracing::error!(target: "hyper", "hyper-error");
+            });
+            let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+            let found: Vec<_> = text.lines().filter_map(|line| line.split_whitespace().last()).collect();
+            assert_eq!(found.join(" "), expected, "{wish:?}");
+        };
+        check(None, "node-info sandbox-info");
+        check(Some(""), "node-info sandbox-info");
+        check(Some("pylon=debug,compute=trace"), "node-info core-debug sandbox-info compute-trace");
+        check(Some("debug"), "node-info core-debug sandbox-info hyper-info hyper-error");
+        check(Some("error"), "hyper-error");
+        check(Some("pylon_sandbox=info"), "sandbox-info");
+    }
+
+    /// Goal: a wish that cannot be read is said, not ignored. Method: one that is broken.
+    #[test]
+    fn a_broken_wish_is_told() {
+        let told = format!("{:#}", filter(Some("pylon=loud")).unwrap_err());
+        assert!(told.starts_with("RUST_LOG: cannot read `pylon=loud` (as in `pylon=info,compute=trace`)"), "{told}");
+    }
+}
