@@ -24,7 +24,11 @@ impl Pricing for TokenPricing {
             Setting::new("base-msat", "1000", "For any job, in msat."),
             Setting::new("input-per-1k-msat", "200", "For 1000 tokens read, in msat."),
             Setting::new("output-per-1k-msat", "1000", "For 1000 tokens written, in msat."),
-            Setting::new("terms", "on-delivery", "`free`, `on-delivery`, `before-work` or `hold`; if the wallet cannot, the next it can."),
+            Setting::new(
+                "terms",
+                "on-delivery",
+                "`free`, `on-delivery`, `before-work` or `hold`; if the wallet cannot, the next it can.",
+            ),
             Setting::new("default-max-tokens", "512", "Tokens written for a job that names no `max_tokens`."),
             Setting::new("max-tokens-limit", "4096", "Tokens written for any job, whatever it asks for."),
             Setting::new("max-work-ms", "300000", "Wall time of the work, in ms."),
@@ -68,7 +72,8 @@ impl Pricing for TokenPricing {
 
     fn settle(_: &Job, _: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {
         // A quote was made with these settings, so they read; if not, what was not agreed on is not charged.
-        let due = Rates::read(situation.settings()).map_or(0, |rates| rates.price(usage.input_tokens, usage.output_tokens, route));
+        let due =
+            Rates::read(situation.settings()).map_or(0, |rates| rates.price(usage.input_tokens, usage.output_tokens, route));
         due.min(offer.cap_msat)
     }
 }
