@@ -8,7 +8,6 @@
 
 extern crate alloc;
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use core::str::FromStr;
 use pylon_guest::Params;
@@ -42,8 +41,8 @@ impl Pricing for TokenPricing {
         let full = rates.price(context.input_tokens_estimate, max_output_tokens, &context.route);
         let price_msat = if terms == Terms::Free { 0 } else { full };
         if price_msat > context.max_receivable_msat {
-            let most = context.max_receivable_msat;
-            return Err(Refusal::Other(format!("the price of {price_msat} msat is above the {most} msat we can receive now")));
+            let (price, most) = (price_msat.to_string(), context.max_receivable_msat.to_string());
+            return Err(Refusal::Other(["the price of ", &price, " msat is above the ", &most, " msat we can receive now"].concat()));
         }
         if job.bid_msat.is_some_and(|bid| bid < price_msat) {
             return Err(Refusal::BidTooLow(price_msat));
@@ -53,7 +52,7 @@ impl Pricing for TokenPricing {
             Terms::BeforeWork | Terms::Hold => price_msat,
             Terms::OnDelivery => job.bid_msat.unwrap_or(price_msat).min(context.max_receivable_msat),
         };
-        let input = context.input_tokens_estimate;
+        let (input, output) = (context.input_tokens_estimate.to_string(), max_output_tokens.to_string());
         Ok(Offer {
             terms,
             price_msat,
@@ -62,7 +61,7 @@ impl Pricing for TokenPricing {
             max_work_ms: number(settings, "max-work-ms", 300_000)?,
             valid_seconds: number(settings, "valid-seconds", 600)?,
             priority: number(settings, "priority", 0)?,
-            note: format!("{input} tokens in, up to {max_output_tokens} out"),
+            note: [&input, " tokens in, up to ", &output, " out"].concat(),
         })
     }
 
@@ -134,7 +133,7 @@ fn number<T: FromStr>(settings: Params<'_>, name: &str, default: T) -> Result<T,
 /// The operator sees this in the log, and in the self-test that precedes an installation.
 fn senseless(name: &str, value: &str) -> Refusal {
     let short: String = value.chars().take(40).collect();
-    Refusal::Other(["no price: the setting ", name, " cannot be `", &short, "`"].concat().to_string())
+    Refusal::Other(["no price: the setting ", name, " cannot be `", &short, "`"].concat())
 }
 
 pylon_guest::pricing::export!(TokenPricing);
