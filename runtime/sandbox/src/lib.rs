@@ -1,1 +1,37 @@
-//! x
+//! What guests may see and do: the only wasmtime of the node. A [`Sandbox`] turns a component into an [`Installed`] guest, [`Generations`] puts it
+//! to work for the jobs that come after.
+//!
+//! A guest serves one call and is dropped with everything it had. What is not granted is not linked. Every limit is a field of [`Limits`].
+//! What a guest asks of the world goes through the port `HandlerHost` of `core`; no socket, file or clock is reached from here.
+
+#![warn(missing_docs)]
+
+mod about;
+mod bindings;
+mod cache;
+mod compile;
+mod convert;
+mod engine;
+mod exports;
+mod fault;
+mod gate;
+mod generations;
+mod handler;
+mod imports;
+mod installed;
+mod job_log;
+mod limits;
+mod linking;
+mod meter;
+mod policy;
+mod sandbox;
+mod slot;
+mod ticker;
+
+pub use about::{About, ServedKind, Setting, Want};
+pub use compile::Loaded;
+pub use generations::Generations;
+pub use installed::Installed;
+pub use limits::Limits;
+pub use sandbox::{Config, Grants, InstallError, OpenError, Sandbox, Setup};
+pub use slot::{NotASlot, Role, Slot};

@@ -6,6 +6,7 @@ use crate::ports::payments::Invoice;
 use crate::work::{Evidence, Output, Route};
 use crate::{Job, Msat, PaymentHash, UnixTime};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 macro_rules! column {
     ($($(#[$doc:meta])* $name:ident { $($(#[$case_doc:meta])* $case:ident = $word:literal,)* })*) => {$(
@@ -137,10 +138,10 @@ impl Failure {
 /// One job's row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobState {
-    /// As it was asked for.
-    pub job: Job,
-    /// As it was taken.
-    pub plan: Plan,
+    /// As it was asked for. Shared: it never changes.
+    pub job: Arc<Job>,
+    /// As it was taken. Shared: it never changes.
+    pub plan: Arc<Plan>,
     /// The work.
     pub execution: Execution,
     /// The result.

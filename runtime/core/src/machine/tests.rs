@@ -29,6 +29,7 @@ fn fresh(terms: Terms) -> (JobState, Vec<Action>) {
         bid: None,
         targeted: true,
         confidential: false,
+        origin: String::new(),
     };
     let context = QuoteContext {
         route: route("first"),
@@ -124,9 +125,7 @@ fn play(terms: Terms, events: Vec<Event>) -> (JobState, Vec<Vec<Action>>) {
     let (mut state, first) = fresh(terms);
     let mut all = vec![first];
     for event in events {
-        let (next, actions) = step(state, event, NOW);
-        state = next;
-        all.push(actions);
+        all.push(step(&mut state, event, NOW));
     }
     (state, all)
 }
@@ -300,9 +299,9 @@ fn a_start_goes_on_where_the_journal_stands() {
 #[test]
 fn a_bid_bounds_the_charge() {
     let (mut state, _) = fresh(Terms::OnDelivery);
-    state.job.bid = Some(Msat::new(700));
+    std::sync::Arc::make_mut(&mut state.job).bid = Some(Msat::new(700));
     assert_eq!(state.cap(), Msat::new(700));
-    state.job.bid = Some(Msat::new(9_000));
+    std::sync::Arc::make_mut(&mut state.job).bid = Some(Msat::new(9_000));
     assert_eq!(state.cap(), Msat::new(PRICE));
 }
 
@@ -350,21 +349,20 @@ proptest! {
         for event in events {
             let (was_over, execution) = (state.is_over(), state.execution);
             if let Event::Paid(_, amount) = &event { said_paid = said_paid.max(*amount); }
-            let (next, actions) = step(state, event, NOW);
-            prop_assert!(!was_over || next.execution == execution, "over is over");
+            let actions = step(&mut state, event, NOW);
+            prop_assert!(!was_over || state.execution == execution, "over is over");
             for action in &actions {
                 match action {
                     Action::Deliver => delivered += 1,
                     Action::Earn { amount, .. } => earned = earned.saturating_add(*amount),
-                    Action::Run { .. } => prop_assert_eq!(next.execution, Execution::Processing),
-                    Action::Invoice { amount, .. } => prop_assert!(*amount <= next.cap()),
+                    Action::Run { .. } => prop_assert_eq!(state.execution, Execution::Processing),
+                    Action::Invoice { amount, .. } => prop_assert!(*amount <= state.cap()),
                     _ => {}
                 }
             }
-            if next.execution == Execution::Completed && matches!(terms, Terms::BeforeWork | Terms::Hold) {
-                prop_assert_eq!(next.settlement, Settlement::Paid, "nothing goes out unpaid");
+            if state.execution == Execution::Completed && matches!(terms, Terms::BeforeWork | Terms::Hold) {
+                prop_assert_eq!(state.settlement, Settlement::Paid, "nothing goes out unpaid");
             }
-            state = next;
         }
         prop_assert!(delivered <= 1, "one result");
         prop_assert!(earned <= said_paid, "only what the wallet said");

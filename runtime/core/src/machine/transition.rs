@@ -8,6 +8,7 @@ use crate::ports::guests::JobError;
 use crate::ports::market::Status;
 use crate::work::{Evidence, Output};
 use crate::{Job, Msat, UnixTime};
+use std::sync::Arc;
 
 /// Takes a job on the agreed plan.
 pub fn admit(job: Job, plan: Plan, now: UnixTime) -> (JobState, Vec<Action>) {
@@ -19,8 +20,8 @@ pub fn admit(job: Job, plan: Plan, now: UnixTime) -> (JobState, Vec<Action>) {
         timestamp: now,
     })];
     let mut state = JobState {
-        job,
-        plan,
+        job: Arc::new(job),
+        plan: Arc::new(plan),
         execution: Execution::Received,
         delivery: Delivery::None,
         invoicing: Invoicing::None,
@@ -49,33 +50,33 @@ pub fn admit(job: Job, plan: Plan, now: UnixTime) -> (JobState, Vec<Action>) {
     (state, actions)
 }
 
-/// What becomes of a job when this happens, and what to do about it.
-pub fn step(mut state: JobState, event: Event, now: UnixTime) -> (JobState, Vec<Action>) {
+/// Makes of a job what becomes of it when this happens, and says what to do about it.
+pub fn step(state: &mut JobState, event: Event, now: UnixTime) -> Vec<Action> {
     let mut actions = Vec::new();
     let todo = &mut actions;
     match event {
-        Event::Scheduled => scheduled(&mut state, todo, now),
+        Event::Scheduled => scheduled(state, todo, now),
         Event::Ran { attempt, partial_sent, outcome } => {
-            if is_current(&state, attempt) {
-                ran(&mut state, todo, partial_sent, *outcome, now);
+            if is_current(state, attempt) {
+                ran(state, todo, partial_sent, *outcome, now);
             }
         }
         Event::Judged { attempt, verdict } => {
-            if is_current(&state, attempt) && state.output.is_some() {
-                judged(&mut state, todo, verdict, now);
+            if is_current(state, attempt) && state.output.is_some() {
+                judged(state, todo, verdict, now);
             }
         }
         Event::Metered { attempt, due, step } => {
-            if is_current(&state, attempt) && state.output.is_some() && state.invoicing == Invoicing::None {
-                money::metered(&mut state, todo, due, step, now);
+            if is_current(state, attempt) && state.output.is_some() && state.invoicing == Invoicing::None {
+                money::metered(state, todo, due, step, now);
             }
         }
-        Event::Invoiced(invoice) => money::invoiced(&mut state, todo, invoice, now),
-        Event::NotInvoiced => money::not_invoiced(&mut state, todo, now),
-        Event::Held(hash, amount) => money::held(&mut state, todo, hash, amount, now),
-        Event::Paid(hash, amount) => money::paid(&mut state, todo, hash, amount, now),
-        Event::Lapsed(hash) => money::lapsed(&mut state, todo, hash, now),
-        Event::Cancelled => cancelled(&mut state, todo, now),
+        Event::Invoiced(invoice) => money::invoiced(state, todo, invoice, now),
+        Event::NotInvoiced => money::not_invoiced(state, todo, now),
+        Event::Held(hash, amount) => money::held(state, todo, hash, amount, now),
+        Event::Paid(hash, amount) => money::paid(state, todo, hash, amount, now),
+        Event::Lapsed(hash) => money::lapsed(state, todo, hash, now),
+        Event::Cancelled => cancelled(state, todo, now),
         Event::Delivered => {
             if matches!(state.delivery, Delivery::Queued | Delivery::Failed) {
                 state.delivery = Delivery::Delivered;
@@ -86,9 +87,9 @@ pub fn step(mut state: JobState, event: Event, now: UnixTime) -> (JobState, Vec<
                 state.delivery = Delivery::Failed;
             }
         }
-        Event::Restarted => restarted(&mut state, todo),
+        Event::Restarted => restarted(state, todo),
     }
-    (state, actions)
+    actions
 }
 
 /// An answer about an attempt that was given up says nothing about the job.

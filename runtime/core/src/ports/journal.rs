@@ -7,6 +7,7 @@ use crate::ports::market::{GuestStamp, Sealed};
 use crate::{JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One row to write.
 #[derive(Clone, Debug)]
@@ -122,8 +123,8 @@ pub enum JournalError {
 /// The store.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// Writes all rows durably, or none.
-    async fn commit(&self, rows: Vec<Row>) -> Result<(), JournalError>;
+    /// Writes all rows durably, or none. Shared, so that a caller can try again with what it has.
+    async fn commit(&self, rows: Arc<[Row]>) -> Result<(), JournalError>;
 
     /// Is this id in the journal?
     fn knows(&self, id: JobId) -> Result<bool, JournalError>;

@@ -1,0 +1,176 @@
+//! A streamed answer, read event by event. Its deadlines and bounds are kept here; dropping it closes the connection,
+//! and with that the server's work ends.
+
+use super::wire::{ErrorObject, Part, Text, Timings, Usage};
+use crate::inference::http::{in_short, in_words};
+use async_trait::async_trait;
+use eventsource_stream::{Event, EventStream, EventStreamError};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use pylon_core::ports::inference::{Chunk, Completion, Generation, InferenceError, Stream};
+use reqwest::Response;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// One event is one token with its envelope.
+const EVENT_BYTES_MAX: usize = 256 * 1024;
+/// The longest tokens of today's vocabularies are runs of 128 spaces.
+const TOKEN_BYTES_MAX: usize = 128;
+/// Whatever was asked for.
+const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Characters a token has where nobody counts (the usual estimate).
+const TOKEN_CHARS: u64 = 4;
+
+/// What cannot be read any further.
+enum Broken {
+    Transport(reqwest::Error),
+    EventTooLong,
+}
+
+pub(super) struct Answer {
+    events: BoxStream<'static, Result<Event, EventStreamError<Broken>>>,
+    /// Bytes that came since the last event: what a server may make us keep.
+    pending: Arc<AtomicUsize>,
+    deadline: Instant,
+    token_gap: Duration,
+    bytes_left: usize,
+    /// For the estimate.
+    chars_in: u64,
+    chars_out: u64,
+    model: Option<String>,
+    finish: Option<Finish>,
+    usage: Option<Usage>,
+    timings: Option<Timings>,
+}
+
+#[derive(Clone, Copy)]
+enum Finish {
+    Stop,
+    Length,
+}
+
+impl Answer {
+    pub(super) fn new(response: Response, request: &Generation, deadline: Instant, token_gap: Duration) -> Self {
+        let pending = Arc::new(AtomicUsize::new(0));
+        let counted = pending.clone();
+        let chunks = response.bytes_stream().map(move |chunk| {
+            let chunk = chunk.map_err(Broken::Transport)?;
+            if counted.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() > EVENT_BYTES_MAX {
+                return Err(Broken::EventTooLong);
+            }
+            Ok(chunk)
+        });
+        let tokens = usize::try_from(request.max_tokens).unwrap_or(usize::MAX);
+        Self {
+            events: EventStream::new(chunks).boxed(),
+            pending,
+            deadline,
+            token_gap,
+            bytes_left: tokens.saturating_mul(TOKEN_BYTES_MAX).min(ANSWER_BYTES_MAX),
+            chars_in: request.messages.iter().map(|message| count_chars(&message.content)).sum(),
+            chars_out: 0,
+            model: None,
+            finish: None,
+            usage: None,
+            timings: None,
+        }
+    }
+
+    /// Keeps what an event says and gives back its text.
+    fn take(&mut self, part: Part<'_>) -> Result<Option<String>, InferenceError> {
+        if let Some(error) = part.error {
+            return Err(ErrorObject::into_error(error));
+        }
+        if self.model.is_none() {
+            self.model = part.model.map(|Text(name)| in_short(&name));
+        }
+        self.usage = part.usage.or(self.usage);
+        self.timings = part.timings.or(self.timings);
+        let Some(choice) = part.choices.into_iter().next() else { return Ok(None) };
+        if let Some(Text(reason)) = choice.finish_reason {
+            self.finish = Some(match &*reason {
+                "stop" => Finish::Stop,
+                "length" => Finish::Length,
+                other => return Err(unavailable(&format!("the answer ended with `{other}`"))),
+            });
+        }
+        if choice.delta.reasoning_content.is_some_and(|thought| !thought.is_empty()) {
+            self.deadline = Instant::now() + self.token_gap;
+        }
+        let Some(text) = choice.delta.content.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let left = self.bytes_left.checked_sub(text.len());
+        self.bytes_left = left.ok_or_else(|| unavailable("the answer is longer than was asked for"))?;
+        self.chars_out += count_chars(&text);
+        self.deadline = Instant::now() + self.token_gap;
+        Ok(Some(text))
+    }
+
+    fn end(&mut self) -> Chunk {
+        Chunk::End(Completion {
+            length: matches!(self.finish, Some(Finish::Length)),
+            model: self.model.take().unwrap_or_default(),
+            ignored_params: Vec::new(),
+            usage: self.count(),
+        })
+    }
+
+    /// The backend's count, else llama.cpp's timings, else an estimate that says so.
+    fn count(&self) -> pylon_core::work::Usage {
+        let zero = pylon_core::work::Usage::default();
+        if let Some(usage) = self.usage {
+            let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
+            let (input_tokens, output_tokens) = (usage.prompt_tokens, usage.completion_tokens);
+            return pylon_core::work::Usage { input_tokens, output_tokens, cached_tokens: cached.min(input_tokens), ..zero };
+        }
+        if let Some(timings) = self.timings {
+            let input_tokens = timings.prompt_n.saturating_add(timings.cache_n);
+            let (output_tokens, cached_tokens) = (timings.predicted_n, timings.cache_n);
+            return pylon_core::work::Usage { input_tokens, output_tokens, cached_tokens, ..zero };
+        }
+        let (input_tokens, output_tokens) = (self.chars_in.div_ceil(TOKEN_CHARS), self.chars_out.div_ceil(TOKEN_CHARS));
+        pylon_core::work::Usage { input_tokens, output_tokens, estimated: true, ..zero }
+    }
+}
+
+#[async_trait]
+impl Stream for Answer {
+    async fn next(&mut self) -> Result<Chunk, InferenceError> {
+        loop {
+            let event = match timeout_at(self.deadline, self.events.next()).await {
+                Err(_) => return Err(InferenceError::Timeout),
+                Ok(Some(Ok(event))) => event,
+                Ok(Some(Err(error))) => return Err(broken(error)),
+                // Some servers close without `[DONE]`; without a reason to finish, it is half an answer.
+                Ok(None) if self.finish.is_some() => return Ok(self.end()),
+                Ok(None) => return Err(unavailable("the answer broke off")),
+            };
+            self.pending.store(0, Ordering::Relaxed);
+            if event.data == "[DONE]" {
+                return Ok(self.end());
+            }
+            let part = serde_json::from_str(&event.data).map_err(|_| unavailable("an event that cannot be read"))?;
+            if let Some(text) = self.take(part)? {
+                return Ok(Chunk::Text(text));
+            }
+        }
+    }
+}
+
+fn broken(error: EventStreamError<Broken>) -> InferenceError {
+    match error {
+        EventStreamError::Transport(Broken::Transport(error)) => InferenceError::Unavailable(in_words(error)),
+        EventStreamError::Transport(Broken::EventTooLong) => unavailable("an event that is too long"),
+        EventStreamError::Utf8(_) => unavailable("an answer that is not UTF-8"),
+        EventStreamError::Parser(_) => unavailable("an answer that is not a stream of events"),
+    }
+}
+
+fn unavailable(what: &str) -> InferenceError {
+    InferenceError::Unavailable(in_short(what))
+}
+
+fn count_chars(text: &str) -> u64 {
+    u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
+}

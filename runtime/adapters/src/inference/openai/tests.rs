@@ -1,0 +1,296 @@
+//! The adapter against a server on loopback that replays answers in the shapes that llama.cpp and vLLM give, whole, cut
+//! anywhere, broken, late and endless. Every wait has a deadline; nothing waits for a fixed time.
+
+use super::*;
+use crate::inference::{client, connect};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::StatusCode as Status;
+use axum::response::{IntoResponse as _, Response as Reply};
+use axum::routing::{get, post};
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt as _, StreamExt as _};
+use pylon_core::ports::inference::{ChatMessage, Chunk, Completion, Role};
+use std::io;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+const WAIT: Duration = Duration::from_secs(20);
+const ROLE: &str =
+    r#"data: {"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}],"model":"m-135"}"#;
+const STOP: &str = r#"data: {"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"model":"m-135"}"#;
+const USAGE: &str = r#"data: {"choices":[],"model":"m-135","usage":{"completion_tokens":2,"prompt_tokens":37,"prompt_tokens_details":{"cached_tokens":24}},"timings":{"cache_n":24,"prompt_n":13,"predicted_n":2}}"#;
+const DONE: &str = "data: [DONE]";
+
+fn token(text: &str) -> String {
+    let delta = serde_json::json!({ "content": text });
+    let event = serde_json::json!({ "choices": [{ "finish_reason": null, "index": 0, "delta": delta }], "model": "m-135" });
+    format!("data: {event}")
+}
+
+fn events<T: AsRef<str>>(events: &[T]) -> Vec<u8> {
+    events.iter().flat_map(|event| format!("{}\n\n", event.as_ref()).into_bytes()).collect()
+}
+
+fn request() -> Generation {
+    Generation {
+        model: "m-135".to_owned(),
+        messages: vec![ChatMessage { role: Role::User, content: "What is the capital of France?".to_owned() }],
+        max_tokens: 16,
+        temperature: Some(0.7),
+        top_p: None,
+        top_k: None,
+        frequency_penalty: None,
+        stop: Vec::new(),
+        seed: None,
+        schema: None,
+        first_output_within: WAIT,
+    }
+}
+
+async fn serve(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+/// A server whose every answer is this one.
+async fn chat(reply: impl Fn() -> Reply + Clone + Send + Sync + 'static) -> OpenAi {
+    let router = Router::new().route("/v1/chat/completions", post(move || async move { reply() }));
+    OpenAi::new(client().unwrap(), "stub", &serve(router).await, 1).unwrap()
+}
+
+fn streamed(pieces: BoxStream<'static, io::Result<Bytes>>) -> Reply {
+    ([("content-type", "text/event-stream")], Body::from_stream(pieces)).into_response()
+}
+
+/// A server that sends these pieces, each in a write of its own.
+async fn replay(pieces: Vec<Vec<u8>>) -> OpenAi {
+    chat(move || streamed(stream::iter(pieces.clone()).map(|piece| Ok(Bytes::from(piece))).boxed())).await
+}
+
+/// A server that sends this and then nothing, without ending.
+async fn replay_then_hang(bytes: Vec<u8>) -> OpenAi {
+    chat(move || {
+        let first = stream::iter([Ok(Bytes::from(bytes.clone()))]);
+        streamed(first.chain(stream::pending()).boxed())
+    })
+    .await
+}
+
+async fn read(backend: &OpenAi, request: &Generation) -> Result<(String, Completion), InferenceError> {
+    let reading = async {
+        let (mut stream, mut text) = (backend.generate(request).await?, String::new());
+        loop {
+            match stream.next().await? {
+                Chunk::Text(more) => text += &more,
+                Chunk::End(end) => return Ok((text, end)),
+            }
+        }
+    };
+    timeout(WAIT, reading).await.unwrap()
+}
+
+async fn error_of(backend: &OpenAi) -> InferenceError {
+    read(backend, &request()).await.unwrap_err()
+}
+
+/// The same answer, cut at every byte in turn, is always the same text and count.
+#[tokio::test]
+async fn an_answer_survives_any_cut() {
+    let whole = events(&[ROLE, &token("Zürich "), &token("日本"), STOP, USAGE, DONE]);
+    let start = events(&[ROLE]).len();
+    for cut in (1..start).step_by(16).chain(start..whole.len()) {
+        let (a, b) = whole.split_at(cut);
+        let (text, end) = read(&replay(vec![a.to_vec(), b.to_vec()]).await, &request()).await.unwrap();
+        assert_eq!(text, "Zürich 日本", "cut at {cut}");
+        assert_eq!((end.usage.input_tokens, end.usage.output_tokens, end.usage.cached_tokens), (37, 2, 24));
+        assert_eq!((end.model.as_str(), end.length, end.usage.estimated), ("m-135", false, false));
+    }
+}
+
+/// A count comes from the usage, else from llama.cpp's timings, else it is an estimate that says so.
+#[tokio::test]
+async fn the_count_is_the_backends_or_marked() {
+    let length = STOP.replace("stop", "length");
+    let timings = r#"data: {"choices":[],"timings":{"cache_n":24,"prompt_n":13,"predicted_n":2}}"#;
+    let (_, end) = read(&replay(vec![events(&[&token("a"), &length, timings, DONE])]).await, &request()).await.unwrap();
+    assert_eq!((end.usage.input_tokens, end.usage.output_tokens, end.usage.cached_tokens), (37, 2, 24));
+    assert!(end.length && !end.usage.estimated);
+
+    let (text, end) = read(&replay(vec![events(&[&token("fünf!"), STOP])]).await, &request()).await.unwrap();
+    assert_eq!((text.as_str(), end.usage.input_tokens, end.usage.output_tokens), ("fünf!", 8, 2));
+    assert!(end.usage.estimated);
+}
+
+/// Whatever is wrong with a stream is one error for the operator, never a text and never a short answer.
+#[tokio::test]
+async fn a_broken_stream_is_unavailable() {
+    let huge = vec![b'x'; 300 * 1024];
+    let invalid = [b"data: ".as_slice(), &[0xff, 0xfe], b"\n\n"].concat();
+    let aborted = STOP.replace("stop", "abort");
+    let cases = [
+        (events(&[ROLE, &token("Par")]), "broke off"),
+        (
+            events(&[ROLE, &token("Par"), r#"data: {"error":{"code":500,"message":"slot gone","type":"server_error"}}"#]),
+            "slot gone",
+        ),
+        (events(&["data: {oops"]), "cannot be read"),
+        (events(&[&token("a"), &aborted, DONE]), "abort"),
+        ([b"data: ".to_vec(), huge.clone()].concat(), "too long"),
+        (events(&["data: 1"; 40_000]).into_iter().filter(|byte| *byte != b'\n').collect(), "too long"),
+        (events(&[&token(&"y".repeat(16 * 128 + 1))]), "longer than was asked for"),
+        (invalid, "UTF-8"),
+        (br#"{"choices":[{"message":{"content":"not streamed"}}]}"#.to_vec(), "broke off"),
+    ];
+    for (bytes, says) in cases {
+        let error = error_of(&replay(vec![bytes]).await).await;
+        assert!(matches!(&error, InferenceError::Unavailable(text) if text.contains(says)), "{error}");
+    }
+    let cut = chat(|| {
+        let pieces = [Ok(Bytes::from(events(&[ROLE, &token("Par")]))), Err(io::Error::other("cut"))];
+        streamed(stream::iter(pieces).boxed())
+    });
+    assert!(matches!(error_of(&cut.await).await, InferenceError::Unavailable(_)));
+}
+
+/// A refusal says what to do: another backend, another model, or a shorter prompt. Its text is bounded.
+#[tokio::test]
+async fn a_refusal_is_sorted() {
+    async fn refused(status: u16, body: String) -> InferenceError {
+        error_of(&chat(move || (Status::from_u16(status).unwrap(), body.clone()).into_response()).await).await
+    }
+    let too_long = r#"{"error":{"code":400,"message":"request (5031 tokens) exceeds","type":"exceed_context_size_error","n_prompt_tokens":5031,"n_ctx":2048}}"#;
+    assert_eq!(refused(400, too_long.to_owned()).await, InferenceError::TooLong(2048));
+    let not_found = r#"{"error":{"message":"no such model","type":"not_found_error"}}"#;
+    assert_eq!(refused(404, not_found.to_owned()).await, InferenceError::Unsupported("model m-135".to_owned()));
+    let loading = r#"{"error":{"message":"Loading model","type":"unavailable_error","code":503}}"#;
+    assert_eq!(refused(503, loading.to_owned()).await, InferenceError::Unavailable("Loading model".to_owned()));
+    let long = serde_json::json!({ "error": { "message": "x".repeat(10_000) } }).to_string();
+    assert_eq!(refused(500, long).await, InferenceError::Unavailable("x".repeat(200)));
+    assert!(matches!(refused(502, "<html>".to_owned()).await, InferenceError::Unavailable(text) if text.contains("502")));
+    assert!(matches!(refused(307, String::new()).await, InferenceError::Unavailable(_)));
+}
+
+/// Silence ends: before the headers, before the first text, and between two texts; thoughts are no silence.
+#[tokio::test]
+async fn silence_is_a_timeout() {
+    let soon = Generation { first_output_within: Duration::from_millis(150), ..request() };
+    let mute = Router::new().route("/v1/chat/completions", post(std::future::pending::<Reply>));
+    let mute = OpenAi::new(client().unwrap(), "stub", &serve(mute).await, 1).unwrap();
+    assert_eq!(read(&mute, &soon).await.unwrap_err(), InferenceError::Timeout);
+    assert_eq!(read(&replay_then_hang(events(&[ROLE])).await, &soon).await.unwrap_err(), InferenceError::Timeout);
+
+    let stalls = replay_then_hang(events(&[ROLE, &token("Par")])).await.with_token_gap(Duration::from_millis(150));
+    assert_eq!(error_of(&stalls).await, InferenceError::Timeout);
+
+    let thinks = r#"data: {"choices":[{"delta":{"reasoning_content":"hm"}}]}"#;
+    let thinking = replay_then_hang(events(&[thinks])).await.with_token_gap(Duration::from_millis(150));
+    assert_eq!(error_of(&thinking).await, InferenceError::Timeout);
+}
+
+/// Dropping an answer ends the connection, which the server sees at once.
+#[tokio::test]
+async fn dropping_an_answer_disconnects() {
+    let (gone, noticed) = oneshot::channel::<()>();
+    let gone = Arc::new(std::sync::Mutex::new(Some(gone)));
+    let backend = chat(move || {
+        // Lives as long as the server's side of the answer.
+        let alarm = gone.lock().unwrap().take();
+        let first = stream::iter([Ok(Bytes::from(events(&[ROLE, &token("Par")])))]);
+        let rest = stream::pending().map(move |never: io::Result<Bytes>| {
+            let _ = &alarm;
+            never
+        });
+        streamed(first.chain(rest).boxed())
+    })
+    .await;
+    let request = request();
+    let mut answer = timeout(WAIT, backend.generate(&request)).await.unwrap().unwrap();
+    assert_eq!(timeout(WAIT, answer.next()).await.unwrap(), Ok(Chunk::Text("Par".to_owned())));
+    let mut noticed = noticed.fuse();
+    assert!((&mut noticed).now_or_never().is_none());
+    drop(answer);
+    assert!(timeout(WAIT, noticed).await.unwrap().is_err());
+}
+
+/// What is sent is what was asked, always streamed and bounded, with nothing that was not asked for.
+#[tokio::test]
+async fn a_request_says_what_was_asked() {
+    type Seen = Arc<std::sync::Mutex<Vec<serde_json::Value>>>;
+    async fn keep(State(seen): State<Seen>, body: Bytes) -> Reply {
+        seen.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+        streamed(stream::iter([Ok(Bytes::from(events(&[STOP, DONE])))]).boxed())
+    }
+    let seen = Seen::default();
+    let router = Router::new().route("/prefix/v1/chat/completions", post(keep)).with_state(seen.clone());
+    let url = serve(router).await;
+    for form in ["/prefix", "/prefix/", "/prefix/v1", "/prefix/v1/"] {
+        let backend = OpenAi::new(client().unwrap(), "stub", &format!("{url}{form}"), 1).unwrap();
+        assert_eq!(backend.url(), format!("{url}/prefix"));
+        read(&backend, &request()).await.unwrap();
+    }
+    let backend = OpenAi::new(client().unwrap(), "stub", &format!("{url}/prefix"), 1).unwrap();
+    let schema = Some(r#"{"type":"object"}"#.to_owned());
+    let full = Generation { seed: Some(u64::MAX), stop: vec!["\n".to_owned()], max_tokens: 0, schema, ..request() };
+    read(&backend, &full).await.unwrap();
+    let bad = Generation { schema: Some("{".to_owned()), ..request() };
+    assert!(matches!(read(&backend, &bad).await, Err(InferenceError::Unsupported(_))));
+
+    let seen = seen.lock().unwrap();
+    let plain = r#"{"model":"m-135","messages":[{"role":"user","content":"What is the capital of France?"}],"max_tokens":16,"stream":true,"stream_options":{"include_usage":true},"temperature":0.7}"#;
+    assert_eq!(serde_json::to_string(&seen[0]).unwrap(), serde_json::from_str::<serde_json::Value>(plain).unwrap().to_string());
+    assert_eq!((&seen[4]["max_tokens"], &seen[4]["stop"][0], &seen[4]["seed"]), (&1.into(), &"\n".into(), &0.into()));
+    assert_eq!(seen[4]["response_format"]["json_schema"]["schema"]["type"], "object");
+}
+
+fn listing(status: u16, body: &'static str) -> Router {
+    let reply = (Status::from_u16(status).unwrap(), [("server", "llama.cpp")], body);
+    Router::new().route("/v1/models", get(move || async move { reply }))
+}
+
+/// A list counts only when it names a model; a health that refuses outweighs it.
+#[tokio::test]
+async fn ready_means_a_model() {
+    const LIST: &str = r#"{"data":[{"id":"a","meta":{"n_ctx":2048}},{"id":"b","max_model_len":4096},{"id":"c"}]}"#;
+    async fn models(router: Router) -> Result<Vec<Model>, InferenceError> {
+        let backend = OpenAi::new(client().unwrap(), "stub", &serve(router).await, 1).unwrap().with_health(Some("health"));
+        timeout(WAIT, backend.models()).await.unwrap()
+    }
+    let found = models(listing(200, LIST)).await.unwrap();
+    let rooms: Vec<_> = found.iter().map(|model| (model.id.as_str(), model.context_tokens)).collect();
+    assert_eq!(rooms, [("a", Some(2048)), ("b", Some(4096)), ("c", None)]);
+    for (router, says) in [
+        (listing(503, r#"{"error":{"message":"Loading model","type":"unavailable_error","code":503}}"#), "Loading model"),
+        (listing(200, r#"{"data":[]}"#), "no model"),
+        (listing(200, "ok"), "cannot be read"),
+        (listing(200, LIST).route("/health", get(|| async { Status::SERVICE_UNAVAILABLE })), "503"),
+    ] {
+        let error = models(router).await.unwrap_err();
+        assert!(matches!(&error, InferenceError::Unavailable(text) if text.contains(says)), "{error}");
+    }
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = OpenAi::new(client().unwrap(), "stub", &format!("http://{nobody}"), 1).unwrap();
+    assert!(matches!(nobody.models().await, Err(InferenceError::Unavailable(_))));
+}
+
+/// A backend gets the name of what it is, and as many slots as it says; what is no URL is said to be none.
+#[tokio::test]
+async fn a_backend_is_recognised() {
+    const LIST: &str = r#"{"data":[{"id":"a","owned_by":"llamacpp"}]}"#;
+    let http = client().unwrap();
+    let llama = listing(200, LIST).route("/props", get(|| async { r#"{"total_slots":3}"# }));
+    let found = connect(&http, &format!("{}/v1", serve(llama).await)).await.unwrap();
+    assert_eq!((found.id(), found.slots()), ("llama_cpp", 3));
+    let other = Router::new().route("/v1/models", get(|| async { r#"{"data":[{"id":"a"}]}"# }));
+    let found = connect(&http, &serve(other).await).await.unwrap();
+    assert_eq!((found.id(), found.slots()), ("openai", 1));
+    let web = Router::new().route("/", get(|| async { "hello" }));
+    assert!(matches!(connect(&http, &serve(web).await).await, Err(InferenceError::Unavailable(_))));
+    for bad in ["localhost:8080", "ftp://localhost", "http://", "http://x/?a=b", "", "nonsense"] {
+        assert!(matches!(connect(&http, bad).await, Err(InferenceError::Unsupported(_))), "{bad}");
+    }
+}

@@ -1,0 +1,193 @@
+//! What an OpenAI-compatible server is sent and says, as far as we use it. No decisions here.
+
+use pylon_core::ports::inference::{ChatMessage, Generation, InferenceError, Model};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// A request for a streamed answer. What is not asked for is not sent, so that strict servers take it.
+#[derive(Serialize)]
+pub(super) struct Request<'a> {
+    model: &'a str,
+    messages: &'a [ChatMessage],
+    max_tokens: u32,
+    stream: bool,
+    stream_options: StreamOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency_penalty: Option<f32>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<serde_json::Value>,
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn of(generation: &'a Generation) -> Result<Self, InferenceError> {
+        let response_format = match &generation.schema {
+            Some(schema) => {
+                let schema: serde_json::Value = serde_json::from_str(schema)
+                    .map_err(|_| InferenceError::Unsupported("a schema that is not JSON".to_owned()))?;
+                let named = serde_json::json!({ "name": "answer", "strict": true, "schema": schema });
+                Some(serde_json::json!({ "type": "json_schema", "json_schema": named }))
+            }
+            None => None,
+        };
+        Ok(Self {
+            model: &generation.model,
+            messages: &generation.messages,
+            // Zero means "no bound" to some servers.
+            max_tokens: generation.max_tokens.max(1),
+            stream: true,
+            stream_options: StreamOptions { include_usage: true },
+            temperature: generation.temperature,
+            top_p: generation.top_p,
+            top_k: generation.top_k,
+            frequency_penalty: generation.frequency_penalty,
+            stop: &generation.stop,
+            seed: generation.seed.map(fold_seed),
+            response_format,
+        })
+    }
+}
+
+/// Servers keep a seed in 32 or 63 bits, and llama.cpp takes the largest for "none". Small seeds stay what they are.
+fn fold_seed(seed: u64) -> u32 {
+    ((seed ^ (seed >> 32)) & 0x7fff_ffff) as u32
+}
+
+/// `/v1/models`.
+#[derive(Deserialize)]
+pub(crate) struct ModelList {
+    #[serde(default)]
+    pub(crate) data: Vec<ModelEntry>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ModelEntry {
+    id: String,
+    #[serde(default)]
+    pub(crate) owned_by: Option<String>,
+    /// As vLLM says it.
+    #[serde(default)]
+    max_model_len: Option<u32>,
+    /// As llama.cpp says it.
+    #[serde(default)]
+    meta: Option<ModelMeta>,
+}
+
+#[derive(Deserialize)]
+struct ModelMeta {
+    #[serde(default)]
+    n_ctx: Option<u32>,
+}
+
+impl ModelEntry {
+    pub(super) fn into_model(self) -> Model {
+        let context = self.meta.and_then(|meta| meta.n_ctx).or(self.max_model_len);
+        Model { id: self.id, context_tokens: context.filter(|tokens| *tokens > 0) }
+    }
+}
+
+/// `/props` of llama.cpp.
+#[derive(Deserialize)]
+pub(crate) struct Props {
+    pub(crate) total_slots: u32,
+}
+
+/// One event of a streamed answer. Names are borrowed from the event: one is read per token.
+#[derive(Deserialize)]
+pub(super) struct Part<'a> {
+    #[serde(borrow, default)]
+    pub(super) model: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) choices: Vec<Choice<'a>>,
+    #[serde(default)]
+    pub(super) usage: Option<Usage>,
+    #[serde(default)]
+    pub(super) timings: Option<Timings>,
+    #[serde(default)]
+    pub(super) error: Option<ErrorObject>,
+}
+
+/// Borrowed unless it has escapes: a plain `Option<Cow>` would always copy.
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+#[derive(Deserialize)]
+pub(super) struct Choice<'a> {
+    #[serde(default)]
+    pub(super) delta: Delta,
+    #[serde(borrow, default)]
+    pub(super) finish_reason: Option<Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Delta {
+    #[serde(default)]
+    pub(super) content: Option<String>,
+    /// Thoughts: not sold, but a sign of life.
+    #[serde(default)]
+    pub(super) reasoning_content: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+pub(super) struct Usage {
+    pub(super) prompt_tokens: u64,
+    #[serde(default)]
+    pub(super) completion_tokens: u64,
+    #[serde(default)]
+    pub(super) prompt_tokens_details: Option<PromptDetails>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+pub(super) struct PromptDetails {
+    #[serde(default)]
+    pub(super) cached_tokens: Option<u64>,
+}
+
+/// llama.cpp's own count: `prompt_n` is without what was cached.
+#[derive(Clone, Copy, Deserialize)]
+pub(super) struct Timings {
+    #[serde(default)]
+    pub(super) cache_n: u64,
+    pub(super) prompt_n: u64,
+    pub(super) predicted_n: u64,
+}
+
+/// The body of a refusal.
+#[derive(Deserialize)]
+pub(super) struct Refusal {
+    pub(super) error: ErrorObject,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ErrorObject {
+    #[serde(default)]
+    pub(super) message: String,
+    #[serde(default, rename = "type")]
+    pub(super) kind: Option<String>,
+    #[serde(default)]
+    pub(super) n_ctx: Option<u32>,
+}
+
+impl ErrorObject {
+    /// What it means for the job: too long, or else a backend that fails.
+    pub(super) fn into_error(self) -> InferenceError {
+        match (self.kind.as_deref(), self.n_ctx) {
+            (Some("exceed_context_size_error"), Some(room)) => InferenceError::TooLong(room),
+            _ => InferenceError::Unavailable(crate::inference::http::in_short(&self.message)),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! A job's state and its row. Request and plan are written once; an update leaves them, and the indexes it does not change, alone.
+
+use super::{integer, number};
+use pylon_core::machine::{Delivery, Execution, Invoicing, JobState, Settlement};
+use pylon_core::ports::payments::Invoice;
+use pylon_core::{JobId, Msat, UnixTime};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What [`read`] expects, in its order.
+pub(super) const COLUMNS: &str = "request, plan, status, delivery, invoicing, settlement, attempt, route, due_msats, paid_msats, \
+                                  received_at, started_at, completed_at, failure, invoice, evidence, output";
+
+/// What the row says before an update.
+pub(super) struct Stored {
+    rowid: i64,
+    pub(super) execution: Execution,
+    invoicing: Invoicing,
+    pub(super) settlement: Settlement,
+    paid: Msat,
+    payment_hash: Option<String>,
+    closed: bool,
+}
+
+impl Stored {
+    /// Does the invoice's row say what it would say for this state?
+    pub(super) fn has_invoice_of(&self, state: &JobState) -> bool {
+        (self.invoicing, self.settlement, self.paid) == (state.invoicing, state.settlement, state.paid)
+            && self.payment_hash == state.payment_hash().map(|hash| hash.to_hex())
+    }
+}
+
+/// Columns that JSON and people share.
+struct Texts {
+    failure: Option<String>,
+    error: Option<String>,
+    invoice: Option<String>,
+    evidence: Option<String>,
+    output: Option<String>,
+    payment_hash: Option<String>,
+}
+
+impl Texts {
+    fn of(state: &JobState) -> rusqlite::Result<Self> {
+        Ok(Self {
+            failure: state.failure.as_ref().map(json).transpose()?,
+            error: state.failure.as_ref().map(|failure| failure.words()),
+            invoice: state.invoice.as_ref().map(json).transpose()?,
+            evidence: state.evidence.as_ref().map(json).transpose()?,
+            output: state.output.as_ref().map(json).transpose()?,
+            payment_hash: state.payment_hash().map(|hash| hash.to_hex()),
+        })
+    }
+}
+
+/// `false` if the id is there already.
+pub(super) fn insert(conn: &Connection, state: &JobState) -> rusqlite::Result<bool> {
+    let texts = Texts::of(state)?;
+    let inserted = conn
+        .prepare_cached(
+            "INSERT INTO jobs (id, kind, customer_pubkey, status, delivery, invoicing, settlement, closed, attempt, route, \
+             price_msats, due_msats, paid_msats, payment_hash, error_message, created_at, received_at, started_at, completed_at, \
+             failure, invoice, evidence, plan, request, output) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
+             ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25) ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![
+            state.job.id.to_hex(),
+            state.job.kind,
+            state.job.customer.to_hex(),
+            state.execution.word(),
+            state.delivery.word(),
+            state.invoicing.word(),
+            state.settlement.word(),
+            state.is_closed(),
+            state.attempt,
+            state.route,
+            integer(state.plan.offer.price.get()),
+            integer(state.due.get()),
+            integer(state.paid.get()),
+            texts.payment_hash,
+            texts.error,
+            integer(state.job.created_at.get()),
+            integer(state.received_at.get()),
+            state.started_at.map(|at| integer(at.get())),
+            state.ended_at.map(|at| integer(at.get())),
+            texts.failure,
+            texts.invoice,
+            texts.evidence,
+            json(&state.plan)?,
+            json(&state.job)?,
+            texts.output,
+        ])?;
+    Ok(inserted == 1)
+}
+
+pub(super) fn stored(conn: &Connection, id: JobId) -> rusqlite::Result<Option<Stored>> {
+    conn.prepare_cached("SELECT rowid, status, invoicing, settlement, paid_msats, payment_hash, closed FROM jobs WHERE id = ?1")?
+        .query_row([id.to_hex()], |row| {
+            Ok(Stored {
+                rowid: row.get(0)?,
+                execution: word(row, 1, Execution::from_word)?,
+                invoicing: word(row, 2, Invoicing::from_word)?,
+                settlement: word(row, 3, Settlement::from_word)?,
+                paid: Msat::new(number(row.get(4)?)),
+                payment_hash: row.get(5)?,
+                closed: row.get(6)?,
+            })
+        })
+        .optional()
+}
+
+macro_rules! update {
+    ($indexed:literal) => {
+        concat!(
+            "UPDATE jobs SET status = ?2, delivery = ?3, invoicing = ?4, settlement = ?5, attempt = ?6, route = ?7, due_msats = ?8, ",
+            "paid_msats = ?9, error_message = ?10, started_at = ?11, completed_at = ?12, failure = ?13, invoice = ?14, ",
+            "evidence = ?15, output = ?16",
+            $indexed,
+            " WHERE rowid = ?1"
+        )
+    };
+}
+
+pub(super) fn update(conn: &Connection, before: &Stored, state: &JobState) -> rusqlite::Result<()> {
+    let texts = Texts::of(state)?;
+    let closed = state.is_closed();
+    // SQLite rewrites the entry of every index whose column is set, changed or not.
+    let reindex = closed != before.closed || texts.payment_hash != before.payment_hash;
+    let sql = if reindex { update!(", closed = ?17, payment_hash = ?18") } else { update!("") };
+    let mut statement = conn.prepare_cached(sql)?;
+    let fields = params![
+        before.rowid,
+        state.execution.word(),
+        state.delivery.word(),
+        state.invoicing.word(),
+        state.settlement.word(),
+        state.attempt,
+        state.route,
+        integer(state.due.get()),
+        integer(state.paid.get()),
+        texts.error,
+        state.started_at.map(|at| integer(at.get())),
+        state.ended_at.map(|at| integer(at.get())),
+        texts.failure,
+        texts.invoice,
+        texts.evidence,
+        texts.output,
+        closed,
+        texts.payment_hash,
+    ];
+    let fields = if reindex { fields } else { fields.split_at(16).0 };
+    statement.execute(fields).map(drop)
+}
+
+/// Writes the row of the job's invoice as it stands now.
+pub(super) fn write_invoice(conn: &Connection, state: &JobState, invoice: &Invoice) -> rusqlite::Result<()> {
+    let status = match (state.settlement, state.invoicing) {
+        (Settlement::Paid | Settlement::RefundDue | Settlement::Refunded, _) => "paid",
+        (Settlement::Held, _) => "held",
+        (_, Invoicing::Expired) | (Settlement::Unpaid, _) => "expired",
+        (_, Invoicing::Cancelled) | (Settlement::Cancelled, _) => "cancelled",
+        (Settlement::None | Settlement::Pending, _) => "pending",
+    };
+    conn.prepare_cached(
+        "INSERT INTO invoices (job_id, bolt11, payment_hash, amount_msats, status, paid_amount_msats, created_at, expires_at, paid_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, unixepoch(), ?7, iif(?5 = 'paid', unixepoch(), NULL)) \
+         ON CONFLICT (payment_hash) DO UPDATE SET status = excluded.status, paid_amount_msats = excluded.paid_amount_msats, \
+         paid_at = coalesce(paid_at, excluded.paid_at)",
+    )?
+    .execute(params![
+        state.job.id.to_hex(),
+        invoice.bolt11,
+        invoice.payment_hash.to_hex(),
+        integer(invoice.amount.get()),
+        status,
+        (status == "paid").then(|| integer(state.paid.get())),
+        integer(invoice.expires_at.get()),
+    ])
+    .map(drop)
+}
+
+/// From a row of [`COLUMNS`].
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<JobState> {
+    Ok(JobState {
+        job: from_json(row, 0)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
+        plan: from_json(row, 1)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
+        execution: word(row, 2, Execution::from_word)?,
+        delivery: word(row, 3, Delivery::from_word)?,
+        invoicing: word(row, 4, Invoicing::from_word)?,
+        settlement: word(row, 5, Settlement::from_word)?,
+        attempt: row.get(6)?,
+        route: row.get(7)?,
+        due: Msat::new(number(row.get(8)?)),
+        paid: Msat::new(number(row.get(9)?)),
+        received_at: UnixTime::new(number(row.get(10)?)),
+        started_at: row.get::<_, Option<i64>>(11)?.map(|at| UnixTime::new(number(at))),
+        ended_at: row.get::<_, Option<i64>>(12)?.map(|at| UnixTime::new(number(at))),
+        failure: from_json(row, 13)?,
+        invoice: from_json(row, 14)?,
+        evidence: from_json(row, 15)?,
+        output: from_json(row, 16)?,
+    })
+}
+
+fn word<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    parse(text).ok_or_else(|| unknown(column, format!("`{text}` means nothing here")))
+}
+
+/// Whatever was written by hand and does not parse is named, never guessed.
+pub(super) fn unknown(column: usize, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into())
+}
+
+fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|why| rusqlite::Error::ToSqlConversionFailure(why.into()))
+}
+
+fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+    let text = row.get_ref(column)?.as_str_or_null()?;
+    text.map(serde_json::from_str).transpose().map_err(|why| unknown(column, why))
+}

@@ -1,0 +1,113 @@
+//! The journal in SQLite: one writer thread that commits in groups, and readers that never scan.
+//!
+//! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers.
+//! What a row means is decided in the core; nothing here decides about a job.
+
+mod connection;
+mod jobs;
+mod migrations;
+mod reads;
+mod rows;
+mod tallies;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use async_trait::async_trait;
+use pylon_core::decision::History;
+use pylon_core::machine::JobState;
+use pylon_core::ports::journal::{Earnings, Journal, JournalError, OutboxRow, Row};
+use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The journal in one SQLite file. Dropping it finishes what was accepted and closes the file.
+pub struct SqliteJournal {
+    writer: writer::Writer,
+    reader: Mutex<Connection>,
+}
+
+impl SqliteJournal {
+    /// Opens the file, making it (0600) or bringing its schema up to date if need be. The folder must exist.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let writer = connection::for_writing(path)?;
+        let reader = connection::for_reading(path)?;
+        Self::over(writer, reader)
+    }
+
+    fn over(writer: Connection, reader: Connection) -> Result<Self, JournalError> {
+        Ok(Self { writer: writer::Writer::start(writer)?, reader: Mutex::new(reader) })
+    }
+
+    /// Reads take microseconds, so they run where they are asked; a reader that panicked left nothing behind.
+    fn read<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, JournalError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        question(&reader).map_err(unreadable)
+    }
+}
+
+#[async_trait]
+impl Journal for SqliteJournal {
+    async fn commit(&self, rows: Arc<[Row]>) -> Result<(), JournalError> {
+        self.writer.commit(rows).await
+    }
+
+    fn knows(&self, id: JobId) -> Result<bool, JournalError> {
+        self.read(|conn| reads::knows(conn, id))
+    }
+
+    fn job(&self, id: JobId) -> Result<Option<JobState>, JournalError> {
+        self.read(|conn| reads::job(conn, id))
+    }
+
+    fn job_of_payment(&self, hash: PaymentHash) -> Result<Option<JobState>, JournalError> {
+        self.read(|conn| reads::job_of_payment(conn, hash))
+    }
+
+    fn unfinished(&self) -> Result<Vec<JobState>, JournalError> {
+        self.read(reads::unfinished)
+    }
+
+    fn unsent(&self, limit: usize) -> Result<Vec<OutboxRow>, JournalError> {
+        self.read(|conn| reads::unsent(conn, limit))
+    }
+
+    fn customer_history(&self, customer: PublicKey, now: UnixTime) -> Result<History, JournalError> {
+        self.read(|conn| tallies::history(conn, tallies::Scope::Customer, &customer.to_hex(), now))
+    }
+
+    fn kind_history(&self, kind: u16, now: UnixTime) -> Result<History, JournalError> {
+        self.read(|conn| tallies::history(conn, tallies::Scope::Kind, &kind.to_string(), now))
+    }
+
+    fn earnings(&self, limit: usize) -> Result<Earnings, JournalError> {
+        self.read(|conn| reads::earnings(conn, limit))
+    }
+}
+
+fn unreadable(why: rusqlite::Error) -> JournalError {
+    JournalError::Unreadable(words(&why))
+}
+
+fn unwritable(why: rusqlite::Error) -> JournalError {
+    JournalError::Unwritable(words(&why))
+}
+
+/// What SQLite says, in one line: rusqlite would add the whole statement.
+fn words(why: &rusqlite::Error) -> String {
+    match why {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// SQLite counts to 2^63 - 1, which is more than there is of time or money; what claims to be more is held there.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Back again; nothing negative was ever written.
+fn number(integer: i64) -> u64 {
+    u64::try_from(integer).unwrap_or(0)
+}

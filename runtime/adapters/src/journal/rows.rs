@@ -1,0 +1,223 @@
+//! How each kind of row is written. All of it runs inside the writer's transaction.
+
+use super::{integer, jobs, tallies, unwritable};
+use pylon_core::admission::MAX_AGE_SECONDS;
+use pylon_core::machine::JobState;
+use pylon_core::ports::guests::{Cost, Fault};
+use pylon_core::ports::journal::{DecisionRow, Earning, JournalError, OutboxRow, RefusalRow, Row, Source};
+use pylon_core::{MessageId, UnixTime};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+/// Bytes of a refusal's text: strangers write some of it.
+const REFUSAL_BYTES: usize = 1024;
+/// Seconds between two purges of old refusals.
+const PURGE_SECONDS: u64 = 60;
+/// Refusals that one purge removes, so that no commit waits long for it.
+const PURGE_ROWS: usize = 512;
+
+/// Why a batch is not written.
+pub(super) enum Halt {
+    /// The id is there already.
+    Known,
+    /// A row needs a job that is not there.
+    Absent,
+    /// What SQLite says.
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Halt {
+    fn from(why: rusqlite::Error) -> Self {
+        Self::Sql(why)
+    }
+}
+
+impl From<Halt> for JournalError {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Known => Self::Known,
+            Halt::Absent => Self::Unwritable("the row of its job is missing".into()),
+            Halt::Sql(why) => unwritable(why),
+        }
+    }
+}
+
+pub(super) fn write(conn: &Connection, row: &Row, purged_at: &mut Option<UnixTime>) -> Result<(), Halt> {
+    match row {
+        Row::Admit(state) => admit(conn, state),
+        Row::Update(state) => update(conn, state),
+        Row::Refuse(refusal) => refuse(conn, refusal, purged_at),
+        Row::Decision(decision) => decide(conn, decision),
+        Row::Send(message) => send(conn, message),
+        Row::Sent(id) => sent(conn, *id),
+        Row::Earn(earning) => earn(conn, earning),
+    }
+}
+
+fn admit(conn: &Connection, state: &JobState) -> Result<(), Halt> {
+    let refused = conn.prepare_cached("SELECT 1 FROM refusals WHERE id = ?1")?.exists([state.job.id.to_hex()])?;
+    if refused || !jobs::insert(conn, state)? {
+        return Err(Halt::Known);
+    }
+    tallies::seen(conn, state)?;
+    follow(conn, None, state)
+}
+
+fn update(conn: &Connection, state: &JobState) -> Result<(), Halt> {
+    let before = jobs::stored(conn, state.job.id)?.ok_or(Halt::Absent)?;
+    jobs::update(conn, &before, state)?;
+    follow(conn, Some(&before), state)
+}
+
+/// What hangs on a job's row: its invoice's row and the sums.
+fn follow(conn: &Connection, before: Option<&jobs::Stored>, state: &JobState) -> Result<(), Halt> {
+    if let Some(invoice) = &state.invoice
+        && before.is_none_or(|stored| !stored.has_invoice_of(state))
+    {
+        jobs::write_invoice(conn, state, invoice)?;
+    }
+    tallies::turned(conn, before, state)?;
+    Ok(())
+}
+
+fn refuse(conn: &Connection, row: &RefusalRow, purged_at: &mut Option<UnixTime>) -> Result<(), Halt> {
+    let id = row.id.to_hex();
+    let taken = conn.prepare_cached("SELECT 1 FROM jobs WHERE id = ?1")?.exists([&id])?;
+    let inserted = !taken
+        && conn
+            .prepare_cached(
+                "INSERT INTO refusals (id, kind, customer_pubkey, code, error_message, created_at, refused_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
+            )?
+            .execute(params![
+                id,
+                row.kind,
+                row.customer.to_hex(),
+                row.refusal.code(),
+                bounded(&row.refusal.words()),
+                integer(row.created_at.get()),
+                integer(row.at.get()),
+            ])?
+            == 1;
+    if !inserted {
+        return Err(Halt::Known);
+    }
+    let due = purged_at.is_none_or(|last| row.at < last || row.at.since(last) >= PURGE_SECONDS);
+    if due {
+        // A full purge is followed by another with the next refusal.
+        *purged_at = (purge(conn, row.at)? < PURGE_ROWS).then_some(row.at);
+    }
+    Ok(())
+}
+
+/// Forgets requests that are too old to be taken, with what guests said of them. Returns how many.
+fn purge(conn: &Connection, now: UnixTime) -> Result<usize, Halt> {
+    let oldest = integer(now.minus(MAX_AGE_SECONDS).get());
+    let ids: Vec<String> = conn
+        .prepare_cached("SELECT id FROM refusals WHERE created_at < ?1 ORDER BY created_at LIMIT ?2")?
+        .query_map(params![oldest, PURGE_ROWS], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for id in &ids {
+        conn.prepare_cached("DELETE FROM decisions WHERE job_id = ?1")?.execute([id])?;
+        conn.prepare_cached("DELETE FROM refusals WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(ids.len())
+}
+
+fn bounded(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(REFUSAL_BYTES)).unwrap_or_default()
+}
+
+fn decide(conn: &Connection, row: &DecisionRow) -> Result<(), Halt> {
+    let (fuel, cpu_micros) = match row.cost {
+        Cost::Fuel(units) => (Some(integer(units)), None),
+        Cost::CpuMicros(micros) => (None, Some(integer(micros))),
+    };
+    conn.prepare_cached(
+        "INSERT INTO decisions (job_id, slot, name, version, digest, function, attempt, input, output, fault, fuel, cpu_micros, \
+         micros, decided_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    )?
+    .execute(params![
+        row.job.to_hex(),
+        row.guest.slot,
+        row.guest.name,
+        row.guest.version,
+        row.guest.digest.to_hex(),
+        row.function,
+        row.attempt,
+        row.input,
+        row.output.as_ref().ok(),
+        row.output.as_ref().err().map(|fault| fault_word(*fault)),
+        fuel,
+        cpu_micros,
+        integer(row.micros),
+        integer(row.at.get()),
+    ])?;
+    Ok(())
+}
+
+/// As serde names it.
+const fn fault_word(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Fuel => "fuel",
+        Fault::Cpu => "cpu",
+        Fault::Wall => "wall",
+        Fault::Memory => "memory",
+        Fault::Stack => "stack",
+        Fault::Traffic => "traffic",
+        Fault::Trap => "trap",
+        Fault::Nonsense => "nonsense",
+    }
+}
+
+fn send(conn: &Connection, row: &OutboxRow) -> Result<(), Halt> {
+    // The same id is the same bytes.
+    conn.prepare_cached(
+        "INSERT INTO outbox (id, job_id, is_result, bytes, expires_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
+    )?
+    .execute(params![
+        row.sealed.id.to_hex(),
+        row.job.to_hex(),
+        row.result,
+        row.sealed.bytes,
+        integer(row.expires_at.get())
+    ])?;
+    Ok(())
+}
+
+fn sent(conn: &Connection, id: MessageId) -> Result<(), Halt> {
+    conn.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([id.to_hex()])?;
+    Ok(())
+}
+
+fn earn(conn: &Connection, earning: &Earning) -> Result<(), Halt> {
+    let job = earning.job.to_hex();
+    let (customer, kind): (String, u16) = conn
+        .prepare_cached("SELECT customer_pubkey, kind FROM jobs WHERE id = ?1")?
+        .query_row([&job], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .ok_or(Halt::Absent)?;
+    let new = conn
+        .prepare_cached(
+            "INSERT INTO earnings (job_id, amount_msats, source, payment_hash, earned_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (payment_hash, source) DO NOTHING",
+        )?
+        .execute(params![
+            job,
+            integer(earning.amount.get()),
+            source_word(earning.source),
+            earning.payment_hash.to_hex(),
+            integer(earning.at.get())
+        ])?;
+    if new == 1 {
+        tallies::earned(conn, &customer, kind, earning)?;
+    }
+    Ok(())
+}
+
+/// The word in the journal.
+pub(super) const fn source_word(source: Source) -> &'static str {
+    match source {
+        Source::Job => "job",
+        Source::Tip => "tip",
+    }
+}

@@ -1,0 +1,147 @@
+//! What goes in comes out, through every column and every word.
+
+use super::*;
+use crate::journal::rows::source_word;
+use pylon_core::machine::Failure;
+use pylon_core::ports::guests::{Fault, JobError};
+use pylon_core::ports::journal::{Journal as _, Row};
+
+/// Every word of every column at least once, with each optional column set and unset.
+fn states() -> Vec<JobState> {
+    let mut states = vec![job(0), done(1)];
+    let failures = [
+        Failure::Job(JobError::NoBackend),
+        Failure::Job(JobError::Failed("exit 1".into())),
+        Failure::Rejected("too short".into()),
+        Failure::Payment("no invoice can be made now".into()),
+    ];
+    let cases = Execution::ALL.len().max(Delivery::ALL.len()).max(Settlement::ALL.len());
+    for case in 0..cases {
+        let mut state = if case % 2 == 0 { job(10 + case as u64) } else { done(10 + case as u64) };
+        state.execution = Execution::ALL[case % Execution::ALL.len()];
+        state.delivery = Delivery::ALL[case % Delivery::ALL.len()];
+        state.invoicing = Invoicing::ALL[case % Invoicing::ALL.len()];
+        state.settlement = Settlement::ALL[case % Settlement::ALL.len()];
+        state.paid = Msat::new(case as u64);
+        state.failure = failures.get(case).cloned();
+        states.push(state);
+    }
+    states
+}
+
+/// Goal: a state survives both ways of writing it. Method: admit it as it is, and admit a fresh one and update it.
+#[tokio::test]
+async fn a_state_survives() {
+    for state in states() {
+        for through_update in [false, true] {
+            let shelf = Shelf::new();
+            let first = JobState { job: state.job.clone(), plan: state.plan.clone(), ..job(0) };
+            let mut rows = vec![Row::Admit(Box::new(if through_update { first } else { state.clone() }))];
+            if through_update {
+                rows.push(Row::Update(Box::new(state.clone())));
+            }
+            shelf.journal.commit(rows.into()).await.unwrap();
+            assert_eq!(shelf.journal.job(state.job.id).unwrap().as_ref(), Some(&state));
+            let by_payment = state.payment_hash().map(|hash| shelf.journal.job_of_payment(hash).unwrap());
+            assert!(by_payment.is_none_or(|found| found.as_ref() == Some(&state)));
+            let open = shelf.journal.unfinished().unwrap();
+            assert_eq!(open.is_empty(), state.is_closed(), "{state:?}");
+        }
+    }
+}
+
+/// Goal: updates back and forth leave nothing of the state before. Method: two states by turns on one row.
+#[tokio::test]
+async fn an_update_replaces_all() {
+    let shelf = Shelf::new();
+    shelf.journal.commit(vec![Row::Admit(Box::new(job(1)))].into()).await.unwrap();
+    let mut other = done(1);
+    other.invoice.as_mut().unwrap().payment_hash = hash(99);
+    for state in [done(1), other, job(1), done(1)] {
+        shelf.journal.commit(vec![Row::Update(Box::new(state.clone()))].into()).await.unwrap();
+        assert_eq!(shelf.journal.job(id(1)).unwrap(), Some(state.clone()));
+        for number in [1, 99] {
+            let expected = (state.payment_hash() == Some(hash(number))).then(|| state.clone());
+            assert_eq!(shelf.journal.job_of_payment(hash(number)).unwrap(), expected);
+        }
+    }
+}
+
+/// Goal: the schema's words are the core's. Method: read the lists out of the schema.
+#[test]
+fn the_schema_knows_the_words_of_the_core() {
+    let shelf = Shelf::new();
+    let check = |table: &str, column: &str, words: Vec<&str>| {
+        let schema: String = shelf
+            .outside()
+            .query_row("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?1", [table], |row| row.get(0))
+            .unwrap();
+        let list = schema.split_once(&format!("CHECK ({column} IN (")).unwrap().1.split_once(')').unwrap().0;
+        let listed: Vec<&str> = list.split(", ").map(|word| word.trim_matches('\'')).collect();
+        assert_eq!(listed, words, "{table}.{column}");
+    };
+    check("jobs", "status", Execution::ALL.iter().map(|case| case.word()).collect());
+    check("jobs", "delivery", Delivery::ALL.iter().map(|case| case.word()).collect());
+    check("jobs", "invoicing", Invoicing::ALL.iter().map(|case| case.word()).collect());
+    check("jobs", "settlement", Settlement::ALL.iter().map(|case| case.word()).collect());
+    check("earnings", "source", vec![source_word(Source::Job), source_word(Source::Tip), "other"]);
+}
+
+/// Goal: a decision keeps what was asked, answered and paid, under serde's words. Method: read its row from outside.
+#[tokio::test]
+async fn a_decision_is_kept() {
+    let shelf = Shelf::new();
+    let faults =
+        [Fault::Fuel, Fault::Cpu, Fault::Wall, Fault::Memory, Fault::Stack, Fault::Traffic, Fault::Trap, Fault::Nonsense];
+    let mut rows = vec![Row::Decision(Box::new(decision(1)))];
+    rows.extend(faults.map(|fault| {
+        Row::Decision(Box::new(DecisionRow { output: Err(fault), cost: Cost::CpuMicros(7), function: "run", ..decision(1) }))
+    }));
+    shelf.journal.commit(rows.into()).await.unwrap();
+    let outside = shelf.outside();
+    let found: (String, String, String, i64, Option<i64>) = outside
+        .query_row("SELECT job_id, function, output, fuel, cpu_micros FROM decisions WHERE fault IS NULL", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })
+        .unwrap();
+    assert_eq!(found, (id(1).to_hex(), "quote".into(), "{\"ok\":1}".into(), 4321, None));
+    let mut statement = outside.prepare("SELECT fault FROM decisions WHERE cpu_micros = 7 ORDER BY id").unwrap();
+    let words: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let expected: Vec<String> = faults.map(|fault| serde_json::to_value(fault).unwrap().as_str().unwrap().to_owned()).into();
+    assert_eq!(words, expected);
+}
+
+/// Goal: invoices have their own history, one row each. Method: one job through open, held, paid; another expires.
+#[tokio::test]
+async fn an_invoice_has_its_row() {
+    let shelf = Shelf::new();
+    let mut late = done(2);
+    shelf.journal.commit(vec![Row::Admit(Box::new(done(1))), Row::Admit(Box::new(done(2)))].into()).await.unwrap();
+    late.settlement = Settlement::Unpaid;
+    late.invoicing = Invoicing::Expired;
+    let mut state = done(1);
+    let mut seen = Vec::new();
+    for settlement in [Settlement::Pending, Settlement::Held, Settlement::Paid, Settlement::RefundDue] {
+        state.settlement = settlement;
+        state.paid = Msat::new(if settlement == Settlement::Paid { 22_000 } else { state.paid.get() });
+        shelf
+            .journal
+            .commit(vec![Row::Update(Box::new(state.clone())), Row::Update(Box::new(late.clone()))].into())
+            .await
+            .unwrap();
+        let row: (String, Option<i64>, bool) = shelf
+            .outside()
+            .query_row(
+                "SELECT status, paid_amount_msats, paid_at IS NOT NULL FROM invoices WHERE job_id = ?1",
+                [id(1).to_hex()],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .unwrap();
+        seen.push(row);
+    }
+    let expected = [("pending", None, false), ("held", None, false), ("paid", Some(22_000), true), ("paid", Some(22_000), true)];
+    assert_eq!(seen, expected.map(|(status, paid, dated)| (status.to_owned(), paid, dated)));
+    let expired: String =
+        shelf.outside().query_row("SELECT status FROM invoices WHERE job_id = ?1", [id(2).to_hex()], |row| row.get(0)).unwrap();
+    assert_eq!(expired, "expired");
+}

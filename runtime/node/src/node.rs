@@ -1,0 +1,102 @@
+//! The wiring: a home, a configuration and an identity become a provider with real parts. No decision about a job is made here.
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::guests;
+use crate::home::Home;
+use crate::provider::{Bus, Ports, Provider, Settings};
+use anyhow::ensure;
+use pylon_adapters::inference;
+use pylon_adapters::journal::SqliteJournal;
+use pylon_adapters::market::nostr::{NostrMarket, Options};
+use pylon_adapters::market::{Change, Entry};
+use pylon_core::event::DomainEvent;
+use pylon_core::ports::clock::Clock;
+use pylon_core::ports::inference::Inference;
+use pylon_core::ports::journal::Journal;
+use pylon_core::ports::payments::Wallet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+/// Parts that a caller brings along.
+#[derive(Default)]
+pub struct Parts {
+    /// Who is paid; without one, jobs are free.
+    pub wallet: Option<Arc<dyn Wallet>>,
+    /// Instead of the configured backends.
+    pub backends: Option<Vec<Arc<dyn Inference>>>,
+    /// Who watches.
+    pub bus: Bus,
+}
+
+/// A node at work.
+pub struct Node {
+    provider: Provider,
+    market: Arc<NostrMarket>,
+    journal: Arc<SqliteJournal>,
+    relays: JoinHandle<()>,
+}
+
+impl Node {
+    /// Opens everything and begins to take jobs.
+    pub async fn start(home: &Home, config: &Config, keys: nostr_sdk::Keys, parts: Parts) -> anyhow::Result<Self> {
+        let guests = guests::load(home, config)?;
+        let journal = Arc::new(SqliteJournal::open(&home.database())?);
+        let entry = Entry { keys, urls: config.relays.clone(), kinds: guests.kinds() };
+        let (market, changes) = NostrMarket::connect(entry, Options::default()).await?;
+        let market = Arc::new(market);
+        let backends = match parts.backends {
+            Some(backends) => backends,
+            None => inference::configured(&config.inference.urls())?,
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let relays = tokio::spawn(tell_of_relays(changes, parts.bus.clone(), Arc::clone(&clock)));
+        let ports = Ports {
+            market: market.clone(),
+            journal: journal.clone(),
+            guests: Arc::new(guests),
+            wallet: parts.wallet,
+            backends,
+            clock,
+        };
+        let settings = Settings {
+            default_backend: config.default_backend.clone(),
+            default_model: config.default_model.clone(),
+            max_concurrent_jobs: config.max_concurrent_jobs,
+            max_queued_jobs: config.max_queued_jobs,
+        };
+        let provider = Provider::start(ports, settings, parts.bus).await?;
+        Ok(Self { provider, market, journal, relays })
+    }
+
+    /// Waits until jobs can arrive.
+    pub async fn ready(&self, within: Duration) -> anyhow::Result<()> {
+        ensure!(self.market.ready(within).await, "no relay answers: check `relays` and the network");
+        Ok(())
+    }
+
+    /// What the node has written down.
+    pub fn journal(&self) -> &dyn Journal {
+        &*self.journal
+    }
+
+    /// Takes nothing new, lets what is at work end, sends what waits, and leaves.
+    pub async fn stop(self, within: Duration) {
+        self.provider.stop(within).await;
+        self.market.close().await;
+        self.relays.abort();
+    }
+}
+
+async fn tell_of_relays(mut changes: broadcast::Receiver<Change>, bus: Bus, clock: Arc<dyn Clock>) {
+    loop {
+        match changes.recv().await {
+            Ok(Change { url, connected: true, .. }) => bus.announce(DomainEvent::RelayConnected { url, timestamp: clock.now() }),
+            Ok(Change { url, reason, .. }) => bus.announce(DomainEvent::RelayDisconnected { url, reason, timestamp: clock.now() }),
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}

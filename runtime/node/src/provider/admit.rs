@@ -1,0 +1,158 @@
+//! From a request to an agreed plan or a refusal: routing is asked, then pricing, and the first commit says what came of it.
+
+use super::live::{self, Live};
+use super::record::{self, decision, situation};
+use super::registry::Note;
+use super::{INPUT_BYTES_MAX, Shared, Step};
+use pylon_core::admission::{self, Bounds};
+use pylon_core::decision::{Candidate, QuoteContext, Refusal};
+use pylon_core::machine::{Action, Plan, admit};
+use pylon_core::ports::guests::Generation as Guests;
+use pylon_core::ports::journal::{JournalError, RefusalRow, Row};
+use pylon_core::ports::market::{Address, GuestStamp, Status};
+use pylon_core::work::Route;
+use pylon_core::{Job, JobId, PublicKey, UnixTime};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+/// Bytes of text that make about one token.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Who asked, for what, and when.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) id: JobId,
+    pub(super) kind: u16,
+    pub(super) customer: PublicKey,
+    pub(super) created_at: UnixTime,
+    pub(super) targeted: bool,
+}
+
+impl Asked {
+    pub(super) fn of(job: &Job) -> Self {
+        Self { id: job.id, kind: job.kind, customer: job.customer, created_at: job.created_at, targeted: job.targeted }
+    }
+}
+
+/// Takes the job or refuses it, and lives with it if it was taken.
+pub(super) async fn decide(
+    shared: Arc<Shared>,
+    job: Job,
+    begun: Instant,
+    guests: Arc<dyn Guests>,
+    place: OwnedSemaphorePermit,
+    mailbox: mpsc::Receiver<Note>,
+) {
+    let asked = Asked::of(&job);
+    let summary = Arc::new(job.summary(guests.public_params(job.kind)));
+    let mut rows = Vec::new();
+    let mut stamps = Vec::new();
+    match plan(&shared, &job, &summary, &*guests, &mut rows, &mut stamps) {
+        Ok(plan) => {
+            let (state, actions) = admit(job, plan, shared.clock.now());
+            let mut live = Live::new(&shared, state, guests, summary, mailbox);
+            live.place = Some(place);
+            live.stamps = stamps;
+            if take(&mut live, rows, actions, begun).await {
+                live.live().await;
+                return;
+            }
+        }
+        Err(refusal) => refuse(&shared, asked, refusal, rows).await,
+    }
+    shared.registry.forget(asked.id);
+}
+
+/// The first commit of a job that is taken. Nothing was visible before it, so a failure is no more than a request not seen.
+async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: Instant) -> bool {
+    let acts = live.resolve(actions, &mut rows);
+    let letters = record::letters(&rows);
+    rows.insert(0, Row::Admit(Box::new(live.state.clone())));
+    match live.shared.journal.commit(rows.into()).await {
+        Ok(()) => {
+            live.act(acts, letters, begun);
+            true
+        }
+        Err(JournalError::Known) => false,
+        Err(error) => {
+            tracing::error!(%error, "no job is taken");
+            live.shared.journal_fails.store(true, Ordering::Release);
+            false
+        }
+    }
+}
+
+/// Says no: stored, and told to a sender who addressed us.
+pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut rows: Vec<Row>) {
+    let Asked { id, kind, customer, created_at, targeted } = asked;
+    tracing::info!(job = %id.short(), kind, targeted, reason = refusal.code(), "refused: {}", refusal.words());
+    if targeted {
+        rows.extend(record::feedback(shared, Address { job: id, kind, customer }, Status::Error(refusal.words())));
+    }
+    let letters = record::letters(&rows);
+    rows.insert(0, Row::Refuse(Box::new(RefusalRow { id, kind, customer, created_at, refusal, at: shared.clock.now() })));
+    match shared.journal.commit(rows.into()).await {
+        Ok(()) => letters.into_iter().for_each(|letter| shared.outbox.send(letter)),
+        Err(JournalError::Known) => {}
+        Err(error) => tracing::error!(%error, "a refusal was not written"),
+    }
+}
+
+/// Asks routing and pricing.
+fn plan(
+    shared: &Shared,
+    job: &Job,
+    summary: &Job,
+    guests: &dyn Guests,
+    rows: &mut Vec<Row>,
+    stamps: &mut Vec<GuestStamp>,
+) -> Result<Plan, Refusal> {
+    let begun = Instant::now();
+    admission::check(job, &Bounds { input_bytes: INPUT_BYTES_MAX })?;
+    shared.bus.step(job.id, || Step::Native { what: "checked", micros: live::micros(begun.elapsed()) });
+    let situation = situation(shared);
+
+    let candidates = shared.backends.candidates();
+    let answer = guests.rank(summary, &candidates, &situation);
+    rows.push(decision(shared, job.id, "rank", 0, &(&candidates, &situation), &answer));
+    stamps.push(GuestStamp::clone(&answer.call.guest));
+    let order = match answer.value {
+        Ok(ranking) => ranking?.order,
+        // Routing that fails costs an order, not a job.
+        Err(_) => (0..u32::try_from(candidates.len()).unwrap_or(u32::MAX)).collect(),
+    };
+    let routes = in_order(&candidates, &order);
+    let Some(first) = routes.first().cloned() else { return Err(Refusal::NoBackend) };
+
+    let now = shared.clock.now();
+    let busy = |error: JournalError| {
+        tracing::error!(%error, "no history to price by");
+        Refusal::Busy(30)
+    };
+    let capabilities = shared.capabilities();
+    let context = QuoteContext {
+        route: first,
+        input_tokens_estimate: job.input_bytes().div_ceil(BYTES_PER_TOKEN),
+        terms: capabilities.terms,
+        max_receivable: capabilities.max_receivable,
+        step: capabilities.step,
+        customer: shared.journal.customer_history(job.customer, now).map_err(busy)?,
+        ours: shared.journal.kind_history(job.kind, now).map_err(busy)?,
+        market: None,
+    };
+    let answer = guests.quote(summary, &context, &situation);
+    rows.push(decision(shared, job.id, "quote", 0, &(&context, &situation), &answer));
+    stamps.push(GuestStamp::clone(&answer.call.guest));
+    // Without a price nothing is sold.
+    let offer = answer.value.map_err(|_| Refusal::Busy(60))??;
+    match job.bid {
+        Some(bid) if offer.price > bid => Err(Refusal::BidTooLow(offer.price)),
+        _ => Ok(Plan { routes, context, offer }),
+    }
+}
+
+fn in_order(candidates: &[Candidate], order: &[u32]) -> Vec<Route> {
+    order.iter().filter_map(|index| candidates.get(*index as usize)).map(|candidate| candidate.route.clone()).collect()
+}

@@ -1,0 +1,176 @@
+//! One attempt at a job: what its handler may ask of the node, and what the attempt came to.
+
+use super::Shared;
+use super::generation;
+use async_trait::async_trait;
+use pylon_core::event::DomainEvent;
+use pylon_core::ports::guests::{
+    Answer, Fault, Generation as Guests, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, JobError,
+    LogLevel,
+};
+use pylon_core::ports::market::{Address, Message, Status};
+use pylon_core::work::{Evidence, Finish, Output, Route, Usage};
+use pylon_core::{InputSource, Job};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The first text goes out after this, so that a short job is spared the noise.
+const PARTIAL_AFTER: Duration = Duration::from_millis(100);
+/// And more of it not oftener than this.
+const PARTIAL_EVERY: Duration = Duration::from_millis(500);
+/// Partial results of one job.
+const PARTIALS_MAX: u32 = 120;
+
+/// What is to be done.
+pub(super) struct Task {
+    pub(super) job: Arc<Job>,
+    pub(super) guests: Arc<dyn Guests>,
+    pub(super) routes: Vec<Route>,
+    pub(super) attempt: u32,
+    pub(super) max_output_tokens: u64,
+    pub(super) max_work_ms: u64,
+}
+
+/// What came of it.
+pub(super) struct Done {
+    pub(super) attempt: u32,
+    pub(super) answer: Answer<Result<Output, JobError>>,
+    pub(super) outcome: Result<(Output, Evidence), JobError>,
+    pub(super) partial_sent: bool,
+    /// Time spent waiting for backends.
+    pub(super) backend: Duration,
+    /// All of it.
+    pub(super) elapsed: Duration,
+}
+
+/// Runs the handler. Dropping the future stops it and whatever it has started.
+pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
+    let begun = Instant::now();
+    let report = Arc::new(Mutex::new(Report::default()));
+    let host = Host {
+        shared,
+        job: Arc::clone(&task.job),
+        begun,
+        routes: task.routes,
+        max_output_tokens: task.max_output_tokens,
+        report: Arc::clone(&report),
+    };
+    let answer = task.guests.run(&task.job, task.max_work_ms, Arc::new(host)).await;
+    let report = lock(&report);
+    let outcome = match &answer.value {
+        Ok(Ok(output)) => report.evidence(task.attempt).map(|evidence| (output.clone(), evidence)).ok_or(JobError::NoBackend),
+        Ok(Err(error)) => Err(error.clone()),
+        Err(Fault::Wall) => Err(JobError::Timeout),
+        Err(fault) => Err(JobError::Failed(format!("the handler is {fault}"))),
+    };
+    Done {
+        attempt: task.attempt,
+        outcome,
+        partial_sent: report.partials > 0,
+        backend: report.backend,
+        elapsed: begun.elapsed(),
+        answer,
+    }
+}
+
+/// What the host saw of the attempt.
+#[derive(Default)]
+pub(super) struct Report {
+    /// The route that answered last.
+    pub(super) route: Option<Route>,
+    pub(super) usage: Usage,
+    /// An answer was cut at its bound.
+    pub(super) length: bool,
+    /// Time spent waiting for backends.
+    pub(super) backend: Duration,
+    partials: u32,
+    last_partial: Option<Instant>,
+}
+
+impl Report {
+    fn evidence(&self, attempt: u32) -> Option<Evidence> {
+        Some(Evidence {
+            finish: if self.length { Finish::Length } else { Finish::Complete },
+            checks: Vec::new(),
+            usage: Usage { work_ms: u64::try_from(self.backend.as_millis()).unwrap_or(u64::MAX), ..self.usage },
+            route: self.route.clone()?,
+            attempt,
+        })
+    }
+
+    /// Is it time to send what there is? Counted as sent.
+    fn partial_is_due(&mut self, begun: Instant) -> bool {
+        let due = match self.last_partial {
+            None => begun.elapsed() >= PARTIAL_AFTER,
+            Some(last) => last.elapsed() >= PARTIAL_EVERY,
+        };
+        let send = due && self.partials < PARTIALS_MAX;
+        if send {
+            self.partials += 1;
+            self.last_partial = Some(Instant::now());
+        }
+        send
+    }
+}
+
+pub(super) fn lock(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
+    report.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Host {
+    shared: Arc<Shared>,
+    job: Arc<Job>,
+    begun: Instant,
+    routes: Vec<Route>,
+    max_output_tokens: u64,
+    report: Arc<Mutex<Report>>,
+}
+
+#[async_trait]
+impl HandlerHost for Host {
+    async fn generate(&self, request: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
+        let left = self.max_output_tokens.saturating_sub(lock(&self.report).usage.output_tokens);
+        generation::begin(&self.shared.backends, &self.routes, request, left, &self.report).await
+    }
+
+    async fn partial(&self, text: String) -> bool {
+        if lock(&self.report).partial_is_due(self.begun) {
+            let to = Address { job: self.job.id, kind: self.job.kind, customer: self.job.customer };
+            let message = Message::Feedback { to, status: Status::Partial(text) };
+            match self.shared.market.seal(&message, self.shared.clock.now()) {
+                Ok(sealed) => self.shared.outbox.send_once(sealed),
+                Err(error) => tracing::debug!(job = %self.job.id.short(), %error, "partial result not sent"),
+            }
+        }
+        true
+    }
+
+    async fn report(&self, permille: Option<u32>, note: String) -> bool {
+        tracing::debug!(job = %self.job.id.short(), permille, note, "progress");
+        if let Some(permille) = permille {
+            #[allow(clippy::cast_precision_loss, reason = "at most 1000")]
+            let progress = permille.min(1000) as f32 / 1000.0;
+            let timestamp = self.shared.clock.now();
+            self.shared.bus.announce(DomainEvent::JobProgress { job_id: self.job.id, progress, timestamp });
+        }
+        true
+    }
+
+    async fn read(&self, index: u32) -> Result<String, InputError> {
+        match self.job.inputs.get(index as usize).map(|input| &input.source) {
+            Some(InputSource::Text(text)) => Ok(text.clone()),
+            Some(_) => Err(InputError::Denied),
+            None => Err(InputError::Other(format!("there is no input {index}"))),
+        }
+    }
+
+    fn log(&self, level: LogLevel, message: &str) {
+        let job = self.job.id.short();
+        match level {
+            LogLevel::Debug => tracing::debug!(job, "{message}"),
+            LogLevel::Info => tracing::info!(job, "{message}"),
+            LogLevel::Warn => tracing::warn!(job, "{message}"),
+            LogLevel::Error => tracing::error!(job, "{message}"),
+        }
+    }
+}

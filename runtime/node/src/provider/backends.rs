@@ -1,0 +1,195 @@
+//! The backends as the provider sees them: what they serve, how busy they are and how they have done lately.
+
+use super::{Bus, Settings};
+use pylon_core::decision::Candidate;
+use pylon_core::event::DomainEvent;
+use pylon_core::ports::clock::Clock;
+use pylon_core::ports::inference::{Inference, Model};
+use pylon_core::work::{Route, WorkPlace};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A new figure moves an average by one part in this many.
+const INERTIA: u32 = 8;
+/// How long a backend may take to say what it serves.
+const LOOK_WITHIN: Duration = Duration::from_secs(3);
+
+/// All backends of this node.
+pub struct Backends {
+    rows: Vec<Arc<Backend>>,
+    default_backend: String,
+    default_model: String,
+    bus: Bus,
+    clock: Arc<dyn Clock>,
+}
+
+pub(super) struct Backend {
+    pub(super) adapter: Arc<dyn Inference>,
+    /// The limit is kept here: a server's own queue is silent and in no order.
+    slots: Arc<Semaphore>,
+    slots_total: u32,
+    queued: AtomicU32,
+    /// `None` while it is not there.
+    models: RwLock<Option<Vec<Model>>>,
+    first_output_ms: Average,
+    tokens_per_second: Average,
+    failure_permille: Average,
+}
+
+/// A moving average; 0 stands for not measured.
+#[derive(Default)]
+struct Average(AtomicU32);
+
+impl Average {
+    /// Moves the average towards the figure; the first figure is the average.
+    fn add(&self, figure: u32) {
+        if self.0.compare_exchange(0, figure, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            self.blend(figure);
+        }
+    }
+
+    /// Moves the average towards the figure, from nothing too.
+    fn blend(&self, figure: u32) {
+        let old = self.0.load(Ordering::Relaxed);
+        self.0.store(old - old / INERTIA + figure / INERTIA, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<u32> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|figure| *figure != 0)
+    }
+}
+
+impl Backends {
+    pub(super) fn new(adapters: Vec<Arc<dyn Inference>>, settings: &Settings, bus: Bus, clock: Arc<dyn Clock>) -> Self {
+        let rows: Vec<_> = adapters.into_iter().map(|adapter| Arc::new(Backend::new(adapter))).collect();
+        let backend_ids = rows.iter().map(|row| row.adapter.id().to_owned()).collect();
+        bus.announce(DomainEvent::BackendsRegistered { backend_ids, timestamp: clock.now() });
+        Self {
+            rows,
+            default_backend: settings.default_backend.clone(),
+            default_model: settings.default_model.clone(),
+            bus,
+            clock,
+        }
+    }
+
+    /// Asks every backend what it serves, and tells what has changed.
+    pub(super) async fn refresh(&self) {
+        futures::future::join_all(self.rows.iter().map(|row| self.refresh_one(row))).await;
+    }
+
+    async fn refresh_one(&self, row: &Backend) {
+        let found = match tokio::time::timeout(LOOK_WITHIN, row.adapter.models()).await {
+            Ok(Ok(models)) if !models.is_empty() => Some(models),
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => {
+                tracing::debug!(backend = row.adapter.id(), %error, "not available");
+                None
+            }
+            Err(_) => None,
+        };
+        let was = std::mem::replace(&mut *row.models.write().unwrap_or_else(PoisonError::into_inner), found.clone());
+        let (backend_id, timestamp) = (row.adapter.id().to_owned(), self.clock.now());
+        match (&was, found) {
+            (None, Some(_)) => self.bus.announce(DomainEvent::BackendAvailable { backend_id: backend_id.clone(), timestamp }),
+            (Some(_), None) => self.bus.announce(DomainEvent::BackendUnavailable { backend_id: backend_id.clone(), timestamp }),
+            _ => {}
+        }
+        let now = row.models.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(models) = now.as_ref().filter(|models| was.as_ref() != Some(models)) {
+            let models = models.iter().map(|model| model.id.clone()).collect();
+            self.bus.announce(DomainEvent::ModelsRefreshed { backend_id, models, timestamp });
+        }
+    }
+
+    /// Every model of every backend that is there, in the operator's order.
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for row in &self.rows {
+            let models = row.models.read().unwrap_or_else(PoisonError::into_inner);
+            for model in models.iter().flatten() {
+                candidates.push(self.candidate(row, model));
+            }
+        }
+        // Without a word from the operator, the first is the default.
+        if let Some(first) = candidates.first_mut().filter(|_| self.default_backend.is_empty() && self.default_model.is_empty()) {
+            first.preferred = true;
+        }
+        candidates
+    }
+
+    fn candidate(&self, row: &Backend, model: &Model) -> Candidate {
+        let named = !self.default_backend.is_empty() || !self.default_model.is_empty();
+        let matches = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+        let free = u32::try_from(row.slots.available_permits()).unwrap_or(u32::MAX);
+        Candidate {
+            route: Route {
+                place: WorkPlace::Model { backend: row.adapter.id().to_owned(), model: model.id.clone() },
+                price_permille: 1000,
+            },
+            context_tokens: model.context_tokens,
+            in_flight: row.slots_total.saturating_sub(free),
+            limit: row.slots_total,
+            queued: row.queued.load(Ordering::Relaxed),
+            first_output_ms: row.first_output_ms.get(),
+            tokens_per_second: row.tokens_per_second.get(),
+            failure_permille: row.failure_permille.get().unwrap_or(0),
+            preferred: named && matches(&self.default_backend, row.adapter.id()) && matches(&self.default_model, &model.id),
+        }
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<&Arc<Backend>> {
+        self.rows.iter().find(|row| row.adapter.id() == id)
+    }
+}
+
+impl Backend {
+    fn new(adapter: Arc<dyn Inference>) -> Self {
+        let slots_total = adapter.slots().max(1);
+        Self {
+            adapter,
+            slots: Arc::new(Semaphore::new(slots_total as usize)),
+            slots_total,
+            queued: AtomicU32::new(0),
+            models: RwLock::new(None),
+            first_output_ms: Average::default(),
+            tokens_per_second: Average::default(),
+            failure_permille: Average::default(),
+        }
+    }
+
+    /// Waits for a free slot.
+    pub(super) async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        let _waiting = Waiting::new(&self.queued);
+        Arc::clone(&self.slots).acquire_owned().await.ok()
+    }
+
+    pub(super) fn succeeded(&self, first_output: Duration, tokens: u64, generating: Duration) {
+        self.failure_permille.blend(0);
+        self.first_output_ms.add(u32::try_from(first_output.as_millis()).unwrap_or(u32::MAX).max(1));
+        let per_second = u128::from(tokens).saturating_mul(1000) / generating.as_millis().max(1);
+        self.tokens_per_second.add(u32::try_from(per_second).unwrap_or(u32::MAX));
+    }
+
+    pub(super) fn failed(&self) {
+        self.failure_permille.blend(1000);
+    }
+}
+
+/// Counts who waits, also those who stop waiting.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

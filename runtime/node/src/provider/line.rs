@@ -1,0 +1,115 @@
+//! The line for a worker: who waits and who is at work, ordered by the pure schedule.
+
+use pylon_core::JobId;
+use pylon_core::ports::clock::Clock;
+use pylon_core::schedule::{self, Limits, Place};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, oneshot};
+
+/// Leave to be at work; the next in line begins when it is dropped.
+pub(super) struct Ticket {
+    line: Arc<Line>,
+    id: JobId,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.line.leave(self.id);
+    }
+}
+
+/// A place in the line.
+pub(super) enum Turn {
+    /// At once.
+    Now(Ticket),
+    /// When it comes; dropped, the place is given up.
+    Later(oneshot::Receiver<Ticket>),
+}
+
+pub(super) struct Line {
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    places: Mutex<Places>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Places {
+    waiting: Vec<Place>,
+    calls: Vec<(JobId, oneshot::Sender<Ticket>)>,
+    running: Vec<Place>,
+}
+
+impl Line {
+    pub(super) fn new(limits: Limits, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { limits, clock, places: Mutex::default(), changed: Notify::new() })
+    }
+
+    /// Joins the line.
+    pub(super) fn join(self: &Arc<Self>, place: Place) -> Turn {
+        let (call, turn) = oneshot::channel();
+        let mut places = self.lock();
+        places.waiting.push(place);
+        places.calls.push((place.id, call));
+        self.call_next(places);
+        let mut turn = turn;
+        match turn.try_recv() {
+            Ok(ticket) => Turn::Now(ticket),
+            Err(_) => Turn::Later(turn),
+        }
+    }
+
+    /// Gives up a place.
+    pub(super) fn give_up(&self, id: JobId) {
+        let mut places = self.lock();
+        places.waiting.retain(|place| place.id != id);
+        places.calls.retain(|(called, _)| *called != id);
+    }
+
+    /// How many wait, and how many are at work.
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        let places = self.lock();
+        (places.waiting.len(), places.running.len())
+    }
+
+    /// Resolves when nobody is at work.
+    pub(super) async fn drained(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.lock().running.is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn leave(self: &Arc<Self>, id: JobId) {
+        let mut places = self.lock();
+        places.running.retain(|place| place.id != id);
+        self.call_next(places);
+        self.changed.notify_waiters();
+    }
+
+    /// Calls whoever may begin. A caller who is gone by then is passed over.
+    fn call_next(self: &Arc<Self>, mut places: MutexGuard<'_, Places>) {
+        let mut refused = Vec::new();
+        while let Some(id) = schedule::next(&places.waiting, &places.running, &self.limits, self.clock.now()) {
+            let Some(index) = places.waiting.iter().position(|place| place.id == id) else { break };
+            let place = places.waiting.remove(index);
+            let Some(index) = places.calls.iter().position(|(called, _)| *called == id) else { continue };
+            let (_, call) = places.calls.swap_remove(index);
+            places.running.push(place);
+            if let Err(ticket) = call.send(Ticket { line: Arc::clone(self), id }) {
+                places.running.retain(|place| place.id != id);
+                refused.push(ticket);
+            }
+        }
+        // Dropping a ticket takes the lock again.
+        drop(places);
+        drop(refused);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,350 @@
+//! A live job: the one task that owns its row. What happens comes as a note, is stepped, committed, and only then acted on.
+
+use super::attempt::{self, Done, Task};
+use super::errands::{self, Errand};
+use super::line::{Ticket, Turn};
+use super::record::{self, Words};
+use super::registry::Note;
+use super::{Shared, Step};
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use pylon_core::decision::Verdict;
+use pylon_core::machine::{Action, Delivery, Event, Execution, JobState, step};
+use pylon_core::ports::guests::{Answer, Generation as Guests};
+use pylon_core::ports::journal::{Earning, JournalError, OutboxRow, Row};
+use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
+use pylon_core::ports::payments::InvoiceRequest;
+use pylon_core::schedule::Place;
+use pylon_core::{Job, JobId, Msat};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+/// Between two tries to write what must be written, at first and at most.
+const WRITE_AGAIN_FIRST: Duration = Duration::from_millis(200);
+const WRITE_AGAIN_MOST: Duration = Duration::from_secs(15);
+
+/// What belongs to a job while it is live.
+pub(super) struct Live {
+    pub(super) shared: Arc<Shared>,
+    pub(super) state: JobState,
+    /// The job without what its handler keeps private: what policies see.
+    pub(super) summary: Arc<Job>,
+    pub(super) guests: Arc<dyn Guests>,
+    pub(super) stamps: Vec<GuestStamp>,
+    pub(super) mailbox: mpsc::Receiver<Note>,
+    /// Its place in the bounded queue, until it is over.
+    pub(super) place: Option<OwnedSemaphorePermit>,
+    /// What the node itself has taken for it so far.
+    pub(super) node: Duration,
+    ticket: Option<Ticket>,
+    turn: Option<oneshot::Receiver<Ticket>>,
+    running: Option<BoxFuture<'static, Done>>,
+    errands: FuturesUnordered<Errand>,
+}
+
+impl Live {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        state: JobState,
+        guests: Arc<dyn Guests>,
+        summary: Arc<Job>,
+        mailbox: mpsc::Receiver<Note>,
+    ) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            state,
+            summary,
+            guests,
+            stamps: Vec::new(),
+            mailbox,
+            place: None,
+            node: Duration::ZERO,
+            ticket: None,
+            turn: None,
+            running: None,
+            errands: FuturesUnordered::new(),
+        }
+    }
+
+    pub(super) fn from_journal(shared: &Arc<Shared>, state: JobState, mailbox: mpsc::Receiver<Note>) -> Self {
+        let guests = shared.guests.current();
+        let summary = Arc::new(state.job.summary(guests.public_params(state.job.kind)));
+        let mut live = Self::new(shared, state, guests, summary, mailbox);
+        if !live.state.is_over() {
+            live.place = Arc::clone(&shared.places).try_acquire_owned().ok();
+        }
+        live
+    }
+
+    pub(super) fn go_on(mut self, note: Note) {
+        tokio::spawn(async move {
+            self.advance(note).await;
+            self.live().await;
+        });
+    }
+
+    /// Until nothing more is awaited that needs this task.
+    pub(super) async fn live(mut self) {
+        loop {
+            if self.is_idle() && self.shared.registry.close_empty(self.state.job.id, &self.mailbox) {
+                return;
+            }
+            let note = tokio::select! {
+                note = self.mailbox.recv() => match note {
+                    Some(note) => note,
+                    // The node stops: what is under way is in the journal.
+                    None => return,
+                },
+                done = ready(&mut self.running) => self.ran(done),
+                ticket = ready(&mut self.turn) => match ticket {
+                    Ok(ticket) => {
+                        self.ticket = Some(ticket);
+                        Note { event: Event::Scheduled, rows: Vec::new() }
+                    }
+                    Err(_) => continue,
+                },
+                Some(event) = self.errands.next(), if !self.errands.is_empty() => match event {
+                    Some(event) => Note { event, rows: Vec::new() },
+                    None => continue,
+                },
+            };
+            self.advance(note).await;
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.state.is_over() && self.state.delivery != Delivery::Queued && self.running.is_none() && self.errands.is_empty()
+    }
+
+    /// An attempt has ended: its decision and its event.
+    fn ran(&mut self, done: Done) -> Note {
+        let busy = done.elapsed.saturating_sub(done.backend);
+        self.node += busy;
+        let rows = vec![self.record("run", done.attempt, &"", &done.answer)];
+        let event = Event::Ran { attempt: done.attempt, partial_sent: done.partial_sent, outcome: Box::new(done.outcome) };
+        Note { event, rows }
+    }
+
+    /// Steps, asks the guests that the step wants asked, commits all of it, and acts.
+    pub(super) async fn advance(&mut self, note: Note) {
+        let begun = Instant::now();
+        let columns = self.columns();
+        let mut rows = note.rows;
+        let actions = step(&mut self.state, note.event, self.shared.clock.now());
+        let acts = self.resolve(actions, &mut rows);
+        if rows.is_empty() && acts.is_empty() && columns == self.columns() {
+            return;
+        }
+        let letters = record::letters(&rows);
+        rows.push(Row::Update(Box::new(self.state.clone())));
+        if write(&self.shared, self.state.job.id, rows.into()).await.is_ok() {
+            self.act(acts, letters, begun);
+        }
+    }
+
+    /// Follows the actions that need nobody but the machine and the guests, as far as they lead; what is left waits for the commit.
+    pub(super) fn resolve(&mut self, actions: Vec<Action>, rows: &mut Vec<Row>) -> Vec<Action> {
+        let mut acts = Vec::new();
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
+            if let Some(event) = self.decide(action, rows, &mut acts) {
+                actions.extend(step(&mut self.state, event, self.shared.clock.now()));
+            }
+        }
+        acts
+    }
+
+    fn decide(&mut self, action: Action, rows: &mut Vec<Row>, acts: &mut Vec<Action>) -> Option<Event> {
+        match action {
+            Action::Enqueue => match self.shared.line.join(self.line_place()) {
+                // A free worker begins at once, in the same commit.
+                Turn::Now(ticket) => {
+                    self.ticket = Some(ticket);
+                    return Some(Event::Scheduled);
+                }
+                Turn::Later(turn) => self.turn = Some(turn),
+            },
+            Action::Judge { attempt } => return self.judge(attempt, rows),
+            Action::Meter { attempt } => return self.meter(attempt, rows),
+            Action::Tell(status) => self.tell_customer(status, rows),
+            Action::Deliver => self.deliver(rows),
+            Action::Earn { amount, source, payment_hash } => rows.push(Row::Earn(Earning {
+                job: self.state.job.id,
+                amount,
+                source,
+                payment_hash,
+                at: self.shared.clock.now(),
+            })),
+            other => acts.push(other),
+        }
+        None
+    }
+
+    /// The commit has happened: the world may see it.
+    pub(super) fn act(&mut self, acts: Vec<Action>, letters: Vec<OutboxRow>, begun: Instant) {
+        for letter in letters {
+            self.shared.outbox.send(letter);
+        }
+        for action in acts {
+            match action {
+                Action::Run { attempt, route } => self.start(attempt, route),
+                Action::Stop => {
+                    self.running = None;
+                    self.turn = None;
+                    self.shared.line.give_up(self.state.job.id);
+                }
+                Action::Invoice { amount, hold } => {
+                    self.errands.push(errands::invoice(&self.shared, self.invoice_request(amount, hold)))
+                }
+                Action::Claim(hash) => self.errands.push(errands::claim(&self.shared, hash)),
+                Action::Release(hash) => self.errands.push(errands::release(&self.shared, hash)),
+                Action::Announce(event) => self.shared.bus.announce(event),
+                Action::Enqueue
+                | Action::Judge { .. }
+                | Action::Meter { .. }
+                | Action::Tell(_)
+                | Action::Deliver
+                | Action::Earn { .. } => {}
+            }
+        }
+        // A worker is free as soon as there is nothing to run, whatever the money does.
+        if self.running.is_none() && self.state.execution != Execution::Received {
+            self.ticket = None;
+        }
+        self.node += begun.elapsed();
+        if self.state.is_over() && self.place.take().is_some() {
+            let node_micros = micros(self.node);
+            self.shared.bus.step(self.state.job.id, || Step::Over { node_micros });
+        }
+    }
+
+    fn start(&mut self, attempt: u32, route: usize) {
+        let task = Task {
+            job: Arc::clone(&self.state.job),
+            guests: Arc::clone(&self.guests),
+            routes: self.state.plan.routes.get(route..).unwrap_or_default().to_vec(),
+            attempt,
+            max_output_tokens: self.state.plan.offer.max_output_tokens,
+            max_work_ms: self.state.plan.offer.max_work_ms,
+        };
+        self.running = Some(Box::pin(attempt::run(Arc::clone(&self.shared), task)));
+    }
+
+    fn judge(&mut self, attempt: u32, rows: &mut Vec<Row>) -> Option<Event> {
+        let (output, evidence) = (self.state.output.clone()?, self.state.evidence.clone()?);
+        let situation = record::situation(&self.shared);
+        let answer = self.guests.judge(&self.summary, &output, &evidence, &situation);
+        rows.push(self.record("judge", attempt, &(&evidence, &situation), &answer));
+        // Without a verdict nothing is sold.
+        let verdict = answer.value.unwrap_or_else(|fault| Verdict::Reject(format!("verification is {fault}")));
+        Some(Event::Judged { attempt, verdict })
+    }
+
+    fn meter(&mut self, attempt: u32, rows: &mut Vec<Row>) -> Option<Event> {
+        let evidence = self.state.evidence.clone()?;
+        let situation = record::situation(&self.shared);
+        let plan = Arc::clone(&self.state.plan);
+        let answer = self.guests.settle(&self.summary, &plan.context, &plan.offer, &evidence.route, &evidence.usage, &situation);
+        rows.push(self.record("settle", attempt, &(&evidence.route, &evidence.usage, &situation), &answer));
+        // The offer was an agreement: without an answer its estimate holds, but never above what was agreed.
+        let due = answer.value.unwrap_or(plan.offer.price);
+        Some(Event::Metered { attempt, due, step: plan.context.step })
+    }
+
+    /// The flight recorder: what was asked and answered, seen by observers too.
+    pub(super) fn record<T: Serialize + Words>(
+        &mut self,
+        function: &'static str,
+        attempt: u32,
+        question: &impl Serialize,
+        answer: &Answer<T>,
+    ) -> Row {
+        if !self.stamps.contains(&answer.call.guest) {
+            self.stamps.push(GuestStamp::clone(&answer.call.guest));
+        }
+        record::decision(&self.shared, self.state.job.id, function, attempt, question, answer)
+    }
+
+    fn tell_customer(&self, status: Status, rows: &mut Vec<Row>) {
+        let job = &self.state.job;
+        let to = Address { job: job.id, kind: job.kind, customer: job.customer };
+        rows.extend(record::feedback(&self.shared, to, status));
+    }
+
+    fn deliver(&self, rows: &mut Vec<Row>) {
+        let Some(output) = &self.state.output else { return };
+        let due = self.state.invoice.as_ref().map(|invoice| (invoice.amount, invoice.bolt11.clone()));
+        let message = Message::Result { job: &self.state.job, output, due, guests: &self.stamps };
+        rows.extend(record::result(&self.shared, self.state.job.id, &message));
+    }
+
+    fn line_place(&self) -> Place {
+        Place {
+            id: self.state.job.id,
+            customer: self.state.job.customer,
+            kind: self.state.job.kind,
+            priority: self.state.plan.offer.priority,
+            since: self.state.received_at,
+        }
+    }
+
+    fn invoice_request(&self, amount: Msat, hold: bool) -> InvoiceRequest {
+        let job = &self.state.job;
+        InvoiceRequest {
+            id: job.id.to_hex(),
+            amount,
+            description: format!("Job {} (kind {})", job.id.short(), job.kind),
+            expiry_seconds: self.state.plan.offer.valid_seconds,
+            hold,
+        }
+    }
+
+    fn columns(&self) -> impl PartialEq + use<> {
+        let state = &self.state;
+        (state.execution, state.delivery, state.invoicing, state.settlement, state.attempt, state.paid)
+    }
+}
+
+/// Writes what must be written, however long it takes: nothing is acted on before.
+async fn write(shared: &Shared, job: JobId, rows: Arc<[Row]>) -> Result<(), JournalError> {
+    let mut pause = WRITE_AGAIN_FIRST;
+    loop {
+        match shared.journal.commit(Arc::clone(&rows)).await {
+            Ok(()) => {
+                shared.journal_fails.store(false, Ordering::Release);
+                return Ok(());
+            }
+            Err(error @ (JournalError::Known | JournalError::Unreadable(_))) => {
+                tracing::error!(job = %job.short(), %error, "not written");
+                return Err(error);
+            }
+            Err(error) => {
+                shared.journal_fails.store(true, Ordering::Release);
+                tracing::error!(job = %job.short(), %error, "no new job is taken until this is written");
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(WRITE_AGAIN_MOST);
+    }
+}
+
+/// Resolves with what is there, and never if nothing is.
+async fn ready<F: Future + Unpin>(slot: &mut Option<F>) -> F::Output {
+    match slot {
+        Some(future) => {
+            let output = future.await;
+            *slot = None;
+            output
+        }
+        None => std::future::pending().await,
+    }
+}
+
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,172 @@
+//! The provider: takes what the market brings through the way of one job. It knows ports and pure decisions, no concrete part.
+//!
+//! Each live job is one task that owns its row: whatever happens to the job comes to it as a note, is stepped by the pure machine,
+//! committed, and only then acted on. Nothing but the line for a worker is shared between jobs.
+
+mod admit;
+mod attempt;
+mod backends;
+mod bus;
+mod errands;
+mod generation;
+mod intake;
+mod line;
+mod live;
+mod outbox;
+mod record;
+mod registry;
+mod till;
+
+pub use backends::Backends;
+pub use bus::{Bus, Observation, Step};
+
+use line::Line;
+use outbox::Outbox;
+use pylon_core::ports::clock::Clock;
+use pylon_core::ports::guests::Guests;
+use pylon_core::ports::inference::Inference;
+use pylon_core::ports::journal::{Journal, JournalError};
+use pylon_core::ports::market::Market;
+use pylon_core::ports::payments::{Capabilities, Wallet};
+use pylon_core::schedule::Limits;
+use registry::Registry;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The world, as the provider knows it.
+pub struct Ports {
+    /// Where jobs come from.
+    pub market: Arc<dyn Market>,
+    /// What must not be forgotten.
+    pub journal: Arc<dyn Journal>,
+    /// Who decides and who does the work.
+    pub guests: Arc<dyn Guests>,
+    /// Without one, jobs are free.
+    pub wallet: Option<Arc<dyn Wallet>>,
+    /// Who generates text.
+    pub backends: Vec<Arc<dyn Inference>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What the operator says about it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Preferred when a job leaves it open; empty: the first.
+    pub default_backend: String,
+    /// Preferred when a job leaves it open; empty: the first.
+    pub default_model: String,
+    /// Jobs at work at once.
+    pub max_concurrent_jobs: usize,
+    /// Jobs that may wait, for a worker or for money.
+    pub max_queued_jobs: usize,
+}
+
+/// Bytes of input in one request.
+const INPUT_BYTES_MAX: u64 = 64 * 1024;
+/// Seconds of waiting that count as one step of priority.
+const AGEING_SECONDS: u64 = 30;
+/// Between two looks at the backends.
+const BACKEND_REFRESH: Duration = Duration::from_secs(15);
+
+/// What every part of the provider shares.
+struct Shared {
+    market: Arc<dyn Market>,
+    journal: Arc<dyn Journal>,
+    guests: Arc<dyn Guests>,
+    wallet: Option<Arc<dyn Wallet>>,
+    clock: Arc<dyn Clock>,
+    backends: Arc<Backends>,
+    bus: Bus,
+    line: Arc<Line>,
+    outbox: Outbox,
+    registry: Registry,
+    /// A place in the bounded queue, held while a job is not over.
+    places: Arc<Semaphore>,
+    settings: Settings,
+    /// The journal cannot be written: no new job is taken.
+    journal_fails: AtomicBool,
+    closing: CancellationToken,
+}
+
+impl Shared {
+    fn capabilities(&self) -> Capabilities {
+        self.wallet.as_ref().map_or_else(Capabilities::none, |wallet| wallet.capabilities())
+    }
+}
+
+/// A provider at work.
+pub struct Provider {
+    shared: Arc<Shared>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Provider {
+    /// Goes on with what the journal holds, then takes what the market brings.
+    pub async fn start(ports: Ports, settings: Settings, bus: Bus) -> Result<Self, JournalError> {
+        let closing = CancellationToken::new();
+        let backends = Arc::new(Backends::new(ports.backends, &settings, bus.clone(), Arc::clone(&ports.clock)));
+        backends.refresh().await;
+        let (outbox, outbox_queue) = Outbox::new();
+        let concurrent = settings.max_concurrent_jobs.max(1);
+        let limits = Limits { concurrent, per_customer: concurrent, per_kind: concurrent, ageing_seconds: AGEING_SECONDS };
+        let shared = Arc::new(Shared {
+            market: ports.market,
+            journal: ports.journal,
+            guests: ports.guests,
+            wallet: ports.wallet,
+            backends,
+            bus,
+            line: Line::new(limits, Arc::clone(&ports.clock)),
+            clock: ports.clock,
+            outbox,
+            registry: Registry::default(),
+            places: Arc::new(Semaphore::new(concurrent.saturating_add(settings.max_queued_jobs))),
+            settings,
+            journal_fails: AtomicBool::new(false),
+            closing: closing.clone(),
+        });
+        for state in shared.journal.unfinished()? {
+            registry::resume(&shared, state);
+        }
+        let mut tasks = vec![
+            tokio::spawn(outbox::run(Arc::clone(&shared), outbox_queue)),
+            tokio::spawn(intake::run(Arc::clone(&shared))),
+            tokio::spawn(refresh_backends(Arc::clone(&shared))),
+        ];
+        if let Some(wallet) = shared.wallet.clone() {
+            tasks.push(tokio::spawn(till::run(Arc::clone(&shared), wallet)));
+        }
+        Ok(Self { shared, tasks })
+    }
+
+    /// Takes nothing new, lets what is at work end within the deadline, and sends what waits. What is not done then is in the journal.
+    pub async fn stop(self, deadline: Duration) {
+        self.shared.closing.cancel();
+        let _ = tokio::time::timeout(deadline, async {
+            self.shared.line.drained().await;
+            self.shared.outbox.drained().await;
+        })
+        .await;
+        self.shared.registry.close();
+        for task in self.tasks {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+}
+
+async fn refresh_backends(shared: Arc<Shared>) {
+    let mut tick = tokio::time::interval(BACKEND_REFRESH);
+    tick.tick().await;
+    loop {
+        tokio::select! {
+            () = shared.closing.cancelled() => return,
+            _ = tick.tick() => shared.backends.refresh().await,
+        }
+    }
+}

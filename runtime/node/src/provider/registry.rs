@@ -1,0 +1,104 @@
+//! The mailboxes of the live jobs, and how a job that is not live is woken.
+
+use super::Shared;
+use super::live::Live;
+use pylon_core::JobId;
+use pylon_core::machine::{Event, Invoicing, JobState};
+use pylon_core::ports::journal::Row;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// Notes a job may be behind; who sends more waits.
+const MAILBOX: usize = 16;
+
+/// Something that happened to a job, with rows that are to be written with it.
+pub(super) struct Note {
+    pub(super) event: Event,
+    pub(super) rows: Vec<Row>,
+}
+
+/// The mailboxes of all live jobs.
+#[derive(Default)]
+pub(super) struct Registry(Mutex<Mailboxes>);
+
+#[derive(Default)]
+struct Mailboxes {
+    open: HashMap<JobId, mpsc::Sender<Note>>,
+    closed: bool,
+}
+
+impl Registry {
+    fn lock(&self) -> MutexGuard<'_, Mailboxes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn holds(&self, id: JobId) -> bool {
+        self.lock().open.contains_key(&id)
+    }
+
+    /// Opens a mailbox, unless one is open.
+    pub(super) fn open(&self, id: JobId) -> Option<mpsc::Receiver<Note>> {
+        let mut mailboxes = self.lock();
+        if mailboxes.closed || mailboxes.open.contains_key(&id) {
+            return None;
+        }
+        let (sender, receiver) = mpsc::channel(MAILBOX);
+        mailboxes.open.insert(id, sender);
+        Some(receiver)
+    }
+
+    /// Closes a mailbox if nothing is in it.
+    pub(super) fn close_empty(&self, id: JobId, mailbox: &mpsc::Receiver<Note>) -> bool {
+        let mut mailboxes = self.lock();
+        let empty = mailbox.is_empty();
+        if empty {
+            mailboxes.open.remove(&id);
+        }
+        empty
+    }
+
+    pub(super) fn forget(&self, id: JobId) {
+        self.lock().open.remove(&id);
+    }
+
+    /// No job begins or goes on after this.
+    pub(super) fn close(&self) {
+        let mut mailboxes = self.lock();
+        mailboxes.closed = true;
+        mailboxes.open.clear();
+    }
+}
+
+/// Tells a job what happened; one that is not live is taken from the journal for it.
+pub(super) async fn tell(shared: &Arc<Shared>, id: JobId, mut note: Note) {
+    loop {
+        let mailbox = shared.registry.lock().open.get(&id).cloned();
+        let Some(mailbox) = mailbox else { break };
+        match mailbox.send(note).await {
+            Ok(()) => return,
+            // It has just ended: its row in the journal is the latest.
+            Err(mpsc::error::SendError(back)) => note = back,
+        }
+        tokio::task::yield_now().await;
+    }
+    let Some(mailbox) = shared.registry.open(id) else { return };
+    match shared.journal.job(id) {
+        Ok(Some(state)) => Live::from_journal(shared, state, mailbox).go_on(note),
+        Ok(None) => shared.registry.forget(id),
+        Err(error) => {
+            tracing::error!(job = %id.short(), %error, "cannot be taken from the journal");
+            shared.registry.forget(id);
+        }
+    }
+}
+
+/// Goes on with a job after a start.
+pub(super) fn resume(shared: &Arc<Shared>, state: JobState) {
+    if state.is_over() && state.invoicing != Invoicing::Created {
+        return;
+    }
+    if let Some(mailbox) = shared.registry.open(state.job.id) {
+        Live::from_journal(shared, state, mailbox).go_on(Note { event: Event::Restarted, rows: Vec::new() });
+    }
+}

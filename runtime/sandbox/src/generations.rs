@@ -1,0 +1,161 @@
+//! Which guest serves which slot. A generation is one whole set, never changed: installing makes the next one, and a job keeps the one it has.
+
+use crate::installed::Installed;
+use crate::sandbox::InstallError;
+use crate::slot::{Role, Slot};
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use pylon_core::decision::{Candidate, Offer, QuoteContext, Ranking, Refusal, Situation, Verdict};
+use pylon_core::ports::guests::{Answer, Call, Cost, Generation, Guests, HandlerHost, JobError};
+use pylon_core::ports::market::GuestStamp;
+use pylon_core::work::{Evidence, Output, Route, Usage};
+use pylon_core::{Digest, Job, Msat};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The guests as they are now. To roll back is to install the old one again: whoever holds it keeps it warm.
+pub struct Generations {
+    current: ArcSwap<Set>,
+}
+
+/// One generation. The three policies for every kind are always there; the rest is by slot.
+#[derive(Clone)]
+struct Set {
+    routing: Arc<Installed>,
+    pricing: Arc<Installed>,
+    verification: Arc<Installed>,
+    of_kinds: BTreeMap<Slot, Arc<Installed>>,
+}
+
+impl Generations {
+    /// The first generation: no job is served before a handler is installed.
+    pub fn new(routing: Arc<Installed>, pricing: Arc<Installed>, verification: Arc<Installed>) -> Result<Self, InstallError> {
+        for (guest, role) in [(&routing, Role::Routing), (&pricing, Role::Pricing), (&verification, Role::Verification)] {
+            if let Some(slot) = Slot::policy(role) {
+                check(slot, guest)?;
+            }
+        }
+        let set = Set { routing, pricing, verification, of_kinds: BTreeMap::new() };
+        Ok(Self { current: ArcSwap::from_pointee(set) })
+    }
+
+    /// Puts a guest into a slot for all jobs from now on: one atomic swap. The guest that was there is given back.
+    pub fn install(&self, slot: Slot, guest: &Arc<Installed>) -> Result<Option<Arc<Installed>>, InstallError> {
+        check(slot, guest)?;
+        let before = self.current.rcu(|set| {
+            let mut next = Set::clone(set);
+            next.put(slot, Arc::clone(guest));
+            next
+        });
+        Ok(before.get(slot).cloned())
+    }
+
+    /// Empties the slot of a kind. The policies for every kind stay: `None`.
+    pub fn remove(&self, slot: Slot) -> Option<Arc<Installed>> {
+        let before = self.current.rcu(|set| {
+            let mut next = Set::clone(set);
+            next.of_kinds.remove(&slot);
+            next
+        });
+        before.of_kinds.get(&slot).cloned()
+    }
+
+    /// Who is where, by slot.
+    pub fn list(&self) -> Vec<(Slot, Arc<Installed>)> {
+        let set = self.current.load();
+        let for_all = [Role::Routing, Role::Pricing, Role::Verification].into_iter().filter_map(Slot::policy);
+        let slots = for_all.chain(set.of_kinds.keys().copied());
+        slots.filter_map(|slot| set.get(slot).map(|guest| (slot, Arc::clone(guest)))).collect()
+    }
+}
+
+impl Guests for Generations {
+    fn current(&self) -> Arc<dyn Generation> {
+        self.current.load_full()
+    }
+}
+
+fn check(slot: Slot, guest: &Installed) -> Result<(), InstallError> {
+    let is_role = guest.stamp.slot == slot.role().name();
+    let serves = slot.role() != Role::Handler || guest.about.kinds.iter().any(|served| Some(served.kind) == slot.kind());
+    if is_role && serves { Ok(()) } else { Err(InstallError::Slot(slot)) }
+}
+
+impl Set {
+    fn get(&self, slot: Slot) -> Option<&Arc<Installed>> {
+        match (slot.role(), slot.kind()) {
+            (Role::Routing, None) => Some(&self.routing),
+            (Role::Pricing, None) => Some(&self.pricing),
+            (Role::Verification, None) => Some(&self.verification),
+            _ => self.of_kinds.get(&slot),
+        }
+    }
+
+    fn put(&mut self, slot: Slot, guest: Arc<Installed>) {
+        match (slot.role(), slot.kind()) {
+            (Role::Routing, None) => self.routing = guest,
+            (Role::Pricing, None) => self.pricing = guest,
+            (Role::Verification, None) => self.verification = guest,
+            _ => drop(self.of_kinds.insert(slot, guest)),
+        }
+    }
+
+    fn of_kind(&self, role: Role, kind: u16) -> Option<&Arc<Installed>> {
+        self.of_kinds.get(&Slot::of_kind(role, kind)?)
+    }
+}
+
+#[async_trait]
+impl Generation for Set {
+    fn serves(&self, kind: u16) -> bool {
+        self.of_kind(Role::Handler, kind).is_some()
+    }
+
+    fn public_params(&self, kind: u16) -> &[String] {
+        let kinds = self.of_kind(Role::Handler, kind).map(|handler| handler.about.kinds.as_slice()).unwrap_or_default();
+        kinds.iter().find(|served| served.kind == kind).map(|served| served.public_params.as_slice()).unwrap_or_default()
+    }
+
+    fn rank(&self, job: &Job, candidates: &[Candidate], situation: &Situation) -> Answer<Result<Ranking, Refusal>> {
+        self.of_kind(Role::Routing, job.kind).unwrap_or(&self.routing).rank(job, candidates, situation)
+    }
+
+    fn quote(&self, job: &Job, context: &QuoteContext, situation: &Situation) -> Answer<Result<Offer, Refusal>> {
+        self.of_kind(Role::Pricing, job.kind).unwrap_or(&self.pricing).quote(job, context, situation)
+    }
+
+    fn settle(
+        &self,
+        job: &Job,
+        context: &QuoteContext,
+        offer: &Offer,
+        route: &Route,
+        usage: &Usage,
+        situation: &Situation,
+    ) -> Answer<Msat> {
+        self.of_kind(Role::Pricing, job.kind).unwrap_or(&self.pricing).settle(job, context, offer, route, usage, situation)
+    }
+
+    fn judge(&self, job: &Job, output: &Output, evidence: &Evidence, situation: &Situation) -> Answer<Verdict> {
+        self.of_kind(Role::Verification, job.kind).unwrap_or(&self.verification).judge(job, output, evidence, situation)
+    }
+
+    async fn run(&self, job: &Job, deadline_ms: u64, host: Arc<dyn HandlerHost>) -> Answer<Result<Output, JobError>> {
+        match self.of_kind(Role::Handler, job.kind) {
+            Some(handler) => handler.run(job, deadline_ms, host).await,
+            None => nobody(),
+        }
+    }
+}
+
+/// `serves` is asked before a job is taken, so this is for whoever did not ask.
+fn nobody() -> Answer<Result<Output, JobError>> {
+    let stamp = GuestStamp {
+        slot: Role::Handler.name().into(),
+        name: String::new(),
+        version: String::new(),
+        digest: Digest::from_bytes([0; 32]),
+    };
+    let call = Call { guest: Arc::new(stamp), cost: Cost::CpuMicros(0), micros: 0 };
+    Answer { value: Ok(Err(JobError::NoBackend)), call }
+}

@@ -1,0 +1,87 @@
+//! What a handler says for the job's record: lines of `log`, `stdout` and `stderr`, all within one bound.
+
+use pylon_core::ports::guests::{Fault, HandlerHost, LogLevel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A line that does not end is cut here.
+const MAX_LINE_BYTES: usize = 4096;
+
+/// Where a stream of the guest's own goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Stream {
+    Out,
+    Err,
+}
+
+/// One for each attempt.
+pub(crate) struct JobLog {
+    host: Arc<dyn HandlerHost>,
+    written: Mutex<Written>,
+}
+
+struct Written {
+    left_bytes: u64,
+    out: Vec<u8>,
+    err: Vec<u8>,
+}
+
+impl JobLog {
+    pub(crate) fn new(host: Arc<dyn HandlerHost>, max_bytes: u64) -> Self {
+        Self { host, written: Mutex::new(Written { left_bytes: max_bytes, out: Vec::new(), err: Vec::new() }) }
+    }
+
+    pub(crate) fn line(&self, level: LogLevel, message: &str) -> Result<(), Fault> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).take(message.len())?;
+        self.host.log(level, message);
+        Ok(())
+    }
+
+    pub(crate) fn stream(&self, stream: Stream, bytes: &[u8]) -> Result<(), Fault> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.take(bytes.len())?;
+        let line = written.line_of(stream);
+        line.extend_from_slice(bytes);
+        while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
+            self.say(stream, line.get(..end).unwrap_or_default());
+            line.drain(..=end);
+        }
+        if line.len() >= MAX_LINE_BYTES {
+            self.say(stream, line);
+            line.clear();
+        }
+        Ok(())
+    }
+
+    /// Lines that the guest did not live to end: a panic's words among them.
+    pub(crate) fn flush(&self) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        for stream in [Stream::Out, Stream::Err] {
+            let line = std::mem::take(written.line_of(stream));
+            if !line.is_empty() {
+                self.say(stream, &line);
+            }
+        }
+    }
+
+    fn say(&self, stream: Stream, line: &[u8]) {
+        let level = match stream {
+            Stream::Out => LogLevel::Info,
+            Stream::Err => LogLevel::Warn,
+        };
+        self.host.log(level, &String::from_utf8_lossy(line));
+    }
+}
+
+impl Written {
+    fn take(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.left_bytes = self.left_bytes.checked_sub(bytes as u64).ok_or(Fault::Traffic)?;
+        Ok(())
+    }
+
+    fn line_of(&mut self, stream: Stream) -> &mut Vec<u8> {
+        match stream {
+            Stream::Out => &mut self.out,
+            Stream::Err => &mut self.err,
+        }
+    }
+}

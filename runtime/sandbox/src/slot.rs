@@ -1,0 +1,108 @@
+//! Where a guest can be put.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What a guest does: the world of its component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "named as the worlds, which `wit/worlds.wit` documents")]
+pub enum Role {
+    Routing,
+    Pricing,
+    Verification,
+    Handler,
+}
+
+impl Role {
+    /// As a slot, a stamp and a WIT interface call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Routing => "routing",
+            Self::Pricing => "pricing",
+            Self::Verification => "verification",
+            Self::Handler => "handler",
+        }
+    }
+}
+
+/// A place for a guest, written `pricing`, `pricing:5050` or `handler:5050`. A policy of a kind wins over the one for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot {
+    role: Role,
+    kind: Option<u16>,
+}
+
+/// Not a slot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a slot: one of routing, pricing, verification, each with an optional `:KIND`, or handler:KIND, KIND from 5000 to 5999")]
+pub struct NotASlot(String);
+
+impl Slot {
+    /// The policy for every kind that has none of its own. `None` for handlers: they have a kind.
+    pub const fn policy(role: Role) -> Option<Self> {
+        match role {
+            Role::Handler => None,
+            _ => Some(Self { role, kind: None }),
+        }
+    }
+
+    /// The policy or the handler of one kind; `None` for what is not the kind of a job.
+    pub const fn of_kind(role: Role, kind: u16) -> Option<Self> {
+        if is_job_kind(kind) { Some(Self { role, kind: Some(kind) }) } else { None }
+    }
+
+    /// What a guest must be to go here.
+    pub const fn role(self) -> Role {
+        self.role
+    }
+
+    /// The one kind it is for.
+    pub const fn kind(self) -> Option<u16> {
+        self.kind
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Some(kind) => write!(f, "{}:{kind}", self.role.name()),
+            None => f.write_str(self.role.name()),
+        }
+    }
+}
+
+impl FromStr for Slot {
+    type Err = NotASlot;
+
+    fn from_str(text: &str) -> Result<Self, NotASlot> {
+        let (name, kind) = text.split_once(':').map_or((text, None), |(name, kind)| (name, Some(kind)));
+        let role = [Role::Routing, Role::Pricing, Role::Verification, Role::Handler].into_iter().find(|role| role.name() == name);
+        let slot = match (role, kind) {
+            (Some(role), None) => Self::policy(role),
+            (Some(role), Some(kind)) => kind.parse().ok().and_then(|kind| Self::of_kind(role, kind)),
+            (None, _) => None,
+        };
+        slot.ok_or_else(|| NotASlot(text.into()))
+    }
+}
+
+/// Requests of NIP-90.
+pub(crate) const fn is_job_kind(kind: u16) -> bool {
+    matches!(kind, 5000..=5999)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is written is read back, and nothing else is a slot.
+    #[test]
+    fn slots_are_written_as_they_are_read() {
+        for text in ["routing", "pricing", "verification", "pricing:5932", "handler:5050"] {
+            assert_eq!(text.parse::<Slot>().unwrap().to_string(), text);
+        }
+        for text in ["", "handler", "handler:", "handler:1", "handler:6000", "pricing:", "pricing:x", "Pricing", "routing:5050:1"] {
+            assert_eq!(text.parse::<Slot>(), Err(NotASlot(text.into())), "{text}");
+        }
+    }
+}

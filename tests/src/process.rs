@@ -1,0 +1,52 @@
+//! The real `pylon` program, run as its users run it.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+/// The program, as `cargo build --release` leaves it beside the tests.
+pub fn pylon() -> PathBuf {
+    let beside = std::env::current_exe()
+        .unwrap()
+        .ancestors()
+        .find(|folder| folder.join("pylon").is_file())
+        .map(|folder| folder.join("pylon"));
+    beside.expect("build the program first: cargo build --release")
+}
+
+/// A command of the program in this home, with nothing of the caller's environment that would change it.
+pub fn command(home: &std::path::Path, args: &[&str]) -> Command {
+    let mut command = Command::new(pylon());
+    command.args(args).env("PYLON_HOME", home).env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(home: &std::path::Path, args: &[&str]) -> Output {
+    command(home, args).output().unwrap()
+}
+
+/// A program that is killed when it is no longer looked at.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Asks it to stop, as systemd does.
+    pub fn terminate(&self) {
+        let id = i32::try_from(self.0.id()).unwrap();
+        #[allow(unsafe_code, reason = "the standard library cannot send this signal")]
+        // SAFETY: `kill` touches no memory of ours, and the process is our own child, not waited for yet.
+        let sent = unsafe { libc::kill(id, libc::SIGTERM) };
+        assert_eq!(sent, 0);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

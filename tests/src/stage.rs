@@ -1,0 +1,222 @@
+//! A whole market in this process: a relay, a node in a temporary home, a stub backend, play money, and customers.
+
+use crate::stub::{Script, Stub};
+use pylon::clock::SystemClock;
+use pylon::config::{Config, Guest};
+use pylon::home::Home;
+use pylon::node::{Node, Parts};
+use pylon::provider::Bus;
+use pylon_adapters::inference::{client, connect};
+use pylon_adapters::market::buyer::{Buyer, Heard};
+use pylon_adapters::market::identity::{generate, keys, public_key};
+use pylon_adapters::market::nip90::{Delivered, Feedback, RequestTag};
+use pylon_adapters::market::relay::InProcessRelay;
+use pylon_adapters::payments::play_money::PlayBank;
+use pylon_core::machine::JobState;
+use pylon_core::{Input, InputSource, JobId, Msat, Param, PublicKey};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Generous: a crowded machine is slow, and no test asserts speed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How the stage is set.
+pub struct Set {
+    /// What the backend answers.
+    pub script: Script,
+    /// With play money, or for free.
+    pub wallet: bool,
+    /// Settings of the pricing policy.
+    pub pricing: &'static [(&'static str, &'static str)],
+    /// How many relays.
+    pub relays: usize,
+    /// Jobs that may wait.
+    pub max_queued_jobs: u32,
+}
+
+impl Default for Set {
+    fn default() -> Self {
+        Self { script: Script::Echo, wallet: true, pricing: &[], relays: 1, max_queued_jobs: 64 }
+    }
+}
+
+/// The market, set up.
+pub struct Stage {
+    /// Where the node lives.
+    pub folder: TempDir,
+    /// The backend.
+    pub stub: Stub,
+    /// Where everybody meets.
+    pub relays: Vec<InProcessRelay>,
+    /// The money.
+    pub bank: PlayBank,
+    /// Who watches.
+    pub bus: Bus,
+    /// How the node is configured.
+    pub config: Config,
+    wallet: bool,
+    keys: nostr_sdk::Keys,
+    node: Option<Node>,
+}
+
+impl Stage {
+    /// Sets it up, with the node at work.
+    pub async fn set(set: Set) -> Self {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let stub = Stub::start(set.script).await;
+        let mut relays = Vec::new();
+        for _ in 0..set.relays {
+            relays.push(InProcessRelay::start().await.unwrap());
+        }
+        let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
+        let settings: BTreeMap<_, _> =
+            set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings })]);
+        let config = Config { relays: urls.clone(), max_queued_jobs: set.max_queued_jobs, guests, ..Config::default() };
+        let mut stage = Self {
+            folder: tempfile::tempdir().unwrap(),
+            stub,
+            bank: PlayBank::open(&urls, Arc::new(SystemClock)).unwrap(),
+            relays,
+            bus: Bus::default(),
+            config,
+            wallet: set.wallet,
+            keys: keys(&generate().unwrap()).unwrap(),
+            node: None,
+        };
+        stage.start().await;
+        stage
+    }
+
+    /// Starts the node on what its home holds.
+    pub async fn start(&mut self) {
+        let home = Home::at(self.folder.path());
+        let backend = connect(&client().unwrap(), &self.stub.url()).await.unwrap();
+        let wallet = self.wallet.then(|| Arc::new(self.bank.wallet()) as _);
+        let parts = Parts { wallet, backends: Some(vec![Arc::new(backend)]), bus: self.bus.clone() };
+        let node = Node::start(&home, &self.config, self.keys.clone(), parts).await.unwrap();
+        node.ready(PATIENCE).await.unwrap();
+        self.node = Some(node);
+    }
+
+    /// Stops the node, letting work end for so long.
+    pub async fn stop(&mut self, within: Duration) {
+        if let Some(node) = self.node.take() {
+            node.stop(within).await;
+        }
+    }
+
+    /// The provider's key.
+    pub fn provider(&self) -> PublicKey {
+        public_key(&self.keys)
+    }
+
+    /// The node's row of a job.
+    pub fn job(&self, id: JobId) -> Option<JobState> {
+        self.node.as_ref().unwrap().journal().job(id).unwrap()
+    }
+
+    /// The node.
+    pub fn node(&self) -> &Node {
+        self.node.as_ref().unwrap()
+    }
+
+    /// Waits until the job's row is as wanted.
+    pub async fn until(&self, id: JobId, wanted: impl Fn(&JobState) -> bool) -> JobState {
+        let mut seen = self.bus.listen();
+        let found = tokio::time::timeout(PATIENCE, async {
+            loop {
+                if let Some(state) = self.job(id).filter(&wanted) {
+                    return state;
+                }
+                // Whatever changes a row is announced or acknowledged soon after: look again at each, and now and then.
+                let _ = tokio::time::timeout(Duration::from_millis(50), seen.recv()).await;
+            }
+        });
+        found.await.unwrap_or_else(|_| panic!("the job never came to that: {:?}", self.job(id)))
+    }
+
+    /// A new customer.
+    pub async fn customer(&self) -> Customer {
+        let urls: Vec<_> = self.relays.iter().map(|relay| relay.url().to_owned()).collect();
+        let buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &urls).await.unwrap();
+        Customer { buyer, provider: self.provider() }
+    }
+}
+
+/// Somebody who asks.
+pub struct Customer {
+    /// Its connection.
+    pub buyer: Buyer,
+    provider: PublicKey,
+}
+
+/// A text input.
+pub fn text(text: &str) -> RequestTag {
+    RequestTag::Input { input: Input { source: InputSource::Text(text.into()), marker: None }, relay: None }
+}
+
+/// A param with one value.
+pub fn param(name: &str, value: &str) -> RequestTag {
+    RequestTag::Param(Param { name: name.into(), values: vec![value.into()] })
+}
+
+/// A bid.
+pub fn bid(msat: u64) -> RequestTag {
+    RequestTag::Bid(Msat::new(msat))
+}
+
+impl Customer {
+    /// Asks our provider for text.
+    pub async fn ask(&self, mut tags: Vec<RequestTag>) -> JobId {
+        tags.push(RequestTag::Provider(self.provider));
+        self.buyer.request(5050, &tags).await.unwrap()
+    }
+
+    /// Asks whoever listens.
+    pub async fn broadcast(&self, kind: u16, tags: Vec<RequestTag>) -> JobId {
+        self.buyer.request(kind, &tags).await.unwrap()
+    }
+
+    /// The next thing said about this job.
+    pub async fn hear(&mut self, job: JobId) -> Heard {
+        tokio::time::timeout(PATIENCE, async {
+            loop {
+                let heard = self.buyer.next().await.unwrap();
+                match &heard {
+                    Heard::Feedback(Feedback { job: about, .. }) | Heard::Result(Delivered { job: about, .. })
+                        if *about == job =>
+                    {
+                        return heard;
+                    }
+                    _ => {}
+                }
+            }
+        })
+        .await
+        .expect("the provider is silent")
+    }
+
+    /// Waits for the result, past all feedback.
+    pub async fn result(&mut self, job: JobId) -> Delivered {
+        loop {
+            match self.hear(job).await {
+                Heard::Result(result) => return result,
+                Heard::Feedback(feedback) => assert_ne!(feedback.standing.word(), "error", "{}", feedback.words),
+            }
+        }
+    }
+
+    /// Waits for feedback of this kind, past all other.
+    pub async fn feedback(&mut self, job: JobId, status: &str) -> Feedback {
+        loop {
+            match self.hear(job).await {
+                Heard::Feedback(feedback) if feedback.standing.word() == status => return feedback,
+                Heard::Feedback(_) => {}
+                Heard::Result(result) => panic!("a result before `{status}`: {result:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! An OpenAI-shaped server that answers from a script. It stands in for a backend where the backend is not what is tested.
+
+use axum::Json;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{get, post};
+use futures::stream;
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+
+/// The model it says it has.
+pub const MODEL: &str = "stub-model";
+
+/// How it answers.
+#[derive(Clone, Debug)]
+pub enum Script {
+    /// These words.
+    Say(&'static str),
+    /// What it was asked.
+    Echo,
+    /// Nothing at all.
+    Nothing,
+    /// What it was asked, when [`Stub::release`] lets it.
+    Wait,
+    /// An error.
+    Break,
+}
+
+struct Inner {
+    script: Script,
+    gate: Semaphore,
+    asked: AtomicUsize,
+}
+
+/// A server at work.
+pub struct Stub {
+    inner: Arc<Inner>,
+    address: SocketAddr,
+    task: AbortHandle,
+}
+
+impl Stub {
+    /// Starts one on a free port of 127.0.0.1.
+    pub async fn start(script: Script) -> Self {
+        let inner = Arc::new(Inner { script, gate: Semaphore::new(0), asked: AtomicUsize::new(0) });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new()
+            .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
+            .route("/v1/models", get(|| async { Json(json!({"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "llamacpp", "meta": {"n_ctx": 4096}}]})) }))
+            .route("/v1/chat/completions", post(complete))
+            .with_state(Arc::clone(&inner));
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle();
+        Self { inner, address, task }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Lets one waiting answer begin.
+    pub fn release(&self) {
+        self.inner.gate.add_permits(1);
+    }
+
+    /// How many requests have come.
+    pub fn asked(&self) -> usize {
+        self.inner.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -> Response {
+    inner.asked.fetch_add(1, Ordering::SeqCst);
+    let asked =
+        request["messages"].as_array().and_then(|all| all.last()).and_then(|last| last["content"].as_str()).unwrap_or_default();
+    let text = match &inner.script {
+        Script::Say(words) => (*words).to_owned(),
+        Script::Nothing => String::new(),
+        Script::Echo => asked.to_owned(),
+        Script::Wait => {
+            inner.gate.acquire().await.unwrap().forget();
+            asked.to_owned()
+        }
+        Script::Break => {
+            return Response::builder().status(500).body(Body::from("{\"error\":{\"message\":\"out of order\"}}")).unwrap();
+        }
+    };
+    let chunk =
+        |delta: Value, finish: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], "model": MODEL});
+    let mut chunks = vec![chunk(json!({"role": "assistant", "content": null}), Value::Null)];
+    chunks.extend(text.split_inclusive(' ').map(|word| chunk(json!({"content": word}), Value::Null)));
+    chunks.push(chunk(json!({}), json!("stop")));
+    let tokens = text.split_whitespace().count();
+    chunks.push(json!({"choices": [], "model": MODEL, "usage": {"prompt_tokens": asked.len() / 4 + 1, "completion_tokens": tokens, "total_tokens": asked.len() / 4 + 1 + tokens}}));
+    let mut frames: Vec<_> = chunks.into_iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+    frames.push("data: [DONE]\n\n".into());
+    let body = stream::iter(frames.into_iter().map(|frame| Ok::<_, Infallible>(Bytes::from(frame))));
+    Response::builder()
+        .header("content-type", "text/event-stream")
+        .header("server", "llama.cpp")
+        .body(Body::from_stream(body))
+        .unwrap()
+}
