@@ -1,1 +1,2 @@
-//! x
+//! Each policy is a file beside this folder and a stanza in `Cargo.toml`; Cargo wants a library here, too.
+#![no_std]

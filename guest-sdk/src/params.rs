@@ -1,0 +1,69 @@
+//! Named values as they come: settings of the operator and params of a job, all of them text.
+
+use crate::types::Param;
+use alloc::string::String;
+use core::str::FromStr;
+
+/// A view on named values: `situation.settings()`, `job.params()`.
+#[derive(Clone, Copy)]
+pub struct Params<'a>(&'a [Param]);
+
+/// A value that is not what it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Of the param.
+    pub name: String,
+    /// As it came.
+    pub value: String,
+}
+
+impl<'a> Params<'a> {
+    /// A view on a list from the host.
+    pub const fn new(params: &'a [Param]) -> Self {
+        Self(params)
+    }
+
+    /// All values of the first param of this name; none if there is no such param.
+    pub fn values(self, name: &str) -> &'a [String] {
+        self.0.iter().find(|param| param.name == name).map_or(&[], |param| &param.values)
+    }
+
+    /// The first value, without the space around it; `None` where that leaves nothing.
+    pub fn text(self, name: &str) -> Option<&'a str> {
+        self.values(name).first().map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// The first value as a number or whatever else; `Ok(None)` if it is not set.
+    pub fn parse<T: FromStr>(self, name: &str) -> Result<Option<T>, Malformed> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| Malformed { name: name.into(), value: text.into() })
+    }
+
+    /// A whole number, or `default` if it is not set or not a number. Where a guess would be dear use [`Params::parse`].
+    pub fn u64(self, name: &str, default: u64) -> u64 {
+        self.parse(name).ok().flatten().unwrap_or(default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn param(name: &str, values: &[&str]) -> Param {
+        Param { name: name.into(), values: values.iter().map(|value| String::from(*value)).collect() }
+    }
+
+    /// Values as strangers write them are found, trimmed and parsed; what is not a number is told apart from what is not there.
+    #[test]
+    fn reads_what_is_there() {
+        let list = [param("a", &[" 7 ", "8"]), param("a", &["9"]), param("b", &["x"]), param("c", &[]), param("d", &["  "])];
+        let params = Params::new(&list);
+        assert_eq!(params.u64("a", 1), 7);
+        assert_eq!(params.values("a").len(), 2);
+        assert_eq!(params.u64("b", 1), 1);
+        assert_eq!(params.parse::<u64>("b"), Err(Malformed { name: "b".into(), value: "x".into() }));
+        for absent in ["c", "d", "e", "A"] {
+            assert_eq!(params.parse::<u64>(absent), Ok(None), "{absent}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a job costs: the world `pricing-policy`.
+
+use crate::description::About;
+use crate::types::{Job, Msat, Refusal, Route, Situation, Usage};
+use bindings::exports::pylon::provider::pricing as wit;
+
+pub use bindings::export_pricing as export;
+pub use wit::{Context, History, Market, Offer, Terms};
+
+/// A pricing policy.
+///
+/// ```ignore
+/// #![no_std]
+///
+/// use pylon_guest::description::About;
+/// use pylon_guest::pricing::{Context, Offer, Pricing, Terms};
+/// use pylon_guest::types::{Job, Refusal, Situation};
+///
+/// struct Gratis;
+///
+/// impl Pricing for Gratis {
+///     fn describe() -> About {
+///         About::policy("gratis", env!("CARGO_PKG_VERSION"), "Everything for nothing.", [].into())
+///     }
+///
+///     fn quote(_: &Job, _: &Context, situation: &Situation) -> Result<Offer, Refusal> {
+///         Ok(Offer {
+///             terms: Terms::Free,
+///             price_msat: 0,
+///             cap_msat: 0,
+///             max_output_tokens: situation.settings().u64("max-tokens", 256),
+///             max_work_ms: 60_000,
+///             valid_seconds: 600,
+///             priority: 0,
+///             note: "gratis".into(),
+///         })
+///     }
+/// }
+///
+/// pylon_guest::pricing::export!(Gratis);
+/// ```
+pub trait Pricing {
+    /// What this policy is, and the settings it reads.
+    fn describe() -> About;
+
+    /// Prices a job before any work.
+    fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal>;
+
+    /// For [`Terms::OnDelivery`]: what is due for what was used. By default the price as offered.
+    fn settle(job: &Job, context: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {
+        let _ = (job, context, route, usage, situation);
+        offer.price_msat
+    }
+}
+
+impl<P: Pricing> bindings::Guest for P {
+    fn describe() -> About {
+        P::describe()
+    }
+}
+
+impl<P: Pricing> wit::Guest for P {
+    fn quote(job: Job, context: Context, situation: Situation) -> Result<Offer, Refusal> {
+        P::quote(&job, &context, &situation)
+    }
+
+    fn settle(job: Job, context: Context, offer: Offer, route: Route, usage: Usage, situation: Situation) -> Msat {
+        P::settle(&job, &context, &offer, &route, &usage, &situation)
+    }
+}
+
+/// For the macro alone.
+#[doc(hidden)]
+#[allow(missing_docs, reason = "generated; types and fields carry the text of the WIT")]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "pylon:provider/pricing-policy",
+        with: {
+            "pylon:provider/types@0.1.0": crate::types,
+            "pylon:provider/description@0.1.0": crate::description,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_pricing",
+        default_bindings_module: "pylon_guest::pricing::bindings",
+    });
+}
