@@ -69,12 +69,9 @@ unsafe impl GlobalAlloc for Row {
         with_exposed_provenance_mut(start)
     }
 
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // The last block can be taken back, which is what a growing `Vec` gives.
-        if block.addr() + layout.size() == self.next.get() {
-            self.next.set(block.addr());
-        }
-    }
+    // Nothing is taken back, and so the compiler can leave out every drop: a quarter of a policy's code. What grows, grows in place.
+    #[inline(always)]
+    unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         let is_last = block.addr() + layout.size() == self.next.get();

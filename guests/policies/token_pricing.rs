@@ -8,8 +8,7 @@
 
 extern crate alloc;
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use core::str::FromStr;
 use pylon_guest::Params;
 use pylon_guest::description::{About, Setting};
@@ -42,8 +41,8 @@ impl Pricing for TokenPricing {
         let full = rates.price(context.input_tokens_estimate, max_output_tokens, &context.route);
         let price_msat = if terms == Terms::Free { 0 } else { full };
         if price_msat > context.max_receivable_msat {
-            let most = context.max_receivable_msat;
-            return Err(Refusal::Other(format!("the price of {price_msat} msat is above the {most} msat we can receive now")));
+            let (price, most) = (price_msat.to_string(), context.max_receivable_msat.to_string());
+            return Err(Refusal::Other(["the price of ", &price, " msat is above the ", &most, " msat we can receive now"].concat()));
         }
         if job.bid_msat.is_some_and(|bid| bid < price_msat) {
             return Err(Refusal::BidTooLow(price_msat));
@@ -53,7 +52,7 @@ impl Pricing for TokenPricing {
             Terms::BeforeWork | Terms::Hold => price_msat,
             Terms::OnDelivery => job.bid_msat.unwrap_or(price_msat).min(context.max_receivable_msat),
         };
-        let input = context.input_tokens_estimate;
+        let (input, output) = (context.input_tokens_estimate.to_string(), max_output_tokens.to_string());
         Ok(Offer {
             terms,
             price_msat,
@@ -62,7 +61,7 @@ impl Pricing for TokenPricing {
             max_work_ms: number(settings, "max-work-ms", 300_000)?,
             valid_seconds: number(settings, "valid-seconds", 600)?,
             priority: number(settings, "priority", 0)?,
-            note: format!("{input} tokens in, up to {max_output_tokens} out"),
+            note: [&input, " tokens in, up to ", &output, " out"].concat(),
         })
     }
 
@@ -89,18 +88,17 @@ impl Rates {
         })
     }
 
-    /// Rounded down once, at the end; what no number can hold is the largest number.
+    /// Rounded down once, at the end. What a `u64` cannot hold on the way is the largest price: nobody can pay it, so it is refused.
     fn price(&self, input_tokens: u64, output_tokens: u64, route: &Route) -> Msat {
-        let tokens = wide(self.input_per_1k, input_tokens).saturating_add(wide(self.output_per_1k, output_tokens));
-        let thousandfold = wide(self.base, 1000).saturating_add(tokens);
-        let msat = thousandfold.saturating_mul(u128::from(route.price_permille)) / 1_000_000;
-        Msat::try_from(msat).unwrap_or(Msat::MAX)
+        self.millionfold(input_tokens, output_tokens, route).map_or(Msat::MAX, |price| price / 1_000_000)
     }
-}
 
-/// The product of any two `u64` fits into a `u128`.
-fn wide(rate: u64, tokens: u64) -> u128 {
-    u128::from(rate) * u128::from(tokens)
+    fn millionfold(&self, input_tokens: u64, output_tokens: u64, route: &Route) -> Option<u64> {
+        let input = self.input_per_1k.checked_mul(input_tokens)?;
+        let output = self.output_per_1k.checked_mul(output_tokens)?;
+        let thousandfold = self.base.checked_mul(1000)?.checked_add(input)?.checked_add(output)?;
+        thousandfold.checked_mul(u64::from(route.price_permille))
+    }
 }
 
 /// Tokens the job may write. What is not a number is left to the handler, which says so to the customer.
@@ -118,23 +116,19 @@ fn terms(settings: Params<'_>, offered: &[Terms]) -> Result<Terms, Refusal> {
         "on-delivery" => Terms::OnDelivery,
         "before-work" => Terms::BeforeWork,
         "hold" => Terms::Hold,
-        other => return Err(senseless("terms", other)),
+        _ => return Err(senseless("terms")),
     };
     let order = [wanted, Terms::OnDelivery, Terms::BeforeWork];
     Ok(order.into_iter().find(|terms| offered.contains(terms)).unwrap_or(Terms::Free))
 }
 
 fn number<T: FromStr>(settings: Params<'_>, name: &str, default: T) -> Result<T, Refusal> {
-    match settings.parse(name) {
-        Ok(value) => Ok(value.unwrap_or(default)),
-        Err(malformed) => Err(senseless(&malformed.name, &malformed.value)),
-    }
+    settings.parse(name).map(|value| value.unwrap_or(default)).map_err(|_| senseless(name))
 }
 
-/// The operator sees this in the log, and in the self-test that precedes an installation.
-fn senseless(name: &str, value: &str) -> Refusal {
-    let short: String = value.chars().take(40).collect();
-    Refusal::Other(["no price: the setting ", name, " cannot be `", &short, "`"].concat().to_string())
+/// For the operator, who finds it in the log and in the self-test before an installation; the customer learns no value.
+fn senseless(name: &str) -> Refusal {
+    Refusal::Other(["no price can be made: the setting ", name, " is wrong"].concat())
 }
 
 pylon_guest::pricing::export!(TokenPricing);
