@@ -1,3 +1,10 @@
 //! All integration tests, one binary: a module for each part of the node.
 
 mod sandbox;
+
+include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+
+/// A component from `guests` or `tests/guests`, by the name of its file.
+fn component(name: &str) -> &'static [u8] {
+    GUESTS.iter().find(|(its, _)| *its == name).unwrap_or_else(|| panic!("no guest {name}")).1
+}

@@ -1,6 +1,6 @@
 //! Compiled code on disk: used when it is ours to the last bit, made again at any doubt.
 
-use super::component;
+use crate::component;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use pylon_sandbox::{Config, Loaded, Sandbox, Setup};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 async fn start(path: &Path) -> Loaded {
     let dir = Dir::open_ambient_dir(path, ambient_authority()).unwrap();
     let sandbox = Sandbox::open(Config { cache: Some(dir), ..Config::default() }).unwrap();
-    let guest = sandbox.load("pricing".parse().unwrap(), &component("hostile_pricing"), Setup::default()).await.unwrap();
+    let guest = sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), Setup::default()).await.unwrap();
     guest.loaded()
 }
 
@@ -83,7 +83,7 @@ async fn a_seal_covers_the_name() {
     let name = ours.file_name().unwrap().to_str().unwrap().to_owned();
     let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
     let sandbox = Sandbox::open(Config { cache: Some(dir), ..Config::default() }).unwrap();
-    sandbox.load("pricing".parse().unwrap(), &component("token_pricing"), Setup::default()).await.unwrap();
+    sandbox.load("pricing".parse().unwrap(), component("token_pricing"), Setup::default()).await.unwrap();
     let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
     let other = files.into_iter().find(|path| path.file_name().unwrap() != "key" && !path.ends_with(&name)).unwrap();
     std::fs::rename(other, ours).unwrap();

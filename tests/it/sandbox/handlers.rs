@@ -101,7 +101,8 @@ async fn std_sees_a_world_that_stands_still() {
     };
     let (one, again, other) = (seen(job(1)).await, seen(job(1)).await, seen(job(2)).await);
     assert_eq!(one, again);
-    for (name, value) in [("environment", "0"), ("arguments", "0"), ("stdin", "Ok(0)"), ("clock", "1700000000"), ("elapsed", "0")] {
+    for (name, value) in [("environment", "0"), ("arguments", "0"), ("stdin", "Ok(0)"), ("clock", "1700000000"), ("elapsed", "0")]
+    {
         assert_eq!(one[name], value, "{name}");
     }
     assert_ne!(one["random"], other["random"]);

@@ -4,7 +4,7 @@ use super::{KIND, component, load, sandbox};
 use pylon_sandbox::{Grants, InstallError, Sandbox, Setup};
 
 async fn refused(sandbox: &Sandbox, slot: &str, name: &str, setup: Setup) -> InstallError {
-    sandbox.load(slot.parse().unwrap(), &component(name), setup).await.err().unwrap()
+    sandbox.load(slot.parse().unwrap(), component(name), setup).await.err().unwrap()
 }
 
 /// A policy built with std imports what std imports, and that is too much.

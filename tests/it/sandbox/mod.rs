@@ -7,6 +7,7 @@ mod host;
 mod imports;
 mod policies;
 
+use crate::component;
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
 use pylon_core::work::{Route, WorkPlace};
 use pylon_core::{Job, JobId, Msat, Param, PublicKey, UnixTime};
@@ -20,14 +21,8 @@ fn sandbox() -> Sandbox {
     Sandbox::open(Config::default()).unwrap()
 }
 
-/// A component from `tests/guests` or `guests`, by its file name.
-fn component(name: &str) -> Vec<u8> {
-    let path = std::path::Path::new(env!("PYLON_TEST_GUESTS")).join(format!("{name}.wasm"));
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
 async fn load(sandbox: &Sandbox, slot: &str, name: &str, setup: Setup) -> Arc<Installed> {
-    sandbox.load(slot.parse().unwrap(), &component(name), setup).await.unwrap_or_else(|error| panic!("{name}: {error}"))
+    sandbox.load(slot.parse().unwrap(), component(name), setup).await.unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// An operator who sets one thing.

@@ -1,6 +1,7 @@
 //! Policies: each limit trips exactly its own fault, and what is asked twice is answered twice the same, for the same fuel.
 
-use super::{component, context, job, load, param, route, sandbox, set, situation, within};
+use super::{context, job, load, param, route, sandbox, set, situation, within};
+use crate::component;
 use pylon_core::Msat;
 use pylon_core::decision::{Candidate, Refusal};
 use pylon_core::ports::guests::{Cost, Fault};
@@ -110,7 +111,7 @@ async fn describe_is_bounded() {
         ("hostile_pricing", Limits { memory_bytes: 1, ..Limits::POLICY }, Fault::Memory),
         ("endless_describe", Limits::POLICY, Fault::Fuel),
     ] {
-        let refused = sandbox.load(slot, &component(name), within(Setup::default(), limits)).await.err();
+        let refused = sandbox.load(slot, component(name), within(Setup::default(), limits)).await.err();
         assert_eq!(refused, Some(InstallError::Describe(fault)), "{name}");
     }
 }
@@ -122,7 +123,7 @@ async fn settings_are_those_of_the_guest() {
     let guest = load(&sandbox, "pricing", "hostile_pricing", Setup::default()).await;
     assert_eq!(guest.settings(), [param("do", &["answer"])]);
     for (setup, name) in [(set("undo", &["x"]), "undo"), (set("do", &[]), "do")] {
-        let refused = sandbox.load("pricing".parse().unwrap(), &component("hostile_pricing"), setup).await.err();
+        let refused = sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), setup).await.err();
         assert_eq!(refused, Some(InstallError::Setting(name.into())));
     }
 }
