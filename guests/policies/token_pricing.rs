@@ -46,7 +46,9 @@ impl Pricing for TokenPricing {
         let price_msat = if terms == Terms::Free { 0 } else { full };
         if price_msat > context.max_receivable_msat {
             let (price, most) = (price_msat.to_string(), context.max_receivable_msat.to_string());
-            return Err(Refusal::Other(["the price of ", &price, " msat is above the ", &most, " msat we can receive now"].concat()));
+            return Err(Refusal::Other(
+                ["the price of ", &price, " msat is above the ", &most, " msat we can receive now"].concat(),
+            ));
         }
         if job.bid_msat.is_some_and(|bid| bid < price_msat) {
             return Err(Refusal::BidTooLow(price_msat));

@@ -41,8 +41,13 @@ pub async fn load(cache: Dir, config: &Config) -> anyhow::Result<Shipped> {
     Ok(Shipped { generations: Arc::new(generations), kinds: HANDLERS.iter().map(|(kind, _)| *kind).collect() })
 }
 
+/// A shipped component.
+pub fn component(name: &str) -> Option<&'static [u8]> {
+    SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, bytes)| *bytes)
+}
+
 async fn install(sandbox: &Sandbox, slot: Slot, name: &str, config: &Config) -> anyhow::Result<Arc<Installed>> {
-    let (_, bytes) = SHIPPED.iter().find(|(shipped, _)| *shipped == name).ok_or_else(|| anyhow!("{name} is not shipped"))?;
+    let bytes = component(name).ok_or_else(|| anyhow!("{name} is not shipped"))?;
     let table = slot.to_string();
     let settings = config.guests.get(&table).map(|guest| &guest.settings).into_iter().flatten();
     let settings = settings.map(|(name, value)| Param { name: name.clone(), values: vec![value.clone()] }).collect();

@@ -42,19 +42,19 @@ const PURSE: Msat = Msat::new(100_000_000);
 const EARNINGS_SHOWN: usize = 10;
 
 /// What the operator asked for.
-pub struct Options {
+pub(crate) struct Options {
     /// A server to use.
-    pub backend: Option<String>,
+    pub(crate) backend: Option<String>,
     /// JSON instead of lines.
-    pub json: bool,
+    pub(crate) json: bool,
     /// How many jobs.
-    pub jobs: usize,
+    pub(crate) jobs: usize,
     /// Where to keep the home.
-    pub keep: Option<PathBuf>,
+    pub(crate) keep: Option<PathBuf>,
 }
 
 /// Runs the demo.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let mut screen = Screen::new(options.json);
     let place = Place::new(options.keep.clone())?;
     let home = Home::at(place.path());
