@@ -36,7 +36,7 @@ impl Handler for TextGeneration {
             param("system", "Rules for the conversation.", false),
         ];
         About {
-            name: "text-generation".into(),
+            name: "text_generation".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Answers a prompt with a language model.".into(),
             settings: vec![Setting::new("system", "", "Rules for each conversation that brings none of its own.")],

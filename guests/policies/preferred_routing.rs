@@ -21,7 +21,7 @@ struct PreferredRouting;
 impl Routing for PreferredRouting {
     fn describe() -> About {
         let summary = "The model asked for; otherwise the preferred, the most reliable, the least busy.";
-        About::policy("preferred-routing", env!("CARGO_PKG_VERSION"), summary, [].into())
+        About::policy("preferred_routing", env!("CARGO_PKG_VERSION"), summary, [].into())
     }
 
     fn rank(job: &Job, candidates: &[Candidate], _: &Situation) -> Result<Ranking, Refusal> {

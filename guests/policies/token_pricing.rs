@@ -34,7 +34,7 @@ impl Pricing for TokenPricing {
             Setting::new("valid-seconds", "600", "How long an offer and its invoice are good."),
             Setting::new("priority", "0", "Higher goes first."),
         ];
-        About::policy("token-pricing", env!("CARGO_PKG_VERSION"), "A price by tokens read and written.", settings.into())
+        About::policy("token_pricing", env!("CARGO_PKG_VERSION"), "A price by tokens read and written.", settings.into())
     }
 
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal> {

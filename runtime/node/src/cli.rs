@@ -40,7 +40,7 @@ pub struct DemoArgs {
     #[arg(long)]
     pub json: bool,
     /// How many jobs the customer buys
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub jobs: u32,
     /// Keep identity, database and logs of the demo in this folder
     #[arg(long, value_name = "DIR")]

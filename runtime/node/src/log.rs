@@ -77,7 +77,7 @@ mod tests {
     /// Goal: a wish that cannot be read is said, not ignored. Method: one that is broken.
     #[test]
     fn a_broken_wish_is_told() {
-        let told = format!("{:#}", filter(Some("pylon=loud")).unwrap_err());
+        let told = format!("{:#}", filter(Some("pylon=loud"), NODE).unwrap_err());
         assert!(told.starts_with("RUST_LOG: cannot read `pylon=loud` (as in `pylon=info,compute=trace`)"), "{told}");
     }
 }

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 const TIMES: usize = 60;
 
-pub struct Bare {
+pub(crate) struct Bare {
     customer: Keys,
     us: Keys,
     provider: PublicKey,
@@ -72,7 +72,7 @@ impl HandlerHost for Host {
 }
 
 impl Bare {
-    pub async fn new(provider: PublicKey, prompt: &'static str, answer: &'static str) -> Self {
+    pub(crate) async fn new(provider: PublicKey, prompt: &'static str, answer: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cache = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
         let shipped = pylon::guests::load(cache, &Config::default()).await.unwrap();
@@ -90,7 +90,7 @@ impl Bare {
     }
 
     /// CPU of one job's unavoidable parts, mean of many.
-    pub async fn micros_of_cpu(&self) -> f64 {
+    pub(crate) async fn micros_of_cpu(&self) -> f64 {
         let frames: Vec<_> = (0..TIMES).map(|_| self.frame()).collect();
         let before = cpu_micros();
         for frame in &frames {

@@ -10,7 +10,7 @@ use wasmtime::{
 
 wasmtime::component::bindgen!({ path: "../wit", world: "pylon:provider/pricing-policy" });
 
-pub struct Loop {
+pub(crate) struct Loop {
     engine: Engine,
     policy: PricingPolicyPre<StoreLimits>,
     job: types::Job,
@@ -19,7 +19,7 @@ pub struct Loop {
 }
 
 impl Loop {
-    pub fn new(bytes: &[u8], guest: &Installed) -> Self {
+    pub(crate) fn new(bytes: &[u8], guest: &Installed) -> Self {
         let engine = Engine::new(&config()).unwrap();
         let component = Component::new(&engine, bytes).unwrap();
         let policy = Linker::new(&engine).instantiate_pre(&component).and_then(PricingPolicyPre::new).unwrap();
@@ -64,7 +64,7 @@ impl Loop {
         }
     }
 
-    pub fn call(&self) {
+    pub(crate) fn call(&self) {
         let mut store = self.store();
         let policy = self.policy.instantiate(&mut store).unwrap();
         self.quote(&policy, &mut store);

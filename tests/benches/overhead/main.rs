@@ -17,16 +17,16 @@ mod policy;
 use serde_json::json;
 
 /// One figure that was asked for.
-pub struct Figure {
-    pub name: &'static str,
-    pub ours: f64,
-    pub against: f64,
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) ours: f64,
+    pub(crate) against: f64,
     /// At most, or at least.
-    pub goal: Goal,
+    pub(crate) goal: Goal,
 }
 
 #[derive(Clone, Copy)]
-pub enum Goal {
+pub(crate) enum Goal {
     AtMost(f64),
     AtLeast(f64),
 }
@@ -55,7 +55,7 @@ async fn main() {
 }
 
 /// The middle of what was measured.
-pub fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

@@ -25,7 +25,7 @@ const JOBS_FEW: usize = 10;
 const JOBS_MANY: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub async fn measure() -> Vec<Figure> {
+pub(crate) async fn measure() -> Vec<Figure> {
     let relay = InProcessRelay::start().await.unwrap();
     let stub = Stub::start(Script::Say(ANSWER)).await;
     let folder = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ const ROUNDS: usize = 15;
 const CALLS: u32 = 2_000;
 const SPAWNS: u32 = 20;
 
-pub async fn measure() -> Vec<Figure> {
+pub(crate) async fn measure() -> Vec<Figure> {
     let folder = tempfile::tempdir().unwrap();
     let cache = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
     let shipped = pylon::guests::load(cache, &Config::default()).await.unwrap();
