@@ -8,15 +8,14 @@
 
 extern crate alloc;
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use pylon_guest::Params;
 use pylon_guest::description::{About, Setting};
 use pylon_guest::pricing::{Context, Offer, Pricing, Terms};
 use pylon_guest::types::{Job, Msat, Refusal, Route, Situation, Usage};
 
-/// Name, default and help of each setting; `Settings::read` takes the whole numbers apart in this order.
-const NUMBERS: [(&str, &str, &str); 7] = [
+/// Name, default and help. The whole numbers first, in the order in which `Numbers::read` takes them apart.
+const SETTINGS: [(&str, &str, &str); 9] = [
     ("base-msat", "1000", "For any job, in msat."),
     ("input-per-1k-msat", "200", "For 1000 tokens read, in msat."),
     ("output-per-1k-msat", "1000", "For 1000 tokens written, in msat."),
@@ -24,34 +23,37 @@ const NUMBERS: [(&str, &str, &str); 7] = [
     ("max-tokens-limit", "4096", "Tokens written whatever a job names."),
     ("max-work-ms", "300000", "Wall time of the work, in ms."),
     ("valid-seconds", "600", "How long an offer is good."),
+    ("terms", "on-delivery", "free, on-delivery, before-work or hold; else what the wallet can."),
+    ("priority", "0", "Higher goes first."),
 ];
-const TERMS: (&str, &str, &str) = ("terms", "on-delivery", "free, on-delivery, before-work or hold; else what the wallet can.");
-const PRIORITY: (&str, &str, &str) = ("priority", "0", "Higher goes first.");
 
 struct TokenPricing;
 
 impl Pricing for TokenPricing {
     fn describe() -> About {
-        let all = NUMBERS.iter().chain([&TERMS, &PRIORITY]);
-        let settings: Vec<Setting> = all.map(|(name, default, help)| Setting::new(name, default, help)).collect();
+        let mut settings = Vec::with_capacity(SETTINGS.len());
+        for (name, default, help) in SETTINGS {
+            settings.push(Setting::new(name, default, help));
+        }
         About::policy("token-pricing", env!("CARGO_PKG_VERSION"), "A price by tokens read and written.", settings)
     }
 
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal> {
-        let settings = Settings::read(situation.settings()).map_err(senseless)?;
-        let wanted = wanted_terms(situation.settings()).ok_or_else(|| senseless(TERMS.0))?;
-        let priority = text(situation.settings(), &PRIORITY).parse().map_err(|_| senseless(PRIORITY.0))?;
+        let settings = situation.settings();
+        let numbers = Numbers::read(settings).map_err(senseless)?;
+        let wanted = wanted_terms(settings.text("terms")).ok_or_else(|| senseless("terms"))?;
+        let priority = settings.parse("priority").map_err(|_| senseless("priority"))?.unwrap_or(0);
 
         // What is not a number is left to the handler, which says so to the customer.
-        let asked = job.params().parse("max_tokens").ok().flatten().unwrap_or(settings.default_max_tokens);
-        let max_output_tokens = asked.clamp(1, settings.max_tokens_limit.max(1));
+        let asked = job.params().parse("max_tokens").ok().flatten().unwrap_or(numbers.default_max_tokens);
+        let max_output_tokens = asked.clamp(1, numbers.max_tokens_limit.max(1));
         let terms = possible_terms(wanted, &context.terms);
         let price_msat = match terms {
             Terms::Free => 0,
-            _ => settings.price(context.input_tokens_estimate, max_output_tokens, &context.route),
+            _ => numbers.price(context.input_tokens_estimate, max_output_tokens, &context.route),
         };
         if price_msat > context.max_receivable_msat {
-            return Err(Refusal::Other(["the price, ", &price_msat.to_string(), " msat, is more than we can receive now"].concat()));
+            return Err(Refusal::Other("the price is more than we can receive now".into()));
         }
         if job.bid_msat.is_some_and(|bid| bid < price_msat) {
             return Err(Refusal::BidTooLow(price_msat));
@@ -65,22 +67,22 @@ impl Pricing for TokenPricing {
             price_msat,
             cap_msat,
             max_output_tokens,
-            max_work_ms: settings.max_work_ms,
-            valid_seconds: u32::try_from(settings.valid_seconds).unwrap_or(u32::MAX),
+            max_work_ms: numbers.max_work_ms,
+            valid_seconds: u32::try_from(numbers.valid_seconds).unwrap_or(u32::MAX),
             priority,
-            note: ["up to ", &max_output_tokens.to_string(), " tokens out"].concat(),
+            note: if terms == wanted { "by tokens" } else { "by tokens; the wallet cannot do the terms that are set" }.into(),
         })
     }
 
     fn settle(_: &Job, _: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {
         // The quote was made with these settings, so they read; if not, what was not agreed on is not charged.
-        let due = Settings::read(situation.settings()).map_or(0, |rates| rates.price(usage.input_tokens, usage.output_tokens, route));
-        due.min(offer.cap_msat)
+        let Ok(numbers) = Numbers::read(situation.settings()) else { return 0 };
+        numbers.price(usage.input_tokens, usage.output_tokens, route).min(offer.cap_msat)
     }
 }
 
 /// The operator's numbers.
-struct Settings {
+struct Numbers {
     base: u64,
     input_per_1k: u64,
     output_per_1k: u64,
@@ -90,13 +92,13 @@ struct Settings {
     valid_seconds: u64,
 }
 
-impl Settings {
+impl Numbers {
     /// The name of a setting that is no whole number, or all of them.
     #[inline(never)]
     fn read(settings: Params<'_>) -> Result<Self, &'static str> {
-        let mut numbers = [0; NUMBERS.len()];
-        for (number, setting) in numbers.iter_mut().zip(&NUMBERS) {
-            *number = text(settings, setting).parse().map_err(|_| setting.0)?;
+        let mut numbers = [0; 7];
+        for (number, (name, default, _)) in numbers.iter_mut().zip(SETTINGS) {
+            *number = settings.text(name).unwrap_or(default).parse().map_err(|_| name)?;
         }
         let [base, input_per_1k, output_per_1k, default_max_tokens, max_tokens_limit, max_work_ms, valid_seconds] = numbers;
         Ok(Self { base, input_per_1k, output_per_1k, default_max_tokens, max_tokens_limit, max_work_ms, valid_seconds })
@@ -115,17 +117,13 @@ impl Settings {
     }
 }
 
-fn text<'a>(settings: Params<'a>, (name, default, _): &(&str, &'static str, &str)) -> &'a str {
-    settings.text(name).unwrap_or(default)
-}
-
-fn wanted_terms(settings: Params<'_>) -> Option<Terms> {
-    match text(settings, &TERMS) {
-        "free" => Some(Terms::Free),
-        "on-delivery" => Some(Terms::OnDelivery),
-        "before-work" => Some(Terms::BeforeWork),
-        "hold" => Some(Terms::Hold),
-        _ => None,
+fn wanted_terms(set: Option<&str>) -> Option<Terms> {
+    match set {
+        None | Some("on-delivery") => Some(Terms::OnDelivery),
+        Some("free") => Some(Terms::Free),
+        Some("before-work") => Some(Terms::BeforeWork),
+        Some("hold") => Some(Terms::Hold),
+        Some(_) => None,
     }
 }
 
