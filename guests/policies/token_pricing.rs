@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use pylon_guest::Params;
 use pylon_guest::description::{About, Setting};
@@ -42,10 +43,10 @@ impl Pricing for TokenPricing {
         let settings = situation.settings();
         let numbers = Numbers::read(settings).map_err(senseless)?;
         let wanted = wanted_terms(settings.text("terms")).ok_or_else(|| senseless("terms"))?;
-        let priority = settings.parse("priority").map_err(|_| senseless("priority"))?.unwrap_or(0);
+        let priority = settings.text("priority").map_or(Some(0), signed).ok_or_else(|| senseless("priority"))?;
 
         // What is not a number is left to the handler, which says so to the customer.
-        let asked = job.params().parse("max_tokens").ok().flatten().unwrap_or(numbers.default_max_tokens);
+        let asked = job.params().text("max_tokens").and_then(whole).unwrap_or(numbers.default_max_tokens);
         let max_output_tokens = asked.clamp(1, numbers.max_tokens_limit.max(1));
         let terms = possible_terms(wanted, &context.terms);
         let price_msat = match terms {
@@ -98,7 +99,7 @@ impl Numbers {
     fn read(settings: Params<'_>) -> Result<Self, &'static str> {
         let mut numbers = [0; 7];
         for (number, (name, default, _)) in numbers.iter_mut().zip(SETTINGS) {
-            *number = settings.text(name).unwrap_or(default).parse().map_err(|_| name)?;
+            *number = whole(settings.text(name).unwrap_or(default)).ok_or(name)?;
         }
         let [base, input_per_1k, output_per_1k, default_max_tokens, max_tokens_limit, max_work_ms, valid_seconds] = numbers;
         Ok(Self { base, input_per_1k, output_per_1k, default_max_tokens, max_tokens_limit, max_work_ms, valid_seconds })
@@ -114,6 +115,19 @@ impl Numbers {
         let output = self.output_per_1k.checked_mul(output_tokens)?;
         let thousandfold = self.base.checked_mul(1000)?.checked_add(input)?.checked_add(output)?;
         thousandfold.checked_mul(u64::from(route.price_permille))
+    }
+}
+
+/// Not inlined: the code that parses a number is large.
+#[inline(never)]
+fn whole(text: &str) -> Option<u64> {
+    text.parse().ok()
+}
+
+fn signed(text: &str) -> Option<i32> {
+    match text.strip_prefix('-') {
+        Some(digits) => whole(digits).and_then(|number| i32::try_from(number).ok()).map(|number| -number),
+        None => whole(text).and_then(|number| i32::try_from(number).ok()),
     }
 }
 
@@ -138,7 +152,9 @@ fn possible_terms(wanted: Terms, offered: &[Terms]) -> Terms {
 
 /// For the operator, who finds it in the log and in the self-test before an installation; the customer learns no value.
 fn senseless(name: &str) -> Refusal {
-    Refusal::Other(["no price can be made: the setting ", name, " is wrong"].concat())
+    let mut words = String::from("no price can be made: wrong setting ");
+    words.push_str(name);
+    Refusal::Other(words)
 }
 
 pylon_guest::pricing::export!(TokenPricing);
