@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 mod cargo;
+mod strip;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ pub struct Component {
     pub path: PathBuf,
 }
 
-/// Builds every `[[example]]` of the package, copies the components into `out_dir` and tells Cargo when to do it again. In the order of their names.
+/// Builds every `[[example]]` of the package, puts the components, without debug names, into `out_dir` and tells Cargo when to do it again. In the order of their names.
 ///
 /// `package_dir` is relative to the crate whose build script this is; `out_dir` is its `OUT_DIR`. Fails in one line that says what to do.
 pub fn build(package_dir: &Path, out_dir: &Path) -> io::Result<Vec<Component>> {
@@ -42,7 +43,8 @@ pub fn build(package_dir: &Path, out_dir: &Path) -> io::Result<Vec<Component>> {
     let mut guests = Vec::new();
     for built in cargo::build_examples(&manifest, &root, &target_dir(out_dir))? {
         let path = out_dir.join(format!("{}.wasm", built.name));
-        fs::copy(&built.path, &path)?;
+        let component = fs::read(&built.path)?;
+        fs::write(&path, strip::without_names(&component).unwrap_or(component))?;
         guests.push(Component { name: built.name, path });
     }
     if guests.is_empty() {
