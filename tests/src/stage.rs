@@ -142,7 +142,7 @@ impl Stage {
     pub async fn customer(&self) -> Customer {
         let urls: Vec<_> = self.relays.iter().map(|relay| relay.url().to_owned()).collect();
         let buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &urls).await.unwrap();
-        Customer { buyer, provider: self.provider() }
+        Customer { buyer, provider: self.provider(), heard: Vec::new() }
     }
 }
 
@@ -151,6 +151,8 @@ pub struct Customer {
     /// Its connection.
     pub buyer: Buyer,
     provider: PublicKey,
+    /// Said about other jobs than the one that was listened for.
+    heard: Vec<Heard>,
 }
 
 /// A text input.
@@ -182,17 +184,16 @@ impl Customer {
 
     /// The next thing said about this job.
     pub async fn hear(&mut self, job: JobId) -> Heard {
+        if let Some(index) = self.heard.iter().position(|heard| about(heard) == job) {
+            return self.heard.remove(index);
+        }
         tokio::time::timeout(PATIENCE, async {
             loop {
                 let heard = self.buyer.next().await.unwrap();
-                match &heard {
-                    Heard::Feedback(Feedback { job: about, .. }) | Heard::Result(Delivered { job: about, .. })
-                        if *about == job =>
-                    {
-                        return heard;
-                    }
-                    _ => {}
+                if about(&heard) == job {
+                    return heard;
                 }
+                self.heard.push(heard);
             }
         })
         .await
@@ -218,5 +219,12 @@ impl Customer {
                 Heard::Result(result) => panic!("a result before `{status}`: {result:?}"),
             }
         }
+    }
+}
+
+fn about(heard: &Heard) -> JobId {
+    match heard {
+        Heard::Feedback(feedback) => feedback.job,
+        Heard::Result(result) => result.job,
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 #[derive(Default)]
-pub struct Recorder {
+pub(super) struct Recorder {
     pub lines: Mutex<Vec<(LogLevel, String)>>,
     pub partials: Mutex<Vec<String>>,
     /// Streams that are open now.
@@ -20,11 +20,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub fn has_line(&self, level: LogLevel, text: &str) -> bool {
+    pub(super) fn has_line(&self, level: LogLevel, text: &str) -> bool {
         self.lines.lock().unwrap().iter().any(|(its, line)| *its == level && line.contains(text))
     }
 
-    pub fn open_streams(&self) -> usize {
+    pub(super) fn open_streams(&self) -> usize {
         self.streams.load(Ordering::SeqCst)
     }
 }

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use pylon_core::decision::Verdict;
-use pylon_core::machine::{Action, Delivery, Event, Execution, JobState, step};
+use pylon_core::machine::{Action, Delivery, Event, Execution, JobState, Settlement, step};
 use pylon_core::ports::guests::{Answer, Generation as Guests};
 use pylon_core::ports::journal::{Earning, JournalError, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
@@ -278,7 +278,8 @@ impl Live {
 
     fn deliver(&self, rows: &mut Vec<Row>) {
         let Some(output) = &self.state.output else { return };
-        let due = self.state.invoice.as_ref().map(|invoice| (invoice.amount, invoice.bolt11.clone()));
+        let unpaid = self.state.settlement == Settlement::Pending;
+        let due = self.state.invoice.as_ref().filter(|_| unpaid).map(|invoice| (invoice.amount, invoice.bolt11.clone()));
         let message = Message::Result { job: &self.state.job, output, due, guests: &self.stamps };
         rows.extend(record::result(&self.shared, self.state.job.id, &message));
     }

@@ -1,0 +1,193 @@
+//! The real program, run as an operator runs it: what it says, what it leaves behind, and its exit code.
+
+use pylon_tests::process::{Running, command, run};
+use pylon_tests::stub::{MODEL, Script, Stub};
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+/// Nobody listens there.
+const NOWHERE: &str = "ws://127.0.0.1:9";
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// One line on stderr that holds these words, and exit code 1.
+fn check_failure(what: &str, output: &Output, words: &[&str]) {
+    let said = said(output);
+    assert_eq!(output.status.code(), Some(1), "{what}: {said}");
+    let lines: Vec<_> = said.lines().filter(|line| line.starts_with("pylon: ")).collect();
+    assert_eq!(lines.len(), 1, "{what}: {said}");
+    for word in words {
+        assert!(lines[0].contains(word), "{what}: no `{word}` in {}", lines[0]);
+    }
+}
+
+fn configured(home: &Path, config: &str) {
+    fs::create_dir_all(home.join(".config/pylon")).unwrap();
+    fs::write(home.join(".config/pylon/config.toml"), config).unwrap();
+}
+
+/// Starts a node and waits for the line that says it takes jobs.
+fn started(home: &Path) -> (Running, BufReader<std::process::ChildStderr>) {
+    let mut child = command(home, &["start", "-f"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let node = Running(child);
+    let (mut line, mut all) = (String::new(), String::new());
+    while log.read_line(&mut line).unwrap() > 0 {
+        if line.contains("listening for jobs") {
+            return (node, log);
+        }
+        all.push_str(&line);
+        line.clear();
+    }
+    panic!("the node ended: {all}");
+}
+
+/// Goal: a new operator gets an identity once and keeps it. Method: init twice, and read what is there.
+#[test]
+fn init_makes_one_identity() {
+    let home = tempfile::tempdir().unwrap();
+    let first = run(home.path(), &["init"]);
+    assert!(first.status.success(), "{}", said(&first));
+    let file = home.path().join(".config/pylon/identity.mnemonic");
+    let words = fs::read_to_string(&file).unwrap();
+    assert_eq!(words.split_whitespace().count(), 12);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let shown = String::from_utf8(first.stdout).unwrap();
+    assert!(shown.contains(words.trim()) && shown.contains("npub1"), "{shown}");
+    check_failure("again", &run(home.path(), &["init"]), &["identity exists"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), words);
+}
+
+/// Goal: every way a start can be wrong ends in one line that says what to do. Method: one wrong home a row.
+#[test]
+fn a_start_that_cannot_be_says_why() {
+    let with_identity = || {
+        let home = tempfile::tempdir().unwrap();
+        assert!(run(home.path(), &["init"]).status.success());
+        home
+    };
+    let start = |home: &Path| run(home, &["start", "-f"]);
+
+    let bare = tempfile::tempdir().unwrap();
+    check_failure("no mnemonic", &start(bare.path()), &["pylon init"]);
+
+    let home = with_identity();
+    configured(home.path(), "relay = []\n");
+    check_failure("unknown key", &start(home.path()), &["config.toml:1", "relay", "did you mean `relays`"]);
+    configured(home.path(), "max_concurrent_jobs = \"many\"\n");
+    check_failure("wrong type", &start(home.path()), &["config.toml:1"]);
+    configured(home.path(), "[guests.pricing.settings]\nprice = \"1\"\n");
+    check_failure("unknown setting of a guest", &start(home.path()), &["token_pricing", "price"]);
+
+    let home = with_identity();
+    let file = home.path().join(".config/pylon/identity.mnemonic");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    check_failure("world-readable", &start(home.path()), &["chmod 600"]);
+
+    let home = with_identity();
+    fs::create_dir_all(home.path().join(".openagents")).unwrap();
+    fs::write(home.path().join(".openagents/pylon"), "in the way").unwrap();
+    check_failure("no folder for state", &start(home.path()), &[".openagents/pylon", "PYLON_HOME"]);
+
+    let home = with_identity();
+    fs::create_dir_all(home.path().join(".openagents/pylon")).unwrap();
+    fs::write(home.path().join(".openagents/pylon/pylon.db"), "this is no database, it is a letter to one").unwrap();
+    check_failure("no database", &start(home.path()), &["journal"]);
+
+    let usage = run(home.path(), &["begin"]);
+    assert_eq!(usage.status.code(), Some(2), "{}", said(&usage));
+}
+
+/// Goal: one node on one home, and SIGTERM ends it in order. Method: a second start beside the first, then the signal.
+#[test]
+fn one_node_on_one_home() {
+    let home = tempfile::tempdir().unwrap();
+    assert!(run(home.path(), &["init"]).status.success());
+    configured(home.path(), &format!("relays = [\"{NOWHERE}\"]\n"));
+    let (mut node, mut log) = started(home.path());
+    check_failure("second", &run(home.path(), &["start", "-f"]), &[&format!("PID {}", node.id()), "stop it first"]);
+    node.terminate();
+    let (mut line, mut last) = (String::new(), String::new());
+    while log.read_line(&mut line).unwrap() > 0 {
+        last = std::mem::take(&mut line);
+    }
+    assert!(last.contains("stopped"), "{last}");
+    assert!(node.0.wait().unwrap().success());
+    let (node, _log) = started(home.path());
+    drop(node);
+}
+
+/// What a demo printed, line by line, and its summary.
+fn told(output: &Output) -> (Vec<Value>, Value) {
+    assert!(output.status.success(), "{}", said(output));
+    let lines: Vec<Value> =
+        String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = lines.last().cloned().unwrap();
+    (lines, last)
+}
+
+/// Every fact a script may rely on.
+fn check_summary(summary: &Value) {
+    assert_eq!(
+        (&summary["status"], &summary["settlement"], &summary["kind"]),
+        (&"completed".into(), &"paid".into(), &5050.into())
+    );
+    for number in ["input_tokens", "output_tokens", "amount_msats", "earned_msats", "elapsed_ms", "node_overhead_us"] {
+        assert!(summary[number].as_u64().unwrap_or(0) > 0, "{number}: {summary}");
+    }
+    assert_eq!(summary["amount_msats"], summary["earned_msats"]);
+    let guests = summary["guests"].as_array().unwrap();
+    let slots: Vec<_> = guests.iter().map(|guest| guest["slot"].as_str().unwrap()).collect();
+    assert_eq!(slots, ["routing", "pricing", "handler", "verification", "pricing"]);
+    for guest in guests {
+        assert!(guest["name"].is_string() && guest["digest"].as_str().unwrap().len() == 64 && guest["us"].is_u64(), "{guest}");
+        assert!(guest["fuel"].is_u64() != guest["cpu_us"].is_u64(), "{guest}");
+    }
+}
+
+/// Goal: scripts can follow the demo. Method: three jobs on a stub, JSON, the home kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_tells_every_step() {
+    let (home, keep) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let stub = Stub::start(Script::Say("An answer of a few words.")).await;
+    let (url, kept) = (stub.url(), keep.path().to_str().unwrap().to_owned());
+    let args = ["demo", "--json", "--jobs", "3", "--backend", &url, "--keep", &kept].map(str::to_owned);
+    let path = home.path().to_owned();
+    let output = tokio::task::spawn_blocking(move || run(&path, &args.each_ref().map(String::as_str))).await.unwrap();
+    let (lines, summary) = told(&output);
+    check_summary(&summary);
+    assert_eq!((&summary["model"], &summary["total"]["completed"]), (&MODEL.into(), &3.into()));
+    let steps = |step: &str| lines.iter().filter(|line| line["step"] == step).count();
+    for step in ["request", "result", "paid", "earned", "summary"] {
+        assert_eq!(steps(step), 3, "{step}");
+    }
+    assert_eq!(steps("guest"), 15);
+    assert!(keep.path().join(".openagents/pylon/pylon.db").is_file());
+}
+
+/// Goal: nothing left to chance without a server. Method: no Python to be found, and a backend that is not there.
+#[test]
+fn a_demo_without_a_server_says_what_to_install() {
+    let home = tempfile::tempdir().unwrap();
+    let output = command(home.path(), &["demo"]).env("PATH", home.path()).output().unwrap();
+    check_failure("no Python", &output, &["Python 3.10", "--backend URL"]);
+    check_failure("no backend", &run(home.path(), &["demo", "--backend", "http://127.0.0.1:9"]), &["http://127.0.0.1:9"]);
+}
+
+/// Goal: the first command of the README. Method: the demo with its own llama.cpp server and model, from the cache after the first time.
+#[test]
+fn real_demo_with_its_own_server() {
+    let cache = std::env::var_os("PYLON_TEST_CACHE").map(Into::into);
+    let cache: std::path::PathBuf =
+        cache.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache/pylon-tests"));
+    let (lines, summary) = told(&run(&cache.join("demo-home"), &["demo", "--json"]));
+    check_summary(&summary);
+    assert_eq!(summary["backend"], "llama_cpp");
+    assert!(lines.iter().any(|line| line["step"] == "text"));
+}
