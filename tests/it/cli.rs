@@ -91,7 +91,7 @@ fn a_start_that_cannot_be_says_why() {
     check_failure("world-readable", &start(home.path()), &["chmod 600"]);
 
     let home = with_identity();
-    fs::create_dir_all(home.path().join(".openagents")).unwrap();
+    fs::remove_dir_all(home.path().join(".openagents/pylon")).unwrap();
     fs::write(home.path().join(".openagents/pylon"), "in the way").unwrap();
     check_failure("no folder for state", &start(home.path()), &[".openagents/pylon", "PYLON_HOME"]);
 

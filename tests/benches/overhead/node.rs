@@ -80,7 +80,7 @@ async fn serve(buyer: &mut Buyer, provider: PublicKey, jobs: usize) {
             open.insert(buyer.request(5050, &tags()).await.unwrap());
             asked += 1;
         }
-        let heard = tokio::time::timeout(PATIENCE, buyer.next()).await.expect("the node is silent").unwrap();
+        let heard = tokio::time::timeout(PATIENCE, buyer.next()).await.unwrap().unwrap();
         if let Heard::Result(result) = heard
             && open.remove(&result.job)
         {

@@ -5,7 +5,7 @@ use pylon_guest::description::About;
 use pylon_guest::handler::{Handler, JobError};
 use pylon_guest::types::{Attribute, Job, Output};
 use std::hash::{BuildHasher, RandomState};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 struct Probe;
@@ -24,10 +24,13 @@ impl Handler for Probe {
         println!("out");
         eprintln!("err");
         print!("unended");
+        // What std still buffers is lost with the instance.
+        let flushed = std::io::stdout().flush();
         let seen = [
             ("environment", std::env::vars().count().to_string()),
             ("arguments", std::env::args().count().to_string()),
             ("stdin", format!("{read:?}")),
+            ("flushed", format!("{flushed:?}")),
             ("clock", clock.to_string()),
             ("elapsed", started.elapsed().as_nanos().to_string()),
             ("random", random.to_string()),

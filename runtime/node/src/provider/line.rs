@@ -38,6 +38,8 @@ struct Places {
     waiting: Vec<Place>,
     calls: Vec<(JobId, oneshot::Sender<Ticket>)>,
     running: Vec<Place>,
+    /// Nobody is called any more.
+    closed: bool,
 }
 
 impl Line {
@@ -64,6 +66,11 @@ impl Line {
         let mut places = self.lock();
         places.waiting.retain(|place| place.id != id);
         places.calls.retain(|(called, _)| *called != id);
+    }
+
+    /// Lets nobody begin from now on.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
     }
 
     /// How many wait, and how many are at work.
@@ -93,7 +100,9 @@ impl Line {
     /// Calls whoever may begin. A caller who is gone by then is passed over.
     fn call_next(self: &Arc<Self>, mut places: MutexGuard<'_, Places>) {
         let mut refused = Vec::new();
-        while let Some(id) = schedule::next(&places.waiting, &places.running, &self.limits, self.clock.now()) {
+        while !places.closed
+            && let Some(id) = schedule::next(&places.waiting, &places.running, &self.limits, self.clock.now())
+        {
             let Some(index) = places.waiting.iter().position(|place| place.id == id) else { break };
             let place = places.waiting.remove(index);
             let Some(index) = places.calls.iter().position(|(called, _)| *called == id) else { continue };

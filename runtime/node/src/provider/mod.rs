@@ -147,6 +147,7 @@ impl Provider {
     /// Takes nothing new, lets what is at work end within the deadline, and sends what waits. What is not done then is in the journal.
     pub async fn stop(self, deadline: Duration) {
         self.shared.closing.cancel();
+        self.shared.line.close();
         let _ = tokio::time::timeout(deadline, async {
             self.shared.line.drained().await;
             self.shared.outbox.drained().await;

@@ -58,6 +58,14 @@ impl Registry {
         empty
     }
 
+    /// A task that ended without closing its mailbox cannot be told anything.
+    fn forget_closed(&self, id: JobId) {
+        let mut mailboxes = self.lock();
+        if mailboxes.open.get(&id).is_some_and(mpsc::Sender::is_closed) {
+            mailboxes.open.remove(&id);
+        }
+    }
+
     pub(super) fn forget(&self, id: JobId) {
         self.lock().open.remove(&id);
     }
@@ -80,7 +88,7 @@ pub(super) async fn tell(shared: &Arc<Shared>, id: JobId, mut note: Note) {
             // It has just ended: its row in the journal is the latest.
             Err(mpsc::error::SendError(back)) => note = back,
         }
-        tokio::task::yield_now().await;
+        shared.registry.forget_closed(id);
     }
     let Some(mailbox) = shared.registry.open(id) else { return };
     match shared.journal.job(id) {
