@@ -21,7 +21,7 @@ pub(crate) struct Pooled {
 pub(crate) fn policies(limits: &Limits, instances: u32) -> Result<Pooled> {
     pooled("policies", instances, |instances| {
         let mut pool = pool(limits, instances);
-        pool.linear_memory_keep_resident(POLICY_KEEP_RESIDENT).pagemap_scan(Enabled::No);
+        pool.linear_memory_keep_resident(POLICY_KEEP_RESIDENT).pagemap_scan(Enabled::Auto);
         let mut config = common(limits, pool);
         config.consume_fuel(true).cranelift_nan_canonicalization(true).wasm_relaxed_simd(false).wasm_threads(false);
         config

@@ -97,6 +97,7 @@ fn config() -> Config {
         .max_memory_size(4 << 20)
         .table_elements(10_000)
         .linear_memory_keep_resident(512 << 10)
+        .pagemap_scan(wasmtime::Enabled::Auto)
         .table_keep_resident(64 << 10)
         .max_unused_warm_slots(16);
     let mut config = Config::new();

@@ -73,7 +73,8 @@ fn start(home: &Path, relay: &str, backend: &str) -> (Running, PublicKey) {
 
 /// Buys so many jobs, a few at a time.
 async fn serve(buyer: &mut Buyer, provider: PublicKey, jobs: usize) {
-    let tags = || [text(PROMPT), param("max_tokens", "64"), RequestTag::Provider(provider)];
+    // Requests of one second that say the same are one event.
+    let tags = || [text(PROMPT), param("max_tokens", "64"), param("n", &generate().unwrap()), RequestTag::Provider(provider)];
     let (mut asked, mut done, mut open) = (0, 0, HashSet::new());
     while done < jobs {
         while asked < jobs && open.len() < OPEN {

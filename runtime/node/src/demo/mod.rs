@@ -149,7 +149,9 @@ impl Stage {
         let begun = Instant::now();
         let mut total = Total { jobs, completed: 0, earned_msats: 0, elapsed_ms: 0 };
         for (number, prompt) in PROMPTS.iter().cycle().take(jobs).enumerate() {
-            let mut summary = tokio::time::timeout(PATIENCE, self.job(prompt)).await.context("the job takes too long")??;
+            // Requests of one second that say the same would be one event.
+            let prompt = if number < PROMPTS.len() { (*prompt).to_owned() } else { format!("{prompt} ({})", number + 1) };
+            let mut summary = tokio::time::timeout(PATIENCE, self.job(&prompt)).await.context("the job takes too long")??;
             total.completed += usize::from(summary.status == "completed");
             total.earned_msats += summary.earned_msats;
             total.elapsed_ms = millis(begun);
