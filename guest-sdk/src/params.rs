@@ -30,7 +30,7 @@ impl<'a> Params<'a> {
 
     /// The first value, without the space around it; `None` where that leaves nothing.
     pub fn text(self, name: &str) -> Option<&'a str> {
-        self.values(name).first().map(|value| value.trim()).filter(|value| !value.is_empty())
+        self.values(name).first().map(|value| value.trim_ascii()).filter(|value| !value.is_empty())
     }
 
     /// The first value as a number or whatever else; `Ok(None)` if it is not set.

@@ -36,7 +36,7 @@ impl Handler for TextGeneration {
             param("system", "Rules for the conversation.", false),
         ];
         About {
-            name: "text-generation".into(),
+            name: "text_generation".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Answers a prompt with a language model.".into(),
             settings: vec![Setting::new("system", "", "Rules for each conversation that brings none of its own.")],
@@ -85,7 +85,7 @@ fn sampling(params: Params<'_>) -> Result<Request, JobError> {
         temperature: number(params, "temperature", "a number from 0 to 2", |value: &f32| (0.0..=2.0).contains(value))?,
         top_p: number(params, "top_p", "a number above 0, up to 1", |value: &f32| *value > 0.0 && *value <= 1.0)?,
         top_k: number(params, "top_k", "a whole number from 1", |value: &u32| *value >= 1)?,
-        frequency_penalty: number(params, "frequency_penalty", "a number from -2 to 2", |value: &f32| (-2.0..=2.0).contains(value))?,
+        frequency_penalty: number(params, "frequency_penalty", "a number from -2 to 2", |value: &f32| value.abs() <= 2.0)?,
         stop,
         seed: number(params, "seed", "a whole number", |_: &u64| true)?,
         schema: None,

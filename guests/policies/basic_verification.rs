@@ -14,7 +14,7 @@ struct BasicVerification;
 impl Verification for BasicVerification {
     fn describe() -> About {
         let summary = "Not empty, ended well, of the MIME type asked for, and no failed check.";
-        About::policy("basic-verification", env!("CARGO_PKG_VERSION"), summary, [].into())
+        About::policy("basic_verification", env!("CARGO_PKG_VERSION"), summary, [].into())
     }
 
     fn judge(job: &Job, output: &Output, evidence: &Evidence, _: &Situation) -> Verdict {

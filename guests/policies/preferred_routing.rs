@@ -5,8 +5,7 @@
 
 extern crate alloc;
 
-use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use pylon_guest::description::About;
@@ -22,7 +21,7 @@ struct PreferredRouting;
 impl Routing for PreferredRouting {
     fn describe() -> About {
         let summary = "The model asked for; otherwise the preferred, the most reliable, the least busy.";
-        About::policy("preferred-routing", env!("CARGO_PKG_VERSION"), summary, [].into())
+        About::policy("preferred_routing", env!("CARGO_PKG_VERSION"), summary, [].into())
     }
 
     fn rank(job: &Job, candidates: &[Candidate], _: &Situation) -> Result<Ranking, Refusal> {
@@ -30,13 +29,18 @@ impl Routing for PreferredRouting {
             return Err(Refusal::NoBackend);
         }
         let asked = job.params().text("model");
-        let fits = |candidate: &Candidate| asked.is_none_or(|asked| serves(candidate, asked));
-        let mut fitting: Vec<(u32, &Candidate)> = (0..).zip(candidates).filter(|(_, candidate)| fits(candidate)).collect();
-        // A stable sort on a total order: the same question has one answer.
-        fitting.sort_by_key(|(_, candidate)| merit(candidate));
-        let Some((_, first)) = fitting.first() else { return Err(unknown(asked.unwrap_or_default(), candidates)) };
-        let note = format!("{} first, {} of {}", full_name(first), fitting.len(), candidates.len());
-        Ok(Ranking { order: fitting.iter().map(|(index, _)| *index).collect(), note })
+        let mut ranked: Vec<(u32, &Candidate)> = Vec::new();
+        for (index, candidate) in (0..).zip(candidates) {
+            if asked.is_none_or(|asked| serves(candidate, asked)) {
+                // In its place, behind its equals. The sorts of `alloc` weigh as much as all the rest of a policy.
+                let place = ranked.partition_point(|(_, other)| merit(other) <= merit(candidate));
+                ranked.insert(place, (index, candidate));
+            }
+        }
+        let Some((_, first)) = ranked.first() else { return Err(unknown(asked.unwrap_or_default(), candidates)) };
+        let (backend, name) = names(first);
+        let note = [backend, "/", name, " first, of ", &ranked.len().to_string()].concat();
+        Ok(Ranking { order: ranked.iter().map(|(index, _)| *index).collect(), note })
     }
 }
 
@@ -60,18 +64,20 @@ fn names(candidate: &Candidate) -> (&str, &str) {
     }
 }
 
-fn full_name(candidate: &Candidate) -> String {
-    let (backend, name) = names(candidate);
-    [backend, "/", name].concat()
-}
-
 fn unknown(asked: &str, candidates: &[Candidate]) -> Refusal {
-    let mut there: Vec<&str> = candidates.iter().map(|candidate| names(candidate).1).collect();
-    there.sort_unstable();
-    there.dedup();
-    let more = if there.len() > MODELS_NAMED { ", …" } else { "" };
-    let there: Vec<String> = there.into_iter().take(MODELS_NAMED).map(cut).collect();
-    Refusal::Unsupported(format!("model {}; there is: {}{more}", cut(asked), there.join(", ")))
+    let mut there: Vec<String> = Vec::new();
+    for candidate in candidates {
+        let name = cut(names(candidate).1);
+        if there.contains(&name) {
+            continue;
+        }
+        if there.len() == MODELS_NAMED {
+            there.push("…".into());
+            break;
+        }
+        there.push(name);
+    }
+    Refusal::Unsupported(["model ", &cut(asked), "; there is: ", &there.join(", ")].concat())
 }
 
 fn cut(name: &str) -> String {

@@ -8,133 +8,153 @@
 
 extern crate alloc;
 
-use alloc::format;
-use alloc::string::{String, ToString};
-use core::str::FromStr;
+use alloc::string::String;
+use alloc::vec::Vec;
 use pylon_guest::Params;
 use pylon_guest::description::{About, Setting};
 use pylon_guest::pricing::{Context, Offer, Pricing, Terms};
 use pylon_guest::types::{Job, Msat, Refusal, Route, Situation, Usage};
 
+/// Name, default and help. The whole numbers first, in the order in which `Numbers::read` takes them apart.
+const SETTINGS: [(&str, &str, &str); 9] = [
+    ("base-msat", "1000", "For any job, in msat."),
+    ("input-per-1k-msat", "200", "For 1000 tokens read, in msat."),
+    ("output-per-1k-msat", "1000", "For 1000 tokens written, in msat."),
+    ("default-max-tokens", "512", "Tokens written where a job names no max_tokens."),
+    ("max-tokens-limit", "4096", "Tokens written whatever a job names."),
+    ("max-work-ms", "300000", "Wall time of the work, in ms."),
+    ("valid-seconds", "600", "How long an offer is good."),
+    ("terms", "on-delivery", "free, on-delivery, before-work or hold; else what the wallet can."),
+    ("priority", "0", "Higher goes first."),
+];
+
 struct TokenPricing;
 
 impl Pricing for TokenPricing {
     fn describe() -> About {
-        let settings = [
-            Setting::new("base-msat", "1000", "For any job, in msat."),
-            Setting::new("input-per-1k-msat", "200", "For 1000 tokens read, in msat."),
-            Setting::new("output-per-1k-msat", "1000", "For 1000 tokens written, in msat."),
-            Setting::new("terms", "on-delivery", "`free`, `on-delivery`, `before-work` or `hold`; if the wallet cannot, the next it can."),
-            Setting::new("default-max-tokens", "512", "Tokens written for a job that names no `max_tokens`."),
-            Setting::new("max-tokens-limit", "4096", "Tokens written for any job, whatever it asks for."),
-            Setting::new("max-work-ms", "300000", "Wall time of the work, in ms."),
-            Setting::new("valid-seconds", "600", "How long an offer and its invoice are good."),
-            Setting::new("priority", "0", "Higher goes first."),
-        ];
-        About::policy("token-pricing", env!("CARGO_PKG_VERSION"), "A price by tokens read and written.", settings.into())
+        let mut settings = Vec::with_capacity(SETTINGS.len());
+        for (name, default, help) in SETTINGS {
+            settings.push(Setting::new(name, default, help));
+        }
+        About::policy("token_pricing", env!("CARGO_PKG_VERSION"), "A price by tokens read and written.", settings)
     }
 
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal> {
         let settings = situation.settings();
-        let rates = Rates::read(settings)?;
-        let max_output_tokens = output_bound(job, settings)?;
-        let terms = terms(settings, &context.terms)?;
-        let full = rates.price(context.input_tokens_estimate, max_output_tokens, &context.route);
-        let price_msat = if terms == Terms::Free { 0 } else { full };
+        let numbers = Numbers::read(settings).map_err(senseless)?;
+        let wanted = wanted_terms(settings.text("terms")).ok_or_else(|| senseless("terms"))?;
+        let priority = settings.text("priority").map_or(Some(0), signed).ok_or_else(|| senseless("priority"))?;
+
+        // What is not a number is left to the handler, which says so to the customer.
+        let asked = job.params().text("max_tokens").and_then(whole).unwrap_or(numbers.default_max_tokens);
+        let max_output_tokens = asked.clamp(1, numbers.max_tokens_limit.max(1));
+        let terms = possible_terms(wanted, &context.terms);
+        let price_msat = match terms {
+            Terms::Free => 0,
+            _ => numbers.price(context.input_tokens_estimate, max_output_tokens, &context.route),
+        };
         if price_msat > context.max_receivable_msat {
-            let most = context.max_receivable_msat;
-            return Err(Refusal::Other(format!("the price of {price_msat} msat is above the {most} msat we can receive now")));
+            return Err(Refusal::Other("the price is more than we can receive now".into()));
         }
         if job.bid_msat.is_some_and(|bid| bid < price_msat) {
             return Err(Refusal::BidTooLow(price_msat));
         }
-        let cap_msat = match terms {
-            Terms::Free => 0,
-            Terms::BeforeWork | Terms::Hold => price_msat,
-            Terms::OnDelivery => job.bid_msat.unwrap_or(price_msat).min(context.max_receivable_msat),
+        let cap_msat = match (terms, job.bid_msat) {
+            (Terms::OnDelivery, Some(bid)) => bid.min(context.max_receivable_msat),
+            _ => price_msat,
         };
-        let input = context.input_tokens_estimate;
         Ok(Offer {
             terms,
             price_msat,
             cap_msat,
             max_output_tokens,
-            max_work_ms: number(settings, "max-work-ms", 300_000)?,
-            valid_seconds: number(settings, "valid-seconds", 600)?,
-            priority: number(settings, "priority", 0)?,
-            note: format!("{input} tokens in, up to {max_output_tokens} out"),
+            max_work_ms: numbers.max_work_ms,
+            valid_seconds: u32::try_from(numbers.valid_seconds).unwrap_or(u32::MAX),
+            priority,
+            note: if terms == wanted { "by tokens" } else { "by tokens; the wallet cannot do the terms that are set" }.into(),
         })
     }
 
     fn settle(_: &Job, _: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {
-        // A quote was made with these settings, so they read; if not, what was not agreed on is not charged.
-        let due = Rates::read(situation.settings()).map_or(0, |rates| rates.price(usage.input_tokens, usage.output_tokens, route));
-        due.min(offer.cap_msat)
+        // The quote was made with these settings, so they read; if not, what was not agreed on is not charged.
+        let Ok(numbers) = Numbers::read(situation.settings()) else { return 0 };
+        numbers.price(usage.input_tokens, usage.output_tokens, route).min(offer.cap_msat)
     }
 }
 
-/// What the operator asks, in msat.
-struct Rates {
+/// The operator's numbers.
+struct Numbers {
     base: u64,
     input_per_1k: u64,
     output_per_1k: u64,
+    default_max_tokens: u64,
+    max_tokens_limit: u64,
+    max_work_ms: u64,
+    valid_seconds: u64,
 }
 
-impl Rates {
-    fn read(settings: Params<'_>) -> Result<Self, Refusal> {
-        Ok(Self {
-            base: number(settings, "base-msat", 1000)?,
-            input_per_1k: number(settings, "input-per-1k-msat", 200)?,
-            output_per_1k: number(settings, "output-per-1k-msat", 1000)?,
-        })
+impl Numbers {
+    /// The name of a setting that is no whole number, or all of them.
+    #[inline(never)]
+    fn read(settings: Params<'_>) -> Result<Self, &'static str> {
+        let mut numbers = [0; 7];
+        for (number, (name, default, _)) in numbers.iter_mut().zip(SETTINGS) {
+            *number = whole(settings.text(name).unwrap_or(default)).ok_or(name)?;
+        }
+        let [base, input_per_1k, output_per_1k, default_max_tokens, max_tokens_limit, max_work_ms, valid_seconds] = numbers;
+        Ok(Self { base, input_per_1k, output_per_1k, default_max_tokens, max_tokens_limit, max_work_ms, valid_seconds })
     }
 
-    /// Rounded down once, at the end; what no number can hold is the largest number.
+    /// Rounded down once, at the end. What a `u64` cannot hold on the way is the largest price: nobody can pay it, so it is refused.
     fn price(&self, input_tokens: u64, output_tokens: u64, route: &Route) -> Msat {
-        let tokens = wide(self.input_per_1k, input_tokens).saturating_add(wide(self.output_per_1k, output_tokens));
-        let thousandfold = wide(self.base, 1000).saturating_add(tokens);
-        let msat = thousandfold.saturating_mul(u128::from(route.price_permille)) / 1_000_000;
-        Msat::try_from(msat).unwrap_or(Msat::MAX)
+        self.millionfold(input_tokens, output_tokens, route).map_or(Msat::MAX, |price| price / 1_000_000)
+    }
+
+    fn millionfold(&self, input_tokens: u64, output_tokens: u64, route: &Route) -> Option<u64> {
+        let input = self.input_per_1k.checked_mul(input_tokens)?;
+        let output = self.output_per_1k.checked_mul(output_tokens)?;
+        let thousandfold = self.base.checked_mul(1000)?.checked_add(input)?.checked_add(output)?;
+        thousandfold.checked_mul(u64::from(route.price_permille))
     }
 }
 
-/// The product of any two `u64` fits into a `u128`.
-fn wide(rate: u64, tokens: u64) -> u128 {
-    u128::from(rate) * u128::from(tokens)
+/// Not inlined: the code that parses a number is large.
+#[inline(never)]
+fn whole(text: &str) -> Option<u64> {
+    text.parse().ok()
 }
 
-/// Tokens the job may write. What is not a number is left to the handler, which says so to the customer.
-fn output_bound(job: &Job, settings: Params<'_>) -> Result<u64, Refusal> {
-    let limit = number(settings, "max-tokens-limit", 4096)?;
-    let default = number(settings, "default-max-tokens", 512)?;
-    let asked = job.params().parse("max_tokens").ok().flatten();
-    Ok(asked.unwrap_or(default).clamp(1, u64::max(limit, 1)))
+fn signed(text: &str) -> Option<i32> {
+    match text.strip_prefix('-') {
+        Some(digits) => whole(digits).and_then(|number| i32::try_from(number).ok()).map(|number| -number),
+        None => whole(text).and_then(|number| i32::try_from(number).ok()),
+    }
+}
+
+fn wanted_terms(set: Option<&str>) -> Option<Terms> {
+    match set {
+        None | Some("on-delivery") => Some(Terms::OnDelivery),
+        Some("free") => Some(Terms::Free),
+        Some("before-work") => Some(Terms::BeforeWork),
+        Some("hold") => Some(Terms::Hold),
+        Some(_) => None,
+    }
 }
 
 /// The operator's terms if the wallet can do them, else on delivery, else beforehand, else for nothing.
-fn terms(settings: Params<'_>, offered: &[Terms]) -> Result<Terms, Refusal> {
-    let wanted = match settings.text("terms").unwrap_or("on-delivery") {
-        "free" => return Ok(Terms::Free),
-        "on-delivery" => Terms::OnDelivery,
-        "before-work" => Terms::BeforeWork,
-        "hold" => Terms::Hold,
-        other => return Err(senseless("terms", other)),
-    };
-    let order = [wanted, Terms::OnDelivery, Terms::BeforeWork];
-    Ok(order.into_iter().find(|terms| offered.contains(terms)).unwrap_or(Terms::Free))
-}
-
-fn number<T: FromStr>(settings: Params<'_>, name: &str, default: T) -> Result<T, Refusal> {
-    match settings.parse(name) {
-        Ok(value) => Ok(value.unwrap_or(default)),
-        Err(malformed) => Err(senseless(&malformed.name, &malformed.value)),
+fn possible_terms(wanted: Terms, offered: &[Terms]) -> Terms {
+    if wanted == Terms::Free {
+        return Terms::Free;
     }
+    let order = [wanted, Terms::OnDelivery, Terms::BeforeWork];
+    order.into_iter().find(|terms| offered.contains(terms)).unwrap_or(Terms::Free)
 }
 
-/// The operator sees this in the log, and in the self-test that precedes an installation.
-fn senseless(name: &str, value: &str) -> Refusal {
-    let short: String = value.chars().take(40).collect();
-    Refusal::Other(["no price: the setting ", name, " cannot be `", &short, "`"].concat().to_string())
+/// For the operator, who finds it in the log and in the self-test before an installation; the customer learns no value.
+fn senseless(name: &str) -> Refusal {
+    let mut words = String::from("no price can be made: wrong setting ");
+    words.push_str(name);
+    Refusal::Other(words)
 }
 
 pylon_guest::pricing::export!(TokenPricing);

@@ -1,5 +1,6 @@
 //! The way of a job through the real node: real relay, real guests, real journal; the backend is a stub and the money play money.
 
+use pylon_adapters::payments::play_money::Paid;
 use pylon_core::decision::Terms;
 use pylon_core::machine::{Delivery, Execution, Invoicing, Settlement};
 use pylon_core::{JobId, Msat};
@@ -27,7 +28,7 @@ async fn paid_on_delivery() {
     let open = stage.until(job, |state| state.delivery == Delivery::Delivered).await;
     assert_eq!((open.execution, open.invoicing, open.settlement), (Execution::Completed, Invoicing::Open, Settlement::Pending));
     assert_eq!(stage.node().journal().earnings(1).unwrap().total, Msat::ZERO, "nothing is earned before the wallet says so");
-    stage.bank.pay(&bolt11).await.unwrap();
+    stage.bank.pay(&bolt11).unwrap();
     stage.until(job, |state| state.settlement == Settlement::Paid).await;
     assert_eq!(stage.node().journal().earnings(1).unwrap().total, amount);
 }
@@ -51,15 +52,10 @@ async fn paid_first(terms: &'static [(&'static str, &'static str)], settled_at_o
     let (amount, bolt11) = customer.feedback(job, "payment-required").await.due.expect("an amount");
     assert_eq!(stage.stub.asked(), 0);
     assert_eq!(stage.job(job).unwrap().execution, Execution::AwaitingPayment);
-    let paying = stage.bank.pay(bolt11.as_deref().expect("an invoice"));
-    if settled_at_once {
-        paying.await.unwrap();
-        assert_eq!(customer.result(job).await.due, None, "paid already");
-    } else {
-        let (paid, result) = tokio::join!(paying, customer.result(job));
-        paid.unwrap();
-        assert_eq!(result.content, "hello");
-    }
+    let paid = stage.bank.pay(bolt11.as_deref().expect("an invoice")).unwrap();
+    assert_eq!(matches!(paid, Paid::Settled(_)), settled_at_once);
+    let result = customer.result(job).await;
+    assert_eq!((result.content.as_str(), result.due), ("hello", None), "paid already");
     stage.until(job, |state| state.settlement == Settlement::Paid && state.delivery == Delivery::Delivered).await;
     assert_eq!(stage.node().journal().earnings(1).unwrap().total, amount);
 }

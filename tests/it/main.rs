@@ -3,4 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
 mod jobs;
+mod sandbox;
 mod tidy;
+
+include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+
+/// A component from `guests` or `tests/guests`, by the name of its file.
+fn component(name: &str) -> &'static [u8] {
+    GUESTS.iter().find(|(its, _)| *its == name).unwrap_or_else(|| panic!("no guest {name}")).1
+}

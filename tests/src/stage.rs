@@ -78,7 +78,7 @@ impl Stage {
         let mut stage = Self {
             folder: tempfile::tempdir().unwrap(),
             stub,
-            bank: PlayBank::open(&urls, Arc::new(SystemClock)).unwrap(),
+            bank: PlayBank::open(&urls, Msat::new(100_000_000), Arc::new(SystemClock)).unwrap(),
             relays,
             bus: Bus::default(),
             config,
@@ -96,7 +96,7 @@ impl Stage {
         let backend = connect(&client().unwrap(), &self.stub.url()).await.unwrap();
         let wallet = self.wallet.then(|| Arc::new(self.bank.wallet()) as _);
         let parts = Parts { wallet, backends: Some(vec![Arc::new(backend)]), bus: self.bus.clone() };
-        let node = Node::start(&home, &self.config, self.keys.clone(), parts).await.unwrap();
+        let node = Node::start(&home, &home.open().unwrap(), &self.config, self.keys.clone(), parts).await.unwrap();
         node.ready(PATIENCE).await.unwrap();
         self.node = Some(node);
     }

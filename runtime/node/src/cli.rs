@@ -6,13 +6,13 @@ use std::path::PathBuf;
 /// Sell this machine's compute for Bitcoin over Nostr.
 #[derive(Debug, Parser)]
 #[command(name = "pylon", version, about, propagate_version = true)]
-pub(crate) struct Cli {
+pub struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
     /// Create the identity of this node and say where everything is
     Init,
     /// Take jobs until told to stop
@@ -22,29 +22,29 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct StartArgs {
+pub struct StartArgs {
     /// Stay in the foreground and log to stderr
     #[arg(short, long, required = true)]
-    pub(crate) foreground: bool,
+    pub foreground: bool,
     /// Read this file instead of ~/.config/pylon/config.toml
     #[arg(long, value_name = "PATH")]
-    pub(crate) config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct DemoArgs {
+pub struct DemoArgs {
     /// Generate with this llama.cpp server instead of the small one that comes with the demo
     #[arg(long, value_name = "URL")]
-    pub(crate) backend: Option<url::Url>,
+    pub backend: Option<url::Url>,
     /// Print what happened as JSON
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
     /// How many jobs the customer buys
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(crate) jobs: u32,
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub jobs: u32,
     /// Keep identity, database and logs of the demo in this folder
     #[arg(long, value_name = "DIR")]
-    pub(crate) keep: Option<PathBuf>,
+    pub keep: Option<PathBuf>,
 }
 
 #[cfg(test)]

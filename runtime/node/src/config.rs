@@ -23,21 +23,21 @@ const JOB_KINDS: std::ops::RangeInclusive<u16> = 5000..=5999;
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Config {
+pub struct Config {
     /// Where to listen for jobs and publish results.
-    pub(crate) relays: Vec<String>,
+    pub relays: Vec<String>,
     /// The backend to prefer; empty takes the first that is ready.
-    pub(crate) default_backend: String,
+    pub default_backend: String,
     /// The model for jobs that name none; empty takes the backend's first.
-    pub(crate) default_model: String,
+    pub default_model: String,
     /// Jobs at work at once.
-    pub(crate) max_concurrent_jobs: u32,
+    pub max_concurrent_jobs: u32,
     /// Jobs that may wait; further ones are turned away.
-    pub(crate) max_queued_jobs: u32,
+    pub max_queued_jobs: u32,
     /// Where the servers that generate text are.
-    pub(crate) inference: Inference,
+    pub inference: Inference,
     /// Settings of the guests, by slot.
-    pub(crate) guests: BTreeMap<String, Guest>,
+    pub guests: BTreeMap<String, Guest>,
 }
 
 impl Default for Config {
@@ -57,22 +57,22 @@ impl Default for Config {
 /// The servers that generate text, one table each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Inference {
+pub struct Inference {
     /// A llama.cpp server.
-    pub(crate) llama_cpp: LlamaCpp,
+    pub llama_cpp: LlamaCpp,
 }
 
 impl Inference {
     /// The names that `default_backend` may take: the tables above.
-    pub(crate) const BACKENDS: &[&str] = &["llama_cpp"];
+    pub const BACKENDS: &[&str] = &["llama_cpp"];
 }
 
 /// A llama.cpp server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct LlamaCpp {
+pub struct LlamaCpp {
     /// Its address.
-    pub(crate) url: String,
+    pub url: String,
 }
 
 impl Default for LlamaCpp {
@@ -84,19 +84,19 @@ impl Default for LlamaCpp {
 /// What is set for one guest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Guest {
+pub struct Guest {
     /// Its own settings, by the names that it declares.
-    pub(crate) settings: BTreeMap<String, String>,
+    pub settings: BTreeMap<String, String>,
 }
 
 impl Config {
     /// From a file that must be there.
-    pub(crate) fn load(path: &Path) -> Result<Self> {
+    pub fn load(path: &Path) -> Result<Self> {
         Self::read(path)?.with_context(|| format!("{}: no such file", path.display()))
     }
 
     /// From a file, or all defaults without one.
-    pub(crate) fn load_or_default(path: &Path) -> Result<Self> {
+    pub fn load_or_default(path: &Path) -> Result<Self> {
         Ok(Self::read(path)?.unwrap_or_default())
     }
 

@@ -12,18 +12,18 @@ use std::path::{Path, PathBuf};
 
 /// All paths of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Home {
+pub struct Home {
     root: PathBuf,
 }
 
 impl Home {
     /// From `PYLON_HOME`, else from `HOME`.
-    pub(crate) fn from_env() -> Result<Self> {
+    pub fn from_env() -> Result<Self> {
         Self::choose(std::env::var_os("PYLON_HOME"), std::env::var_os("HOME"))
     }
 
     /// Below this folder, wherever it is.
-    pub(crate) fn at(root: impl Into<PathBuf>) -> Self {
+    pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
@@ -39,36 +39,46 @@ impl Home {
     }
 
     /// Configuration and identity: what an operator writes and must not lose.
-    pub(crate) fn config_dir(&self) -> PathBuf {
+    pub fn config_dir(&self) -> PathBuf {
         self.root.join(".config/pylon")
     }
 
     /// Everything the node writes.
-    pub(crate) fn state_dir(&self) -> PathBuf {
+    pub fn state_dir(&self) -> PathBuf {
         self.root.join(".openagents/pylon")
     }
 
-    pub(crate) fn config_file(&self) -> PathBuf {
+    pub fn config_file(&self) -> PathBuf {
         self.config_dir().join("config.toml")
     }
 
-    pub(crate) fn identity_file(&self) -> PathBuf {
+    pub fn identity_file(&self) -> PathBuf {
         self.config_dir().join("identity.mnemonic")
     }
 
-    pub(crate) fn database(&self) -> PathBuf {
+    pub fn database(&self) -> PathBuf {
         self.state_dir().join("pylon.db")
     }
 
+    /// What can be fetched again.
+    pub fn cache_dir(&self) -> PathBuf {
+        self.state_dir().join("cache")
+    }
+
+    /// What servers that the node manages have to say.
+    pub fn logs_dir(&self) -> PathBuf {
+        self.state_dir().join("logs")
+    }
+
     /// The folder for configuration, created for nobody else's eyes if it is not there.
-    pub(crate) fn create_config_dir(&self) -> Result<PathBuf> {
+    pub fn create_config_dir(&self) -> Result<PathBuf> {
         let path = self.config_dir();
         create_private(&path)?;
         Ok(path)
     }
 
     /// Opens the state folder, created for nobody else's eyes if it is not there.
-    pub(crate) fn open(&self) -> Result<State> {
+    pub fn open(&self) -> Result<State> {
         let path = self.state_dir();
         create_private(&path)?;
         let dir = Dir::open_ambient_dir(&path, ambient_authority()).with_context(|| unusable(&path))?;
@@ -78,14 +88,14 @@ impl Home {
 
 /// The open state folder. What is opened through it cannot lie outside it.
 #[derive(Debug)]
-pub(crate) struct State {
+pub struct State {
     dir: Dir,
     path: PathBuf,
 }
 
 impl State {
     /// A folder below, such as `guests`, `cache` or `logs`.
-    pub(crate) fn folder(&self, name: &str) -> Result<Dir> {
+    pub fn folder(&self, name: &str) -> Result<Dir> {
         let opened = match self.dir.create_dir_with(name, DirBuilder::new().mode(0o700)) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
             _ => self.dir.open_dir(name),
@@ -94,7 +104,7 @@ impl State {
     }
 
     /// Makes this the only node on this home until the lock is dropped or the process ends, however it ends.
-    pub(crate) fn lock(&self) -> Result<Lock> {
+    pub fn lock(&self) -> Result<Lock> {
         let path = self.path.join("pylon.lock");
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).mode(0o600);
@@ -115,7 +125,7 @@ impl State {
 
 /// Held as long as the node lives.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct Lock {
     _file: File,
 }
 

@@ -12,13 +12,13 @@ use std::path::Path;
 const FILE_BYTES_MAX: u64 = 4096;
 
 /// The node's keys.
-pub(crate) struct Identity {
+pub struct Identity {
     keys: Keys,
 }
 
 impl Identity {
     /// From the file that `pylon init` made.
-    pub(crate) fn load(home: &Home) -> Result<Self> {
+    pub fn load(home: &Home) -> Result<Self> {
         let path = home.identity_file();
         let phrase = read(&path)?;
         let keys = identity::keys(&phrase).with_context(|| path.display().to_string())?;
@@ -26,7 +26,7 @@ impl Identity {
     }
 
     /// A new one, written before it is returned with its words, and never over another.
-    pub(crate) fn create(home: &Home) -> Result<(Self, Phrase)> {
+    pub fn create(home: &Home) -> Result<(Self, Phrase)> {
         let path = home.identity_file();
         if path.symlink_metadata().is_ok() {
             bail!("identity exists: {} (nothing was changed)", path.display());
@@ -50,18 +50,17 @@ impl Identity {
     }
 
     /// To sign and decrypt with.
-    #[allow(dead_code, reason = "used by the wiring of the market")]
-    pub(crate) fn keys(&self) -> &Keys {
+    pub fn keys(&self) -> &Keys {
         &self.keys
     }
 
     /// As people write it.
-    pub(crate) fn npub(&self) -> String {
+    pub fn npub(&self) -> String {
         identity::npub(&self.keys)
     }
 
     /// As events write it.
-    pub(crate) fn hex(&self) -> String {
+    pub fn hex(&self) -> String {
         identity::public_key(&self.keys).to_hex()
     }
 }
@@ -73,11 +72,11 @@ impl fmt::Debug for Identity {
 }
 
 /// The words, to be shown once.
-pub(crate) struct Phrase(String);
+pub struct Phrase(String);
 
 impl Phrase {
     /// The words in clear.
-    pub(crate) fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -7,20 +7,25 @@ use anyhow::{Context, Result};
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
-/// What is shown when nobody asked for anything else.
-const DEFAULT: &str = "pylon=info";
+/// What a node shows when nobody asked for anything else.
+pub const NODE: &str = "pylon=info";
+/// What a command shows that speaks for itself.
+pub const COMMAND: &str = "pylon=error";
+/// This library logs whole frames, customers' texts among them.
+const TOO_TALKATIVE: &str = "nostr_relay_pool";
 
 /// From now on everything traced goes to stderr. Only the first call counts.
-pub(crate) fn install() -> Result<()> {
-    let filter = filter(std::env::var_os("RUST_LOG").map(|wish| wish.to_string_lossy().into_owned()).as_deref())?;
+pub fn install(default: &str) -> Result<()> {
+    let filter = filter(std::env::var_os("RUST_LOG").map(|wish| wish.to_string_lossy().into_owned()).as_deref(), default)?;
     let colour = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).try_init().ok();
     Ok(())
 }
 
-fn filter(wish: Option<&str>) -> Result<EnvFilter> {
-    let wish = wish.map(str::trim).filter(|wish| !wish.is_empty()).unwrap_or(DEFAULT);
-    EnvFilter::try_new(wish).with_context(|| format!("RUST_LOG: cannot read `{wish}` (as in `{DEFAULT},compute=trace`)"))
+fn filter(wish: Option<&str>, default: &str) -> Result<EnvFilter> {
+    let wish = wish.map(str::trim).filter(|wish| !wish.is_empty()).unwrap_or(default);
+    let held = if wish.contains(TOO_TALKATIVE) { wish.to_owned() } else { format!("{wish},{TOO_TALKATIVE}=off") };
+    EnvFilter::try_new(held).with_context(|| format!("RUST_LOG: cannot read `{wish}` (as in `{NODE},compute=trace`)"))
 }
 
 #[cfg(test)]
@@ -47,7 +52,8 @@ mod tests {
         let check = |wish: Option<&str>, expected: &str| {
             let page = Page::default();
             let writer = page.clone();
-            let shown = tracing_subscriber::fmt().with_env_filter(filter(wish).unwrap()).with_writer(move || writer.clone());
+            let shown =
+                tracing_subscriber::fmt().with_env_filter(filter(wish, NODE).unwrap()).with_writer(move || writer.clone());
             tracing::subscriber::with_default(shown.with_ansi(false).finish(), || {
                 tracing::info!(target: "pylon", "node-info");
                 tracing::debug!(target: "pylon_core::machine", "core-debug");
@@ -71,7 +77,7 @@ mod tests {
     /// Goal: a wish that cannot be read is said, not ignored. Method: one that is broken.
     #[test]
     fn a_broken_wish_is_told() {
-        let told = format!("{:#}", filter(Some("pylon=loud")).unwrap_err());
+        let told = format!("{:#}", filter(Some("pylon=loud"), NODE).unwrap_err());
         assert!(told.starts_with("RUST_LOG: cannot read `pylon=loud` (as in `pylon=info,compute=trace`)"), "{told}");
     }
 }

@@ -1,14 +1,8 @@
 //! The `pylon` command: parse, match, run. What a command does lives in `commands`, one file each; nothing is decided here.
 
-mod cli;
-mod commands;
-mod config;
-mod home;
-mod identity;
-mod log;
-
 use clap::Parser;
-use cli::{Cli, Command};
+use pylon::cli::{Cli, Command};
+use pylon::commands;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

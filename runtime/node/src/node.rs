@@ -3,11 +3,12 @@
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::guests;
-use crate::home::Home;
+use crate::home::{Home, State};
 use crate::provider::{Bus, Ports, Provider, Settings};
 use anyhow::ensure;
 use pylon_adapters::inference;
 use pylon_adapters::journal::SqliteJournal;
+use pylon_adapters::market::identity::Keys;
 use pylon_adapters::market::nostr::{NostrMarket, Options};
 use pylon_adapters::market::{Change, Entry};
 use pylon_core::event::DomainEvent;
@@ -41,22 +42,23 @@ pub struct Node {
 
 impl Node {
     /// Opens everything and begins to take jobs.
-    pub async fn start(home: &Home, config: &Config, keys: nostr_sdk::Keys, parts: Parts) -> anyhow::Result<Self> {
-        let guests = guests::load(home, config)?;
+    pub async fn start(home: &Home, state: &State, config: &Config, keys: Keys, parts: Parts) -> anyhow::Result<Self> {
+        let shipped = guests::load(state.folder("cache")?, config).await?;
         let journal = Arc::new(SqliteJournal::open(&home.database())?);
-        let entry = Entry { keys, urls: config.relays.clone(), kinds: guests.kinds() };
+        let entry = Entry { keys, urls: config.relays.clone(), kinds: shipped.kinds.clone() };
         let (market, changes) = NostrMarket::connect(entry, Options::default()).await?;
         let market = Arc::new(market);
         let backends = match parts.backends {
             Some(backends) => backends,
-            None => inference::configured(&config.inference.urls())?,
+            None => vec![Arc::new(inference::llama_cpp(&inference::client()?, &config.inference.llama_cpp.url).await?)
+                as Arc<dyn Inference>],
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let relays = tokio::spawn(tell_of_relays(changes, parts.bus.clone(), Arc::clone(&clock)));
         let ports = Ports {
             market: market.clone(),
             journal: journal.clone(),
-            guests: Arc::new(guests),
+            guests: shipped.guests(),
             wallet: parts.wallet,
             backends,
             clock,
@@ -64,8 +66,8 @@ impl Node {
         let settings = Settings {
             default_backend: config.default_backend.clone(),
             default_model: config.default_model.clone(),
-            max_concurrent_jobs: config.max_concurrent_jobs,
-            max_queued_jobs: config.max_queued_jobs,
+            max_concurrent_jobs: config.max_concurrent_jobs as usize,
+            max_queued_jobs: config.max_queued_jobs as usize,
         };
         let provider = Provider::start(ports, settings, parts.bus).await?;
         Ok(Self { provider, market, journal, relays })
@@ -94,7 +96,9 @@ async fn tell_of_relays(mut changes: broadcast::Receiver<Change>, bus: Bus, cloc
     loop {
         match changes.recv().await {
             Ok(Change { url, connected: true, .. }) => bus.announce(DomainEvent::RelayConnected { url, timestamp: clock.now() }),
-            Ok(Change { url, reason, .. }) => bus.announce(DomainEvent::RelayDisconnected { url, reason, timestamp: clock.now() }),
+            Ok(Change { url, reason, .. }) => {
+                bus.announce(DomainEvent::RelayDisconnected { url, reason, timestamp: clock.now() })
+            }
             Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return,
         }

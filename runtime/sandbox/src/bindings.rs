@@ -44,13 +44,13 @@ mod handler_world {
     });
 }
 
+pub(crate) use handler_world::JobHandlerPre;
 pub(crate) use handler_world::exports::pylon::provider::handler;
 pub(crate) use handler_world::pylon::provider::{inference, inputs, log, progress};
-pub(crate) use handler_world::JobHandlerPre;
-pub(crate) use pricing_world::exports::pylon::provider::pricing;
 pub(crate) use pricing_world::PricingPolicyPre;
+pub(crate) use pricing_world::exports::pylon::provider::pricing;
+pub(crate) use routing_world::RoutingPolicyPre;
 pub(crate) use routing_world::exports::pylon::provider::routing;
 pub(crate) use routing_world::pylon::provider::{description, types};
-pub(crate) use routing_world::RoutingPolicyPre;
-pub(crate) use verification_world::exports::pylon::provider::verification;
 pub(crate) use verification_world::VerificationPolicyPre;
+pub(crate) use verification_world::exports::pylon::provider::verification;

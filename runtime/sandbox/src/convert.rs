@@ -179,11 +179,7 @@ pub(crate) fn output(output: &Output) -> types::Output {
 
 pub(crate) fn made(output: types::Output) -> Output {
     let attribute = |it: types::Attribute| Attribute { name: it.name, value: it.value };
-    Output {
-        content: output.content,
-        mime: output.mime,
-        attributes: output.attributes.into_iter().map(attribute).collect(),
-    }
+    Output { content: output.content, mime: output.mime, attributes: output.attributes.into_iter().map(attribute).collect() }
 }
 
 pub(crate) fn evidence(evidence: &Evidence) -> verification::Evidence {

@@ -76,7 +76,12 @@ fn pooled(tier: &str, instances: u32, config: impl Fn(u32) -> Config) -> Result<
         match Engine::new(&config(instances)) {
             Ok(engine) => return Ok(Pooled { engine, instances }),
             Err(error) if instances / 2 >= SMALLEST_POOL => {
-                tracing::warn!(tier, instances, error = format!("{error:#}"), "the pool of guests cannot be reserved: trying half of it");
+                tracing::warn!(
+                    tier,
+                    instances,
+                    error = format!("{error:#}"),
+                    "the pool of guests cannot be reserved: trying half of it"
+                );
                 instances /= 2;
             }
             Err(error) => return Err(error),

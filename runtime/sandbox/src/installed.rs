@@ -95,9 +95,7 @@ impl Installed {
         situation: &Situation,
     ) -> Answer<Msat> {
         match &self.code {
-            Code::Pricing(_, policy) => {
-                exports::pricing::settle(self, policy, job, context, offer, route, usage, situation)
-            }
+            Code::Pricing(_, policy) => exports::pricing::settle(self, policy, job, context, offer, route, usage, situation),
             _ => self.misplaced(),
         }
     }
@@ -120,10 +118,7 @@ impl Installed {
     }
 
     /// One question to a policy.
-    pub(crate) fn ask<T>(
-        &self,
-        question: impl FnOnce(&mut Store<PolicyState>, &[types::Param]) -> Called<T>,
-    ) -> Answer<T> {
+    pub(crate) fn ask<T>(&self, question: impl FnOnce(&mut Store<PolicyState>, &[types::Param]) -> Called<T>) -> Answer<T> {
         let started = Instant::now();
         match &self.code {
             Code::Routing(tier, _) | Code::Pricing(tier, _) | Code::Verification(tier, _) => {

@@ -170,12 +170,8 @@ impl Sandbox {
         if slot.role() == Role::Handler && !slot.kind().is_some_and(serves) {
             return Err(InstallError::Slot(slot));
         }
-        let stamp = GuestStamp {
-            slot: slot.role().name().into(),
-            name: about.name.clone(),
-            version: about.version.clone(),
-            digest,
-        };
+        let stamp =
+            GuestStamp { slot: slot.role().name().into(), name: about.name.clone(), version: about.version.clone(), digest };
         Ok(Arc::new(Installed {
             stamp: Arc::new(stamp),
             settings: settings(&about, setup.settings)?,
@@ -217,8 +213,7 @@ impl Sandbox {
             return Err(InstallError::Import(import));
         }
         let not_this_world = |error: wasmtime::Error| InstallError::World(slot, format!("{error:#}"));
-        let pre: InstancePre<PolicyState> =
-            Linker::new(&tier.engine).instantiate_pre(component).map_err(not_this_world)?;
+        let pre: InstancePre<PolicyState> = Linker::new(&tier.engine).instantiate_pre(component).map_err(not_this_world)?;
         let (code, described) = match slot.role() {
             Role::Routing => {
                 let guest = RoutingPolicyPre::new(pre).map_err(not_this_world)?;

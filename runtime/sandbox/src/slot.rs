@@ -34,7 +34,9 @@ pub struct Slot {
 
 /// Not a slot.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a slot: one of routing, pricing, verification, each with an optional `:KIND`, or handler:KIND, KIND from 5000 to 5999")]
+#[error(
+    "`{0}` is not a slot: one of routing, pricing, verification, each with an optional `:KIND`, or handler:KIND, KIND from 5000 to 5999"
+)]
 pub struct NotASlot(String);
 
 impl Slot {
@@ -101,7 +103,8 @@ mod tests {
         for text in ["routing", "pricing", "verification", "pricing:5932", "handler:5050"] {
             assert_eq!(text.parse::<Slot>().unwrap().to_string(), text);
         }
-        for text in ["", "handler", "handler:", "handler:1", "handler:6000", "pricing:", "pricing:x", "Pricing", "routing:5050:1"] {
+        for text in ["", "handler", "handler:", "handler:1", "handler:6000", "pricing:", "pricing:x", "Pricing", "routing:5050:1"]
+        {
             assert_eq!(text.parse::<Slot>(), Err(NotASlot(text.into())), "{text}");
         }
     }

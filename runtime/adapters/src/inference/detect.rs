@@ -33,7 +33,7 @@ pub struct Row {
 }
 
 /// The backends that are looked for, in this order.
-pub const ROWS: &[Row] = &[Row {
+pub const ROWS: &[Row; 1] = &[Row {
     id: "llama_cpp",
     default_url: "http://localhost:8080",
     health: "health",
@@ -64,6 +64,12 @@ pub async fn connect(http: &Client, url: &str) -> Result<OpenAi, InferenceError>
     };
     backend.models().await?;
     Ok(backend)
+}
+
+/// A llama.cpp server where the operator says, there already or not.
+pub async fn llama_cpp(http: &Client, url: &str) -> Result<OpenAi, InferenceError> {
+    let [row] = ROWS;
+    adopt(http, &BaseUrl::parse(url)?, url, row).await
 }
 
 /// Port 8080 is everybody's: what listens there is asked who it is.

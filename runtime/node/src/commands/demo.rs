@@ -1,9 +1,18 @@
 //! `pylon demo`: a whole market on this machine.
 
 use crate::cli::DemoArgs;
-use anyhow::{Result, bail};
+use crate::demo::{self, Options};
+use crate::log;
+use anyhow::{Context, Result};
 
-pub(crate) fn run(args: &DemoArgs) -> Result<()> {
-    let DemoArgs { backend: _, json: _, jobs: _, keep: _ } = args;
-    bail!("this build has no demo yet")
+/// Runs the demo to its end.
+pub fn run(args: &DemoArgs) -> Result<()> {
+    log::install(log::COMMAND)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
+    runtime.block_on(demo::run(Options {
+        backend: args.backend.as_ref().map(ToString::to_string),
+        json: args.json,
+        jobs: args.jobs as usize,
+        keep: args.keep.clone(),
+    }))
 }

@@ -5,7 +5,7 @@ use crate::identity::{Identity, Phrase};
 use anyhow::{Context, Result};
 use std::io::Write;
 
-pub(crate) fn run() -> Result<()> {
+pub fn run() -> Result<()> {
     let home = Home::from_env()?;
     home.open()?;
     let (identity, phrase) = Identity::create(&home)?;

@@ -1,5 +1,5 @@
 //! The commands, one file each.
 
-pub(crate) mod demo;
-pub(crate) mod init;
-pub(crate) mod start;
+pub mod demo;
+pub mod init;
+pub mod start;

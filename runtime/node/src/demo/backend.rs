@@ -24,7 +24,7 @@ pub(super) async fn choose(url: Option<&str>, cache: &Path, logs: &Path, screen:
         None => match detect(&http).await {
             Some(adapter) => (adapter, None, "found on this machine"),
             None => {
-                let server = ManagedServer::start(cache, logs).await?;
+                let server = ManagedServer::start(&http, cache, logs, &|what| eprintln!("{what}")).await?;
                 (server.backend(&http)?, Some(server), "managed by the demo")
             }
         },

@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use pylon_adapters::market::buyer::{Buyer, BuyerError, Heard};
 use pylon_adapters::market::nip90::{Delivered, RequestTag};
-use pylon_adapters::payments::play_money::PlayBank;
+use pylon_adapters::payments::play_money::{Paid, PlayBank};
 use pylon_core::{Input, InputSource, JobId, Msat, Param, PublicKey};
 
 /// Text generation (NIP-90 registry).
@@ -48,13 +48,17 @@ impl Customer {
     }
 
     /// Checks the result against what was asked, and pays what is due. Gives the preimage.
-    pub(super) async fn pay(&self, prompt: &str, result: &Delivered) -> anyhow::Result<Option<[u8; 32]>> {
+    pub(super) fn pay(&self, prompt: &str, result: &Delivered) -> anyhow::Result<Option<[u8; 32]>> {
         ensure!(result.kind == KIND, "the result is of another kind");
         ensure!(!result.content.trim().is_empty(), "the result is empty");
-        let quoted = result.request.as_deref().is_some_and(|request| request.contains(&serde_json::Value::from(prompt).to_string()));
+        let quoted =
+            result.request.as_deref().is_some_and(|request| request.contains(&serde_json::Value::from(prompt).to_string()));
         ensure!(quoted, "the result does not quote the request");
         let Some((amount, Some(bolt11))) = &result.due else { return Ok(None) };
         ensure!(*amount <= BID, "{amount} is asked for a bid of {BID}");
-        Ok(Some(self.bank.pay(bolt11).await?))
+        match self.bank.pay(bolt11)? {
+            Paid::Settled(preimage) => Ok(Some(preimage)),
+            Paid::Held => Ok(None),
+        }
     }
 }

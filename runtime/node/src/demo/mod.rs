@@ -6,11 +6,13 @@ mod customer;
 mod moment;
 mod prompts;
 
+use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::earnings;
 use crate::home::Home;
+use crate::identity::Identity;
 use crate::node::{Node, Parts};
 use crate::provider::{Bus, Observation, Step};
-use crate::{clock::SystemClock, earnings, identity};
 use anyhow::{Context, bail};
 use customer::{BID, Customer, KIND};
 use moment::{GuestCall, Moment, Screen, Summary, Total};
@@ -20,8 +22,9 @@ use pylon_adapters::market::identity::{generate, keys, npub, public_key};
 use pylon_adapters::market::nip90::Standing;
 use pylon_adapters::market::relay::InProcessRelay;
 use pylon_adapters::payments::play_money::PlayBank;
-use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
+use pylon_core::ports::clock::Clock;
+use pylon_core::{JobId, Msat};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,49 +36,54 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How long the node may take to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// What the customer begins with.
+const PURSE: Msat = Msat::new(100_000_000);
 /// Earnings listed at the end.
 const EARNINGS_SHOWN: usize = 10;
 
 /// What the operator asked for.
-pub struct Options {
+pub(crate) struct Options {
     /// A server to use.
-    pub backend: Option<String>,
+    pub(crate) backend: Option<String>,
     /// JSON instead of lines.
-    pub json: bool,
+    pub(crate) json: bool,
     /// How many jobs.
-    pub jobs: usize,
+    pub(crate) jobs: usize,
     /// Where to keep the home.
-    pub keep: Option<PathBuf>,
+    pub(crate) keep: Option<PathBuf>,
 }
 
 /// Runs the demo.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let mut screen = Screen::new(options.json);
     let place = Place::new(options.keep.clone())?;
-    let home = Home::at(place.path()).prepared()?;
-    let chosen = backend::choose(options.backend.as_deref(), &Home::find()?.cache(), &home.logs(), &mut screen).await?;
+    let home = Home::at(place.path());
+    let state = home.open()?;
+    let _lock = state.lock()?;
+    let (cache, logs) = (Home::from_env()?.cache_dir(), home.logs_dir());
+    let chosen = backend::choose(options.backend.as_deref(), &cache, &logs, &mut screen).await?;
 
     let relay = InProcessRelay::start().await?;
     let relays = vec![relay.url().to_owned()];
     screen.show(&Moment::Ready { what: "relay", detail: format!("{} in this process", relay.url()) })?;
-    let keys_of_provider = identity::load_or_create(&home)?;
+    let provider = if home.identity_file().exists() { Identity::load(&home)? } else { Identity::create(&home)?.0 };
     let config = Config { relays: relays.clone(), ..Config::default() };
-    config.save_new(&home)?;
-    let bank = PlayBank::open(&relays, Arc::new(SystemClock))?;
+    let bank = PlayBank::open(&relays, PURSE, Arc::new(SystemClock))?;
     let bus = Bus::default();
     let parts = Parts { wallet: Some(Arc::new(bank.wallet())), backends: Some(vec![chosen.adapter]), bus: bus.clone() };
-    let node = Node::start(&home, &config, &keys_of_provider, parts).await?;
+    let node = Node::start(&home, &state, &config, provider.keys().clone(), parts).await?;
     node.ready(READY_WITHIN).await?;
-    screen.show(&Moment::Ready { what: "provider", detail: format!("{}, home {}", npub(&keys_of_provider), home.root().display()) })?;
+    let detail = format!("{}, home {}", provider.npub(), place.path().display());
+    screen.show(&Moment::Ready { what: "provider", detail })?;
     let keys_of_customer = keys(&generate()?)?;
     let buyer = Buyer::connect(keys_of_customer.clone(), &relays).await?;
-    let purse = format!("{}, {} play sats", npub(&keys_of_customer), bank.balance().sats());
+    let purse = format!("{}, {} play sats", npub(&keys_of_customer), bank.purse().sats());
     screen.show(&Moment::Ready { what: "customer", detail: purse })?;
-    let customer = Customer { buyer, bank, provider: public_key(&keys_of_provider) };
+    let customer = Customer { buyer, bank, provider: public_key(provider.keys()) };
 
     let mut stage = Stage { node, customer, bus, screen };
     let outcome = stage.play(options.jobs).await;
-    let Stage { node, customer, screen, .. } = stage;
+    let Stage { node, customer, .. } = stage;
     let books = node.journal().earnings(EARNINGS_SHOWN);
     customer.buyer.disconnect().await;
     node.stop(STOP_WITHIN).await;
@@ -84,8 +92,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }
     outcome?;
     if !options.json {
-        println!("\n{}", earnings::table(&books?, crate::clock::now()));
-        screen.farewell(options.keep.as_deref())?;
+        println!("\n{}", earnings::table(&books?, SystemClock.now()));
     }
     Ok(())
 }
@@ -224,7 +231,7 @@ impl Stage {
                 progress.paying = bolt11.is_some();
                 progress.answered = true;
                 self.screen.show(&Moment::Result { job: id.clone(), kind: KIND + 1000, amount_msats, bolt11 })?;
-                if let Some(preimage) = self.customer.pay(prompt, &result).await? {
+                if let Some(preimage) = self.customer.pay(prompt, &result)? {
                     self.screen.show(&Moment::Paid { job: id, amount_msats, preimage: hex::encode(preimage) })?;
                 }
             }

@@ -151,7 +151,9 @@ impl Screen {
                 let who = format!("{}.{function}  {} {}", guest.slot, guest.name, short(&guest.digest));
                 writeln!(out, "{at}  guest     {who}, {cost}, {} µs  {said}", guest.us)?;
             }
-            Moment::Feedback { status, words, .. } => writeln!(out, "{at}  customer  hears kind 7000 `{status}` {}", printable(words))?,
+            Moment::Feedback { status, words, .. } => {
+                writeln!(out, "{at}  customer  hears kind 7000 `{status}` {}", printable(words))?
+            }
             Moment::Text { .. } => {}
             Moment::Result { kind, amount_msats, bolt11, .. } => {
                 let invoice = bolt11.as_deref().map_or("nothing to pay".into(), |bolt11| {

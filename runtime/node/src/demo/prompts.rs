@@ -2,7 +2,7 @@
 
 /// Asked in turn.
 pub(super) const PROMPTS: &[&str] = &[
-    "What is the capital of France, and what is it known for? Answer in three sentences.",
+    "Name the capital of France, and say in two sentences what it is known for.",
     "Name three things that float on water, and say why they do.",
     "Write a short greeting for a traveller who arrives late at night.",
     "Explain to a child what a satoshi is.",

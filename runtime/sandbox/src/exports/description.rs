@@ -6,9 +6,7 @@ use crate::handler::{HandlerState, HandlerTier, Work};
 use crate::limits::Limits;
 use crate::policy::{PolicyState, PolicyTier};
 use async_trait::async_trait;
-use pylon_core::ports::guests::{
-    Fault, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel,
-};
+use pylon_core::ports::guests::{Fault, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel};
 use pylon_core::{Job, JobId, PublicKey, UnixTime};
 use std::sync::Arc;
 
@@ -54,6 +52,7 @@ fn nobodys() -> Job {
         bid: None,
         targeted: false,
         confidential: false,
+        origin: String::new(),
     }
 }
 

@@ -88,7 +88,7 @@ pub(crate) fn context(job: &Job, log: &Arc<JobLog>) -> WasiCtx {
         .monotonic_clock(clock)
         .secure_random(random)
         .insecure_random(insecure)
-        .insecure_random_seed(seed.iter().fold(0, |seed: u128, byte| seed.rotate_left(8) ^ u128::from(*byte)))
+        .insecure_random_seed(seed.first_chunk().map_or(0, |half| u128::from_le_bytes(*half)))
         .max_random_size(MAX_RANDOM_BYTES)
         .build()
 }

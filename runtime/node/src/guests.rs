@@ -1,0 +1,63 @@
+//! The guests that this program ships, and how they are put to work at a start.
+
+use crate::config::Config;
+use anyhow::{Context, anyhow};
+use cap_std::fs::Dir;
+use pylon_core::Param;
+use pylon_core::ports::guests::Guests;
+use pylon_sandbox::{Config as SandboxConfig, Generations, Installed, Role, Sandbox, Setup, Slot};
+use std::sync::Arc;
+
+include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
+
+/// Which shipped policy serves where no other does.
+const POLICIES: &[(Role, &str)] =
+    &[(Role::Routing, "preferred_routing"), (Role::Pricing, "token_pricing"), (Role::Verification, "basic_verification")];
+/// Which shipped handler serves which kind.
+const HANDLERS: &[(u16, &str)] = &[(5050, "text_generation")];
+
+/// The guests at work.
+pub struct Shipped {
+    /// All slots.
+    pub generations: Arc<Generations>,
+    /// The kinds that are served.
+    pub kinds: Vec<u16>,
+}
+
+/// Loads the shipped guests with the operator's settings. Compiled code is kept in the cache folder.
+pub async fn load(cache: Dir, config: &Config) -> anyhow::Result<Shipped> {
+    let sandbox = Sandbox::open(SandboxConfig { cache: Some(cache), ..SandboxConfig::default() })?;
+    let mut policies = Vec::with_capacity(POLICIES.len());
+    for (role, name) in POLICIES {
+        let slot = Slot::policy(*role).ok_or_else(|| anyhow!("{name} is no policy"))?;
+        policies.push(install(&sandbox, slot, name, config).await?);
+    }
+    let [routing, pricing, verification] = <[Arc<Installed>; 3]>::try_from(policies).map_err(|_| anyhow!("three policies"))?;
+    let generations = Generations::new(routing, pricing, verification)?;
+    for (kind, name) in HANDLERS {
+        let slot = Slot::of_kind(Role::Handler, *kind).ok_or_else(|| anyhow!("{kind} is no kind of a job"))?;
+        generations.install(slot, &install(&sandbox, slot, name, config).await?)?;
+    }
+    Ok(Shipped { generations: Arc::new(generations), kinds: HANDLERS.iter().map(|(kind, _)| *kind).collect() })
+}
+
+/// A shipped component.
+pub fn component(name: &str) -> Option<&'static [u8]> {
+    SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, bytes)| *bytes)
+}
+
+async fn install(sandbox: &Sandbox, slot: Slot, name: &str, config: &Config) -> anyhow::Result<Arc<Installed>> {
+    let bytes = component(name).ok_or_else(|| anyhow!("{name} is not shipped"))?;
+    let table = slot.to_string();
+    let settings = config.guests.get(&table).map(|guest| &guest.settings).into_iter().flatten();
+    let settings = settings.map(|(name, value)| Param { name: name.clone(), values: vec![value.clone()] }).collect();
+    let installed = sandbox.load(slot, bytes, Setup { settings, ..Setup::default() }).await;
+    installed.with_context(|| format!("{name}, which `guests.{table}` configures"))
+}
+
+impl Shipped {
+    /// The port.
+    pub fn guests(&self) -> Arc<dyn Guests> {
+        Arc::clone(&self.generations) as Arc<dyn Guests>
+    }
+}

@@ -1,0 +1,234 @@
+//! What no node can avoid for a free job, one after the other and with the same libraries: read the frame, verify once, ask four guests,
+//! sign what is published, write the frames, and commit three times.
+
+use async_trait::async_trait;
+use nostr_sdk::{ClientMessage, Event, EventBuilder, JsonUtil, Keys, RelayMessage, SubscriptionId};
+use pylon::config::Config;
+use pylon_adapters::journal::SqliteJournal;
+use pylon_adapters::market::identity::{generate, keys};
+use pylon_adapters::market::nip90::{self, Reader, RequestTag};
+use pylon_core::decision::{Candidate, History, QuoteContext, Situation, Terms};
+use pylon_core::machine::{self, JobState, Plan};
+use pylon_core::ports::guests::{
+    Answer, Generation, GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, Guests, HandlerHost, InputError,
+    LogLevel,
+};
+use pylon_core::ports::journal::{DecisionRow, Journal, OutboxRow, Row};
+use pylon_core::ports::market::{Address, GuestStamp, Incoming, Message, Sealed, Status};
+use pylon_core::work::{Evidence, Finish, Route, Usage, WorkPlace};
+use pylon_core::{JobId, MessageId, Msat, PublicKey, UnixTime};
+use pylon_tests::stage::{param, text};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+
+const TIMES: usize = 60;
+
+pub(crate) struct Bare {
+    customer: Keys,
+    us: Keys,
+    provider: PublicKey,
+    prompt: &'static str,
+    answer: &'static str,
+    guests: Arc<dyn Generation>,
+    journal: SqliteJournal,
+    _folder: TempDir,
+}
+
+/// A host that answers at once.
+struct Host {
+    prompt: &'static str,
+    answer: &'static str,
+}
+
+struct Said(Option<String>);
+
+#[async_trait]
+impl GuestStream for Said {
+    async fn next(&mut self) -> Result<Option<String>, GuestInferenceError> {
+        Ok(self.0.take())
+    }
+    fn summary(&self) -> Option<GenerationSummary> {
+        let usage = Usage { input_tokens: 10, output_tokens: 12, ..Usage::default() };
+        Some(GenerationSummary { length: false, model: "stub-model".into(), ignored_params: Vec::new(), usage })
+    }
+}
+
+#[async_trait]
+impl HandlerHost for Host {
+    async fn generate(&self, _: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
+        Ok(Box::new(Said(Some(self.answer.into()))))
+    }
+    async fn partial(&self, _: String) -> bool {
+        true
+    }
+    async fn report(&self, _: Option<u32>, _: String) -> bool {
+        true
+    }
+    async fn read(&self, _: u32) -> Result<String, InputError> {
+        Ok(self.prompt.into())
+    }
+    fn log(&self, _: LogLevel, _: &str) {}
+}
+
+impl Bare {
+    pub(crate) async fn new(provider: PublicKey, prompt: &'static str, answer: &'static str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
+        let shipped = pylon::guests::load(cache, &Config::default()).await.unwrap();
+        let new_keys = || keys(&generate().unwrap()).unwrap();
+        Self {
+            customer: new_keys(),
+            us: new_keys(),
+            provider,
+            prompt,
+            answer,
+            guests: shipped.generations.current(),
+            journal: SqliteJournal::open(&folder.path().join("bare.db")).unwrap(),
+            _folder: folder,
+        }
+    }
+
+    /// CPU of one job's unavoidable parts, mean of many.
+    pub(crate) async fn micros_of_cpu(&self) -> f64 {
+        let frames: Vec<_> = (0..TIMES).map(|_| self.frame()).collect();
+        let before = cpu_micros();
+        for frame in &frames {
+            self.job(frame).await;
+        }
+        (cpu_micros() - before) / TIMES as f64
+    }
+
+    /// What a relay sends for a request.
+    fn frame(&self) -> String {
+        let tags = [text(self.prompt), param("max_tokens", "64"), RequestTag::Provider(self.provider)];
+        let nonce = RequestTag::Param(pylon_core::Param { name: "n".into(), values: vec![generate().unwrap()] });
+        let event = nip90::request(5050, &[&tags[..], &[nonce]].concat()).sign_with_keys(&self.customer).unwrap();
+        RelayMessage::event(SubscriptionId::new("jobs"), event).as_json()
+    }
+
+    async fn job(&self, frame: &str) {
+        let RelayMessage::Event { event, .. } = RelayMessage::from_json(frame).unwrap() else { panic!("an event") };
+        event.verify().unwrap();
+        let now = UnixTime::new(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
+        let reader = Reader::new(self.provider);
+        let Ok(Incoming::Job(job)) = reader.read(&event, reader.screen(&event, now).unwrap(), now) else { panic!("a job") };
+        let job = *job;
+
+        let situation = Situation { now, queued: 0, running: 0, capacity: 1, extra: Vec::new() };
+        let summary = job.summary(self.guests.public_params(5050));
+        let route =
+            Route { place: WorkPlace::Model { backend: "llama_cpp".into(), model: "stub-model".into() }, price_permille: 1000 };
+        let candidates = [candidate(&route)];
+        let ranked = self.guests.rank(&summary, &candidates, &situation);
+        let context = context(&route);
+        let quoted = self.guests.quote(&summary, &context, &situation);
+        let offer = quoted.value.clone().unwrap().unwrap();
+        let plan = Plan { routes: vec![route.clone()], context: context.clone(), offer };
+        let (mut state, _) = machine::admit(job, plan, now);
+        let to = Address { job: state.job.id, kind: 5050, customer: state.job.customer };
+        let processing = self.seal(&Message::Feedback { to, status: Status::Processing }, now);
+        let first = vec![
+            Row::Admit(Box::new(state.clone())),
+            decision(&state, "rank", &(&candidates, &situation), &ranked, now),
+            decision(&state, "quote", &(&context, &situation), &quoted, now),
+            outbox(state.job.id, false, &processing, now),
+        ];
+        self.journal.commit(first.into()).await.unwrap();
+
+        let host = Arc::new(Host { prompt: self.prompt, answer: self.answer });
+        let ran = self.guests.run(&state.job, 60_000, host).await;
+        let output = ran.value.clone().unwrap().unwrap();
+        let usage = Usage { input_tokens: 10, output_tokens: 12, ..Usage::default() };
+        let evidence = Evidence { finish: Finish::Complete, checks: Vec::new(), usage, route, attempt: 1 };
+        let judged = self.guests.judge(&summary, &output, &evidence, &situation);
+        state.output = Some(output.clone());
+        state.evidence = Some(evidence.clone());
+        let guests: Vec<_> =
+            [&ranked.call, &quoted.call, &ran.call, &judged.call].map(|call| GuestStamp::clone(&call.guest)).into();
+        let result = self.seal(&Message::Result { job: &state.job, output: &output, due: None, guests: &guests }, now);
+        let second = vec![
+            decision(&state, "run", &"", &ran, now),
+            decision(&state, "judge", &(&evidence, &situation), &judged, now),
+            outbox(state.job.id, true, &result, now),
+            Row::Update(Box::new(state.clone())),
+        ];
+        self.journal.commit(second.into()).await.unwrap();
+        for sealed in [&processing, &result] {
+            let event = Event::from_json(&sealed.bytes).unwrap();
+            std::hint::black_box(ClientMessage::event(event).as_json());
+        }
+        let third = vec![Row::Sent(processing.id), Row::Sent(result.id), Row::Update(Box::new(state))];
+        self.journal.commit(third.into()).await.unwrap();
+    }
+
+    fn seal(&self, message: &Message<'_>, now: UnixTime) -> Sealed {
+        let builder: EventBuilder = nip90::write(message, now).unwrap();
+        let event = builder.sign_with_keys(&self.us).unwrap();
+        Sealed { id: MessageId::from_bytes(event.id.to_bytes()), bytes: event.as_json() }
+    }
+}
+
+fn candidate(route: &Route) -> Candidate {
+    Candidate {
+        route: route.clone(),
+        context_tokens: Some(4096),
+        in_flight: 0,
+        limit: 1,
+        queued: 0,
+        first_output_ms: Some(1),
+        tokens_per_second: Some(1000),
+        failure_permille: 0,
+        preferred: true,
+    }
+}
+
+fn context(route: &Route) -> QuoteContext {
+    QuoteContext {
+        route: route.clone(),
+        input_tokens_estimate: 11,
+        terms: vec![Terms::Free],
+        max_receivable: Msat::ZERO,
+        step: Msat::new(1),
+        customer: History::default(),
+        ours: History::default(),
+        market: None,
+    }
+}
+
+fn decision<T: serde::Serialize>(
+    state: &JobState,
+    function: &'static str,
+    question: &impl serde::Serialize,
+    answer: &Answer<T>,
+    at: UnixTime,
+) -> Row {
+    Row::Decision(Box::new(DecisionRow {
+        job: state.job.id,
+        guest: GuestStamp::clone(&answer.call.guest),
+        function,
+        attempt: 0,
+        input: serde_json::to_string(question).unwrap(),
+        output: answer.value.as_ref().map(|value| serde_json::to_string(value).unwrap()).map_err(|fault| *fault),
+        cost: answer.call.cost,
+        micros: answer.call.micros,
+        at,
+    }))
+}
+
+fn outbox(job: JobId, result: bool, sealed: &Sealed, now: UnixTime) -> Row {
+    Row::Send(OutboxRow { job, result, sealed: sealed.clone(), expires_at: now.plus(3600) })
+}
+
+/// User and system time of this process.
+fn cpu_micros() -> f64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
+    #[allow(unsafe_code, reason = "the standard library does not tell")]
+    // SAFETY: the call fills the struct it is given, and is checked to have done so before it is read.
+    let usage = unsafe {
+        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), 0);
+        usage.assume_init()
+    };
+    let micros = |time: libc::timeval| time.tv_sec as f64 * 1e6 + time.tv_usec as f64;
+    micros(usage.ru_utime) + micros(usage.ru_stime)
+}

@@ -1,0 +1,21 @@
+//! Uses what it does not say that it wants.
+
+use pylon_guest::Params;
+use pylon_guest::description::About;
+use pylon_guest::handler::{Handler, JobError, progress};
+use pylon_guest::types::{Job, Output};
+
+struct Undeclared;
+
+impl Handler for Undeclared {
+    fn describe() -> About {
+        pylon_test_handlers::about("undeclared", Vec::new())
+    }
+
+    fn run(_: &Job, _: Params<'_>, _: u64) -> Result<Output, JobError> {
+        progress::report(None, "");
+        Err(JobError::NoBackend)
+    }
+}
+
+pylon_guest::handler::export!(Undeclared);

@@ -1,0 +1,133 @@
+//! Handlers: each limit trips exactly its own fault, std sees a world that stands still, and a guest that is gone holds nothing.
+
+use super::host::Recorder;
+use super::{KIND, job, load, sandbox, set, within};
+use pylon_core::Job;
+use pylon_core::ports::guests::{Cost, Fault, JobError, LogLevel};
+use pylon_sandbox::{Config, Installed, Limits, Sandbox, Setup};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const LONG_MS: u64 = 60_000;
+
+async fn hostile(sandbox: &Sandbox, what: &str, limits: Limits) -> Arc<Installed> {
+    load(sandbox, &format!("handler:{KIND}"), "hostile_handler", within(set("do", &[what]), limits)).await
+}
+
+/// A guest that breaks the limit it is told to, run once for each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_limit_has_its_fault() {
+    let sandbox = sandbox();
+    let all = Limits::HANDLER;
+    for (what, limits, fault) in [
+        ("cpu", Limits { cpu_ms: 50, ..all }, Fault::Cpu),
+        ("cpu", Limits { wall_ms: 100, ..all }, Fault::Wall),
+        ("sleep", Limits { wall_ms: 100, ..all }, Fault::Wall),
+        ("wait", Limits { wall_ms: 100, ..all }, Fault::Wall),
+        ("memory", all, Fault::Memory),
+        ("stack", all, Fault::Stack),
+        ("hostcall", all, Fault::Traffic),
+        ("log", all, Fault::Traffic),
+        ("stdout", all, Fault::Traffic),
+        ("stderr", all, Fault::Traffic),
+        ("emits", all, Fault::Traffic),
+        ("emit-bytes", Limits { emit_bytes: 1024, ..all }, Fault::Traffic),
+        ("resources", all, Fault::Traffic),
+        ("output", all, Fault::Traffic),
+        ("attributes", all, Fault::Nonsense),
+        ("mime", all, Fault::Nonsense),
+        ("panic", all, Fault::Trap),
+        ("exit", all, Fault::Trap),
+    ] {
+        let (guest, host) = (hostile(&sandbox, what, limits).await, Arc::new(Recorder::default()));
+        let answer = guest.run(&job(1), LONG_MS, Arc::clone(&host) as Arc<_>).await;
+        assert_eq!(answer.value, Err(fault), "{what}");
+        assert!(matches!(answer.call.cost, Cost::CpuMicros(_)));
+        assert_eq!(host.open_streams(), 0, "{what}");
+    }
+}
+
+/// CPU is what the guest used, killed within a few ticks of its limit; waiting costs none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cpu_is_measured() {
+    let sandbox = sandbox();
+    let guest = hostile(&sandbox, "cpu", Limits { cpu_ms: 20, ..Limits::HANDLER }).await;
+    let Cost::CpuMicros(busy) = guest.run(&job(1), LONG_MS, Arc::new(Recorder::default())).await.call.cost else { panic!() };
+    assert!((20_000..40_000).contains(&busy), "{busy}");
+    let guest = hostile(&sandbox, "wait", Limits::HANDLER).await;
+    let answer = guest.run(&job(1), 200, Arc::new(Recorder::default())).await;
+    assert!(answer.call.micros >= 200_000);
+    let Cost::CpuMicros(idle) = answer.call.cost else { panic!() };
+    assert!(idle < 50_000, "{idle}");
+}
+
+/// The caller's deadline holds where it is shorter, on one thread too: a busy guest cannot keep the timer from running.
+#[tokio::test]
+async fn the_deadline_is_wall_time() {
+    let sandbox = sandbox();
+    let guest = hostile(&sandbox, "cpu", Limits::HANDLER).await;
+    let started = Instant::now();
+    let answer = guest.run(&job(1), 50, Arc::new(Recorder::default())).await;
+    assert_eq!(answer.value, Err(Fault::Wall));
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+/// Two places, both taken by guests that wait: the third waits for a place as long as it may, then gets one when it is free.
+#[tokio::test]
+async fn a_full_house_is_waited_for() {
+    let sandbox = Sandbox::open(Config { handler_instances: 2, ..Config::default() }).unwrap();
+    let waiter = hostile(&sandbox, "wait", Limits::HANDLER).await;
+    let good = hostile(&sandbox, "answer", Limits::HANDLER).await;
+    let host = Arc::new(Recorder::default());
+    let mut held = Vec::new();
+    for number in 0..2 {
+        let (waiter, its_host) = (Arc::clone(&waiter), Arc::clone(&host));
+        held.push(tokio::spawn(async move { waiter.run(&job(number), LONG_MS, its_host).await }));
+        host.waiting.notified().await;
+    }
+    assert_eq!(good.run(&job(3), 50, Arc::clone(&host) as Arc<_>).await.value, Err(Fault::Wall));
+    held[0].abort();
+    assert_eq!(good.run(&job(3), LONG_MS, host).await.value.unwrap().unwrap().content, "fine");
+}
+
+/// What std can see is nothing, the job's own date, and randomness that follows from the job.
+#[tokio::test]
+async fn std_sees_a_world_that_stands_still() {
+    let guest = load(&sandbox(), &format!("handler:{KIND}"), "probe", Setup::default()).await;
+    let host = Arc::new(Recorder::default());
+    let seen = async |job: Job| {
+        let output = guest.run(&job, LONG_MS, Arc::clone(&host) as Arc<_>).await.value.unwrap().unwrap();
+        output.attributes.into_iter().map(|it| (it.name, it.value)).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (one, again, other) = (seen(job(1)).await, seen(job(1)).await, seen(job(2)).await);
+    assert_eq!(one, again);
+    for (name, value) in [("environment", "0"), ("arguments", "0"), ("stdin", "Ok(0)"), ("clock", "1700000000"), ("elapsed", "0")]
+    {
+        assert_eq!(one[name], value, "{name}");
+    }
+    assert_ne!(one["random"], other["random"]);
+    assert!(host.has_line(LogLevel::Info, "out") && host.has_line(LogLevel::Warn, "err"));
+    assert!(host.has_line(LogLevel::Info, "unended"));
+}
+
+/// A panic is a trap, and its words are in the record.
+#[tokio::test]
+async fn a_panic_leaves_its_words() {
+    let guest = hostile(&sandbox(), "panic", Limits::HANDLER).await;
+    let host = Arc::new(Recorder::default());
+    assert_eq!(guest.run(&job(1), LONG_MS, Arc::clone(&host) as Arc<_>).await.value, Err(Fault::Trap));
+    assert!(host.has_line(LogLevel::Warn, "on purpose"));
+}
+
+/// A generation flows through the guest: text, partial results, summary; then nothing is left open.
+#[tokio::test]
+async fn a_generation_is_read_to_its_end() {
+    let guest = hostile(&sandbox(), "generate", Limits::HANDLER).await;
+    let host = Arc::new(Recorder::default());
+    let answer = guest.run(&job(1), LONG_MS, Arc::clone(&host) as Arc<_>).await;
+    assert_eq!(answer.value.unwrap().unwrap().content, "hello world by m");
+    assert_eq!(*host.partials.lock().unwrap(), ["hello ", "hello world"]);
+    assert_eq!(host.open_streams(), 0);
+    let invalid = hostile(&sandbox(), "invalid", Limits::HANDLER).await.run(&job(1), LONG_MS, host).await;
+    assert_eq!(invalid.value, Ok(Err(JobError::Invalid("no".into()))));
+}

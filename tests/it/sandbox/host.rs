@@ -1,0 +1,79 @@
+//! A host that remembers what a handler asked of it.
+
+use async_trait::async_trait;
+use pylon_core::ports::guests::{
+    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel,
+};
+use pylon_core::work::Usage;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
+
+#[derive(Default)]
+pub struct Recorder {
+    pub lines: Mutex<Vec<(LogLevel, String)>>,
+    pub partials: Mutex<Vec<String>>,
+    /// Streams that are open now.
+    pub streams: Arc<AtomicUsize>,
+    /// Said when a handler begins to wait for its input, which never comes.
+    pub waiting: Notify,
+}
+
+impl Recorder {
+    pub fn has_line(&self, level: LogLevel, text: &str) -> bool {
+        self.lines.lock().unwrap().iter().any(|(its, line)| *its == level && line.contains(text))
+    }
+
+    pub fn open_streams(&self) -> usize {
+        self.streams.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl HandlerHost for Recorder {
+    async fn generate(&self, _: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
+        self.streams.fetch_add(1, Ordering::SeqCst);
+        Ok(Box::new(Words { left: vec!["world", "hello "], open: Arc::clone(&self.streams) }))
+    }
+
+    async fn partial(&self, text: String) -> bool {
+        self.partials.lock().unwrap().push(text);
+        true
+    }
+
+    async fn report(&self, _: Option<u32>, _: String) -> bool {
+        true
+    }
+
+    async fn read(&self, _: u32) -> Result<String, InputError> {
+        self.waiting.notify_one();
+        std::future::pending().await
+    }
+
+    fn log(&self, level: LogLevel, message: &str) {
+        self.lines.lock().unwrap().push((level, message.into()));
+    }
+}
+
+struct Words {
+    left: Vec<&'static str>,
+    open: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl GuestStream for Words {
+    async fn next(&mut self) -> Result<Option<String>, GuestInferenceError> {
+        Ok(self.left.pop().map(String::from))
+    }
+
+    fn summary(&self) -> Option<GenerationSummary> {
+        let usage = Usage::default();
+        self.left.is_empty().then(|| GenerationSummary { length: false, model: "m".into(), ignored_params: Vec::new(), usage })
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,129 @@
+//! Policies: each limit trips exactly its own fault, and what is asked twice is answered twice the same, for the same fuel.
+
+use super::{context, job, load, param, route, sandbox, set, situation, within};
+use crate::component;
+use pylon_core::Msat;
+use pylon_core::decision::{Candidate, Refusal};
+use pylon_core::ports::guests::{Cost, Fault};
+use pylon_sandbox::{InstallError, Limits, Setup};
+
+/// A guest that breaks the limit it is told to, asked once for each.
+#[tokio::test]
+async fn each_limit_has_its_fault() {
+    let sandbox = sandbox();
+    let limits = Limits { hostcall_bytes: 64 << 10, ..Limits::POLICY };
+    for (what, fault) in [
+        ("fuel", Fault::Fuel),
+        ("memory", Fault::Memory),
+        ("stack", Fault::Stack),
+        ("traffic", Fault::Traffic),
+        ("trap", Fault::Trap),
+        ("panic", Fault::Trap),
+        ("terms", Fault::Nonsense),
+        ("cap", Fault::Nonsense),
+        ("supply", Fault::Nonsense),
+    ] {
+        let guest = load(&sandbox, "pricing", "hostile_pricing", within(set("do", &[what]), limits)).await;
+        let answer = guest.quote(&job(1), &context(), &situation());
+        assert_eq!(answer.value, Err(fault), "{what}");
+        assert!(matches!(answer.call.cost, Cost::Fuel(1..=11_000_000)), "{what}: {:?}", answer.call.cost);
+    }
+}
+
+/// After every kind of failure the engine is as it was: the next call gets its answer.
+#[tokio::test]
+async fn a_fault_harms_nobody_else() {
+    let sandbox = sandbox();
+    let good = load(&sandbox, "pricing", "hostile_pricing", Setup::default()).await;
+    for what in ["fuel", "memory", "stack", "trap"] {
+        let bad = load(&sandbox, "pricing", "hostile_pricing", set("do", &[what])).await;
+        for _ in 0..200 {
+            assert!(bad.quote(&job(1), &context(), &situation()).value.is_err());
+        }
+        assert!(good.quote(&job(1), &context(), &situation()).value.unwrap().is_ok(), "after {what}");
+    }
+}
+
+/// Same question, same answer, same fuel: in one sandbox, in another, and on many threads at once.
+#[tokio::test]
+async fn equal_calls_cost_equal_fuel() {
+    let (one, other) = (sandbox(), sandbox());
+    let guests = [
+        load(&one, "pricing", "token_pricing", Setup::default()).await,
+        load(&other, "pricing", "token_pricing", Setup::default()).await,
+    ];
+    let first = guests[0].quote(&job(1), &context(), &situation());
+    assert!(first.value.as_ref().unwrap().is_ok(), "{first:?}");
+    std::thread::scope(|scope| {
+        for guest in &guests {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let again = guest.quote(&job(1), &context(), &situation());
+                        assert_eq!((&again.value, again.call.cost), (&first.value, first.call.cost));
+                    }
+                });
+            }
+        }
+    });
+    assert_eq!(guests[0].engine(), guests[1].engine());
+}
+
+/// A refusal comes through in its own words.
+#[tokio::test]
+async fn a_refusal_is_an_answer() {
+    let guest = load(&sandbox(), "pricing", "hostile_pricing", set("do", &["refuse"])).await;
+    let answer = guest.quote(&job(1), &context(), &situation());
+    assert_eq!(answer.value, Ok(Err(Refusal::BidTooLow(Msat::new(1_000_000)))));
+    assert_eq!(answer.call.guest.name, "hostile-pricing");
+    assert_eq!(answer.call.guest.slot, "pricing");
+}
+
+/// Two candidates; orders that name others, or one twice, or none, mean nothing.
+#[tokio::test]
+async fn a_ranking_is_checked() {
+    let sandbox = sandbox();
+    let candidate = Candidate {
+        route: route(),
+        context_tokens: None,
+        in_flight: 0,
+        limit: 1,
+        queued: 0,
+        first_output_ms: None,
+        tokens_per_second: None,
+        failure_permille: 0,
+        preferred: false,
+    };
+    for (order, nonsense) in [(&["1", "0"][..], false), (&["1"], false), (&["2"], true), (&["0", "0"], true), (&["none"], true)] {
+        let guest = load(&sandbox, "routing", "hostile_routing", set("order", order)).await;
+        let answer = guest.rank(&job(1), &[candidate.clone(), candidate.clone()], &situation());
+        assert_eq!(answer.value.err(), nonsense.then_some(Fault::Nonsense), "{order:?}");
+    }
+}
+
+/// A table larger than allowed cannot even be described; neither can a guest that never comes to an end.
+#[tokio::test]
+async fn describe_is_bounded() {
+    let sandbox = sandbox();
+    let slot = "pricing".parse().unwrap();
+    for (name, limits, fault) in [
+        ("hostile_pricing", Limits { table_elements: 0, ..Limits::POLICY }, Fault::Memory),
+        ("hostile_pricing", Limits { memory_bytes: 1, ..Limits::POLICY }, Fault::Memory),
+        ("endless_describe", Limits::POLICY, Fault::Fuel),
+    ] {
+        let refused = sandbox.load(slot, component(name), within(Setup::default(), limits)).await.err();
+        assert_eq!(refused, Some(InstallError::Describe(fault)), "{name}");
+    }
+}
+
+/// Defaults are filled in; what the guest does not know is refused, and so is nothing at all.
+#[tokio::test]
+async fn settings_are_those_of_the_guest() {
+    let sandbox = sandbox();
+    let guest = load(&sandbox, "pricing", "hostile_pricing", Setup::default()).await;
+    assert_eq!(guest.settings(), [param("do", &["answer"])]);
+    for (setup, name) in [(set("undo", &["x"]), "undo"), (set("do", &[]), "do")] {
+        let refused = sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), setup).await.err();
+        assert_eq!(refused, Some(InstallError::Setting(name.into())));
+    }
+}
