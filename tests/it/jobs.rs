@@ -197,21 +197,27 @@ async fn a_restart_goes_on() {
     assert_eq!(stage.until(second, |state| state.is_over()).await.attempt, 1);
 }
 
-/// Goal: a customer may withdraw at any point, and nobody else may. Method: another's withdrawal, then its own.
+/// Goal: a customer may withdraw at any point, and nobody else may. Method: a stranger withdraws through a relay that does not know the jobs,
+/// so that only the node can see who it is; what the stranger asks for next on that relay shows that the node has read it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_may_withdraw() {
-    let stage = Stage::set(Set { script: Script::Wait, ..Set::default() }).await;
-    let (mut alice, mallory) = (stage.customer().await, stage.customer().await);
+    let stage = Stage::set(Set { script: Script::Wait, relays: 2, ..Set::default() }).await;
+    let (mut alice, mallory) = (stage.customer_on(&stage.relays[..1]).await, stage.customer_on(&stage.relays[1..]).await);
     let running = alice.ask(vec![text("running")]).await;
     stage.until(running, |state| state.execution == Execution::Processing).await;
     let waiting = alice.ask(vec![text("waiting")]).await;
     stage.until(waiting, |state| state.execution == Execution::Received).await;
-    // An honest relay refuses it already; whatever gets through must change nothing.
-    let _ = mallory.buyer.cancel(waiting, 5050).await;
+    mallory.buyer.cancel(running, 5050).await.unwrap();
+    mallory.buyer.cancel(waiting, 5050).await.unwrap();
+    let later = mallory.ask(vec![text("later")]).await;
+    stage.until(later, |_| true).await;
+    assert_eq!(stage.job(running).unwrap().execution, Execution::Processing);
+    assert_eq!(stage.job(waiting).unwrap().execution, Execution::Received);
     alice.buyer.cancel(running, 5050).await.unwrap();
     stage.until(running, |state| state.execution == Execution::Cancelled).await;
-    stage.stub.release();
-    stage.stub.release();
+    for _ in 0..3 {
+        stage.stub.release();
+    }
     assert_eq!(alice.result(waiting).await.content, "waiting");
 }
 

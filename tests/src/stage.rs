@@ -138,9 +138,14 @@ impl Stage {
         found.await.unwrap_or_else(|_| panic!("the job never came to that: {:?}", self.job(id)))
     }
 
-    /// A new customer.
+    /// A new customer, on every relay.
     pub async fn customer(&self) -> Customer {
-        let urls: Vec<_> = self.relays.iter().map(|relay| relay.url().to_owned()).collect();
+        self.customer_on(&self.relays).await
+    }
+
+    /// A new customer, on these relays.
+    pub async fn customer_on(&self, relays: &[InProcessRelay]) -> Customer {
+        let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
         let buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &urls).await.unwrap();
         Customer { buyer, provider: self.provider(), heard: Vec::new() }
     }
