@@ -15,7 +15,7 @@ const STATEMENTS: usize = 64;
 /// A commit forces the log to the disk (`FULL`), so what was acknowledged outlives a loss of power. Temporary data stays in memory:
 /// savepoints would otherwise make files. A checkpoint every 16 MiB of log costs less than the default of 4.
 const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-                        PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4096;";
+                        PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4096;";
 
 pub(super) fn for_writing(path: &Path) -> Result<Connection, JournalError> {
     make_private(path)

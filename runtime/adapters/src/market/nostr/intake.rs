@@ -117,6 +117,16 @@ impl Intake {
         fate.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// As [`Intake::take`], for an event that the library has not checked, and that only matters if it names us.
+    pub(super) async fn take_unverified(&self, event: &Event) {
+        if self.screen(event).is_ok_and(|screened| screened.targeted) && !self.is_known(&event.id) {
+            match event.verify() {
+                Ok(()) => self.take(event).await,
+                Err(_) => drop(self.counters.forged.fetch_add(1, Ordering::Relaxed)),
+            }
+        }
+    }
+
     fn screen(&self, event: &Event) -> Result<Screened, Ignored> {
         let screened = self.reader.screen(event, super::now())?;
         let kind = event.kind.as_u16();

@@ -1,6 +1,7 @@
 //! NIP-90 over Nostr relays. The library connects, checks signatures and authenticates; what is said and what it means is
 //! in `nip90`, what is let in in `intake`, and how a relay is held in `link`.
 
+mod expired;
 mod intake;
 mod link;
 mod outgoing;
@@ -12,6 +13,7 @@ pub use intake::Counts;
 use super::nip90::{MAX_TAGS, Reader, write};
 use super::{Change, Entry, OpenError, Opened, identity};
 use async_trait::async_trait;
+use expired::Transport;
 use intake::{Bounds, Gate, Intake, Queued};
 use link::{Link, Shared};
 use nostr_sdk::prelude::{
@@ -105,6 +107,7 @@ impl NostrMarket {
         let client = Client::builder()
             .signer(keys.clone())
             .admit_policy(Gate(Arc::clone(&intake)))
+            .websocket_transport(Transport(Arc::clone(&intake)))
             .opts(ClientOptions::new().pool(pool))
             .build();
         let relays = add_relays(&client, &urls, options).await?;

@@ -254,6 +254,35 @@ async fn a_verified_id_proves_nothing_about_another_event() {
     assert_eq!((counts.other_provider, counts.forged, counts.queued), (1, 1, 1));
 }
 
+/// Goal: who named us in a request that has expired hears so; nobody else does, and nobody in another's name. Method: one that is signed, one
+/// that is not, one to all, then one that is good.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_request_to_us_is_heard() {
+    let relay = Scripted::start().await;
+    let (market, _) = market(&[&relay.url], quick()).await;
+    let mut session = relay.accept().await;
+    let keys = Keys::generate();
+    let expired = |builder: EventBuilder| builder.tag(RequestTag::Expiration(now().minus(60)).to_tag());
+    let late = expired(asked_of("late", market.public_key())).sign_with_keys(&keys).unwrap();
+    let disguised = expired(asked_of("disguised", market.public_key())).sign_with_keys(&Keys::generate()).unwrap();
+    let to_all = expired(asking("to all")).sign_with_keys(&keys).unwrap();
+    let good = asking("good").sign_with_keys(&keys).unwrap();
+    for event in [with(&disguised, "pubkey", &keys.public_key().to_hex()), to_all.as_json(), late.as_json(), late.as_json()] {
+        session.feed(&event).await;
+    }
+    session.feed(&good.as_json()).await;
+    session.end_of_stored().await;
+    match within(market.next()).await {
+        Some(Incoming::Unusable { id, targeted: true, reason, .. }) => {
+            assert_eq!((id.to_hex(), reason.as_str()), (late.id.to_hex(), "expired"));
+        }
+        other => panic!("not the expired one: {other:?}"),
+    }
+    assert_eq!(next_job(&market).await.id.to_hex(), good.id.to_hex());
+    let counts = market.counts();
+    assert_eq!((counts.queued, counts.forged), (2, 1));
+}
+
 /// Goal: a burst is slowed down, not lost. Method: 5000 signed requests as fast as the socket takes them, room for 64, and a
 /// consumer that takes its time with each.
 #[tokio::test(flavor = "multi_thread")]

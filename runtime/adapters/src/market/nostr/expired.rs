@@ -1,0 +1,55 @@
+//! Requests that have expired (NIP-40). The library drops them in silence; who addressed us shall hear why there is no answer, so they
+//! are picked out of the socket before the library sees them. All other frames pass untouched.
+
+use super::MAX_MESSAGE_BYTES;
+use super::intake::Intake;
+use futures::StreamExt;
+use nostr_sdk::pool::ConnectionMode;
+use nostr_sdk::pool::transport::error::TransportError;
+use nostr_sdk::pool::transport::websocket::{DefaultWebsocketTransport, WebSocketSink, WebSocketStream, WebSocketTransport};
+use nostr_sdk::prelude::{BoxedFuture, Event, JsonUtil, RelayMessage, Url};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The library's transport with a look at what comes in.
+#[derive(Debug)]
+pub(super) struct Transport(pub(super) Arc<Intake>);
+
+impl WebSocketTransport for Transport {
+    fn support_ping(&self) -> bool {
+        DefaultWebsocketTransport.support_ping()
+    }
+
+    fn connect<'a>(
+        &'a self,
+        url: &'a Url,
+        mode: &'a ConnectionMode,
+        timeout: Duration,
+    ) -> BoxedFuture<'a, Result<(WebSocketSink, WebSocketStream), TransportError>> {
+        Box::pin(async move {
+            let (sink, stream) = DefaultWebsocketTransport.connect(url, mode, timeout).await?;
+            let intake = Arc::clone(&self.0);
+            let stream = stream.then(move |frame| {
+                let intake = Arc::clone(&intake);
+                async move {
+                    if let Some(event) = frame.as_ref().ok().and_then(|frame| expired(frame.as_text()?)) {
+                        intake.take_unverified(&event).await;
+                    }
+                    frame
+                }
+            });
+            Ok((sink, Box::pin(stream) as WebSocketStream))
+        })
+    }
+}
+
+/// The event in this frame, if it has expired. Nothing is parsed that does not speak of it.
+fn expired(frame: &str) -> Option<Event> {
+    if frame.len() > MAX_MESSAGE_BYTES as usize || !frame.contains("\"expiration\"") {
+        return None;
+    }
+    match RelayMessage::from_json(frame).ok()? {
+        RelayMessage::Event { event, .. } if event.is_expired() => Some(event.into_owned()),
+        _ => None,
+    }
+}
