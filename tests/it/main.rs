@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
 mod cli;
+mod hostile;
 mod jobs;
 mod sandbox;
 mod tidy;

@@ -1,6 +1,9 @@
 //! A whole market in this process: a relay, a node in a temporary home, a stub backend, play money, and customers.
 
 use crate::stub::{Script, Stub};
+use nostr_relay_builder::RelayBuilder;
+use nostr_relay_builder::builder::{PolicyResult, WritePolicy};
+use nostr_sdk::prelude::{BoxedFuture, Event, Kind};
 use pylon::clock::SystemClock;
 use pylon::config::{Config, Guest};
 use pylon::home::Home;
@@ -15,6 +18,7 @@ use pylon_adapters::payments::play_money::PlayBank;
 use pylon_core::machine::JobState;
 use pylon_core::{Input, InputSource, JobId, Msat, Param, PublicKey};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -34,11 +38,24 @@ pub struct Set {
     pub relays: usize,
     /// Jobs that may wait.
     pub max_queued_jobs: u32,
+    /// Relays take no event of this kind, and say that they may later.
+    pub unwanted: Option<u16>,
 }
 
 impl Default for Set {
     fn default() -> Self {
-        Self { script: Script::Echo, wallet: true, pricing: &[], relays: 1, max_queued_jobs: 64 }
+        Self { script: Script::Echo, wallet: true, pricing: &[], relays: 1, max_queued_jobs: 64, unwanted: None }
+    }
+}
+
+#[derive(Debug)]
+struct Unwanted(Kind);
+
+impl WritePolicy for Unwanted {
+    fn admit_event<'a>(&'a self, event: &'a Event, _: &'a SocketAddr) -> BoxedFuture<'a, PolicyResult> {
+        let verdict =
+            if event.kind == self.0 { PolicyResult::Reject("rate-limited: later".into()) } else { PolicyResult::Accept };
+        Box::pin(async { verdict })
     }
 }
 
@@ -68,7 +85,11 @@ impl Stage {
         let stub = Stub::start(set.script).await;
         let mut relays = Vec::new();
         for _ in 0..set.relays {
-            relays.push(InProcessRelay::start().await.unwrap());
+            let mut builder = RelayBuilder::default();
+            if let Some(kind) = set.unwanted {
+                builder = builder.write_policy(Unwanted(Kind::from_u16(kind)));
+            }
+            relays.push(InProcessRelay::start_with(builder).await.unwrap());
         }
         let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
         let settings: BTreeMap<_, _> =

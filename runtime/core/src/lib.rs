@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod admission;
+pub mod courtesy;
 pub mod decision;
 pub mod event;
 pub mod hex32;

@@ -16,7 +16,7 @@ mod writer;
 use async_trait::async_trait;
 use pylon_core::decision::History;
 use pylon_core::machine::JobState;
-use pylon_core::ports::journal::{Earnings, Journal, JournalError, OutboxRow, Row};
+use pylon_core::ports::journal::{Earnings, Journal, JournalError, OpenInvoice, OutboxRow, Row};
 use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
 use rusqlite::Connection;
 use std::path::Path;
@@ -61,7 +61,11 @@ impl Journal for SqliteJournal {
         self.read(|conn| reads::job(conn, id))
     }
 
-    fn job_of_payment(&self, hash: PaymentHash) -> Result<Option<JobState>, JournalError> {
+    fn customer_of_open(&self, id: JobId) -> Result<Option<PublicKey>, JournalError> {
+        self.read(|conn| reads::customer_of_open(conn, id))
+    }
+
+    fn job_of_payment(&self, hash: PaymentHash) -> Result<Option<JobId>, JournalError> {
         self.read(|conn| reads::job_of_payment(conn, hash))
     }
 
@@ -69,8 +73,12 @@ impl Journal for SqliteJournal {
         self.read(reads::unfinished)
     }
 
-    fn unsent(&self, limit: usize) -> Result<Vec<OutboxRow>, JournalError> {
-        self.read(|conn| reads::unsent(conn, limit))
+    fn open_invoices(&self) -> Result<Vec<OpenInvoice>, JournalError> {
+        self.read(reads::open_invoices)
+    }
+
+    fn unsent(&self, results: bool, limit: usize) -> Result<Vec<OutboxRow>, JournalError> {
+        self.read(|conn| reads::unsent(conn, results, limit))
     }
 
     fn customer_history(&self, customer: PublicKey, now: UnixTime) -> Result<History, JournalError> {

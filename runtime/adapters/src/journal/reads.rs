@@ -2,18 +2,22 @@
 
 use super::{integer, jobs, number, tallies};
 use pylon_core::machine::JobState;
-use pylon_core::ports::journal::{Earnings, OutboxRow, Source};
+use pylon_core::ports::journal::{Earnings, OpenInvoice, OutboxRow, Source};
 use pylon_core::ports::market::Sealed;
-use pylon_core::{JobId, MessageId, Msat, PaymentHash, UnixTime};
+use pylon_core::{JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 pub(super) const KNOWS: &str = "SELECT 1 FROM jobs WHERE id = ?1 UNION ALL SELECT 1 FROM refusals WHERE id = ?1";
 /// The index `jobs_open` holds these rows and no others, oldest first.
 pub(super) const UNFINISHED: &str = "closed = 0 ORDER BY received_at, rowid";
 pub(super) const OF_ID: &str = "id = ?1";
-pub(super) const OF_PAYMENT: &str = "payment_hash = ?1";
-/// Numbers begin at 1; saying so makes it a search by key.
-pub(super) const UNSENT: &str = "SELECT job_id, is_result, id, bytes, expires_at FROM outbox WHERE seq > 0 ORDER BY seq LIMIT ?1";
+pub(super) const OF_PAYMENT: &str = "SELECT id FROM jobs WHERE payment_hash = ?1";
+pub(super) const CUSTOMER_OF_OPEN: &str =
+    "SELECT customer_pubkey FROM jobs WHERE id = ?1 AND status IN ('received', 'awaiting_payment', 'processing')";
+pub(super) const OPEN_INVOICES: &str = "SELECT id, payment_hash, settlement = 'cancelled' FROM jobs WHERE closed = 0 AND payment_hash IS NOT NULL \
+                                        AND invoicing = 'open' AND settlement IN ('pending', 'held', 'cancelled')";
+pub(super) const UNSENT: &str =
+    "SELECT job_id, is_result, id, bytes, expires_at FROM outbox WHERE is_result = ?1 ORDER BY seq LIMIT ?2";
 pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at FROM earnings WHERE earned_at >= 0 \
                                  AND source IN ('job', 'tip') ORDER BY earned_at DESC, id DESC LIMIT ?1";
 
@@ -30,16 +34,28 @@ pub(super) fn job(conn: &Connection, id: JobId) -> rusqlite::Result<Option<JobSt
     conn.prepare_cached(&jobs_where(OF_ID))?.query_row([id.to_hex()], jobs::read).optional()
 }
 
-pub(super) fn job_of_payment(conn: &Connection, hash: PaymentHash) -> rusqlite::Result<Option<JobState>> {
-    conn.prepare_cached(&jobs_where(OF_PAYMENT))?.query_row([hash.to_hex()], jobs::read).optional()
+pub(super) fn job_of_payment(conn: &Connection, hash: PaymentHash) -> rusqlite::Result<Option<JobId>> {
+    conn.prepare_cached(OF_PAYMENT)?.query_row([hash.to_hex()], |row| name(row, 0, JobId::from_hex)).optional()
+}
+
+pub(super) fn customer_of_open(conn: &Connection, id: JobId) -> rusqlite::Result<Option<PublicKey>> {
+    conn.prepare_cached(CUSTOMER_OF_OPEN)?.query_row([id.to_hex()], |row| name(row, 0, PublicKey::from_hex)).optional()
+}
+
+pub(super) fn open_invoices(conn: &Connection) -> rusqlite::Result<Vec<OpenInvoice>> {
+    let invoice = |row: &Row<'_>| {
+        let (job, payment_hash) = (name(row, 0, JobId::from_hex)?, name(row, 1, PaymentHash::from_hex)?);
+        Ok(OpenInvoice { job, payment_hash, let_go: row.get(2)? })
+    };
+    conn.prepare_cached(OPEN_INVOICES)?.query_map([], invoice)?.collect()
 }
 
 pub(super) fn unfinished(conn: &Connection) -> rusqlite::Result<Vec<JobState>> {
     conn.prepare_cached(&jobs_where(UNFINISHED))?.query_map([], jobs::read)?.collect()
 }
 
-pub(super) fn unsent(conn: &Connection, limit: usize) -> rusqlite::Result<Vec<OutboxRow>> {
-    conn.prepare_cached(UNSENT)?.query_map([integer(limit as u64)], outbox_row)?.collect()
+pub(super) fn unsent(conn: &Connection, results: bool, limit: usize) -> rusqlite::Result<Vec<OutboxRow>> {
+    conn.prepare_cached(UNSENT)?.query_map((results, integer(limit as u64)), outbox_row)?.collect()
 }
 
 pub(super) fn earnings(conn: &Connection, limit: usize) -> rusqlite::Result<Earnings> {
@@ -50,16 +66,16 @@ pub(super) fn earnings(conn: &Connection, limit: usize) -> rusqlite::Result<Earn
 }
 
 fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
-    let name = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
     Ok(OutboxRow {
-        job: JobId::from_hex(name(0)?).ok_or_else(|| jobs::unknown(0, "not a job's id"))?,
+        job: name(row, 0, JobId::from_hex)?,
         result: row.get(1)?,
-        sealed: Sealed {
-            id: MessageId::from_hex(name(2)?).ok_or_else(|| jobs::unknown(2, "not a message's id"))?,
-            bytes: row.get(3)?,
-        },
+        sealed: Sealed { id: name(row, 2, MessageId::from_hex)?, bytes: row.get(3)? },
         expires_at: UnixTime::new(number(row.get(4)?)),
     })
+}
+
+fn name<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    parse(row.get_ref(column)?.as_str()?).ok_or_else(|| jobs::unknown(column, "not 64 lowercase hex digits"))
 }
 
 fn recent_row(row: &Row<'_>) -> rusqlite::Result<(Msat, Source, UnixTime)> {

@@ -1,12 +1,12 @@
 //! How each kind of row is written. All of it runs inside the writer's transaction.
 
-use super::{integer, jobs, tallies, unwritable};
+use super::{integer, jobs, tallies, unwritable, words};
 use pylon_core::admission::MAX_AGE_SECONDS;
 use pylon_core::machine::JobState;
 use pylon_core::ports::guests::{Cost, Fault};
 use pylon_core::ports::journal::{DecisionRow, Earning, JournalError, OutboxRow, RefusalRow, Row, Source};
 use pylon_core::{MessageId, UnixTime};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 /// Bytes of a refusal's text: strangers write some of it.
 const REFUSAL_BYTES: usize = 1024;
@@ -35,7 +35,8 @@ impl From<Halt> for JournalError {
     fn from(halt: Halt) -> Self {
         match halt {
             Halt::Known => Self::Known,
-            Halt::Absent => Self::Unwritable("the row of its job is missing".into()),
+            Halt::Absent => Self::Contradicts("the row of its job is missing".into()),
+            Halt::Sql(why) if why.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Self::Contradicts(words(&why)),
             Halt::Sql(why) => unwritable(why),
         }
     }

@@ -59,6 +59,8 @@ pub enum Event {
     Held(PaymentHash, Msat),
     /// The wallet has the payment.
     Paid(PaymentHash, Msat),
+    /// The wallet says that the invoice can still be paid.
+    StillOpen(PaymentHash),
     /// The wallet says that the invoice can no longer be paid, or that what it held is gone.
     Lapsed(PaymentHash),
     /// The customer withdraws the request.

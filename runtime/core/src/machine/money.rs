@@ -44,6 +44,12 @@ pub(super) fn invoiced(state: &mut JobState, todo: &mut Vec<Action>, invoice: In
         }
         return;
     }
+    // A customer pays what was agreed, whatever the wallet wrote.
+    if invoice.amount != state.due {
+        todo.push(Action::Release(invoice.payment_hash));
+        not_invoiced(state, todo, now);
+        return;
+    }
     todo.push(Action::Announce(DomainEvent::InvoiceCreated {
         job_id: state.job.id,
         bolt11: invoice.bolt11.clone(),
@@ -71,7 +77,14 @@ pub(super) fn not_invoiced(state: &mut JobState, todo: &mut Vec<Action>, now: Un
 
 /// The wallet holds the payment.
 pub(super) fn held(state: &mut JobState, todo: &mut Vec<Action>, hash: PaymentHash, amount: Msat, now: UnixTime) {
-    if state.payment_hash() != Some(hash) || matches!(state.settlement, Settlement::Held | Settlement::Paid) {
+    if state.payment_hash() != Some(hash) || state.settlement == Settlement::Paid {
+        return;
+    }
+    if state.settlement == Settlement::Held {
+        // Said again while the result waits for it: taking it has failed.
+        if state.execution == Execution::Processing && state.output.is_some() {
+            todo.push(Action::Claim(hash));
+        }
         return;
     }
     if state.execution != Execution::AwaitingPayment {
@@ -145,7 +158,15 @@ pub(super) fn lapsed(state: &mut JobState, todo: &mut Vec<Action>, hash: Payment
             state.invoicing = Invoicing::Expired;
             state.settlement = Settlement::Cancelled;
         }
+        (Settlement::Cancelled, _) if state.invoicing == Invoicing::Open => state.invoicing = Invoicing::Cancelled,
         _ => {}
+    }
+}
+
+/// The wallet says that the invoice can still be paid: one that was let go is let go again.
+pub(super) fn still_open(state: &JobState, todo: &mut Vec<Action>, hash: PaymentHash) {
+    if state.payment_hash() == Some(hash) && state.is_letting_go() {
+        todo.push(Action::Release(hash));
     }
 }
 
@@ -153,9 +174,9 @@ pub(super) fn lapsed(state: &mut JobState, todo: &mut Vec<Action>, hash: Payment
 pub(super) fn let_go(state: &mut JobState, todo: &mut Vec<Action>) {
     match state.settlement {
         Settlement::Pending | Settlement::Held => {
+            // The invoice stays open until the wallet says that it is gone.
             todo.extend(state.payment_hash().map(Action::Release));
             state.settlement = Settlement::Cancelled;
-            state.invoicing = Invoicing::Cancelled;
         }
         Settlement::Paid => state.settlement = Settlement::RefundDue,
         Settlement::None | Settlement::Unpaid | Settlement::Cancelled | Settlement::RefundDue | Settlement::Refunded => {}

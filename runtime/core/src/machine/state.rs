@@ -122,7 +122,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The customer's words, as the error table of the provider document has them.
+    /// The customer's words. Clients compare `no backend` and `timeout`, so these are fixed.
     pub fn words(&self) -> String {
         match self {
             Self::Job(JobError::Invalid(why)) => format!("invalid request: {why}"),
@@ -186,6 +186,12 @@ impl JobState {
             && self.delivery != Delivery::Queued
             && !matches!(self.settlement, Settlement::Pending | Settlement::Held)
             && self.invoicing != Invoicing::Created
+            && !self.is_letting_go()
+    }
+
+    /// Nothing shall be paid, and the wallet has not yet said that nothing can be.
+    pub fn is_letting_go(&self) -> bool {
+        self.settlement == Settlement::Cancelled && self.invoicing == Invoicing::Open
     }
 
     /// The invoice's name, once there is one.

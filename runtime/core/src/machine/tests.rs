@@ -5,7 +5,7 @@ use super::*;
 use crate::decision::{History, Offer, QuoteContext, Terms};
 use crate::work::{Finish, Route, Usage, WorkPlace};
 use crate::{Input, InputSource, Job, JobId, PublicKey, UnixTime};
-use Event::{Cancelled, Delivered, Invoiced, Lapsed, NotInvoiced, Restarted, Scheduled, Undeliverable};
+use Event::{Cancelled, Delivered, Invoiced, Lapsed, NotInvoiced, Restarted, Scheduled, StillOpen, Undeliverable};
 use proptest::prelude::*;
 
 const NOW: UnixTime = UnixTime::new(1_000);
@@ -200,6 +200,12 @@ fn paid_on_delivery() {
         "failed none cancelled none",
         &["tell error: payment: no invoice can be made now"],
     );
+    check(
+        "invoiced for more",
+        vec![metered(1, 900), invoiced(901)],
+        "failed none cancelled none",
+        &["release", "tell error: payment: no invoice can be made now"],
+    );
     check("invoiced", vec![metered(1, 900), invoiced(900)], "completed queued open pending", &["deliver"]);
     check("invoiced twice", vec![metered(1, 900), invoiced(900), invoiced(900)], "completed queued open pending", &[]);
     let open = || vec![metered(1, 900), invoiced(900)];
@@ -237,8 +243,11 @@ fn paid_before_work() {
     );
     check("expired", with(vec![Lapsed(HASH)]), "cancelled none expired cancelled", &["tell error: payment: the invoice expired"]);
     check("paid after that", with(vec![Lapsed(HASH), paid(PRICE)]), "cancelled none expired refund_due", &[]);
-    check("withdrawn", with(vec![Cancelled]), "cancelled none cancelled cancelled", &["release"]);
-    check("withdrawn, then paid", with(vec![Cancelled, paid(PRICE)]), "cancelled none cancelled refund_due", &[]);
+    check("withdrawn", with(vec![Cancelled]), "cancelled none open cancelled", &["release"]);
+    check("let go", with(vec![Cancelled, Lapsed(HASH)]), "cancelled none cancelled cancelled", &[]);
+    check("not let go", with(vec![Cancelled, StillOpen(HASH)]), "cancelled none open cancelled", &["release"]);
+    check("withdrawn, then paid", with(vec![Cancelled, paid(PRICE)]), "cancelled none open refund_due", &[]);
+    check("waits for money", with(vec![StillOpen(HASH)]), "awaiting_payment none open pending", &[]);
     check("paid, then withdrawn", with(vec![paid(PRICE), Cancelled]), "cancelled none open refund_due", &["stop"]);
     let at_work = |events: Vec<Event>| with([vec![paid(PRICE), Scheduled], events].concat());
     check("done", at_work(vec![ran(1), accept(1)]), "completed queued open paid", &["earn job 5000", "deliver"]);
@@ -255,10 +264,12 @@ fn held_until_success() {
     check("held", with(vec![held(PRICE)]), "received none open held", &["tell processing", "enqueue"]);
     check("held twice", with(vec![held(PRICE), held(PRICE)]), "received none open held", &[]);
     let little = &["release", "tell error: payment: 1 msat came for 5000 msat"];
-    check("held too little", with(vec![held(1)]), "failed none cancelled cancelled", little);
-    check("held after the end", with(vec![Cancelled, held(PRICE)]), "cancelled none cancelled cancelled", &["release"]);
+    check("held too little", with(vec![held(1)]), "failed none open cancelled", little);
+    check("held after the end", with(vec![Cancelled, held(PRICE)]), "cancelled none open cancelled", &["release"]);
     let at_work = |events: Vec<Event>| with([vec![held(PRICE), Scheduled], events].concat());
     check("accepted", at_work(vec![ran(1), accept(1)]), "processing none open held", &["claim"]);
+    let unclaimed = at_work(vec![ran(1), accept(1), held(PRICE)]);
+    check("not taken", unclaimed, "processing none open held", &["claim"]);
     let claimed = at_work(vec![ran(1), accept(1), paid(PRICE)]);
     check("claimed", claimed, "completed queued open paid", &["earn job 5000", "deliver"]);
     let gone = &["stop", "tell error: payment: what was held is gone"];
@@ -272,10 +283,10 @@ fn held_until_success() {
     check(
         "rejected",
         at_work(vec![ran(1), reject(1)]),
-        "failed none cancelled cancelled",
+        "failed none open cancelled",
         &["release", "tell error: processing error: the result was rejected: bad"],
     );
-    check("withdrawn", at_work(vec![Cancelled]), "cancelled none cancelled cancelled", &["stop", "release"]);
+    check("withdrawn", at_work(vec![Cancelled]), "cancelled none open cancelled", &["stop", "release"]);
 }
 
 #[test]
@@ -285,6 +296,8 @@ fn a_start_goes_on_where_the_journal_stands() {
     free("at work", vec![Scheduled, Restarted], "received none none none", &["enqueue"]);
     free("at work again", vec![Scheduled, Restarted, Scheduled], "processing none none none", &["run 2 from 0"]);
     free("from before", vec![Scheduled, Restarted, ran(1)], "received none none none", &[]);
+    let often = vec![vec![Scheduled, Restarted]; 8].concat();
+    free("at work too often", often, "failed none none none", &["tell error: processing error: given up after 8 attempts"]);
     free("done", vec![Scheduled, ran(1), accept(1), Restarted], "completed queued none none", &[]);
     free("over", vec![Cancelled, Restarted], "cancelled none none none", &[]);
     let metered = vec![Scheduled, ran(1), accept(1), metered(1, 900), Restarted];
@@ -330,6 +343,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => (1..6_000u64).prop_map(held),
         3 => (1..6_000u64).prop_map(paid),
         1 => Just(Lapsed(HASH)),
+        1 => Just(StillOpen(HASH)),
         1 => Just(Cancelled),
         1 => Just(Delivered),
         1 => Just(Undeliverable),

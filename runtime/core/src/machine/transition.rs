@@ -10,6 +10,9 @@ use crate::work::{Evidence, Output};
 use crate::{Job, Msat, UnixTime};
 use std::sync::Arc;
 
+/// A job that was at work at so many starts of the node is not begun again.
+const ATTEMPTS_MAX: u32 = 8;
+
 /// Takes a job on the agreed plan.
 pub fn admit(job: Job, plan: Plan, now: UnixTime) -> (JobState, Vec<Action>) {
     let terms = plan.offer.terms;
@@ -75,6 +78,7 @@ pub fn step(state: &mut JobState, event: Event, now: UnixTime) -> Vec<Action> {
         Event::NotInvoiced => money::not_invoiced(state, todo, now),
         Event::Held(hash, amount) => money::held(state, todo, hash, amount, now),
         Event::Paid(hash, amount) => money::paid(state, todo, hash, amount, now),
+        Event::StillOpen(hash) => money::still_open(state, todo, hash),
         Event::Lapsed(hash) => money::lapsed(state, todo, hash, now),
         Event::Cancelled => cancelled(state, todo, now),
         Event::Delivered => {
@@ -87,7 +91,7 @@ pub fn step(state: &mut JobState, event: Event, now: UnixTime) -> Vec<Action> {
                 state.delivery = Delivery::Failed;
             }
         }
-        Event::Restarted => restarted(state, todo),
+        Event::Restarted => restarted(state, todo, now),
     }
     actions
 }
@@ -191,7 +195,7 @@ fn cancelled(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
 }
 
 /// Whatever was under way is begun again; whatever is stored is not.
-fn restarted(state: &mut JobState, todo: &mut Vec<Action>) {
+fn restarted(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
     match state.execution {
         Execution::Received => todo.push(Action::Enqueue),
         Execution::Processing if state.output.is_some() && state.invoicing == Invoicing::Created => {
@@ -199,6 +203,11 @@ fn restarted(state: &mut JobState, todo: &mut Vec<Action>) {
         }
         Execution::Processing if state.output.is_some() && state.settlement == Settlement::Held => {
             todo.extend(state.payment_hash().map(Action::Claim));
+        }
+        // A job that takes the node down with it would do so for ever.
+        Execution::Processing if state.attempt >= ATTEMPTS_MAX => {
+            let why = format!("given up after {} attempts", state.attempt);
+            fail(state, todo, Failure::Job(JobError::Failed(why)), now);
         }
         Execution::Processing => {
             state.execution = Execution::Received;

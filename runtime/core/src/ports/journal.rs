@@ -81,6 +81,17 @@ pub struct OutboxRow {
     pub expires_at: UnixTime,
 }
 
+/// An invoice whose end is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenInvoice {
+    /// Its job.
+    pub job: JobId,
+    /// Its name.
+    pub payment_hash: PaymentHash,
+    /// Nothing shall be paid any more.
+    pub let_go: bool,
+}
+
 /// Money that is ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Earning {
@@ -112,7 +123,10 @@ pub enum JournalError {
     /// The id is in the journal: this request was seen.
     #[error("already in the journal")]
     Known,
-    /// Nothing was written; stop taking jobs.
+    /// These rows contradict what is written, now and for ever: give them up.
+    #[error("contradicts the journal: {0}")]
+    Contradicts(String),
+    /// Nothing was written, but may be later: try again, and take nothing new until then.
     #[error("the journal cannot be written: {0}")]
     Unwritable(String),
     /// Not to be understood; a person must look.
@@ -132,14 +146,20 @@ pub trait Journal: Send + Sync {
     /// One job.
     fn job(&self, id: JobId) -> Result<Option<JobState>, JournalError>;
 
+    /// Who asked for this job, while its work is not over.
+    fn customer_of_open(&self, id: JobId) -> Result<Option<PublicKey>, JournalError>;
+
     /// The job that asked for this payment.
-    fn job_of_payment(&self, hash: PaymentHash) -> Result<Option<JobState>, JournalError>;
+    fn job_of_payment(&self, hash: PaymentHash) -> Result<Option<JobId>, JournalError>;
 
     /// Jobs at work, waiting, or with money outstanding: what a start goes on with. Oldest first.
     fn unfinished(&self) -> Result<Vec<JobState>, JournalError>;
 
-    /// Messages not yet sent, oldest first, at most `limit`.
-    fn unsent(&self, limit: usize) -> Result<Vec<OutboxRow>, JournalError>;
+    /// Invoices that the wallet is to be asked about: open, and not known to be paid or gone.
+    fn open_invoices(&self) -> Result<Vec<OpenInvoice>, JournalError>;
+
+    /// Results not yet sent, or the other messages; oldest first, at most `limit`.
+    fn unsent(&self, results: bool, limit: usize) -> Result<Vec<OutboxRow>, JournalError>;
 
     /// A customer's record with us.
     fn customer_history(&self, customer: PublicKey, now: UnixTime) -> Result<History, JournalError>;

@@ -1,6 +1,8 @@
 //! From a request to an agreed plan or a refusal: routing is asked, then pricing, and the first commit says what came of it.
 
+use super::commit::commit;
 use super::live::{self, Live};
+use super::places::Reserved;
 use super::record::{self, decision, situation};
 use super::registry::Note;
 use super::{INPUT_BYTES_MAX, Shared, Step};
@@ -13,9 +15,8 @@ use pylon_core::ports::market::{Address, GuestStamp, Status};
 use pylon_core::work::Route;
 use pylon_core::{Job, JobId, PublicKey, UnixTime};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 /// Bytes of text that make about one token.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -42,7 +43,7 @@ pub(super) async fn decide(
     job: Job,
     begun: Instant,
     guests: Arc<dyn Guests>,
-    place: OwnedSemaphorePermit,
+    place: Reserved,
     mailbox: mpsc::Receiver<Note>,
 ) {
     let asked = Asked::of(&job);
@@ -65,38 +66,34 @@ pub(super) async fn decide(
     shared.registry.forget(asked.id);
 }
 
-/// The first commit of a job that is taken. Nothing was visible before it, so a failure is no more than a request not seen.
+/// The first commit of a job that is taken. Nothing was visible before it.
 async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: Instant) -> bool {
     let acts = live.resolve(actions, &mut rows);
     let letters = record::letters(&rows);
     rows.insert(0, Row::Admit(Box::new(live.state.clone())));
-    match live.shared.journal.commit(rows.into()).await {
-        Ok(()) => {
-            live.act(acts, letters, begun);
-            true
-        }
-        Err(JournalError::Known) => false,
-        Err(error) => {
-            tracing::error!(%error, "no job is taken");
-            live.shared.journal_fails.store(true, Ordering::Release);
-            false
-        }
+    let taken = commit(&live.shared, live.state.job.id, rows.into()).await.is_ok();
+    if taken {
+        live.act(acts, letters, begun);
     }
+    taken
 }
 
-/// Says no: stored, and told to a sender who addressed us.
+/// Says no: stored, and told to a sender who addressed us. Who asks for too much of that is met with silence.
 pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut rows: Vec<Row>) {
     let Asked { id, kind, customer, created_at, targeted } = asked;
-    tracing::info!(job = %id.short(), kind, targeted, reason = refusal.code(), "refused: {}", refusal.words());
+    if !shared.courtesy().allows(customer, shared.clock.now()) {
+        tracing::debug!(job = %id.short(), kind, reason = refusal.code(), "one refusal too many");
+        return;
+    }
+    // A stranger's words are a field, where nothing in them can look like a line of ours.
+    tracing::info!(job = %id.short(), kind, targeted, reason = refusal.code(), words = refusal.words(), "refused");
     if targeted {
         rows.extend(record::feedback(shared, Address { job: id, kind, customer }, Status::Error(refusal.words())));
     }
     let letters = record::letters(&rows);
     rows.insert(0, Row::Refuse(Box::new(RefusalRow { id, kind, customer, created_at, refusal, at: shared.clock.now() })));
-    match shared.journal.commit(rows.into()).await {
-        Ok(()) => letters.into_iter().for_each(|letter| shared.outbox.send(letter)),
-        Err(JournalError::Known) => {}
-        Err(error) => tracing::error!(%error, "a refusal was not written"),
+    if commit(shared, id, rows.into()).await.is_ok() {
+        letters.into_iter().for_each(|letter| shared.outbox.send(letter));
     }
 }
 
@@ -111,7 +108,7 @@ fn plan(
 ) -> Result<Plan, Refusal> {
     let begun = Instant::now();
     admission::check(job, &Bounds { input_bytes: INPUT_BYTES_MAX })?;
-    shared.bus.step(job.id, || Step::Native { what: "checked", micros: live::micros(begun.elapsed()) });
+    shared.bus.step(job.id, || Step::Native { what: "within bounds", micros: live::micros(begun.elapsed()) });
     let situation = situation(shared);
 
     let candidates = shared.backends.candidates();

@@ -29,6 +29,8 @@ pub(super) struct Task {
     pub(super) attempt: u32,
     pub(super) max_output_tokens: u64,
     pub(super) max_work_ms: u64,
+    /// May the customer read along?
+    pub(super) partials: bool,
 }
 
 /// What came of it.
@@ -53,6 +55,7 @@ pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
         begun,
         routes: task.routes,
         max_output_tokens: task.max_output_tokens,
+        partials: task.partials,
         report: Arc::clone(&report),
     };
     let answer = task.guests.run(&task.job, task.max_work_ms, Arc::new(host)).await;
@@ -83,6 +86,10 @@ pub(super) struct Report {
     pub(super) length: bool,
     /// Time spent waiting for backends.
     pub(super) backend: Duration,
+    /// One is open.
+    pub(super) generating: bool,
+    /// Begun so far.
+    pub(super) generations: u32,
     partials: u32,
     last_partial: Option<Instant>,
 }
@@ -123,18 +130,18 @@ struct Host {
     begun: Instant,
     routes: Vec<Route>,
     max_output_tokens: u64,
+    partials: bool,
     report: Arc<Mutex<Report>>,
 }
 
 #[async_trait]
 impl HandlerHost for Host {
     async fn generate(&self, request: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
-        let left = self.max_output_tokens.saturating_sub(lock(&self.report).usage.output_tokens);
-        generation::begin(&self.shared.backends, &self.routes, request, left, &self.report).await
+        generation::begin(&self.shared.backends, &self.routes, request, self.max_output_tokens, &self.report).await
     }
 
     async fn partial(&self, text: String) -> bool {
-        if lock(&self.report).partial_is_due(self.begun) {
+        if self.partials && lock(&self.report).partial_is_due(self.begun) {
             let to = Address { job: self.job.id, kind: self.job.kind, customer: self.job.customer };
             let message = Message::Feedback { to, status: Status::Partial(text) };
             match self.shared.market.seal(&message, self.shared.clock.now()) {

@@ -4,9 +4,9 @@ use super::{Bus, Settings};
 use pylon_core::decision::Candidate;
 use pylon_core::event::DomainEvent;
 use pylon_core::ports::clock::Clock;
-use pylon_core::ports::inference::{Inference, Model};
+use pylon_core::ports::inference::{Inference, InferenceError, Model};
 use pylon_core::work::{Route, WorkPlace};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -31,6 +31,8 @@ pub(super) struct Backend {
     slots: Arc<Semaphore>,
     slots_total: u32,
     queued: AtomicU32,
+    /// The operator knows that it is not there.
+    complained: AtomicBool,
     /// `None` while it is not there.
     models: RwLock<Option<Vec<Model>>>,
     first_output_ms: Average,
@@ -81,14 +83,20 @@ impl Backends {
     }
 
     async fn refresh_one(&self, row: &Backend) {
-        let found = match tokio::time::timeout(LOOK_WITHIN, row.adapter.models()).await {
-            Ok(Ok(models)) if !models.is_empty() => Some(models),
-            Ok(Ok(_)) => None,
-            Ok(Err(error)) => {
-                tracing::debug!(backend = row.adapter.id(), %error, "not available");
+        let silent = |_| Err(InferenceError::Timeout);
+        let found = match tokio::time::timeout(LOOK_WITHIN, row.adapter.models()).await.unwrap_or_else(silent) {
+            Ok(models) if !models.is_empty() => {
+                row.complained.store(false, Ordering::Relaxed);
+                Some(models)
+            }
+            Ok(_) => {
+                row.complain(&InferenceError::Unavailable("it serves no model".into()));
                 None
             }
-            Err(_) => None,
+            Err(error) => {
+                row.complain(&error);
+                None
+            }
         };
         let was = std::mem::replace(&mut *row.models.write().unwrap_or_else(PoisonError::into_inner), found.clone());
         let (backend_id, timestamp) = (row.adapter.id().to_owned(), self.clock.now());
@@ -153,6 +161,7 @@ impl Backend {
             slots: Arc::new(Semaphore::new(slots_total as usize)),
             slots_total,
             queued: AtomicU32::new(0),
+            complained: AtomicBool::new(false),
             models: RwLock::new(None),
             first_output_ms: Average::default(),
             tokens_per_second: Average::default(),
@@ -171,6 +180,13 @@ impl Backend {
         self.first_output_ms.add(u32::try_from(first_output.as_millis()).unwrap_or(u32::MAX).max(1));
         let per_second = u128::from(tokens).saturating_mul(1000) / generating.as_millis().max(1);
         self.tokens_per_second.add(u32::try_from(per_second).unwrap_or(u32::MAX));
+    }
+
+    /// Once for each time that it goes: what is the operator's to mend is no matter for a debugger.
+    fn complain(&self, error: &InferenceError) {
+        if !self.complained.swap(true, Ordering::Relaxed) {
+            tracing::warn!(backend = self.adapter.id(), %error, "not available: start it, or set its `url` in config.toml");
+        }
     }
 
     pub(super) fn failed(&self) {

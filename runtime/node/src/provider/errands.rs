@@ -51,10 +51,10 @@ pub(super) fn claim(shared: &Shared, hash: PaymentHash) -> Errand {
     let wallet = shared.wallet.clone();
     Box::pin(async move {
         let wallet: Arc<dyn Wallet> = wallet?;
-        if let Err(error) = wallet.claim(hash).await {
-            tracing::warn!(%error, "what is held was not taken");
+        if let Err(error) = till::answered(wallet.claim(hash)).await {
+            tracing::warn!(%error, "what is held was not taken: tried again at the next look");
         }
-        till::outcome(&*wallet, hash).await
+        till::aftermath(&*wallet, hash).await
     })
 }
 
@@ -62,9 +62,10 @@ pub(super) fn claim(shared: &Shared, hash: PaymentHash) -> Errand {
 pub(super) fn release(shared: &Shared, hash: PaymentHash) -> Errand {
     let wallet = shared.wallet.clone();
     Box::pin(async move {
-        if let Err(error) = wallet?.release(hash).await {
-            tracing::warn!(%error, "an invoice was not closed");
+        let wallet: Arc<dyn Wallet> = wallet?;
+        if let Err(error) = till::answered(wallet.release(hash)).await {
+            tracing::warn!(%error, "an invoice was not closed: tried again at the next look");
         }
-        None
+        till::aftermath(&*wallet, hash).await
     })
 }

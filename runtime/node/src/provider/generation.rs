@@ -4,33 +4,35 @@ use super::attempt::{Report, lock};
 use super::backends::{Backend, Backends};
 use async_trait::async_trait;
 use pylon_core::ports::guests::{GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream};
-use pylon_core::ports::inference::{Chunk, Completion, Generation, InferenceError, Stream};
-use pylon_core::work::{Route, WorkPlace};
+use pylon_core::ports::inference::{ChatMessage, Chunk, Completion, Generation, InferenceError, Stream};
+use pylon_core::work::{Route, Usage, WorkPlace};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 /// A backend must begin within this: its queue, loading the model and reading the prompt.
 const FIRST_OUTPUT_WITHIN: Duration = Duration::from_secs(120);
+/// Generations of one attempt, one after the other.
+const GENERATIONS_MAX: u32 = 64;
+/// Bytes of text that make about one token.
+const BYTES_PER_TOKEN: u64 = 4;
 
-/// Starts on the first route that answers. `tokens_left` of the offer bound what is asked for.
+/// Starts on the first route that answers. What is left of the offer's tokens bounds what is asked for.
 pub(super) async fn begin(
     backends: &Backends,
     routes: &[Route],
     request: GuestGeneration,
-    tokens_left: u64,
+    max_output_tokens: u64,
     report: &Arc<Mutex<Report>>,
 ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
-    let left = u32::try_from(tokens_left).unwrap_or(u32::MAX);
-    if left == 0 {
-        return Err(GuestInferenceError::Other("the tokens of the offer are used up".into()));
-    }
+    let open = Open::claim(report, max_output_tokens)?;
     if request.messages.is_empty() {
         return Err(GuestInferenceError::Other("nothing to answer".into()));
     }
     let mut generation = Generation {
         model: String::new(),
-        max_tokens: request.max_tokens.unwrap_or(left).clamp(1, left),
+        max_tokens: request.max_tokens.unwrap_or(open.tokens_left).clamp(1, open.tokens_left),
         messages: request.messages,
         temperature: request.temperature,
         top_p: request.top_p,
@@ -47,12 +49,13 @@ pub(super) async fn begin(
         let Some(row) = backends.find(backend) else { continue };
         generation.model.clone_from(model);
         let begun = Instant::now();
-        let attempt = answer_begins(row, &generation, report).await;
+        let answer = answer_begins(row, &generation).await;
         lock(report).backend += begun.elapsed();
-        match attempt {
-            Ok(running) => {
+        match answer {
+            Ok(answer) => {
                 lock(report).route = Some(route.clone());
-                return Ok(Box::new(running));
+                let bytes_in = generation.messages.iter().map(|ChatMessage { content, .. }| content.len() as u64).sum();
+                return Ok(Box::new(Running { answer, open, bytes_in, bytes_out: 0, end: None }));
             }
             Err(error @ (InferenceError::Unavailable(_) | InferenceError::Timeout)) => {
                 tracing::warn!(backend, model, %error, "route failed, trying the next");
@@ -75,34 +78,65 @@ fn words(error: InferenceError) -> GuestInferenceError {
     }
 }
 
+/// The one generation that an attempt may have open: two could wait for each other's slot for ever.
+struct Open {
+    report: Arc<Mutex<Report>>,
+    tokens_left: u32,
+}
+
+impl Open {
+    fn claim(report: &Arc<Mutex<Report>>, max_output_tokens: u64) -> Result<Self, GuestInferenceError> {
+        let refused = |why: &str| Err(GuestInferenceError::Other(why.into()));
+        let mut seen = lock(report);
+        if seen.generating {
+            return refused("one generation at a time: end the other first");
+        }
+        if seen.generations >= GENERATIONS_MAX {
+            return refused("too many generations");
+        }
+        let tokens_left = max_output_tokens.saturating_sub(seen.usage.output_tokens);
+        if tokens_left == 0 {
+            return refused("the tokens of the offer are used up");
+        }
+        seen.generating = true;
+        seen.generations += 1;
+        Ok(Self { report: Arc::clone(report), tokens_left: u32::try_from(tokens_left).unwrap_or(u32::MAX) })
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        lock(&self.report).generating = false;
+    }
+}
+
 /// Waits for the first words: until then another route may still answer.
-async fn answer_begins(row: &Arc<Backend>, request: &Generation, report: &Arc<Mutex<Report>>) -> Result<Running, InferenceError> {
-    let slot = row.slot().await.ok_or_else(|| InferenceError::Unavailable("closed".into()))?;
+async fn answer_begins(row: &Arc<Backend>, request: &Generation) -> Result<Answering, InferenceError> {
+    let slot = timeout(FIRST_OUTPUT_WITHIN, row.slot()).await.map_err(|_| InferenceError::Timeout)?;
+    let slot = slot.ok_or_else(|| InferenceError::Unavailable("closed".into()))?;
     let begun = Instant::now();
     let mut stream = row.adapter.generate(request).await?;
-    let first = stream.next().await?;
-    Ok(Running {
-        row: Arc::clone(row),
-        report: Arc::clone(report),
-        stream,
-        first: Some(first),
-        first_output: begun.elapsed(),
-        generating: Instant::now(),
-        end: None,
-        _slot: slot,
-    })
+    let first = Some(stream.next().await?);
+    Ok(Answering { row: Arc::clone(row), stream, first, first_output: begun.elapsed(), since: Instant::now(), _slot: slot })
+}
+
+/// A backend at work, with a slot of it.
+struct Answering {
+    row: Arc<Backend>,
+    stream: Box<dyn Stream>,
+    first: Option<Chunk>,
+    first_output: Duration,
+    since: Instant,
+    _slot: OwnedSemaphorePermit,
 }
 
 /// A generation that has begun to answer.
 struct Running {
-    row: Arc<Backend>,
-    report: Arc<Mutex<Report>>,
-    stream: Box<dyn Stream>,
-    first: Option<Chunk>,
-    first_output: Duration,
-    generating: Instant,
+    answer: Answering,
+    open: Open,
+    bytes_in: u64,
+    bytes_out: u64,
     end: Option<Completion>,
-    _slot: OwnedSemaphorePermit,
 }
 
 #[async_trait]
@@ -111,24 +145,27 @@ impl GuestStream for Running {
         if self.end.is_some() {
             return Ok(None);
         }
-        let chunk = match self.first.take() {
+        let chunk = match self.answer.first.take() {
             Some(chunk) => chunk,
             None => {
                 let begun = Instant::now();
-                let chunk = self.stream.next().await;
-                lock(&self.report).backend += begun.elapsed();
+                let chunk = self.answer.stream.next().await;
+                lock(&self.open.report).backend += begun.elapsed();
                 chunk.map_err(|error| {
-                    tracing::warn!(backend = self.row.adapter.id(), %error, "the answer broke off");
-                    self.row.failed();
+                    tracing::warn!(backend = self.answer.row.adapter.id(), %error, "the answer broke off");
+                    self.answer.row.failed();
                     words(error)
                 })?
             }
         };
         match chunk {
-            Chunk::Text(text) => Ok(Some(text)),
+            Chunk::Text(text) => {
+                self.bytes_out = self.bytes_out.saturating_add(text.len() as u64);
+                Ok(Some(text))
+            }
             Chunk::End(end) => {
-                self.row.succeeded(self.first_output, end.usage.output_tokens, self.generating.elapsed());
-                let mut report = lock(&self.report);
+                self.answer.row.succeeded(self.answer.first_output, end.usage.output_tokens, self.answer.since.elapsed());
+                let mut report = lock(&self.open.report);
                 report.usage = report.usage.plus(end.usage);
                 report.length |= end.length;
                 drop(report);
@@ -145,5 +182,18 @@ impl GuestStream for Running {
             ignored_params: end.ignored_params.clone(),
             usage: end.usage,
         })
+    }
+}
+
+impl Drop for Running {
+    /// What a handler has read and dropped before its end was work too.
+    fn drop(&mut self) {
+        if self.end.is_none() {
+            let tokens = |bytes: u64| bytes.div_ceil(BYTES_PER_TOKEN);
+            let (input_tokens, output_tokens) = (tokens(self.bytes_in), tokens(self.bytes_out).max(1));
+            let read = Usage { input_tokens, output_tokens, estimated: true, ..Usage::default() };
+            let mut report = lock(&self.open.report);
+            report.usage = report.usage.plus(read);
+        }
     }
 }

@@ -3,24 +3,28 @@
 use super::Shared;
 use super::admit::{self, Asked};
 use super::registry::{self, Note};
+use super::withdrawn::Withdrawn;
 use pylon_core::decision::Refusal;
 use pylon_core::machine::Event;
 use pylon_core::ports::market::Incoming;
 use pylon_core::{Job, JobId, PublicKey};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Told to those for whom there is no place.
 const BUSY_SECONDS: u32 = 30;
 
 pub(super) async fn run(shared: Arc<Shared>) {
+    let mut withdrawn = Withdrawn::default();
     loop {
         let incoming = tokio::select! {
             () = shared.closing.cancelled() => return,
             incoming = shared.market.next() => incoming,
         };
         match incoming {
+            Some(Incoming::Job(job)) if withdrawn.holds(job.customer, job.id) => {
+                tracing::debug!(job = %job.id.short(), "withdrawn before it came");
+            }
             Some(Incoming::Job(job)) => take(&shared, *job).await,
             Some(Incoming::Unusable { id, kind, customer, created_at, targeted, reason }) => {
                 let asked = Asked { id, kind, customer, created_at, targeted };
@@ -32,7 +36,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
             Some(Incoming::Cancel { customer, jobs }) => {
                 for id in jobs {
-                    cancel(&shared, customer, id).await;
+                    cancel(&shared, customer, id, &mut withdrawn).await;
                 }
             }
             None => return,
@@ -45,10 +49,6 @@ async fn take(shared: &Arc<Shared>, job: Job) {
     if is_known(shared, job.id) {
         return;
     }
-    if shared.journal_fails.load(Ordering::Acquire) {
-        tracing::warn!(job = %job.id.short(), "not taken: the journal cannot be written");
-        return;
-    }
     let guests = shared.guests.current();
     let asked = Asked::of(&job);
     if !guests.serves(job.kind) {
@@ -57,7 +57,7 @@ async fn take(shared: &Arc<Shared>, job: Job) {
         }
         return;
     }
-    let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
+    let Some(place) = shared.places.reserve(job.customer) else {
         if job.targeted {
             admit::refuse(shared, asked, Refusal::Busy(BUSY_SECONDS), Vec::new()).await;
         } else {
@@ -65,7 +65,7 @@ async fn take(shared: &Arc<Shared>, job: Job) {
         }
         return;
     };
-    if let Some(mailbox) = shared.registry.open(job.id) {
+    if let Some(mailbox) = shared.registry.open(job.id, Some(job.customer)) {
         tokio::spawn(admit::decide(Arc::clone(shared), job, begun, guests, place, mailbox));
     }
 }
@@ -80,12 +80,17 @@ fn is_known(shared: &Shared, id: JobId) -> bool {
 }
 
 /// Only the author of a request may withdraw it (NIP-09).
-async fn cancel(shared: &Arc<Shared>, customer: PublicKey, id: JobId) {
-    match shared.journal.job(id) {
-        Ok(Some(state)) if state.job.customer == customer && !state.is_over() => {
+async fn cancel(shared: &Arc<Shared>, customer: PublicKey, id: JobId, withdrawn: &mut Withdrawn) {
+    let author = match shared.registry.customer(id) {
+        Some(author) => Ok(Some(author)),
+        None => shared.journal.customer_of_open(id),
+    };
+    match author {
+        Ok(Some(author)) if author == customer => {
             registry::tell(shared, id, Note { event: Event::Cancelled, rows: Vec::new() }).await;
         }
-        Ok(_) => {}
+        Ok(Some(_)) => {}
+        Ok(None) => withdrawn.remember(customer, id),
         Err(error) => tracing::error!(%error, "a cancellation is passed over"),
     }
 }

@@ -1,8 +1,8 @@
 //! The line for a worker: who waits and who is at work, ordered by the pure schedule.
 
-use pylon_core::JobId;
 use pylon_core::ports::clock::Clock;
 use pylon_core::schedule::{self, Limits, Place};
+use pylon_core::{JobId, PublicKey};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
@@ -38,6 +38,8 @@ struct Places {
     waiting: Vec<Place>,
     calls: Vec<(JobId, oneshot::Sender<Ticket>)>,
     running: Vec<Place>,
+    /// Whose jobs began lately.
+    served: Vec<PublicKey>,
     /// Nobody is called any more.
     closed: bool,
 }
@@ -101,7 +103,7 @@ impl Line {
     fn call_next(self: &Arc<Self>, mut places: MutexGuard<'_, Places>) {
         let mut refused = Vec::new();
         while !places.closed
-            && let Some(id) = schedule::next(&places.waiting, &places.running, &self.limits, self.clock.now())
+            && let Some(id) = schedule::next(&places.waiting, &places.running, &places.served, &self.limits, self.clock.now())
         {
             let Some(index) = places.waiting.iter().position(|place| place.id == id) else { break };
             let place = places.waiting.remove(index);
@@ -111,6 +113,10 @@ impl Line {
             if let Err(ticket) = call.send(Ticket { line: Arc::clone(self), id }) {
                 places.running.retain(|place| place.id != id);
                 refused.push(ticket);
+            } else {
+                let surplus = (places.served.len() + 1).saturating_sub(schedule::SERVED);
+                places.served.drain(..surplus);
+                places.served.push(place.customer);
             }
         }
         // Dropping a ticket takes the lock again.

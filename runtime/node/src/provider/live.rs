@@ -1,32 +1,29 @@
 //! A live job: the one task that owns its row. What happens comes as a note, is stepped, committed, and only then acted on.
 
 use super::attempt::{self, Done, Task};
+use super::commit::commit;
 use super::errands::{self, Errand};
 use super::line::{Ticket, Turn};
+use super::places::Reserved;
 use super::record::{self, Words};
 use super::registry::Note;
 use super::{Shared, Step};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use pylon_core::decision::Verdict;
+use pylon_core::decision::{Terms, Verdict};
 use pylon_core::machine::{Action, Delivery, Event, Execution, JobState, Settlement, step};
 use pylon_core::ports::guests::{Answer, Generation as Guests};
-use pylon_core::ports::journal::{Earning, JournalError, OutboxRow, Row};
+use pylon_core::ports::journal::{Earning, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
 use pylon_core::ports::payments::InvoiceRequest;
 use pylon_core::schedule::Place;
-use pylon_core::{Job, JobId, Msat};
+use pylon_core::{Job, Msat};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-
-/// Between two tries to write what must be written, at first and at most.
-const WRITE_AGAIN_FIRST: Duration = Duration::from_millis(200);
-const WRITE_AGAIN_MOST: Duration = Duration::from_secs(15);
+use tokio::sync::{mpsc, oneshot};
 
 /// What belongs to a job while it is live.
 pub(super) struct Live {
@@ -38,7 +35,7 @@ pub(super) struct Live {
     pub(super) stamps: Vec<GuestStamp>,
     pub(super) mailbox: mpsc::Receiver<Note>,
     /// Its place in the bounded queue, until it is over.
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    pub(super) place: Option<Reserved>,
     /// What the node itself has taken for it so far.
     pub(super) node: Duration,
     ticket: Option<Ticket>,
@@ -76,7 +73,7 @@ impl Live {
         let summary = Arc::new(state.job.summary(guests.public_params(state.job.kind)));
         let mut live = Self::new(shared, state, guests, summary, mailbox);
         if !live.state.is_over() {
-            live.place = Arc::clone(&shared.places).try_acquire_owned().ok();
+            live.place = Some(shared.places.resume(live.state.job.customer));
         }
         live
     }
@@ -142,7 +139,7 @@ impl Live {
         }
         let letters = record::letters(&rows);
         rows.push(Row::Update(Box::new(self.state.clone())));
-        if write(&self.shared, self.state.job.id, rows.into()).await.is_ok() {
+        if commit(&self.shared, self.state.job.id, rows.into()).await.is_ok() {
             self.act(acts, letters, begun);
         }
     }
@@ -231,6 +228,8 @@ impl Live {
             attempt,
             max_output_tokens: self.state.plan.offer.max_output_tokens,
             max_work_ms: self.state.plan.offer.max_work_ms,
+            // Who has read most of the answer and withdraws would have it for nothing.
+            partials: matches!(self.state.plan.offer.terms, Terms::Free | Terms::OnDelivery),
         };
         self.running = Some(Box::pin(attempt::run(Arc::clone(&self.shared), task)));
     }
@@ -308,29 +307,6 @@ impl Live {
     fn columns(&self) -> impl PartialEq + use<> {
         let state = &self.state;
         (state.execution, state.delivery, state.invoicing, state.settlement, state.attempt, state.paid)
-    }
-}
-
-/// Writes what must be written, however long it takes: nothing is acted on before.
-async fn write(shared: &Shared, job: JobId, rows: Arc<[Row]>) -> Result<(), JournalError> {
-    let mut pause = WRITE_AGAIN_FIRST;
-    loop {
-        match shared.journal.commit(Arc::clone(&rows)).await {
-            Ok(()) => {
-                shared.journal_fails.store(false, Ordering::Release);
-                return Ok(());
-            }
-            Err(error @ (JournalError::Known | JournalError::Unreadable(_))) => {
-                tracing::error!(job = %job.short(), %error, "not written");
-                return Err(error);
-            }
-            Err(error) => {
-                shared.journal_fails.store(true, Ordering::Release);
-                tracing::error!(job = %job.short(), %error, "no new job is taken until this is written");
-            }
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(WRITE_AGAIN_MOST);
     }
 }
 

@@ -7,21 +7,26 @@ mod admit;
 mod attempt;
 mod backends;
 mod bus;
+mod commit;
 mod errands;
 mod generation;
 mod intake;
 mod line;
 mod live;
 mod outbox;
+mod places;
 mod record;
 mod registry;
 mod till;
+mod withdrawn;
 
 pub use backends::Backends;
 pub use bus::{Bus, Observation, Step};
 
 use line::Line;
 use outbox::Outbox;
+use places::Places;
+use pylon_core::courtesy::Courtesy;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::guests::Guests;
 use pylon_core::ports::inference::Inference;
@@ -30,10 +35,8 @@ use pylon_core::ports::market::Market;
 use pylon_core::ports::payments::{Capabilities, Wallet};
 use pylon_core::schedule::Limits;
 use registry::Registry;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -85,17 +88,19 @@ struct Shared {
     line: Arc<Line>,
     outbox: Outbox,
     registry: Registry,
-    /// A place in the bounded queue, held while a job is not over.
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
+    courtesy: Mutex<Courtesy>,
     settings: Settings,
-    /// The journal cannot be written: no new job is taken.
-    journal_fails: AtomicBool,
     closing: CancellationToken,
 }
 
 impl Shared {
     fn capabilities(&self) -> Capabilities {
         self.wallet.as_ref().map_or_else(Capabilities::none, |wallet| wallet.capabilities())
+    }
+
+    fn courtesy(&self) -> MutexGuard<'_, Courtesy> {
+        self.courtesy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,9 +130,9 @@ impl Provider {
             clock: ports.clock,
             outbox,
             registry: Registry::default(),
-            places: Arc::new(Semaphore::new(concurrent.saturating_add(settings.max_queued_jobs))),
+            places: Places::new(concurrent.saturating_add(settings.max_queued_jobs)),
+            courtesy: Mutex::default(),
             settings,
-            journal_fails: AtomicBool::new(false),
             closing: closing.clone(),
         });
         for state in shared.journal.unfinished()? {

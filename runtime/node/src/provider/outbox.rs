@@ -1,4 +1,5 @@
-//! Sends what the journal holds to be sent. A message is signed once; it is offered again until the market has it or it is too old.
+//! Sends what the journal holds to be sent. A message is signed once; it is offered again until the market has it or it is too old. What
+//! waits for another offer keeps nobody else waiting, and results go before everything else.
 
 use super::Shared;
 use super::registry::{self, Note};
@@ -8,14 +9,17 @@ use pylon_core::MessageId;
 use pylon_core::machine::Event;
 use pylon_core::ports::journal::{OutboxRow, Row};
 use pylon_core::ports::market::{Delivery, Sealed};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
 
-/// Messages handed over and not yet on their way; more wait in the journal.
+/// Messages handed over and not yet taken up; more wait in the journal.
 const QUEUE: usize = 1024;
+/// Messages that wait here for an offer; more wait in the journal.
+const WAITING: usize = 4096;
 /// Messages on their way at once.
 const AT_ONCE: usize = 64;
 /// Between two looks at what waits in the journal.
@@ -31,7 +35,8 @@ pub(super) struct Outbox {
     queue: mpsc::Sender<Letter>,
     /// Something was left in the journal for the next look.
     left_behind: AtomicBool,
-    on_their_way: AtomicUsize,
+    /// Handed over, and not offered even once.
+    fresh: AtomicUsize,
     changed: Notify,
 }
 
@@ -46,8 +51,7 @@ pub(super) enum Letter {
 impl Outbox {
     pub(super) fn new() -> (Self, mpsc::Receiver<Letter>) {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        let outbox =
-            Self { queue, left_behind: AtomicBool::new(true), on_their_way: AtomicUsize::new(0), changed: Notify::new() };
+        let outbox = Self { queue, left_behind: AtomicBool::new(true), fresh: AtomicUsize::new(0), changed: Notify::new() };
         (outbox, receiver)
     }
 
@@ -62,64 +66,194 @@ impl Outbox {
     }
 
     fn hand_over(&self, letter: Letter) {
-        self.on_their_way.fetch_add(1, Ordering::AcqRel);
+        self.fresh.fetch_add(1, Ordering::AcqRel);
         if let Err(refused) = self.queue.try_send(letter) {
-            self.on_their_way.fetch_sub(1, Ordering::AcqRel);
+            self.offered();
             if matches!(refused.into_inner(), Letter::Kept(_)) {
                 self.left_behind.store(true, Ordering::Release);
             }
         }
     }
 
-    /// Resolves when nothing is on its way.
+    /// Resolves when everything was offered once: what nobody took then stays in the journal.
     pub(super) async fn drained(&self) {
         loop {
             let changed = self.changed.notified();
-            if self.on_their_way.load(Ordering::Acquire) == 0 {
+            if self.fresh.load(Ordering::Acquire) == 0 {
                 return;
             }
             changed.await;
         }
     }
 
-    fn arrived(&self) {
-        self.on_their_way.fetch_sub(1, Ordering::AcqRel);
+    fn offered(&self) {
+        self.fresh.fetch_sub(1, Ordering::AcqRel);
         self.changed.notify_waiters();
     }
 }
 
-/// What became of a message.
+/// A message on its way.
+struct Offer {
+    letter: Letter,
+    /// Until the next offer, should this one fail.
+    pause: Duration,
+}
+
+/// Messages of one sort, in the order in which they came.
+#[derive(Default)]
+struct Pile {
+    ready: VecDeque<Offer>,
+    later: BTreeMap<(Instant, MessageId), Offer>,
+}
+
+impl Pile {
+    fn len(&self) -> usize {
+        self.ready.len() + self.later.len()
+    }
+
+    /// Takes the next one whose time has come.
+    fn next(&mut self, now: Instant) -> Option<Offer> {
+        match self.later.first_entry() {
+            Some(entry) if entry.key().0 <= now => Some(entry.remove()),
+            _ => self.ready.pop_front(),
+        }
+    }
+
+    fn wakes_at(&self) -> Option<Instant> {
+        self.later.first_key_value().map(|((at, _), _)| *at)
+    }
+}
+
+/// What became of an offer.
 enum Outcome {
+    /// It was worth one offer.
     Over,
-    Kept { row: OutboxRow, delivery: Delivery },
+    Answered(OutboxRow, Duration, Delivery),
+}
+
+/// All that is known of what is on its way.
+#[derive(Default)]
+struct Desk {
+    results: Pile,
+    rest: Pile,
+    known: HashSet<MessageId>,
+    acknowledged: Vec<MessageId>,
+}
+
+impl Desk {
+    fn pile(&mut self, is_result: bool) -> &mut Pile {
+        if is_result { &mut self.results } else { &mut self.rest }
+    }
+
+    fn take(&mut self, outbox: &Outbox, letter: Letter) {
+        let is_result = match &letter {
+            Letter::Kept(row) if !self.known.insert(row.sealed.id) => return outbox.offered(),
+            Letter::Kept(row) if self.pile(row.result).len() >= WAITING => {
+                let id = row.sealed.id;
+                self.known.remove(&id);
+                outbox.left_behind.store(true, Ordering::Release);
+                return outbox.offered();
+            }
+            Letter::Kept(row) => row.result,
+            Letter::Once(_) => false,
+        };
+        self.pile(is_result).ready.push_back(Offer { letter, pause: RETRY_FIRST });
+    }
+
+    fn next(&mut self) -> Option<Offer> {
+        let now = Instant::now();
+        self.results.next(now).or_else(|| self.rest.next(now))
+    }
+
+    /// Everything here was offered at least once.
+    fn is_calm(&self) -> bool {
+        self.results.ready.is_empty() && self.rest.ready.is_empty()
+    }
+
+    fn wakes_at(&self) -> Option<Instant> {
+        self.results.wakes_at().into_iter().chain(self.rest.wakes_at()).min()
+    }
+
+    /// Notes what came of an offer, and tells the job whose result it was.
+    async fn settle(&mut self, shared: &Arc<Shared>, row: OutboxRow, pause: Duration, delivery: Delivery) {
+        let id = row.sealed.id;
+        let event = match delivery {
+            Delivery::Later if shared.clock.now() <= row.expires_at => {
+                let offer = Offer { pause: (pause * 2).min(RETRY_MOST), letter: Letter::Kept(row) };
+                let is_result = matches!(&offer.letter, Letter::Kept(row) if row.result);
+                self.pile(is_result).later.insert((Instant::now() + pause, id), offer);
+                return;
+            }
+            Delivery::Delivered => Event::Delivered,
+            Delivery::Later | Delivery::Refused => {
+                tracing::warn!(job = %row.job.short(), "no relay takes a message of this job");
+                Event::Undeliverable
+            }
+        };
+        self.known.remove(&id);
+        self.acknowledged.push(id);
+        if row.result {
+            let rows = self.acknowledged.drain(..).map(Row::Sent).collect();
+            registry::tell(shared, row.job, Note { event, rows }).await;
+        }
+    }
+
+    /// Takes from the journal what was left there. Is there more of it?
+    fn look(&mut self, shared: &Shared) -> bool {
+        let mut more = false;
+        for is_result in [true, false] {
+            let room = WAITING.saturating_sub(self.pile(is_result).len()).min(QUEUE);
+            match shared.journal.unsent(is_result, self.known.len() + room) {
+                Ok(mut rows) => {
+                    rows.retain(|row| !self.known.contains(&row.sealed.id));
+                    more |= room > 0 && rows.len() >= room;
+                    rows.truncate(room);
+                    for row in rows {
+                        shared.outbox.fresh.fetch_add(1, Ordering::AcqRel);
+                        self.take(&shared.outbox, Letter::Kept(row));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot look for unsent messages");
+                    shared.outbox.left_behind.store(true, Ordering::Release);
+                }
+            }
+        }
+        more
+    }
 }
 
 pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Letter>) {
     let mut sending = FuturesUnordered::new();
-    let mut known: HashSet<MessageId> = HashSet::new();
-    let mut acknowledged: Vec<MessageId> = Vec::new();
+    let mut desk = Desk::default();
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     let mut note = tokio::time::interval(NOTE_AFTER);
     note.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut more = false;
     loop {
+        if more && desk.is_calm() {
+            more = desk.look(&shared);
+        }
+        while sending.len() < AT_ONCE
+            && let Some(offer) = desk.next()
+        {
+            sending.push(send(&shared, offer));
+        }
+        let wake = desk.wakes_at().filter(|_| sending.len() < AT_ONCE);
         tokio::select! {
-            Some(letter) = queue.recv(), if sending.len() < AT_ONCE => {
-                if let Letter::Kept(row) = &letter && !known.insert(row.sealed.id) {
-                    shared.outbox.arrived();
-                    continue;
+            Some(letter) = queue.recv() => desk.take(&shared.outbox, letter),
+            Some((outcome, fresh)) = sending.next() => {
+                if let Outcome::Answered(row, pause, delivery) = outcome {
+                    desk.settle(&shared, row, pause, delivery).await;
                 }
-                sending.push(send(&shared, letter));
-            }
-            Some(outcome) = sending.next() => {
-                shared.outbox.arrived();
-                if let Outcome::Kept { row, delivery } = outcome {
-                    known.remove(&row.sealed.id);
-                    settle(&shared, row, delivery, &mut acknowledged).await;
+                if fresh {
+                    shared.outbox.offered();
                 }
             }
-            _ = sweep.tick() => look(&shared, &known),
-            _ = note.tick(), if !acknowledged.is_empty() => {
-                let rows: Vec<_> = acknowledged.drain(..).map(Row::Sent).collect();
+            () = async { if let Some(at) = wake { sleep_until(at).await } }, if wake.is_some() => {}
+            _ = sweep.tick() => more |= shared.outbox.left_behind.swap(false, Ordering::AcqRel),
+            _ = note.tick(), if !desk.acknowledged.is_empty() => {
+                let rows: Vec<_> = desk.acknowledged.drain(..).map(Row::Sent).collect();
                 if let Err(error) = shared.journal.commit(rows.into()).await {
                     tracing::warn!(%error, "acknowledgements not noted: these messages may be sent again");
                 }
@@ -128,58 +262,18 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Letter>) 
     }
 }
 
-/// Takes from the journal what was left there.
-fn look(shared: &Arc<Shared>, known: &HashSet<MessageId>) {
-    if !shared.outbox.left_behind.swap(false, Ordering::AcqRel) {
-        return;
-    }
-    match shared.journal.unsent(QUEUE) {
-        Ok(rows) => rows.into_iter().filter(|row| !known.contains(&row.sealed.id)).for_each(|row| shared.outbox.send(row)),
-        Err(error) => {
-            tracing::warn!(%error, "cannot look for unsent messages");
-            shared.outbox.left_behind.store(true, Ordering::Release);
-        }
-    }
-}
-
-async fn send(shared: &Arc<Shared>, letter: Letter) -> Outcome {
-    let row = match letter {
+/// Offers a message. Was it for the first time?
+async fn send(shared: &Shared, Offer { letter, pause }: Offer) -> (Outcome, bool) {
+    let fresh = pause == RETRY_FIRST;
+    match letter {
         Letter::Once(sealed) => {
             shared.market.send(&sealed).await;
-            return Outcome::Over;
+            (Outcome::Over, fresh)
         }
-        Letter::Kept(row) => row,
-    };
-    let mut pause = RETRY_FIRST;
-    loop {
-        if shared.clock.now() > row.expires_at {
-            return Outcome::Kept { row, delivery: Delivery::Refused };
+        Letter::Kept(row) if shared.clock.now() > row.expires_at => (Outcome::Answered(row, pause, Delivery::Refused), fresh),
+        Letter::Kept(row) => {
+            let delivery = shared.market.send(&row.sealed).await;
+            (Outcome::Answered(row, pause, delivery), fresh)
         }
-        match shared.market.send(&row.sealed).await {
-            // A stop does not wait for a market that is not there: the journal keeps the message.
-            Delivery::Later if !shared.closing.is_cancelled() => {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY_MOST),
-                    () = shared.closing.cancelled() => {}
-                }
-            }
-            delivery => return Outcome::Kept { row, delivery },
-        }
-    }
-}
-
-async fn settle(shared: &Arc<Shared>, row: OutboxRow, delivery: Delivery, acknowledged: &mut Vec<MessageId>) {
-    let event = match delivery {
-        Delivery::Later => return,
-        Delivery::Delivered => Event::Delivered,
-        Delivery::Refused => {
-            tracing::warn!(job = %row.job.short(), "no relay takes a message of this job");
-            Event::Undeliverable
-        }
-    };
-    acknowledged.push(row.sealed.id);
-    if row.result {
-        let rows = acknowledged.drain(..).map(Row::Sent).collect();
-        registry::tell(shared, row.job, Note { event, rows }).await;
     }
 }

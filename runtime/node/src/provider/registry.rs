@@ -2,9 +2,9 @@
 
 use super::Shared;
 use super::live::Live;
-use pylon_core::JobId;
 use pylon_core::machine::{Event, Invoicing, JobState};
 use pylon_core::ports::journal::Row;
+use pylon_core::{JobId, PublicKey};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
@@ -24,8 +24,14 @@ pub(super) struct Registry(Mutex<Mailboxes>);
 
 #[derive(Default)]
 struct Mailboxes {
-    open: HashMap<JobId, mpsc::Sender<Note>>,
+    open: HashMap<JobId, Mailbox>,
     closed: bool,
+}
+
+struct Mailbox {
+    /// Whose job it is, as long as the journal may not know.
+    customer: Option<PublicKey>,
+    sender: mpsc::Sender<Note>,
 }
 
 impl Registry {
@@ -37,14 +43,19 @@ impl Registry {
         self.lock().open.contains_key(&id)
     }
 
+    /// Whose job this is, if it is live and began here.
+    pub(super) fn customer(&self, id: JobId) -> Option<PublicKey> {
+        self.lock().open.get(&id)?.customer
+    }
+
     /// Opens a mailbox, unless one is open.
-    pub(super) fn open(&self, id: JobId) -> Option<mpsc::Receiver<Note>> {
+    pub(super) fn open(&self, id: JobId, customer: Option<PublicKey>) -> Option<mpsc::Receiver<Note>> {
         let mut mailboxes = self.lock();
         if mailboxes.closed || mailboxes.open.contains_key(&id) {
             return None;
         }
         let (sender, receiver) = mpsc::channel(MAILBOX);
-        mailboxes.open.insert(id, sender);
+        mailboxes.open.insert(id, Mailbox { customer, sender });
         Some(receiver)
     }
 
@@ -61,13 +72,17 @@ impl Registry {
     /// A task that ended without closing its mailbox cannot be told anything.
     fn forget_closed(&self, id: JobId) {
         let mut mailboxes = self.lock();
-        if mailboxes.open.get(&id).is_some_and(mpsc::Sender::is_closed) {
+        if mailboxes.open.get(&id).is_some_and(|mailbox| mailbox.sender.is_closed()) {
             mailboxes.open.remove(&id);
         }
     }
 
     pub(super) fn forget(&self, id: JobId) {
         self.lock().open.remove(&id);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// No job begins or goes on after this.
@@ -81,16 +96,17 @@ impl Registry {
 /// Tells a job what happened; one that is not live is taken from the journal for it.
 pub(super) async fn tell(shared: &Arc<Shared>, id: JobId, mut note: Note) {
     loop {
-        let mailbox = shared.registry.lock().open.get(&id).cloned();
-        let Some(mailbox) = mailbox else { break };
-        match mailbox.send(note).await {
+        let sender = shared.registry.lock().open.get(&id).map(|mailbox| mailbox.sender.clone());
+        let Some(sender) = sender else { break };
+        match sender.send(note).await {
             Ok(()) => return,
             // It has just ended: its row in the journal is the latest.
             Err(mpsc::error::SendError(back)) => note = back,
         }
         shared.registry.forget_closed(id);
     }
-    let Some(mailbox) = shared.registry.open(id) else { return };
+    // First the mailbox, then the row: nobody else can change it in between.
+    let Some(mailbox) = shared.registry.open(id, None) else { return };
     match shared.journal.job(id) {
         Ok(Some(state)) => Live::from_journal(shared, state, mailbox).go_on(note),
         Ok(None) => shared.registry.forget(id),
@@ -106,7 +122,7 @@ pub(super) fn resume(shared: &Arc<Shared>, state: JobState) {
     if state.is_over() && state.invoicing != Invoicing::Created {
         return;
     }
-    if let Some(mailbox) = shared.registry.open(state.job.id) {
+    if let Some(mailbox) = shared.registry.open(state.job.id, None) {
         Live::from_journal(shared, state, mailbox).go_on(Note { event: Event::Restarted, rows: Vec::new() });
     }
 }

@@ -3,14 +3,19 @@
 use super::Shared;
 use super::registry::{self, Note};
 use futures::StreamExt;
-use pylon_core::machine::{Event, Invoicing, Settlement};
-use pylon_core::ports::payments::{InvoiceState, Wallet};
-use pylon_core::{JobId, PaymentHash};
+use pylon_core::PaymentHash;
+use pylon_core::machine::Event;
+use pylon_core::ports::journal::OpenInvoice;
+use pylon_core::ports::payments::{InvoiceState, Wallet, WalletError};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Between two looks at the open invoices.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Invoices looked up at once.
+const AT_ONCE: usize = 8;
+/// A wallet that takes longer has not answered.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(shared: Arc<Shared>, wallet: Arc<dyn Wallet>) {
     let mut receipts = wallet.receipts();
@@ -18,7 +23,10 @@ pub(super) async fn run(shared: Arc<Shared>, wallet: Arc<dyn Wallet>) {
     loop {
         tokio::select! {
             Some(receipt) = receipts.next() => match shared.journal.job_of_payment(receipt.payment_hash) {
-                Ok(Some(state)) => look_up(&shared, &*wallet, state.job.id, receipt.payment_hash).await,
+                Ok(Some(job)) => {
+                    let payment_hash = receipt.payment_hash;
+                    look_up(&shared, &*wallet, OpenInvoice { job, payment_hash, let_go: false }).await;
+                }
                 Ok(None) => tracing::warn!("the wallet was paid for something that no job asked for, or not yet"),
                 Err(error) => tracing::error!(%error, "a payment waits for the journal"),
             },
@@ -28,38 +36,47 @@ pub(super) async fn run(shared: Arc<Shared>, wallet: Arc<dyn Wallet>) {
 }
 
 async fn look_at_all(shared: &Arc<Shared>, wallet: &dyn Wallet) {
-    let jobs = match shared.journal.unfinished() {
-        Ok(jobs) => jobs,
-        Err(error) => return tracing::error!(%error, "cannot look for open invoices"),
-    };
-    for state in jobs {
-        if state.invoicing == Invoicing::Open
-            && matches!(state.settlement, Settlement::Pending | Settlement::Held)
-            && let Some(hash) = state.payment_hash()
-        {
-            look_up(shared, wallet, state.job.id, hash).await;
+    match shared.journal.open_invoices() {
+        Ok(open) => {
+            let looks = futures::stream::iter(open).map(|invoice| look_up(shared, wallet, invoice));
+            looks.buffer_unordered(AT_ONCE).collect::<()>().await;
         }
+        Err(error) => tracing::error!(%error, "cannot look for open invoices"),
     }
 }
 
 /// Asks the wallet what became of an invoice, and tells the job.
-pub(super) async fn look_up(shared: &Arc<Shared>, wallet: &dyn Wallet, job: JobId, hash: PaymentHash) {
-    if let Some(event) = outcome(wallet, hash).await {
-        registry::tell(shared, job, Note { event, rows: Vec::new() }).await;
+async fn look_up(shared: &Arc<Shared>, wallet: &dyn Wallet, invoice: OpenInvoice) {
+    match outcome(wallet, invoice.payment_hash).await {
+        None => {}
+        // What waits to be paid is no news.
+        Some(Event::StillOpen(_)) if !invoice.let_go => {}
+        Some(event) => registry::tell(shared, invoice.job, Note { event, rows: Vec::new() }).await,
     }
 }
 
-/// What the wallet says has become of an invoice, if anything has.
-pub(super) async fn outcome(wallet: &dyn Wallet, hash: PaymentHash) -> Option<Event> {
-    match wallet.look_up(hash).await {
+/// What has become of an invoice that was just claimed or released, unless that is to be tried again at the next look.
+pub(super) async fn aftermath(wallet: &dyn Wallet, hash: PaymentHash) -> Option<Event> {
+    outcome(wallet, hash).await.filter(|event| !matches!(event, Event::Held(..) | Event::StillOpen(_)))
+}
+
+/// What the wallet says of an invoice.
+async fn outcome(wallet: &dyn Wallet, hash: PaymentHash) -> Option<Event> {
+    match answered(wallet.look_up(hash)).await {
         Ok(InvoiceState::Settled(amount)) => Some(Event::Paid(hash, amount)),
         Ok(InvoiceState::Held(amount)) => Some(Event::Held(hash, amount)),
         Ok(InvoiceState::Gone) => Some(Event::Lapsed(hash)),
-        Ok(InvoiceState::Open) => None,
+        Ok(InvoiceState::Open) => Some(Event::StillOpen(hash)),
         // Not an answer: it is asked again.
         Err(error) => {
             tracing::warn!(%error, "an invoice cannot be looked up");
             None
         }
     }
+}
+
+/// What the wallet says, unless it says nothing for too long.
+pub(super) async fn answered<T>(question: impl Future<Output = Result<T, WalletError>>) -> Result<T, WalletError> {
+    let silent = |_| Err(WalletError::Unknown(format!("silent for {} s", ANSWER_WITHIN.as_secs())));
+    tokio::time::timeout(ANSWER_WITHIN, question).await.unwrap_or_else(silent)
 }

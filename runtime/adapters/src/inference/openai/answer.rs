@@ -22,6 +22,8 @@ const TOKEN_BYTES_MAX: usize = 128;
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Characters a token has where nobody counts (the usual estimate).
 const TOKEN_CHARS: u64 = 4;
+/// Tokens a chat template may put around a message, and around all of them.
+const TEMPLATE_TOKENS: usize = 64;
 
 /// What cannot be read any further.
 enum Broken {
@@ -39,10 +41,26 @@ pub(super) struct Answer {
     /// For the estimate.
     chars_in: u64,
     chars_out: u64,
+    most: Most,
     model: Option<String>,
     finish: Option<Finish>,
     usage: Option<Usage>,
     timings: Option<Timings>,
+}
+
+/// What an answer can have taken at most: who counts more, lies, and the customer would pay for it.
+struct Most {
+    input_tokens: u64,
+    output_tokens: u64,
+}
+
+impl Most {
+    /// A token of text is at least a byte of it; templates add some to each message.
+    fn of(request: &Generation) -> Self {
+        let bytes: usize = request.messages.iter().map(|message| message.content.len().saturating_add(TEMPLATE_TOKENS)).sum();
+        let input_tokens = u64::try_from(bytes.saturating_add(TEMPLATE_TOKENS)).unwrap_or(u64::MAX);
+        Self { input_tokens, output_tokens: u64::from(request.max_tokens) }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -71,6 +89,7 @@ impl Answer {
             bytes_left: tokens.saturating_mul(TOKEN_BYTES_MAX).min(ANSWER_BYTES_MAX),
             chars_in: request.messages.iter().map(|message| count_chars(&message.content)).sum(),
             chars_out: 0,
+            most: Most::of(request),
             model: None,
             finish: None,
             usage: None,
@@ -116,16 +135,18 @@ impl Answer {
         })
     }
 
-    /// The backend's count, else llama.cpp's timings, else an estimate that says so.
+    /// The backend's count, else llama.cpp's timings, else an estimate that says so; a count that cannot be is no count.
     fn count(&self) -> pylon_core::work::Usage {
+        let possible = |input: u64, output: u64| input <= self.most.input_tokens && output <= self.most.output_tokens;
         let zero = pylon_core::work::Usage::default();
-        if let Some(usage) = self.usage {
+        if let Some(usage) = self.usage.filter(|usage| possible(usage.prompt_tokens, usage.completion_tokens)) {
             let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
             let (input_tokens, output_tokens) = (usage.prompt_tokens, usage.completion_tokens);
             return pylon_core::work::Usage { input_tokens, output_tokens, cached_tokens: cached.min(input_tokens), ..zero };
         }
-        if let Some(timings) = self.timings {
-            let input_tokens = timings.prompt_n.saturating_add(timings.cache_n);
+        let whole_prompt = |timings: &Timings| timings.prompt_n.saturating_add(timings.cache_n);
+        if let Some(timings) = self.timings.filter(|timings| possible(whole_prompt(timings), timings.predicted_n)) {
+            let input_tokens = whole_prompt(&timings);
             let (output_tokens, cached_tokens) = (timings.predicted_n, timings.cache_n);
             return pylon_core::work::Usage { input_tokens, output_tokens, cached_tokens, ..zero };
         }
@@ -148,7 +169,7 @@ impl Stream for Answer {
             };
             self.pending.store(0, Ordering::Relaxed);
             if event.data == "[DONE]" {
-                return Ok(self.end());
+                return if self.finish.is_some() { Ok(self.end()) } else { Err(unavailable("the answer broke off")) };
             }
             let part = serde_json::from_str(&event.data).map_err(|_| unavailable("an event that cannot be read"))?;
             if let Some(text) = self.take(part)? {

@@ -124,6 +124,23 @@ async fn the_count_is_the_backends_or_marked() {
     let (text, end) = read(&replay(vec![events(&[&token("fünf!"), STOP])]).await, &request()).await.unwrap();
     assert_eq!((text.as_str(), end.usage.input_tokens, end.usage.output_tokens), ("fünf!", 8, 2));
     assert!(end.usage.estimated);
+
+    for lie in [USAGE.replace("37", "1000000"), USAGE.replace("\"completion_tokens\":2", "\"completion_tokens\":5000000")] {
+        let (_, end) = read(&replay(vec![events(&[&token("fünf!"), STOP, &lie, DONE])]).await, &request()).await.unwrap();
+        assert!(end.usage.estimated || end.usage.input_tokens == 37, "{lie}");
+        assert!(end.usage.input_tokens < 100 && end.usage.output_tokens < 100, "a count that cannot be: {:?}", end.usage);
+    }
+}
+
+/// An answer that ends without a reason is half an answer, whether the server says that it is done or not.
+#[tokio::test]
+async fn half_an_answer_is_none() {
+    for end in [vec![], vec![DONE]] {
+        let token = token("half");
+        let cut = events(&[&[ROLE, token.as_str()][..], &end].concat());
+        let error = error_of(&replay(vec![cut]).await).await;
+        assert!(matches!(&error, InferenceError::Unavailable(why) if why.contains("broke off")), "{error:?}");
+    }
 }
 
 /// Whatever is wrong with a stream is one error for the operator, never a text and never a short answer.

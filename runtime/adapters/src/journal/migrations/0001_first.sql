@@ -105,6 +105,7 @@ CREATE TABLE outbox (
     bytes      TEXT NOT NULL,
     expires_at INTEGER NOT NULL
 );
+CREATE INDEX outbox_by_sort ON outbox (is_result, seq);
 
 -- Sums over `jobs` and `earnings`, written with them, so that no question grows with their number.
 CREATE TABLE tallies (

@@ -12,7 +12,7 @@ use super::SqliteJournal;
 use pylon_core::decision::{History, Offer, QuoteContext, Refusal, Terms};
 use pylon_core::machine::{Delivery, Execution, Invoicing, JobState, Plan, Settlement};
 use pylon_core::ports::guests::Cost;
-use pylon_core::ports::journal::{DecisionRow, Earning, OutboxRow, RefusalRow, Source};
+use pylon_core::ports::journal::{DecisionRow, Earning, Journal as _, OpenInvoice, OutboxRow, RefusalRow, Source};
 use pylon_core::ports::market::{GuestStamp, Sealed};
 use pylon_core::ports::payments::Invoice;
 use pylon_core::work::{Attribute, Check, Evidence, Finish, Outcome, Output, Route, Usage, WorkPlace};
@@ -178,6 +178,12 @@ fn decision(number: u64) -> DecisionRow {
 fn message(number: u64, job: u64) -> OutboxRow {
     let sealed = Sealed { id: MessageId::from_bytes(name(number)), bytes: format!("[\"EVENT\",{number}]") };
     OutboxRow { job: id(job), result: number.is_multiple_of(2), sealed, expires_at: at(9000) }
+}
+
+/// All that waits, results last.
+fn unsent(journal: &SqliteJournal, limit: usize) -> Vec<OutboxRow> {
+    let all = [false, true].map(|results| journal.unsent(results, limit).unwrap()).concat();
+    all.into_iter().take(limit).collect()
 }
 
 fn earning(job: u64, amount: u64, source: Source, seconds: u64) -> Earning {

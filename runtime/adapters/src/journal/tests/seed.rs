@@ -1,4 +1,4 @@
-//! The provider document's queries, to the letter, on a journal with something in it.
+//! The queries that operators were promised, to the letter, on a journal with something in it.
 
 use super::*;
 use pylon_core::machine::Failure;

@@ -91,7 +91,9 @@ impl Link {
             // It may have closed the subscription because it did not know us.
             RelayNotification::Authenticated if self.live.is_none() => self.ask(),
             RelayNotification::Message { message } => match message {
-                RelayMessage::Ok { event_id, status, message } => self.shared.outgoing.heard(&event_id, status, &message),
+                RelayMessage::Ok { event_id, status, message } => {
+                    self.shared.outgoing.heard(self.relay.url(), &event_id, status, &message);
+                }
                 RelayMessage::EndOfStoredEvents(id) if *id == self.id => {
                     self.ask_at = None;
                     self.set_live(true);

@@ -1,9 +1,9 @@
 //! Events that wait for what relays say of them.
 
-use nostr_sdk::prelude::{ClientMessage, Event, EventId, MachineReadablePrefix, Relay};
+use nostr_sdk::prelude::{ClientMessage, Event, EventId, MachineReadablePrefix, Relay, RelayUrl};
 use pylon_core::ports::market::Delivery;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -38,22 +38,30 @@ impl Answer {
 /// Routes each `OK` to whoever sent the event.
 #[derive(Default)]
 pub(super) struct Outgoing {
-    waiting: Mutex<HashMap<EventId, mpsc::Sender<Answer>>>,
+    waiting: Mutex<HashMap<EventId, Ballot>>,
+}
+
+/// One answer of each relay counts, however often it answers.
+struct Ballot {
+    voted: HashSet<RelayUrl>,
+    answers: mpsc::Sender<Answer>,
 }
 
 impl Outgoing {
     /// A relay answered.
-    pub(super) fn heard(&self, id: &EventId, accepted: bool, message: &str) {
-        if let Some(sender) = self.waiting().get(id) {
-            // Full means that every relay has answered: the rest is repetition.
-            let _ = sender.try_send(Answer::of(accepted, message));
+    pub(super) fn heard(&self, relay: &RelayUrl, id: &EventId, accepted: bool, message: &str) {
+        if let Some(ballot) = self.waiting().get_mut(id)
+            && ballot.voted.insert(relay.clone())
+        {
+            // There is room for every relay.
+            let _ = ballot.answers.try_send(Answer::of(accepted, message));
         }
     }
 
     /// Offers the event to every relay within reach and waits until enough have it or none will.
     pub(super) async fn offer(&self, event: &Event, relays: &[Relay], quorum: usize, deadline: Duration) -> Delivery {
         let (sender, mut answers) = mpsc::channel(relays.len().max(1));
-        self.waiting().insert(event.id, sender);
+        self.waiting().insert(event.id, Ballot { voted: HashSet::new(), answers: sender });
         let _registration = Registration { outgoing: self, id: event.id };
 
         let (near, away): (Vec<_>, Vec<_>) = relays.iter().partition(|relay| relay.is_connected());
@@ -91,7 +99,7 @@ impl Outgoing {
         }
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<EventId, mpsc::Sender<Answer>>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<EventId, Ballot>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

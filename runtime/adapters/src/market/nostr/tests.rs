@@ -147,6 +147,29 @@ async fn refusals_are_final_only_if_all_relays_refuse() {
     assert_eq!(market.send(&sealed).await, Delivery::Later);
 }
 
+/// Goal: a relay has one vote, however often it speaks. Method: one that says no three times, beside one that says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_has_one_vote() {
+    let (loud, quiet) = (Scripted::start().await, Scripted::start().await);
+    let options = Options { send_deadline: Duration::from_secs(2), ..quick() };
+    let (market, _) = market(&[&loud.url, &quiet.url], options).await;
+    let (mut loud, mut quiet) = (loud.accept().await, quiet.accept().await);
+    loud.end_of_stored().await;
+    quiet.end_of_stored().await;
+    assert!(market.ready(DEADLINE).await);
+    let to = Address { job: pylon_core::JobId::from_bytes([1; 32]), kind: 5050, customer: market.public_key() };
+    let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+    let answers = async {
+        let event = loud.hear().await;
+        for _ in 0..3 {
+            loud.say(serde_json::json!(["OK", event[1]["id"], false, "blocked: no"])).await;
+        }
+    };
+    let (delivery, ()) = tokio::join!(within(market.send(&sealed)), answers);
+    assert_eq!(delivery, Delivery::Later);
+    drop(quiet);
+}
+
 /// A relay whose every word the test decides.
 struct Scripted {
     listener: TcpListener,
