@@ -150,7 +150,7 @@ fn possible_terms(wanted: Terms, offered: &[Terms]) -> Terms {
     order.into_iter().find(|terms| offered.contains(terms)).unwrap_or(Terms::Free)
 }
 
-/// For the operator, who finds it in the log and in the self-test before an installation; the customer learns no value.
+/// For the operator, who finds it in the log; the customer learns no value.
 fn senseless(name: &str) -> Refusal {
     let mut words = String::from("no price can be made: wrong setting ");
     words.push_str(name);

@@ -83,7 +83,11 @@ fn a_start_that_cannot_be_says_why() {
     configured(home.path(), "max_concurrent_jobs = \"many\"\n");
     check_failure("wrong type", &start(home.path()), &["config.toml:1"]);
     configured(home.path(), "[guests.pricing.settings]\nprice = \"1\"\n");
-    check_failure("unknown setting of a guest", &start(home.path()), &["token_pricing", "price"]);
+    check_failure("unknown setting of a guest", &start(home.path()), &["token_pricing", "price", "there is `base-msat`"]);
+    configured(home.path(), "[guests.\"pricing:5050\".settings]\nprice = \"1\"\n");
+    check_failure("unknown setting for one kind", &start(home.path()), &["token_pricing", "guests.pricing:5050", "there is"]);
+    configured(home.path(), "[guests.\"handler:5051\"]\n");
+    check_failure("a kind nobody does", &start(home.path()), &["handler:5051", "leave it out"]);
 
     let home = with_identity();
     let file = home.path().join(".config/pylon/identity.mnemonic");

@@ -49,6 +49,13 @@ fn none(what: &str, found: Vec<&str>) {
     assert!(found.is_empty(), "{what}: {found:?}");
 }
 
+/// Goal: `cargo run` starts the node, although the benchmarks are programs too. Method: what decides it, as the README's first command needs it.
+#[test]
+fn cargo_run_is_the_node() {
+    assert!(read("README.md").contains("cargo run --release -- demo"));
+    assert!(read("runtime/node/Cargo.toml").contains("\ndefault-run = \"pylon\"\n"));
+}
+
 /// Goal: the map can be trusted. Method: its first column against the folders, both ways.
 #[test]
 fn the_map_is_the_tree() {

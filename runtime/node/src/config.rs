@@ -6,6 +6,7 @@ mod mistake;
 
 use anyhow::{Context, Result, bail};
 use mistake::Mistake;
+use pylon_sandbox::Slot;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
@@ -17,8 +18,6 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 const RELAYS_MAX: usize = 32;
 const CONCURRENT_JOBS_MAX: u32 = 256;
 const QUEUED_JOBS_MAX: u32 = 100_000;
-/// NIP-90 requests.
-const JOB_KINDS: std::ops::RangeInclusive<u16> = 5000..=5999;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,13 +177,8 @@ fn address(text: &str, schemes: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-/// `routing`, `pricing`, `verification`, each also for one kind; `handler` only for one kind.
 fn is_slot(slot: &str) -> bool {
-    let of_kind = |kind: &str| kind.parse().is_ok_and(|kind| JOB_KINDS.contains(&kind));
-    match slot.split_once(':') {
-        Some((name, kind)) => matches!(name, "routing" | "pricing" | "verification" | "handler") && of_kind(kind),
-        None => matches!(slot, "routing" | "pricing" | "verification"),
-    }
+    slot.parse::<Slot>().is_ok()
 }
 
 fn slots_near(slot: &str) -> String {

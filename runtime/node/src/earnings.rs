@@ -1,4 +1,4 @@
-//! The books as the provider document shows them.
+//! The books as `pylon earnings` shows them: scripts read this table, so its form is fixed.
 
 use pylon_core::UnixTime;
 use pylon_core::ports::journal::{Earnings, Source};
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
     use pylon_core::Msat;
 
-    /// The example of the provider document, line by line.
+    /// The whole table, line by line.
     #[test]
     fn the_table_is_the_documents() {
         let now = UnixTime::new(1_000_000);

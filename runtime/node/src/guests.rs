@@ -1,7 +1,7 @@
 //! The guests that this program ships, and how they are put to work at a start.
 
 use crate::config::Config;
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use cap_std::fs::Dir;
 use pylon_core::Param;
 use pylon_core::ports::guests::Guests;
@@ -37,6 +37,14 @@ pub async fn load(cache: Dir, config: &Config) -> anyhow::Result<Shipped> {
     for (kind, name) in HANDLERS {
         let slot = Slot::of_kind(Role::Handler, *kind).ok_or_else(|| anyhow!("{kind} is no kind of a job"))?;
         generations.install(slot, &install(&sandbox, slot, name, config).await?)?;
+    }
+    for slot in config.guests.keys().filter_map(|slot| slot.parse::<Slot>().ok()).filter(|slot| slot.kind().is_some()) {
+        match POLICIES.iter().find(|(role, _)| *role == slot.role()) {
+            // Settings of its own for one kind.
+            Some((_, name)) => drop(generations.install(slot, &install(&sandbox, slot, name, config).await?)?),
+            None if HANDLERS.iter().any(|(kind, _)| slot.kind() == Some(*kind)) => {}
+            None => bail!("`guests.\"{slot}\"`: no handler does this kind; leave it out"),
+        }
     }
     Ok(Shipped { generations: Arc::new(generations), kinds: HANDLERS.iter().map(|(kind, _)| *kind).collect() })
 }

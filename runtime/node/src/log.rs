@@ -11,8 +11,8 @@ use tracing_subscriber::EnvFilter;
 pub const NODE: &str = "pylon=info";
 /// What a command shows that speaks for itself.
 pub const COMMAND: &str = "pylon=error";
-/// This library logs whole frames, customers' texts among them.
-const TOO_TALKATIVE: &str = "nostr_relay_pool";
+/// These libraries log whole frames, customers' texts among them.
+const TOO_TALKATIVE: [&str; 3] = ["nostr_relay_pool", "tungstenite", "tokio_tungstenite"];
 
 /// From now on everything traced goes to stderr. Only the first call counts.
 pub fn install(default: &str) -> Result<()> {
@@ -24,7 +24,9 @@ pub fn install(default: &str) -> Result<()> {
 
 fn filter(wish: Option<&str>, default: &str) -> Result<EnvFilter> {
     let wish = wish.map(str::trim).filter(|wish| !wish.is_empty()).unwrap_or(default);
-    let held = if wish.contains(TOO_TALKATIVE) { wish.to_owned() } else { format!("{wish},{TOO_TALKATIVE}=off") };
+    let named = |directive: &str, name: &str| directive.split(['=', ':', '[']).next().is_some_and(|target| target.trim() == name);
+    let quiet = TOO_TALKATIVE.iter().filter(|name| !wish.split(',').any(|directive| named(directive, name)));
+    let held = quiet.fold(wish.to_owned(), |held, name| held + "," + name + "=off");
     EnvFilter::try_new(held).with_context(|| format!("RUST_LOG: cannot read `{wish}` (as in `{NODE},compute=trace`)"))
 }
 

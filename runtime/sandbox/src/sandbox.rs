@@ -115,8 +115,8 @@ pub enum InstallError {
     #[error("describes itself wrongly: {0}")]
     About(String),
     /// The operator set something that the guest does not have, or nothing at all.
-    #[error("has no setting `{0}`, or it has no value")]
-    Setting(String),
+    #[error("has no setting `{0}`, or it has no value; {1}")]
+    Setting(String, String),
     /// It is for other slots.
     #[error("does not serve `{0}`")]
     Slot(Slot),
@@ -267,10 +267,16 @@ impl Sandbox {
     }
 }
 
+/// What there is to set, for whoever set something else.
+fn known(about: &About) -> String {
+    let names: Vec<_> = about.settings.iter().map(|setting| format!("`{}`", setting.name)).collect();
+    if names.is_empty() { "it has none".into() } else { format!("there is {}", names.join(", ")) }
+}
+
 /// What the guest declares, in its order, each with the operator's values or the default.
 fn settings(about: &About, mut set: Vec<Param>) -> Result<Vec<types::Param>, InstallError> {
     if let Some(empty) = set.iter().find(|param| param.values.is_empty()) {
-        return Err(InstallError::Setting(empty.name.clone()));
+        return Err(InstallError::Setting(empty.name.clone(), known(about)));
     }
     let filled = about.settings.iter().map(|setting| {
         let own = set.iter().position(|param| param.name == setting.name).map(|place| set.swap_remove(place));
@@ -278,5 +284,5 @@ fn settings(about: &About, mut set: Vec<Param>) -> Result<Vec<types::Param>, Ins
         types::Param { name: setting.name.clone(), values }
     });
     let filled = filled.collect();
-    set.pop().map_or(Ok(filled), |unknown| Err(InstallError::Setting(unknown.name)))
+    set.pop().map_or(Ok(filled), |unknown| Err(InstallError::Setting(unknown.name, known(about))))
 }

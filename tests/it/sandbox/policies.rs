@@ -124,6 +124,6 @@ async fn settings_are_those_of_the_guest() {
     assert_eq!(guest.settings(), [param("do", &["answer"])]);
     for (setup, name) in [(set("undo", &["x"]), "undo"), (set("do", &[]), "do")] {
         let refused = sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), setup).await.err();
-        assert_eq!(refused, Some(InstallError::Setting(name.into())));
+        assert_eq!(refused, Some(InstallError::Setting(name.into(), "there is `do`".into())));
     }
 }

@@ -1,4 +1,3 @@
-//! Wallets that are paid. A row is a wallet's name in `[wallet]` and the file that speaks to it; what money means to a
-//! job is the core's business.
+//! Wallets that are paid, one file or folder each; what money means to a job is the core's business.
 
 pub mod play_money;

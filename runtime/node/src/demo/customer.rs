@@ -24,9 +24,12 @@ impl Customer {
     pub(super) async fn ask(&self, prompt: &str) -> Result<JobId, BuyerError> {
         let text = Input { source: InputSource::Text(prompt.into()), marker: None };
         let max_tokens = Param { name: "max_tokens".into(), values: vec![MAX_TOKENS.into()] };
+        // The most likely answer: a small model's others are worse.
+        let temperature = Param { name: "temperature".into(), values: vec!["0".into()] };
         let tags = [
             RequestTag::Input { input: text, relay: None },
             RequestTag::Param(max_tokens),
+            RequestTag::Param(temperature),
             RequestTag::Bid(BID),
             RequestTag::Provider(self.provider),
         ];

@@ -25,7 +25,7 @@ use pylon_adapters::payments::play_money::PlayBank;
 use pylon_core::event::DomainEvent;
 use pylon_core::ports::clock::Clock;
 use pylon_core::{JobId, Msat};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
@@ -83,7 +83,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
 
     let mut stage = Stage { node, customer, bus, screen };
     let outcome = stage.play(options.jobs).await;
-    let Stage { node, customer, .. } = stage;
+    let Stage { node, customer, screen, .. } = stage;
     let books = node.journal().earnings(EARNINGS_SHOWN);
     customer.buyer.disconnect().await;
     node.stop(STOP_WITHIN).await;
@@ -91,9 +91,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         server.stop().await?;
     }
     outcome?;
-    if !options.json {
-        println!("\n{}", earnings::table(&books?, SystemClock.now()));
-    }
+    screen.farewell(&earnings::table(&books?, SystemClock.now()), options.keep.as_deref().map(|_| home.database()))?;
     Ok(())
 }
 
@@ -108,18 +106,29 @@ impl Place {
         match keep {
             Some(path) => {
                 std::fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+                claim(&path)?;
                 Ok(Self::Kept(path))
             }
             None => Ok(Self::Temporary(tempfile::tempdir().context("no room for a temporary home: set TMPDIR")?)),
         }
     }
 
-    fn path(&self) -> &std::path::Path {
+    fn path(&self) -> &Path {
         match self {
             Self::Kept(path) => path,
             Self::Temporary(folder) => folder.path(),
         }
     }
+}
+
+/// Play money stays out of real books: a folder that the demo did not fill is not touched.
+fn claim(path: &Path) -> anyhow::Result<()> {
+    let mark = path.join("pylon-demo");
+    let in_use = || std::fs::read_dir(path).map(|mut entries| entries.next().is_some());
+    if !mark.exists() && in_use().with_context(|| format!("{} cannot be read", path.display()))? {
+        bail!("{} holds something that is not a demo's: name a new folder", path.display());
+    }
+    std::fs::write(&mark, "Play money only.\n").with_context(|| format!("{} cannot be written", mark.display()))
 }
 
 struct Stage {

@@ -3,6 +3,7 @@
 use pylon_core::ports::guests::{Call, Cost};
 use serde::Serialize;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Something to show.
@@ -103,11 +104,13 @@ pub(super) struct Screen {
     begun: Instant,
     /// Text of the answer shown on the open line.
     streaming: bool,
+    /// What the node did meanwhile: shown after the answer, so as not to tear it apart.
+    meanwhile: Vec<String>,
 }
 
 impl Screen {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, begun: Instant::now(), streaming: false }
+        Self { json, begun: Instant::now(), streaming: false, meanwhile: Vec::new() }
     }
 
     /// From here on time is counted from the request.
@@ -122,26 +125,50 @@ impl Screen {
             writeln!(out)?;
             return out.flush();
         }
-        if let Moment::Text { text, .. } = moment {
-            if !self.streaming {
-                write!(out, "\n    ")?;
-                self.streaming = true;
+        match moment {
+            Moment::Text { text, .. } => {
+                if !self.streaming {
+                    write!(out, "\n    ")?;
+                    self.streaming = true;
+                }
+                write!(out, "{}", printable(text).replace('\n', "\n    "))?;
             }
-            write!(out, "{}", printable(text).replace('\n', "\n    "))?;
-            return out.flush();
+            Moment::Native { .. } | Moment::Guest { .. } if self.streaming => self.meanwhile.push(self.line(moment)),
+            _ => {
+                if std::mem::take(&mut self.streaming) {
+                    writeln!(out, "\n")?;
+                }
+                for line in self.meanwhile.drain(..) {
+                    writeln!(out, "{line}")?;
+                }
+                writeln!(out, "{}", self.line(moment))?;
+            }
         }
-        if self.streaming {
-            writeln!(out, "\n")?;
-            self.streaming = false;
+        out.flush()
+    }
+
+    /// The end: the books, and where they are if they are kept.
+    pub(super) fn farewell(&self, books: &str, kept: Option<PathBuf>) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            return Ok(());
         }
+        writeln!(out, "\nIn play money, which is worth nothing:\n\n{books}")?;
+        if let Some(database) = kept {
+            writeln!(out, "Kept: {}", database.display())?;
+        }
+        out.flush()
+    }
+
+    fn line(&self, moment: &Moment) -> String {
         let at = format!("{:>9.1} ms", self.begun.elapsed().as_secs_f64() * 1000.0);
         match moment {
-            Moment::Ready { what, detail } => writeln!(out, "  {what:<9} {detail}")?,
-            Moment::Request { job, kind, prompt, bid_msats } => {
-                writeln!(out, "\nA customer asks: {prompt}\n")?;
-                writeln!(out, "{at}  customer  publishes kind {kind}, job {}, bid {bid_msats} msat", short(job))?;
-            }
-            Moment::Native { what, us, .. } => writeln!(out, "{at}  native    {what}, {us} µs")?,
+            Moment::Ready { what, detail } => format!("  {what:<9} {}", printable(detail)),
+            Moment::Request { job, kind, prompt, bid_msats } => format!(
+                "\nA customer asks: {prompt}\n\n{at}  customer  publishes kind {kind}, job {}, bid {bid_msats} msat",
+                short(job)
+            ),
+            Moment::Native { what, us, .. } => format!("{at}  native    {what}, {us} µs"),
             Moment::Guest { function, guest, said, .. } => {
                 let cost = match (guest.fuel, guest.cpu_us) {
                     (Some(fuel), _) => format!("{fuel} fuel"),
@@ -149,37 +176,33 @@ impl Screen {
                     _ => String::new(),
                 };
                 let who = format!("{}.{function}  {} {}", guest.slot, guest.name, short(&guest.digest));
-                writeln!(out, "{at}  guest     {who}, {cost}, {} µs  {said}", guest.us)?;
+                format!("{at}  guest     {who}, {cost}, {} µs  {}", guest.us, printable(said))
             }
             Moment::Feedback { status, words, .. } => {
-                writeln!(out, "{at}  customer  hears kind 7000 `{status}` {}", printable(words))?
+                format!("{at}  customer  hears kind 7000 `{status}` {}", printable(words)).trim_end().to_owned()
             }
-            Moment::Text { .. } => {}
+            Moment::Text { text, .. } => printable(text),
             Moment::Result { kind, amount_msats, bolt11, .. } => {
                 let invoice = bolt11.as_deref().map_or("nothing to pay".into(), |bolt11| {
                     format!("{amount_msats} msat due, {}…", bolt11.get(..24).unwrap_or(bolt11))
                 });
-                writeln!(out, "{at}  customer  has kind {kind}, checked: {invoice}")?;
+                format!("{at}  customer  has kind {kind}, checked: {invoice}")
             }
             Moment::Paid { amount_msats, preimage, .. } => {
-                writeln!(out, "{at}  customer  pays {amount_msats} play msat, preimage {}", short(preimage))?;
+                format!("{at}  customer  pays {amount_msats} play msat, preimage {}", short(preimage))
             }
-            Moment::Earned { amount_msats, .. } => writeln!(out, "{at}  native    {amount_msats} msat in the books")?,
-            Moment::Summary(summary) => {
-                writeln!(
-                    out,
-                    "\n  {} in {} ms, of which the node itself took {} µs; {} tokens in, {} out, by {} on {}",
-                    summary.status,
-                    summary.elapsed_ms,
-                    summary.node_overhead_us,
-                    summary.input_tokens,
-                    summary.output_tokens,
-                    summary.model,
-                    summary.backend
-                )?;
-            }
+            Moment::Earned { amount_msats, .. } => format!("{at}  native    {amount_msats} msat in the books"),
+            Moment::Summary(summary) => format!(
+                "\n  {} in {} ms, of which the node itself took {} µs; {} tokens in, {} out, by {} on {}",
+                summary.status,
+                summary.elapsed_ms,
+                summary.node_overhead_us,
+                summary.input_tokens,
+                summary.output_tokens,
+                printable(&summary.model),
+                printable(&summary.backend)
+            ),
         }
-        out.flush()
     }
 }
 

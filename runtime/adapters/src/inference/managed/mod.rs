@@ -148,9 +148,9 @@ impl ManagedServer {
     }
 }
 
-/// A folder that exists, by its full name: children run elsewhere.
+/// A folder that exists and is nobody else's, by its full name: children run elsewhere.
 fn folder(path: &Path) -> Result<PathBuf, ManagedError> {
     let disk = |error| ManagedError::Disk(path.to_owned(), error);
-    fs::create_dir_all(path).map_err(disk)?;
+    std::os::unix::fs::DirBuilderExt::mode(fs::DirBuilder::new().recursive(true), 0o700).create(path).map_err(disk)?;
     std::path::absolute(path).map_err(disk)
 }
