@@ -27,13 +27,13 @@ fn check_failure(what: &str, output: &Output, words: &[&str]) {
     }
 }
 
-fn configured(home: &Path, config: &str) {
+pub(crate) fn configured(home: &Path, config: &str) {
     fs::create_dir_all(home.join(".config/pylon")).unwrap();
     fs::write(home.join(".config/pylon/config.toml"), config).unwrap();
 }
 
 /// Starts a node and waits for the line that says it takes jobs.
-fn started(home: &Path) -> (Running, BufReader<std::process::ChildStderr>) {
+pub(crate) fn started(home: &Path) -> (Running, BufReader<std::process::ChildStderr>) {
     let mut child = command(home, &["start", "-f"]).stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let node = Running(child);

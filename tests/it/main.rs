@@ -5,6 +5,7 @@
 mod cli;
 mod hostile;
 mod jobs;
+mod kill;
 mod sandbox;
 mod tidy;
 
