@@ -150,6 +150,7 @@ fn a_free_job() {
     check("accepted", vec![Scheduled, ran(1), accept(1)], "completed queued none none", &["deliver"]);
     check("accepted twice", vec![Scheduled, ran(1), accept(1), accept(1)], "completed queued none none", &[]);
     check("judged before it ran", vec![Scheduled, accept(1)], "processing none none none", &[]);
+    check("metered all the same", vec![Scheduled, ran(1), metered(1, 1)], "processing none none none", &[]);
     check("delivered", vec![Scheduled, ran(1), accept(1), Delivered], "completed delivered none none", &[]);
     check("undeliverable", vec![Scheduled, ran(1), accept(1), Undeliverable], "completed failed none none", &[]);
     check("delivered late", vec![Scheduled, ran(1), accept(1), Undeliverable, Delivered], "completed delivered none none", &[]);

@@ -70,7 +70,8 @@ pub fn step(state: &mut JobState, event: Event, now: UnixTime) -> Vec<Action> {
             }
         }
         Event::Metered { attempt, due, step } => {
-            if is_current(state, attempt) && state.output.is_some() && state.invoicing == Invoicing::None {
+            let metered = state.plan.offer.terms == Terms::OnDelivery && state.invoicing == Invoicing::None;
+            if metered && is_current(state, attempt) && state.output.is_some() {
                 money::metered(state, todo, due, step, now);
             }
         }
