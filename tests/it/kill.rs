@@ -31,10 +31,7 @@ async fn kill_at_every_step() {
     let said = String::from_utf8_lossy(&made.stdout).into_owned();
     let hex = said.lines().find_map(|line| line.strip_prefix("hex")).unwrap().trim().to_owned();
     let provider = PublicKey::from_hex(&hex).unwrap();
-    configured(
-        home.path(),
-        &format!("relays = [\"{}\"]\n[inference.llama_cpp]\nurl = \"{}\"\n", relay.url(), stub.url()),
-    );
+    configured(home.path(), &format!("relays = [\"{}\"]\n[inference.llama_cpp]\nurl = \"{}\"\n", relay.url(), stub.url()));
     let mut buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &[relay.url().to_owned()]).await.unwrap();
     let (mut results, mut number) = (BTreeMap::<JobId, u32>::new(), 0);
     for step in STEPS.iter().cycle().take(2 * STEPS.len()) {

@@ -1,5 +1,7 @@
 //! The command line, and nothing else: what may be written, with its help.
 
+pub mod job;
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -17,6 +19,9 @@ pub enum Command {
     Init,
     /// Take jobs until told to stop
     Start(StartArgs),
+    /// Buy from other providers
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// Show a whole market on this machine: relay, node, customer and play money
     Demo(DemoArgs),
 }
@@ -74,5 +79,14 @@ mod tests {
         check("pylon demo --jobs many", Some(ErrorKind::ValueValidation));
         check("pylon demo --backend localhost", Some(ErrorKind::ValueValidation));
         check("pylon init extra", Some(ErrorKind::UnknownArgument));
+        check("pylon job submit hello --bid 1000 --param max_tokens=9 --wait --json", None);
+        check("pylon job submit --input url:https://x.org/a --kind 5001", None);
+        check("pylon job submit x --input file:a", Some(ErrorKind::ValueValidation));
+        check("pylon job submit x --param =1", Some(ErrorKind::ValueValidation));
+        check("pylon job submit x --kind 6050", Some(ErrorKind::ValueValidation));
+        check("pylon job submit x --encrypt", Some(ErrorKind::MissingRequiredArgument));
+        check("pylon job submit x --relay https://x.org", Some(ErrorKind::ValueValidation));
+        check("pylon job submit x --provider me", Some(ErrorKind::ValueValidation));
+        check("pylon job results", Some(ErrorKind::MissingRequiredArgument));
     }
 }

@@ -26,7 +26,8 @@ fn word(source: Source) -> &'static str {
     }
 }
 
-fn ago(seconds: u64) -> String {
+/// How long ago, in one unit.
+pub fn ago(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} seconds"),
         60..3600 => format!("{} minutes", seconds / 60),

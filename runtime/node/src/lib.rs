@@ -12,4 +12,6 @@ pub mod home;
 pub mod identity;
 pub mod log;
 pub mod node;
+mod printable;
 pub mod provider;
+pub mod purchases;

@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Init => commands::init::run(),
         Command::Start(args) => commands::start::run(&args),
+        Command::Job(command) => commands::job::run(&command),
         Command::Demo(args) => commands::demo::run(&args),
     };
     match done {

@@ -53,6 +53,11 @@ pub fn public_key(keys: &Keys) -> PublicKey {
     PublicKey::from_bytes(*keys.public_key().as_bytes())
 }
 
+/// A public key as somebody wrote it: `npub1…` (NIP-19) or hex.
+pub fn parse_public_key(text: &str) -> Option<PublicKey> {
+    nostr_sdk::PublicKey::parse(text).ok().map(|key| PublicKey::from_bytes(*key.as_bytes()))
+}
+
 /// The public key as people pass it around (NIP-19).
 pub fn npub(keys: &Keys) -> String {
     let Ok(npub) = keys.public_key().to_bech32();

@@ -1,5 +1,6 @@
 //! What the demo shows, one moment after the other: as lines for a person or as JSON, one object each.
 
+use crate::printable::printable;
 use pylon_core::ports::guests::{Call, Cost};
 use serde::Serialize;
 use std::io::Write as _;
@@ -208,9 +209,4 @@ impl Screen {
 
 fn short(hex: &str) -> &str {
     hex.get(..8).unwrap_or(hex)
-}
-
-/// What a stranger wrote cannot move the cursor.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }

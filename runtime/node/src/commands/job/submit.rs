@@ -1,0 +1,86 @@
+//! `pylon job submit`: a request is written down, goes out, and may be waited for.
+
+use super::tell;
+use crate::cli::job::SubmitArgs;
+use crate::config::Config;
+use crate::home::Home;
+use crate::identity::Identity;
+use crate::printable::printable;
+use crate::purchases::{Purchase, Purchases};
+use anyhow::{Context, Result, bail};
+use pylon_adapters::market::buyer::{Buyer, Heard, Request};
+use pylon_adapters::market::nip90::{MAX_REQUEST_BYTES, RequestTag, Standing};
+use serde_json::json;
+use std::io::{IsTerminal, Read, Write};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
+    if args.pay {
+        bail!(
+            "--pay needs a wallet that can spend, and none can be connected: leave it out, and pay the invoice that comes; nothing was sent"
+        );
+    }
+    let tags = args.tags(prompt(args)?);
+    if !tags.iter().any(|tag| matches!(tag, RequestTag::Input { .. })) {
+        bail!("nothing to work on: write a prompt, or --input TYPE:DATA");
+    }
+    let home = Home::from_env()?;
+    let identity = Identity::load(&home)?;
+    let relays = match &args.relays[..] {
+        [] => Config::load_or_default(&home.config_file())?.relays,
+        named => named.to_vec(),
+    };
+    let purchases = Purchases::open(&home.open()?)?;
+    let mut buyer = Buyer::connect(identity.keys().clone(), &relays).await?;
+    let request = buyer.sign(args.kind, &tags)?;
+    purchases.add(&Purchase { request: request.to_json(), relays })?;
+    buyer.submit(&request).await?;
+    if !args.wait {
+        let (job, mut out) = (request.id(), std::io::stdout().lock());
+        return Ok(if args.json { writeln!(out, "{}", json!({"job": job})) } else { writeln!(out, "{job}") }?);
+    }
+    wait(args, &mut buyer, &request).await
+}
+
+fn prompt(args: &SubmitArgs) -> Result<Option<String>> {
+    if args.prompt.as_deref() != Some("-") {
+        return Ok(args.prompt.clone());
+    }
+    let mut text = String::new();
+    std::io::stdin().take(MAX_REQUEST_BYTES as u64 + 1).read_to_string(&mut text).context("stdin is not UTF-8 text")?;
+    if text.len() > MAX_REQUEST_BYTES {
+        bail!("stdin is longer than a request can be: {MAX_REQUEST_BYTES} bytes");
+    }
+    Ok(Some(text))
+}
+
+/// Until the first result that is what was asked for, or until whoever was asked has said no.
+async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(args.timeout);
+    let (talks, id) = (std::io::stderr().is_terminal() && !args.json, request.id());
+    loop {
+        let heard = timeout_at(until, buyer.next()).await;
+        let heard =
+            heard.with_context(|| format!("no result within {} s: `pylon job results {id}` looks again", args.timeout))??;
+        match heard {
+            Heard::Feedback(feedback) if feedback.job == id => {
+                if talks && feedback.standing != Standing::Partial {
+                    eprintln!("{} {}", feedback.standing.word(), printable(&feedback.words));
+                }
+                // One provider's refusal says nothing about the others.
+                if feedback.standing == Standing::Error && args.provider == Some(feedback.provider) {
+                    bail!("the provider says: {}", printable(&feedback.words));
+                }
+                if let (Standing::PaymentRequired, Some((amount, Some(bolt11)))) = (feedback.standing, &feedback.due) {
+                    eprintln!("{amount} to be paid first: {}", printable(bolt11));
+                }
+            }
+            Heard::Result(result) if result.job == id => match request.check(&result) {
+                Ok(()) => return Ok(tell::result(&mut std::io::stdout().lock(), &result, args.json)?),
+                Err(why) => eprintln!("pylon: a result of {} is passed over: {why}", result.provider.to_hex()),
+            },
+            Heard::Feedback(_) | Heard::Result(_) => {}
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What a buyer is shown of what providers said. Nothing is shown as a result that is not what was asked for.
+
+use crate::printable::printable;
+use pylon_adapters::market::buyer::{Heard, Request};
+use pylon_adapters::market::nip90::{Delivered, Feedback, Standing};
+use pylon_core::{Msat, PublicKey};
+use serde::Serialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write;
+
+/// How the job stands with one provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Stand {
+    provider: PublicKey,
+    /// The word of NIP-90, or `result`.
+    status: &'static str,
+    words: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount_msats: Option<Msat>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bolt11: Option<String>,
+}
+
+impl fmt::Display for Stand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}", self.provider.to_hex(), self.status)?;
+        if !self.words.is_empty() {
+            write!(f, ": {}", printable(&self.words))?;
+        }
+        if let Some(amount) = self.amount_msats {
+            write!(f, ", {amount} due")?;
+        }
+        if let Some(bolt11) = &self.bolt11 {
+            write!(f, "\n    {}", printable(bolt11))?;
+        }
+        Ok(())
+    }
+}
+
+/// How it stands with each provider: what came furthest. Messages of one second have no order, so their times say little.
+pub(super) fn standings(request: &Request, said: &[Heard]) -> Vec<Stand> {
+    let mut furthest: BTreeMap<PublicKey, (u8, Stand)> = BTreeMap::new();
+    for heard in said {
+        let (rank, stand) = match heard {
+            Heard::Feedback(feedback) => (rank(feedback.standing), of_feedback(feedback)),
+            Heard::Result(result) => match request.check(result) {
+                Ok(()) => (5, of_result(result)),
+                Err(_) => continue,
+            },
+        };
+        let entry = furthest.entry(stand.provider).or_insert_with(|| (rank, stand.clone()));
+        if rank > entry.0 {
+            *entry = (rank, stand);
+        }
+    }
+    furthest.into_values().map(|(_, stand)| stand).collect()
+}
+
+const fn rank(standing: Standing) -> u8 {
+    match standing {
+        Standing::PaymentRequired => 0,
+        Standing::Processing => 1,
+        Standing::Partial => 2,
+        Standing::Success => 3,
+        Standing::Error => 4,
+    }
+}
+
+fn of_feedback(feedback: &Feedback) -> Stand {
+    let (amount_msats, bolt11) = feedback.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
+    let (provider, status, words) = (feedback.provider, feedback.standing.word(), feedback.words.clone());
+    Stand { provider, status, words, amount_msats, bolt11 }
+}
+
+fn of_result(result: &Delivered) -> Stand {
+    let (amount_msats, bolt11) = result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
+    Stand { provider: result.provider, status: "result", words: String::new(), amount_msats, bolt11 }
+}
+
+/// The results that are what was asked for, and why the others are not.
+pub(super) fn sort(request: &Request, said: Vec<Heard>) -> (Vec<Delivered>, Vec<(PublicKey, String)>) {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for heard in said {
+        if let Heard::Result(result) = heard {
+            match request.check(&result) {
+                Ok(()) => good.push(result),
+                Err(why) => bad.push((result.provider, why)),
+            }
+        }
+    }
+    (good, bad)
+}
+
+/// A result: its text alone, or all that is known of it.
+pub(super) fn result(out: &mut impl Write, result: &Delivered, json: bool) -> std::io::Result<()> {
+    if !json {
+        writeln!(out, "{}", printable(&result.content))?;
+        if let Some((amount, bolt11)) = &result.due {
+            writeln!(
+                out,
+                "\n{amount} due{}",
+                bolt11.as_ref().map(|bolt11| format!(": {}", printable(bolt11))).unwrap_or_default()
+            )?;
+        }
+        return Ok(());
+    }
+    let attributes: BTreeMap<_, _> = result.attributes.iter().map(|fact| (&fact.name, &fact.value)).collect();
+    let guests: Vec<_> = result
+        .guests
+        .iter()
+        .map(|guest| json!({"slot": guest.slot, "name": guest.name, "version": guest.version, "digest": guest.digest}))
+        .collect();
+    let (amount, bolt11) = result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
+    writeln!(
+        out,
+        "{}",
+        json!({
+            "job": result.job, "kind": result.kind, "provider": result.provider, "content": result.content,
+            "amount_msats": amount, "bolt11": bolt11, "attributes": attributes, "guests": guests,
+        })
+    )
+}

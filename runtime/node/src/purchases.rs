@@ -1,0 +1,89 @@
+//! What was asked for from here: one file for each job, written before the request goes out. What came of it is on the relays.
+
+use anyhow::{Context, Result, bail};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use pylon_adapters::market::buyer::Request;
+use serde::{Deserialize, Serialize};
+use std::io::{Read, Write};
+
+/// The folder below the state folder.
+const FOLDER: &str = "purchases";
+/// A request and some addresses.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// One job, as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// The event, whole.
+    pub request: String,
+    /// Where it was published.
+    pub relays: Vec<String>,
+}
+
+impl Purchase {
+    /// The request.
+    pub fn request(&self) -> Result<Request> {
+        Request::from_json(&self.request).context("the request in this file was changed")
+    }
+}
+
+/// All of them.
+pub struct Purchases(Dir);
+
+impl Purchases {
+    /// In this state folder.
+    pub fn open(state: &crate::home::State) -> Result<Self> {
+        state.folder(FOLDER).map(Self)
+    }
+
+    /// Writes one down, before anybody sees it.
+    pub fn add(&self, purchase: &Purchase) -> Result<()> {
+        let name = format!("{}.json", purchase.request()?.id().to_hex());
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let write = || -> std::io::Result<()> {
+            let part = format!("{name}.part");
+            let mut file = self.0.open_with(&part, &options)?;
+            file.write_all(serde_json::to_string(purchase)?.as_bytes())?;
+            file.sync_all()?;
+            self.0.rename(&part, &self.0, &name)
+        };
+        write().with_context(|| format!("cannot write {FOLDER}/{name}: nothing was sent"))
+    }
+
+    /// The one whose id begins with these letters.
+    pub fn find(&self, beginning: &str) -> Result<Purchase> {
+        let mut found: Vec<_> = self.names()?.into_iter().filter(|name| name.starts_with(beginning)).collect();
+        match (found.pop(), found.is_empty()) {
+            (Some(name), true) if !beginning.is_empty() => self.read(&name),
+            (None, _) => bail!("no job `{beginning}` was asked for from here: see `pylon job list`"),
+            _ => bail!("more than one job begins with `{beginning}`: write more of its id"),
+        }
+    }
+
+    /// The newest first.
+    pub fn latest(&self, limit: usize) -> Result<Vec<Request>> {
+        let mut all = Vec::new();
+        for name in self.names()? {
+            all.push(self.read(&name)?.request()?);
+        }
+        all.sort_by_key(|request| std::cmp::Reverse((request.created_at(), request.id())));
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in self.0.entries().context("the folder of purchases cannot be read")? {
+            names.extend(entry?.file_name().into_string().ok().filter(|name| name.ends_with(".json")));
+        }
+        Ok(names)
+    }
+
+    fn read(&self, name: &str) -> Result<Purchase> {
+        let mut text = String::new();
+        let file = self.0.open(name).with_context(|| format!("{FOLDER}/{name}"))?;
+        file.take(FILE_BYTES_MAX).read_to_string(&mut text).with_context(|| format!("{FOLDER}/{name}"))?;
+        serde_json::from_str(&text).with_context(|| format!("{FOLDER}/{name} cannot be read: move it away"))
+    }
+}

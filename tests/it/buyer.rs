@@ -1,0 +1,152 @@
+//! `pylon job`: the real program buys from a node over a relay.
+
+use nostr_sdk::{Client, EventBuilder, Kind, Tag, TagKind};
+use pylon_adapters::market::identity::{generate, keys};
+use pylon_core::machine::Execution;
+use pylon_core::{JobId, PublicKey};
+use pylon_tests::process::command;
+use pylon_tests::stage::{PATIENCE, Set, Stage};
+use pylon_tests::stub::Script;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use tempfile::TempDir;
+
+/// Somebody with a home of its own, and a market to buy on.
+struct Shopper {
+    home: TempDir,
+    stage: Stage,
+}
+
+impl Shopper {
+    async fn new(set: Set) -> Self {
+        let (home, stage) = (tempfile::tempdir().unwrap(), Stage::set(set).await);
+        let made = pylon(home.path(), &["init"], None).await;
+        assert!(made.status.success());
+        let config = format!("relays = [\"{}\"]\n", stage.relays[0].url());
+        std::fs::write(home.path().join(".config/pylon/config.toml"), config).unwrap();
+        Self { home, stage }
+    }
+
+    async fn job(&self, args: &[&str]) -> Output {
+        pylon(self.home.path(), &[&["job"], args].concat(), None).await
+    }
+
+    /// A command that must succeed, and what it printed.
+    async fn told(&self, args: &[&str]) -> String {
+        let output = self.job(args).await;
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    async fn told_json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.told(args).await).unwrap()
+    }
+}
+
+/// Runs the program beside the relay, which lives in this process.
+async fn pylon(home: &Path, args: &[&str], stdin: Option<&str>) -> Output {
+    let (home, args): (PathBuf, Vec<String>) = (home.to_owned(), args.iter().map(ToString::to_string).collect());
+    let stdin = stdin.map(str::to_owned);
+    let run = move || {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut command = command(&home, &args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if stdin.is_some() {
+            command.stdin(Stdio::piped());
+        }
+        let mut child = command.spawn().unwrap();
+        if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
+            std::io::Write::write_all(&mut pipe, text.as_bytes()).unwrap();
+        }
+        child.wait_with_output().unwrap()
+    };
+    tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(run)).await.unwrap().unwrap()
+}
+
+/// Goal: a buyer gets what it asked for, and finds it again. Method: submit and wait, then status, results and list of the same job.
+#[tokio::test(flavor = "multi_thread")]
+async fn submit_and_look() {
+    let shopper = Shopper::new(Set::default()).await;
+    let provider = shopper.stage.provider().to_hex();
+    let args = ["submit", "one two three", "--param", "max_tokens=32", "--bid", "50000", "--provider", &provider, "--wait"];
+    let answer = shopper.told(&args).await;
+    assert!(answer.starts_with("one two three\n") && answer.contains(" msat due: lnbcrt"), "{answer}");
+
+    let list = shopper.told_json(&["list", "--json"]).await;
+    let job = list[0]["job"].as_str().unwrap();
+    assert_eq!((list.as_array().unwrap().len(), &list[0]["kind"]), (1, &5050.into()));
+    let status = shopper.told_json(&["status", &job[..12], "--json"]).await;
+    assert_eq!((&status["job"], status["providers"].as_array().unwrap().len()), (&job.into(), 1));
+    let stand = &status["providers"][0];
+    assert_eq!((&stand["provider"], &stand["status"]), (&provider.clone().into(), &"result".into()));
+    let result = shopper.told_json(&["results", job, "--json"]).await;
+    assert_eq!((&result["content"], &result["provider"]), (&"one two three".into(), &provider.into()));
+    assert!(result["bolt11"].as_str().unwrap().starts_with("lnbcrt") && result["amount_msats"].as_u64().unwrap() > 0);
+    assert_eq!(result["guests"].as_array().unwrap().len(), 4);
+}
+
+/// Goal: nobody else's answer is shown as the result. Method: a stranger answers for the provider that was asked, which is silent; then one that
+/// quotes another request.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_s_result_is_not_shown() {
+    let shopper = Shopper::new(Set { script: Script::Wait, ..Set::default() }).await;
+    let provider = shopper.stage.provider().to_hex();
+    let job = shopper.told(&["submit", "hello", "--provider", &provider]).await.trim().to_owned();
+    let id = JobId::from_hex(&job).unwrap();
+    let state = shopper.stage.until(id, |_| true).await;
+    let stranger = keys(&generate().unwrap()).unwrap();
+    let client = Client::new(stranger.clone());
+    client.add_relay(shopper.stage.relays[0].url()).await.unwrap();
+    client.try_connect(PATIENCE).await;
+    let tag = |name: &'static str, value: String| Tag::custom(TagKind::custom(name), [value]);
+    let lie =
+        EventBuilder::new(Kind::from_u16(6050), "a lie").tags([tag("e", job.clone()), tag("p", state.job.customer.to_hex())]);
+    client.send_event(&lie.sign_with_keys(&stranger).unwrap()).await.unwrap();
+
+    let none = shopper.job(&["results", &job]).await;
+    let said = String::from_utf8_lossy(&none.stderr).into_owned();
+    assert_eq!((none.status.code(), none.stdout.len()), (Some(1), 0), "{said}");
+    assert!(said.contains("somebody who was not asked") && said.contains("no result yet"), "{said}");
+    let status = shopper.told_json(&["status", &job, "--json"]).await;
+    assert_eq!((status["providers"].as_array().unwrap().len(), &status["providers"][0]["status"]), (1, &"processing".into()));
+}
+
+/// Goal: a buyer may change its mind. Method: submit without waiting, withdraw, and see the provider stop.
+#[tokio::test(flavor = "multi_thread")]
+async fn withdrawn() {
+    let shopper = Shopper::new(Set { script: Script::Wait, ..Set::default() }).await;
+    let job = shopper.told(&["submit", "hello"]).await.trim().to_owned();
+    let id = JobId::from_hex(&job).unwrap();
+    shopper.stage.until(id, |state| state.execution == Execution::Processing).await;
+    assert!(shopper.told(&["cancel", &job]).await.contains("Withdrawn"));
+    shopper.stage.until(id, |state| state.execution == Execution::Cancelled).await;
+}
+
+/// Goal: every way to be wrong ends in one line that says what to do, and nothing is sent. Method: one mistake a row.
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input() {
+    let shopper = Shopper::new(Set::default()).await;
+    let nobody = PublicKey::from_bytes([7; 32]).to_hex();
+    let rows: [(&str, &[&str], &str); 7] = [
+        ("nothing to work on", &["submit"], "write a prompt"),
+        ("no wallet", &["submit", "x", "--wait", "--bid", "1", "--pay"], "nothing was sent"),
+        ("no relay", &["submit", "x", "--relay", "ws://127.0.0.1:9"], "no relay"),
+        ("an unknown job", &["results", "abc"], "pylon job list"),
+        ("no job", &["status", ""], "pylon job list"),
+        ("nobody answers", &["submit", "x", "--provider", &nobody, "--wait", "--timeout", "1"], "pylon job results"),
+        ("refused", &["submit", " ", "--provider", &shopper.stage.provider().to_hex(), "--wait"], "no usable input"),
+    ];
+    for (what, args, words) in rows {
+        let output = shopper.job(args).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{what}: {said}");
+        assert_eq!(said.lines().filter(|line| line.starts_with("pylon: ")).count(), 1, "{what}: {said}");
+        assert!(said.contains(words), "{what}: {said}");
+    }
+    let empty = tempfile::tempdir().unwrap();
+    let output = pylon(empty.path(), &["job", "submit", "x"], None).await;
+    assert!(String::from_utf8_lossy(&output.stderr).contains("pylon init"));
+    let output = pylon(shopper.home.path(), &["job", "submit", "-", "--wait"], Some("from stdin")).await;
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().next(), Some("from stdin"));
+}
