@@ -4,6 +4,7 @@
 
 mod cli;
 mod jobs;
+mod peers;
 mod sandbox;
 mod tidy;
 
