@@ -79,12 +79,12 @@ class Heard {
     }
 
     /** The event at this place of the job's. */
-    async at(job, place) {
-        while (this.about(job).length <= place) {
-            const more = new Promise((resolve) => (this.#wake = resolve));
-            await within(`answer number ${place + 1}`, more);
-        }
-        return this.about(job)[place];
+    at(job, place) {
+        const arrived = async () => {
+            while (this.about(job).length <= place) await new Promise((resolve) => (this.#wake = resolve));
+            return this.about(job)[place];
+        };
+        return within(`answer number ${place + 1}`, arrived());
     }
 }
 
