@@ -7,6 +7,7 @@ mod cli;
 mod hostile;
 mod jobs;
 mod kill;
+mod peers;
 mod sandbox;
 mod tidy;
 

@@ -1,7 +1,10 @@
 //! The real `pylon` program, run as its users run it.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// The program, as `cargo build --release` leaves it beside the tests.
 pub fn pylon() -> PathBuf {
@@ -29,6 +32,33 @@ pub fn run(home: &std::path::Path, args: &[&str]) -> Output {
 pub struct Running(pub Child);
 
 impl Running {
+    /// Starts a program and waits for the line with these words, which says that it is ready; gives the rest of that line. What it says
+    /// afterwards is read and forgotten.
+    pub fn ready(mut command: Command, words: &'static str, within: Duration) -> (Self, String) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let program = Self(command.stdin(Stdio::null()).stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap());
+        let name = format!("{:?}", command.get_program());
+        // It holds the other end of the pipe, which would then never be closed.
+        drop(command);
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut all = String::new();
+            for line in BufReader::new(reader).lines().map_while(Result::ok) {
+                if let Some((_, rest)) = line.split_once(words) {
+                    let _ = tell.send(Ok(rest.to_owned()));
+                }
+                all.push_str(&line);
+                all.push('\n');
+            }
+            let _ = tell.send(Err(all));
+        });
+        match told.recv_timeout(within) {
+            Ok(Ok(rest)) => (program, rest),
+            Ok(Err(all)) => panic!("{name} ended before it said `{words}`:\n{all}"),
+            Err(_) => panic!("{name} did not say `{words}` within {within:?}"),
+        }
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.0.id()

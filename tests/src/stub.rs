@@ -6,18 +6,21 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
-use futures::stream;
+use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 /// The model it says it has.
 pub const MODEL: &str = "stub-model";
+/// Between two words of an answer without an end: fast for a model, slow enough not to fill a memory.
+const PACE: Duration = Duration::from_millis(20);
 
 /// How it answers.
 #[derive(Clone, Debug)]
@@ -28,6 +31,8 @@ pub enum Script {
     Echo,
     /// Nothing at all.
     Nothing,
+    /// What it was asked; if that holds this word, again and again without an end.
+    EchoOrEndless(&'static str),
     /// What it was asked, when [`Stub::release`] lets it.
     Wait,
     /// An error.
@@ -91,7 +96,8 @@ async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -
     let text = match &inner.script {
         Script::Say(words) => (*words).to_owned(),
         Script::Nothing => String::new(),
-        Script::Echo => asked.to_owned(),
+        Script::EchoOrEndless(word) if asked.contains(word) => return answer(endless(asked)),
+        Script::Echo | Script::EchoOrEndless(_) => asked.to_owned(),
         Script::Wait => {
             inner.gate.acquire().await.unwrap().forget();
             asked.to_owned()
@@ -100,19 +106,40 @@ async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -
             return Response::builder().status(500).body(Body::from("{\"error\":{\"message\":\"out of order\"}}")).unwrap();
         }
     };
-    let chunk =
-        |delta: Value, finish: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], "model": MODEL});
-    let mut chunks = vec![chunk(json!({"role": "assistant", "content": null}), Value::Null)];
-    chunks.extend(text.split_inclusive(' ').map(|word| chunk(json!({"content": word}), Value::Null)));
-    chunks.push(chunk(json!({}), json!("stop")));
+    let mut frames = vec![chunk(&json!({"role": "assistant", "content": null}), &Value::Null)];
+    frames.extend(words(&text));
+    frames.push(chunk(&json!({}), &json!("stop")));
     let tokens = text.split_whitespace().count();
-    chunks.push(json!({"choices": [], "model": MODEL, "usage": {"prompt_tokens": asked.len() / 4 + 1, "completion_tokens": tokens, "total_tokens": asked.len() / 4 + 1 + tokens}}));
-    let mut frames: Vec<_> = chunks.into_iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+    frames.push(frame(&json!({"choices": [], "model": MODEL, "usage": {"prompt_tokens": asked.len() / 4 + 1, "completion_tokens": tokens, "total_tokens": asked.len() / 4 + 1 + tokens}})));
     frames.push("data: [DONE]\n\n".into());
-    let body = stream::iter(frames.into_iter().map(|frame| Ok::<_, Infallible>(Bytes::from(frame))));
+    answer(stream::iter(frames))
+}
+
+/// The text again and again.
+fn endless(text: &str) -> impl Stream<Item = Bytes> + Send + use<> {
+    let words: Vec<_> = words(text).collect();
+    stream::iter(words.into_iter().cycle()).then(|word| async {
+        tokio::time::sleep(PACE).await;
+        word
+    })
+}
+
+fn words(text: &str) -> impl Iterator<Item = Bytes> {
+    text.split_inclusive(' ').map(|word| chunk(&json!({"content": word}), &Value::Null))
+}
+
+fn chunk(delta: &Value, finish: &Value) -> Bytes {
+    frame(&json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], "model": MODEL}))
+}
+
+fn frame(data: &Value) -> Bytes {
+    format!("data: {data}\n\n").into()
+}
+
+fn answer(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     Response::builder()
         .header("content-type", "text/event-stream")
         .header("server", "llama.cpp")
-        .body(Body::from_stream(body))
+        .body(Body::from_stream(frames.map(Ok::<_, Infallible>)))
         .unwrap()
 }
