@@ -1,10 +1,12 @@
 //! What the codec tolerates, what it rejects with which words, and that nothing a stranger sends makes it fail.
 
+use super::answer::MAX_WORDS;
 use super::*;
-use nostr_sdk::{JsonUtil, Keys};
+use nostr_sdk::{Event, EventBuilder, JsonUtil, Keys, Kind, Tag, Timestamp};
 use proptest::prelude::*;
-use pylon_core::ports::market::Address;
-use pylon_core::work::Output;
+use pylon_core::ports::market::{Address, GuestStamp, Incoming, MarketError, Message, Status};
+use pylon_core::work::{Attribute, Output};
+use pylon_core::{Digest, Input, InputSource, Job, JobId, MessageId, Msat, Param, PublicKey, UnixTime};
 
 const NOW: u64 = 1_700_000_000;
 
