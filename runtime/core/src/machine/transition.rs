@@ -67,7 +67,8 @@ pub fn step(state: &mut JobState, event: Event, now: UnixTime) -> Vec<Action> {
             }
         }
         Event::Metered { attempt, due, step } => {
-            if is_current(state, attempt) && state.output.is_some() && state.invoicing == Invoicing::None {
+            let metered = state.plan.offer.terms == Terms::OnDelivery;
+            if metered && is_current(state, attempt) && state.output.is_some() && state.invoicing == Invoicing::None {
                 money::metered(state, todo, due, step, now);
             }
         }
