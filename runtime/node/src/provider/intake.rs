@@ -22,8 +22,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
         };
         match incoming {
             Some(Incoming::Job(job)) => take(&shared, *job).await,
-            Some(Incoming::Unusable { id, kind, customer, created_at, targeted, reason }) => {
-                let asked = Asked { id, kind, customer, created_at, targeted };
+            Some(Incoming::Unusable { id, kind, customer, created_at, targeted, reason, confidential }) => {
+                let asked = Asked { id, kind, customer, created_at, targeted, confidential };
                 if targeted && !is_known(&shared, id) {
                     admit::refuse(&shared, asked, Refusal::Invalid(reason), Vec::new()).await;
                 } else {
@@ -50,16 +50,15 @@ async fn take(shared: &Arc<Shared>, job: Job) {
         return;
     }
     let guests = shared.guests.current();
-    let asked = Asked::of(&job);
     if !guests.serves(job.kind) {
         if job.targeted {
-            admit::refuse(shared, asked, Refusal::Unsupported(format!("kind {}", job.kind)), Vec::new()).await;
+            admit::refuse(shared, Asked::of(&job), Refusal::Unsupported(format!("kind {}", job.kind)), Vec::new()).await;
         }
         return;
     }
     let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
         if job.targeted {
-            admit::refuse(shared, asked, Refusal::Busy(BUSY_SECONDS), Vec::new()).await;
+            admit::refuse(shared, Asked::of(&job), Refusal::Busy(BUSY_SECONDS), Vec::new()).await;
         } else {
             tracing::warn!(job = %job.id.short(), "dropped: every place is taken");
         }

@@ -1,11 +1,12 @@
 //! What is asked: read by a provider, written by a buyer.
 
+use super::secrecy::{self, Scheme};
 use super::tags::{RequestTag, name, tag};
 use super::{AnswerTag, DELETION_KIND, MAX_CANCELLED, MAX_REQUEST_BYTES, MAX_TAGS, REQUEST_KINDS};
-use nostr_sdk::{Event, EventBuilder, Kind};
+use nostr_sdk::{Event, EventBuilder, JsonUtil, Keys, Kind, Tag};
 use pylon_core::admission::is_timely;
 use pylon_core::ports::market::Incoming;
-use pylon_core::{Job, JobId, Msat, PublicKey, UnixTime};
+use pylon_core::{Input, Job, JobId, Msat, Param, PublicKey, UnixTime};
 
 /// Why an event is passed over in silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,8 +80,8 @@ impl Reader {
         Ok(Screened { targeted, bytes })
     }
 
-    /// What it says. For an event that passed [`Reader::screen`].
-    pub fn read(&self, event: &Event, screened: Screened, now: UnixTime) -> Result<Incoming, Ignored> {
+    /// What it says, decrypted with our keys if it is confidential. For an event that passed [`Reader::screen`].
+    pub fn read(&self, event: &Event, screened: Screened, now: UnixTime, keys: &Keys) -> Result<Incoming, Ignored> {
         let customer = PublicKey::from_bytes(*event.pubkey.as_bytes());
         if event.kind.as_u16() == DELETION_KIND {
             let named = event.tags.iter().filter_map(|tag| match tag.as_slice() {
@@ -90,61 +91,107 @@ impl Reader {
             let jobs: Vec<JobId> = named.take(MAX_CANCELLED).collect();
             return if jobs.is_empty() { Err(Ignored::Nothing) } else { Ok(Incoming::Cancel { customer, jobs }) };
         }
-        Ok(job(event, screened, now).map_or_else(
-            |reason| Incoming::Unusable {
+        Ok(job(event, screened, now, keys).map_or_else(
+            |Unusable { reason, confidential }| Incoming::Unusable {
                 id: JobId::from_bytes(event.id.to_bytes()),
                 kind: event.kind.as_u16(),
                 customer,
                 created_at: UnixTime::new(event.created_at.as_secs()),
                 targeted: screened.targeted,
                 reason,
+                confidential: confidential.then(|| event.as_json()),
             },
             |job| Incoming::Job(Box::new(job)),
         ))
     }
 }
 
-fn job(event: &Event, screened: Screened, now: UnixTime) -> Result<Job, String> {
+/// Why a request is of no use.
+struct Unusable {
+    reason: String,
+    /// The reason may quote what was encrypted.
+    confidential: bool,
+}
+
+fn job(event: &Event, screened: Screened, now: UnixTime, keys: &Keys) -> Result<Job, Unusable> {
+    let in_clear = |reason| Unusable { reason, confidential: false };
     if screened.bytes > MAX_REQUEST_BYTES {
-        return Err(format!("{} bytes, {MAX_REQUEST_BYTES} are allowed", screened.bytes));
+        return Err(in_clear(format!("{} bytes, {MAX_REQUEST_BYTES} are allowed", screened.bytes)));
     }
-    if event.tags.len() > MAX_TAGS {
-        return Err(format!("{} tags, {MAX_TAGS} are allowed", event.tags.len()));
+    let confidential = secrecy::is_encrypted(event);
+    let hidden = match confidential {
+        // Nobody can encrypt to whoever answers.
+        true if !screened.targeted => return Err(in_clear("encrypted, and to nobody".into())),
+        true => secrecy::hidden_tags(event, keys).map_err(in_clear)?,
+        false => Vec::new(),
+    };
+    let count = event.tags.len().saturating_add(hidden.len());
+    if count > MAX_TAGS {
+        return Err(in_clear(format!("{count} tags, {MAX_TAGS} are allowed")));
     }
-    let (mut inputs, mut params, mut output, mut bid) = (Vec::new(), Vec::new(), None, None);
-    for tag in event.tags.iter() {
-        match RequestTag::parse(tag.as_slice())? {
-            Some(RequestTag::Input { input, .. }) => inputs.push(input),
-            Some(RequestTag::Param(param)) => params.push(param),
-            Some(RequestTag::Output(mime)) => output = output.or(Some(mime)),
-            // The customer never pays above any bid that was named.
-            Some(RequestTag::Bid(most)) => bid = Some(bid.map_or(most, |other: Msat| other.min(most))),
-            Some(RequestTag::Encrypted) => return Err("encrypted requests are not accepted: send it in the clear".into()),
-            Some(RequestTag::Expiration(at)) if at <= now => return Err("expired".into()),
-            Some(RequestTag::Expiration(_) | RequestTag::Provider(_)) | None => {}
-        }
-    }
-    if inputs.is_empty() {
-        return Err("no usable input".into());
-    }
+    let tags = event.tags.iter().map(Tag::as_slice).chain(hidden.iter().map(Vec::as_slice));
+    let asked = Asked::read(tags, now).map_err(|reason| Unusable { reason, confidential })?;
     Ok(Job {
         id: JobId::from_bytes(event.id.to_bytes()),
         kind: event.kind.as_u16(),
         customer: PublicKey::from_bytes(*event.pubkey.as_bytes()),
         created_at: UnixTime::new(event.created_at.as_secs()),
-        inputs,
-        params,
-        output,
-        bid,
+        inputs: asked.inputs,
+        params: asked.params,
+        output: asked.output,
+        bid: asked.bid,
         targeted: screened.targeted,
-        confidential: false,
-        origin: nostr_sdk::JsonUtil::as_json(event),
+        confidential,
+        origin: event.as_json(),
     })
+}
+
+/// What the tags of a request ask for.
+#[derive(Default)]
+struct Asked {
+    inputs: Vec<Input>,
+    params: Vec<Param>,
+    output: Option<String>,
+    bid: Option<Msat>,
+}
+
+impl Asked {
+    fn read<'a>(tags: impl Iterator<Item = &'a [String]>, now: UnixTime) -> Result<Self, String> {
+        let mut asked = Self::default();
+        for tag in tags {
+            match RequestTag::parse(tag)? {
+                Some(RequestTag::Input { input, .. }) => asked.inputs.push(input),
+                Some(RequestTag::Param(param)) => asked.params.push(param),
+                Some(RequestTag::Output(mime)) => asked.output = asked.output.or(Some(mime)),
+                // The customer never pays above any bid that was named.
+                Some(RequestTag::Bid(most)) => asked.bid = Some(asked.bid.map_or(most, |other| other.min(most))),
+                Some(RequestTag::Expiration(at)) if at <= now => return Err("expired".into()),
+                Some(RequestTag::Expiration(_) | RequestTag::Provider(_) | RequestTag::Encrypted) | None => {}
+            }
+        }
+        if asked.inputs.is_empty() { Err("no usable input".into()) } else { Ok(asked) }
+    }
 }
 
 /// A request to be signed: what a buyer writes.
 pub fn request(kind: u16, tags: &[RequestTag]) -> EventBuilder {
     EventBuilder::new(Kind::from_u16(kind), "").tags(tags.iter().map(RequestTag::to_tag))
+}
+
+/// A request that only the provider can read (NIP-44): everything but its address is encrypted. To be signed with the same keys.
+pub fn confidential_request(kind: u16, tags: &[RequestTag], keys: &Keys) -> Result<EventBuilder, String> {
+    let mut providers = tags.iter().filter_map(|tag| if let RequestTag::Provider(key) = tag { Some(key) } else { None });
+    let (Some(provider), None) = (providers.next(), providers.next()) else {
+        return Err("a confidential request is for one provider: name it".into());
+    };
+    let provider = nostr_sdk::PublicKey::from_byte_array(*provider.as_bytes());
+    let is_open = |tag: &&RequestTag| matches!(tag, RequestTag::Provider(_) | RequestTag::Expiration(_));
+    let (open, hidden): (Vec<_>, Vec<_>) = tags.iter().filter(|tag| **tag != RequestTag::Encrypted).partition(is_open);
+    let hidden: Vec<Tag> = hidden.into_iter().map(RequestTag::to_tag).collect();
+    let hidden: Vec<&[String]> = hidden.iter().map(Tag::as_slice).collect();
+    let content = Scheme::Nip44.seal(keys, &provider, &serde_json::json!(hidden).to_string())?;
+    let open = open.into_iter().map(RequestTag::to_tag).chain([RequestTag::Encrypted.to_tag()]);
+    Ok(EventBuilder::new(Kind::from_u16(kind), content).tags(open))
 }
 
 /// The withdrawal of a request, to be signed by its author (NIP-09).

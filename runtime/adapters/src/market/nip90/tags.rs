@@ -20,6 +20,8 @@ pub(super) mod name {
     pub(in crate::market::nip90) const REQUEST: &str = "request";
     pub(in crate::market::nip90) const GUEST: &str = "guest";
     pub(in crate::market::nip90) const RESULT: &str = "result";
+    pub(in crate::market::nip90) const PART: &str = "part";
+    pub(in crate::market::nip90) const WHOLE: &str = "whole";
 }
 
 /// A tag of a request that means something to us.
@@ -99,6 +101,12 @@ pub enum AnswerTag {
     Result(Attribute),
     /// Of no use after this.
     Expiration(UnixTime),
+    /// The content is for the customer's eyes only.
+    Encrypted,
+    /// A part of an answer that is too large: its event, and the SHA-256 of its content.
+    Part(MessageId, Digest),
+    /// All parts together: SHA-256 and bytes.
+    Whole(Digest, u64),
 }
 
 impl AnswerTag {
@@ -122,6 +130,9 @@ impl AnswerTag {
             })),
             name::RESULT => Some(Self::Result(Attribute { name: value(0)?.to_owned(), value: value(1)?.to_owned() })),
             name::EXPIRATION => decimal(value(0)?).map(|at| Self::Expiration(UnixTime::new(at))),
+            name::ENCRYPTED => Some(Self::Encrypted),
+            name::PART => Some(Self::Part(MessageId::from_hex(value(0)?)?, Digest::from_hex(value(1)?)?)),
+            name::WHOLE => Some(Self::Whole(Digest::from_hex(value(0)?)?, decimal(value(1)?)?)),
             _ => None,
         }
     }
@@ -139,6 +150,9 @@ impl AnswerTag {
             }
             Self::Result(fact) => tag(name::RESULT, [&fact.name, &fact.value]),
             Self::Expiration(at) => tag(name::EXPIRATION, [at.get().to_string()]),
+            Self::Encrypted => tag::<[&str; 0]>(name::ENCRYPTED, []),
+            Self::Part(id, digest) => tag(name::PART, [id.to_hex(), digest.to_hex()]),
+            Self::Whole(digest, bytes) => tag(name::WHOLE, [digest.to_hex(), bytes.to_string()]),
         }
     }
 }
