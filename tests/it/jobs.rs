@@ -140,6 +140,7 @@ async fn what_is_not_ours_is_met_with_silence() {
     let about = match first {
         pylon_adapters::market::buyer::Heard::Feedback(feedback) => feedback.job,
         pylon_adapters::market::buyer::Heard::Result(result) => result.job,
+        pylon_adapters::market::buyer::Heard::Unreadable { job, .. } => job,
     };
     assert_eq!(about, good);
     customer.result(good).await;

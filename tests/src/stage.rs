@@ -232,6 +232,7 @@ impl Customer {
             match self.hear(job).await {
                 Heard::Result(result) => return result,
                 Heard::Feedback(feedback) => assert_ne!(feedback.standing.word(), "error", "{}", feedback.words),
+                Heard::Unreadable { why, .. } => panic!("{why}"),
             }
         }
     }
@@ -243,6 +244,7 @@ impl Customer {
                 Heard::Feedback(feedback) if feedback.standing.word() == status => return feedback,
                 Heard::Feedback(_) => {}
                 Heard::Result(result) => panic!("a result before `{status}`: {result:?}"),
+                Heard::Unreadable { why, .. } => panic!("{why}"),
             }
         }
     }
@@ -252,5 +254,6 @@ fn about(heard: &Heard) -> JobId {
     match heard {
         Heard::Feedback(feedback) => feedback.job,
         Heard::Result(result) => result.job,
+        Heard::Unreadable { job, .. } => *job,
     }
 }

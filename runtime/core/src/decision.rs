@@ -51,6 +51,9 @@ pub struct Ranking {
     pub note: String,
 }
 
+/// Stands where a text about a confidential job was: in logs, in events and in the journal.
+pub const WITHHELD: &str = "told to the customer only";
+
 /// Why a job is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,6 +85,17 @@ impl Refusal {
             Self::Busy(_) => "busy",
             Self::Blocked => "blocked",
             Self::Other(_) => "other",
+        }
+    }
+
+    /// The same with every text in it, which may quote the request, put through `change`.
+    #[must_use]
+    pub fn map_text(&self, change: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::NoBackend | Self::BidTooLow(_) | Self::Busy(_) | Self::Blocked => self.clone(),
+            Self::Unsupported(what) => Self::Unsupported(change(what)),
+            Self::Invalid(what) => Self::Invalid(change(what)),
+            Self::Other(why) => Self::Other(change(why)),
         }
     }
 
@@ -193,4 +207,16 @@ pub enum Verdict {
     Reject(String),
     /// Try the next route.
     Retry(String),
+}
+
+impl Verdict {
+    /// The same with its reason, which may quote the output, put through `change`.
+    #[must_use]
+    pub fn map_text(&self, change: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Accept => Self::Accept,
+            Self::Reject(why) => Self::Reject(change(why)),
+            Self::Retry(why) => Self::Retry(change(why)),
+        }
+    }
 }

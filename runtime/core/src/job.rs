@@ -78,6 +78,12 @@ impl Job {
         self.inputs.iter().map(Input::bytes).sum()
     }
 
+    /// What may be kept of a confidential job once nobody works on it: who, when, what kind, at most for how much.
+    #[must_use]
+    pub fn without_text(&self) -> Self {
+        Self { inputs: Vec::new(), params: Vec::new(), output: None, origin: String::new(), ..*self }
+    }
+
     /// A job without the params that its handler keeps private, and without the request that spells them out: what policies
     /// see and decisions record.
     #[must_use]

@@ -100,6 +100,15 @@ pub struct Output {
     pub attributes: Vec<Attribute>,
 }
 
+impl Output {
+    /// The same with every text of the answer put through `change`.
+    #[must_use]
+    pub fn map_text(&self, change: impl Fn(&str) -> String) -> Self {
+        let fact = |fact: &Attribute| Attribute { name: fact.name.clone(), value: change(&fact.value) };
+        Self { content: change(&self.content), mime: change(&self.mime), attributes: self.attributes.iter().map(fact).collect() }
+    }
+}
+
 /// A named fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribute {
@@ -161,4 +170,20 @@ pub struct Evidence {
     pub route: Route,
     /// Counted from 1.
     pub attempt: u32,
+}
+
+impl Evidence {
+    /// The same with every text that a check wrote put through `change`.
+    #[must_use]
+    pub fn map_text(&self, change: impl Fn(&str) -> String) -> Self {
+        let check = |check: &Check| Check {
+            name: check.name.clone(),
+            outcome: match &check.outcome {
+                Outcome::Skipped(why) => Outcome::Skipped(change(why)),
+                other => other.clone(),
+            },
+            detail: change(&check.detail),
+        };
+        Self { checks: self.checks.iter().map(check).collect(), route: self.route.clone(), ..*self }
+    }
 }

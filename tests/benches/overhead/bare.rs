@@ -2,11 +2,11 @@
 //! sign what is published, write the frames, and commit three times.
 
 use async_trait::async_trait;
-use nostr_sdk::{ClientMessage, Event, EventBuilder, JsonUtil, Keys, RelayMessage, SubscriptionId};
+use nostr_sdk::{ClientMessage, Event, JsonUtil, Keys, RelayMessage, SubscriptionId};
 use pylon::config::Config;
 use pylon_adapters::journal::SqliteJournal;
 use pylon_adapters::market::identity::{generate, keys};
-use pylon_adapters::market::nip90::{self, Reader, RequestTag};
+use pylon_adapters::market::nip90::{self, Reader, RequestTag, Room};
 use pylon_core::decision::{Candidate, History, QuoteContext, Situation, Terms};
 use pylon_core::machine::{self, JobState, Plan};
 use pylon_core::ports::guests::{
@@ -112,7 +112,9 @@ impl Bare {
         event.verify().unwrap();
         let now = UnixTime::new(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
         let reader = Reader::new(self.provider);
-        let Ok(Incoming::Job(job)) = reader.read(&event, reader.screen(&event, now).unwrap(), now) else { panic!("a job") };
+        let Ok(Incoming::Job(job)) = reader.read(&event, reader.screen(&event, now).unwrap(), now, &self.us) else {
+            panic!("a job")
+        };
         let job = *job;
 
         let situation = Situation { now, queued: 0, running: 0, capacity: 1, extra: Vec::new() };
@@ -126,7 +128,7 @@ impl Bare {
         let offer = quoted.value.clone().unwrap().unwrap();
         let plan = Plan { routes: vec![route.clone()], context: context.clone(), offer };
         let (mut state, _) = machine::admit(job, plan, now);
-        let to = Address { job: state.job.id, kind: 5050, customer: state.job.customer };
+        let to = Address::of(&state.job);
         let processing = self.seal(&Message::Feedback { to, status: Status::Processing }, now);
         let first = vec![
             Row::Admit(Box::new(state.clone())),
@@ -163,8 +165,7 @@ impl Bare {
     }
 
     fn seal(&self, message: &Message<'_>, now: UnixTime) -> Sealed {
-        let builder: EventBuilder = nip90::write(message, now).unwrap();
-        let event = builder.sign_with_keys(&self.us).unwrap();
+        let event = nip90::write(message, now, &self.us, Room::default()).unwrap().remove(0);
         Sealed { id: MessageId::from_bytes(event.id.to_bytes()), bytes: event.as_json() }
     }
 }

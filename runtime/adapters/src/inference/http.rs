@@ -15,13 +15,18 @@ const MESSAGE_BYTES_MAX: usize = 200;
 /// The client. It follows no redirect and no proxy from the environment, and puts no limit on a whole answer: a stream
 /// is watched from token to token by its reader.
 pub fn client() -> Result<Client, reqwest::Error> {
+    client_within(CONNECT_WITHIN)
+}
+
+/// The same for servers that are farther away.
+pub(crate) fn client_within(connect: Duration) -> Result<Client, reqwest::Error> {
     // A program that has installed its provider already keeps it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     #[allow(clippy::disallowed_methods, reason = "this is the one place")]
     let builder = Client::builder();
     builder
         .user_agent(concat!("pylon/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_WITHIN)
+        .connect_timeout(connect)
         .pool_idle_timeout(IDLE_AT_MOST)
         .redirect(redirect::Policy::none())
         .referer(false)

@@ -1,18 +1,25 @@
 //! The other side of the market: publishes requests and hears what providers say to them. What it hands on is checked: the signature by
-//! the SDK, the request and the addressee here.
+//! the SDK, the request and the addressee here; what is encrypted to us is opened, and what came in parts is put together.
 
-use super::nip90::{self, Delivered, Feedback, RequestTag};
+use super::nip90::{self, Delivered, Feedback, MAX_PARTS, MAX_WHOLE_BYTES, PART_KIND, Parts, RequestTag};
 use nostr_sdk::{Client, Event, EventId, Filter, JsonUtil, Keys, Kind, RelayPoolNotification, Timestamp};
 use pylon_core::{JobId, PublicKey, UnixTime};
 use std::time::Duration;
 use tokio::sync::broadcast;
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// How long a relay may take to be there.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// How long relays may take to say what they have.
+/// How long one look at what relays have may take.
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// Messages about one job that are read.
 const SAID_MAX: usize = 500;
+/// How long all parts of an answer may take to come.
+const PARTS_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks for parts that are missing.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Parts that are asked for at once: every relay gives that many.
+const PARTS_AT_ONCE: usize = 50;
 
 /// Why a buyer cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +42,15 @@ pub enum Heard {
     Feedback(Feedback),
     /// The result.
     Result(Delivered),
+    /// Something about the job that cannot be read: not encrypted to us, or not whole.
+    Unreadable {
+        /// Which job.
+        job: JobId,
+        /// Who said it.
+        provider: PublicKey,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// A request made final: signed once, published as often as it takes.
@@ -92,6 +108,8 @@ pub struct Buyer {
     client: Client,
     keys: Keys,
     notifications: broadcast::Receiver<RelayPoolNotification>,
+    /// A result whose parts are looked for.
+    in_parts: Option<Delivered>,
 }
 
 impl Buyer {
@@ -109,19 +127,24 @@ impl Buyer {
         let kinds = (6000..=6999).chain([nip90::FEEDBACK_KIND]).map(Kind::from_u16);
         let filter = Filter::new().kinds(kinds).pubkey(keys.public_key()).since(Timestamp::now() - 5u64);
         client.subscribe(filter, None).await.map_err(failed)?;
-        Ok(Self { client, keys, notifications })
+        Ok(Self { client, keys, notifications, in_parts: None })
     }
 
-    /// Signs and publishes a request.
+    /// Signs and publishes a request, as [`Buyer::sign`] does.
     pub async fn request(&self, kind: u16, tags: &[RequestTag]) -> Result<JobId, BuyerError> {
         let request = self.sign(kind, tags)?;
         self.publish(&request.event).await?;
         Ok(request.id())
     }
 
-    /// Makes a request final. Nothing leaves this machine.
+    /// Makes a request final. Nothing leaves this machine. With the tag `encrypted` among these only the one provider that they name can read it.
     pub fn sign(&self, kind: u16, tags: &[RequestTag]) -> Result<Request, BuyerError> {
-        let event = nip90::request(kind, tags).sign_with_keys(&self.keys);
+        let builder = if tags.contains(&RequestTag::Encrypted) {
+            nip90::confidential_request(kind, tags, &self.keys).map_err(BuyerError::NotPublished)?
+        } else {
+            nip90::request(kind, tags)
+        };
+        let event = builder.sign_with_keys(&self.keys);
         event.map(|event| Request { event }).map_err(|error| BuyerError::NotPublished(error.to_string()))
     }
 
@@ -137,7 +160,14 @@ impl Buyer {
         let filter = Filter::new().kinds(kinds).event(about).pubkey(self.keys.public_key()).limit(SAID_MAX);
         let events = self.client.fetch_events(filter, LOOK_WITHIN).await;
         let events = events.map_err(|error| BuyerError::Relay(error.to_string()))?;
-        Ok(events.iter().filter_map(|event| self.read(event)).collect())
+        let mut said = Vec::new();
+        for heard in events.iter().filter_map(|event| self.read(event)) {
+            said.push(match heard {
+                Heard::Result(result) if result.parts.is_some() => self.put_together(result).await,
+                heard => heard,
+            });
+        }
+        Ok(said)
     }
 
     /// Withdraws a request.
@@ -155,15 +185,20 @@ impl Buyer {
         Ok(())
     }
 
-    /// The next thing that is said to us about one of our jobs.
+    /// The next thing that is said to us about one of our jobs. Nothing is lost if the wait is given up.
     pub async fn next(&mut self) -> Result<Heard, BuyerError> {
         loop {
+            if let Some(result) = &self.in_parts {
+                let heard = self.put_together(result.clone()).await;
+                self.in_parts = None;
+                return Ok(heard);
+            }
             match self.notifications.recv().await {
-                Ok(RelayPoolNotification::Event { event, .. }) => {
-                    if let Some(heard) = self.read(&event) {
-                        return Ok(heard);
-                    }
-                }
+                Ok(RelayPoolNotification::Event { event, .. }) => match self.read(&event) {
+                    Some(Heard::Result(result)) if result.parts.is_some() => self.in_parts = Some(result),
+                    Some(heard) => return Ok(heard),
+                    None => {}
+                },
                 Ok(RelayPoolNotification::Shutdown) | Err(broadcast::error::RecvError::Closed) => return Err(BuyerError::Closed),
                 Ok(RelayPoolNotification::Message { .. }) | Err(broadcast::error::RecvError::Lagged(_)) => {}
             }
@@ -174,10 +209,49 @@ impl Buyer {
         if !event.tags.public_keys().any(|key| *key == self.keys.public_key()) {
             return None;
         }
-        match nip90::parse_feedback(event) {
-            Some(feedback) => Some(Heard::Feedback(feedback)),
-            None => nip90::parse_result(event).map(Heard::Result),
+        let (job, provider, heard) = if let Some(feedback) = nip90::parse_feedback(event) {
+            (feedback.job, feedback.provider, feedback.open(&self.keys).map(Heard::Feedback))
+        } else {
+            let result = nip90::parse_result(event)?;
+            (result.job, result.provider, result.open(&self.keys).map(Heard::Result))
+        };
+        Some(heard.unwrap_or_else(|why| Heard::Unreadable { job, provider, why }))
+    }
+
+    async fn put_together(&self, result: Delivered) -> Heard {
+        let (job, provider) = (result.job, result.provider);
+        let parts = match &result.parts {
+            Some(parts) if parts.list.len() > MAX_PARTS || parts.bytes > MAX_WHOLE_BYTES => {
+                let why = format!("{} bytes in {} parts are too many", parts.bytes, parts.list.len());
+                return Heard::Unreadable { job, provider, why };
+            }
+            Some(parts) => self.fetch(parts).await,
+            None => Vec::new(),
+        };
+        let whole = nip90::assemble(result, &parts, &self.keys);
+        whole.map_or_else(|why| Heard::Unreadable { job, provider, why }, Heard::Result)
+    }
+
+    /// All parts, or those that came in time.
+    async fn fetch(&self, parts: &Parts) -> Vec<Event> {
+        let mut missing: Vec<EventId> = parts.list.iter().map(|(id, _)| EventId::from_byte_array(*id.as_bytes())).collect();
+        let (mut found, until) = (Vec::with_capacity(missing.len()), Instant::now() + PARTS_WITHIN);
+        while !missing.is_empty() {
+            let some = missing.iter().take(PARTS_AT_ONCE).copied();
+            let filter = Filter::new().kind(Kind::from_u16(PART_KIND)).ids(some);
+            let before = found.len();
+            match timeout_at(until, self.client.fetch_events(filter, LOOK_WITHIN)).await {
+                Ok(Ok(events)) => found.extend(events),
+                Ok(Err(error)) => tracing::debug!(%error, "a look for parts failed"),
+                Err(_) => break,
+            }
+            missing.retain(|id| !found.iter().any(|event: &Event| event.id == *id));
+            // What is not there now may still be on its way.
+            if found.len() == before && timeout_at(until, sleep(LOOK_AGAIN)).await.is_err() {
+                break;
+            }
         }
+        found
     }
 
     /// Leaves.

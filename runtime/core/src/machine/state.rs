@@ -1,6 +1,6 @@
 //! The row of a job. Execution, delivery, invoicing and settlement are four columns and never one.
 
-use crate::decision::{Offer, QuoteContext};
+use crate::decision::{Offer, QuoteContext, WITHHELD};
 use crate::ports::guests::JobError;
 use crate::ports::payments::Invoice;
 use crate::work::{Evidence, Output, Route};
@@ -133,6 +133,16 @@ impl Failure {
             Self::Payment(why) => format!("payment: {why}"),
         }
     }
+
+    /// The same with what a guest wrote, which may quote request and output, put through `change`.
+    #[must_use]
+    pub fn map_text(&self, change: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Job(error) => Self::Job(error.map_text(change)),
+            Self::Rejected(why) => Self::Rejected(change(why)),
+            Self::Payment(why) => Self::Payment(why.clone()),
+        }
+    }
 }
 
 /// One job's row.
@@ -192,6 +202,24 @@ impl JobState {
     /// Nothing shall be paid, and the wallet has not yet said that nothing can be.
     pub fn is_letting_go(&self) -> bool {
         self.settlement == Settlement::Cancelled && self.invoicing == Invoicing::Open
+    }
+
+    /// Somebody may still work on the text, or look at it: until then a confidential job keeps it.
+    pub fn needs_text(&self) -> bool {
+        !self.is_over() || self.delivery == Delivery::InReview
+    }
+
+    /// Without what the customer and the guests wrote: what is kept of a confidential job in the clear.
+    #[must_use]
+    pub fn without_text(&self) -> Self {
+        let withheld = |_: &str| WITHHELD.to_owned();
+        Self {
+            job: Arc::new(self.job.without_text()),
+            output: None,
+            evidence: self.evidence.as_ref().map(|evidence| evidence.map_text(withheld)),
+            failure: self.failure.as_ref().map(|failure| failure.map_text(withheld)),
+            ..self.clone()
+        }
     }
 
     /// The invoice's name, once there is one.

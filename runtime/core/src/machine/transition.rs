@@ -2,7 +2,7 @@
 
 use super::money;
 use super::{Action, Delivery, Event, Execution, Failure, Invoicing, JobState, Plan, Settlement};
-use crate::decision::{Terms, Verdict};
+use crate::decision::{Terms, Verdict, WITHHELD};
 use crate::event::DomainEvent;
 use crate::ports::guests::JobError;
 use crate::ports::market::Status;
@@ -14,7 +14,11 @@ use std::sync::Arc;
 const ATTEMPTS_MAX: u32 = 8;
 
 /// Takes a job on the agreed plan.
-pub fn admit(job: Job, plan: Plan, now: UnixTime) -> (JobState, Vec<Action>) {
+pub fn admit(job: Job, mut plan: Plan, now: UnixTime) -> (JobState, Vec<Action>) {
+    if job.confidential {
+        // The policy may have quoted what it saw of the request.
+        plan.offer.note.clear();
+    }
     let terms = plan.offer.terms;
     let mut actions = vec![Action::Announce(DomainEvent::JobReceived {
         job_id: job.id,
@@ -179,7 +183,8 @@ pub(super) fn fail(state: &mut JobState, todo: &mut Vec<Action>, failure: Failur
     state.ended_at = Some(now);
     money::let_go(state, todo);
     todo.push(Action::Tell(Status::Error(failure.words())));
-    todo.push(Action::Announce(DomainEvent::JobFailed { job_id: state.job.id, error: failure.words(), timestamp: now }));
+    let error = if state.job.confidential { failure.map_text(|_| WITHHELD.into()).words() } else { failure.words() };
+    todo.push(Action::Announce(DomainEvent::JobFailed { job_id: state.job.id, error, timestamp: now }));
     state.failure = Some(failure);
 }
 

@@ -83,6 +83,18 @@ pub enum JobError {
     Failed(String),
 }
 
+impl JobError {
+    /// The same with its words, which may quote the request, put through `change`.
+    #[must_use]
+    pub fn map_text(&self, change: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::NoBackend | Self::Timeout => self.clone(),
+            Self::Invalid(why) => Self::Invalid(change(why)),
+            Self::Failed(why) => Self::Failed(change(why)),
+        }
+    }
+}
+
 /// What a handler may ask of the host, one instance per attempt.
 #[async_trait]
 pub trait HandlerHost: Send + Sync {

@@ -24,6 +24,8 @@ pub enum Incoming {
         targeted: bool,
         /// What is wrong with it.
         reason: String,
+        /// As [`Address::confidential`]; absent also when nothing confidential could be read.
+        confidential: Option<String>,
     },
     /// The author withdraws requests.
     Cancel {
@@ -35,14 +37,24 @@ pub enum Incoming {
 }
 
 /// Where an answer belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Address {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address<'a> {
     /// The request.
     pub job: JobId,
     /// Its kind.
     pub kind: u16,
     /// Who asked.
     pub customer: PublicKey,
+    /// The request as it came, if it was confidential: what is said to it goes out the same way.
+    pub confidential: Option<&'a str>,
+}
+
+impl<'a> Address<'a> {
+    /// Of who asked for this job.
+    pub fn of(job: &'a Job) -> Self {
+        let confidential = job.confidential.then_some(job.origin.as_str());
+        Self { job: job.id, kind: job.kind, customer: job.customer, confidential }
+    }
 }
 
 /// What we say.
@@ -51,7 +63,7 @@ pub enum Message<'a> {
     /// How a job stands.
     Feedback {
         /// Of which job.
-        to: Address,
+        to: Address<'a>,
         /// How it stands.
         status: Status,
     },
@@ -105,7 +117,8 @@ pub struct GuestStamp {
 pub struct Sealed {
     /// Its name on the market.
     pub id: MessageId,
-    /// The very bytes that go out.
+    /// The very bytes that go out, for the market alone to read: it may say one thing in several messages, and then sends each after the
+    /// one before it was acknowledged.
     pub bytes: String,
 }
 

@@ -43,6 +43,7 @@ impl Customer {
             let (about, provider) = match &heard {
                 Heard::Feedback(feedback) => (feedback.job, feedback.provider),
                 Heard::Result(result) => (result.job, result.provider),
+                Heard::Unreadable { job, provider, .. } => (*job, *provider),
             };
             if about == job && provider == self.provider {
                 return Ok(heard);

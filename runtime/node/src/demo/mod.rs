@@ -235,6 +235,7 @@ impl Stage {
                 }
                 self.screen.show(&Moment::Feedback { job: id, status, words: feedback.words })?;
             }
+            Heard::Unreadable { why, .. } => bail!("the provider's answer cannot be read: {why}"),
             Heard::Result(result) => {
                 self.read(job, &result.content, progress)?;
                 let amount_msats = result.due.as_ref().map_or(0, |(amount, _)| amount.get());

@@ -7,7 +7,7 @@ use super::record::{self, decision, situation};
 use super::registry::Note;
 use super::{INPUT_BYTES_MAX, Shared, Step};
 use pylon_core::admission::{self, Bounds};
-use pylon_core::decision::{Candidate, QuoteContext, Refusal};
+use pylon_core::decision::{Candidate, QuoteContext, Refusal, WITHHELD};
 use pylon_core::machine::{Action, Plan, admit};
 use pylon_core::ports::guests::Generation as Guests;
 use pylon_core::ports::journal::{JournalError, RefusalRow, Row};
@@ -21,19 +21,28 @@ use tokio::sync::mpsc;
 /// Bytes of text that make about one token.
 const BYTES_PER_TOKEN: u64 = 4;
 
-/// Who asked, for what, and when.
-#[derive(Clone, Copy)]
+/// Who asked, for what, when, and how.
 pub(super) struct Asked {
     pub(super) id: JobId,
     pub(super) kind: u16,
     pub(super) customer: PublicKey,
     pub(super) created_at: UnixTime,
     pub(super) targeted: bool,
+    /// As [`Address::confidential`].
+    pub(super) confidential: Option<String>,
 }
 
 impl Asked {
     pub(super) fn of(job: &Job) -> Self {
-        Self { id: job.id, kind: job.kind, customer: job.customer, created_at: job.created_at, targeted: job.targeted }
+        let confidential = job.confidential.then(|| job.origin.clone());
+        Self {
+            id: job.id,
+            kind: job.kind,
+            customer: job.customer,
+            created_at: job.created_at,
+            targeted: job.targeted,
+            confidential,
+        }
     }
 }
 
@@ -46,7 +55,7 @@ pub(super) async fn decide(
     place: Reserved,
     mailbox: mpsc::Receiver<Note>,
 ) {
-    let asked = Asked::of(&job);
+    let id = job.id;
     let summary = Arc::new(job.summary(guests.public_params(job.kind)));
     let mut rows = Vec::new();
     let mut stamps = Vec::new();
@@ -61,9 +70,9 @@ pub(super) async fn decide(
                 return;
             }
         }
-        Err(refusal) => refuse(&shared, asked, refusal, rows).await,
+        Err(refusal) => refuse(&shared, Asked::of(&job), refusal, rows).await,
     }
-    shared.registry.forget(asked.id);
+    shared.registry.forget(id);
 }
 
 /// The first commit of a job that is taken. Nothing was visible before it.
@@ -80,15 +89,18 @@ async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: 
 
 /// Says no: stored, and told to a sender who addressed us. Who asks for too much of that is met with silence.
 pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut rows: Vec<Row>) {
-    let Asked { id, kind, customer, created_at, targeted } = asked;
+    let Asked { id, kind, customer, created_at, targeted, confidential } = asked;
     if !shared.courtesy().allows(customer, shared.clock.now()) {
         tracing::debug!(job = %id.short(), kind, reason = refusal.code(), "one refusal too many");
         return;
     }
+    let words = refusal.words();
+    let refusal = if confidential.is_some() { refusal.map_text(|_| WITHHELD.into()) } else { refusal };
     // A stranger's words are a field, where nothing in them can look like a line of ours.
     tracing::info!(job = %id.short(), kind, targeted, reason = refusal.code(), words = refusal.words(), "refused");
     if targeted {
-        rows.extend(record::feedback(shared, Address { job: id, kind, customer }, Status::Error(refusal.words())));
+        let to = Address { job: id, kind, customer, confidential: confidential.as_deref() };
+        rows.extend(record::feedback(shared, to, Status::Error(words)));
     }
     let letters = record::letters(&rows);
     rows.insert(0, Row::Refuse(Box::new(RefusalRow { id, kind, customer, created_at, refusal, at: shared.clock.now() })));
@@ -113,7 +125,7 @@ fn plan(
 
     let candidates = shared.backends.candidates();
     let answer = guests.rank(summary, &candidates, &situation);
-    rows.push(decision(shared, job.id, "rank", 0, &(&candidates, &situation), &answer));
+    rows.push(decision(shared, job, "rank", 0, &(&candidates, &situation), &answer));
     stamps.push(GuestStamp::clone(&answer.call.guest));
     let order = match answer.value {
         Ok(ranking) => ranking?.order,
@@ -140,7 +152,7 @@ fn plan(
         market: None,
     };
     let answer = guests.quote(summary, &context, &situation);
-    rows.push(decision(shared, job.id, "quote", 0, &(&context, &situation), &answer));
+    rows.push(decision(shared, job, "quote", 0, &(&context, &situation), &answer));
     stamps.push(GuestStamp::clone(&answer.call.guest));
     // Without a price nothing is sold.
     let offer = answer.value.map_err(|_| Refusal::Busy(60))??;

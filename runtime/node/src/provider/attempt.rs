@@ -3,6 +3,7 @@
 use super::Shared;
 use super::generation;
 use async_trait::async_trait;
+use pylon_core::decision::WITHHELD;
 use pylon_core::event::DomainEvent;
 use pylon_core::ports::guests::{
     Answer, Fault, Generation as Guests, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, JobError,
@@ -48,7 +49,7 @@ pub(super) struct Done {
 /// Runs the handler. Dropping the future stops it and whatever it has started.
 pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
     let begun = Instant::now();
-    let report = Arc::new(Mutex::new(Report::default()));
+    let report = Arc::new(Mutex::new(Report { confidential: task.job.confidential, ..Report::default() }));
     let host = Host {
         shared,
         job: Arc::clone(&task.job),
@@ -90,6 +91,8 @@ pub(super) struct Report {
     pub(super) generating: bool,
     /// Begun so far.
     pub(super) generations: u32,
+    /// What backends say about it may quote it, and is kept out of the log.
+    pub(super) confidential: bool,
     partials: u32,
     last_partial: Option<Instant>,
 }
@@ -142,8 +145,7 @@ impl HandlerHost for Host {
 
     async fn partial(&self, text: String) -> bool {
         if self.partials && lock(&self.report).partial_is_due(self.begun) {
-            let to = Address { job: self.job.id, kind: self.job.kind, customer: self.job.customer };
-            let message = Message::Feedback { to, status: Status::Partial(text) };
+            let message = Message::Feedback { to: Address::of(&self.job), status: Status::Partial(text) };
             match self.shared.market.seal(&message, self.shared.clock.now()) {
                 Ok(sealed) => self.shared.outbox.send_once(sealed),
                 Err(error) => tracing::debug!(job = %self.job.id.short(), %error, "partial result not sent"),
@@ -153,6 +155,7 @@ impl HandlerHost for Host {
     }
 
     async fn report(&self, permille: Option<u32>, note: String) -> bool {
+        let note = if self.job.confidential { WITHHELD } else { &note };
         tracing::debug!(job = %self.job.id.short(), permille, note, "progress");
         if let Some(permille) = permille {
             #[allow(clippy::cast_precision_loss, reason = "at most 1000")]
@@ -172,6 +175,9 @@ impl HandlerHost for Host {
     }
 
     fn log(&self, level: LogLevel, message: &str) {
+        if self.job.confidential {
+            return;
+        }
         let job = self.job.id.short();
         match level {
             LogLevel::Debug => tracing::debug!(job, "{message}"),

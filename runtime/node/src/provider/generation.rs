@@ -3,6 +3,7 @@
 use super::attempt::{Report, lock};
 use super::backends::{Backend, Backends};
 use async_trait::async_trait;
+use pylon_core::decision::WITHHELD;
 use pylon_core::ports::guests::{GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream};
 use pylon_core::ports::inference::{ChatMessage, Chunk, Completion, Generation, InferenceError, Stream};
 use pylon_core::work::{Route, Usage, WorkPlace};
@@ -58,7 +59,7 @@ pub(super) async fn begin(
                 return Ok(Box::new(Running { answer, open, bytes_in, bytes_out: 0, end: None }));
             }
             Err(error @ (InferenceError::Unavailable(_) | InferenceError::Timeout)) => {
-                tracing::warn!(backend, model, %error, "route failed, trying the next");
+                tracing::warn!(backend, model, error = for_the_log(&error, report), "route failed, trying the next");
                 row.failed();
                 last = words(error);
             }
@@ -66,6 +67,11 @@ pub(super) async fn begin(
         }
     }
     Err(last)
+}
+
+/// A backend may quote what it was asked.
+fn for_the_log(error: &InferenceError, report: &Arc<Mutex<Report>>) -> String {
+    if lock(report).confidential { WITHHELD.into() } else { error.to_string() }
 }
 
 /// What a guest is told; what the backend said is in the log.
@@ -152,7 +158,8 @@ impl GuestStream for Running {
                 let chunk = self.answer.stream.next().await;
                 lock(&self.open.report).backend += begun.elapsed();
                 chunk.map_err(|error| {
-                    tracing::warn!(backend = self.answer.row.adapter.id(), %error, "the answer broke off");
+                    let error_words = for_the_log(&error, &self.open.report);
+                    tracing::warn!(backend = self.answer.row.adapter.id(), error = error_words, "the answer broke off");
                     self.answer.row.failed();
                     words(error)
                 })?

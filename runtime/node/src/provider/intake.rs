@@ -26,8 +26,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 tracing::debug!(job = %job.id.short(), "withdrawn before it came");
             }
             Some(Incoming::Job(job)) => take(&shared, *job).await,
-            Some(Incoming::Unusable { id, kind, customer, created_at, targeted, reason }) => {
-                let asked = Asked { id, kind, customer, created_at, targeted };
+            Some(Incoming::Unusable { id, kind, customer, created_at, targeted, reason, confidential }) => {
+                let asked = Asked { id, kind, customer, created_at, targeted, confidential };
                 if targeted && !is_known(&shared, id) {
                     admit::refuse(&shared, asked, Refusal::Invalid(reason), Vec::new()).await;
                 } else {
@@ -50,16 +50,15 @@ async fn take(shared: &Arc<Shared>, job: Job) {
         return;
     }
     let guests = shared.guests.current();
-    let asked = Asked::of(&job);
     if !guests.serves(job.kind) {
         if job.targeted {
-            admit::refuse(shared, asked, Refusal::Unsupported(format!("kind {}", job.kind)), Vec::new()).await;
+            admit::refuse(shared, Asked::of(&job), Refusal::Unsupported(format!("kind {}", job.kind)), Vec::new()).await;
         }
         return;
     }
     let Some(place) = shared.places.reserve(job.customer) else {
         if job.targeted {
-            admit::refuse(shared, asked, Refusal::Busy(BUSY_SECONDS), Vec::new()).await;
+            admit::refuse(shared, Asked::of(&job), Refusal::Busy(BUSY_SECONDS), Vec::new()).await;
         } else {
             tracing::warn!(job = %job.id.short(), "dropped: every place is taken");
         }

@@ -238,7 +238,8 @@ impl Live {
         let (output, evidence) = (self.state.output.clone()?, self.state.evidence.clone()?);
         let situation = record::situation(&self.shared);
         let answer = self.guests.judge(&self.summary, &output, &evidence, &situation);
-        rows.push(self.record("judge", attempt, &(&evidence, &situation), &answer));
+        let shown = if self.state.job.confidential { evidence.map_text(record::digest) } else { evidence };
+        rows.push(self.record("judge", attempt, &(&shown, &situation), &answer));
         // Without a verdict nothing is sold.
         let verdict = answer.value.unwrap_or_else(|fault| Verdict::Reject(format!("verification is {fault}")));
         Some(Event::Judged { attempt, verdict })
@@ -266,13 +267,11 @@ impl Live {
         if !self.stamps.contains(&answer.call.guest) {
             self.stamps.push(GuestStamp::clone(&answer.call.guest));
         }
-        record::decision(&self.shared, self.state.job.id, function, attempt, question, answer)
+        record::decision(&self.shared, &self.state.job, function, attempt, question, answer)
     }
 
     fn tell_customer(&self, status: Status, rows: &mut Vec<Row>) {
-        let job = &self.state.job;
-        let to = Address { job: job.id, kind: job.kind, customer: job.customer };
-        rows.extend(record::feedback(&self.shared, to, status));
+        rows.extend(record::feedback(&self.shared, Address::of(&self.state.job), status));
     }
 
     fn deliver(&self, rows: &mut Vec<Row>) {

@@ -6,7 +6,7 @@ use pylon_core::ports::guests::{Answer, Fault, JobError};
 use pylon_core::ports::journal::{DecisionRow, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
 use pylon_core::work::Output;
-use pylon_core::{JobId, Msat};
+use pylon_core::{Digest, Job, JobId, Msat};
 use serde::Serialize;
 
 /// Feedback is of no use after this.
@@ -27,23 +27,25 @@ pub(super) fn situation(shared: &Shared) -> Situation {
     }
 }
 
-/// The row of a decision, seen by observers too.
+/// The row of a decision, seen by observers too. Of a confidential job, texts are in it by their digest.
 pub(super) fn decision<T: Serialize + Words>(
     shared: &Shared,
-    job: JobId,
+    job: &Job,
     function: &'static str,
     attempt: u32,
     question: &impl Serialize,
     answer: &Answer<T>,
 ) -> Row {
-    let output: Result<String, Fault> = answer.value.as_ref().map(json).map_err(|fault| *fault);
-    shared.bus.step(job, || Step::Guest {
+    let by_digest = answer.value.as_ref().ok().filter(|_| job.confidential).map(|said| said.map_text(&digest));
+    let said = by_digest.as_ref().map_or(answer.value.as_ref(), Ok);
+    let output: Result<String, Fault> = said.map(json).map_err(|fault| *fault);
+    shared.bus.step(job.id, || Step::Guest {
         function,
         call: answer.call.clone(),
-        said: answer.value.as_ref().map_or_else(Fault::to_string, Words::words),
+        said: said.map_or_else(Fault::to_string, Words::words),
     });
     Row::Decision(Box::new(DecisionRow {
-        job,
+        job: job.id,
         guest: GuestStamp::clone(&answer.call.guest),
         function,
         attempt,
@@ -55,12 +57,17 @@ pub(super) fn decision<T: Serialize + Words>(
     }))
 }
 
+/// Stands for a text that is not kept.
+pub(super) fn digest(text: &str) -> String {
+    format!("sha256:{}", Digest::of(text.as_bytes()))
+}
+
 /// The words of the core always are JSON.
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-pub(super) fn feedback(shared: &Shared, to: Address, status: Status) -> Option<Row> {
+pub(super) fn feedback(shared: &Shared, to: Address<'_>, status: Status) -> Option<Row> {
     seal(shared, to.job, &Message::Feedback { to, status }, false, FEEDBACK_LIVES_SECONDS)
 }
 
@@ -84,14 +91,20 @@ pub(super) fn letters(rows: &[Row]) -> Vec<OutboxRow> {
     rows.iter().filter_map(|row| if let Row::Send(letter) = row { Some(letter.clone()) } else { None }).collect()
 }
 
-/// An answer in a few words, for those who watch.
-pub(super) trait Words {
+/// An answer in a few words, for those who watch, and with every text that a guest wrote put through `change`, for what is kept.
+pub(super) trait Words: Sized {
     fn words(&self) -> String;
+    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self;
 }
 
 impl Words for Result<Ranking, Refusal> {
     fn words(&self) -> String {
         self.as_ref().map_or_else(Refusal::words, |ranking| format!("{} to try", ranking.order.len()))
+    }
+
+    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
+        let ranking = |ranking: &Ranking| Ranking { order: ranking.order.clone(), note: change(&ranking.note) };
+        self.as_ref().map(ranking).map_err(|refusal| refusal.map_text(change))
     }
 }
 
@@ -104,11 +117,20 @@ impl Words for Result<Offer, Refusal> {
             Terms::Hold => format!("{} held until success", offer.price),
         })
     }
+
+    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
+        let offer = |offer: &Offer| Offer { note: change(&offer.note), ..offer.clone() };
+        self.as_ref().map(offer).map_err(|refusal| refusal.map_text(change))
+    }
 }
 
 impl Words for Msat {
     fn words(&self) -> String {
         format!("{self} due")
+    }
+
+    fn map_text(&self, _: &dyn Fn(&str) -> String) -> Self {
+        *self
     }
 }
 
@@ -120,6 +142,10 @@ impl Words for Verdict {
             Self::Retry(why) => format!("try again: {why}"),
         }
     }
+
+    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
+        Self::map_text(self, change)
+    }
 }
 
 impl Words for Result<Output, JobError> {
@@ -130,5 +156,9 @@ impl Words for Result<Output, JobError> {
             Err(JobError::NoBackend) => "no backend".into(),
             Err(JobError::Timeout) => "timeout".into(),
         }
+    }
+
+    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
+        self.as_ref().map(|output| output.map_text(change)).map_err(|error| error.map_text(change))
     }
 }

@@ -3,6 +3,7 @@
 //! The subscription is ours, not the library's: the library forgets one that a relay closes, and repeats an old `since`.
 
 use super::Options;
+use super::limits::Limits;
 use super::outgoing::Outgoing;
 use crate::market::Change;
 use crate::market::nip90::DELETION_KIND;
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) live: watch::Sender<usize>,
     pub(super) outgoing: Arc<Outgoing>,
+    pub(super) limits: Arc<Limits>,
     pub(super) options: Options,
 }
 
@@ -130,6 +132,8 @@ impl Link {
         // Nobody may be listening.
         let _ = self.shared.changes.send(Change { url: self.relay.url().to_string(), connected, reason });
         if connected {
+            // Ends by itself, at its deadline.
+            tokio::spawn(Arc::clone(&self.shared.limits).refresh(self.relay.url().clone()));
             self.backoff = self.shared.options.backoff;
             self.ask();
         } else {

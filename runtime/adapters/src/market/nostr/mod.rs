@@ -3,6 +3,7 @@
 
 mod expired;
 mod intake;
+pub mod limits;
 mod link;
 mod outgoing;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use super::{Change, Entry, OpenError, Opened, identity};
 use async_trait::async_trait;
 use expired::Transport;
 use intake::{Bounds, Gate, Intake, Queued};
+use limits::{Limitation, Limits};
 use link::{Link, Shared};
 use nostr_sdk::prelude::{
     Client, ClientOptions, Event, JsonUtil, Keys, Relay, RelayLimits, RelayOptions, RelayPoolOptions, RelayUrl, Timestamp,
@@ -80,6 +82,7 @@ pub struct NostrMarket {
     intake: Arc<Intake>,
     inbox: Mutex<mpsc::Receiver<Queued>>,
     outgoing: Arc<Outgoing>,
+    limits: Arc<Limits>,
     changes: broadcast::Sender<Change>,
     live: watch::Receiver<usize>,
     kinds: watch::Sender<Arc<[u16]>>,
@@ -111,12 +114,20 @@ impl NostrMarket {
             .opts(ClientOptions::new().pool(pool))
             .build();
         let relays = add_relays(&client, &urls, options).await?;
+        let limits = Limits::of(relays.iter().map(|relay| relay.url().clone()).collect());
+        let limits = Arc::new(limits.map_err(|error| OpenError::Relay("no HTTP client".into(), error.to_string()))?);
 
         let (changes, first_changes) = broadcast::channel(CHANGES);
         let (live, live_now) = watch::channel(0);
         let outgoing = Arc::new(Outgoing::default());
-        let (changes_out, outgoing_too) = (changes.clone(), Arc::clone(&outgoing));
-        let shared = Arc::new(Shared { kinds: served, changes: changes_out, live, outgoing: outgoing_too, options });
+        let shared = Arc::new(Shared {
+            kinds: served,
+            changes: changes.clone(),
+            live,
+            outgoing: Arc::clone(&outgoing),
+            limits: Arc::clone(&limits),
+            options,
+        });
         let mut links = Vec::with_capacity(relays.len());
         for relay in &relays {
             let notifications = relay.notifications();
@@ -124,9 +135,22 @@ impl NostrMarket {
             links.push(tokio::spawn(link.run(notifications)).abort_handle());
             relay.connect();
         }
-        let (inbox, closed) = (Mutex::new(inbox), watch::Sender::new(false));
-        let live = live_now;
-        let market = Self { keys, reader, client, relays, intake, inbox, outgoing, changes, live, kinds, closed, links, options };
+        let market = Self {
+            keys,
+            reader,
+            client,
+            relays,
+            intake,
+            inbox: Mutex::new(inbox),
+            outgoing,
+            limits,
+            changes,
+            live: live_now,
+            kinds,
+            closed: watch::Sender::new(false),
+            links,
+            options,
+        };
         Ok((market, first_changes))
     }
 
@@ -139,6 +163,11 @@ impl NostrMarket {
     /// How relays come and go, from now on.
     pub fn relay_changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
+    }
+
+    /// What each relay says it takes; `None` for one that has not said so yet.
+    pub fn limits(&self) -> Vec<(String, Option<Limitation>)> {
+        self.limits.all()
     }
 
     /// Asks every relay for these request kinds instead.
@@ -183,28 +212,36 @@ impl Market for NostrMarket {
                 queued = inbox.recv() => queued?,
             };
             tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), from = %event.pubkey, "in");
-            if let Ok(incoming) = self.reader.read(&event, screened, now()) {
+            if let Ok(incoming) = self.reader.read(&event, screened, now(), &self.keys) {
                 return Some(incoming);
             }
         }
     }
 
     fn seal(&self, message: &Message<'_>, now: UnixTime) -> Result<Sealed, MarketError> {
-        let event = write(message, now)?.sign_with_keys(&self.keys);
-        let event = event.map_err(|error| MarketError::Unpublishable(error.to_string()))?;
-        Ok(Sealed { id: MessageId::from_bytes(event.id.to_bytes()), bytes: event.as_json() })
+        let events = write(message, now, &self.keys, self.limits.room())?;
+        let answer = events.last().ok_or_else(|| MarketError::Unpublishable("there is nothing to say".into()))?;
+        let id = MessageId::from_bytes(answer.id.to_bytes());
+        // One event to a line: JSON as we write it has no line breaks.
+        Ok(Sealed { id, bytes: events.iter().map(Event::as_json).collect::<Vec<_>>().join("\n") })
     }
 
     async fn send(&self, sealed: &Sealed) -> Delivery {
-        let Ok(event) = Event::from_json(&sealed.bytes) else {
-            tracing::error!(id = %sealed.id, "sealed bytes are not an event");
-            return Delivery::Refused;
-        };
         let Options { quorum, send_deadline, .. } = self.options;
         let quorum = quorum.clamp(1, self.relays.len().max(1));
-        let delivery = self.outgoing.offer(&event, &self.relays, quorum, send_deadline).await;
-        tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), ?delivery, "out");
-        delivery
+        for line in sealed.bytes.lines() {
+            let Ok(event) = Event::from_json(line) else {
+                tracing::error!(id = %sealed.id, "sealed bytes are not an event");
+                return Delivery::Refused;
+            };
+            let delivery = self.outgoing.offer(&event, &self.relays, quorum, send_deadline).await;
+            tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), ?delivery, "out");
+            // What follows speaks of this one: it waits until this one is there. What relays have already, they take again.
+            if delivery != Delivery::Delivered {
+                return delivery;
+            }
+        }
+        Delivery::Delivered
     }
 }
 

@@ -80,7 +80,10 @@ async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result
                 Ok(()) => return Ok(tell::result(&mut std::io::stdout().lock(), &result, args.json)?),
                 Err(why) => eprintln!("pylon: a result of {} is passed over: {why}", result.provider.to_hex()),
             },
-            Heard::Feedback(_) | Heard::Result(_) => {}
+            Heard::Unreadable { job, provider, why } if job == id => {
+                eprintln!("pylon: a message of {} is passed over: {}", provider.to_hex(), printable(&why));
+            }
+            Heard::Feedback(_) | Heard::Result(_) | Heard::Unreadable { .. } => {}
         }
     }
 }

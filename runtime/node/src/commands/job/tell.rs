@@ -49,6 +49,7 @@ pub(super) fn standings(request: &Request, said: &[Heard]) -> Vec<Stand> {
                 Ok(()) => (5, of_result(result)),
                 Err(_) => continue,
             },
+            Heard::Unreadable { .. } => continue,
         };
         let entry = furthest.entry(stand.provider).or_insert_with(|| (rank, stand.clone()));
         if rank > entry.0 {
@@ -83,11 +84,13 @@ fn of_result(result: &Delivered) -> Stand {
 pub(super) fn sort(request: &Request, said: Vec<Heard>) -> (Vec<Delivered>, Vec<(PublicKey, String)>) {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for heard in said {
-        if let Heard::Result(result) = heard {
-            match request.check(&result) {
+        match heard {
+            Heard::Feedback(_) => {}
+            Heard::Result(result) => match request.check(&result) {
                 Ok(()) => good.push(result),
                 Err(why) => bad.push((result.provider, why)),
-            }
+            },
+            Heard::Unreadable { provider, why, .. } => bad.push((provider, why)),
         }
     }
     (good, bad)

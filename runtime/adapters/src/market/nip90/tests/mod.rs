@@ -1,10 +1,15 @@
 //! What the codec tolerates, what it rejects with which words, and that nothing a stranger sends makes it fail.
 
+mod confidential;
+mod large;
+
+use super::answer::MAX_WORDS;
 use super::*;
-use nostr_sdk::{JsonUtil, Keys};
+use nostr_sdk::{Event, EventBuilder, JsonUtil, Keys, Kind, Tag, Timestamp};
 use proptest::prelude::*;
-use pylon_core::ports::market::Address;
-use pylon_core::work::Output;
+use pylon_core::ports::market::{Address, GuestStamp, Incoming, Message, Status};
+use pylon_core::work::{Attribute, Output};
+use pylon_core::{Digest, Input, InputSource, Job, JobId, MessageId, Msat, Param, PublicKey, UnixTime};
 
 const NOW: u64 = 1_700_000_000;
 
@@ -34,7 +39,7 @@ fn read(us: &Keys, tags: &[&[&str]]) -> Result<Incoming, Ignored> {
 fn read_event(us: &Keys, event: &Event) -> Result<Incoming, Ignored> {
     let reader = reader(us);
     let screened = reader.screen(event, now())?;
-    reader.read(event, screened, now())
+    reader.read(event, screened, now(), us)
 }
 
 #[track_caller]
@@ -51,6 +56,13 @@ fn unusable(tags: &[&[&str]]) -> String {
         Ok(Incoming::Unusable { reason, .. }) => reason,
         other => panic!("{tags:?}: {other:?}"),
     }
+}
+
+/// As one event.
+fn written(message: &Message<'_>, us: &Keys) -> Event {
+    let mut events = write(message, now(), us, Room::default()).unwrap();
+    assert_eq!(events.len(), 1);
+    events.remove(0)
 }
 
 fn text(text: &str) -> Input {
@@ -118,7 +130,7 @@ fn rejects_with_a_reason() {
         (&[&["i", "x"], &["param", "model"]], "param `model` has no value".into()),
         (&[&["i", "x"], &["bid"]], "bid has no value".into()),
         (&[&["i", "x"], &["bid", ""]], "bid has no value".into()),
-        (&[&["encrypted"]], "encrypted requests are not accepted: send it in the clear".into()),
+        (&[&["encrypted"]], "encrypted, and to nobody".into()),
         (&[&["i", "x"], &["expiration", "1699999999"]], "expired".into()),
     ] {
         assert_eq!(unusable(tags), reason);
@@ -276,7 +288,7 @@ fn a_result_says_what_was_asked_and_what_is_due() {
     let output = Output { content: "hello".into(), mime: "text/plain".into(), attributes: vec![fact.clone()] };
     let guests = [stamp.clone()];
     let message = Message::Result { job: &job, output: &output, due: Some((Msat::new(2000), "lnbc1".into())), guests: &guests };
-    let event = write(&message, now()).unwrap().sign_with_keys(&us).unwrap();
+    let event = written(&message, &us);
     let tags: Vec<Vec<String>> = event.tags.iter().map(|tag| tag.as_slice().to_vec()).collect();
     let (job_id, asker) = (asked.id.to_hex(), customer.public_key().to_hex());
     let expected = strings(&[
@@ -294,17 +306,14 @@ fn a_result_says_what_was_asked_and_what_is_due() {
     assert_eq!((delivered.job, delivered.kind, delivered.content.as_str()), (job.id, 5050, "hello"));
     assert_eq!((delivered.due, delivered.guests), (Some((Msat::new(2000), Some("lnbc1".into()))), vec![stamp]));
     assert_eq!((delivered.request, delivered.attributes), (Some(asked.as_json()), vec![fact]));
-
-    let confidential = Job { confidential: true, ..(*job).clone() };
-    let message = Message::Result { job: &confidential, output: &output, due: None, guests: &[] };
-    assert!(matches!(write(&message, now()), Err(MarketError::Unpublishable(_))));
 }
 
 /// Feedback carries its status, expires, and its buyer reads back what was said.
 #[test]
 fn feedback_says_how_a_job_stands() {
     let us = Keys::generate();
-    let to = Address { job: JobId::from_bytes([1; 32]), kind: 5050, customer: PublicKey::from_bytes([2; 32]) };
+    let to =
+        Address { job: JobId::from_bytes([1; 32]), kind: 5050, customer: PublicKey::from_bytes([2; 32]), confidential: None };
     let due = Status::PaymentRequired { amount: Msat::new(5), bolt11: "lnbc2".into() };
     for (status, standing, words, content, due) in [
         (due, Standing::PaymentRequired, "", "", Some((Msat::new(5), Some("lnbc2".to_owned())))),
@@ -312,15 +321,18 @@ fn feedback_says_how_a_job_stands() {
         (Status::Partial("half".into()), Standing::Partial, "", "half", None),
         (Status::Error("no backend".into()), Standing::Error, "no backend", "no backend", None),
     ] {
-        let event = write(&Message::Feedback { to, status }, now()).unwrap().sign_with_keys(&us).unwrap();
+        let event = written(&Message::Feedback { to, status }, &us);
         assert_eq!(event.kind.as_u16(), FEEDBACK_KIND);
         assert_eq!(event.tags.expiration().map(Timestamp::as_secs), Some(NOW + 3600));
         let provider = PublicKey::from_bytes(*us.public_key().as_bytes());
         let (words, content) = (words.to_owned(), content.to_owned());
-        assert_eq!(parse_feedback(&event), Some(Feedback { job: to.job, provider, standing, words, content, due }));
+        assert_eq!(
+            parse_feedback(&event),
+            Some(Feedback { job: to.job, provider, standing, words, content, due, encrypted: false })
+        );
     }
     let long = Status::Error("é".repeat(5000));
-    let event = write(&Message::Feedback { to, status: long }, now()).unwrap().sign_with_keys(&us).unwrap();
+    let event = written(&Message::Feedback { to, status: long }, &us);
     assert_eq!(event.content.len(), MAX_WORDS);
 }
 
@@ -372,6 +384,10 @@ fn any_answer_tag() -> impl Strategy<Value = AnswerTag> {
         }),
         (".*", ".*").prop_map(|(name, value)| AnswerTag::Result(Attribute { name, value })),
         any::<u64>().prop_map(|at| AnswerTag::Expiration(UnixTime::new(at))),
+        Just(AnswerTag::Encrypted),
+        (any_bytes(), any_bytes())
+            .prop_map(|(id, digest)| AnswerTag::Part(MessageId::from_bytes(id), Digest::from_bytes(digest))),
+        (any_bytes(), any::<u64>()).prop_map(|(digest, bytes)| AnswerTag::Whole(Digest::from_bytes(digest), bytes)),
     ]
 }
 

@@ -1,0 +1,130 @@
+//! What a buyer hears of its job. Everything is read from the event alone; what is encrypted is opened with the buyer's keys.
+
+use super::parts::Parts;
+use super::secrecy::{self, is_encrypted};
+use super::tags::{AnswerTag, Standing};
+use super::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET};
+use nostr_sdk::{Event, Keys};
+use pylon_core::ports::market::GuestStamp;
+use pylon_core::work::Attribute;
+use pylon_core::{JobId, Msat, PublicKey};
+
+/// What a provider said about a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feedback {
+    /// Which.
+    pub job: JobId,
+    /// Who said it.
+    pub provider: PublicKey,
+    /// How it stands.
+    pub standing: Standing,
+    /// Words to it.
+    pub words: String,
+    /// A sample or a part of the answer.
+    pub content: String,
+    /// What is due, with its BOLT-11 invoice.
+    pub due: Option<(Msat, Option<String>)>,
+    /// The content came encrypted: [`Feedback::open`] it.
+    pub encrypted: bool,
+}
+
+impl Feedback {
+    /// With the content decrypted, if it is encrypted. The error says why it cannot be.
+    pub fn open(mut self, keys: &Keys) -> Result<Self, String> {
+        if self.encrypted {
+            self.content = open(keys, self.provider, &self.content)?;
+            if self.standing == Standing::Error && self.words.is_empty() {
+                self.words.clone_from(&self.content);
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// A result as its buyer sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Of which request.
+    pub job: JobId,
+    /// The request's kind.
+    pub kind: u16,
+    /// Who made it.
+    pub provider: PublicKey,
+    /// The answer.
+    pub content: String,
+    /// The request in full.
+    pub request: Option<String>,
+    /// What is due, with its BOLT-11 invoice.
+    pub due: Option<(Msat, Option<String>)>,
+    /// The guests that took part.
+    pub guests: Vec<GuestStamp>,
+    /// Facts about the answer.
+    pub attributes: Vec<Attribute>,
+    /// The content came encrypted: [`Delivered::open`] it.
+    pub encrypted: bool,
+    /// The answer is elsewhere, and the content only says so: [`super::assemble`] it.
+    pub parts: Option<Parts>,
+}
+
+impl Delivered {
+    /// With the content decrypted and the attributes in it found, if it is encrypted. The error says why it cannot be.
+    pub fn open(mut self, keys: &Keys) -> Result<Self, String> {
+        if self.encrypted {
+            let (text, attributes) = secrecy::without_attributes(open(keys, self.provider, &self.content)?);
+            self.content = text;
+            self.attributes.extend(attributes);
+        }
+        Ok(self)
+    }
+}
+
+fn open(keys: &Keys, provider: PublicKey, sealed: &str) -> Result<String, String> {
+    // Nothing is encrypted to nothing.
+    if sealed.is_empty() {
+        return Ok(String::new());
+    }
+    secrecy::open(keys, &nostr_sdk::PublicKey::from_byte_array(*provider.as_bytes()), sealed)
+}
+
+/// Reads feedback as its buyer does. `None` if it is none.
+pub fn parse_feedback(event: &Event) -> Option<Feedback> {
+    if event.kind.as_u16() != FEEDBACK_KIND {
+        return None;
+    }
+    let (mut job, mut status, mut due) = (None, None, None);
+    for tag in event.tags.iter() {
+        match AnswerTag::parse(tag.as_slice()) {
+            Some(AnswerTag::Job(id)) => job = job.or(Some(id)),
+            Some(AnswerTag::Status(standing, words)) => status = status.or(Some((standing, words))),
+            Some(AnswerTag::Amount(amount, bolt11)) => due = due.or(Some((amount, bolt11))),
+            _ => {}
+        }
+    }
+    let (standing, words) = status?;
+    let provider = PublicKey::from_bytes(*event.pubkey.as_bytes());
+    let (words, content, encrypted) = (words.unwrap_or_default(), event.content.clone(), is_encrypted(event));
+    Some(Feedback { job: job?, provider, standing, words, content, due, encrypted })
+}
+
+/// Reads a result as its buyer does. `None` if it is none.
+pub fn parse_result(event: &Event) -> Option<Delivered> {
+    let kind = event.kind.as_u16().checked_sub(RESULT_OFFSET).filter(|kind| REQUEST_KINDS.contains(kind))?;
+    let (mut job, mut request, mut due) = (None, None, None);
+    let (mut guests, mut attributes, mut list, mut whole) = (Vec::new(), Vec::new(), Vec::new(), None);
+    for tag in event.tags.iter() {
+        match AnswerTag::parse(tag.as_slice()) {
+            Some(AnswerTag::Job(id)) => job = job.or(Some(id)),
+            Some(AnswerTag::Request(json)) => request = request.or(Some(json)),
+            Some(AnswerTag::Amount(amount, bolt11)) => due = due.or(Some((amount, bolt11))),
+            Some(AnswerTag::Guest(stamp)) => guests.push(stamp),
+            Some(AnswerTag::Result(fact)) => attributes.push(fact),
+            Some(AnswerTag::Part(id, digest)) => list.push((id, digest)),
+            Some(AnswerTag::Whole(digest, bytes)) => whole = whole.or(Some((digest, bytes))),
+            _ => {}
+        }
+    }
+    let provider = PublicKey::from_bytes(*event.pubkey.as_bytes());
+    let (job, content, encrypted) = (job?, event.content.clone(), is_encrypted(event));
+    let parts = whole.filter(|_| !list.is_empty()).map(|(whole, bytes)| Parts { list, whole, bytes });
+    Some(Delivered { job, kind, provider, content, request, due, guests, attributes, encrypted, parts })
+}
