@@ -47,6 +47,33 @@ async fn peer_nostr_dvm_sells() {
     }
 }
 
+/// Goal: our buyer gets what it asks for from a provider that shares no code with us. Method: `pylon job submit`, to all and encrypted to the one.
+#[tokio::test(flavor = "multi_thread")]
+async fn peer_nostr_dvm_sells_to_us() {
+    let Some(relay) = Relay::start() else { return };
+    let Some(rival) = Rival::start(&relay.url) else { return };
+    let home = tempfile::tempdir().unwrap();
+    assert!(run(home.path(), &["init"]).status.success());
+    let key = rival.key.to_hex();
+    for more in [&[][..], &["--provider", &key], &["--provider", &key, "--encrypt"]] {
+        let words = format!("three words {}", more.len());
+        let args = [&["job", "submit", &words, "--relay", &relay.url, "--wait", "--timeout", "60"], more].concat();
+        let output = run(home.path(), &args);
+        let (answer, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && answer.trim_end() == words, "{more:?}: {answer} {said}");
+    }
+    let list = run(home.path(), &["job", "list", "--json"]);
+    let jobs: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
+    for job in jobs.as_array().unwrap() {
+        let status = run(home.path(), &["job", "status", job["job"].as_str().unwrap(), "--json"]);
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        assert_eq!(
+            (&status["providers"][0]["provider"], &status["providers"][0]["status"]),
+            (&key.clone().into(), &"result".into())
+        );
+    }
+}
+
 async fn buys_from_us(peer: &str, modes: &[&str]) {
     let (Some(home), Some(relay)) = (installed(peer), Relay::start()) else { return };
     let stub = Stub::start(Script::EchoOrEndless("without end")).await;

@@ -162,7 +162,7 @@ async fn a_relay_has_one_vote() {
     loud.end_of_stored().await;
     quiet.end_of_stored().await;
     assert!(market.ready(DEADLINE).await);
-    let to = address(market.public_key());
+    let to = stranger(&market);
     let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
     let answers = async {
         let event = loud.hear().await;
