@@ -23,17 +23,17 @@ const CUSTOMER_WITHIN: Duration = Duration::from_secs(240);
 /// work; each answer checked by the customer's library.
 #[tokio::test(flavor = "multi_thread")]
 async fn peer_nostr_tools_buys() {
-    buys_from_us(NOSTR_TOOLS, &["plain", "targeted", "refused", "cancelled"]).await;
+    buys_from_us(NOSTR_TOOLS, &["plain", "targeted", "nip04", "nip44", "refused", "cancelled"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn peer_ndk_buys() {
-    buys_from_us(NDK, &["plain", "targeted", "refused", "cancelled"]).await;
+    buys_from_us(NDK, &["plain", "targeted", "nip44", "refused", "cancelled"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn peer_nostr_dvm_buys() {
-    buys_from_us(NOSTR_DVM, &["plain", "targeted", "refused", "cancelled"]).await;
+    buys_from_us(NOSTR_DVM, &["plain", "targeted", "nip04", "nip44", "refused", "cancelled"]).await;
 }
 
 /// Goal: what our customers say of a provider is to be believed. Method: all of them, also encrypted, at a provider that others wrote.

@@ -6,7 +6,7 @@ use super::tags::{AnswerTag, Standing, clipped, input_tag, name, tag};
 use super::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET};
 use nostr_sdk::{Event, EventBuilder, Keys, Kind, Tag, Timestamp};
 use pylon_core::ports::market::{Address, GuestStamp, MarketError, Message, Status};
-use pylon_core::work::Output;
+use pylon_core::work::{Attribute, Output};
 use pylon_core::{Job, Msat, PublicKey, UnixTime};
 use std::borrow::Cow;
 
@@ -59,10 +59,12 @@ impl Pen<'_> {
                 (Standing::Error, Some(words.to_owned()), words, None)
             }
         };
-        let scheme = to.confidential.filter(|_| !text.is_empty()).map(Scheme::of_request);
-        let customer = key(to.customer);
+        let scheme = to.confidential.map(Scheme::of_request);
         let (words, content) = match scheme {
-            Some(scheme) => (None, Cow::Owned(scheme.seal(self.keys, &customer, text)?)),
+            Some(scheme) => {
+                let hidden = secrecy::feedback_to_text(&AnswerTag::Status(standing, words).to_tag(), text);
+                (None, Cow::Owned(scheme.seal(self.keys, &key(to.customer), &hidden)?))
+            }
             None => (words, Cow::Borrowed(text)),
         };
         let mut tags = vec![AnswerTag::Status(standing, words)];
@@ -109,8 +111,7 @@ impl Pen<'_> {
     /// `None` if it does not fit.
     fn in_one(&self, sheet: &Sheet<'_>, quote: Quote) -> Result<Option<Event>, String> {
         if let Some(scheme) = sheet.scheme
-            && secrecy::with_attributes(&sheet.output.content, &sheet.output.attributes).len()
-                > scheme.text_bytes(self.room.content_bytes)
+            && sheet.output.content.len() > scheme.text_bytes(self.room.content_bytes)
         {
             return Ok(None);
         }
@@ -133,12 +134,14 @@ impl Pen<'_> {
         tags.extend(parts.into_iter().flat_map(Parts::tags));
         let content = match sheet.scheme {
             Some(scheme) => {
-                let text = secrecy::with_attributes(text, facts);
-                if text.is_empty() {
-                    return self.sign(sheet.kind, Cow::Borrowed(""), tags);
+                let seal = |text: &str| scheme.seal(self.keys, &key(job.customer), text);
+                if !facts.is_empty() {
+                    let value = seal(&secrecy::attributes_to_text(facts))?;
+                    tags.push(AnswerTag::Result(Attribute { name: secrecy::SEALED_ATTRIBUTES.into(), value }).to_tag());
                 }
                 tags.push(AnswerTag::Encrypted.to_tag());
-                Cow::Owned(scheme.seal(self.keys, &key(job.customer), &text)?)
+                // Nothing cannot be encrypted.
+                if text.is_empty() { Cow::Borrowed("") } else { Cow::Owned(seal(text)?) }
             }
             None => {
                 tags.extend(facts.iter().map(|fact| AnswerTag::Result(fact.clone()).to_tag()));

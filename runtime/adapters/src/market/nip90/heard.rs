@@ -32,8 +32,12 @@ impl Feedback {
     /// With the content decrypted, if it is encrypted. The error says why it cannot be.
     pub fn open(mut self, keys: &Keys) -> Result<Self, String> {
         if self.encrypted {
-            self.content = open(keys, self.provider, &self.content)?;
-            if self.standing == Standing::Error && self.words.is_empty() {
+            let (words, content) = secrecy::feedback_of_text(open(keys, self.provider, &self.content)?);
+            self.content = content;
+            // The words stand where they can, but who only has a text has it here.
+            if !words.is_empty() {
+                self.words = words;
+            } else if self.standing == Standing::Error && self.words.is_empty() {
                 self.words.clone_from(&self.content);
             }
         }
@@ -70,9 +74,12 @@ impl Delivered {
     /// With the content decrypted and the attributes in it found, if it is encrypted. The error says why it cannot be.
     pub fn open(mut self, keys: &Keys) -> Result<Self, String> {
         if self.encrypted {
-            let (text, attributes) = secrecy::without_attributes(open(keys, self.provider, &self.content)?);
-            self.content = text;
-            self.attributes.extend(attributes);
+            self.content = open(keys, self.provider, &self.content)?;
+            let sealed = self.attributes.iter().position(|fact| fact.name == secrecy::SEALED_ATTRIBUTES);
+            if let Some(place) = sealed {
+                let sealed = self.attributes.swap_remove(place);
+                self.attributes.extend(secrecy::attributes_of_text(&open(keys, self.provider, &sealed.value)?));
+            }
         }
         Ok(self)
     }

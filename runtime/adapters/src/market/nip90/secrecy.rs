@@ -1,18 +1,15 @@
 //! Between two keys and nobody else: NIP-44, and NIP-04 for those who began with it. What was asked in one is answered in the same.
 //!
-//! A confidential request has the tag `encrypted` and as its content the encrypted JSON array of its other tags. The answer to it has the
-//! tag `encrypted` and encrypted content: the text; then, for a result with attributes, the character U+001E and a JSON array of `["result",
-//! key, value]` tags, which an open result has among its own (RFC 7464 puts that character before a JSON text). Who does not know this
-//! reads the text with a line after it.
+//! A confidential request has the tag `encrypted` and as its content the encrypted JSON array of its other tags. What is said to it has the tag
+//! `encrypted`, too, and encrypted content, in the form that other customers read: of feedback a JSON array of tags, `["status", word, words]`
+//! and `["content", text]`; of a result the text alone. The attributes of a result, which an open one has as `["result", key, value]` tags,
+//! are together in one more tag: `["result", "encrypted", <encrypted JSON array of [key, value]>]`.
 
-use super::AnswerTag;
-use super::tags::name;
+use super::tags::{name, tag};
 use nostr_sdk::nips::{nip04, nip44};
-use nostr_sdk::{Event, Keys, PublicKey};
+use nostr_sdk::{Event, Keys, PublicKey, Tag};
 use pylon_core::work::Attribute;
 
-/// Stands between the text and its attributes.
-const SEPARATOR: char = '\u{1e}';
 /// Text of one event: what every library that speaks NIP-44 takes.
 const TEXT_BYTES: usize = 65_408;
 /// What NIP-44 adds before its base64: version, nonce, length, authentication.
@@ -92,24 +89,38 @@ pub(super) fn hidden_tags(event: &Event, ours: &Keys) -> Result<Vec<Vec<String>>
     serde_json::from_str(&text).map_err(|_| "encrypted, and in it no JSON array of tags".into())
 }
 
-/// The text of a confidential result.
-pub(super) fn with_attributes(text: &str, attributes: &[Attribute]) -> String {
-    if attributes.is_empty() && !text.contains(SEPARATOR) {
-        return text.to_owned();
-    }
-    let tags: Vec<_> = attributes.iter().map(|fact| AnswerTag::Result(fact.clone()).to_tag()).collect();
-    let tags: Vec<_> = tags.iter().map(nostr_sdk::Tag::as_slice).collect();
-    format!("{text}\n{SEPARATOR}{}", serde_json::json!(tags))
+/// Under this name a confidential result has all of its attributes.
+pub(super) const SEALED_ATTRIBUTES: &str = "encrypted";
+
+/// All attributes of a confidential result in one, to be encrypted.
+pub(super) fn attributes_to_text(attributes: &[Attribute]) -> String {
+    let pairs: Vec<_> = attributes.iter().map(|fact| (&fact.name, &fact.value)).collect();
+    serde_json::json!(pairs).to_string()
 }
 
-/// The way back.
-pub(super) fn without_attributes(text: String) -> (String, Vec<Attribute>) {
-    let Some((before, after)) = text.rsplit_once(SEPARATOR) else { return (text, Vec::new()) };
-    let Ok(tags) = serde_json::from_str::<Vec<Vec<String>>>(after) else { return (text, Vec::new()) };
-    let attributes = tags.iter().filter_map(|tag| match AnswerTag::parse(tag) {
-        Some(AnswerTag::Result(fact)) => Some(fact),
-        _ => None,
-    });
-    let attributes = attributes.collect();
-    (before.strip_suffix('\n').unwrap_or(before).to_owned(), attributes)
+/// The way back; what is no such list has none.
+pub(super) fn attributes_of_text(text: &str) -> Vec<Attribute> {
+    let pairs = serde_json::from_str::<Vec<(String, String)>>(text).unwrap_or_default();
+    pairs.into_iter().map(|(name, value)| Attribute { name, value }).collect()
+}
+
+/// The content of confidential feedback, to be encrypted.
+pub(super) fn feedback_to_text(status: &Tag, text: &str) -> String {
+    let content = tag(name::CONTENT, [text]);
+    let tags: Vec<_> = [status, &content].into_iter().take(if text.is_empty() { 1 } else { 2 }).map(Tag::as_slice).collect();
+    serde_json::json!(tags).to_string()
+}
+
+/// Words and content of confidential feedback. What is no list of tags is the content.
+pub(super) fn feedback_of_text(text: String) -> (String, String) {
+    let Ok(tags) = serde_json::from_str::<Vec<Vec<String>>>(&text) else { return (String::new(), text) };
+    let (mut words, mut content) = (String::new(), String::new());
+    for tag in tags {
+        match tag.as_slice() {
+            [first, value, ..] if first == name::CONTENT => content.clone_from(value),
+            [first, _, more, ..] if first == name::STATUS => words.clone_from(more),
+            _ => {}
+        }
+    }
+    (words, content)
 }

@@ -17,6 +17,7 @@ pub(super) mod name {
     pub(in crate::market::nip90) const EVENT: &str = "e";
     pub(in crate::market::nip90) const STATUS: &str = "status";
     pub(in crate::market::nip90) const AMOUNT: &str = "amount";
+    pub(in crate::market::nip90) const CONTENT: &str = "content";
     pub(in crate::market::nip90) const REQUEST: &str = "request";
     pub(in crate::market::nip90) const GUEST: &str = "guest";
     pub(in crate::market::nip90) const RESULT: &str = "result";
