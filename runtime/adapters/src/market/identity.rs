@@ -3,11 +3,13 @@
 //! The words and the secret key leave this file only as return values; nothing here logs or writes.
 
 use bip39::Mnemonic;
+use hmac::{Hmac, Mac};
 pub use nostr_sdk::Keys;
 use nostr_sdk::ToBech32;
 use nostr_sdk::nips::nip06::FromMnemonic;
 use pylon_core::PublicKey;
 use rand::TryRngCore;
+use sha2::Sha256;
 
 /// Why there is no identity. Never quotes the words.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +48,16 @@ fn reason(error: bip39::Error) -> IdentityError {
         bip39::Error::UnknownWord(index) => IdentityError::UnknownWord(index + 1),
         _ => IdentityError::Checksum,
     }
+}
+
+/// A key for one purpose, from which nobody finds the secret it was made of (HMAC-SHA-256 of the label under that secret).
+pub fn purpose_key(keys: &Keys, label: &str) -> [u8; 32] {
+    // The key of HMAC is a block of its hash, filled up with zeroes.
+    let mut block = [0; 64];
+    block.iter_mut().zip(keys.secret_key().to_secret_bytes()).for_each(|(place, byte)| *place = byte);
+    let mut mac = Hmac::<Sha256>::new(&block.into());
+    mac.update(label.as_bytes());
+    mac.finalize().into_bytes().into()
 }
 
 /// The public key in the core's words; its `to_hex` is what others put into `p` tags.
