@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
 mod cli;
+mod confidential;
 mod jobs;
+mod large;
 mod sandbox;
 mod tidy;
 

@@ -1,6 +1,9 @@
 //! A whole market in this process: a relay, a node in a temporary home, a stub backend, play money, and customers.
 
 use crate::stub::{Script, Stub};
+use nostr_relay_builder::RelayBuilder;
+use nostr_relay_builder::builder::{PolicyResult, WritePolicy};
+use nostr_sdk::prelude::{BoxedFuture, ClientMessage, Event, JsonUtil};
 use pylon::clock::SystemClock;
 use pylon::config::{Config, Guest};
 use pylon::home::Home;
@@ -15,6 +18,7 @@ use pylon_adapters::payments::play_money::PlayBank;
 use pylon_core::machine::JobState;
 use pylon_core::{Input, InputSource, JobId, Msat, Param, PublicKey};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -34,11 +38,24 @@ pub struct Set {
     pub relays: usize,
     /// Jobs that may wait.
     pub max_queued_jobs: u32,
+    /// What a relay takes at once.
+    pub message_bytes: Option<usize>,
 }
 
 impl Default for Set {
     fn default() -> Self {
-        Self { script: Script::Echo, wallet: true, pricing: &[], relays: 1, max_queued_jobs: 64 }
+        Self { script: Script::Echo, wallet: true, pricing: &[], relays: 1, max_queued_jobs: 64, message_bytes: None }
+    }
+}
+
+/// As a relay with `max_message_length` does it.
+#[derive(Debug)]
+struct AtMost(usize);
+
+impl WritePolicy for AtMost {
+    fn admit_event<'a>(&'a self, event: &'a Event, _from: &'a SocketAddr) -> BoxedFuture<'a, PolicyResult> {
+        let fits = ClientMessage::event(event.clone()).as_json().len() <= self.0;
+        Box::pin(async move { if fits { PolicyResult::Accept } else { PolicyResult::Reject("too large".into()) } })
     }
 }
 
@@ -68,7 +85,12 @@ impl Stage {
         let stub = Stub::start(set.script).await;
         let mut relays = Vec::new();
         for _ in 0..set.relays {
-            relays.push(InProcessRelay::start().await.unwrap());
+            let builder = RelayBuilder::default();
+            let builder = match set.message_bytes {
+                Some(bytes) => builder.write_policy(AtMost(bytes)),
+                None => builder,
+            };
+            relays.push(InProcessRelay::start_with(builder).await.unwrap());
         }
         let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
         let settings: BTreeMap<_, _> =
@@ -146,8 +168,10 @@ impl Stage {
     /// A new customer, on these relays.
     pub async fn customer_on(&self, relays: &[InProcessRelay]) -> Customer {
         let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
-        let buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &urls).await.unwrap();
-        Customer { buyer, provider: self.provider(), heard: Vec::new() }
+        let keys = keys(&generate().unwrap()).unwrap();
+        let key = public_key(&keys);
+        let buyer = Buyer::connect(keys, &urls).await.unwrap();
+        Customer { buyer, key, provider: self.provider(), heard: Vec::new() }
     }
 }
 
@@ -155,6 +179,7 @@ impl Stage {
 pub struct Customer {
     /// Its connection.
     pub buyer: Buyer,
+    key: PublicKey,
     provider: PublicKey,
     /// Said about other jobs than the one that was listened for.
     heard: Vec<Heard>,
@@ -176,6 +201,11 @@ pub fn bid(msat: u64) -> RequestTag {
 }
 
 impl Customer {
+    /// Who it is.
+    pub fn key(&self) -> PublicKey {
+        self.key
+    }
+
     /// Asks our provider for text.
     pub async fn ask(&self, mut tags: Vec<RequestTag>) -> JobId {
         tags.push(RequestTag::Provider(self.provider));

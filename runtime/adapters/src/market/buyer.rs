@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// How long a relay may take to be there.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// How long all parts of an answer may take to come, and one look for them.
-const PARTS_WITHIN: Duration = Duration::from_secs(60);
-const LOOK_WITHIN: Duration = Duration::from_secs(10);
+const PARTS_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Between two looks for parts that are missing.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Parts that are asked for at once: every relay gives that many.
