@@ -85,6 +85,23 @@ mod tests {
         assert_eq!(keys.secret_key().to_secret_hex(), "7f7ff03d123792d6ac594bfa67bf6d0c0ab55b6b1fdb6249303fe861f1ccba9a");
     }
 
+    /// Each purpose and each identity has its own key, the same every time, and none is the secret.
+    #[test]
+    fn a_purpose_has_its_own_key() {
+        let (one, other) = (Keys::generate(), Keys::generate());
+        let made = [purpose_key(&one, "a"), purpose_key(&one, "b"), purpose_key(&other, "a"), one.secret_key().to_secret_bytes()];
+        for (place, key) in made.iter().enumerate() {
+            assert!(!made[..place].contains(key));
+        }
+        assert_eq!(purpose_key(&one, "a"), made[0]);
+        // HMAC-SHA-256 of "journal" under the secret 00…01, as other programs compute it.
+        let keys = Keys::parse(&format!("{:064x}", 1)).unwrap();
+        assert_eq!(
+            hex::encode(purpose_key(&keys, "journal")),
+            "2dd4c9e3c1bdb2d9c5823eba13687ee4e7aa2ac78ffdbcfa6ea4ee08ec44e457"
+        );
+    }
+
     /// New words are twelve, differ, and give keys; wrong ones say so without being quoted, and no `Debug` shows the secret.
     #[test]
     fn new_words_work_and_wrong_ones_do_not() {
