@@ -4,9 +4,11 @@
 
 mod buyer;
 mod cli;
+mod confidential;
 mod hostile;
 mod jobs;
 mod kill;
+mod large;
 mod peers;
 mod sandbox;
 mod tidy;

@@ -3,7 +3,7 @@
 use crate::stub::{Script, Stub};
 use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{PolicyResult, WritePolicy};
-use nostr_sdk::prelude::{BoxedFuture, Event, Kind};
+use nostr_sdk::prelude::{BoxedFuture, ClientMessage, Event, JsonUtil, Kind};
 use pylon::clock::SystemClock;
 use pylon::config::{Config, Guest};
 use pylon::home::Home;
@@ -40,11 +40,21 @@ pub struct Set {
     pub max_queued_jobs: u32,
     /// Relays take no event of this kind, and say that they may later.
     pub unwanted: Option<u16>,
+    /// What a relay takes at once.
+    pub message_bytes: Option<usize>,
 }
 
 impl Default for Set {
     fn default() -> Self {
-        Self { script: Script::Echo, wallet: true, pricing: &[], relays: 1, max_queued_jobs: 64, unwanted: None }
+        Self {
+            script: Script::Echo,
+            wallet: true,
+            pricing: &[],
+            relays: 1,
+            max_queued_jobs: 64,
+            unwanted: None,
+            message_bytes: None,
+        }
     }
 }
 
@@ -56,6 +66,17 @@ impl WritePolicy for Unwanted {
         let verdict =
             if event.kind == self.0 { PolicyResult::Reject("rate-limited: later".into()) } else { PolicyResult::Accept };
         Box::pin(async { verdict })
+    }
+}
+
+/// As a relay with `max_message_length` does it.
+#[derive(Debug)]
+struct AtMost(usize);
+
+impl WritePolicy for AtMost {
+    fn admit_event<'a>(&'a self, event: &'a Event, _from: &'a SocketAddr) -> BoxedFuture<'a, PolicyResult> {
+        let fits = ClientMessage::event(event.clone()).as_json().len() <= self.0;
+        Box::pin(async move { if fits { PolicyResult::Accept } else { PolicyResult::Reject("too large".into()) } })
     }
 }
 
@@ -88,6 +109,9 @@ impl Stage {
             let mut builder = RelayBuilder::default();
             if let Some(kind) = set.unwanted {
                 builder = builder.write_policy(Unwanted(Kind::from_u16(kind)));
+            }
+            if let Some(bytes) = set.message_bytes {
+                builder = builder.write_policy(AtMost(bytes));
             }
             relays.push(InProcessRelay::start_with(builder).await.unwrap());
         }
@@ -167,8 +191,10 @@ impl Stage {
     /// A new customer, on these relays.
     pub async fn customer_on(&self, relays: &[InProcessRelay]) -> Customer {
         let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
-        let buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &urls).await.unwrap();
-        Customer { buyer, provider: self.provider(), heard: Vec::new() }
+        let keys = keys(&generate().unwrap()).unwrap();
+        let key = public_key(&keys);
+        let buyer = Buyer::connect(keys, &urls).await.unwrap();
+        Customer { buyer, key, provider: self.provider(), heard: Vec::new() }
     }
 }
 
@@ -176,6 +202,7 @@ impl Stage {
 pub struct Customer {
     /// Its connection.
     pub buyer: Buyer,
+    key: PublicKey,
     provider: PublicKey,
     /// Said about other jobs than the one that was listened for.
     heard: Vec<Heard>,
@@ -197,6 +224,11 @@ pub fn bid(msat: u64) -> RequestTag {
 }
 
 impl Customer {
+    /// Who it is.
+    pub fn key(&self) -> PublicKey {
+        self.key
+    }
+
     /// Asks our provider for text.
     pub async fn ask(&self, mut tags: Vec<RequestTag>) -> JobId {
         tags.push(RequestTag::Provider(self.provider));

@@ -7,8 +7,8 @@ use crate::home::{Home, State};
 use crate::provider::{Bus, Ports, Provider, Settings};
 use anyhow::ensure;
 use pylon_adapters::inference;
-use pylon_adapters::journal::SqliteJournal;
-use pylon_adapters::market::identity::Keys;
+use pylon_adapters::journal::{Safe, SqliteJournal};
+use pylon_adapters::market::identity::{self, Keys};
 use pylon_adapters::market::nostr::{NostrMarket, Options};
 use pylon_adapters::market::{Change, Entry};
 use pylon_core::event::DomainEvent;
@@ -44,7 +44,7 @@ impl Node {
     /// Opens everything and begins to take jobs.
     pub async fn start(home: &Home, state: &State, config: &Config, keys: Keys, parts: Parts) -> anyhow::Result<Self> {
         let shipped = guests::load(state.folder("cache")?, config).await?;
-        let journal = Arc::new(SqliteJournal::open(&home.database())?);
+        let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
         let entry = Entry { keys, urls: config.relays.clone(), kinds: shipped.kinds.clone() };
         let (market, changes) = NostrMarket::connect(entry, Options::default()).await?;
         let market = Arc::new(market);

@@ -1,6 +1,6 @@
 //! A job's state and its row. Request and plan are written once; an update leaves them, and the indexes it does not change, alone.
 
-use super::{integer, number};
+use super::{Safe, integer, number};
 use pylon_core::machine::{Delivery, Execution, Invoicing, JobState, Settlement};
 use pylon_core::ports::payments::Invoice;
 use pylon_core::{JobId, Msat, UnixTime};
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 /// What [`read`] expects, in its order.
 pub(super) const COLUMNS: &str = "request, plan, status, delivery, invoicing, settlement, attempt, route, due_msats, paid_msats, \
-                                  received_at, started_at, completed_at, failure, invoice, evidence, output";
+                                  received_at, started_at, completed_at, failure, invoice, evidence, output, sealed";
 
 /// What the row says before an update.
 pub(super) struct Stored {
@@ -32,38 +32,53 @@ impl Stored {
     }
 }
 
-/// Columns that JSON and people share.
+/// Columns that JSON and people share. Of a confidential job they have no text: while it needs its text, `sealed` has that.
 struct Texts {
+    request: String,
     failure: Option<String>,
     error: Option<String>,
     invoice: Option<String>,
     evidence: Option<String>,
     output: Option<String>,
     payment_hash: Option<String>,
+    sealed: Option<Vec<u8>>,
 }
 
 impl Texts {
-    fn of(state: &JobState) -> rusqlite::Result<Self> {
+    fn of(state: &JobState, safe: &Safe) -> rusqlite::Result<Self> {
+        if !state.job.confidential {
+            return Self::clear(state);
+        }
+        let sealed = match state.needs_text() {
+            true => safe.seal(state.job.id, json(&(&state.job, &state.output))?.as_bytes())?,
+            false => None,
+        };
+        Ok(Self { sealed, ..Self::clear(&state.without_text())? })
+    }
+
+    fn clear(state: &JobState) -> rusqlite::Result<Self> {
         Ok(Self {
+            request: json(&state.job)?,
             failure: state.failure.as_ref().map(json).transpose()?,
             error: state.failure.as_ref().map(|failure| failure.words()),
             invoice: state.invoice.as_ref().map(json).transpose()?,
             evidence: state.evidence.as_ref().map(json).transpose()?,
             output: state.output.as_ref().map(json).transpose()?,
             payment_hash: state.payment_hash().map(|hash| hash.to_hex()),
+            sealed: None,
         })
     }
 }
 
 /// `false` if the id is there already.
-pub(super) fn insert(conn: &Connection, state: &JobState) -> rusqlite::Result<bool> {
-    let texts = Texts::of(state)?;
+pub(super) fn insert(conn: &Connection, safe: &Safe, state: &JobState) -> rusqlite::Result<bool> {
+    let texts = Texts::of(state, safe)?;
     let inserted = conn
         .prepare_cached(
             "INSERT INTO jobs (id, kind, customer_pubkey, status, delivery, invoicing, settlement, closed, attempt, route, \
              price_msats, due_msats, paid_msats, payment_hash, error_message, created_at, received_at, started_at, completed_at, \
-             failure, invoice, evidence, plan, request, output) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
-             ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25) ON CONFLICT (id) DO NOTHING",
+             failure, invoice, evidence, plan, request, output, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
+             ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26) ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
             state.job.id.to_hex(),
@@ -89,8 +104,9 @@ pub(super) fn insert(conn: &Connection, state: &JobState) -> rusqlite::Result<bo
             texts.invoice,
             texts.evidence,
             json(&state.plan)?,
-            json(&state.job)?,
+            texts.request,
             texts.output,
+            texts.sealed,
         ])?;
     Ok(inserted == 1)
 }
@@ -116,19 +132,19 @@ macro_rules! update {
         concat!(
             "UPDATE jobs SET status = ?2, delivery = ?3, invoicing = ?4, settlement = ?5, attempt = ?6, route = ?7, due_msats = ?8, ",
             "paid_msats = ?9, error_message = ?10, started_at = ?11, completed_at = ?12, failure = ?13, invoice = ?14, ",
-            "evidence = ?15, output = ?16",
+            "evidence = ?15, output = ?16, sealed = ?17",
             $indexed,
             " WHERE rowid = ?1"
         )
     };
 }
 
-pub(super) fn update(conn: &Connection, before: &Stored, state: &JobState) -> rusqlite::Result<()> {
-    let texts = Texts::of(state)?;
+pub(super) fn update(conn: &Connection, safe: &Safe, before: &Stored, state: &JobState) -> rusqlite::Result<()> {
+    let texts = Texts::of(state, safe)?;
     let closed = state.is_closed();
     // SQLite rewrites the entry of every index whose column is set, changed or not.
     let reindex = closed != before.closed || texts.payment_hash != before.payment_hash;
-    let sql = if reindex { update!(", closed = ?17, payment_hash = ?18") } else { update!("") };
+    let sql = if reindex { update!(", closed = ?18, payment_hash = ?19") } else { update!("") };
     let mut statement = conn.prepare_cached(sql)?;
     let fields = params![
         before.rowid,
@@ -147,10 +163,11 @@ pub(super) fn update(conn: &Connection, before: &Stored, state: &JobState) -> ru
         texts.invoice,
         texts.evidence,
         texts.output,
+        texts.sealed,
         closed,
         texts.payment_hash,
     ];
-    let fields = if reindex { fields } else { fields.split_at(16).0 };
+    let fields = if reindex { fields } else { fields.split_at(17).0 };
     statement.execute(fields).map(drop)
 }
 
@@ -181,8 +198,18 @@ pub(super) fn write_invoice(conn: &Connection, state: &JobState, invoice: &Invoi
     .map(drop)
 }
 
-/// From a row of [`COLUMNS`].
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<JobState> {
+/// From a row of [`COLUMNS`]. A confidential job whose text cannot be opened comes without it.
+pub(super) fn read(row: &Row<'_>, safe: &Safe) -> rusqlite::Result<JobState> {
+    let mut state = in_clear(row)?;
+    if let Some(sealed) = row.get_ref(17)?.as_blob_or_null()?
+        && let Some(text) = safe.open(state.job.id, sealed)
+    {
+        (state.job, state.output) = serde_json::from_slice(&text).map_err(|why| unknown(17, why))?;
+    }
+    Ok(state)
+}
+
+fn in_clear(row: &Row<'_>) -> rusqlite::Result<JobState> {
     Ok(JobState {
         job: from_json(row, 0)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
         plan: from_json(row, 1)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,

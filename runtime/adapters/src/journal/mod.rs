@@ -1,6 +1,7 @@
 //! The journal in SQLite: one writer thread that commits in groups, and readers that never scan.
 //!
-//! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers.
+//! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers,
+//! `safe` seals what is confidential.
 //! What a row means is decided in the core; nothing here decides about a job.
 
 mod connection;
@@ -8,10 +9,13 @@ mod jobs;
 mod migrations;
 mod reads;
 mod rows;
+mod safe;
 mod tallies;
 #[cfg(test)]
 mod tests;
 mod writer;
+
+pub use safe::Safe;
 
 use async_trait::async_trait;
 use pylon_core::decision::History;
@@ -26,18 +30,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct SqliteJournal {
     writer: writer::Writer,
     reader: Mutex<Connection>,
+    safe: Safe,
 }
 
 impl SqliteJournal {
-    /// Opens the file, making it (0600) or bringing its schema up to date if need be. The folder must exist.
+    /// Opens the file without a key: the text of confidential jobs is neither kept nor read, all else is. See [`SqliteJournal::open_with`].
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let writer = connection::for_writing(path)?;
-        let reader = connection::for_reading(path)?;
-        Self::over(writer, reader)
+        Self::open_with(path, Safe::default())
     }
 
-    fn over(writer: Connection, reader: Connection) -> Result<Self, JournalError> {
-        Ok(Self { writer: writer::Writer::start(writer)?, reader: Mutex::new(reader) })
+    /// Opens the file, making it (0600) or bringing its schema up to date if need be. The folder must exist.
+    pub fn open_with(path: &Path, safe: Safe) -> Result<Self, JournalError> {
+        let writer = connection::for_writing(path)?;
+        let reader = connection::for_reading(path)?;
+        Self::over(writer, reader, safe)
+    }
+
+    fn over(writer: Connection, reader: Connection, safe: Safe) -> Result<Self, JournalError> {
+        Ok(Self { writer: writer::Writer::start(writer, safe.clone())?, reader: Mutex::new(reader), safe })
     }
 
     /// Reads take microseconds, so they run where they are asked; a reader that panicked left nothing behind.
@@ -58,7 +68,7 @@ impl Journal for SqliteJournal {
     }
 
     fn job(&self, id: JobId) -> Result<Option<JobState>, JournalError> {
-        self.read(|conn| reads::job(conn, id))
+        self.read(|conn| reads::job(conn, &self.safe, id))
     }
 
     fn customer_of_open(&self, id: JobId) -> Result<Option<PublicKey>, JournalError> {
@@ -70,7 +80,7 @@ impl Journal for SqliteJournal {
     }
 
     fn unfinished(&self) -> Result<Vec<JobState>, JournalError> {
-        self.read(reads::unfinished)
+        self.read(|conn| reads::unfinished(conn, &self.safe))
     }
 
     fn open_invoices(&self) -> Result<Vec<OpenInvoice>, JournalError> {

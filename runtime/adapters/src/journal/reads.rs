@@ -1,6 +1,6 @@
 //! Questions to the journal. Each is bounded by an index or a limit: `tests/plans.rs` holds them to it.
 
-use super::{integer, jobs, number, tallies};
+use super::{Safe, integer, jobs, number, tallies};
 use pylon_core::machine::JobState;
 use pylon_core::ports::journal::{Earnings, OpenInvoice, OutboxRow, Source};
 use pylon_core::ports::market::Sealed;
@@ -30,8 +30,8 @@ pub(super) fn knows(conn: &Connection, id: JobId) -> rusqlite::Result<bool> {
     conn.prepare_cached(KNOWS)?.exists([id.to_hex()])
 }
 
-pub(super) fn job(conn: &Connection, id: JobId) -> rusqlite::Result<Option<JobState>> {
-    conn.prepare_cached(&jobs_where(OF_ID))?.query_row([id.to_hex()], jobs::read).optional()
+pub(super) fn job(conn: &Connection, safe: &Safe, id: JobId) -> rusqlite::Result<Option<JobState>> {
+    conn.prepare_cached(&jobs_where(OF_ID))?.query_row([id.to_hex()], |row| jobs::read(row, safe)).optional()
 }
 
 pub(super) fn job_of_payment(conn: &Connection, hash: PaymentHash) -> rusqlite::Result<Option<JobId>> {
@@ -50,8 +50,8 @@ pub(super) fn open_invoices(conn: &Connection) -> rusqlite::Result<Vec<OpenInvoi
     conn.prepare_cached(OPEN_INVOICES)?.query_map([], invoice)?.collect()
 }
 
-pub(super) fn unfinished(conn: &Connection) -> rusqlite::Result<Vec<JobState>> {
-    conn.prepare_cached(&jobs_where(UNFINISHED))?.query_map([], jobs::read)?.collect()
+pub(super) fn unfinished(conn: &Connection, safe: &Safe) -> rusqlite::Result<Vec<JobState>> {
+    conn.prepare_cached(&jobs_where(UNFINISHED))?.query_map([], |row| jobs::read(row, safe))?.collect()
 }
 
 pub(super) fn unsent(conn: &Connection, results: bool, limit: usize) -> rusqlite::Result<Vec<OutboxRow>> {

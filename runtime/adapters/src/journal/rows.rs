@@ -1,6 +1,6 @@
 //! How each kind of row is written. All of it runs inside the writer's transaction.
 
-use super::{integer, jobs, tallies, unwritable, words};
+use super::{Safe, integer, jobs, tallies, unwritable, words};
 use pylon_core::admission::MAX_AGE_SECONDS;
 use pylon_core::machine::JobState;
 use pylon_core::ports::guests::{Cost, Fault};
@@ -42,10 +42,10 @@ impl From<Halt> for JournalError {
     }
 }
 
-pub(super) fn write(conn: &Connection, row: &Row, purged_at: &mut Option<UnixTime>) -> Result<(), Halt> {
+pub(super) fn write(conn: &Connection, safe: &Safe, row: &Row, purged_at: &mut Option<UnixTime>) -> Result<(), Halt> {
     match row {
-        Row::Admit(state) => admit(conn, state),
-        Row::Update(state) => update(conn, state),
+        Row::Admit(state) => admit(conn, safe, state),
+        Row::Update(state) => update(conn, safe, state),
         Row::Refuse(refusal) => refuse(conn, refusal, purged_at),
         Row::Decision(decision) => decide(conn, decision),
         Row::Send(message) => send(conn, message),
@@ -54,18 +54,18 @@ pub(super) fn write(conn: &Connection, row: &Row, purged_at: &mut Option<UnixTim
     }
 }
 
-fn admit(conn: &Connection, state: &JobState) -> Result<(), Halt> {
+fn admit(conn: &Connection, safe: &Safe, state: &JobState) -> Result<(), Halt> {
     let refused = conn.prepare_cached("SELECT 1 FROM refusals WHERE id = ?1")?.exists([state.job.id.to_hex()])?;
-    if refused || !jobs::insert(conn, state)? {
+    if refused || !jobs::insert(conn, safe, state)? {
         return Err(Halt::Known);
     }
     tallies::seen(conn, state)?;
     follow(conn, None, state)
 }
 
-fn update(conn: &Connection, state: &JobState) -> Result<(), Halt> {
+fn update(conn: &Connection, safe: &Safe, state: &JobState) -> Result<(), Halt> {
     let before = jobs::stored(conn, state.job.id)?.ok_or(Halt::Absent)?;
-    jobs::update(conn, &before, state)?;
+    jobs::update(conn, safe, &before, state)?;
     follow(conn, Some(&before), state)
 }
 

@@ -2,7 +2,7 @@
 //! Each batch stands or falls alone until that commit, which stands or falls for all.
 
 use super::rows::{self, Halt};
-use super::unwritable;
+use super::{Safe, unwritable};
 use pylon_core::UnixTime;
 use pylon_core::ports::journal::{JournalError, Row};
 use rusqlite::Connection;
@@ -29,11 +29,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(conn: Connection) -> Result<Self, JournalError> {
+    pub(super) fn start(conn: Connection, safe: Safe) -> Result<Self, JournalError> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || write(conn, waiting))
+            .spawn(move || write(&Desk { conn, safe }, waiting))
             .map_err(|why| JournalError::Unwritable(why.to_string()))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -64,11 +64,17 @@ fn stopped() -> JournalError {
     JournalError::Unwritable("its writer has stopped".into())
 }
 
-fn write(conn: Connection, mut waiting: mpsc::Receiver<Batch>) {
+/// What the thread works with.
+struct Desk {
+    conn: Connection,
+    safe: Safe,
+}
+
+fn write(desk: &Desk, mut waiting: mpsc::Receiver<Batch>) {
     let mut purged_at = None;
     let mut group = Vec::with_capacity(GROUP);
     while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
-        let answers = commit_group(&conn, &group, &mut purged_at);
+        let answers = commit_group(desk, &group, &mut purged_at);
         for (batch, answer) in group.drain(..).zip(answers) {
             // A caller that has gone needs no answer.
             let _ = batch.answer.send(answer);
@@ -77,13 +83,14 @@ fn write(conn: Connection, mut waiting: mpsc::Receiver<Batch>) {
 }
 
 /// One answer for each batch, in order.
-fn commit_group(conn: &Connection, group: &[Batch], purged_at: &mut Option<UnixTime>) -> Vec<Answer> {
+fn commit_group(desk: &Desk, group: &[Batch], purged_at: &mut Option<UnixTime>) -> Vec<Answer> {
+    let conn = &desk.conn;
     let mut answers = Vec::with_capacity(group.len());
     let done = run(conn, "BEGIN IMMEDIATE").map_err(unwritable).and_then(|()| {
         // Alone, a batch needs no savepoint: the transaction is one.
         let alone = group.len() == 1;
         for batch in group {
-            answers.push(if alone { apply(conn, batch, purged_at) } else { apply_apart(conn, batch, purged_at)? });
+            answers.push(if alone { apply(desk, batch, purged_at) } else { apply_apart(desk, batch, purged_at)? });
         }
         if answers.iter().all(Result::is_err) {
             return Ok(());
@@ -104,9 +111,10 @@ fn commit_group(conn: &Connection, group: &[Batch], purged_at: &mut Option<UnixT
 }
 
 /// The outer error is that of the whole transaction.
-fn apply_apart(conn: &Connection, batch: &Batch, purged_at: &mut Option<UnixTime>) -> Result<Answer, JournalError> {
+fn apply_apart(desk: &Desk, batch: &Batch, purged_at: &mut Option<UnixTime>) -> Result<Answer, JournalError> {
+    let conn = &desk.conn;
     run(conn, "SAVEPOINT batch").map_err(unwritable)?;
-    let answer = apply(conn, batch, purged_at);
+    let answer = apply(desk, batch, purged_at);
     if let Err(why) = &answer {
         // A full disk may have ended the transaction already; then this fails, and all batches with it for that reason.
         run(conn, "ROLLBACK TO batch").map_err(|_| again(why))?;
@@ -123,8 +131,8 @@ fn again(why: &JournalError) -> JournalError {
     }
 }
 
-fn apply(conn: &Connection, batch: &Batch, purged_at: &mut Option<UnixTime>) -> Answer {
-    let written: Result<(), Halt> = batch.rows.iter().try_for_each(|row| rows::write(conn, row, purged_at));
+fn apply(desk: &Desk, batch: &Batch, purged_at: &mut Option<UnixTime>) -> Answer {
+    let written: Result<(), Halt> = batch.rows.iter().try_for_each(|row| rows::write(&desk.conn, &desk.safe, row, purged_at));
     written.map_err(JournalError::from)
 }
 

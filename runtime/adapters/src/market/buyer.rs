@@ -11,11 +11,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// How long a relay may take to be there.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// How long one look at what relays have may take.
-const LOOK_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Messages about one job that are read.
 const SAID_MAX: usize = 500;
 /// How long all parts of an answer may take to come.
-const PARTS_WITHIN: Duration = Duration::from_secs(60);
+const PARTS_WITHIN: Duration = Duration::from_secs(20);
 /// Between two looks for parts that are missing.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Parts that are asked for at once: every relay gives that many.

@@ -3,11 +3,13 @@
 //! The words and the secret key leave this file only as return values; nothing here logs or writes.
 
 use bip39::Mnemonic;
+use hmac::{Hmac, Mac};
 pub use nostr_sdk::Keys;
 use nostr_sdk::ToBech32;
 use nostr_sdk::nips::nip06::FromMnemonic;
 use pylon_core::PublicKey;
 use rand::TryRngCore;
+use sha2::Sha256;
 
 /// Why there is no identity. Never quotes the words.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,16 @@ fn reason(error: bip39::Error) -> IdentityError {
     }
 }
 
+/// A key for one purpose, from which nobody finds the secret it was made of (HMAC-SHA-256 of the label under that secret).
+pub fn purpose_key(keys: &Keys, label: &str) -> [u8; 32] {
+    // The key of HMAC is a block of its hash, filled up with zeroes.
+    let mut block = [0; 64];
+    block.iter_mut().zip(keys.secret_key().to_secret_bytes()).for_each(|(place, byte)| *place = byte);
+    let mut mac = Hmac::<Sha256>::new(&block.into());
+    mac.update(label.as_bytes());
+    mac.finalize().into_bytes().into()
+}
+
 /// The public key in the core's words; its `to_hex` is what others put into `p` tags.
 pub fn public_key(keys: &Keys) -> PublicKey {
     PublicKey::from_bytes(*keys.public_key().as_bytes())
@@ -76,6 +88,23 @@ mod tests {
         assert_eq!(public_key(&keys).to_hex(), "17162c921dc4d2518f9a101db33695df1afb56ab82f5ff3e5da6eec3ca5cd917");
         assert_eq!(npub(&keys), "npub1zutzeysacnf9rru6zqwmxd54mud0k44tst6l70ja5mhv8jjumytsd2x7nu");
         assert_eq!(keys.secret_key().to_secret_hex(), "7f7ff03d123792d6ac594bfa67bf6d0c0ab55b6b1fdb6249303fe861f1ccba9a");
+    }
+
+    /// Each purpose and each identity has its own key, the same every time, and none is the secret.
+    #[test]
+    fn a_purpose_has_its_own_key() {
+        let (one, other) = (Keys::generate(), Keys::generate());
+        let made = [purpose_key(&one, "a"), purpose_key(&one, "b"), purpose_key(&other, "a"), one.secret_key().to_secret_bytes()];
+        for (place, key) in made.iter().enumerate() {
+            assert!(!made[..place].contains(key));
+        }
+        assert_eq!(purpose_key(&one, "a"), made[0]);
+        // HMAC-SHA-256 of "journal" under the secret 00…01, as other programs compute it.
+        let keys = Keys::parse(&format!("{:064x}", 1)).unwrap();
+        assert_eq!(
+            hex::encode(purpose_key(&keys, "journal")),
+            "2dd4c9e3c1bdb2d9c5823eba13687ee4e7aa2ac78ffdbcfa6ea4ee08ec44e457"
+        );
     }
 
     /// New words are twelve, differ, and give keys; wrong ones say so without being quoted, and no `Debug` shows the secret.

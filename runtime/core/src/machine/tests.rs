@@ -7,6 +7,7 @@ use crate::work::{Finish, Route, Usage, WorkPlace};
 use crate::{Input, InputSource, Job, JobId, PublicKey, UnixTime};
 use Event::{Cancelled, Delivered, Invoiced, Lapsed, NotInvoiced, Restarted, Scheduled, StillOpen, Undeliverable};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const NOW: UnixTime = UnixTime::new(1_000);
 const HASH: PaymentHash = PaymentHash::from_bytes([7; 32]);
@@ -317,6 +318,22 @@ fn a_bid_bounds_the_charge() {
     assert_eq!(state.cap(), Msat::new(700));
     std::sync::Arc::make_mut(&mut state.job).bid = Some(Msat::new(9_000));
     assert_eq!(state.cap(), Msat::new(PRICE));
+}
+
+/// Goal: what a guest says of a confidential job is for the customer alone. Method: the same failure, open and confidential; who hears which words?
+#[test]
+fn a_confidential_reason_is_for_the_customer() {
+    for (confidential, watched) in [(false, "processing error: canary"), (true, "processing error: told to the customer only")] {
+        let (mut state, _) = fresh(Terms::Free);
+        state.job = Arc::new(Job { confidential, ..(*state.job).clone() });
+        step(&mut state, Event::Scheduled, NOW);
+        let actions = step(&mut state, broke(1, JobError::Failed("canary".into())), NOW);
+        assert!(actions.contains(&Action::Tell(Status::Error("processing error: canary".into()))));
+        let error = watched.to_owned();
+        let told = DomainEvent::JobFailed { job_id: state.job.id, error, timestamp: NOW };
+        assert!(actions.contains(&Action::Announce(told)), "{actions:?}");
+        assert!(!format!("{:?}", state.without_text()).contains("canary"));
+    }
 }
 
 #[test]

@@ -129,7 +129,7 @@ async fn a_full_disk_writes_nothing() {
     let reader = connection::for_reading(&path).unwrap();
     let pages: i64 = writer.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     writer.query_row(&format!("PRAGMA max_page_count = {}", pages + 4), [], |_| Ok(())).unwrap();
-    let journal = SqliteJournal::over(writer, reader).unwrap();
+    let journal = SqliteJournal::over(writer, reader, Safe::default()).unwrap();
     journal.commit(vec![Row::Admit(Box::new(job(1)))].into()).await.unwrap();
     let large = OutboxRow { sealed: Sealed { bytes: "x".repeat(100_000), ..message(1, 1).sealed }, ..message(1, 1) };
     let batch = || journal.commit(vec![Row::Update(Box::new(done(1))), Row::Send(large.clone())].into());

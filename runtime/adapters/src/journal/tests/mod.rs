@@ -1,6 +1,7 @@
 //! The journal against its promises. Each file takes one of them; what they share is here.
 
 mod commits;
+mod confidential;
 mod crash;
 mod opening;
 mod plans;
@@ -8,7 +9,7 @@ mod round_trip;
 mod seed;
 mod tallies;
 
-use super::SqliteJournal;
+use super::{Safe, SqliteJournal};
 use pylon_core::decision::{History, Offer, QuoteContext, Refusal, Terms};
 use pylon_core::machine::{Delivery, Execution, Invoicing, JobState, Plan, Settlement};
 use pylon_core::ports::guests::Cost;

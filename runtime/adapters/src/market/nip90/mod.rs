@@ -6,9 +6,9 @@
 
 mod answer;
 mod heard;
-mod parts;
+pub mod parts;
 mod request;
-mod secrecy;
+pub mod secrecy;
 mod tags;
 #[cfg(test)]
 mod tests;

@@ -441,3 +441,44 @@ async fn a_relay_that_demands_authentication_is_satisfied() {
     let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
     assert_eq!(within(market.send(&sealed)).await, Delivery::Delivered);
 }
+
+/// Goal: what names the parts of an answer never goes out before them, and a try is repeated whole. Method: a relay that takes the first part and puts
+/// off the second, then takes everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_are_acknowledged_before_what_names_them() {
+    let relay = Scripted::start().await;
+    let (market, _) = market(&[&relay.url], quick()).await;
+    let mut session = relay.accept().await;
+    session.end_of_stored().await;
+    assert!(market.ready(DEADLINE).await);
+    let customer = Keys::generate();
+    let asked = asked_of("much", market.public_key()).sign_with_keys(&customer).unwrap();
+    session.feed(&asked.as_json()).await;
+    session.end_of_stored().await;
+    let job = next_job(&market).await;
+    let output = Output { content: "much ".repeat(30_000), ..Output::default() };
+    let sealed = market.seal(&Message::Result { job: &job, output: &output, due: None, guests: &[] }, now()).unwrap();
+    let events: Vec<Event> = sealed.bytes.lines().map(|line| Event::from_json(line).unwrap()).collect();
+    let kinds: Vec<u16> = events.iter().map(|event| event.kind.as_u16()).collect();
+    assert_eq!(kinds, [nip90::PART_KIND, nip90::PART_KIND, nip90::PART_KIND, 6050]);
+    assert_eq!(events[3].id.as_bytes(), sealed.id.as_bytes());
+
+    let answer = async |session: &mut Session, expected: &Event, takes: bool| {
+        let message = session.hear().await;
+        assert_eq!((message[0].as_str(), message[1]["id"].as_str()), (Some("EVENT"), Some(expected.id.to_hex().as_str())));
+        let words = if takes { "" } else { "rate-limited: later" };
+        session.say(serde_json::json!(["OK", expected.id.to_hex(), takes, words])).await;
+    };
+    let hesitant = async {
+        answer(&mut session, &events[0], true).await;
+        answer(&mut session, &events[1], false).await;
+    };
+    assert_eq!(futures::join!(within(market.send(&sealed)), hesitant).0, Delivery::Later);
+    let willing = async {
+        for event in &events {
+            answer(&mut session, event, true).await;
+        }
+    };
+    assert_eq!(futures::join!(within(market.send(&sealed)), willing).0, Delivery::Delivered);
+    assert_eq!(market.limits(), [(relay.url.clone(), None)]);
+}

@@ -92,7 +92,7 @@ fn a_buyer_hides_everything_but_the_address() {
         RequestTag::Expiration(UnixTime::new(NOW + 60)),
     ];
     let sent = |tags: &[RequestTag]| confidential_request(5050, tags, &customer);
-    let event = sent(&[&tags[..], &[provider.clone()]].concat()).unwrap();
+    let event = sent(&[&tags[..], std::slice::from_ref(&provider)].concat()).unwrap();
     let event = event.custom_created_at(Timestamp::from_secs(NOW)).sign_with_keys(&customer).unwrap();
     let names: Vec<&str> = event.tags.iter().map(|tag| tag.as_slice()[0].as_str()).collect();
     assert_eq!(names, ["expiration", "p", "encrypted"]);
