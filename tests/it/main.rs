@@ -4,6 +4,7 @@
 
 mod cli;
 mod jobs;
+mod presence;
 mod sandbox;
 mod tidy;
 

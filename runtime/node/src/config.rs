@@ -15,6 +15,8 @@ use url::Url;
 /// More than anybody writes by hand.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 const RELAYS_MAX: usize = 32;
+const NAME_BYTES_MAX: usize = 64;
+const DESCRIPTION_BYTES_MAX: usize = 1024;
 const CONCURRENT_JOBS_MAX: u32 = 256;
 const QUEUED_JOBS_MAX: u32 = 100_000;
 /// NIP-90 requests.
@@ -24,6 +26,10 @@ const JOB_KINDS: std::ops::RangeInclusive<u16> = 5000..=5999;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// What the node is called on the market; empty leaves the profile as it is.
+    pub name: String,
+    /// What the node says of itself on the market; empty keeps what the profile says.
+    pub description: String,
     /// Where to listen for jobs and publish results.
     pub relays: Vec<String>,
     /// The backend to prefer; empty takes the first that is ready.
@@ -43,6 +49,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            name: "Pylon Provider".into(),
+            description: String::new(),
             relays: ["wss://nexus.openagents.com", "wss://relay.damus.io", "wss://nos.lol"].map(String::from).to_vec(),
             default_backend: String::new(),
             default_model: String::new(),
@@ -128,6 +136,12 @@ impl Config {
     /// The first key whose value makes no sense, and why.
     fn check(&self) -> Result<(), (Vec<&str>, String)> {
         let wrong = |keys: &[&'static str], what: String| Err((keys.to_vec(), what));
+        for (key, text, max) in [("name", &self.name, NAME_BYTES_MAX), ("description", &self.description, DESCRIPTION_BYTES_MAX)]
+        {
+            if text.len() > max {
+                return wrong(&[key], format!("`{key}` is {} bytes long: at most {max}", text.len()));
+            }
+        }
         if self.relays.is_empty() {
             return wrong(&["relays"], "`relays` is empty: name at least one, or leave the key out for the default".into());
         }

@@ -12,4 +12,5 @@ pub mod home;
 pub mod identity;
 pub mod log;
 pub mod node;
+pub mod presence;
 pub mod provider;

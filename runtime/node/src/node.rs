@@ -4,6 +4,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::guests;
 use crate::home::{Home, State};
+use crate::presence;
 use crate::provider::{Bus, Ports, Provider, Settings};
 use anyhow::ensure;
 use pylon_adapters::inference;
@@ -37,8 +38,11 @@ pub struct Node {
     provider: Provider,
     market: Arc<NostrMarket>,
     journal: Arc<SqliteJournal>,
-    relays: JoinHandle<()>,
+    watchers: [JoinHandle<()>; 2],
 }
+
+/// How long taking back the announcement may take.
+const WITHDRAW_WITHIN: Duration = Duration::from_secs(5);
 
 impl Node {
     /// Opens everything and begins to take jobs.
@@ -55,6 +59,9 @@ impl Node {
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let relays = tokio::spawn(tell_of_relays(changes, parts.bus.clone(), Arc::clone(&clock)));
+        let words =
+            presence::Words { name: config.name.clone(), about: config.description.clone(), free: parts.wallet.is_none() };
+        let watched = parts.bus.listen();
         let ports = Ports {
             market: market.clone(),
             journal: journal.clone(),
@@ -70,7 +77,9 @@ impl Node {
             max_queued_jobs: config.max_queued_jobs as usize,
         };
         let provider = Provider::start(ports, settings, parts.bus).await?;
-        Ok(Self { provider, market, journal, relays })
+        let (backends, speaker) = (Arc::clone(provider.backends()), Arc::clone(&market));
+        let announcing = tokio::spawn(presence::run(words, shipped.generations, backends, watched, speaker));
+        Ok(Self { provider, market, journal, watchers: [relays, announcing] })
     }
 
     /// Waits until jobs can arrive.
@@ -86,9 +95,10 @@ impl Node {
 
     /// Takes nothing new, lets what is at work end, sends what waits, and leaves.
     pub async fn stop(self, within: Duration) {
-        self.provider.stop(within).await;
+        // Nobody shall be sent here any more; what is at work may still end.
+        self.watchers.iter().for_each(JoinHandle::abort);
+        tokio::join!(self.market.withdraw(within.min(WITHDRAW_WITHIN)), self.provider.stop(within));
         self.market.close().await;
-        self.relays.abort();
     }
 }
 

@@ -81,6 +81,8 @@ fn mistakes() {
     check("guests = 1", "1: invalid type: integer `1`, expected a table");
     check("[guests.pricing]\nsettings = { base-msat = 1000 }", "2: invalid type: integer `1000`, expected a string");
     // Values.
+    check(&format!("name = '{}'", "n".repeat(65)), "1: `name` is 65 bytes long: at most 64");
+    check(&format!("description = '{}'", "d".repeat(1025)), "1: `description` is 1025 bytes long: at most 1024");
     check("relays = []", "1: `relays` is empty");
     check("\nrelays = ['https://nos.lol']", "2: `relays`: `https://nos.lol` is not a ws:// or wss:// address");
     check("relays = ['nos.lol']", "1: `relays`: `nos.lol` is not a ws:// or wss:// address");

@@ -144,6 +144,11 @@ impl Provider {
         Ok(Self { shared, tasks })
     }
 
+    /// Who does the work.
+    pub fn backends(&self) -> &Arc<Backends> {
+        &self.shared.backends
+    }
+
     /// Takes nothing new, lets what is at work end within the deadline, and sends what waits. What is not done then is in the journal.
     pub async fn stop(self, deadline: Duration) {
         self.shared.closing.cancel();

@@ -5,11 +5,16 @@ mod expired;
 mod intake;
 mod link;
 mod outgoing;
+mod presence;
+mod questions;
+mod subscription;
 #[cfg(test)]
 mod tests;
 
 pub use intake::Counts;
+pub use presence::read_announcement;
 
+use super::announcement::Presence;
 use super::nip90::{MAX_TAGS, Reader, write};
 use super::{Change, Entry, OpenError, Opened, identity};
 use async_trait::async_trait;
@@ -20,8 +25,10 @@ use nostr_sdk::prelude::{
     Client, ClientOptions, Event, JsonUtil, Keys, Relay, RelayLimits, RelayOptions, RelayPoolOptions, RelayUrl, Timestamp,
 };
 use outgoing::Outgoing;
+use presence::{Herald, Latest};
 use pylon_core::ports::market::{Delivery, Incoming, Market, MarketError, Message, Sealed};
 use pylon_core::{MessageId, PublicKey, UnixTime};
+use questions::Questions;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, broadcast, mpsc, watch};
@@ -54,6 +61,8 @@ pub struct Options {
     pub queue_bytes: usize,
     /// How long an event may hold up its relay while the queue is full.
     pub queue_wait: Duration,
+    /// Changes of what we say of ourselves that come within this are said together.
+    pub settle: Duration,
 }
 
 impl Default for Options {
@@ -67,6 +76,7 @@ impl Default for Options {
             queue_events: 32_768,
             queue_bytes: 64 * 1024 * 1024,
             queue_wait: Duration::from_secs(5),
+            settle: Duration::from_secs(2),
         }
     }
 }
@@ -83,6 +93,9 @@ pub struct NostrMarket {
     changes: broadcast::Sender<Change>,
     live: watch::Receiver<usize>,
     kinds: watch::Sender<Arc<[u16]>>,
+    presence: watch::Sender<Option<Presence>>,
+    herald: Arc<Herald>,
+    herald_at_work: AbortHandle,
     closed: watch::Sender<bool>,
     links: Vec<AbortHandle>,
     options: Options,
@@ -102,11 +115,12 @@ impl NostrMarket {
         let (kinds, served) = watch::channel(Arc::from(kinds));
         let bounds = Bounds { events: options.queue_events, bytes: options.queue_bytes, wait: options.queue_wait };
         let (intake, inbox) = Intake::new(reader.clone(), served.clone(), bounds);
+        let questions = Arc::new(Questions::default());
         // Nobody reads the pool's own channel: the relays are read one by one.
         let pool = RelayPoolOptions::new().notification_channel_size(1);
         let client = Client::builder()
             .signer(keys.clone())
-            .admit_policy(Gate(Arc::clone(&intake)))
+            .admit_policy(Gate(Arc::clone(&intake), Arc::clone(&questions)))
             .websocket_transport(Transport(Arc::clone(&intake)))
             .opts(ClientOptions::new().pool(pool))
             .build();
@@ -115,8 +129,15 @@ impl NostrMarket {
         let (changes, first_changes) = broadcast::channel(CHANGES);
         let (live, live_now) = watch::channel(0);
         let outgoing = Arc::new(Outgoing::default());
-        let (changes_out, outgoing_too) = (changes.clone(), Arc::clone(&outgoing));
-        let shared = Arc::new(Shared { kinds: served, changes: changes_out, live, outgoing: outgoing_too, options });
+        let shared = Arc::new(Shared {
+            us: keys.public_key(),
+            kinds: served,
+            changes: changes.clone(),
+            live,
+            outgoing: Arc::clone(&outgoing),
+            questions: Arc::clone(&questions),
+            options,
+        });
         let mut links = Vec::with_capacity(relays.len());
         for relay in &relays {
             let notifications = relay.notifications();
@@ -124,9 +145,37 @@ impl NostrMarket {
             links.push(tokio::spawn(link.run(notifications)).abort_handle());
             relay.connect();
         }
+        let (presence, wanted) = watch::channel(None);
+        let herald = Arc::new(Herald {
+            keys: keys.clone(),
+            relays: relays.clone(),
+            questions,
+            outgoing: Arc::clone(&outgoing),
+            latest: Arc::new(Latest::default()),
+            settle: options.settle,
+        });
+        let herald_at_work = tokio::spawn(Arc::clone(&herald).run(wanted, changes.subscribe())).abort_handle();
+        links.push(herald_at_work.clone());
         let (inbox, closed) = (Mutex::new(inbox), watch::Sender::new(false));
         let live = live_now;
-        let market = Self { keys, reader, client, relays, intake, inbox, outgoing, changes, live, kinds, closed, links, options };
+        let market = Self {
+            keys,
+            reader,
+            client,
+            relays,
+            intake,
+            inbox,
+            outgoing,
+            changes,
+            live,
+            kinds,
+            presence,
+            herald,
+            herald_at_work,
+            closed,
+            links,
+            options,
+        };
         Ok((market, first_changes))
     }
 
@@ -143,7 +192,26 @@ impl NostrMarket {
 
     /// Asks every relay for these request kinds instead.
     pub fn serve(&self, kinds: Vec<u16>) {
-        self.kinds.send_replace(Arc::from(kinds));
+        self.kinds.send_if_modified(|served| {
+            let changed = **served != *kinds;
+            *served = Arc::from(kinds);
+            changed
+        });
+    }
+
+    /// Keeps this said on every relay, from now on.
+    pub fn announce(&self, presence: Presence) {
+        self.presence.send_if_modified(|said| {
+            let changed = said.as_ref() != Some(&presence);
+            *said = Some(presence);
+            changed
+        });
+    }
+
+    /// Takes the announcement back from every relay within reach; profile and relays stay said. Nothing is announced after it.
+    pub async fn withdraw(&self, within: Duration) {
+        self.herald_at_work.abort();
+        let _ = timeout(within, self.herald.withdraw()).await;
     }
 
     /// What became of the events so far.
