@@ -1,10 +1,12 @@
 //! What the node says of itself on real relays, and who hears from it.
 
 use nostr_sdk::prelude::{Client, Event, EventBuilder, Filter, Keys, Kind, RelayPoolNotification, Tag};
+use pylon::config::Network;
 use pylon_adapters::market::announcement::{Subject, parse};
 use pylon_adapters::market::nostr::read_announcement;
+use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::JobId;
-use pylon_core::machine::Execution;
+use pylon_core::machine::{Delivery, Execution};
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -125,4 +127,38 @@ async fn topics_change_nothing() {
     client.send_event(&asked).await.unwrap();
     let state = stage.until(JobId::from_bytes(asked.id.to_bytes()), |state| state.execution == Execution::Completed).await;
     assert_eq!(state.output.unwrap().content, "hello");
+}
+
+/// Goal: a customer who is on none of our relays hears from us where it wants, if the operator lets us and the policy for addresses does; otherwise
+/// nobody there hears anything. Method: a request that names a relay on loopback; the answers there, without the setting, without the exception, with
+/// both.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_go_where_customers_want_them() {
+    for (customer_relays, excepted, heard) in [(false, true, false), (true, false, false), (true, true, true)] {
+        let theirs = InProcessRelay::start().await.unwrap();
+        let place = theirs.url().trim_start_matches("ws://").to_owned();
+        let allow = if excepted { vec![place] } else { Vec::new() };
+        let network = Network { allow, ..Network::default() };
+        let stage = Stage::set(Set { wallet: false, customer_relays, network, ..Set::default() }).await;
+        let tags = [Tag::parse(["i", "hello", "text"]), Tag::parse(["relays", theirs.url()])].map(Result::unwrap);
+        let keys = Keys::generate();
+        let asked = EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&keys).unwrap();
+        let (near, far) = (Client::default(), Client::default());
+        near.add_relay(stage.relays[0].url()).await.unwrap();
+        far.add_relay(theirs.url()).await.unwrap();
+        near.try_connect(PATIENCE).await;
+        far.try_connect(PATIENCE).await;
+        let answers = Filter::new().pubkey(keys.public_key()).kinds([Kind::JobFeedback, Kind::from_u16(6050)]);
+        let mut there = Reader { heard: far.notifications(), _client: far.clone() };
+        far.subscribe(answers.clone(), None).await.unwrap();
+        near.send_event(&asked).await.unwrap();
+        let job = JobId::from_bytes(asked.id.to_bytes());
+        stage.until(job, |state| state.delivery == Delivery::Delivered).await;
+        if heard {
+            let result = there.until("a result", |event| event.kind == Kind::from_u16(6050)).await;
+            assert_eq!((result.content.as_str(), result.verify().is_ok()), ("hello", true));
+        } else {
+            assert!(far.fetch_events(answers, PATIENCE).await.unwrap().is_empty());
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::stub::{Script, Stub};
 use pylon::clock::SystemClock;
-use pylon::config::{Config, Guest};
+use pylon::config::{Config, Guest, Network};
 use pylon::home::Home;
 use pylon::node::{Node, Parts};
 use pylon::provider::Bus;
@@ -34,11 +34,23 @@ pub struct Set {
     pub relays: usize,
     /// Jobs that may wait.
     pub max_queued_jobs: u32,
+    /// What strangers may name.
+    pub network: Network,
+    /// Answers go where customers want them, too.
+    pub customer_relays: bool,
 }
 
 impl Default for Set {
     fn default() -> Self {
-        Self { script: Script::Echo, wallet: true, pricing: &[], relays: 1, max_queued_jobs: 64 }
+        Self {
+            script: Script::Echo,
+            wallet: true,
+            pricing: &[],
+            relays: 1,
+            max_queued_jobs: 64,
+            network: Network::default(),
+            customer_relays: false,
+        }
     }
 }
 
@@ -74,7 +86,14 @@ impl Stage {
         let settings: BTreeMap<_, _> =
             set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings })]);
-        let config = Config { relays: urls.clone(), max_queued_jobs: set.max_queued_jobs, guests, ..Config::default() };
+        let config = Config {
+            relays: urls.clone(),
+            max_queued_jobs: set.max_queued_jobs,
+            network: set.network,
+            customer_relays: set.customer_relays,
+            guests,
+            ..Config::default()
+        };
         let mut stage = Self {
             folder: tempfile::tempdir().unwrap(),
             stub,
@@ -162,7 +181,7 @@ pub struct Customer {
 
 /// A text input.
 pub fn text(text: &str) -> RequestTag {
-    RequestTag::Input { input: Input { source: InputSource::Text(text.into()), marker: None }, relay: None }
+    RequestTag::Input { input: Input { source: InputSource::Text(text.into()), hint: None, marker: None }, relay: None }
 }
 
 /// A param with one value.

@@ -1,13 +1,15 @@
 //! The wiring: a home, a configuration and an identity become a provider with real parts. No decision about a job is made here.
 
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, Network};
 use crate::guests;
 use crate::home::{Home, State};
 use crate::presence;
 use crate::provider::{Bus, Ports, Provider, Settings};
 use anyhow::ensure;
+use pylon_adapters::address::Addresses;
 use pylon_adapters::inference;
+use pylon_adapters::inputs::{self, Fetcher};
 use pylon_adapters::journal::SqliteJournal;
 use pylon_adapters::market::identity::Keys;
 use pylon_adapters::market::nostr::{NostrMarket, Options};
@@ -17,6 +19,7 @@ use pylon_core::ports::clock::Clock;
 use pylon_core::ports::inference::Inference;
 use pylon_core::ports::journal::Journal;
 use pylon_core::ports::payments::Wallet;
+use pylon_core::sources::Granted;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -41,6 +44,8 @@ pub struct Node {
     watchers: [JoinHandle<()>; 2],
 }
 
+/// How long a page or a message may take.
+const FETCH_WITHIN: Duration = Duration::from_secs(20);
 /// How long taking back the announcement may take.
 const WITHDRAW_WITHIN: Duration = Duration::from_secs(5);
 
@@ -50,7 +55,11 @@ impl Node {
         let shipped = guests::load(state.folder("cache")?, config).await?;
         let journal = Arc::new(SqliteJournal::open(&home.database())?);
         let entry = Entry { keys, urls: config.relays.clone(), kinds: shipped.kinds.clone() };
-        let (market, changes) = NostrMarket::connect(entry, Options::default()).await?;
+        let (mut market, changes) = NostrMarket::connect(entry, Options::default()).await?;
+        let addresses = Arc::new(Addresses::new(&config.network.allow));
+        if config.customer_relays {
+            market.reach_customers(Arc::clone(&addresses));
+        }
         let market = Arc::new(market);
         let backends = match parts.backends {
             Some(backends) => backends,
@@ -67,6 +76,7 @@ impl Node {
             journal: journal.clone(),
             guests: shipped.guests(),
             wallet: parts.wallet,
+            inputs: Arc::new(fetcher(&config.network, addresses, &market)),
             backends,
             clock,
         };
@@ -100,6 +110,16 @@ impl Node {
         tokio::join!(self.market.withdraw(within.min(WITHDRAW_WITHIN)), self.provider.stop(within));
         self.market.close().await;
     }
+}
+
+fn fetcher(network: &Network, addresses: Arc<Addresses>, market: &Arc<NostrMarket>) -> Fetcher {
+    let options = inputs::Options {
+        granted: Granted { urls: network.fetch_urls, events: network.fetch_events, jobs: network.chain_jobs },
+        addresses,
+        fetch_within: FETCH_WITHIN,
+        chain_within: Duration::from_secs(network.chain_wait_seconds.into()),
+    };
+    Fetcher::new(options, Arc::clone(market))
 }
 
 async fn tell_of_relays(mut changes: broadcast::Receiver<Change>, bus: Bus, clock: Arc<dyn Clock>) {

@@ -44,6 +44,8 @@ fn a_partial_file() {
     check("[inference.llama_cpp]\nurl = 'https://gpu:9000'", Config { inference: moved, ..base() });
     check("[guests.pricing]\nsettings = { base-msat = '1000' }", Config { guests: pricing(), ..base() });
     check("[guests.pricing.settings]\nbase-msat = '1000'", Config { guests: pricing(), ..base() });
+    let network = Network { allow: vec!["127.0.0.1:8080".into(), "[::1]:443".into()], fetch_urls: true, ..Network::default() };
+    check("[network]\nfetch_urls = true\nallow = ['127.0.0.1:8080', '[::1]:443']", Config { network, ..base() });
     let handler = BTreeMap::from([("handler:5050".to_owned(), Guest::default())]);
     check("[guests.\"handler:5050\"]", Config { guests: handler, ..base() });
 }
@@ -94,6 +96,15 @@ fn mistakes() {
     check("max_concurrent_jobs = 257", "1: `max_concurrent_jobs` is 257");
     check("default_model = 'x'\nmax_queued_jobs = 0", "2: `max_queued_jobs` is 0: it can be 1 to 100000");
     check("[inference]\nllama_cpp.url = 'localhost:8080'", "2: `url`: `localhost:8080` is not a http:// or https:// address");
+    check("[network]\nchain_wait_seconds = 0", "2: `chain_wait_seconds` is 0: it can be 1 to 3600");
+    check("[network]\nfetch_url = true", "2: unknown key `fetch_url`; did you mean `fetch_urls`?");
+    for place in
+        ["127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "http://127.0.0.1:80", "a b:80", "::1:80", "2130706433:80"]
+    {
+        check(&format!("[network]\nallow = ['{place}']"), &format!("2: `allow`: `{place}` is not HOST:PORT"));
+    }
+    let many = vec!["'a:1'"; 65].join(",");
+    check(&format!("network.allow = [{many}]"), "1: `allow` names 65: at most 64");
     // Form.
     check("max_queued_jobs = ", "1: ");
     check("max_queued_jobs = 1\nmax_queued_jobs = 2", "2: duplicate key");

@@ -8,6 +8,7 @@ mod attempt;
 mod backends;
 mod bus;
 mod errands;
+mod gather;
 mod generation;
 mod intake;
 mod line;
@@ -25,6 +26,7 @@ use outbox::Outbox;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::guests::Guests;
 use pylon_core::ports::inference::Inference;
+use pylon_core::ports::inputs::Inputs;
 use pylon_core::ports::journal::{Journal, JournalError};
 use pylon_core::ports::market::Market;
 use pylon_core::ports::payments::{Capabilities, Wallet};
@@ -47,6 +49,8 @@ pub struct Ports {
     pub guests: Arc<dyn Guests>,
     /// Without one, jobs are free.
     pub wallet: Option<Arc<dyn Wallet>>,
+    /// What the customer only pointed to.
+    pub inputs: Arc<dyn Inputs>,
     /// Who generates text.
     pub backends: Vec<Arc<dyn Inference>>,
     /// The time.
@@ -66,7 +70,7 @@ pub struct Settings {
     pub max_queued_jobs: usize,
 }
 
-/// Bytes of input in one request.
+/// Bytes of input of one job, fetched or not.
 const INPUT_BYTES_MAX: u64 = 64 * 1024;
 /// Seconds of waiting that count as one step of priority.
 const AGEING_SECONDS: u64 = 30;
@@ -79,6 +83,7 @@ struct Shared {
     journal: Arc<dyn Journal>,
     guests: Arc<dyn Guests>,
     wallet: Option<Arc<dyn Wallet>>,
+    inputs: Arc<dyn Inputs>,
     clock: Arc<dyn Clock>,
     backends: Arc<Backends>,
     bus: Bus,
@@ -119,6 +124,7 @@ impl Provider {
             journal: ports.journal,
             guests: ports.guests,
             wallet: ports.wallet,
+            inputs: ports.inputs,
             backends,
             bus,
             line: Line::new(limits, Arc::clone(&ports.clock)),

@@ -5,6 +5,8 @@
 //! lossy broadcasts. What is passed over is counted, and nothing is decided.
 
 use super::questions::Questions;
+use super::results::Results;
+use super::subscription::Purpose;
 use crate::market::nip90::{Ignored, Reader, Screened};
 use nostr_sdk::prelude::{AdmitPolicy, AdmitStatus, BoxedFuture, Event, EventId, PolicyError, RelayUrl, SubscriptionId};
 use std::collections::{HashSet, VecDeque};
@@ -201,7 +203,11 @@ impl Seen {
 
 /// The library's view of the intake. What answers a question of ours is for whoever asked.
 #[derive(Debug)]
-pub(super) struct Gate(pub(super) Arc<Intake>, pub(super) Arc<Questions>);
+pub(super) struct Gate {
+    pub(super) intake: Arc<Intake>,
+    pub(super) questions: Arc<Questions>,
+    pub(super) results: Arc<Results>,
+}
 
 impl AdmitPolicy for Gate {
     fn admit_event<'a>(
@@ -211,8 +217,10 @@ impl AdmitPolicy for Gate {
         event: &'a Event,
     ) -> BoxedFuture<'a, Result<AdmitStatus, PolicyError>> {
         Box::pin(async move {
-            if !self.1.answered(subscription, event) {
-                self.0.take(event).await;
+            if subscription.as_str() == Purpose::Results.name() {
+                self.results.heard(event);
+            } else if !self.questions.answered(subscription, event) {
+                self.intake.take(event).await;
             }
             Ok(AdmitStatus::Rejected { reason: None })
         })

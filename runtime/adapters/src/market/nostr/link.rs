@@ -5,10 +5,12 @@
 use super::Options;
 use super::outgoing::Outgoing;
 use super::questions::Questions;
-use super::subscription::{Purpose, Subscription};
+use super::results::Results;
+use super::subscription::{Purpose, Subscription, Wanted};
 use crate::market::Change;
 use nostr_sdk::prelude::{ClientMessage, PublicKey, Relay, RelayMessage, RelayNotification, RelayStatus, SubscriptionId};
 use pylon_core::admission::MAX_AGE_SECONDS;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -27,6 +29,7 @@ pub(super) struct Shared {
     pub(super) live: watch::Sender<usize>,
     pub(super) outgoing: Arc<Outgoing>,
     pub(super) questions: Arc<Questions>,
+    pub(super) results: Arc<Results>,
     pub(super) options: Options,
 }
 
@@ -46,6 +49,7 @@ impl Link {
     /// Until the relay is shut down. `notifications` were taken before the relay began to connect.
     pub(super) async fn run(mut self, mut notifications: broadcast::Receiver<RelayNotification>) {
         let mut kinds = self.shared.kinds.clone();
+        let mut awaited = self.shared.results.awaited();
         loop {
             let next =
                 self.subscriptions.iter().filter_map(|each| Some((each.ask_at()?, each.purpose))).min_by_key(|(at, _)| *at);
@@ -69,16 +73,21 @@ impl Link {
                     Ok(()) => self.ask_all(),
                     Err(_) => break,
                 },
+                changed = awaited.changed() => match changed {
+                    Ok(()) => self.ask(Purpose::Results),
+                    Err(_) => break,
+                },
             }
         }
         Purpose::ALL.into_iter().for_each(|purpose| self.stopped(purpose));
     }
 
     fn of(&mut self, purpose: Purpose) -> &mut Subscription {
-        let [served, named] = &mut self.subscriptions;
+        let [served, named, results] = &mut self.subscriptions;
         match purpose {
             Purpose::Served => served,
             Purpose::Named => named,
+            Purpose::Results => results,
         }
     }
 
@@ -120,6 +129,7 @@ impl Link {
         match purpose {
             Purpose::Served => tracing::warn!(%url, reason, "the relay closed our subscription"),
             Purpose::Named => tracing::info!(%url, reason, "the relay does not look for requests that name us"),
+            Purpose::Results => tracing::info!(%url, reason, "the relay does not look for results that jobs wait for"),
         }
         let first_backoff = self.shared.options.backoff;
         self.of(purpose).closed(first_backoff);
@@ -169,12 +179,15 @@ impl Link {
         let catch_up = now.minus(self.shared.options.catch_up.as_secs().min(MAX_AGE_SECONDS));
         let flowed = self.of(purpose).flowed();
         let since = flowed.map_or(catch_up, |flowed| flowed.minus(OVERLAP_SECONDS).max(now.minus(MAX_AGE_SECONDS)));
-        let filters = purpose.filters(&self.shared.kinds.borrow(), self.shared.us, since);
-        let subscription = self.of(purpose);
-        let id = subscription.id.clone();
-        // A node that serves every kind has nothing more to ask for.
+        let (kinds, results) = (Arc::clone(&self.shared.kinds.borrow()), self.shared.results.awaited_now());
+        let filters = purpose.filters(&Wanted { kinds: &kinds, results: &results, us: self.shared.us, since });
+        let id = SubscriptionId::new(purpose.name());
         if filters.is_empty() {
-            return subscription.lost();
+            // What was asked for before is of no use any more.
+            if self.of(purpose).end() {
+                let _ = self.relay.send_msg(ClientMessage::Close(Cow::Owned(id)));
+            }
+            return;
         }
         let sent = self.relay.send_msg(ClientMessage::req(id, filters)).is_ok();
         self.of(purpose).asked(sent, END_OF_STORED);

@@ -1,11 +1,11 @@
 //! What we ask relays to send us, as filters, and the state of one such subscription on one relay.
 //!
-//! Two subscriptions rather than one: relays differ in how large a filter they take, and one that refuses to look for every kind of a job
+//! Several subscriptions rather than one: relays differ in how large a filter they take, and one that refuses to look for every kind of a job
 //! must not keep us from the jobs that we serve.
 
-use super::Options;
+use super::{Options, results};
 use crate::market::nip90::{DELETION_KIND, REQUEST_KINDS};
-use nostr_sdk::prelude::{Filter, Kind, SubscriptionId, Timestamp};
+use nostr_sdk::prelude::{EventId, Filter, Kind, PublicKey, SubscriptionId, Timestamp};
 use pylon_core::UnixTime;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,31 +24,47 @@ pub(super) enum Purpose {
     Served,
     /// Requests of every other kind that name us: who addressed us shall hear that we do not do that.
     Named,
+    /// Results that jobs of ours wait for.
+    Results,
+}
+
+/// What the filters of a subscription depend on.
+pub(super) struct Wanted<'a> {
+    /// The kinds with a handler.
+    pub(super) kinds: &'a [u16],
+    /// The jobs whose results are awaited.
+    pub(super) results: &'a [EventId],
+    /// Who we are.
+    pub(super) us: PublicKey,
+    /// From when on requests are looked for.
+    pub(super) since: UnixTime,
 }
 
 impl Purpose {
     /// All of them.
-    pub(super) const ALL: [Self; 2] = [Self::Served, Self::Named];
+    pub(super) const ALL: [Self; 3] = [Self::Served, Self::Named, Self::Results];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Served => "pylon",
             Self::Named => "pylon-named",
+            Self::Results => "pylon-results",
         }
     }
 
-    /// Pure: the filters of one request, never more than relays take.
-    pub(super) fn filters(self, served: &[u16], us: nostr_sdk::PublicKey, since: UnixTime) -> Vec<Filter> {
-        let since = Timestamp::from_secs(since.get());
+    /// Pure: the filters of one request, never more than relays take. None if there is nothing to ask for.
+    pub(super) fn filters(self, wanted: &Wanted<'_>) -> Vec<Filter> {
+        let since = Timestamp::from_secs(wanted.since.get());
         match self {
             Self::Served => {
-                let kinds: Vec<u16> = std::iter::once(DELETION_KIND).chain(served.iter().copied()).collect();
+                let kinds: Vec<u16> = std::iter::once(DELETION_KIND).chain(wanted.kinds.iter().copied()).collect();
                 chunks(&kinds).map(|filter| filter.since(since)).collect()
             }
             Self::Named => {
-                let others: Vec<u16> = REQUEST_KINDS.filter(|kind| !served.contains(kind)).collect();
-                chunks(&others).map(|filter| filter.pubkey(us).since(since)).collect()
+                let others: Vec<u16> = REQUEST_KINDS.filter(|kind| !wanted.kinds.contains(kind)).collect();
+                chunks(&others).map(|filter| filter.pubkey(wanted.us).since(since)).collect()
             }
+            Self::Results => results::filters(wanted.results, KINDS_PER_FILTER),
         }
     }
 }
@@ -67,12 +83,14 @@ pub(super) struct Subscription {
     flowed: Option<UnixTime>,
     ask_at: Option<Instant>,
     backoff: Duration,
+    /// The relay may think that it is open.
+    open: bool,
 }
 
 impl Subscription {
     pub(super) fn new(purpose: Purpose, options: &Options) -> Self {
         let id = SubscriptionId::new(purpose.name());
-        Self { purpose, id, live: None, flowed: None, ask_at: None, backoff: options.backoff }
+        Self { purpose, id, live: None, flowed: None, ask_at: None, backoff: options.backoff, open: false }
     }
 
     pub(super) const fn is_live(&self) -> bool {
@@ -89,6 +107,7 @@ impl Subscription {
 
     /// It was asked for, or could not be: asked again after this, unless it begins to flow.
     pub(super) fn asked(&mut self, sent: bool, patience: Duration) {
+        self.open |= sent;
         self.ask_at = Some(Instant::now() + if sent { patience.max(self.backoff) } else { self.backoff });
     }
 
@@ -103,6 +122,7 @@ impl Subscription {
         if self.live.is_some_and(|since| since.elapsed() >= STEADY) {
             self.backoff = first_backoff;
         }
+        self.open = false;
         self.ask_at = Some(Instant::now() + self.backoff);
     }
 
@@ -128,6 +148,13 @@ impl Subscription {
     /// The connection is gone: it is asked for with the next one.
     pub(super) fn lost(&mut self) {
         self.ask_at = None;
+        self.open = false;
+    }
+
+    /// It is not wanted any more. Does the relay have to be told?
+    pub(super) fn end(&mut self) -> bool {
+        self.ask_at = None;
+        std::mem::take(&mut self.open)
     }
 }
 
@@ -143,11 +170,13 @@ mod tests {
     fn every_kind_is_in_one_filter() {
         let us = Keys::generate().public_key();
         for served in [vec![], vec![5050], vec![5050, 5932], REQUEST_KINDS.collect()] {
-            let of = |purpose: Purpose| purpose.filters(&served, us, UnixTime::new(7));
+            let wanted = Wanted { kinds: &served, results: &[], us, since: UnixTime::new(7) };
+            let of = |purpose: Purpose| purpose.filters(&wanted);
             let (open, named) = (of(Purpose::Served), of(Purpose::Named));
             let kinds = |filters: &[Filter]| -> Vec<u16> {
                 filters.iter().flat_map(|filter| filter.kinds.iter().flatten().map(Kind::as_u16)).collect()
             };
+            assert!(of(Purpose::Results).is_empty());
             let all: Vec<u16> = [kinds(&open), kinds(&named)].concat();
             let unique: BTreeSet<u16> = all.iter().copied().collect();
             assert_eq!(all.len(), unique.len(), "once each");

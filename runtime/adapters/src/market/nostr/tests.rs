@@ -33,7 +33,7 @@ async fn market(urls: &[&str], options: Options) -> (NostrMarket, broadcast::Rec
 }
 
 fn asking(text: &str) -> EventBuilder {
-    let input = Input { source: InputSource::Text(text.into()), marker: None };
+    let input = Input { source: InputSource::Text(text.into()), hint: None, marker: None };
     nip90::request(5050, &[RequestTag::Input { input, relay: None }])
 }
 
