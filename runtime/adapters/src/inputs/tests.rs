@@ -1,16 +1,25 @@
 //! Pages against a server that lies in every way it can. The server is on loopback, and an exception: the rest of the policy holds for it.
 
 use super::url::fetch;
+use super::{Fetcher, Options};
 use crate::address::Addresses;
+use crate::market::identity::Keys;
+use crate::market::nostr::NostrMarket;
+use crate::market::relay::InProcessRelay;
+use crate::market::{self, Entry};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use futures::{StreamExt, stream};
-use pylon_core::ports::inputs::Unfetched;
+use pylon_core::ports::inputs::{Inputs, Unfetched};
+use pylon_core::sources::{Granted, Sources};
+use pylon_core::{Input, InputSource, JobId, MessageId};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -118,6 +127,53 @@ async fn a_slow_page_has_a_deadline() {
     let addresses = Addresses::new(std::slice::from_ref(&server.place));
     let read = fetch(&addresses, &format!("http://{}/drip", server.place), MAX, Duration::from_secs(1)).await;
     assert_eq!(read, Err(Unfetched::Timeout(1)));
+}
+
+/// Goal: over https nothing is said in the clear. Method: what the first byte is.
+#[tokio::test(flavor = "multi_thread")]
+async fn https_is_encrypted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    let first_byte = tokio::spawn(async move { listener.accept().await.unwrap().0.read_u8().await.unwrap() });
+    let addresses = Addresses::new(std::slice::from_ref(&place));
+    let read = fetch(&addresses, &format!("https://{place}/"), MAX, PATIENCE).await;
+    assert_eq!((read, first_byte.await.unwrap()), (Err(Unfetched::Unreachable), 0x16));
+}
+
+/// Goal: this node is no crowd, and no source is fetched that is not granted. Method: ask when every place is taken, and with nothing granted.
+#[tokio::test(flavor = "multi_thread")]
+async fn fetching_has_a_bound_and_needs_a_grant() {
+    let relay = InProcessRelay::start().await.unwrap();
+    let entry = Entry { keys: Keys::generate(), urls: vec![relay.url().to_owned()], kinds: vec![5050] };
+    let (market, _) = NostrMarket::connect(entry, market::nostr::Options::default()).await.unwrap();
+    let market = Arc::new(market);
+    let fetcher = |granted: bool| {
+        let granted = Granted { urls: granted, events: granted, jobs: granted };
+        let (fetch_within, chain_within) = (Duration::from_millis(10), Duration::from_millis(10));
+        Fetcher::new(Options { granted, addresses: Arc::default(), fetch_within, chain_within }, Arc::clone(&market))
+    };
+    let input = |source: InputSource| Input { source, hint: None, marker: None };
+    let sources = [
+        input(InputSource::Url("https://example.com/".into())),
+        input(InputSource::Event(MessageId::from_bytes([1; 32]))),
+        input(InputSource::Job(JobId::from_bytes([1; 32]))),
+    ];
+    let (none, all) = (fetcher(false), fetcher(true));
+    for source in &sources {
+        assert_eq!(none.fetch(source, MAX).await, Err(Unfetched::Denied("send the text itself")));
+    }
+    let places = all.places.acquire_many(16).await.unwrap();
+    for source in &sources[..2] {
+        assert_eq!(all.fetch(source, MAX).await, Err(Unfetched::Busy));
+    }
+    drop(places);
+    assert_eq!(all.fetch(&sources[2], MAX).await, Err(Unfetched::Timeout(0)));
+    let text = input(InputSource::Text("four".into()));
+    assert_eq!(all.fetch(&text, 4).await, Ok("four".into()));
+    assert_eq!(all.fetch(&text, 3).await, Err(Unfetched::TooLarge(3)));
+    let only = Sources { urls: vec!["a.example".into()], ..Sources::default() };
+    assert_eq!(all.check(&sources[0], &only), Err(Unfetched::Denied("this host is not fetched from")));
+    assert_eq!(all.check(&input(InputSource::Url("https://A.example/x".into())), &only), Ok(()));
 }
 
 /// Goal: a name is connected to where it led when it was judged. Method: a name that is an exception, and the client that is bound to what was found.

@@ -35,7 +35,8 @@ async fn get(addresses: &Addresses, address: &str) -> Result<Response, Unfetched
     for _ in 0..=REDIRECTS_MAX {
         let (url, found) = addresses.resolve(&address, Speaks::Http).await.map_err(in_words)?;
         let unreachable = |error: reqwest::Error| {
-            tracing::debug!(host = url.host_str(), error = %error.without_url(), "not fetched");
+            // Not where: a confidential job may have named it.
+            tracing::debug!(error = %error.without_url(), "a page was not fetched");
             Unfetched::Unreachable
         };
         let client = client(url.host_str().unwrap_or_default(), &found).map_err(unreachable)?;

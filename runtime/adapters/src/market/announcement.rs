@@ -242,6 +242,8 @@ mod tests {
         assert_eq!(event.tags.identifier(), Some("pylon"));
         let read = parse(&event).unwrap();
         assert_eq!((read.kinds, read.models, read.name.as_str()), (vec![5050, 5932], vec!["m".to_owned()], "n"));
+        let many = Presence { models: (0..100).map(|n| n.to_string()).collect(), ..presence() };
+        assert_eq!(parse(&said(&keys, Subject::Announcement, &many, None).unwrap()).unwrap().models.len(), MODELS_MAX);
         let nothing = Presence { kinds: Vec::new(), ..presence() };
         assert_eq!(said(&keys, Subject::Announcement, &nothing, None), None, "nothing to say, nothing said");
         let gone = said(&keys, Subject::Announcement, &nothing, Some(&event)).unwrap();

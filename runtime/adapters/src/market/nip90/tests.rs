@@ -76,7 +76,11 @@ fn tolerates_what_real_clients_send() {
         ),
         (
             strings(&[&["i", &id, "event", "wss://r/"]]),
-            vec![Input { source: InputSource::Event(MessageId::from_hex(&id).unwrap()), hint: None, marker: None }],
+            vec![Input {
+                source: InputSource::Event(MessageId::from_hex(&id).unwrap()),
+                hint: Some("wss://r/".into()),
+                marker: None,
+            }],
         ),
         (
             strings(&[&["i", &id, "job"]]),

@@ -8,7 +8,7 @@ use nostr_sdk::prelude::{Event, EventId, JsonUtil, RelayUrl};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// Relays of one request.
@@ -64,11 +64,7 @@ impl Abroad {
         if answer.kind.as_u16() == FEEDBACK_KIND && value(answer, "status") == Some("partial") {
             return;
         }
-        for relay in self.not_offered(answer) {
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-                tracing::debug!(id = %answer.id, %relay, "not offered to the customer's relay: too many visits");
-                continue;
-            };
+        for (relay, place) in self.visits(answer) {
             let (addresses, answer) = (Arc::clone(&self.addresses), answer.clone());
             tokio::spawn(async move {
                 let visit = async { Visit::begin(&addresses, relay.as_str()).await?.give(&answer).await };
@@ -77,6 +73,18 @@ impl Abroad {
                 drop(place);
             });
         }
+    }
+
+    /// The relays that are visited with this answer, as far as there are places.
+    fn visits(&self, answer: &Event) -> Vec<(RelayUrl, OwnedSemaphorePermit)> {
+        let place = |relay: RelayUrl| match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => Some((relay, place)),
+            Err(_) => {
+                tracing::debug!(id = %answer.id, %relay, "not offered to the customer's relay: too many visits");
+                None
+            }
+        };
+        self.not_offered(answer).into_iter().filter_map(place).collect()
     }
 
     /// Where this answer is to go and has not been. It is sent again until our relays have it, and abroad only once.
@@ -175,6 +183,10 @@ mod tests {
         abroad.learn(&request);
         let known = answer("known", false);
         assert_eq!((abroad.not_offered(&known).len(), abroad.not_offered(&known).len()), (1, 0));
+        let places = Arc::clone(&abroad.places).try_acquire_many_owned(16).unwrap();
+        assert!(abroad.visits(&answer("at a busy time", false)).is_empty(), "no more visits than there are places");
+        drop(places);
+        assert_eq!(abroad.visits(&answer("later", false)).len(), 1);
         let mut named = abroad.named.lock().unwrap();
         named.order.extend(std::iter::repeat_n(request.id, REMEMBERED - 1));
         drop(named);

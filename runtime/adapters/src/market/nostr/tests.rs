@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
+mod questions;
+
 const DEADLINE: Duration = Duration::from_secs(60);
 
 async fn within<T>(what: impl Future<Output = T>) -> T {
