@@ -160,6 +160,7 @@ impl Herald {
     async fn offer(&self, event: &Event, to: &[Relay]) -> bool {
         let kind = event.kind.as_u16();
         let delivery = self.outgoing.offer(event, to, to.len(), ANSWER_WITHIN).await;
+        tracing::trace!(target: "compute", id = %event.id, kind, ?delivery, "out");
         if delivery != Delivery::Delivered {
             tracing::warn!(kind, relays = to.len(), "not every relay takes what we say of ourselves: offered again later");
         }
