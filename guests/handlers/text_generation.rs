@@ -43,7 +43,7 @@ impl Handler for TextGeneration {
             summary: "Answers a prompt with a language model.".into(),
             settings: vec![Setting::new("system", "", "Rules for each conversation that brings none of its own.")],
             kinds: vec![ServedKind { kind: KIND, summary: "Text generation".into(), params }],
-            wants: vec![Want::Inference, Want::Progress],
+            wants: vec![Want::Inference, Want::Progress, Want::Urls(vec!["*".into()]), Want::Events, Want::Jobs],
             bounds: Some(Bounds { wall_ms: 300_000, cpu_ms: 2000, memory_bytes: 32 << 20, output_bytes: 1 << 20 }),
         }
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
 mod buyer;
+mod chaining;
 mod cli;
 mod confidential;
 mod hostile;
@@ -10,6 +11,7 @@ mod jobs;
 mod kill;
 mod large;
 mod peers;
+mod presence;
 mod sandbox;
 mod tidy;
 

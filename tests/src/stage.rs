@@ -5,7 +5,7 @@ use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{PolicyResult, WritePolicy};
 use nostr_sdk::prelude::{BoxedFuture, ClientMessage, Event, JsonUtil, Kind};
 use pylon::clock::SystemClock;
-use pylon::config::{Config, Guest};
+use pylon::config::{Config, Guest, Network};
 use pylon::home::Home;
 use pylon::node::{Node, Parts};
 use pylon::provider::Bus;
@@ -42,6 +42,10 @@ pub struct Set {
     pub unwanted: Option<u16>,
     /// What a relay takes at once.
     pub message_bytes: Option<usize>,
+    /// What strangers may name.
+    pub network: Network,
+    /// Answers go where customers want them, too.
+    pub customer_relays: bool,
 }
 
 impl Default for Set {
@@ -54,6 +58,8 @@ impl Default for Set {
             max_queued_jobs: 64,
             unwanted: None,
             message_bytes: None,
+            network: Network::default(),
+            customer_relays: false,
         }
     }
 }
@@ -119,7 +125,14 @@ impl Stage {
         let settings: BTreeMap<_, _> =
             set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings })]);
-        let config = Config { relays: urls.clone(), max_queued_jobs: set.max_queued_jobs, guests, ..Config::default() };
+        let config = Config {
+            relays: urls.clone(),
+            max_queued_jobs: set.max_queued_jobs,
+            network: set.network,
+            customer_relays: set.customer_relays,
+            guests,
+            ..Config::default()
+        };
         let mut stage = Self {
             folder: tempfile::tempdir().unwrap(),
             stub,
@@ -210,7 +223,7 @@ pub struct Customer {
 
 /// A text input.
 pub fn text(text: &str) -> RequestTag {
-    RequestTag::Input { input: Input { source: InputSource::Text(text.into()), marker: None }, relay: None }
+    RequestTag::Input { input: Input { source: InputSource::Text(text.into()), hint: None, marker: None }, relay: None }
 }
 
 /// A param with one value.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -43,6 +43,7 @@ struct Inner {
     script: Script,
     gate: Semaphore,
     asked: AtomicUsize,
+    hidden: AtomicBool,
 }
 
 /// A server at work.
@@ -55,12 +56,13 @@ pub struct Stub {
 impl Stub {
     /// Starts one on a free port of 127.0.0.1.
     pub async fn start(script: Script) -> Self {
-        let inner = Arc::new(Inner { script, gate: Semaphore::new(0), asked: AtomicUsize::new(0) });
+        let inner =
+            Arc::new(Inner { script, gate: Semaphore::new(0), asked: AtomicUsize::new(0), hidden: AtomicBool::new(false) });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new()
             .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
-            .route("/v1/models", get(|| async { Json(json!({"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "llamacpp", "meta": {"n_ctx": 4096}}]})) }))
+            .route("/v1/models", get(models))
             .route("/v1/chat/completions", post(complete))
             .with_state(Arc::clone(&inner));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle();
@@ -77,6 +79,11 @@ impl Stub {
         self.inner.gate.add_permits(1);
     }
 
+    /// Has no model from now on.
+    pub fn hide(&self) {
+        self.inner.hidden.store(true, Ordering::SeqCst);
+    }
+
     /// How many requests have come.
     pub fn asked(&self) -> usize {
         self.inner.asked.load(Ordering::SeqCst)
@@ -87,6 +94,12 @@ impl Drop for Stub {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+async fn models(State(inner): State<Arc<Inner>>) -> Json<Value> {
+    let model = json!({"id": MODEL, "object": "model", "owned_by": "llamacpp", "meta": {"n_ctx": 4096}});
+    let models: Vec<Value> = if inner.hidden.load(Ordering::SeqCst) { Vec::new() } else { vec![model] };
+    Json(json!({"object": "list", "data": models}))
 }
 
 async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -> Response {

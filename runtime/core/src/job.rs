@@ -35,8 +35,23 @@ pub struct Job {
 pub struct Input {
     /// Where the text is.
     pub source: InputSource,
+    /// Where a message or a result may be found, in the market's words. A stranger's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// What the customer calls it.
     pub marker: Option<String>,
+}
+
+impl InputSource {
+    /// In the words of a request.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Url(_) => "url",
+            Self::Event(_) => "event",
+            Self::Job(_) => "job",
+        }
+    }
 }
 
 /// Where an input's text is.
@@ -82,6 +97,11 @@ impl Job {
     #[must_use]
     pub fn without_text(&self) -> Self {
         Self { inputs: Vec::new(), params: Vec::new(), output: None, origin: String::new(), ..*self }
+    }
+
+    /// Nothing has to be fetched.
+    pub fn is_complete(&self) -> bool {
+        self.inputs.iter().all(|input| matches!(input.source, InputSource::Text(_)))
     }
 
     /// A job without the params that its handler keeps private, and without the request that spells them out: what policies

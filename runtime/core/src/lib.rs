@@ -14,6 +14,7 @@ pub mod machine;
 pub mod money;
 pub mod ports;
 pub mod schedule;
+pub mod sources;
 pub mod time;
 pub mod work;
 

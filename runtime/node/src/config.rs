@@ -16,15 +16,25 @@ use url::Url;
 /// More than anybody writes by hand.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 const RELAYS_MAX: usize = 32;
+const NAME_BYTES_MAX: usize = 64;
+const DESCRIPTION_BYTES_MAX: usize = 1024;
 const CONCURRENT_JOBS_MAX: u32 = 256;
 const QUEUED_JOBS_MAX: u32 = 100_000;
+const CHAIN_WAIT_SECONDS_MAX: u32 = 3600;
+const ALLOWED_MAX: usize = 64;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// What the node is called on the market; empty leaves the profile as it is.
+    pub name: String,
+    /// What the node says of itself on the market; empty keeps what the profile says.
+    pub description: String,
     /// Where to listen for jobs and publish results.
     pub relays: Vec<String>,
+    /// Answers go to the relays that customers name, too.
+    pub customer_relays: bool,
     /// The backend to prefer; empty takes the first that is ready.
     pub default_backend: String,
     /// The model for jobs that name none; empty takes the backend's first.
@@ -33,6 +43,8 @@ pub struct Config {
     pub max_concurrent_jobs: u32,
     /// Jobs that may wait; further ones are turned away.
     pub max_queued_jobs: u32,
+    /// What may be reached that the operator did not name.
+    pub network: Network,
     /// Where the servers that generate text are.
     pub inference: Inference,
     /// Settings of the guests, by slot.
@@ -42,14 +54,66 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            name: "Pylon Provider".into(),
+            description: String::new(),
             relays: ["wss://nexus.openagents.com", "wss://relay.damus.io", "wss://nos.lol"].map(String::from).to_vec(),
+            customer_relays: false,
             default_backend: String::new(),
             default_model: String::new(),
             max_concurrent_jobs: 1,
             max_queued_jobs: 64,
+            network: Network::default(),
             inference: Inference::default(),
             guests: BTreeMap::new(),
         }
+    }
+}
+
+/// What may be reached that the operator did not name. All of it is off by default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// Jobs may name pages to work on.
+    pub fetch_urls: bool,
+    /// Jobs may name events to work on.
+    pub fetch_events: bool,
+    /// Jobs may work on the results of other jobs.
+    pub chain_jobs: bool,
+    /// How long the result of another job is waited for.
+    pub chain_wait_seconds: u32,
+    /// Places that strangers may name although they are not public, each `HOST:PORT`.
+    pub allow: Vec<String>,
+}
+
+impl Network {
+    fn check(&self) -> Result<(), (Vec<&str>, String)> {
+        let wait = self.chain_wait_seconds;
+        if !(1..=CHAIN_WAIT_SECONDS_MAX).contains(&wait) {
+            let what = format!("`chain_wait_seconds` is {wait}: it can be 1 to {CHAIN_WAIT_SECONDS_MAX}");
+            return Err((vec!["network", "chain_wait_seconds"], what));
+        }
+        if self.allow.len() > ALLOWED_MAX {
+            return Err((vec!["network", "allow"], format!("`allow` names {}: at most {ALLOWED_MAX}", self.allow.len())));
+        }
+        match self.allow.iter().find(|place| !is_place(place)) {
+            None => Ok(()),
+            Some(place) => {
+                Err((vec!["network", "allow"], format!("`allow`: `{place}` is not HOST:PORT, such as 127.0.0.1:8080")))
+            }
+        }
+    }
+}
+
+/// A host as an address spells it, and a port.
+fn is_place(place: &str) -> bool {
+    let Some((host, port)) = place.rsplit_once(':') else { return false };
+    let spelled = Url::parse(&format!("https://{place}/")).ok().and_then(|url| Some(url.host_str()?.eq_ignore_ascii_case(host)));
+    spelled == Some(true) && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { fetch_urls: false, fetch_events: false, chain_jobs: false, chain_wait_seconds: 300, allow: Vec::new() }
     }
 }
 
@@ -127,6 +191,12 @@ impl Config {
     /// The first key whose value makes no sense, and why.
     fn check(&self) -> Result<(), (Vec<&str>, String)> {
         let wrong = |keys: &[&'static str], what: String| Err((keys.to_vec(), what));
+        for (key, text, max) in [("name", &self.name, NAME_BYTES_MAX), ("description", &self.description, DESCRIPTION_BYTES_MAX)]
+        {
+            if text.len() > max {
+                return wrong(&[key], format!("`{key}` is {} bytes long: at most {max}", text.len()));
+            }
+        }
         if self.relays.is_empty() {
             return wrong(&["relays"], "`relays` is empty: name at least one, or leave the key out for the default".into());
         }
@@ -148,6 +218,7 @@ impl Config {
                 return wrong(&[key], format!("`{key}` is {value}: it can be 1 to {max}"));
             }
         }
+        self.network.check()?;
         address(&self.inference.llama_cpp.url, &["http", "https"])
             .or_else(|what| wrong(&["inference", "llama_cpp", "url"], format!("`url`: {what}")))?;
         match self.guests.keys().find(|slot| !is_slot(slot)) {

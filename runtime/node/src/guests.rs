@@ -5,7 +5,7 @@ use anyhow::{Context, anyhow, bail};
 use cap_std::fs::Dir;
 use pylon_core::Param;
 use pylon_core::ports::guests::Guests;
-use pylon_sandbox::{Config as SandboxConfig, Generations, Installed, Role, Sandbox, Setup, Slot};
+use pylon_sandbox::{Config as SandboxConfig, Generations, Installed, Role, Sandbox, Setup, Slot, Want};
 use std::sync::Arc;
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
@@ -61,6 +61,27 @@ async fn install(sandbox: &Sandbox, slot: Slot, name: &str, config: &Config) -> 
     let settings = settings.map(|(name, value)| Param { name: name.clone(), values: vec![value.clone()] }).collect();
     let installed = sandbox.load(slot, bytes, Setup { settings, ..Setup::default() }).await;
     installed.with_context(|| format!("{name}, which `guests.{table}` configures"))
+}
+
+/// A kind that is served, and what its handler needs to do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skill {
+    /// 5000 to 5999.
+    pub kind: u16,
+    /// Text generation.
+    pub inference: bool,
+    /// An agent.
+    pub agent: bool,
+}
+
+/// What these guests can do.
+pub fn skills(generations: &Generations) -> Vec<Skill> {
+    let of = |(slot, guest): (Slot, Arc<Installed>)| {
+        let wants = &guest.about().wants;
+        let kind = slot.kind().filter(|_| slot.role() == Role::Handler)?;
+        Some(Skill { kind, inference: wants.contains(&Want::Inference), agent: wants.contains(&Want::Agent) })
+    };
+    generations.list().into_iter().filter_map(of).collect()
 }
 
 impl Shipped {

@@ -12,6 +12,7 @@ pub mod home;
 pub mod identity;
 pub mod log;
 pub mod node;
+pub mod presence;
 mod printable;
 pub mod provider;
 pub mod purchases;

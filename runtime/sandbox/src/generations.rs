@@ -1,5 +1,6 @@
 //! Which guest serves which slot. A generation is one whole set, never changed: installing makes the next one, and a job keeps the one it has.
 
+use crate::about::Want;
 use crate::installed::Installed;
 use crate::sandbox::InstallError;
 use crate::slot::{Role, Slot};
@@ -8,6 +9,7 @@ use async_trait::async_trait;
 use pylon_core::decision::{Candidate, Offer, QuoteContext, Ranking, Refusal, Situation, Verdict};
 use pylon_core::ports::guests::{Answer, Call, Cost, Generation, Guests, HandlerHost, JobError};
 use pylon_core::ports::market::GuestStamp;
+use pylon_core::sources::Sources;
 use pylon_core::work::{Evidence, Output, Route, Usage};
 use pylon_core::{Digest, Job, Msat};
 use std::collections::BTreeMap;
@@ -114,6 +116,19 @@ impl Generation for Set {
     fn public_params(&self, kind: u16) -> &[String] {
         let kinds = self.of_kind(Role::Handler, kind).map(|handler| handler.about.kinds.as_slice()).unwrap_or_default();
         kinds.iter().find(|served| served.kind == kind).map(|served| served.public_params.as_slice()).unwrap_or_default()
+    }
+
+    fn sources(&self, kind: u16) -> Sources {
+        let mut sources = Sources::default();
+        for want in self.of_kind(Role::Handler, kind).map(|handler| handler.about.wants.as_slice()).unwrap_or_default() {
+            match want {
+                Want::Urls(hosts) => sources.urls.extend_from_slice(hosts),
+                Want::Events => sources.events = true,
+                Want::Jobs => sources.jobs = true,
+                Want::Inference | Want::Agent | Want::Progress => {}
+            }
+        }
+        sources
     }
 
     fn rank(&self, job: &Job, candidates: &[Candidate], situation: &Situation) -> Answer<Result<Ranking, Refusal>> {

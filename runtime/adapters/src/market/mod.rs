@@ -1,5 +1,6 @@
 //! The markets that jobs come from. Adding one is one file and one row in [`MARKETS`].
 
+pub mod announcement;
 pub mod buyer;
 pub mod identity;
 pub mod nip90;

@@ -24,6 +24,8 @@ use crate::{Msat, PaymentHash};
 /// Something that happened to a job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// What the customer only pointed to cannot be had.
+    NotGathered(JobError),
     /// A worker is free for it.
     Scheduled,
     /// An attempt came to its end.
@@ -76,7 +78,7 @@ pub enum Event {
 /// What to do next. Everything visible follows the commit of the state beside it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Put it in the line for a worker.
+    /// Put it in the line for a worker, as soon as its inputs are at hand.
     Enqueue,
     /// Take it out of the line, or stop its work.
     Stop,

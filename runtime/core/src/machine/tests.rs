@@ -18,7 +18,7 @@ fn route(model: &str) -> Route {
 }
 
 fn fresh(terms: Terms) -> (JobState, Vec<Action>) {
-    let text = Input { source: InputSource::Text("hello".into()), marker: None };
+    let text = Input { source: InputSource::Text("hello".into()), hint: None, marker: None };
     let job = Job {
         id: JobId::from_bytes([1; 32]),
         kind: 5050,
@@ -292,6 +292,22 @@ fn held_until_success() {
 }
 
 #[test]
+fn inputs_that_cannot_be_had() {
+    let missing = || Event::NotGathered(JobError::Invalid("input 1: not text".into()));
+    let told = "tell error: invalid request: input 1: not text";
+    check("free", Terms::Free, vec![missing()], "failed none none none", &[told]);
+    check("twice", Terms::Free, vec![missing(), missing()], "failed none none none", &[]);
+    check("at work", Terms::Free, vec![Scheduled, missing()], "processing none none none", &[]);
+    check("withdrawn", Terms::Free, vec![Cancelled, missing()], "cancelled none none none", &[]);
+    check("on delivery", Terms::OnDelivery, vec![missing()], "failed none none none", &[told]);
+    check("not paid yet", Terms::BeforeWork, vec![missing()], "awaiting_payment none created none", &[]);
+    let prepaid = vec![invoiced(PRICE), paid(PRICE), missing()];
+    check("prepaid", Terms::BeforeWork, prepaid, "failed none open refund_due", &[told]);
+    let on_hold = vec![invoiced(PRICE), held(PRICE), missing()];
+    check("held", Terms::Hold, on_hold, "failed none open cancelled", &["release", told]);
+}
+
+#[test]
 fn a_start_goes_on_where_the_journal_stands() {
     let free = |what, events, columns, last: &[&str]| check(what, Terms::Free, events, columns, last);
     free("in the line", vec![Restarted], "received none none none", &["enqueue"]);
@@ -358,6 +374,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         4 => (attempt, 0..9_000u64).prop_map(|(n, due)| metered(n, due)),
         4 => Just(invoiced(PRICE)),
         1 => Just(NotInvoiced),
+        1 => Just(Event::NotGathered(JobError::Timeout)),
         2 => (1..6_000u64).prop_map(held),
         3 => (1..6_000u64).prop_map(paid),
         1 => Just(Lapsed(HASH)),

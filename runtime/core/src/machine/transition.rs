@@ -62,6 +62,11 @@ pub fn step(state: &mut JobState, event: Event, now: UnixTime) -> Vec<Action> {
     let mut actions = Vec::new();
     let todo = &mut actions;
     match event {
+        Event::NotGathered(error) => {
+            if state.execution == Execution::Received {
+                fail(state, todo, Failure::Job(error), now);
+            }
+        }
         Event::Scheduled => scheduled(state, todo, now),
         Event::Ran { attempt, partial_sent, outcome } => {
             if is_current(state, attempt) {

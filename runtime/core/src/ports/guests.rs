@@ -3,6 +3,7 @@
 use crate::decision::{Candidate, Offer, QuoteContext, Ranking, Refusal, Situation, Verdict};
 use crate::ports::inference::ChatMessage;
 use crate::ports::market::GuestStamp;
+use crate::sources::Sources;
 use crate::work::{Evidence, Output, Route, Usage};
 use crate::{Job, Msat};
 use async_trait::async_trait;
@@ -190,6 +191,9 @@ pub trait Generation: Send + Sync {
 
     /// The params of this kind that policies may see.
     fn public_params(&self, kind: u16) -> &[String];
+
+    /// The inputs beyond text that the handler of this kind wants.
+    fn sources(&self, kind: u16) -> Sources;
 
     /// The order in which to try the candidates.
     fn rank(&self, job: &Job, candidates: &[Candidate], situation: &Situation) -> Answer<Result<Ranking, Refusal>>;

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod guests;
 pub mod inference;
+pub mod inputs;
 pub mod journal;
 pub mod market;
 pub mod payments;

@@ -91,7 +91,7 @@ pub struct ListArgs {
 impl SubmitArgs {
     /// The request in tags, with the prompt as its first input.
     pub fn tags(&self, prompt: Option<String>) -> Vec<RequestTag> {
-        let text = prompt.map(|text| Input { source: InputSource::Text(text), marker: None });
+        let text = prompt.map(|text| Input { source: InputSource::Text(text), hint: None, marker: None });
         let inputs = text.into_iter().chain(self.inputs.iter().cloned());
         let mut tags: Vec<_> = inputs.map(|input| RequestTag::Input { input, relay: None }).collect();
         tags.extend(self.params.iter().cloned().map(RequestTag::Param));
@@ -112,7 +112,7 @@ fn input(text: &str) -> Result<Input, String> {
         "job" => InputSource::Job(JobId::from_hex(data).ok_or("a job is named by 64 hex digits")?),
         _ => return Err("expected text:WORDS, url:ADDRESS, event:ID or job:ID".into()),
     };
-    Ok(Input { source, marker: None })
+    Ok(Input { source, hint: None, marker: None })
 }
 
 fn param(text: &str) -> Result<Param, String> {

@@ -44,6 +44,8 @@ fn a_partial_file() {
     check("[inference.llama_cpp]\nurl = 'https://gpu:9000'", Config { inference: moved, ..base() });
     check("[guests.pricing]\nsettings = { base-msat = '1000' }", Config { guests: pricing(), ..base() });
     check("[guests.pricing.settings]\nbase-msat = '1000'", Config { guests: pricing(), ..base() });
+    let network = Network { allow: vec!["127.0.0.1:8080".into(), "[::1]:443".into()], fetch_urls: true, ..Network::default() };
+    check("[network]\nfetch_urls = true\nallow = ['127.0.0.1:8080', '[::1]:443']", Config { network, ..base() });
     let handler = BTreeMap::from([("handler:5050".to_owned(), Guest::default())]);
     check("[guests.\"handler:5050\"]", Config { guests: handler, ..base() });
 }
@@ -81,6 +83,8 @@ fn mistakes() {
     check("guests = 1", "1: invalid type: integer `1`, expected a table");
     check("[guests.pricing]\nsettings = { base-msat = 1000 }", "2: invalid type: integer `1000`, expected a string");
     // Values.
+    check(&format!("name = '{}'", "n".repeat(65)), "1: `name` is 65 bytes long: at most 64");
+    check(&format!("description = '{}'", "d".repeat(1025)), "1: `description` is 1025 bytes long: at most 1024");
     check("relays = []", "1: `relays` is empty");
     check("\nrelays = ['https://nos.lol']", "2: `relays`: `https://nos.lol` is not a ws:// or wss:// address");
     check("relays = ['nos.lol']", "1: `relays`: `nos.lol` is not a ws:// or wss:// address");
@@ -92,6 +96,15 @@ fn mistakes() {
     check("max_concurrent_jobs = 257", "1: `max_concurrent_jobs` is 257");
     check("default_model = 'x'\nmax_queued_jobs = 0", "2: `max_queued_jobs` is 0: it can be 1 to 100000");
     check("[inference]\nllama_cpp.url = 'localhost:8080'", "2: `url`: `localhost:8080` is not a http:// or https:// address");
+    check("[network]\nchain_wait_seconds = 0", "2: `chain_wait_seconds` is 0: it can be 1 to 3600");
+    check("[network]\nfetch_url = true", "2: unknown key `fetch_url`; did you mean `fetch_urls`?");
+    for place in
+        ["127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "http://127.0.0.1:80", "a b:80", "::1:80", "2130706433:80"]
+    {
+        check(&format!("[network]\nallow = ['{place}']"), &format!("2: `allow`: `{place}` is not HOST:PORT"));
+    }
+    let many = vec!["'a:1'"; 65].join(",");
+    check(&format!("network.allow = [{many}]"), "1: `allow` names 65: at most 64");
     // Form.
     check("max_queued_jobs = ", "1: ");
     check("max_queued_jobs = 1\nmax_queued_jobs = 2", "2: duplicate key");

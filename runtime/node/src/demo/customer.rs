@@ -22,7 +22,7 @@ pub(super) struct Customer {
 impl Customer {
     /// Publishes a request for text.
     pub(super) async fn ask(&self, prompt: &str) -> Result<JobId, BuyerError> {
-        let text = Input { source: InputSource::Text(prompt.into()), marker: None };
+        let text = Input { source: InputSource::Text(prompt.into()), hint: None, marker: None };
         let max_tokens = Param { name: "max_tokens".into(), values: vec![MAX_TOKENS.into()] };
         // The most likely answer: a small model's others are worse.
         let temperature = Param { name: "temperature".into(), values: vec!["0".into()] };

@@ -1,6 +1,7 @@
 //! From a request to an agreed plan or a refusal: routing is asked, then pricing, and the first commit says what came of it.
 
 use super::commit::commit;
+use super::gather;
 use super::live::{self, Live};
 use super::places::Reserved;
 use super::record::{self, decision, situation};
@@ -119,7 +120,9 @@ fn plan(
     stamps: &mut Vec<GuestStamp>,
 ) -> Result<Plan, Refusal> {
     let begun = Instant::now();
-    admission::check(job, &Bounds { input_bytes: INPUT_BYTES_MAX })?;
+    let sources = guests.sources(job.kind).granted(shared.inputs.granted());
+    admission::check(job, &Bounds { input_bytes: INPUT_BYTES_MAX, sources: sources.clone() })?;
+    gather::check(shared, job, &sources)?;
     shared.bus.step(job.id, || Step::Native { what: "within bounds", micros: live::micros(begun.elapsed()) });
     let situation = situation(shared);
 
@@ -143,7 +146,8 @@ fn plan(
     let capabilities = shared.capabilities();
     let context = QuoteContext {
         route: first,
-        input_tokens_estimate: job.input_bytes().div_ceil(BYTES_PER_TOKEN),
+        // What is still to be fetched may turn out as large as is allowed.
+        input_tokens_estimate: if job.is_complete() { job.input_bytes() } else { INPUT_BYTES_MAX }.div_ceil(BYTES_PER_TOKEN),
         terms: capabilities.terms,
         max_receivable: capabilities.max_receivable,
         step: capabilities.step,

@@ -1,6 +1,7 @@
 //! One attempt at a job: what its handler may ask of the node, and what the attempt came to.
 
 use super::Shared;
+use super::gather::Texts;
 use super::generation;
 use async_trait::async_trait;
 use pylon_core::decision::WITHHELD;
@@ -25,6 +26,8 @@ const PARTIALS_MAX: u32 = 120;
 /// What is to be done.
 pub(super) struct Task {
     pub(super) job: Arc<Job>,
+    /// What was fetched; without it every input is in the request.
+    pub(super) texts: Option<Texts>,
     pub(super) guests: Arc<dyn Guests>,
     pub(super) routes: Vec<Route>,
     pub(super) attempt: u32,
@@ -53,6 +56,7 @@ pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
     let host = Host {
         shared,
         job: Arc::clone(&task.job),
+        texts: task.texts,
         begun,
         routes: task.routes,
         max_output_tokens: task.max_output_tokens,
@@ -130,6 +134,7 @@ pub(super) fn lock(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
 struct Host {
     shared: Arc<Shared>,
     job: Arc<Job>,
+    texts: Option<Texts>,
     begun: Instant,
     routes: Vec<Route>,
     max_output_tokens: u64,
@@ -167,10 +172,11 @@ impl HandlerHost for Host {
     }
 
     async fn read(&self, index: u32) -> Result<String, InputError> {
-        match self.job.inputs.get(index as usize).map(|input| &input.source) {
-            Some(InputSource::Text(text)) => Ok(text.clone()),
-            Some(_) => Err(InputError::Denied),
-            None => Err(InputError::Other(format!("there is no input {index}"))),
+        let gathered = self.texts.as_ref().and_then(|texts| texts.get(index as usize));
+        match (self.job.inputs.get(index as usize).map(|input| &input.source), gathered) {
+            (Some(InputSource::Text(text)), _) | (Some(_), Some(text)) => Ok(text.clone()),
+            (Some(_), None) => Err(InputError::Denied),
+            (None, _) => Err(InputError::Other(format!("there is no input {index}"))),
         }
     }
 

@@ -113,7 +113,7 @@ impl Backends {
     }
 
     /// Every model of every backend that is there, in the operator's order.
-    pub(super) fn candidates(&self) -> Vec<Candidate> {
+    pub fn candidates(&self) -> Vec<Candidate> {
         let mut candidates = Vec::new();
         for row in &self.rows {
             let models = row.models.read().unwrap_or_else(PoisonError::into_inner);

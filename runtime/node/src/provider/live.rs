@@ -3,6 +3,7 @@
 use super::attempt::{self, Done, Task};
 use super::commit::commit;
 use super::errands::{self, Errand};
+use super::gather::{self, Texts};
 use super::line::{Ticket, Turn};
 use super::places::Reserved;
 use super::record::{self, Words};
@@ -13,7 +14,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use pylon_core::decision::{Terms, Verdict};
 use pylon_core::machine::{Action, Delivery, Event, Execution, JobState, Settlement, step};
-use pylon_core::ports::guests::{Answer, Generation as Guests};
+use pylon_core::ports::guests::{Answer, Generation as Guests, JobError};
 use pylon_core::ports::journal::{Earning, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
 use pylon_core::ports::payments::InvoiceRequest;
@@ -40,6 +41,9 @@ pub(super) struct Live {
     pub(super) node: Duration,
     ticket: Option<Ticket>,
     turn: Option<oneshot::Receiver<Ticket>>,
+    gathering: Option<BoxFuture<'static, Result<Texts, JobError>>>,
+    /// The texts of the inputs, once they are at hand.
+    texts: Option<Texts>,
     running: Option<BoxFuture<'static, Done>>,
     errands: FuturesUnordered<Errand>,
 }
@@ -63,6 +67,8 @@ impl Live {
             node: Duration::ZERO,
             ticket: None,
             turn: None,
+            gathering: None,
+            texts: None,
             running: None,
             errands: FuturesUnordered::new(),
         }
@@ -96,6 +102,16 @@ impl Live {
                     Some(note) => note,
                     // The node stops: what is under way is in the journal.
                     None => return,
+                },
+                gathered = ready(&mut self.gathering) => match gathered {
+                    Ok(texts) => {
+                        self.texts = Some(texts);
+                        match self.line_up() {
+                            Some(event) => Note { event, rows: Vec::new() },
+                            None => continue,
+                        }
+                    }
+                    Err(error) => Note { event: Event::NotGathered(error), rows: Vec::new() },
                 },
                 done = ready(&mut self.running) => self.ran(done),
                 ticket = ready(&mut self.turn) => match ticket {
@@ -158,14 +174,9 @@ impl Live {
 
     fn decide(&mut self, action: Action, rows: &mut Vec<Row>, acts: &mut Vec<Action>) -> Option<Event> {
         match action {
-            Action::Enqueue => match self.shared.line.join(self.line_place()) {
-                // A free worker begins at once, in the same commit.
-                Turn::Now(ticket) => {
-                    self.ticket = Some(ticket);
-                    return Some(Event::Scheduled);
-                }
-                Turn::Later(turn) => self.turn = Some(turn),
-            },
+            // A worker is not kept waiting, and nothing is fetched before the commit.
+            Action::Enqueue if self.texts.is_none() && !self.state.job.is_complete() => acts.push(Action::Enqueue),
+            Action::Enqueue => return self.line_up(),
             Action::Judge { attempt } => return self.judge(attempt, rows),
             Action::Meter { attempt } => return self.meter(attempt, rows),
             Action::Tell(status) => self.tell_customer(status, rows),
@@ -190,8 +201,10 @@ impl Live {
         for action in acts {
             match action {
                 Action::Run { attempt, route } => self.start(attempt, route),
+                Action::Enqueue => self.gathering = Some(Box::pin(gather::gather(&self.shared, &self.state.job))),
                 Action::Stop => {
                     self.running = None;
+                    self.gathering = None;
                     self.turn = None;
                     self.shared.line.give_up(self.state.job.id);
                 }
@@ -201,12 +214,7 @@ impl Live {
                 Action::Claim(hash) => self.errands.push(errands::claim(&self.shared, hash)),
                 Action::Release(hash) => self.errands.push(errands::release(&self.shared, hash)),
                 Action::Announce(event) => self.shared.bus.announce(event),
-                Action::Enqueue
-                | Action::Judge { .. }
-                | Action::Meter { .. }
-                | Action::Tell(_)
-                | Action::Deliver
-                | Action::Earn { .. } => {}
+                Action::Judge { .. } | Action::Meter { .. } | Action::Tell(_) | Action::Deliver | Action::Earn { .. } => {}
             }
         }
         // A worker is free as soon as there is nothing to run, whatever the money does.
@@ -220,9 +228,24 @@ impl Live {
         }
     }
 
+    /// Joins the line; a free worker begins at once, in the same commit.
+    fn line_up(&mut self) -> Option<Event> {
+        match self.shared.line.join(self.line_place()) {
+            Turn::Now(ticket) => {
+                self.ticket = Some(ticket);
+                Some(Event::Scheduled)
+            }
+            Turn::Later(turn) => {
+                self.turn = Some(turn);
+                None
+            }
+        }
+    }
+
     fn start(&mut self, attempt: u32, route: usize) {
         let task = Task {
             job: Arc::clone(&self.state.job),
+            texts: self.texts.clone(),
             guests: Arc::clone(&self.guests),
             routes: self.state.plan.routes.get(route..).unwrap_or_default().to_vec(),
             attempt,

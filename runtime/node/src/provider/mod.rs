@@ -9,6 +9,7 @@ mod backends;
 mod bus;
 mod commit;
 mod errands;
+mod gather;
 mod generation;
 mod intake;
 mod line;
@@ -30,6 +31,7 @@ use pylon_core::courtesy::Courtesy;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::guests::Guests;
 use pylon_core::ports::inference::Inference;
+use pylon_core::ports::inputs::Inputs;
 use pylon_core::ports::journal::{Journal, JournalError};
 use pylon_core::ports::market::Market;
 use pylon_core::ports::payments::{Capabilities, Wallet};
@@ -50,6 +52,8 @@ pub struct Ports {
     pub guests: Arc<dyn Guests>,
     /// Without one, jobs are free.
     pub wallet: Option<Arc<dyn Wallet>>,
+    /// What the customer only pointed to.
+    pub inputs: Arc<dyn Inputs>,
     /// Who generates text.
     pub backends: Vec<Arc<dyn Inference>>,
     /// The time.
@@ -69,7 +73,7 @@ pub struct Settings {
     pub max_queued_jobs: usize,
 }
 
-/// Bytes of input in one request.
+/// Bytes of input of one job, fetched or not.
 const INPUT_BYTES_MAX: u64 = 64 * 1024;
 /// Seconds of waiting that count as one step of priority.
 const AGEING_SECONDS: u64 = 30;
@@ -82,6 +86,7 @@ struct Shared {
     journal: Arc<dyn Journal>,
     guests: Arc<dyn Guests>,
     wallet: Option<Arc<dyn Wallet>>,
+    inputs: Arc<dyn Inputs>,
     clock: Arc<dyn Clock>,
     backends: Arc<Backends>,
     bus: Bus,
@@ -124,6 +129,7 @@ impl Provider {
             journal: ports.journal,
             guests: ports.guests,
             wallet: ports.wallet,
+            inputs: ports.inputs,
             backends,
             bus,
             line: Line::new(limits, Arc::clone(&ports.clock)),
@@ -147,6 +153,11 @@ impl Provider {
             tasks.push(tokio::spawn(till::run(Arc::clone(&shared), wallet)));
         }
         Ok(Self { shared, tasks })
+    }
+
+    /// Who does the work.
+    pub fn backends(&self) -> &Arc<Backends> {
+        &self.shared.backends
     }
 
     /// Takes nothing new, lets what is at work end within the deadline, and sends what waits. What is not done then is in the journal.

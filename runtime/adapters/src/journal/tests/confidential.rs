@@ -14,7 +14,7 @@ const KEY: [u8; 32] = [7; 32];
 fn steps(number: u64, confidential: bool) -> Vec<JobState> {
     let first = job(number);
     let params = vec![Param { name: CANARY.into(), values: vec![CANARY.into()] }];
-    let text = Input { source: InputSource::Text(CANARY.into()), marker: Some(CANARY.into()) };
+    let text = Input { source: InputSource::Text(CANARY.into()), hint: None, marker: Some(CANARY.into()) };
     let asked = Job { inputs: vec![text], params, confidential, origin: CANARY.into(), ..(*first.job).clone() };
     let first = JobState { job: Arc::new(asked), ..first };
     let check = Check { name: "patch".into(), outcome: Outcome::Skipped(CANARY.into()), detail: CANARY.into() };

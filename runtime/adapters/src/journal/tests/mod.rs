@@ -99,7 +99,11 @@ fn job(number: u64) -> JobState {
         kind: 5050,
         customer: customer(1),
         created_at: at(990),
-        inputs: vec![Input { source: InputSource::Text("Grüße, 'world' \u{1F980}\0".into()), marker: Some("m".into()) }],
+        inputs: vec![Input {
+            source: InputSource::Text("Grüße, 'world' \u{1F980}\0".into()),
+            hint: Some("wss://h/".into()),
+            marker: Some("m".into()),
+        }],
         params: vec![Param { name: "range".into(), values: vec!["1".into(), "2".into()] }],
         output: Some("text/plain".into()),
         bid: Some(Msat::new(u64::MAX)),

@@ -160,7 +160,7 @@ impl Asked {
         let mut asked = Self::default();
         for tag in tags {
             match RequestTag::parse(tag)? {
-                Some(RequestTag::Input { input, .. }) => asked.inputs.push(input),
+                Some(RequestTag::Input { input, relay }) => asked.inputs.push(Input { hint: relay, ..input }),
                 Some(RequestTag::Param(param)) => asked.params.push(param),
                 Some(RequestTag::Output(mime)) => asked.output = asked.output.or(Some(mime)),
                 // The customer never pays above any bid that was named.

@@ -199,7 +199,7 @@ fn input(values: &[String]) -> Result<RequestTag, String> {
         "job" => InputSource::Job(JobId::from_hex(data).ok_or("an input of type `job` is not an event id")?),
         other => return Err(format!("input type `{}` is not one of text, url, event, job", excerpt(other))),
     };
-    let input = Input { source, marker: value(3).map(str::to_owned) };
+    let input = Input { source, hint: None, marker: value(3).map(str::to_owned) };
     Ok(RequestTag::Input { input, relay: value(2).map(str::to_owned) })
 }
 
@@ -210,7 +210,7 @@ pub(super) fn input_tag(input: &Input, relay: Option<&str>) -> Tag {
         InputSource::Event(id) => (Cow::Owned(id.to_hex()), "event"),
         InputSource::Job(id) => (Cow::Owned(id.to_hex()), "job"),
     };
-    let hint = relay.or(input.marker.as_ref().map(|_| ""));
+    let hint = relay.or(input.hint.as_deref()).or(input.marker.as_ref().map(|_| ""));
     tag(name::INPUT, [&*data, kind].into_iter().chain(hint).chain(input.marker.as_deref()))
 }
 

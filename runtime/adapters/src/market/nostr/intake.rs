@@ -4,6 +4,9 @@
 //! relay's socket, so a burst is slowed down instead of lost, and refusing the event here keeps it out of the library's
 //! lossy broadcasts. What is passed over is counted, and nothing is decided.
 
+use super::questions::Questions;
+use super::results::Results;
+use super::subscription::Purpose;
 use crate::market::nip90::{Ignored, Reader, Screened};
 use nostr_sdk::prelude::{AdmitPolicy, AdmitStatus, BoxedFuture, Event, EventId, PolicyError, RelayUrl, SubscriptionId};
 use std::collections::{HashSet, VecDeque};
@@ -130,7 +133,8 @@ impl Intake {
     fn screen(&self, event: &Event) -> Result<Screened, Ignored> {
         let screened = self.reader.screen(event, super::now())?;
         let kind = event.kind.as_u16();
-        let served = kind == crate::market::nip90::DELETION_KIND || self.kinds.borrow().contains(&kind);
+        // Who named us hears that we do not do that; for everybody else it is as if we had not been asked.
+        let served = kind == crate::market::nip90::DELETION_KIND || screened.targeted || self.kinds.borrow().contains(&kind);
         if served { Ok(screened) } else { Err(Ignored::OtherKind) }
     }
 
@@ -197,19 +201,27 @@ impl Seen {
     }
 }
 
-/// The library's view of the intake.
+/// The library's view of the intake. What answers a question of ours is for whoever asked.
 #[derive(Debug)]
-pub(super) struct Gate(pub(super) Arc<Intake>);
+pub(super) struct Gate {
+    pub(super) intake: Arc<Intake>,
+    pub(super) questions: Arc<Questions>,
+    pub(super) results: Arc<Results>,
+}
 
 impl AdmitPolicy for Gate {
     fn admit_event<'a>(
         &'a self,
         _relay: &'a RelayUrl,
-        _subscription: &'a SubscriptionId,
+        subscription: &'a SubscriptionId,
         event: &'a Event,
     ) -> BoxedFuture<'a, Result<AdmitStatus, PolicyError>> {
         Box::pin(async move {
-            self.0.take(event).await;
+            if subscription.as_str() == Purpose::Results.name() {
+                self.results.heard(event);
+            } else if !self.questions.answered(subscription, event) {
+                self.intake.take(event).await;
+            }
             Ok(AdmitStatus::Rejected { reason: None })
         })
     }

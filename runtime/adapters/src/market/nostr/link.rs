@@ -5,65 +5,56 @@
 use super::Options;
 use super::limits::Limits;
 use super::outgoing::Outgoing;
+use super::questions::Questions;
+use super::results::Results;
+use super::subscription::{Purpose, Subscription, Wanted};
 use crate::market::Change;
-use crate::market::nip90::DELETION_KIND;
-use nostr_sdk::prelude::{
-    ClientMessage, Filter, Kind, Relay, RelayMessage, RelayNotification, RelayStatus, SubscriptionId, Timestamp,
-};
-use pylon_core::UnixTime;
+use nostr_sdk::prelude::{ClientMessage, PublicKey, Relay, RelayMessage, RelayNotification, RelayStatus, SubscriptionId};
 use pylon_core::admission::MAX_AGE_SECONDS;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
-/// The name of our subscription, the same on every relay.
-const SUBSCRIPTION: &str = "pylon";
 /// Asked for again after a gap: clocks differ, events travel, and a dead connection is noticed late.
 const OVERLAP_SECONDS: u64 = 600;
 /// A relay that says neither events nor end of them is asked again.
 const END_OF_STORED: Duration = Duration::from_secs(30);
-/// Between two askings of a relay that keeps closing.
-const BACKOFF_MAX: Duration = Duration::from_secs(300);
-/// A subscription that lived this long is no sign of trouble.
-const STEADY: Duration = Duration::from_secs(60);
-
 /// What all relays share.
 pub(super) struct Shared {
+    pub(super) us: PublicKey,
     pub(super) kinds: watch::Receiver<Arc<[u16]>>,
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) live: watch::Sender<usize>,
     pub(super) outgoing: Arc<Outgoing>,
     pub(super) limits: Arc<Limits>,
+    pub(super) questions: Arc<Questions>,
+    pub(super) results: Arc<Results>,
     pub(super) options: Options,
 }
 
 pub(super) struct Link {
     relay: Relay,
-    id: SubscriptionId,
     shared: Arc<Shared>,
     connected: Option<bool>,
-    /// Since when stored events are over and new ones flow.
-    live: Option<Instant>,
-    /// When it last was known to flow.
-    flowed: Option<UnixTime>,
-    ask_at: Option<Instant>,
-    backoff: Duration,
+    subscriptions: [Subscription; Purpose::ALL.len()],
 }
 
 impl Link {
     pub(super) fn new(relay: Relay, shared: Arc<Shared>) -> Self {
-        let backoff = shared.options.backoff;
-        let id = SubscriptionId::new(SUBSCRIPTION);
-        Self { relay, id, shared, connected: None, live: None, flowed: None, ask_at: None, backoff }
+        let subscriptions = Purpose::ALL.map(|purpose| Subscription::new(purpose, &shared.options));
+        Self { relay, shared, connected: None, subscriptions }
     }
 
     /// Until the relay is shut down. `notifications` were taken before the relay began to connect.
     pub(super) async fn run(mut self, mut notifications: broadcast::Receiver<RelayNotification>) {
         let mut kinds = self.shared.kinds.clone();
+        let mut awaited = self.shared.results.awaited();
         loop {
-            let ask_at = self.ask_at;
+            let next =
+                self.subscriptions.iter().filter_map(|each| Some((each.ask_at()?, each.purpose))).min_by_key(|(at, _)| *at);
             tokio::select! {
                 notification = notifications.recv() => match notification {
                     Ok(RelayNotification::Shutdown) | Err(RecvError::Closed) => break,
@@ -71,47 +62,82 @@ impl Link {
                     Err(RecvError::Lagged(missed)) => {
                         tracing::warn!(url = %self.relay.url(), missed, "messages of a relay were missed: asking again");
                         self.status(self.relay.status());
-                        self.ask();
+                        self.ask_all();
                     }
                 },
-                () = async { if let Some(at) = ask_at { sleep_until(at).await } }, if ask_at.is_some() => {
-                    self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
-                    self.ask();
+                () = async { if let Some((at, _)) = next { sleep_until(at).await } }, if next.is_some() => {
+                    if let Some((_, purpose)) = next {
+                        self.of(purpose).waited();
+                        self.ask(purpose);
+                    }
                 }
                 changed = kinds.changed() => match changed {
-                    Ok(()) => self.ask(),
+                    Ok(()) => self.ask_all(),
+                    Err(_) => break,
+                },
+                changed = awaited.changed() => match changed {
+                    Ok(()) => self.ask(Purpose::Results),
                     Err(_) => break,
                 },
             }
         }
-        self.set_live(false);
+        Purpose::ALL.into_iter().for_each(|purpose| self.stopped(purpose));
+    }
+
+    fn of(&mut self, purpose: Purpose) -> &mut Subscription {
+        let [served, named, results] = &mut self.subscriptions;
+        match purpose {
+            Purpose::Served => served,
+            Purpose::Named => named,
+            Purpose::Results => results,
+        }
+    }
+
+    /// Whose subscription this is, if it is ours.
+    fn purpose(&self, id: &SubscriptionId) -> Option<Purpose> {
+        self.subscriptions.iter().find(|each| each.id == *id).map(|each| each.purpose)
     }
 
     fn heard(&mut self, notification: RelayNotification) {
         match notification {
             RelayNotification::RelayStatus { status } => self.status(status),
             // It may have closed the subscription because it did not know us.
-            RelayNotification::Authenticated if self.live.is_none() => self.ask(),
+            // It may have closed a subscription because it did not know us.
+            RelayNotification::Authenticated => {
+                for purpose in Purpose::ALL {
+                    if !self.of(purpose).is_live() {
+                        self.ask(purpose);
+                    }
+                }
+            }
             RelayNotification::Message { message } => match message {
                 RelayMessage::Ok { event_id, status, message } => {
                     self.shared.outgoing.heard(self.relay.url(), &event_id, status, &message);
                 }
-                RelayMessage::EndOfStoredEvents(id) if *id == self.id => {
-                    self.ask_at = None;
-                    self.set_live(true);
-                }
-                RelayMessage::Closed { subscription_id, message } if *subscription_id == self.id => {
-                    tracing::warn!(url = %self.relay.url(), reason = excerpt(&message), "the relay closed our subscription");
-                    if self.live.is_some_and(|since| since.elapsed() >= STEADY) {
-                        self.backoff = self.shared.options.backoff;
-                    }
-                    self.set_live(false);
-                    self.ask_at = Some(Instant::now() + self.backoff);
-                }
+                RelayMessage::EndOfStoredEvents(id) => match self.purpose(&id) {
+                    Some(purpose) => self.flows(purpose),
+                    None => self.shared.questions.ended(&id),
+                },
+                RelayMessage::Closed { subscription_id, message } => match self.purpose(&subscription_id) {
+                    Some(purpose) => self.closed(purpose, &message),
+                    None => self.shared.questions.closed(&subscription_id),
+                },
                 _ => {}
             },
             _ => {}
         }
+    }
+
+    fn closed(&mut self, purpose: Purpose, message: &str) {
+        let (url, reason) = (self.relay.url(), excerpt(message));
+        match purpose {
+            Purpose::Served => tracing::warn!(%url, reason, "the relay closed our subscription"),
+            Purpose::Named => tracing::info!(%url, reason, "the relay does not look for requests that name us"),
+            Purpose::Results => tracing::info!(%url, reason, "the relay does not look for results that jobs wait for"),
+        }
+        let first_backoff = self.shared.options.backoff;
+        self.of(purpose).closed(first_backoff);
+        self.stopped(purpose);
     }
 
     fn status(&mut self, status: RelayStatus) {
@@ -134,40 +160,56 @@ impl Link {
         if connected {
             // Ends by itself, at its deadline.
             tokio::spawn(Arc::clone(&self.shared.limits).refresh(self.relay.url().clone()));
-            self.backoff = self.shared.options.backoff;
-            self.ask();
-        } else {
-            self.set_live(false);
-            self.ask_at = None;
         }
+        for purpose in Purpose::ALL {
+            if connected {
+                let first_backoff = self.shared.options.backoff;
+                self.of(purpose).fresh(first_backoff);
+                self.ask(purpose);
+            } else {
+                self.stopped(purpose);
+                self.of(purpose).lost();
+            }
+        }
+    }
+
+    fn ask_all(&mut self) {
+        Purpose::ALL.into_iter().for_each(|purpose| self.ask(purpose));
     }
 
     /// Replaces the subscription by one that begins where the last one may have missed something.
-    fn ask(&mut self) {
+    fn ask(&mut self, purpose: Purpose) {
         if self.connected != Some(true) {
             return;
         }
-        self.set_live(false);
+        self.stopped(purpose);
         let now = super::now();
         let catch_up = now.minus(self.shared.options.catch_up.as_secs().min(MAX_AGE_SECONDS));
-        let since = self.flowed.map_or(catch_up, |flowed| flowed.minus(OVERLAP_SECONDS).max(now.minus(MAX_AGE_SECONDS)));
-        let kinds = self.shared.kinds.borrow().iter().copied().chain([DELETION_KIND]).map(Kind::from_u16).collect::<Vec<_>>();
-        let filter = Filter::new().kinds(kinds).since(Timestamp::from_secs(since.get()));
-        let asked = self.relay.send_msg(ClientMessage::req(self.id.clone(), vec![filter]));
-        let patience = if asked.is_ok() { END_OF_STORED.max(self.backoff) } else { self.backoff };
-        self.ask_at = Some(Instant::now() + patience);
-    }
-
-    fn set_live(&mut self, live: bool) {
-        if live == self.live.is_some() {
+        let flowed = self.of(purpose).flowed();
+        let since = flowed.map_or(catch_up, |flowed| flowed.minus(OVERLAP_SECONDS).max(now.minus(MAX_AGE_SECONDS)));
+        let (kinds, results) = (Arc::clone(&self.shared.kinds.borrow()), self.shared.results.awaited_now());
+        let filters = purpose.filters(&Wanted { kinds: &kinds, results: &results, us: self.shared.us, since });
+        let id = SubscriptionId::new(purpose.name());
+        if filters.is_empty() {
+            // What was asked for before is of no use any more.
+            if self.of(purpose).end() {
+                let _ = self.relay.send_msg(ClientMessage::Close(Cow::Owned(id)));
+            }
             return;
         }
-        if live {
-            self.live = Some(Instant::now());
+        let sent = self.relay.send_msg(ClientMessage::req(id, filters)).is_ok();
+        self.of(purpose).asked(sent, END_OF_STORED);
+    }
+
+    fn flows(&mut self, purpose: Purpose) {
+        if !self.of(purpose).is_live() && purpose == Purpose::Served {
             self.shared.live.send_modify(|count| *count = count.saturating_add(1));
-        } else {
-            self.live = None;
-            self.flowed = Some(super::now());
+        }
+        self.of(purpose).flows();
+    }
+
+    fn stopped(&mut self, purpose: Purpose) {
+        if self.of(purpose).stopped() && purpose == Purpose::Served {
             self.shared.live.send_modify(|count| *count = count.saturating_sub(1));
         }
     }

@@ -1,34 +1,53 @@
 //! NIP-90 over Nostr relays. The library connects, checks signatures and authenticates; what is said and what it means is
 //! in `nip90`, what is let in in `intake`, and how a relay is held in `link`.
 
+mod abroad;
 mod expired;
 mod intake;
 pub mod limits;
 mod link;
 mod outgoing;
+mod presence;
+mod questions;
+mod results;
+mod subscription;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 pub use intake::Counts;
+pub use presence::read_announcement;
+pub use results::NoResult;
 
+use super::announcement::Presence;
 use super::nip90::{MAX_TAGS, Reader, write};
 use super::{Change, Entry, OpenError, Opened, identity};
+use crate::address::Addresses;
+use abroad::Abroad;
 use async_trait::async_trait;
 use expired::Transport;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use intake::{Bounds, Gate, Intake, Queued};
 use limits::{Limitation, Limits};
 use link::{Link, Shared};
 use nostr_sdk::prelude::{
-    Client, ClientOptions, Event, JsonUtil, Keys, Relay, RelayLimits, RelayOptions, RelayPoolOptions, RelayUrl, Timestamp,
+    Client, ClientOptions, Event, EventId, Filter, JsonUtil, Keys, Relay, RelayLimits, RelayOptions, RelayPoolOptions, RelayUrl,
+    Timestamp,
 };
 use outgoing::Outgoing;
+use presence::{Herald, Latest};
 use pylon_core::ports::market::{Delivery, Incoming, Market, MarketError, Message, Sealed};
-use pylon_core::{MessageId, PublicKey, UnixTime};
+use pylon_core::{JobId, MessageId, PublicKey, UnixTime};
+use questions::Questions;
+use results::Results;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use visit::Visit;
 
 /// What a relay may send at once. A request of the largest size fits in twice over, however it is escaped.
 const MAX_MESSAGE_BYTES: u32 = 256 * 1024;
@@ -56,6 +75,8 @@ pub struct Options {
     pub queue_bytes: usize,
     /// How long an event may hold up its relay while the queue is full.
     pub queue_wait: Duration,
+    /// Changes of what we say of ourselves that come within this are said together.
+    pub settle: Duration,
 }
 
 impl Default for Options {
@@ -69,6 +90,7 @@ impl Default for Options {
             queue_events: 32_768,
             queue_bytes: 64 * 1024 * 1024,
             queue_wait: Duration::from_secs(5),
+            settle: Duration::from_secs(2),
         }
     }
 }
@@ -86,6 +108,12 @@ pub struct NostrMarket {
     changes: broadcast::Sender<Change>,
     live: watch::Receiver<usize>,
     kinds: watch::Sender<Arc<[u16]>>,
+    questions: Arc<Questions>,
+    results: Arc<Results>,
+    abroad: Option<Abroad>,
+    presence: watch::Sender<Option<Presence>>,
+    herald: Arc<Herald>,
+    herald_at_work: AbortHandle,
     closed: watch::Sender<bool>,
     links: Vec<AbortHandle>,
     options: Options,
@@ -105,11 +133,13 @@ impl NostrMarket {
         let (kinds, served) = watch::channel(Arc::from(kinds));
         let bounds = Bounds { events: options.queue_events, bytes: options.queue_bytes, wait: options.queue_wait };
         let (intake, inbox) = Intake::new(reader.clone(), served.clone(), bounds);
+        let (questions, results) = (Arc::new(Questions::default()), Arc::new(Results::default()));
+        let gate = Gate { intake: Arc::clone(&intake), questions: Arc::clone(&questions), results: Arc::clone(&results) };
         // Nobody reads the pool's own channel: the relays are read one by one.
         let pool = RelayPoolOptions::new().notification_channel_size(1);
         let client = Client::builder()
             .signer(keys.clone())
-            .admit_policy(Gate(Arc::clone(&intake)))
+            .admit_policy(gate)
             .websocket_transport(Transport(Arc::clone(&intake)))
             .opts(ClientOptions::new().pool(pool))
             .build();
@@ -121,11 +151,14 @@ impl NostrMarket {
         let (live, live_now) = watch::channel(0);
         let outgoing = Arc::new(Outgoing::default());
         let shared = Arc::new(Shared {
+            us: keys.public_key(),
             kinds: served,
             changes: changes.clone(),
             live,
             outgoing: Arc::clone(&outgoing),
             limits: Arc::clone(&limits),
+            questions: Arc::clone(&questions),
+            results: Arc::clone(&results),
             options,
         });
         let mut links = Vec::with_capacity(relays.len());
@@ -135,6 +168,17 @@ impl NostrMarket {
             links.push(tokio::spawn(link.run(notifications)).abort_handle());
             relay.connect();
         }
+        let (presence, wanted) = watch::channel(None);
+        let herald = Arc::new(Herald {
+            keys: keys.clone(),
+            relays: relays.clone(),
+            questions: Arc::clone(&questions),
+            outgoing: Arc::clone(&outgoing),
+            latest: Arc::new(Latest::default()),
+            settle: options.settle,
+        });
+        let herald_at_work = tokio::spawn(Arc::clone(&herald).run(wanted, changes.subscribe())).abort_handle();
+        links.push(herald_at_work.clone());
         let market = Self {
             keys,
             reader,
@@ -147,11 +191,23 @@ impl NostrMarket {
             changes,
             live: live_now,
             kinds,
+            questions,
+            results,
+            abroad: None,
+            presence,
+            herald,
+            herald_at_work,
             closed: watch::Sender::new(false),
             links,
             options,
         };
         Ok((market, first_changes))
+    }
+
+    /// Offers answers to the relays that customers name, too, where this policy lets us.
+    pub fn reach_customers(&mut self, addresses: Arc<Addresses>) {
+        let ours = self.relays.iter().map(|relay| relay.url().clone()).collect();
+        self.abroad = Some(Abroad::new(addresses, ours));
     }
 
     /// Waits until some relay has given us all it had and passes on what is new. False if none did by then.
@@ -172,7 +228,55 @@ impl NostrMarket {
 
     /// Asks every relay for these request kinds instead.
     pub fn serve(&self, kinds: Vec<u16>) {
-        self.kinds.send_replace(Arc::from(kinds));
+        self.kinds.send_if_modified(|served| {
+            let changed = **served != *kinds;
+            *served = Arc::from(kinds);
+            changed
+        });
+    }
+
+    /// Keeps this said on every relay, from now on.
+    pub fn announce(&self, presence: Presence) {
+        self.presence.send_if_modified(|said| {
+            let changed = said.as_ref() != Some(&presence);
+            *said = Some(presence);
+            changed
+        });
+    }
+
+    /// Takes the announcement back from every relay within reach; profile and relays stay said. Nothing is announced after it.
+    pub async fn withdraw(&self, within: Duration) {
+        self.herald_at_work.abort();
+        let _ = timeout(within, self.herald.withdraw()).await;
+    }
+
+    /// The text of a message, from a relay of ours or from the one that is said to have it, if that may be visited.
+    pub async fn message(&self, id: MessageId, hint: Option<&str>, addresses: &Addresses, within: Duration) -> Option<String> {
+        let id = EventId::from_byte_array(*id.as_bytes());
+        let ours = self.relays.iter().map(|relay| {
+            Box::pin(async move {
+                let events = self.questions.ask(relay, Filter::new().id(id), within).await.ok()?;
+                events.into_iter().next()
+            }) as BoxFuture<'_, Option<Event>>
+        });
+        let elsewhere = hint.map(|relay| {
+            Box::pin(async move { Visit::begin(addresses, relay).await?.find(id).await }) as BoxFuture<'_, Option<Event>>
+        });
+        let mut found = ours.chain(elsewhere).collect::<FuturesUnordered<_>>();
+        let first = timeout(within, async {
+            while let Some(event) = found.next().await {
+                if event.is_some() {
+                    return event;
+                }
+            }
+            None
+        });
+        first.await.ok().flatten().map(|event| event.content)
+    }
+
+    /// The text that a provider delivers for somebody's job, now or within that time.
+    pub async fn result_of(&self, job: JobId, within: Duration) -> Result<String, NoResult> {
+        self.results.of(EventId::from_byte_array(*job.as_bytes()), within).await
     }
 
     /// What became of the events so far.
@@ -213,6 +317,9 @@ impl Market for NostrMarket {
             };
             tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), from = %event.pubkey, "in");
             if let Ok(incoming) = self.reader.read(&event, screened, now(), &self.keys) {
+                if let (Some(abroad), Incoming::Job(_) | Incoming::Unusable { .. }) = (&self.abroad, &incoming) {
+                    abroad.learn(&event);
+                }
                 return Some(incoming);
             }
         }
@@ -234,6 +341,9 @@ impl Market for NostrMarket {
                 tracing::error!(id = %sealed.id, "sealed bytes are not an event");
                 return Delivery::Refused;
             };
+            if let Some(abroad) = &self.abroad {
+                abroad.tell(&event);
+            }
             let delivery = self.outgoing.offer(&event, &self.relays, quorum, send_deadline).await;
             tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), ?delivery, "out");
             // What follows speaks of this one: it waits until this one is there. What relays have already, they take again.

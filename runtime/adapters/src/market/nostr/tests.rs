@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
+mod questions;
+
 const DEADLINE: Duration = Duration::from_secs(60);
 
 async fn within<T>(what: impl Future<Output = T>) -> T {
@@ -33,7 +35,7 @@ async fn market(urls: &[&str], options: Options) -> (NostrMarket, broadcast::Rec
 }
 
 fn asking(text: &str) -> EventBuilder {
-    let input = Input { source: InputSource::Text(text.into()), marker: None };
+    let input = Input { source: InputSource::Text(text.into()), hint: None, marker: None };
     nip90::request(5050, &[RequestTag::Input { input, relay: None }])
 }
 
@@ -212,7 +214,11 @@ impl Session {
     async fn hear(&mut self) -> serde_json::Value {
         loop {
             if let Frame::Text(text) = within(self.socket.next()).await.unwrap().unwrap() {
-                return serde_json::from_str(&text).unwrap();
+                let heard: serde_json::Value = serde_json::from_str(&text).unwrap();
+                // The subscription to requests that name us goes its own way.
+                if heard[1] != "pylon-named" {
+                    return heard;
+                }
             }
         }
     }

@@ -66,7 +66,7 @@ fn written(message: &Message<'_>, us: &Keys) -> Event {
 }
 
 fn text(text: &str) -> Input {
-    Input { source: InputSource::Text(text.into()), marker: None }
+    Input { source: InputSource::Text(text.into()), hint: None, marker: None }
 }
 
 /// What real clients send, and NIP-90 forbids or leaves open, is understood.
@@ -80,14 +80,24 @@ fn tolerates_what_real_clients_send() {
         (strings(&[&["i", "hi", ""]]), vec![text("hi")]),
         (
             strings(&[&["i", "a"], &["i", "b", "text", "", "ctx"]]),
-            vec![text("a"), Input { source: InputSource::Text("b".into()), marker: Some("ctx".into()) }],
+            vec![text("a"), Input { source: InputSource::Text("b".into()), hint: None, marker: Some("ctx".into()) }],
         ),
-        (strings(&[&["i", "https://a/", "url"]]), vec![Input { source: InputSource::Url("https://a/".into()), marker: None }]),
+        (
+            strings(&[&["i", "https://a/", "url"]]),
+            vec![Input { source: InputSource::Url("https://a/".into()), hint: None, marker: None }],
+        ),
         (
             strings(&[&["i", &id, "event", "wss://r/"]]),
-            vec![Input { source: InputSource::Event(MessageId::from_hex(&id).unwrap()), marker: None }],
+            vec![Input {
+                source: InputSource::Event(MessageId::from_hex(&id).unwrap()),
+                hint: Some("wss://r/".into()),
+                marker: None,
+            }],
         ),
-        (strings(&[&["i", &id, "job"]]), vec![Input { source: InputSource::Job(JobId::from_hex(&id).unwrap()), marker: None }]),
+        (
+            strings(&[&["i", &id, "job"]]),
+            vec![Input { source: InputSource::Job(JobId::from_hex(&id).unwrap()), hint: None, marker: None }],
+        ),
     ] {
         let tags: Vec<Vec<&str>> = tags.iter().map(|tag| tag.iter().map(String::as_str).collect()).collect();
         let tags: Vec<&[&str]> = tags.iter().map(Vec::as_slice).collect();
@@ -359,7 +369,7 @@ fn any_request_tag() -> impl Strategy<Value = RequestTag> {
     let optional = || proptest::option::of(".{1,20}");
     prop_oneof![
         (source, optional(), optional())
-            .prop_map(|(source, marker, relay)| RequestTag::Input { input: Input { source, marker }, relay }),
+            .prop_map(|(source, marker, relay)| RequestTag::Input { input: Input { source, hint: None, marker }, relay }),
         ".+".prop_map(RequestTag::Output),
         (".*", proptest::collection::vec(".*", 1..4)).prop_map(|(name, values)| RequestTag::Param(Param { name, values })),
         any::<u64>().prop_map(|most| RequestTag::Bid(Msat::new(most))),

@@ -1,0 +1,187 @@
+//! Pages against a server that lies in every way it can. The server is on loopback, and an exception: the rest of the policy holds for it.
+
+use super::url::fetch;
+use super::{Fetcher, Options};
+use crate::address::Addresses;
+use crate::market::identity::Keys;
+use crate::market::nostr::NostrMarket;
+use crate::market::relay::InProcessRelay;
+use crate::market::{self, Entry};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use futures::{StreamExt, stream};
+use pylon_core::ports::inputs::{Inputs, Unfetched};
+use pylon_core::sources::{Granted, Sources};
+use pylon_core::{Input, InputSource, JobId, MessageId};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const MAX: u64 = 1000;
+
+struct Server {
+    place: String,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn page(headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+    let response = headers.iter().fold(Response::builder(), |response, (name, value)| response.header(*name, *value));
+    response.body(body.into()).unwrap()
+}
+
+fn moved(to: &str) -> Response {
+    Response::builder().status(StatusCode::FOUND).header("location", to).body(Body::empty()).unwrap()
+}
+
+fn endless(chunk: &'static [u8]) -> Body {
+    Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(Bytes::from_static(chunk))))
+}
+
+async fn serve() -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    let to_itself = format!("http://{place}/self");
+    let router = Router::new()
+        .route("/text", get(|| async { page(&[("content-type", "text/plain; charset=utf-8")], "Grüße") }))
+        .route("/json", get(|| async { page(&[("content-type", "application/feed+json")], "{}") }))
+        .route("/bare", get(|| async { page(&[], "bare") }))
+        .route("/full", get(|| async { page(&[], "x".repeat(1000)) }))
+        .route("/over", get(|| async { page(&[], "x".repeat(1001)) }))
+        .route("/endless", get(|| async { page(&[], endless(b"xxxxxxxxxxxxxxxx")) }))
+        .route(
+            "/drip",
+            get(|| async {
+                let first = stream::once(async { Ok::<_, Infallible>(Bytes::from_static(b"x")) });
+                page(&[], Body::from_stream(first.chain(stream::pending())))
+            }),
+        )
+        .route("/image", get(|| async { page(&[("content-type", "image/png")], "x") }))
+        .route("/latin", get(|| async { page(&[("content-type", "text/plain")], &b"Gr\xfc\xdfe"[..]) }))
+        // A page of a few bytes that would become millions.
+        .route("/bomb", get(|| async { page(&[("content-encoding", "gzip")], &b"\x1f\x8b\x08\x00"[..]) }))
+        .route("/gone", get(|| async { Response::builder().status(StatusCode::NOT_FOUND).body(Body::from("secret")).unwrap() }))
+        .route("/near", get(|| async { moved("/text") }))
+        .route("/self", get(|| async move { moved(&to_itself) }))
+        .route("/nowhere", get(|| async { Response::builder().status(StatusCode::FOUND).body(Body::empty()).unwrap() }))
+        .route("/to/file", get(|| async { moved("file:///etc/passwd") }))
+        .route("/to/metadata", get(|| async { moved("https://169.254.169.254/latest") }))
+        .route("/to/loopback", get(|| async { moved("https://127.0.0.1:1/") }))
+        .route("/to/name", get(|| async { moved("https://localhost:1/") }))
+        .route("/to/plain", get(|| async { moved("http://example.com/") }));
+    let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    Server { place, task }
+}
+
+/// Goal: text comes whole or not at all, and nothing leads out of the policy. Method: one lie of the server a row.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_text_of_a_bounded_size() {
+    let server = serve().await;
+    let addresses = Addresses::new(std::slice::from_ref(&server.place));
+    let not_public = Err(Unfetched::Denied("not a public address"));
+    let only_https = Err(Unfetched::Denied("only https and wss addresses are allowed"));
+    for (path, found) in [
+        ("text", Ok("Grüße".to_owned())),
+        ("json", Ok("{}".to_owned())),
+        ("bare", Ok("bare".to_owned())),
+        ("full", Ok("x".repeat(1000))),
+        ("near", Ok("Grüße".to_owned())),
+        ("over", Err(Unfetched::TooLarge(MAX))),
+        ("endless", Err(Unfetched::TooLarge(MAX))),
+        ("image", Err(Unfetched::NotText)),
+        ("latin", Err(Unfetched::NotText)),
+        ("bomb", Err(Unfetched::NotText)),
+        ("gone", Err(Unfetched::Unreachable)),
+        ("self", Err(Unfetched::Unreachable)),
+        ("nowhere", Err(Unfetched::Unreachable)),
+        ("to/file", only_https.clone()),
+        ("to/metadata", not_public.clone()),
+        ("to/loopback", not_public.clone()),
+        ("to/name", not_public.clone()),
+        ("to/plain", only_https),
+    ] {
+        let read = fetch(&addresses, &format!("http://{}/{path}", server.place), MAX, PATIENCE).await;
+        assert_eq!(read, found, "{path}");
+    }
+    let unexcepted = fetch(&Addresses::default(), &format!("https://{}/text", server.place), MAX, PATIENCE).await;
+    assert_eq!(unexcepted, not_public);
+    let closed = Addresses::new(&["127.0.0.1:9".into()]);
+    assert_eq!(fetch(&closed, "http://127.0.0.1:9/", MAX, PATIENCE).await, Err(Unfetched::Unreachable));
+}
+
+/// Goal: nobody holds us up. Method: a page that never ends and hardly begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_page_has_a_deadline() {
+    let server = serve().await;
+    let addresses = Addresses::new(std::slice::from_ref(&server.place));
+    let read = fetch(&addresses, &format!("http://{}/drip", server.place), MAX, Duration::from_secs(1)).await;
+    assert_eq!(read, Err(Unfetched::Timeout(1)));
+}
+
+/// Goal: over https nothing is said in the clear. Method: what the first byte is.
+#[tokio::test(flavor = "multi_thread")]
+async fn https_is_encrypted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    let first_byte = tokio::spawn(async move { listener.accept().await.unwrap().0.read_u8().await.unwrap() });
+    let addresses = Addresses::new(std::slice::from_ref(&place));
+    let read = fetch(&addresses, &format!("https://{place}/"), MAX, PATIENCE).await;
+    assert_eq!((read, first_byte.await.unwrap()), (Err(Unfetched::Unreachable), 0x16));
+}
+
+/// Goal: this node is no crowd, and no source is fetched that is not granted. Method: ask when every place is taken, and with nothing granted.
+#[tokio::test(flavor = "multi_thread")]
+async fn fetching_has_a_bound_and_needs_a_grant() {
+    let relay = InProcessRelay::start().await.unwrap();
+    let entry = Entry { keys: Keys::generate(), urls: vec![relay.url().to_owned()], kinds: vec![5050] };
+    let (market, _) = NostrMarket::connect(entry, market::nostr::Options::default()).await.unwrap();
+    let market = Arc::new(market);
+    let fetcher = |granted: bool| {
+        let granted = Granted { urls: granted, events: granted, jobs: granted };
+        let (fetch_within, chain_within) = (Duration::from_millis(10), Duration::from_millis(10));
+        Fetcher::new(Options { granted, addresses: Arc::default(), fetch_within, chain_within }, Arc::clone(&market))
+    };
+    let input = |source: InputSource| Input { source, hint: None, marker: None };
+    let sources = [
+        input(InputSource::Url("https://example.com/".into())),
+        input(InputSource::Event(MessageId::from_bytes([1; 32]))),
+        input(InputSource::Job(JobId::from_bytes([1; 32]))),
+    ];
+    let (none, all) = (fetcher(false), fetcher(true));
+    for source in &sources {
+        assert_eq!(none.fetch(source, MAX).await, Err(Unfetched::Denied("send the text itself")));
+    }
+    let places = all.places.acquire_many(16).await.unwrap();
+    for source in &sources[..2] {
+        assert_eq!(all.fetch(source, MAX).await, Err(Unfetched::Busy));
+    }
+    drop(places);
+    assert_eq!(all.fetch(&sources[2], MAX).await, Err(Unfetched::Timeout(0)));
+    let text = input(InputSource::Text("four".into()));
+    assert_eq!(all.fetch(&text, 4).await, Ok("four".into()));
+    assert_eq!(all.fetch(&text, 3).await, Err(Unfetched::TooLarge(3)));
+    let only = Sources { urls: vec!["a.example".into()], ..Sources::default() };
+    assert_eq!(all.check(&sources[0], &only), Err(Unfetched::Denied("this host is not fetched from")));
+    assert_eq!(all.check(&input(InputSource::Url("https://A.example/x".into())), &only), Ok(()));
+}
+
+/// Goal: a name is connected to where it led when it was judged. Method: a name that is an exception, and the client that is bound to what was found.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_looked_up_once() {
+    let server = serve().await;
+    let port = server.place.rsplit(':').next().unwrap();
+    let addresses = Addresses::new(&[format!("localhost:{port}")]);
+    let read = fetch(&addresses, &format!("http://LOCALHOST:{port}/bare"), MAX, PATIENCE).await;
+    assert_eq!(read, Ok("bare".to_owned()));
+}

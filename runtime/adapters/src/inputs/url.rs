@@ -1,0 +1,109 @@
+//! A page, as text: over https, where the policy for addresses lets us, without compression, and no larger or slower than allowed.
+
+use crate::address::{Addresses, Forbidden, Speaks};
+use pylon_core::ports::inputs::Unfetched;
+use reqwest::dns::{Name, Resolve, Resolving};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use reqwest::{Client, Response, redirect};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Redirects that are followed; each is judged as the first address was.
+const REDIRECTS_MAX: usize = 3;
+/// To be connected and answered; the whole has its own deadline.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// The text behind an address, of at most so many bytes.
+pub(super) async fn fetch(addresses: &Addresses, address: &str, bytes_max: u64, within: Duration) -> Result<String, Unfetched> {
+    let read = timeout(within, async {
+        let response = get(addresses, address).await?;
+        read(response, bytes_max).await
+    });
+    read.await.unwrap_or(Err(Unfetched::Timeout(within.as_secs())))
+}
+
+pub(super) fn in_words(forbidden: Forbidden) -> Unfetched {
+    match forbidden {
+        Forbidden::Unknown => Unfetched::Unreachable,
+        why => Unfetched::Denied(why.words()),
+    }
+}
+
+async fn get(addresses: &Addresses, address: &str) -> Result<Response, Unfetched> {
+    let mut address = address.to_owned();
+    for _ in 0..=REDIRECTS_MAX {
+        let (url, found) = addresses.resolve(&address, Speaks::Http).await.map_err(in_words)?;
+        let unreachable = |error: reqwest::Error| {
+            // Not where: a confidential job may have named it.
+            tracing::debug!(error = %error.without_url(), "a page was not fetched");
+            Unfetched::Unreachable
+        };
+        let client = client(url.host_str().unwrap_or_default(), &found).map_err(unreachable)?;
+        let request = client.get(url.clone()).header(ACCEPT, "text/*, application/json").header(ACCEPT_ENCODING, "identity");
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let next = response.headers().get(LOCATION).filter(|_| status.is_redirection()).and_then(|next| next.to_str().ok());
+        let next = next.and_then(|next| url.join(next).ok()).ok_or(Unfetched::Unreachable)?;
+        address = next.into();
+    }
+    Err(Unfetched::Unreachable)
+}
+
+/// For one request to one host, at the addresses that were judged: nothing is looked up again, followed, or sent through a proxy.
+fn client(host: &str, found: &[std::net::SocketAddr]) -> Result<Client, reqwest::Error> {
+    // A program that has installed its provider already keeps it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    #[allow(clippy::disallowed_methods, reason = "a stranger's host gets a client of its own, bound to what was judged")]
+    let builder = Client::builder();
+    builder
+        .user_agent(concat!("pylon/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_WITHIN)
+        .pool_max_idle_per_host(0)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .no_proxy()
+        .resolve_to_addrs(host, found)
+        .dns_resolver(Arc::new(NoLookUp))
+        .build()
+}
+
+/// What is not bound is not found.
+struct NoLookUp;
+
+impl Resolve for NoLookUp {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move { Err(format!("{} was not judged", name.as_str()).into()) })
+    }
+}
+
+async fn read(mut response: Response, bytes_max: u64) -> Result<String, Unfetched> {
+    let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap_or("?").to_ascii_lowercase());
+    if header(CONTENT_ENCODING).is_some_and(|coding| coding != "identity")
+        || header(CONTENT_TYPE).is_some_and(|mime| !is_text(&mime))
+    {
+        return Err(Unfetched::NotText);
+    }
+    if response.content_length().is_some_and(|bytes| bytes > bytes_max) {
+        return Err(Unfetched::TooLarge(bytes_max));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_| Unfetched::Unreachable)? {
+        if body.len().saturating_add(chunk.len()) as u64 > bytes_max {
+            return Err(Unfetched::TooLarge(bytes_max));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    String::from_utf8(body).map_err(|_| Unfetched::NotText)
+}
+
+/// A type whose content a model can read as it is.
+fn is_text(mime: &str) -> bool {
+    let essence = mime.split(';').next().unwrap_or_default().trim();
+    essence.starts_with("text/")
+        || ["+json", "+xml"].iter().any(|suffix| essence.ends_with(suffix))
+        || matches!(essence, "" | "application/json" | "application/xml" | "application/yaml" | "application/toml")
+}

@@ -1,0 +1,196 @@
+//! Answers to where a customer wants them: the relays that a request names, beside our own. A courtesy: our own relays decide whether something is
+//! delivered, each answer is offered there once, and a stranger's relay is only reached where the policy for addresses lets us.
+
+use super::visit::Visit;
+use crate::address::{Addresses, Speaks};
+use crate::market::nip90::FEEDBACK_KIND;
+use nostr_sdk::prelude::{Event, EventId, JsonUtil, RelayUrl};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// Relays of one request.
+const RELAYS_MAX: usize = 3;
+/// Requests whose relays are remembered; results quote theirs.
+const REMEMBERED: usize = 4096;
+/// Visits at once. Who comes when there are more is not visited.
+const VISITS_MAX: usize = 16;
+/// One visit.
+const VISIT_WITHIN: Duration = Duration::from_secs(15);
+
+/// Knows where customers want to hear from us.
+pub(super) struct Abroad {
+    addresses: Arc<Addresses>,
+    /// Ours: these have it anyway.
+    ours: Vec<RelayUrl>,
+    named: Mutex<Named>,
+    places: Arc<Semaphore>,
+}
+
+/// The last requests and answers, oldest out first.
+#[derive(Default)]
+struct Named {
+    relays: HashMap<EventId, Vec<RelayUrl>>,
+    order: VecDeque<EventId>,
+    offered: VecDeque<EventId>,
+}
+
+impl Abroad {
+    pub(super) fn new(addresses: Arc<Addresses>, ours: Vec<RelayUrl>) -> Self {
+        Self { addresses, ours, named: Mutex::default(), places: Arc::new(Semaphore::new(VISITS_MAX)) }
+    }
+
+    /// Remembers which relays a request names.
+    pub(super) fn learn(&self, request: &Event) {
+        let relays = self.relays_of(request);
+        if relays.is_empty() {
+            return;
+        }
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.relays.insert(request.id, relays).is_none() {
+            named.order.push_back(request.id);
+        }
+        if named.order.len() > REMEMBERED
+            && let Some(oldest) = named.order.pop_front()
+        {
+            named.relays.remove(&oldest);
+        }
+    }
+
+    /// Offers an answer there, in the background. What is only a part of one is not worth a visit.
+    pub(super) fn tell(&self, answer: &Event) {
+        if answer.kind.as_u16() == FEEDBACK_KIND && value(answer, "status") == Some("partial") {
+            return;
+        }
+        for (relay, place) in self.visits(answer) {
+            let (addresses, answer) = (Arc::clone(&self.addresses), answer.clone());
+            tokio::spawn(async move {
+                let visit = async { Visit::begin(&addresses, relay.as_str()).await?.give(&answer).await };
+                let taken = timeout(VISIT_WITHIN, visit).await.ok().flatten();
+                tracing::debug!(id = %answer.id, %relay, taken = taken == Some(true), "offered to the customer's relay");
+                drop(place);
+            });
+        }
+    }
+
+    /// The relays that are visited with this answer, as far as there are places.
+    fn visits(&self, answer: &Event) -> Vec<(RelayUrl, OwnedSemaphorePermit)> {
+        let place = |relay: RelayUrl| match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => Some((relay, place)),
+            Err(_) => {
+                tracing::debug!(id = %answer.id, %relay, "not offered to the customer's relay: too many visits");
+                None
+            }
+        };
+        self.not_offered(answer).into_iter().filter_map(place).collect()
+    }
+
+    /// Where this answer is to go and has not been. It is sent again until our relays have it, and abroad only once.
+    fn not_offered(&self, answer: &Event) -> Vec<RelayUrl> {
+        let Some(job) = answer.tags.event_ids().next() else { return Vec::new() };
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.offered.contains(&answer.id) {
+            return Vec::new();
+        }
+        let known = named.relays.get(job).cloned();
+        let relays = known.unwrap_or_else(|| {
+            let quoted = value(answer, "request").and_then(|json| Event::from_json(json).ok());
+            quoted.map(|request| self.relays_of(&request)).unwrap_or_default()
+        });
+        if !relays.is_empty() {
+            named.offered.push_back(answer.id);
+            if named.offered.len() > REMEMBERED {
+                named.offered.pop_front();
+            }
+        }
+        relays
+    }
+
+    /// Pure: the first few relays that a request names, that may be reached, and that are not ours.
+    fn relays_of(&self, request: &Event) -> Vec<RelayUrl> {
+        let tags = request.tags.iter().map(|tag| tag.as_slice()).filter(|tag| tag.first().is_some_and(|name| name == "relays"));
+        let mut relays = Vec::new();
+        for url in tags.flat_map(|tag| tag.iter().skip(1)) {
+            if relays.len() < RELAYS_MAX
+                && self.addresses.judge(url, Speaks::WebSocket).is_ok()
+                && let Ok(relay) = RelayUrl::parse(url)
+                && !self.ours.contains(&relay)
+                && !relays.contains(&relay)
+            {
+                relays.push(relay);
+            }
+        }
+        relays
+    }
+}
+
+fn value<'a>(event: &'a Event, name: &str) -> Option<&'a str> {
+    event
+        .tags
+        .iter()
+        .map(|tag| tag.as_slice())
+        .find(|tag| tag.first().is_some_and(|first| first == name))?
+        .get(1)
+        .map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nostr_sdk::{EventBuilder, Keys, Kind, Tag};
+
+    fn asking(relays: &[&str]) -> Event {
+        let tag = Tag::parse(["relays"].into_iter().chain(relays.iter().copied())).unwrap();
+        EventBuilder::new(Kind::from_u16(5050), "").tag(tag).sign_with_keys(&Keys::generate()).unwrap()
+    }
+
+    /// Goal: a thousand relays are three, none of them ours, twice the same, or within. Method: all of that in one request.
+    #[test]
+    fn few_relays_and_only_those_that_may_be_reached() {
+        let ours = RelayUrl::parse("wss://ours.example").unwrap();
+        let abroad = Abroad::new(Arc::default(), vec![ours]);
+        let many: Vec<String> = (0..1000).map(|n| format!("wss://r{n}.example")).collect();
+        let bad = [
+            "ws://plain.example",
+            "wss://127.0.0.1",
+            "wss://10.0.0.1:8080",
+            "wss://[::ffff:127.0.0.1]",
+            "x",
+            "wss://ours.example/",
+        ];
+        let all: Vec<&str> =
+            bad.into_iter().chain(["wss://r0.example/", "wss://r0.example"]).chain(many.iter().map(String::as_str)).collect();
+        let named = abroad.relays_of(&asking(&all));
+        assert_eq!(named, ["wss://r0.example", "wss://r1.example", "wss://r2.example"].map(|url| RelayUrl::parse(url).unwrap()));
+    }
+
+    /// Goal: an answer goes abroad once, also when the request is only known from the answer, and memory is bounded. Method: ask twice; then more
+    /// requests than are remembered.
+    #[test]
+    fn an_answer_is_offered_once() {
+        let abroad = Abroad::new(Arc::default(), Vec::new());
+        let (keys, request) = (Keys::generate(), asking(&["wss://r.example"]));
+        let answer = |words: &str, quoted: bool| {
+            let quoted = quoted.then(|| Tag::parse(["request".to_owned(), request.as_json()]).unwrap());
+            let tags = quoted.into_iter().chain([Tag::event(request.id)]);
+            EventBuilder::new(Kind::from_u16(6050), words).tags(tags).sign_with_keys(&keys).unwrap()
+        };
+        assert!(abroad.not_offered(&answer("unknown", false)).is_empty());
+        let quoting = answer("quoted", true);
+        assert_eq!((abroad.not_offered(&quoting).len(), abroad.not_offered(&quoting).len()), (1, 0));
+        abroad.learn(&request);
+        let known = answer("known", false);
+        assert_eq!((abroad.not_offered(&known).len(), abroad.not_offered(&known).len()), (1, 0));
+        let places = Arc::clone(&abroad.places).try_acquire_many_owned(16).unwrap();
+        assert!(abroad.visits(&answer("at a busy time", false)).is_empty(), "no more visits than there are places");
+        drop(places);
+        assert_eq!(abroad.visits(&answer("later", false)).len(), 1);
+        let mut named = abroad.named.lock().unwrap();
+        named.order.extend(std::iter::repeat_n(request.id, REMEMBERED - 1));
+        drop(named);
+        abroad.learn(&asking(&["wss://r.example"]));
+        assert!(abroad.not_offered(&answer("forgotten", false)).is_empty());
+    }
+}

@@ -1,0 +1,212 @@
+//! Keeps what the node says of itself on its relays: asks each what it has, says what is missing or has changed, and takes back the announcement
+//! when the node leaves. What is to be said is decided in `announcement`.
+
+use super::outgoing::Outgoing;
+use super::questions::{Questions, Unanswered};
+use crate::market::Change;
+use crate::market::announcement::{self, Announced, Presence, Subject};
+use crate::market::identity::Keys;
+use futures::future::join_all;
+use nostr_sdk::prelude::{Client, Event, Relay, RelayUrl};
+use pylon_core::PublicKey;
+use pylon_core::ports::market::Delivery;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// A relay that does not answer by then is asked again later.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Between two tries on a relay that does not take it, at first and at most.
+const AGAIN_FIRST: Duration = Duration::from_secs(5);
+const AGAIN_MOST: Duration = Duration::from_secs(3600);
+
+/// The latest of each subject, wherever it was found.
+#[derive(Default)]
+pub(super) struct Latest(Mutex<HashMap<Subject, Event>>);
+
+impl Latest {
+    fn get(&self, subject: Subject) -> Option<Event> {
+        self.lock().get(&subject).cloned()
+    }
+
+    fn put(&self, subject: Subject, event: Event) {
+        let mut latest = self.lock();
+        let newer = latest.get(&subject).is_none_or(|last| replaces(&event, last));
+        if newer {
+            latest.insert(subject, event);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Event>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of two versions the later one holds; of two of one second the one with the lower id (NIP-01).
+fn replaces(event: &Event, last: &Event) -> bool {
+    (event.created_at, std::cmp::Reverse(event.id)) > (last.created_at, std::cmp::Reverse(last.id))
+}
+
+/// What it takes to speak for the node.
+pub(super) struct Herald {
+    pub(super) keys: Keys,
+    pub(super) relays: Vec<Relay>,
+    pub(super) questions: Arc<Questions>,
+    pub(super) outgoing: Arc<Outgoing>,
+    pub(super) latest: Arc<Latest>,
+    /// Changes that come together are said together.
+    pub(super) settle: Duration,
+}
+
+impl Herald {
+    /// Until the node is gone.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        mut wanted: watch::Receiver<Option<Presence>>,
+        mut changes: broadcast::Receiver<Change>,
+    ) {
+        let all = || self.relays.iter().map(|relay| relay.url().clone()).collect::<HashSet<RelayUrl>>();
+        let (mut open, mut due, mut pause) = (all(), None, AGAIN_FIRST);
+        loop {
+            tokio::select! {
+                changed = wanted.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    (open, due, pause) = (all(), Some(Instant::now() + self.settle), AGAIN_FIRST);
+                }
+                change = changes.recv() => match change {
+                    Ok(Change { url, connected: true, .. }) => {
+                        open.extend(RelayUrl::parse(&url));
+                        (due, pause) = (Some(Instant::now() + self.settle), AGAIN_FIRST);
+                    }
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => (open, due) = (all(), Some(Instant::now() + self.settle)),
+                    Err(RecvError::Closed) => return,
+                },
+                () = async { if let Some(at) = due { sleep_until(at).await } }, if due.is_some() => {
+                    let presence = wanted.borrow_and_update().clone();
+                    due = None;
+                    let Some(presence) = presence else { continue };
+                    self.round(&presence, &mut open).await;
+                    // One that is away says when it is back.
+                    if self.near().any(|relay| open.contains(relay.url())) {
+                        due = Some(Instant::now() + pause);
+                        pause = (pause * 2).min(AGAIN_MOST);
+                    }
+                }
+            }
+        }
+    }
+
+    fn near(&self) -> impl Iterator<Item = &Relay> {
+        self.relays.iter().filter(|relay| relay.is_connected())
+    }
+
+    /// Asks the open relays what they have, and gives each what it lacks. Those that have everything are no longer open.
+    async fn round(&self, presence: &Presence, open: &mut HashSet<RelayUrl>) {
+        let filter = announcement::filter(self.keys.public_key());
+        let asked = self.near().filter(|relay| open.contains(relay.url())).map(|relay| {
+            let filter = filter.clone();
+            async move { (relay, self.questions.ask(relay, filter, ANSWER_WITHIN).await) }
+        });
+        let mut answers = Vec::new();
+        for (relay, answer) in join_all(asked).await {
+            match answer {
+                Ok(events) => answers.push((relay, events)),
+                Err(why) => tracing::debug!(url = %relay.url(), %why, "the relay does not tell what it knows of us"),
+            }
+        }
+        if answers.is_empty() {
+            return;
+        }
+        let mut lacking: HashSet<&RelayUrl> = HashSet::new();
+        for subject in Subject::ALL {
+            for event in answers.iter().flat_map(|(_, events)| events).filter(|event| subject.is_of(event)) {
+                self.latest.put(subject, event.clone());
+            }
+            let Some(event) = self.said(subject, presence) else { continue };
+            let lacks = |events: &[Event]| !events.iter().any(|found| found.id == event.id);
+            let to: Vec<Relay> = answers.iter().filter(|(_, events)| lacks(events)).map(|(relay, _)| (*relay).clone()).collect();
+            if !to.is_empty() && !self.offer(&event, &to).await {
+                lacking.extend(answers.iter().filter(|(_, events)| lacks(events)).map(|(relay, _)| relay.url()));
+            }
+        }
+        for (relay, _) in &answers {
+            if !lacking.contains(relay.url()) {
+                open.remove(relay.url());
+            }
+        }
+    }
+
+    /// The event that says what is to be said: the latest there is, or a new one.
+    fn said(&self, subject: Subject, presence: &Presence) -> Option<Event> {
+        let last = self.latest.get(subject);
+        let urls: Vec<String> = self.relays.iter().map(|relay| relay.url().to_string()).collect();
+        match announcement::due(subject, presence, &urls, last.as_ref(), super::now()) {
+            None => last,
+            Some(event) => {
+                let event = event.sign_with_keys(&self.keys).ok()?;
+                self.latest.put(subject, event.clone());
+                Some(event)
+            }
+        }
+    }
+
+    /// Did all of them take it?
+    async fn offer(&self, event: &Event, to: &[Relay]) -> bool {
+        let kind = event.kind.as_u16();
+        let delivery = self.outgoing.offer(event, to, to.len(), ANSWER_WITHIN).await;
+        tracing::trace!(target: "compute", id = %event.id, kind, ?delivery, "out");
+        if delivery != Delivery::Delivered {
+            tracing::warn!(kind, relays = to.len(), "not every relay takes what we say of ourselves: offered again later");
+        }
+        delivery == Delivery::Delivered
+    }
+
+    /// Takes the announcement back.
+    pub(super) async fn withdraw(&self) {
+        let Some(last) = self.latest.get(Subject::Announcement) else { return };
+        let near: Vec<Relay> = self.near().cloned().collect();
+        let now = super::now();
+        let emptied = announcement::emptied(Some(&last), now).and_then(|event| event.sign_with_keys(&self.keys).ok());
+        let Some(emptied) = emptied.filter(|_| !near.is_empty()) else { return };
+        self.offer(&emptied, &near).await;
+        if let Ok(deletion) = announcement::deletion(&emptied, Some(&last), now).sign_with_keys(&self.keys) {
+            self.offer(&deletion, &near).await;
+        }
+    }
+}
+
+/// Asks each relay, over connections of its own, for the announcement of this key: what a customer would find there. An error is one line.
+/// Signs with `keys` where a relay wants to know who asks.
+pub async fn read_announcement(
+    keys: &Keys,
+    of: PublicKey,
+    relays: &[String],
+    within: Duration,
+) -> Vec<(String, Result<Option<Announced>, String>)> {
+    let read = relays.iter().map(|url| async move {
+        let found = timeout(within, read_from(keys, of, url, within)).await;
+        (url.clone(), found.unwrap_or_else(|_| Err(Unanswered::Silent.to_string())))
+    });
+    join_all(read).await
+}
+
+async fn read_from(keys: &Keys, of: PublicKey, url: &str, within: Duration) -> Result<Option<Announced>, String> {
+    let of = nostr_sdk::PublicKey::from_byte_array(*of.as_bytes());
+    let client = Client::builder().signer(keys.clone()).build();
+    client.add_relay(url).await.map_err(|error| error.to_string())?;
+    let connected = !client.try_connect(within).await.success.is_empty();
+    let found = if connected {
+        let events = client.fetch_events(announcement::filter(of), within).await.map_err(|error| error.to_string());
+        events.map(|events| events.into_iter().find_map(|event| announcement::parse(&event)))
+    } else {
+        Err(Unanswered::Away.to_string())
+    };
+    client.shutdown().await;
+    found
+}

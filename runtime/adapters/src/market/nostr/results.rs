@@ -1,0 +1,269 @@
+//! Results of other jobs that somebody waits for: which they are, and when one may be believed.
+//!
+//! Anybody can publish an event that calls itself the result of a job. It counts only together with the request itself: signed, of the kind that
+//! the result's kind follows from, and, where the request names providers, from one of them.
+
+use crate::market::nip90::{REQUEST_KINDS, RESULT_OFFSET, parse_result};
+use nostr_sdk::prelude::{Alphabet, Event, EventId, Filter, JsonUtil, Kind, SingleLetterTag};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+/// Jobs that may wait for others at once, so that the filter stays small.
+const WAITING_MAX: usize = 64;
+/// Events about one job that wait to be looked at; the relay brings further ones again when it is asked again.
+const QUEUE: usize = 64;
+/// Results that wait for their request to be found.
+const UNPROVEN_MAX: usize = 16;
+
+/// Why there is no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoResult {
+    /// Too many wait.
+    Busy,
+    /// None by then.
+    Late,
+    /// There is one, and only its customer can read it.
+    Encrypted,
+}
+
+struct Waiting {
+    ticket: u64,
+    job: EventId,
+    heard: mpsc::Sender<Event>,
+}
+
+/// Who waits for which result.
+#[derive(Debug)]
+pub(super) struct Results {
+    waiting: Mutex<(u64, Vec<Waiting>)>,
+    awaited: watch::Sender<Arc<[EventId]>>,
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", self.job)
+    }
+}
+
+impl Default for Results {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), awaited: watch::Sender::new(Arc::from([])) }
+    }
+}
+
+impl Results {
+    /// The jobs whose results are awaited now.
+    pub(super) fn awaited(&self) -> watch::Receiver<Arc<[EventId]>> {
+        self.awaited.subscribe()
+    }
+
+    /// The same, at this moment.
+    pub(super) fn awaited_now(&self) -> Arc<[EventId]> {
+        Arc::clone(&self.awaited.borrow())
+    }
+
+    /// Waits for the text that somebody delivers for this job.
+    pub(super) async fn of(&self, job: EventId, within: Duration) -> Result<String, NoResult> {
+        let (_place, mut heard) = self.wait_for(job).ok_or(NoResult::Busy)?;
+        let mut proof = Proof { job, request: None, unproven: Vec::new() };
+        let found = timeout(within, async {
+            loop {
+                match heard.recv().await.map(|event| proof.hear(event)) {
+                    Some(Some(result)) => return result,
+                    Some(None) => {}
+                    None => return Err(NoResult::Late),
+                }
+            }
+        });
+        found.await.unwrap_or(Err(NoResult::Late))
+    }
+
+    /// An event that may be about an awaited job.
+    pub(super) fn heard(&self, event: &Event) {
+        // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
+        if !event.verify_id() {
+            return;
+        }
+        for waiting in &self.lock().1 {
+            if event.id == waiting.job || event.tags.event_ids().any(|id| *id == waiting.job) {
+                let _ = waiting.heard.try_send(event.clone());
+            }
+        }
+    }
+
+    fn wait_for(&self, job: EventId) -> Option<(Place<'_>, mpsc::Receiver<Event>)> {
+        let mut waiting = self.lock();
+        let (tickets, all) = &mut *waiting;
+        if all.len() >= WAITING_MAX {
+            return None;
+        }
+        let (sender, heard) = mpsc::channel(QUEUE);
+        *tickets += 1;
+        let ticket = *tickets;
+        all.push(Waiting { ticket, job, heard: sender });
+        self.tell(all);
+        Some((Place { results: self, ticket }, heard))
+    }
+
+    /// Told to relays also if the job was awaited before: only then do they send what they had.
+    fn tell(&self, all: &[Waiting]) {
+        let mut jobs: Vec<EventId> = all.iter().map(|waiting| waiting.job).collect();
+        jobs.sort_unstable();
+        jobs.dedup();
+        self.awaited.send_replace(Arc::from(jobs));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u64, Vec<Waiting>)> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends with the wait, also when nobody waits any more.
+struct Place<'a> {
+    results: &'a Results,
+    ticket: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.results.lock();
+        waiting.1.retain(|waiting| waiting.ticket != self.ticket);
+        self.results.tell(&waiting.1);
+    }
+}
+
+/// Pure: the filters for these jobs, requests and results; never a filter without ids.
+pub(super) fn filters(jobs: &[EventId], kinds_per_filter: usize) -> Vec<Filter> {
+    if jobs.is_empty() {
+        return Vec::new();
+    }
+    let kinds: Vec<u16> = REQUEST_KINDS.map(|kind| kind + RESULT_OFFSET).collect();
+    let of_jobs = |kinds: &[u16]| {
+        let tag = SingleLetterTag::lowercase(Alphabet::E);
+        let kinds = kinds.iter().copied().map(Kind::from_u16);
+        Filter::new().kinds(kinds).custom_tags(tag, jobs.iter().map(EventId::to_hex))
+    };
+    let requests = Filter::new().ids(jobs.iter().copied());
+    std::iter::once(requests).chain(kinds.chunks(kinds_per_filter).map(of_jobs)).collect()
+}
+
+/// What is known of one job, of events whose signatures have been checked.
+struct Proof {
+    job: EventId,
+    request: Option<Event>,
+    unproven: Vec<Event>,
+}
+
+impl Proof {
+    /// The result, once one is proven.
+    fn hear(&mut self, event: Event) -> Option<Result<String, NoResult>> {
+        if event.id == self.job {
+            self.request.get_or_insert(event);
+        } else if parse_result(&event).is_some_and(|result| result.job.as_bytes() == self.job.as_bytes()) {
+            if self.request.is_none() {
+                self.request = self.quoted(&event);
+            }
+            self.unproven.push(event);
+        }
+        let proven = match &self.request {
+            Some(request) => {
+                let all = std::mem::take(&mut self.unproven);
+                all.into_iter().find(|event| answers(request, event))
+            }
+            None => {
+                self.unproven.truncate(UNPROVEN_MAX);
+                None
+            }
+        };
+        proven.map(|event| if is_encrypted(&event) { Err(NoResult::Encrypted) } else { Ok(event.content) })
+    }
+
+    /// The request in full, as a result quotes it.
+    fn quoted(&self, result: &Event) -> Option<Event> {
+        let request = Event::from_json(parse_result(result)?.request?).ok()?;
+        (request.id == self.job && request.verify().is_ok()).then_some(request)
+    }
+}
+
+fn answers(request: &Event, result: &Event) -> bool {
+    let providers: Vec<_> = request.tags.public_keys().collect();
+    request.kind.as_u16().checked_add(RESULT_OFFSET) == Some(result.kind.as_u16())
+        && (providers.is_empty() || providers.contains(&&result.pubkey))
+}
+
+fn is_encrypted(event: &Event) -> bool {
+    event.tags.iter().any(|tag| tag.as_slice().first().is_some_and(|name| name == "encrypted"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nostr_sdk::{EventBuilder, Keys, Tag};
+
+    fn tag(parts: &[&str]) -> Tag {
+        Tag::parse(parts.iter().copied()).unwrap()
+    }
+
+    fn result(request: &Event, kind: u16, keys: &Keys, text: &str, tags: &[&[&str]]) -> Event {
+        let tags = tags.iter().map(|parts| tag(parts)).chain([Tag::event(request.id)]);
+        EventBuilder::new(Kind::from_u16(kind), text).tags(tags).sign_with_keys(keys).unwrap()
+    }
+
+    /// Goal: nobody slips a result in. Method: results of strangers, of another kind, of another job, with a false request, and only then the real one;
+    /// before the request is known and after.
+    #[test]
+    fn a_result_counts_with_its_request_only() {
+        let (customer, provider, stranger) = (Keys::generate(), Keys::generate(), Keys::generate());
+        let ask = |text: &str| {
+            let tags = [tag(&["i", text, "text"]), Tag::public_key(provider.public_key())];
+            EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&customer).unwrap()
+        };
+        let (request, other) = (ask("this"), ask("that"));
+        let forged = request.as_json().replace("this", "fake");
+        let lies = [
+            result(&request, 6050, &stranger, "lie", &[]),
+            result(&request, 6050, &stranger, "lie", &[&["request", &forged]]),
+            result(&request, 6050, &stranger, "lie", &[&["request", &other.as_json()]]),
+            result(&request, 6051, &provider, "another kind", &[]),
+            result(&other, 6050, &provider, "another job", &[]),
+        ];
+        let real = result(&request, 6050, &provider, "real", &[]);
+        let quoting = result(&request, 6050, &provider, "real", &[&["request", &request.as_json()]]);
+        let secret = result(&request, 6050, &provider, "…", &[&["encrypted"]]);
+        for (what, events, found) in [
+            ("request first", vec![request.clone(), real.clone()], Some(Ok("real"))),
+            ("request last", vec![real.clone(), request.clone()], Some(Ok("real"))),
+            ("no request", vec![real.clone()], None),
+            ("request quoted", vec![quoting], Some(Ok("real"))),
+            ("encrypted", vec![request.clone(), secret], Some(Err(NoResult::Encrypted))),
+        ] {
+            let mut proof = Proof { job: request.id, request: None, unproven: Vec::new() };
+            for lie in lies.iter().cloned() {
+                assert_eq!(proof.hear(lie), None, "{what}");
+            }
+            let heard = events.into_iter().filter_map(|event| proof.hear(event)).next();
+            assert_eq!(heard.as_ref().map(|found| found.as_ref().map(String::as_str).map_err(|why| *why)), found, "{what}");
+        }
+        let mut proof = Proof { job: request.id, request: Some(request.clone()), unproven: Vec::new() };
+        for lie in lies {
+            assert_eq!(proof.hear(lie), None);
+        }
+    }
+
+    /// Goal: waiting is bounded and leaves nothing behind. Method: fill every place, ask for one more, let go, ask again.
+    #[tokio::test]
+    async fn waiting_has_a_bound() {
+        let results = Results::default();
+        let job = |n: usize| EventId::from_byte_array([u8::try_from(n).unwrap(); 32]);
+        let places: Vec<_> = (0..WAITING_MAX).map(|n| results.wait_for(job(n)).unwrap()).collect();
+        assert_eq!(results.awaited().borrow().len(), WAITING_MAX);
+        assert_eq!(results.of(job(99), Duration::from_secs(60)).await, Err(NoResult::Busy));
+        drop(places);
+        assert_eq!(results.awaited().borrow().len(), 0);
+        assert_eq!(results.of(job(99), Duration::ZERO).await, Err(NoResult::Late));
+        assert!(filters(&[], 250).is_empty());
+        assert_eq!(filters(&[job(1)], 250).len(), 5);
+    }
+}

@@ -1,0 +1,196 @@
+//! Inputs that are not in the request: which of them may be fetched, and how far a chain of jobs may go.
+
+use crate::{InputSource, Job, JobId};
+
+/// Inputs of one job that are to be fetched.
+pub const FETCHED_MAX: usize = 8;
+/// Jobs behind a job: the first works on the result of the second, and so on.
+pub const CHAIN_MAX: usize = 5;
+/// Jobs looked up for one chain, however it branches.
+const LOOKED_UP_MAX: usize = 64;
+
+/// Which inputs may be fetched: what a handler wants of what the operator grants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Patterns of hosts that a url may name: a name, `*.` with all names below one, or `*` for all. Empty: no urls.
+    pub urls: Vec<String>,
+    /// Other messages.
+    pub events: bool,
+    /// Results of other jobs.
+    pub jobs: bool,
+}
+
+/// What the operator grants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// Urls may be fetched.
+    pub urls: bool,
+    /// Messages may be fetched.
+    pub events: bool,
+    /// Results of other jobs may be awaited.
+    pub jobs: bool,
+}
+
+impl Sources {
+    /// What is both wanted and granted.
+    #[must_use]
+    pub fn granted(self, granted: Granted) -> Self {
+        let urls = if granted.urls { self.urls } else { Vec::new() };
+        Self { urls, events: self.events && granted.events, jobs: self.jobs && granted.jobs }
+    }
+
+    /// May an input be of this kind at all?
+    pub fn allow(&self, source: &InputSource) -> bool {
+        match source {
+            InputSource::Text(_) => true,
+            InputSource::Url(_) => !self.urls.is_empty(),
+            InputSource::Event(_) => self.events,
+            InputSource::Job(_) => self.jobs,
+        }
+    }
+
+    /// May a url name this host? Case does not matter, nor a dot at the end.
+    pub fn allow_host(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.');
+        self.urls.iter().any(|pattern| match pattern.strip_prefix('*') {
+            Some("") => true,
+            Some(below) => {
+                let split = host.len().saturating_sub(below.len());
+                below.starts_with('.') && split > 0 && host.get(split..).is_some_and(|end| end.eq_ignore_ascii_case(below))
+            }
+            None => pattern.eq_ignore_ascii_case(host),
+        })
+    }
+}
+
+/// Why a chain is not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// A job waits for itself.
+    #[error("the jobs wait for each other")]
+    Cycle,
+    /// Too many, one behind the other.
+    #[error("more than {CHAIN_MAX} jobs one behind the other")]
+    TooDeep,
+    /// Too many together.
+    #[error("more than {LOOKED_UP_MAX} jobs in one chain")]
+    TooMany,
+}
+
+/// Follows the chain behind a job as far as it is known. `inputs_of` tells which jobs a known job works on; its error is passed on.
+pub fn check_chain<E>(job: &Job, mut inputs_of: impl FnMut(JobId) -> Result<Vec<JobId>, E>) -> Result<Result<(), ChainError>, E> {
+    let mut path = vec![(job.id, jobs_of(job))];
+    let mut looked_up = 0;
+    while let Some((_, open)) = path.last_mut() {
+        let Some(next) = open.pop() else {
+            path.pop();
+            continue;
+        };
+        if path.iter().any(|(above, _)| *above == next) {
+            return Ok(Err(ChainError::Cycle));
+        }
+        if path.len() > CHAIN_MAX {
+            return Ok(Err(ChainError::TooDeep));
+        }
+        looked_up += 1;
+        if looked_up > LOOKED_UP_MAX {
+            return Ok(Err(ChainError::TooMany));
+        }
+        path.push((next, inputs_of(next)?));
+    }
+    Ok(Ok(()))
+}
+
+/// The jobs whose results this one works on.
+pub fn jobs_of(job: &Job) -> Vec<JobId> {
+    let of = |source: &InputSource| if let InputSource::Job(id) = source { Some(*id) } else { None };
+    job.inputs.iter().filter_map(|input| of(&input.source)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Input, PublicKey, UnixTime};
+    use std::convert::Infallible;
+
+    fn id(n: u8) -> JobId {
+        JobId::from_bytes([n; 32])
+    }
+
+    fn waits_for(jobs: &[u8]) -> Job {
+        let input = |n: &u8| Input { source: InputSource::Job(id(*n)), hint: None, marker: None };
+        Job {
+            id: id(0),
+            kind: 5050,
+            customer: PublicKey::from_bytes([9; 32]),
+            created_at: UnixTime::new(1),
+            inputs: jobs.iter().map(input).collect(),
+            params: Vec::new(),
+            output: None,
+            bid: None,
+            targeted: true,
+            confidential: false,
+            origin: String::new(),
+        }
+    }
+
+    fn check(jobs: &[u8], inputs_of: impl Fn(u8) -> Vec<u8>) -> Result<(), ChainError> {
+        let known = |job: JobId| {
+            let n = job.as_bytes().first().copied().unwrap_or_default();
+            Ok::<_, Infallible>(inputs_of(n).into_iter().map(id).collect())
+        };
+        let Ok(checked) = check_chain(&waits_for(jobs), known);
+        checked
+    }
+
+    /// Goal: chains end. Method: none, the longest allowed, one longer, circles of one, two and three, a diamond (which is no circle), and a
+    /// chain that branches without end.
+    #[test]
+    fn chains_are_bounded() {
+        assert_eq!(check(&[], |_| vec![]), Ok(()));
+        assert_eq!(check(&[1], |n| if n < 5 { vec![n + 1] } else { vec![] }), Ok(()));
+        assert_eq!(check(&[1], |n| if n < 6 { vec![n + 1] } else { vec![] }), Err(ChainError::TooDeep));
+        assert_eq!(check(&[0], |_| vec![]), Err(ChainError::Cycle));
+        assert_eq!(check(&[1], |_| vec![0]), Err(ChainError::Cycle));
+        assert_eq!(check(&[1], |n| if n == 1 { vec![2] } else { vec![1] }), Err(ChainError::Cycle));
+        assert_eq!(check(&[1, 2], |n| if n < 3 { vec![3] } else { vec![] }), Ok(()));
+        let wide = |n: u8| if n < 40 { (1..=5).map(|step| n.wrapping_mul(5).wrapping_add(step)).collect() } else { vec![] };
+        assert_eq!(check(&[1, 2, 3, 4, 5, 6, 7, 8], wide), Err(ChainError::TooMany));
+    }
+
+    /// Goal: a handler's hosts are what it names and nothing that looks like it. Method: pattern, host, verdict.
+    #[test]
+    fn hosts_match_whole_names() {
+        for (pattern, host, allowed) in [
+            ("*", "anything.example", true),
+            ("a.example", "a.example", true),
+            ("a.example", "A.EXAMPLE.", true),
+            ("a.example", "b.a.example", false),
+            ("a.example", "a.example.evil", false),
+            ("*.example", "a.example", true),
+            ("*.example", "a.b.Example", true),
+            ("*.example", "example", false),
+            ("*.example", ".example", false),
+            ("*.example", "badexample", false),
+            ("*example", "badexample", false),
+            ("", "", true),
+        ] {
+            let sources = Sources { urls: vec![pattern.into()], ..Sources::default() };
+            assert_eq!(sources.allow_host(host), allowed, "{pattern} {host}");
+        }
+    }
+
+    /// Goal: wanted and granted, not one of them. Method: every combination for one kind of input.
+    #[test]
+    fn both_must_agree() {
+        let url = InputSource::Url("https://a/".into());
+        for (wanted, granted) in [(false, false), (false, true), (true, false), (true, true)] {
+            let urls = if wanted { vec!["*".into()] } else { Vec::new() };
+            let sources = Sources { urls, events: wanted, jobs: wanted };
+            let allowed = sources.granted(Granted { urls: granted, events: granted, jobs: granted });
+            for source in [&url, &InputSource::Job(id(1))] {
+                assert_eq!(allowed.allow(source), wanted && granted);
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What the node says of itself on the market: the kinds that can be served at this moment, and with which models. Looked at again whenever a
+//! backend comes or goes, and now and then for whatever else may have changed.
+
+use crate::guests::{Skill, skills};
+use crate::provider::{Backends, Observation};
+use pylon_adapters::market::announcement::Presence;
+use pylon_adapters::market::nostr::NostrMarket;
+use pylon_core::decision::Candidate;
+use pylon_core::event::DomainEvent;
+use pylon_core::work::WorkPlace;
+use pylon_sandbox::Generations;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::timeout;
+
+/// Handlers may change, and an observer may miss that a backend did.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// What the operator says of the node.
+#[derive(Clone, Debug, Default)]
+pub struct Words {
+    /// Shown to people.
+    pub name: String,
+    /// Shown to people.
+    pub about: String,
+    /// Nothing is charged.
+    pub free: bool,
+}
+
+/// Pure: what to say. A kind that nobody could serve now is not announced, and its requests are still answered.
+pub fn presence(words: &Words, skills: &[Skill], candidates: &[Candidate]) -> Presence {
+    let is_model = |candidate: &Candidate| matches!(candidate.route.place, WorkPlace::Model { .. });
+    let (models_there, agents_there) = (candidates.iter().any(is_model), candidates.iter().any(|candidate| !is_model(candidate)));
+    // Every job needs a route, also of a kind whose handler asks for nothing.
+    let able =
+        |skill: &&Skill| (!skill.inference || models_there) && (!skill.agent || agents_there) && (models_there || agents_there);
+    let mut kinds: Vec<u16> = skills.iter().filter(able).map(|skill| skill.kind).collect();
+    kinds.sort_unstable();
+    let mut models = Vec::new();
+    for candidate in candidates {
+        if let WorkPlace::Model { model, .. } = &candidate.route.place
+            && !models.contains(model)
+        {
+            models.push(model.clone());
+        }
+    }
+    Presence { name: words.name.clone(), about: words.about.clone(), kinds, models, free: words.free }
+}
+
+/// Keeps the market told, and asked for the kinds that have a handler, until stopped.
+pub async fn run(
+    words: Words,
+    generations: Arc<Generations>,
+    backends: Arc<Backends>,
+    mut watched: broadcast::Receiver<Observation>,
+    market: Arc<NostrMarket>,
+) {
+    loop {
+        let skills = skills(&generations);
+        market.serve(skills.iter().map(|skill| skill.kind).collect());
+        market.announce(presence(&words, &skills, &backends.candidates()));
+        let _ = timeout(LOOK_EVERY, changed(&mut watched)).await;
+    }
+}
+
+/// A backend has come, gone or changed.
+async fn changed(watched: &mut broadcast::Receiver<Observation>) {
+    loop {
+        match watched.recv().await {
+            Ok(Observation::Event(
+                DomainEvent::BackendAvailable { .. }
+                | DomainEvent::BackendUnavailable { .. }
+                | DomainEvent::ModelsRefreshed { .. },
+            ))
+            | Err(RecvError::Lagged(_)) => return,
+            Ok(_) => {}
+            // Nobody is left who could tell: the next look comes with time.
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pylon_core::work::Route;
+
+    fn candidate(place: WorkPlace) -> Candidate {
+        Candidate {
+            route: Route { place, price_permille: 1000 },
+            context_tokens: None,
+            in_flight: 0,
+            limit: 1,
+            queued: 0,
+            first_output_ms: None,
+            tokens_per_second: None,
+            failure_permille: 0,
+            preferred: false,
+        }
+    }
+
+    /// Goal: what cannot be served is not announced. Method: two kinds, one that needs a model and one that needs an agent, against who is there.
+    #[test]
+    fn only_what_can_be_served_is_announced() {
+        let skills = [Skill { kind: 5932, inference: false, agent: true }, Skill { kind: 5050, inference: true, agent: false }];
+        let model = |model: &str| candidate(WorkPlace::Model { backend: "b".into(), model: model.into() });
+        let agent = candidate(WorkPlace::Agent { backend: "codex_code".into(), isolation: "container".into() });
+        let rows = [
+            (vec![], vec![], vec![]),
+            (vec![model("m"), model("m"), model("n")], vec![5050], vec!["m", "n"]),
+            (vec![agent.clone()], vec![5932], vec![]),
+            (vec![agent, model("m")], vec![5050, 5932], vec!["m"]),
+        ];
+        for (candidates, kinds, models) in rows {
+            let said = presence(&Words::default(), &skills, &candidates);
+            assert_eq!((said.kinds, said.models), (kinds, models.into_iter().map(str::to_owned).collect()));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The inputs that a customer only pointed to: what can be said against them before a job is taken, and their texts before it waits for a worker.
+
+use super::{INPUT_BYTES_MAX, Shared};
+use futures::future::try_join_all;
+use pylon_core::decision::Refusal;
+use pylon_core::ports::guests::JobError;
+use pylon_core::ports::inputs::Unfetched;
+use pylon_core::sources::{Sources, check_chain, jobs_of};
+use pylon_core::{InputSource, Job};
+use std::sync::Arc;
+
+/// The text of each input.
+pub(super) type Texts = Arc<[String]>;
+
+/// Addresses that are never fetched, and chains that are too long or lead back. Reaches nothing.
+pub(super) fn check(shared: &Shared, job: &Job, sources: &Sources) -> Result<(), Refusal> {
+    for (index, input) in job.inputs.iter().enumerate() {
+        shared.inputs.check(input, sources).map_err(|error| Refusal::Invalid(error.of_input(index)))?;
+    }
+    let known = |id| Ok(shared.journal.job(id)?.map(|state| jobs_of(&state.job)).unwrap_or_default());
+    match check_chain(job, known) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(why)) => Err(Refusal::Invalid(why.to_string())),
+        Err(error) => {
+            let error: pylon_core::ports::journal::JournalError = error;
+            tracing::error!(%error, "a chain of jobs cannot be followed");
+            Err(Refusal::Busy(30))
+        }
+    }
+}
+
+/// Fetches what is not in the request. All of it together is bounded as a request is.
+pub(super) fn gather(shared: &Arc<Shared>, job: &Arc<Job>) -> impl Future<Output = Result<Texts, JobError>> + Send + use<> {
+    let (shared, job) = (Arc::clone(shared), Arc::clone(job));
+    async move {
+        let room = INPUT_BYTES_MAX.saturating_sub(job.input_bytes());
+        let texts = job.inputs.iter().enumerate().map(|(index, input)| {
+            let inputs = &shared.inputs;
+            async move {
+                match &input.source {
+                    InputSource::Text(text) => Ok(text.clone()),
+                    _ => inputs.fetch(input, room).await.map_err(|error| error.end(index)),
+                }
+            }
+        });
+        let texts = try_join_all(texts).await?;
+        let bytes: u64 = texts.iter().map(|text| text.len() as u64).sum();
+        if bytes > INPUT_BYTES_MAX {
+            return Err(JobError::Invalid(format!("the inputs together: {}", Unfetched::TooLarge(INPUT_BYTES_MAX))));
+        }
+        Ok(texts.into())
+    }
+}
