@@ -327,7 +327,7 @@ impl Market for NostrMarket {
             return Delivery::Refused;
         };
         if let Some(abroad) = &self.abroad {
-            abroad.tell(&event);
+            abroad.tell(std::slice::from_ref(&event));
         }
         let Options { quorum, send_deadline, .. } = self.options;
         let quorum = quorum.clamp(1, self.relays.len().max(1));
