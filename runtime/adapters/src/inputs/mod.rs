@@ -81,6 +81,7 @@ impl Inputs for Fetcher {
                 Ok(text) => text,
                 Err(NoResult::Busy) => return Err(Unfetched::Busy),
                 Err(NoResult::Late) => return Err(Unfetched::Timeout(chain_within.as_secs())),
+                Err(NoResult::InParts) => return Err(Unfetched::TooLarge(bytes_max)),
                 Err(NoResult::Encrypted) => return Err(Unfetched::Denied("the result of that job is encrypted")),
             },
             InputSource::Url(_) | InputSource::Event(_) | InputSource::Job(_) => return not_granted,

@@ -59,17 +59,18 @@ impl Abroad {
         }
     }
 
-    /// Offers an answer there, in the background. What is only a part of one is not worth a visit.
-    pub(super) fn tell(&self, answer: &Event) {
+    /// Offers an answer there, in the background: events in the order in which they are to be published, the answer itself last. What is only a
+    /// sample of one is not worth a visit.
+    pub(super) fn tell(&self, events: &[Event]) {
+        let Some(answer) = events.last() else { return };
         if answer.kind.as_u16() == FEEDBACK_KIND && value(answer, "status") == Some("partial") {
             return;
         }
         for (relay, place) in self.visits(answer) {
-            let (addresses, answer) = (Arc::clone(&self.addresses), answer.clone());
+            let (addresses, events) = (Arc::clone(&self.addresses), events.to_vec());
             tokio::spawn(async move {
-                let visit = async { Visit::begin(&addresses, relay.as_str()).await?.give(&answer).await };
-                let taken = timeout(VISIT_WITHIN, visit).await.ok().flatten();
-                tracing::debug!(id = %answer.id, %relay, taken = taken == Some(true), "offered to the customer's relay");
+                let taken = timeout(VISIT_WITHIN, offer(&addresses, &relay, &events)).await.ok().flatten();
+                tracing::debug!(%relay, taken = taken == Some(true), "offered to the customer's relay");
                 drop(place);
             });
         }
@@ -124,6 +125,17 @@ impl Abroad {
         }
         relays
     }
+}
+
+/// All of it or nothing: what comes last speaks of what came before.
+async fn offer(addresses: &Addresses, relay: &RelayUrl, events: &[Event]) -> Option<bool> {
+    let mut visit = Visit::begin(addresses, relay.as_str()).await?;
+    for event in events {
+        if !visit.give(event).await? {
+            return Some(false);
+        }
+    }
+    Some(true)
 }
 
 fn value<'a>(event: &'a Event, name: &str) -> Option<&'a str> {

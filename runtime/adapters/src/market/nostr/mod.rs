@@ -334,17 +334,17 @@ impl Market for NostrMarket {
     }
 
     async fn send(&self, sealed: &Sealed) -> Delivery {
+        let Ok(events) = sealed.bytes.lines().map(Event::from_json).collect::<Result<Vec<_>, _>>() else {
+            tracing::error!(id = %sealed.id, "sealed bytes are no events");
+            return Delivery::Refused;
+        };
+        if let Some(abroad) = &self.abroad {
+            abroad.tell(&events);
+        }
         let Options { quorum, send_deadline, .. } = self.options;
         let quorum = quorum.clamp(1, self.relays.len().max(1));
-        for line in sealed.bytes.lines() {
-            let Ok(event) = Event::from_json(line) else {
-                tracing::error!(id = %sealed.id, "sealed bytes are not an event");
-                return Delivery::Refused;
-            };
-            if let Some(abroad) = &self.abroad {
-                abroad.tell(&event);
-            }
-            let delivery = self.outgoing.offer(&event, &self.relays, quorum, send_deadline).await;
+        for event in &events {
+            let delivery = self.outgoing.offer(event, &self.relays, quorum, send_deadline).await;
             tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), ?delivery, "out");
             // What follows speaks of this one: it waits until this one is there. What relays have already, they take again.
             if delivery != Delivery::Delivered {

@@ -26,6 +26,8 @@ pub enum NoResult {
     Late,
     /// There is one, and only its customer can read it.
     Encrypted,
+    /// There is one, and it is larger than an event: its text only says so.
+    InParts,
 }
 
 struct Waiting {
@@ -177,7 +179,7 @@ impl Proof {
                 None
             }
         };
-        proven.map(|event| if is_encrypted(&event) { Err(NoResult::Encrypted) } else { Ok(event.content) })
+        proven.map(text)
     }
 
     /// The request in full, as a result quotes it.
@@ -193,8 +195,13 @@ fn answers(request: &Event, result: &Event) -> bool {
         && (providers.is_empty() || providers.contains(&&result.pubkey))
 }
 
-fn is_encrypted(event: &Event) -> bool {
-    event.tags.iter().any(|tag| tag.as_slice().first().is_some_and(|name| name == "encrypted"))
+fn text(result: Event) -> Result<String, NoResult> {
+    let has = |wanted: &str| result.tags.iter().any(|tag| tag.as_slice().first().is_some_and(|name| name == wanted));
+    match (has("encrypted"), has("part")) {
+        (true, _) => Err(NoResult::Encrypted),
+        (false, true) => Err(NoResult::InParts),
+        (false, false) => Ok(result.content),
+    }
 }
 
 #[cfg(test)]
@@ -231,12 +238,14 @@ mod tests {
         ];
         let real = result(&request, 6050, &provider, "real", &[]);
         let quoting = result(&request, 6050, &provider, "real", &[&["request", &request.as_json()]]);
+        let large = result(&request, 6050, &provider, "see there", &[&["part", "1"]]);
         let secret = result(&request, 6050, &provider, "…", &[&["encrypted"]]);
         for (what, events, found) in [
             ("request first", vec![request.clone(), real.clone()], Some(Ok("real"))),
             ("request last", vec![real.clone(), request.clone()], Some(Ok("real"))),
             ("no request", vec![real.clone()], None),
             ("request quoted", vec![quoting], Some(Ok("real"))),
+            ("in parts", vec![request.clone(), large], Some(Err(NoResult::InParts))),
             ("encrypted", vec![request.clone(), secret], Some(Err(NoResult::Encrypted))),
         ] {
             let mut proof = Proof { job: request.id, request: None, unproven: Vec::new() };
