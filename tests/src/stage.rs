@@ -95,7 +95,7 @@ impl Stage {
         let home = Home::at(self.folder.path());
         let backend = connect(&client().unwrap(), &self.stub.url()).await.unwrap();
         let wallet = self.wallet.then(|| Arc::new(self.bank.wallet()) as _);
-        let parts = Parts { wallet, backends: Some(vec![Arc::new(backend)]), bus: self.bus.clone() };
+        let parts = Parts { wallet, backends: Some(vec![Arc::new(backend)]), bus: self.bus.clone(), ..Parts::default() };
         let node = Node::start(&home, &home.open().unwrap(), &self.config, self.keys.clone(), parts).await.unwrap();
         node.ready(PATIENCE).await.unwrap();
         self.node = Some(node);

@@ -22,6 +22,15 @@ pub struct Shipped {
     pub generations: Arc<Generations>,
     /// The kinds that are served.
     pub kinds: Vec<u16>,
+    sandbox: Sandbox,
+}
+
+/// Guests that could be at work.
+pub struct Prepared(Vec<(Slot, Arc<Installed>)>);
+
+fn slots() -> impl Iterator<Item = (Slot, &'static str)> {
+    let policies = POLICIES.iter().filter_map(|(role, name)| Some((Slot::policy(*role)?, *name)));
+    policies.chain(HANDLERS.iter().filter_map(|(kind, name)| Some((Slot::of_kind(Role::Handler, *kind)?, *name))))
 }
 
 /// Loads the shipped guests with the operator's settings. Compiled code is kept in the cache folder.
@@ -38,7 +47,8 @@ pub async fn load(cache: Dir, config: &Config) -> anyhow::Result<Shipped> {
         let slot = Slot::of_kind(Role::Handler, *kind).ok_or_else(|| anyhow!("{kind} is no kind of a job"))?;
         generations.install(slot, &install(&sandbox, slot, name, config).await?)?;
     }
-    Ok(Shipped { generations: Arc::new(generations), kinds: HANDLERS.iter().map(|(kind, _)| *kind).collect() })
+    let kinds = HANDLERS.iter().map(|(kind, _)| *kind).collect();
+    Ok(Shipped { generations: Arc::new(generations), kinds, sandbox })
 }
 
 /// A shipped component.
@@ -59,5 +69,25 @@ impl Shipped {
     /// The port.
     pub fn guests(&self) -> Arc<dyn Guests> {
         Arc::clone(&self.generations) as Arc<dyn Guests>
+    }
+
+    /// Makes the guests ready whose settings differ. Nothing is at work with them yet.
+    pub async fn prepare(&self, before: &Config, after: &Config) -> anyhow::Result<Prepared> {
+        let mut prepared = Vec::new();
+        for (slot, name) in slots() {
+            let table = slot.to_string();
+            if before.guests.get(&table) != after.guests.get(&table) {
+                prepared.push((slot, install(&self.sandbox, slot, name, after).await?));
+            }
+        }
+        Ok(Prepared(prepared))
+    }
+
+    /// Puts them to work for all jobs from now on.
+    pub fn put(&self, prepared: Prepared) -> anyhow::Result<()> {
+        for (slot, guest) in prepared.0 {
+            self.generations.install(slot, &guest)?;
+        }
+        Ok(())
     }
 }

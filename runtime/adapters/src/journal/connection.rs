@@ -35,8 +35,23 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, JournalError> {
     Ok(conn)
 }
 
+/// For somebody who only looks, whoever else is there. A log that was left behind needs the right to write to be read, so only where
+/// there is no such right it is done without.
+pub(super) fn for_looking(path: &Path) -> Result<Connection, JournalError> {
+    let conn = match connect(path) {
+        Ok(conn) => conn,
+        Err(_) => connect_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+    };
+    conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;").map_err(unreadable)?;
+    Ok(conn)
+}
+
 fn connect(path: &Path) -> Result<Connection, JournalError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    connect_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+fn connect_with(path: &Path, access: OpenFlags) -> Result<Connection, JournalError> {
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|why| match why.sqlite_error_code() {
         // SQLite's own words carry the path.
         Some(ErrorCode::CannotOpen) => JournalError::Unreadable("pylon.db cannot be opened".into()),
@@ -47,7 +62,7 @@ fn connect(path: &Path) -> Result<Connection, JournalError> {
     Ok(conn)
 }
 
-fn explain(why: JournalError) -> JournalError {
+pub(super) fn explain(why: JournalError) -> JournalError {
     match why {
         JournalError::Unreadable(text) if text.contains("not a database") => {
             JournalError::Unreadable("pylon.db is not a database: move it away or restore a backup".into())

@@ -1,8 +1,10 @@
 //! The journal in SQLite: one writer thread that commits in groups, and readers that never scan.
 //!
-//! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers.
+//! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers; `books` is all of
+//! it for an operator who only looks.
 //! What a row means is decided in the core; nothing here decides about a job.
 
+mod books;
 mod connection;
 mod jobs;
 mod migrations;
@@ -12,6 +14,8 @@ mod tallies;
 #[cfg(test)]
 mod tests;
 mod writer;
+
+pub use books::{Books, Decision};
 
 use async_trait::async_trait;
 use pylon_core::decision::History;

@@ -1,8 +1,8 @@
 //! Questions to the journal. Each is bounded by an index or a limit: `tests/plans.rs` holds them to it.
 
 use super::{integer, jobs, number, tallies};
-use pylon_core::machine::JobState;
-use pylon_core::ports::journal::{Earnings, OutboxRow, Source};
+use pylon_core::machine::{Execution, JobState};
+use pylon_core::ports::journal::{Earning, Earnings, OutboxRow, Source};
 use pylon_core::ports::market::Sealed;
 use pylon_core::{JobId, MessageId, Msat, PaymentHash, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -14,7 +14,7 @@ pub(super) const OF_ID: &str = "id = ?1";
 pub(super) const OF_PAYMENT: &str = "payment_hash = ?1";
 /// Numbers begin at 1; saying so makes it a search by key.
 pub(super) const UNSENT: &str = "SELECT job_id, is_result, id, bytes, expires_at FROM outbox WHERE seq > 0 ORDER BY seq LIMIT ?1";
-pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at FROM earnings WHERE earned_at >= 0 \
+pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at, job_id, payment_hash FROM earnings WHERE earned_at >= 0 \
                                  AND source IN ('job', 'tip') ORDER BY earned_at DESC, id DESC LIMIT ?1";
 
 /// The whole question after jobs with this condition.
@@ -36,6 +36,14 @@ pub(super) fn job_of_payment(conn: &Connection, hash: PaymentHash) -> rusqlite::
 
 pub(super) fn unfinished(conn: &Connection) -> rusqlite::Result<Vec<JobState>> {
     conn.prepare_cached(&jobs_where(UNFINISHED))?.query_map([], jobs::read)?.collect()
+}
+
+/// The jobs taken last, the newest first. Those of one status may have to be looked for among all.
+pub(super) fn newest(conn: &Connection, status: Option<Execution>, limit: usize) -> rusqlite::Result<Vec<JobState>> {
+    let condition =
+        if status.is_some() { "status = ?1 ORDER BY rowid DESC LIMIT ?2" } else { "?1 IS NULL ORDER BY rowid DESC LIMIT ?2" };
+    let fields = rusqlite::params![status.map(Execution::word), integer(limit as u64)];
+    conn.prepare_cached(&jobs_where(condition))?.query_map(fields, jobs::read)?.collect()
 }
 
 pub(super) fn unsent(conn: &Connection, limit: usize) -> rusqlite::Result<Vec<OutboxRow>> {
@@ -62,7 +70,12 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     })
 }
 
-fn recent_row(row: &Row<'_>) -> rusqlite::Result<(Msat, Source, UnixTime)> {
-    let source = if row.get_ref(1)?.as_str()? == "tip" { Source::Tip } else { Source::Job };
-    Ok((Msat::new(number(row.get(0)?)), source, UnixTime::new(number(row.get(2)?))))
+fn recent_row(row: &Row<'_>) -> rusqlite::Result<Earning> {
+    Ok(Earning {
+        amount: Msat::new(number(row.get(0)?)),
+        source: if row.get_ref(1)?.as_str()? == "tip" { Source::Tip } else { Source::Job },
+        at: UnixTime::new(number(row.get(2)?)),
+        job: JobId::from_hex(row.get_ref(3)?.as_str()?).ok_or_else(|| jobs::unknown(3, "not a job's id"))?,
+        payment_hash: PaymentHash::from_hex(row.get_ref(4)?.as_str()?).ok_or_else(|| jobs::unknown(4, "not a payment's hash"))?,
+    })
 }

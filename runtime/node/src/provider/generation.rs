@@ -57,6 +57,7 @@ pub(super) async fn begin(
             Err(error @ (InferenceError::Unavailable(_) | InferenceError::Timeout)) => {
                 tracing::warn!(backend, model, %error, "route failed, trying the next");
                 row.failed();
+                backends.doubt();
                 last = words(error);
             }
             Err(error) => return Err(words(error)),

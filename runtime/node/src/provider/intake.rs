@@ -57,7 +57,7 @@ async fn take(shared: &Arc<Shared>, job: Job) {
         }
         return;
     }
-    let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
+    let Some(place) = shared.places.take() else {
         if job.targeted {
             admit::refuse(shared, asked, Refusal::Busy(BUSY_SECONDS), Vec::new()).await;
         } else {

@@ -76,7 +76,7 @@ impl Live {
         let summary = Arc::new(state.job.summary(guests.public_params(state.job.kind)));
         let mut live = Self::new(shared, state, guests, summary, mailbox);
         if !live.state.is_over() {
-            live.place = Arc::clone(&shared.places).try_acquire_owned().ok();
+            live.place = shared.places.take();
         }
         live
     }

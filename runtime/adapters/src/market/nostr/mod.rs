@@ -146,6 +146,11 @@ impl NostrMarket {
         self.kinds.send_replace(Arc::from(kinds));
     }
 
+    /// Every relay, in the order given, and whether it is connected now.
+    pub fn relays(&self) -> Vec<(String, bool)> {
+        self.relays.iter().map(|relay| (relay.url().to_string(), relay.is_connected())).collect()
+    }
+
     /// What became of the events so far.
     pub fn counts(&self) -> Counts {
         self.intake.counts()
