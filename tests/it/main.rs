@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
 mod cli;
+mod control;
+mod events;
 mod jobs;
+mod operator;
 mod sandbox;
 mod tidy;
 

@@ -146,8 +146,7 @@ impl Stage {
     /// A new customer, on these relays.
     pub async fn customer_on(&self, relays: &[InProcessRelay]) -> Customer {
         let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
-        let buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &urls).await.unwrap();
-        Customer { buyer, provider: self.provider(), heard: Vec::new() }
+        Customer::of(self.provider(), &urls).await
     }
 }
 
@@ -158,6 +157,14 @@ pub struct Customer {
     provider: PublicKey,
     /// Said about other jobs than the one that was listened for.
     heard: Vec<Heard>,
+}
+
+impl Customer {
+    /// Somebody new on these relays, who knows this provider.
+    pub async fn of(provider: PublicKey, relays: &[String]) -> Self {
+        let buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), relays).await.unwrap();
+        Self { buyer, provider, heard: Vec::new() }
+    }
 }
 
 /// A text input.

@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use futures::stream;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
@@ -38,6 +39,8 @@ struct Inner {
     script: Script,
     gate: Semaphore,
     asked: AtomicUsize,
+    /// Out of order until further notice.
+    broken: AtomicBool,
 }
 
 /// A server at work.
@@ -50,13 +53,15 @@ pub struct Stub {
 impl Stub {
     /// Starts one on a free port of 127.0.0.1.
     pub async fn start(script: Script) -> Self {
-        let inner = Arc::new(Inner { script, gate: Semaphore::new(0), asked: AtomicUsize::new(0) });
+        let inner =
+            Arc::new(Inner { script, gate: Semaphore::new(0), asked: AtomicUsize::new(0), broken: AtomicBool::new(false) });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new()
             .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
             .route("/v1/models", get(|| async { Json(json!({"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "llamacpp", "meta": {"n_ctx": 4096}}]})) }))
             .route("/v1/chat/completions", post(complete))
+            .layer(middleware::from_fn_with_state(Arc::clone(&inner), refuse_when_broken))
             .with_state(Arc::clone(&inner));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle();
         Self { inner, address, task }
@@ -72,6 +77,11 @@ impl Stub {
         self.inner.gate.add_permits(1);
     }
 
+    /// From now on it answers nothing but errors.
+    pub fn break_down(&self) {
+        self.inner.broken.store(true, Ordering::SeqCst);
+    }
+
     /// How many requests have come.
     pub fn asked(&self) -> usize {
         self.inner.asked.load(Ordering::SeqCst)
@@ -82,6 +92,13 @@ impl Drop for Stub {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+async fn refuse_when_broken(State(inner): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+    if inner.broken.load(Ordering::SeqCst) {
+        return Response::builder().status(503).body(Body::from("out of order")).unwrap();
+    }
+    next.run(request).await
 }
 
 async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -> Response {

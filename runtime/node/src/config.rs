@@ -165,7 +165,7 @@ impl Config {
         let mut text = String::new();
         match file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text) {
             Err(error) if error.kind() == ErrorKind::InvalidData => bail!("{} is not UTF-8 text", path.display()),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
             Ok(read) if read as u64 > FILE_BYTES_MAX => bail!("{} is larger than {FILE_BYTES_MAX} bytes", path.display()),
             Ok(_) => Ok(Some(text)),
         }

@@ -46,7 +46,9 @@ impl Identity {
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(error).with_context(|| format!("cannot put {} aside", path.display())),
+                Err(error) => {
+                    return Err(error).with_context(|| format!("cannot put {} aside: make the folder writable", path.display()));
+                }
             }
         }
         bail!("{OLD_MAX} old identities are in {}: move them away", home.config_dir().display())

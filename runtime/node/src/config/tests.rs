@@ -29,7 +29,8 @@ fn the_example_works_uncommented() {
 fn the_template_sets_nothing() {
     let text = template();
     assert_eq!(Config::parse(&text).unwrap(), Config::default());
-    let set: Vec<_> = text.lines().map(|line| if line.starts_with("# ") { line } else { line.trim_start_matches('#') }).collect();
+    let is_help = |line: &str| line.starts_with("# ") && !line.starts_with("#  ");
+    let set: Vec<_> = text.lines().map(|line| if is_help(line) { line } else { line.trim_start_matches('#') }).collect();
     let set = Config::parse(&set.join("\n")).unwrap();
     assert_eq!(Config { guests: BTreeMap::new(), ..set }, Config::default());
 }
