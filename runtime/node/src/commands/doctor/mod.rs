@@ -13,19 +13,24 @@ mod wallet;
 
 use crate::cli::DoctorArgs;
 use crate::config::{Config, Setting, Source};
+use crate::control::Client;
 use crate::home::Home;
 use crate::output::{SaidNo, json, plain, say};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// Runs every check, and fails if something that is configured is broken.
 pub fn run(args: &DoctorArgs) -> Result<()> {
     let home = Home::from_env()?;
-    let source = Source::new(&home, args.config.as_deref());
     // Relays and guests are checked beside each other.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
-    let report = runtime.block_on(examine(&home, &source));
+    let (source, report) = runtime.block_on(async {
+        let source = source(&home, args).await;
+        let report = examine(&home, &source).await;
+        (source, report)
+    });
     // What a check has left waiting is not waited for.
     runtime.shutdown_background();
     if args.json {
@@ -34,6 +39,17 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
         say(&page(&report, &source))?;
     }
     if report.healthy { Ok(()) } else { Err(SaidNo.into()) }
+}
+
+/// The file that was named, or that of the node that runs, or the home's own.
+async fn source(home: &Home, args: &DoctorArgs) -> Source {
+    let own = Source::new(home, None);
+    let named = match (&args.config, Client::new(home).status().await) {
+        (Some(path), _) => path.clone(),
+        (None, Ok(status)) if Path::new(&status.daemon.config) != own.path() => status.daemon.config.into(),
+        _ => return own,
+    };
+    Source::new(home, Some(&named))
 }
 
 async fn examine(home: &Home, source: &Source) -> Report {
