@@ -43,7 +43,8 @@ async fn next(seen: &mut Receiver<Observation>, name: &str) -> Value {
     let mut fields: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
     let mut expected = FIELDS.iter().find(|(known, _)| *known == name).unwrap().1.to_vec();
     expected.extend(["event", "timestamp"]);
-    (fields.sort_unstable(), expected.sort_unstable());
+    fields.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(fields, expected, "{event}");
     assert!(event["timestamp"].as_u64().unwrap() > 1_700_000_000);
     event

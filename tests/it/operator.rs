@@ -207,6 +207,13 @@ async fn settings_are_read_again() {
     check_failure("a mistake", &program.run(&["reload"]), &["did you mean `max_concurrent_jobs`", "nothing was changed"]);
     program.configure("max_concurrent_jobs = 3\nmax_queued_jobs = 5\n[guests.pricing]\nsettings = { colour = \"red\" }");
     check_failure("of a guest", &program.run(&["reload"]), &["colour", "nothing was changed"]);
+    program.configure("[guests.\"handler:5999\"]");
+    check_failure("a kind nobody does", &program.run(&["reload"]), &["handler:5999", "leave it out", "nothing was changed"]);
+    for more in ["[guests.\"pricing:5050\"]\nsettings = { base-msat = \"7\" }", ""] {
+        program.configure(more);
+        let applied = program.json(&["reload", "--json"])["applied"].clone();
+        assert_eq!(applied, json!(["guests.\"pricing:5050\".settings.base-msat"]), "put and taken away");
+    }
     program.configure("max_concurrent_jobs = 3\nmax_queued_jobs = 5\ndefault_model = \"other\"\n[guests.\"handler:5050\"]\nsettings = { system = \"Be brief.\" }");
     let applied = ["default_model", "guests.\"handler:5050\".settings.system", "max_concurrent_jobs", "max_queued_jobs"];
     assert_eq!(program.json(&["reload", "--json"]), json!({"applied": applied, "needs_restart": []}));

@@ -1,11 +1,12 @@
 //! The guests that this program ships, and how they are put to work at a start.
 
 use crate::config::Config;
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use cap_std::fs::Dir;
 use pylon_core::Param;
 use pylon_core::ports::guests::Guests;
 use pylon_sandbox::{Config as SandboxConfig, Generations, Installed, Role, Sandbox, Setup, Slot};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
@@ -25,12 +26,13 @@ pub struct Shipped {
     sandbox: Sandbox,
 }
 
-/// Guests that could be at work.
-pub struct Prepared(Vec<(Slot, Arc<Installed>)>);
+/// Guests that could be at work, by slot; `None` empties it.
+pub struct Prepared(Vec<(Slot, Option<Arc<Installed>>)>);
 
-fn slots() -> impl Iterator<Item = (Slot, &'static str)> {
-    let policies = POLICIES.iter().filter_map(|(role, name)| Some((Slot::policy(*role)?, *name)));
-    policies.chain(HANDLERS.iter().filter_map(|(kind, name)| Some((Slot::of_kind(Role::Handler, *kind)?, *name))))
+/// The policies for every kind, and the handlers, are always there.
+fn shipped_for(slot: Slot) -> Option<&'static str> {
+    let policy = POLICIES.iter().find(|(role, _)| *role == slot.role()).map(|(_, name)| *name);
+    policy.or_else(|| HANDLERS.iter().find(|(kind, _)| slot.kind() == Some(*kind)).map(|(_, name)| *name))
 }
 
 /// Loads the shipped guests with the operator's settings. Compiled code is kept in the cache folder.
@@ -46,6 +48,14 @@ pub async fn load(cache: Dir, config: &Config) -> anyhow::Result<Shipped> {
     for (kind, name) in HANDLERS {
         let slot = Slot::of_kind(Role::Handler, *kind).ok_or_else(|| anyhow!("{kind} is no kind of a job"))?;
         generations.install(slot, &install(&sandbox, slot, name, config).await?)?;
+    }
+    for slot in config.guests.keys().filter_map(|slot| slot.parse::<Slot>().ok()).filter(|slot| slot.kind().is_some()) {
+        match POLICIES.iter().find(|(role, _)| *role == slot.role()) {
+            // Settings of its own for one kind.
+            Some((_, name)) => drop(generations.install(slot, &install(&sandbox, slot, name, config).await?)?),
+            None if HANDLERS.iter().any(|(kind, _)| slot.kind() == Some(*kind)) => {}
+            None => bail!("`guests.\"{slot}\"`: no handler does this kind; leave it out"),
+        }
     }
     let kinds = HANDLERS.iter().map(|(kind, _)| *kind).collect();
     Ok(Shipped { generations: Arc::new(generations), kinds, sandbox })
@@ -74,11 +84,16 @@ impl Shipped {
     /// Makes the guests ready whose settings differ. Nothing is at work with them yet.
     pub async fn prepare(&self, before: &Config, after: &Config) -> anyhow::Result<Prepared> {
         let mut prepared = Vec::new();
-        for (slot, name) in slots() {
-            let table = slot.to_string();
-            if before.guests.get(&table) != after.guests.get(&table) {
-                prepared.push((slot, install(&self.sandbox, slot, name, after).await?));
-            }
+        let tables: BTreeSet<_> = before.guests.keys().chain(after.guests.keys()).collect();
+        for table in tables.into_iter().filter(|table| before.guests.get(*table) != after.guests.get(*table)) {
+            let slot: Slot = table.parse()?;
+            let Some(name) = shipped_for(slot) else { bail!("`guests.\"{slot}\"`: no handler does this kind; leave it out") };
+            // A policy of its own for one kind is there only while it has settings of its own.
+            let guest = match after.guests.get(table) {
+                None if slot.role() != Role::Handler && slot.kind().is_some() => None,
+                _ => Some(install(&self.sandbox, slot, name, after).await?),
+            };
+            prepared.push((slot, guest));
         }
         Ok(Prepared(prepared))
     }
@@ -86,7 +101,10 @@ impl Shipped {
     /// Puts them to work for all jobs from now on.
     pub fn put(&self, prepared: Prepared) -> anyhow::Result<()> {
         for (slot, guest) in prepared.0 {
-            self.generations.install(slot, &guest)?;
+            match guest {
+                Some(guest) => drop(self.generations.install(slot, &guest)?),
+                None => drop(self.generations.remove(slot)),
+            }
         }
         Ok(())
     }

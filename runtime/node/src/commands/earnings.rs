@@ -29,7 +29,7 @@ struct Summary {
     total_sats: u64,
     total_msats: u64,
     job_count: u64,
-    by_source: BTreeMap<&'static str, u64>,
+    by_source_msats: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Serialize)]
@@ -47,7 +47,7 @@ fn facts(earnings: &Earnings) -> Facts {
             total_sats: earnings.total.sats(),
             total_msats: earnings.total.get(),
             job_count: earnings.jobs_completed,
-            by_source: earnings.by_source.iter().map(|(source, amount)| (word(*source), amount.get())).collect(),
+            by_source_msats: earnings.by_source.iter().map(|(source, amount)| (word(*source), amount.get())).collect(),
         },
         recent: earnings
             .recent

@@ -1,6 +1,7 @@
 //! From a request to an agreed plan or a refusal: routing is asked, then pricing, and the first commit says what came of it.
 
 use super::live::{self, Live};
+use super::places::Reserved;
 use super::record::{self, decision, situation};
 use super::registry::Note;
 use super::{INPUT_BYTES_MAX, Shared, Step};
@@ -15,7 +16,7 @@ use pylon_core::{Job, JobId, PublicKey, UnixTime};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 /// Bytes of text that make about one token.
 pub(super) const BYTES_PER_TOKEN: u64 = 4;
@@ -42,7 +43,7 @@ pub(super) async fn decide(
     job: Job,
     begun: Instant,
     guests: Arc<dyn Guests>,
-    place: OwnedSemaphorePermit,
+    place: Reserved,
     mailbox: mpsc::Receiver<Note>,
 ) {
     let asked = Asked::of(&job);

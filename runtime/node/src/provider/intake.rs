@@ -57,7 +57,7 @@ async fn take(shared: &Arc<Shared>, job: Job) {
         }
         return;
     }
-    let Some(place) = shared.places.take() else {
+    let Some(place) = shared.places.reserve(job.customer) else {
         if job.targeted {
             admit::refuse(shared, asked, Refusal::Busy(BUSY_SECONDS), Vec::new()).await;
         } else {

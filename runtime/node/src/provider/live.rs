@@ -3,6 +3,7 @@
 use super::attempt::{self, Done, Task};
 use super::errands::{self, Errand};
 use super::line::{Ticket, Turn};
+use super::places::Reserved;
 use super::record::{self, Words};
 use super::registry::Note;
 use super::{Shared, Step};
@@ -22,7 +23,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// Between two tries to write what must be written, at first and at most.
 const WRITE_AGAIN_FIRST: Duration = Duration::from_millis(200);
@@ -38,7 +39,7 @@ pub(super) struct Live {
     pub(super) stamps: Vec<GuestStamp>,
     pub(super) mailbox: mpsc::Receiver<Note>,
     /// Its place in the bounded queue, until it is over.
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    pub(super) place: Option<Reserved>,
     /// What the node itself has taken for it so far.
     pub(super) node: Duration,
     ticket: Option<Ticket>,
@@ -76,7 +77,7 @@ impl Live {
         let summary = Arc::new(state.job.summary(guests.public_params(state.job.kind)));
         let mut live = Self::new(shared, state, guests, summary, mailbox);
         if !live.state.is_over() {
-            live.place = shared.places.take();
+            live.place = Some(shared.places.resume(live.state.job.customer));
         }
         live
     }

@@ -91,7 +91,7 @@ struct Shared {
     outbox: Outbox,
     registry: Registry,
     /// A place in the bounded queue, held while a job is not over.
-    places: Places,
+    places: Arc<Places>,
     /// The journal cannot be written: no new job is taken.
     journal_fails: AtomicBool,
     closing: CancellationToken,
