@@ -458,4 +458,11 @@ async fn full_and_read_only_disks() {
     check("start, full", &format!("{full} \"$pylon\" start -f"), &["No space left"]);
     assert_eq!(fs::read_to_string(program.home().join(".config/pylon/identity.mnemonic")).unwrap().trim(), PHRASE);
     program.print(&["start"]);
+    buy(&program, "to be read").await;
+    program.print(&["stop"]);
+    let read = format!("{read_only} \"$pylon\" jobs list --json");
+    if let Some(output) = tokio::task::block_in_place(|| in_a_namespace(program.home(), &read)) {
+        assert!(output.status.success(), "books on a read-only disk: {}", said(&output));
+        assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap()[0]["status"], "completed");
+    }
 }

@@ -35,15 +35,32 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, JournalError> {
     Ok(conn)
 }
 
-/// For somebody who only looks, whoever else is there. A log that was left behind needs the right to write to be read, so only where
-/// there is no such right it is done without.
+/// For somebody who only looks, whoever else is there. SQLite needs to write beside the file even to read it; where nobody may, nobody
+/// changes it either, and without a log that was left behind it is all there is.
 pub(super) fn for_looking(path: &Path) -> Result<Connection, JournalError> {
-    let conn = match connect(path) {
-        Ok(conn) => conn,
-        Err(_) => connect_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+    let looked = connect(path).and_then(|conn| {
+        conn.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(())).map_err(unreadable)?;
+        Ok(conn)
+    });
+    let conn = match (looked, unchanging(path)) {
+        (Err(JournalError::Unreadable(why)), Some(url)) if why.contains("unable to open") => {
+            connect_with(Path::new(url.as_str()), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?
+        }
+        (looked, _) => looked.map_err(explain)?,
     };
     conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;").map_err(unreadable)?;
     Ok(conn)
+}
+
+/// How SQLite is told that nobody changes a file; `None` if its log has more than it has.
+fn unchanging(path: &Path) -> Option<url::Url> {
+    let log = path.with_extension("db-wal");
+    if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+        return None;
+    }
+    let mut url = url::Url::from_file_path(path).ok()?;
+    url.set_query(Some("immutable=1"));
+    Some(url)
 }
 
 fn connect(path: &Path) -> Result<Connection, JournalError> {

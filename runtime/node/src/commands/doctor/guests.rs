@@ -18,6 +18,8 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
             let guests = list.iter().map(|(slot, guest)| format!("{slot} {} {}", guest.stamp().name, guest.stamp().version));
             Row::ok(CHECK, guests.collect::<Vec<_>>().join(", "))
         }
-        Err(error) => Row::broken(CHECK, format!("{error:#}"), "correct `guests` in the settings"),
+        Err(error) => {
+            Row::broken(CHECK, format!("{error:#}"), "correct `guests` in the settings, or make the state folder writable")
+        }
     }
 }

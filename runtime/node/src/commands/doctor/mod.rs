@@ -1,4 +1,4 @@
-//! `pylon doctor`: everything that a node needs, one row each, with what to do. A check is a file here and a line in [`examine`].
+//! `pylon doctor`: everything that a node needs, one row each, with what to do. A check is a file here and a line in `examine`.
 
 mod backends;
 mod clock;
