@@ -1,52 +1,17 @@
 //! The real program, run as an operator runs it: what it says, what it leaves behind, and its exit code.
 
-use pylon_tests::process::{Running, command, run};
+use pylon_tests::process::{command, run};
+use pylon_tests::program::{check_failure, configure, said, started};
 use pylon_tests::stub::{MODEL, Script, Stub};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 /// Nobody listens there.
 const NOWHERE: &str = "ws://127.0.0.1:9";
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// One line on stderr that holds these words, and exit code 1.
-fn check_failure(what: &str, output: &Output, words: &[&str]) {
-    let said = said(output);
-    assert_eq!(output.status.code(), Some(1), "{what}: {said}");
-    let lines: Vec<_> = said.lines().filter(|line| line.starts_with("pylon: ")).collect();
-    assert_eq!(lines.len(), 1, "{what}: {said}");
-    for word in words {
-        assert!(lines[0].contains(word), "{what}: no `{word}` in {}", lines[0]);
-    }
-}
-
-pub(crate) fn configured(home: &Path, config: &str) {
-    fs::create_dir_all(home.join(".config/pylon")).unwrap();
-    fs::write(home.join(".config/pylon/config.toml"), config).unwrap();
-}
-
-/// Starts a node and waits for the line that says it takes jobs.
-pub(crate) fn started(home: &Path) -> (Running, BufReader<std::process::ChildStderr>) {
-    let mut child = command(home, &["start", "-f"]).stderr(Stdio::piped()).spawn().unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap());
-    let node = Running(child);
-    let (mut line, mut all) = (String::new(), String::new());
-    while log.read_line(&mut line).unwrap() > 0 {
-        if line.contains("listening for jobs") {
-            return (node, log);
-        }
-        all.push_str(&line);
-        line.clear();
-    }
-    panic!("the node ended: {all}");
-}
 
 /// Goal: a new operator gets an identity once and keeps it. Method: init twice, and read what is there.
 #[test]
@@ -78,15 +43,15 @@ fn a_start_that_cannot_be_says_why() {
     check_failure("no mnemonic", &start(bare.path()), &["pylon init"]);
 
     let home = with_identity();
-    configured(home.path(), "relay = []\n");
+    configure(home.path(), "relay = []\n");
     check_failure("unknown key", &start(home.path()), &["config.toml:1", "relay", "did you mean `relays`"]);
-    configured(home.path(), "max_concurrent_jobs = \"many\"\n");
+    configure(home.path(), "max_concurrent_jobs = \"many\"\n");
     check_failure("wrong type", &start(home.path()), &["config.toml:1"]);
-    configured(home.path(), "[guests.pricing.settings]\nprice = \"1\"\n");
+    configure(home.path(), "[guests.pricing.settings]\nprice = \"1\"\n");
     check_failure("unknown setting of a guest", &start(home.path()), &["token_pricing", "price", "there is `base-msat`"]);
-    configured(home.path(), "[guests.\"pricing:5050\".settings]\nprice = \"1\"\n");
+    configure(home.path(), "[guests.\"pricing:5050\".settings]\nprice = \"1\"\n");
     check_failure("unknown setting for one kind", &start(home.path()), &["token_pricing", "guests.pricing:5050", "there is"]);
-    configured(home.path(), "[guests.\"handler:5051\"]\n");
+    configure(home.path(), "[guests.\"handler:5051\"]\n");
     check_failure("a kind nobody does", &start(home.path()), &["handler:5051", "leave it out"]);
 
     let home = with_identity();
@@ -113,8 +78,8 @@ fn a_start_that_cannot_be_says_why() {
 fn one_node_on_one_home() {
     let home = tempfile::tempdir().unwrap();
     assert!(run(home.path(), &["init"]).status.success());
-    configured(home.path(), &format!("relays = [\"{NOWHERE}\"]\n"));
-    let (mut node, mut log) = started(home.path());
+    configure(home.path(), &format!("relays = [\"{NOWHERE}\"]\n"));
+    let (mut node, mut log, _) = started(home.path(), None);
     check_failure("second", &run(home.path(), &["start", "-f"]), &[&format!("PID {}", node.id()), "stop it first"]);
     node.terminate();
     let (mut line, mut last) = (String::new(), String::new());
@@ -123,7 +88,7 @@ fn one_node_on_one_home() {
     }
     assert!(last.contains("stopped"), "{last}");
     assert!(node.0.wait().unwrap().success());
-    let (node, _log) = started(home.path());
+    let (node, _log, _) = started(home.path(), None);
     drop(node);
 }
 

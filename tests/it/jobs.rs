@@ -13,7 +13,7 @@ const NOW: Duration = Duration::ZERO;
 /// Goal: the seed's flow, result first and paid after. Method: buy, check the result's tags and the four columns, pay, read the books.
 #[tokio::test(flavor = "multi_thread")]
 async fn paid_on_delivery() {
-    let stage = Stage::set(Set::default()).await;
+    let mut stage = Stage::set(Set::default()).await;
     let mut customer = stage.customer().await;
     let job = customer.ask(vec![text("one two three"), param("max_tokens", "32"), bid(50_000)]).await;
     customer.feedback(job, "processing").await;
@@ -31,6 +31,12 @@ async fn paid_on_delivery() {
     stage.bank.pay(&bolt11).unwrap();
     stage.until(job, |state| state.settlement == Settlement::Paid).await;
     assert_eq!(stage.node().journal().earnings(1).unwrap().total, amount);
+    let session = stage.node().facts().stats().unwrap();
+    assert_eq!((session.jobs_completed, session.earnings_msats), (1, amount.get()));
+    stage.stop(NOW).await;
+    stage.start().await;
+    let session = stage.node().facts().stats().unwrap();
+    assert_eq!((session.jobs_completed, session.earnings_msats), (0, 0), "a session begins with the start, to the millisatoshi");
 }
 
 /// Goal: without a wallet a node gives its work away. Method: no wallet; the result has no amount.

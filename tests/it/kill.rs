@@ -1,12 +1,12 @@
 //! The real program, killed at every step of its journal and started again: every job is answered, and answered once.
 
-use crate::cli::{configured, started};
 use pylon_adapters::market::buyer::{Buyer, Heard};
 use pylon_adapters::market::identity::{generate, keys};
 use pylon_adapters::market::nip90::RequestTag;
 use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::{JobId, PublicKey};
 use pylon_tests::process::run;
+use pylon_tests::program::{configure, started};
 use pylon_tests::stage::{PATIENCE, param, text};
 use pylon_tests::stub::{Script, Stub};
 use std::collections::BTreeMap;
@@ -31,11 +31,11 @@ async fn kill_at_every_step() {
     let said = String::from_utf8_lossy(&made.stdout).into_owned();
     let hex = said.lines().find_map(|line| line.strip_prefix("hex")).unwrap().trim().to_owned();
     let provider = PublicKey::from_hex(&hex).unwrap();
-    configured(home.path(), &format!("relays = [\"{}\"]\n[inference.llama_cpp]\nurl = \"{}\"\n", relay.url(), stub.url()));
+    configure(home.path(), &format!("relays = [\"{}\"]\n[inference.llama_cpp]\nurl = \"{}\"\n", relay.url(), stub.url()));
     let mut buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &[relay.url().to_owned()]).await.unwrap();
     let (mut results, mut number) = (BTreeMap::<JobId, u32>::new(), 0);
     for step in STEPS.iter().cycle().take(2 * STEPS.len()) {
-        let (node, log) = started(home.path());
+        let (node, log, _) = started(home.path(), None);
         let seen = || {
             let journal = rusqlite::Connection::open(home.path().join(".openagents/pylon/pylon.db")).unwrap();
             journal.query_row(step, [], |row| row.get::<_, u32>(0)).unwrap()
@@ -55,7 +55,7 @@ async fn kill_at_every_step() {
         found.await.unwrap_or_else(|_| panic!("never seen: {step}"));
         drop((node, log));
     }
-    let (_node, _log) = started(home.path());
+    let _node = started(home.path(), None);
     let all = tokio::time::timeout(PATIENCE, async {
         while results.values().any(|count| *count == 0) {
             if let Heard::Result(result) = buyer.next().await.unwrap() {

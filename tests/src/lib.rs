@@ -9,5 +9,6 @@
 )]
 
 pub mod process;
+pub mod program;
 pub mod stage;
 pub mod stub;

@@ -66,10 +66,15 @@ impl Running {
 
     /// Asks it to stop, as systemd does.
     pub fn terminate(&self) {
+        self.signal(libc::SIGTERM);
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) {
         let id = i32::try_from(self.0.id()).unwrap();
         #[allow(unsafe_code, reason = "the standard library cannot send this signal")]
         // SAFETY: `kill` touches no memory of ours, and the process is our own child, not waited for yet.
-        let sent = unsafe { libc::kill(id, libc::SIGTERM) };
+        let sent = unsafe { libc::kill(id, signal) };
         assert_eq!(sent, 0);
     }
 }

@@ -153,7 +153,7 @@ impl Stage {
         let home = Home::at(self.folder.path());
         let backend = connect(&client().unwrap(), &self.stub.url()).await.unwrap();
         let wallet = self.wallet.then(|| Arc::new(self.bank.wallet()) as _);
-        let parts = Parts { wallet, backends: Some(vec![Arc::new(backend)]), bus: self.bus.clone() };
+        let parts = Parts { wallet, backends: Some(vec![Arc::new(backend)]), bus: self.bus.clone(), ..Parts::default() };
         let node = Node::start(&home, &home.open().unwrap(), &self.config, self.keys.clone(), parts).await.unwrap();
         node.ready(PATIENCE).await.unwrap();
         self.node = Some(node);
@@ -204,10 +204,7 @@ impl Stage {
     /// A new customer, on these relays.
     pub async fn customer_on(&self, relays: &[InProcessRelay]) -> Customer {
         let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
-        let keys = keys(&generate().unwrap()).unwrap();
-        let key = public_key(&keys);
-        let buyer = Buyer::connect(keys, &urls).await.unwrap();
-        Customer { buyer, key, provider: self.provider(), heard: Vec::new() }
+        Customer::of(self.provider(), &urls).await
     }
 }
 
@@ -219,6 +216,16 @@ pub struct Customer {
     provider: PublicKey,
     /// Said about other jobs than the one that was listened for.
     heard: Vec<Heard>,
+}
+
+impl Customer {
+    /// Somebody new on these relays, who knows this provider.
+    pub async fn of(provider: PublicKey, relays: &[String]) -> Self {
+        let keys = keys(&generate().unwrap()).unwrap();
+        let key = public_key(&keys);
+        let buyer = Buyer::connect(keys, relays).await.unwrap();
+        Self { buyer, key, provider, heard: Vec::new() }
+    }
 }
 
 /// A text input.

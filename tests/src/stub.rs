@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use futures::{Stream, StreamExt, stream};
@@ -44,6 +45,8 @@ struct Inner {
     gate: Semaphore,
     asked: AtomicUsize,
     hidden: AtomicBool,
+    /// Out of order until further notice.
+    broken: AtomicBool,
 }
 
 /// A server at work.
@@ -56,14 +59,20 @@ pub struct Stub {
 impl Stub {
     /// Starts one on a free port of 127.0.0.1.
     pub async fn start(script: Script) -> Self {
-        let inner =
-            Arc::new(Inner { script, gate: Semaphore::new(0), asked: AtomicUsize::new(0), hidden: AtomicBool::new(false) });
+        let inner = Arc::new(Inner {
+            script,
+            gate: Semaphore::new(0),
+            asked: AtomicUsize::new(0),
+            hidden: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new()
             .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
             .route("/v1/models", get(models))
             .route("/v1/chat/completions", post(complete))
+            .layer(middleware::from_fn_with_state(Arc::clone(&inner), refuse_when_broken))
             .with_state(Arc::clone(&inner));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle();
         Self { inner, address, task }
@@ -84,6 +93,11 @@ impl Stub {
         self.inner.hidden.store(true, Ordering::SeqCst);
     }
 
+    /// From now on it answers nothing but errors.
+    pub fn break_down(&self) {
+        self.inner.broken.store(true, Ordering::SeqCst);
+    }
+
     /// How many requests have come.
     pub fn asked(&self) -> usize {
         self.inner.asked.load(Ordering::SeqCst)
@@ -100,6 +114,13 @@ async fn models(State(inner): State<Arc<Inner>>) -> Json<Value> {
     let model = json!({"id": MODEL, "object": "model", "owned_by": "llamacpp", "meta": {"n_ctx": 4096}});
     let models: Vec<Value> = if inner.hidden.load(Ordering::SeqCst) { Vec::new() } else { vec![model] };
     Json(json!({"object": "list", "data": models}))
+}
+
+async fn refuse_when_broken(State(inner): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+    if inner.broken.load(Ordering::SeqCst) {
+        return Response::builder().status(503).body(Body::from("out of order")).unwrap();
+    }
+    next.run(request).await
 }
 
 async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -> Response {

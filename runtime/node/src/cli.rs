@@ -2,7 +2,8 @@
 
 pub mod job;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use std::path::PathBuf;
 
 /// Sell this machine's compute for Bitcoin over Nostr.
@@ -16,24 +17,201 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Create the identity of this node and say where everything is
-    Init,
-    /// Take jobs until told to stop
+    Init(InitArgs),
+    /// Take jobs until told to stop, in the background
     Start(StartArgs),
+    /// Let the node end what it is at, and stop it
+    Stop(StopArgs),
+    /// Show whether a node runs here, and how it does
+    ///
+    /// Exit code 0: a node runs. 1: none does.
+    Status(JsonArgs),
+    /// Check everything that a node needs, and say what to do
+    ///
+    /// Exit code 0: nothing that is configured is broken. 1: something is.
+    Doctor(DoctorArgs),
+    /// Show what was earned
+    Earnings(EarningsArgs),
+    /// Look at the jobs of this node
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+    /// Show what happened lately on the node that runs
+    Events(EventsArgs),
+    /// Show the backends that generate text
+    Backends(JsonArgs),
+    /// Show the models that they serve
+    Models(JsonArgs),
+    /// Let the node that runs read its settings again
+    Reload(JsonArgs),
+    /// Copy the database to a file, also while a node runs
+    ///
+    /// The identity is not in it: keep its recovery phrase apart.
+    Backup(BackupArgs),
     /// Buy from other providers
     #[command(subcommand)]
     Job(job::JobCommand),
     /// Show a whole market on this machine: relay, node, customer and play money
     Demo(DemoArgs),
+    /// Print what a shell needs to complete commands
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a folder
+    Man(ManArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct JsonArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Take the recovery phrase from stdin instead of making one
+    #[arg(long)]
+    pub import: bool,
+    /// Replace an identity that is there; its file is kept beside the new one
+    #[arg(short, long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct StartArgs {
     /// Stay in the foreground and log to stderr
-    #[arg(short, long, required = true)]
+    #[arg(short, long)]
     pub foreground: bool,
+    /// What to do
+    #[arg(short, long, value_enum, default_value_t = Mode::Both)]
+    pub mode: Mode,
     /// Read this file instead of ~/.config/pylon/config.toml
-    #[arg(long, value_name = "PATH")]
+    #[arg(short, long, value_name = "PATH")]
     pub config: Option<PathBuf>,
+    /// How `start` runs itself in the background
+    #[arg(long, hide = true, requires = "foreground")]
+    pub detached: bool,
+}
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Sell on relays
+    Provider,
+    /// Serve only this machine's own callers: no relay is opened
+    Host,
+    /// Both
+    Both,
+}
+
+impl Mode {
+    /// As `status` shows them.
+    pub fn names(self) -> Vec<String> {
+        let names: &[&str] = match self {
+            Self::Provider => &["provider"],
+            Self::Host => &["host"],
+            Self::Both => &["provider", "host"],
+        };
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    /// As it is written.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Host => "host",
+            Self::Both => "both",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// How long jobs at work may go on; what is not done then goes on at the next start
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub timeout: u64,
+    /// Kill it if it has not stopped then
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Check with this file instead of ~/.config/pylon/config.toml
+    #[arg(short, long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct EarningsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How many of the latest to list
+    #[arg(short, long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// List the jobs taken last
+    List(JobsListArgs),
+    /// Show all that is known of one job
+    Show(JobsShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct JobsListArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How many
+    #[arg(short, long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub limit: u32,
+    /// Only those with this status
+    #[arg(short, long, value_parser = ["received", "awaiting_payment", "processing", "completed", "failed", "cancelled"])]
+    pub status: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct JobsShowArgs {
+    /// The job's id, or as much of its beginning as no other has
+    pub job: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Go on with what happens from now on
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Print JSON, one event a line
+    #[arg(long)]
+    pub json: bool,
+    /// How many of the latest
+    #[arg(short, long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Where to; what is there is never overwritten
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// For which shell
+    pub shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Where to; it is made if it is not there
+    pub dir: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -65,16 +243,37 @@ mod tests {
             assert_eq!(found, expected, "{line}");
         };
         check("pylon init", None);
+        check("pylon init --import --force", None);
+        check("pylon start", None);
         check("pylon start -f", None);
-        check("pylon start --foreground --config other.toml", None);
+        check("pylon start --foreground --config other.toml -m host", None);
+        check("pylon stop --timeout 5 --force", None);
+        check("pylon status --json", None);
+        check("pylon doctor --json", None);
+        check("pylon earnings --json --limit 20", None);
+        check("pylon jobs list --limit 5 --status failed", None);
+        check("pylon jobs show 0a1b --json", None);
+        check("pylon events --follow --json", None);
+        check("pylon backends --json", None);
+        check("pylon models", None);
+        check("pylon reload", None);
+        check("pylon backup copy.db", None);
+        check("pylon completions bash", None);
+        check("pylon man pages", None);
         check("pylon demo", None);
         check("pylon demo --backend http://localhost:8080 --json --jobs 5 --keep here", None);
         check("pylon --version", Some(ErrorKind::DisplayVersion));
         check("pylon demo --help", Some(ErrorKind::DisplayHelp));
         check("pylon", Some(ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand));
         check("pylon begin", Some(ErrorKind::InvalidSubcommand));
-        check("pylon start", Some(ErrorKind::MissingRequiredArgument));
+        check("pylon start --mode sell", Some(ErrorKind::InvalidValue));
+        check("pylon start --detached", Some(ErrorKind::MissingRequiredArgument));
         check("pylon start -f --config", Some(ErrorKind::InvalidValue));
+        check("pylon stop --timeout soon", Some(ErrorKind::ValueValidation));
+        check("pylon jobs list --status done", Some(ErrorKind::InvalidValue));
+        check("pylon jobs show", Some(ErrorKind::MissingRequiredArgument));
+        check("pylon earnings --limit -1", Some(ErrorKind::UnknownArgument));
+        check("pylon completions tcsh", Some(ErrorKind::InvalidValue));
         check("pylon demo --jobs 0", Some(ErrorKind::ValueValidation));
         check("pylon demo --jobs many", Some(ErrorKind::ValueValidation));
         check("pylon demo --backend localhost", Some(ErrorKind::ValueValidation));

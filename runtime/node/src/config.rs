@@ -2,15 +2,19 @@
 //!
 //! `pylon.example.toml` shows the same keys with the same defaults; a test holds the two together. Nothing here acts on a setting.
 
+mod keys;
 mod mistake;
 
+pub use keys::Setting;
+
+use crate::home::Home;
 use anyhow::{Context, Result, bail};
 use mistake::Mistake;
 use pylon_sandbox::Slot;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use url::Url;
 
 /// More than anybody writes by hand.
@@ -144,12 +148,56 @@ impl Default for LlamaCpp {
     }
 }
 
+/// A file to begin with: every setting with its help and its default, none of them set.
+pub fn template() -> String {
+    const EXAMPLE: &str = include_str!("../../../pylon.example.toml");
+    let own = "# Everything that can be set, with its default. Take the `#` from what you change; a partial file is enough.\n";
+    // The example's first two lines say what to do with the example.
+    let settings = EXAMPLE.lines().skip(2).map(|line| match line {
+        _ if line.is_empty() || line.starts_with("# ") => format!("{line}\n"),
+        _ => format!("#{}\n", line.strip_prefix("#:").map_or(line, str::trim_start)),
+    });
+    std::iter::once(own.to_owned()).chain(settings).collect()
+}
+
 /// What is set for one guest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Guest {
     /// Its own settings, by the names that it declares.
     pub settings: BTreeMap<String, String>,
+}
+
+/// The file that the settings come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    path: PathBuf,
+    /// It was named, so it must be there.
+    named: bool,
+}
+
+impl Source {
+    /// The one that was named, or the home's own.
+    pub fn new(home: &Home, named: Option<&Path>) -> Self {
+        Self { path: named.map_or_else(|| home.config_file(), Path::to_owned), named: named.is_some() }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it says; without a file of the home, all defaults.
+    pub fn load(&self) -> Result<Config> {
+        if self.named { Config::load(&self.path) } else { Config::load_or_default(&self.path) }
+    }
+
+    /// Every setting that holds, and where it comes from.
+    pub fn explain(&self) -> Result<Vec<Setting>> {
+        let config = self.load()?;
+        let text = Config::text(&self.path)?.unwrap_or_default();
+        Ok(config.explained(&text))
+    }
 }
 
 impl Config {
@@ -164,6 +212,14 @@ impl Config {
     }
 
     fn read(path: &Path) -> Result<Option<Self>> {
+        let Some(text) = Self::text(path)? else { return Ok(None) };
+        match Self::parse(&text) {
+            Ok(config) => Ok(Some(config)),
+            Err(mistake) => bail!("{}:{mistake}", path.display()),
+        }
+    }
+
+    fn text(path: &Path) -> Result<Option<String>> {
         let file = match std::fs::File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -172,13 +228,9 @@ impl Config {
         let mut text = String::new();
         match file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text) {
             Err(error) if error.kind() == ErrorKind::InvalidData => bail!("{} is not UTF-8 text", path.display()),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
             Ok(read) if read as u64 > FILE_BYTES_MAX => bail!("{} is larger than {FILE_BYTES_MAX} bytes", path.display()),
-            Ok(_) => {}
-        }
-        match Self::parse(&text) {
-            Ok(config) => Ok(Some(config)),
-            Err(mistake) => bail!("{}:{mistake}", path.display()),
+            Ok(_) => Ok(Some(text)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The books as `pylon earnings` shows them: scripts read this table, so its form is fixed.
 
+use crate::units::ago;
 use pylon_core::UnixTime;
 use pylon_core::ports::journal::{Earnings, Source};
 use std::fmt::Write as _;
@@ -13,47 +14,42 @@ pub fn table(earnings: &Earnings, now: UnixTime) -> String {
         let _ = writeln!(out, "  {}: {} sats", word(*source), amount.sats());
     }
     let _ = writeln!(out, "\nRecent Earnings (last {}):\n{:<8} {:<10} TIME AGO", earnings.recent.len(), "SATS", "SOURCE");
-    for (amount, source, at) in &earnings.recent {
-        let _ = writeln!(out, "{:<8} {:<10} {}", amount.sats(), word(*source), ago(now.since(*at)));
+    for earning in &earnings.recent {
+        let _ = writeln!(out, "{:<8} {:<10} {}", earning.amount.sats(), word(earning.source), ago(now.since(earning.at)));
     }
     out
 }
 
-fn word(source: Source) -> &'static str {
+/// As the journal has it.
+pub fn word(source: Source) -> &'static str {
     match source {
         Source::Job => "job",
         Source::Tip => "tip",
     }
 }
 
-/// How long ago, in one unit.
-pub fn ago(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} seconds"),
-        60..3600 => format!("{} minutes", seconds / 60),
-        3600..86_400 => format!("{} hours", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pylon_core::Msat;
+    use pylon_core::ports::journal::Earning;
+    use pylon_core::{JobId, Msat, PaymentHash};
 
     /// The whole table, line by line.
     #[test]
     fn the_table_is_the_documents() {
         let now = UnixTime::new(1_000_000);
+        let earning = |msat: u64, seconds_ago: u64| Earning {
+            job: JobId::from_bytes([1; 32]),
+            amount: Msat::new(msat),
+            source: Source::Job,
+            payment_hash: PaymentHash::from_bytes([2; 32]),
+            at: now.minus(seconds_ago),
+        };
         let earnings = Earnings {
             total: Msat::new(1_234_000),
             jobs_completed: 42,
             by_source: vec![(Source::Job, Msat::new(1_200_000)), (Source::Tip, Msat::new(34_000))],
-            recent: vec![
-                (Msat::new(50_000), Source::Job, now.minus(2 * 3600)),
-                (Msat::new(25_000), Source::Job, now.minus(5 * 3600)),
-                (Msat::new(100_000), Source::Job, now.minus(86_400)),
-            ],
+            recent: vec![earning(50_000, 2 * 3600), earning(25_000, 5 * 3600), earning(100_000, 86_400)],
         };
         let expected = "\
 Pylon Earnings

@@ -6,6 +6,7 @@ use cap_std::fs::Dir;
 use pylon_core::Param;
 use pylon_core::ports::guests::Guests;
 use pylon_sandbox::{Config as SandboxConfig, Generations, Installed, Role, Sandbox, Setup, Slot, Want};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
@@ -22,6 +23,16 @@ pub struct Shipped {
     pub generations: Arc<Generations>,
     /// The kinds that are served.
     pub kinds: Vec<u16>,
+    sandbox: Sandbox,
+}
+
+/// Guests that could be at work, by slot; `None` empties it.
+pub struct Prepared(Vec<(Slot, Option<Arc<Installed>>)>);
+
+/// The policies for every kind, and the handlers, are always there.
+fn shipped_for(slot: Slot) -> Option<&'static str> {
+    let policy = POLICIES.iter().find(|(role, _)| *role == slot.role()).map(|(_, name)| *name);
+    policy.or_else(|| HANDLERS.iter().find(|(kind, _)| slot.kind() == Some(*kind)).map(|(_, name)| *name))
 }
 
 /// Loads the shipped guests with the operator's settings. Compiled code is kept in the cache folder.
@@ -46,7 +57,8 @@ pub async fn load(cache: Dir, config: &Config) -> anyhow::Result<Shipped> {
             None => bail!("`guests.\"{slot}\"`: no handler does this kind; leave it out"),
         }
     }
-    Ok(Shipped { generations: Arc::new(generations), kinds: HANDLERS.iter().map(|(kind, _)| *kind).collect() })
+    let kinds = HANDLERS.iter().map(|(kind, _)| *kind).collect();
+    Ok(Shipped { generations: Arc::new(generations), kinds, sandbox })
 }
 
 /// A shipped component.
@@ -88,5 +100,33 @@ impl Shipped {
     /// The port.
     pub fn guests(&self) -> Arc<dyn Guests> {
         Arc::clone(&self.generations) as Arc<dyn Guests>
+    }
+
+    /// Makes the guests ready whose settings differ. Nothing is at work with them yet.
+    pub async fn prepare(&self, before: &Config, after: &Config) -> anyhow::Result<Prepared> {
+        let mut prepared = Vec::new();
+        let tables: BTreeSet<_> = before.guests.keys().chain(after.guests.keys()).collect();
+        for table in tables.into_iter().filter(|table| before.guests.get(*table) != after.guests.get(*table)) {
+            let slot: Slot = table.parse()?;
+            let Some(name) = shipped_for(slot) else { bail!("`guests.\"{slot}\"`: no handler does this kind; leave it out") };
+            // A policy of its own for one kind is there only while it has settings of its own.
+            let guest = match after.guests.get(table) {
+                None if slot.role() != Role::Handler && slot.kind().is_some() => None,
+                _ => Some(install(&self.sandbox, slot, name, after).await?),
+            };
+            prepared.push((slot, guest));
+        }
+        Ok(Prepared(prepared))
+    }
+
+    /// Puts them to work for all jobs from now on.
+    pub fn put(&self, prepared: Prepared) -> anyhow::Result<()> {
+        for (slot, guest) in prepared.0 {
+            match guest {
+                Some(guest) => drop(self.generations.install(slot, &guest)?),
+                None => drop(self.generations.remove(slot)),
+            }
+        }
+        Ok(())
     }
 }

@@ -6,9 +6,18 @@ use anyhow::{Context, Result, anyhow, bail};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A lock may be held for a moment by a command that looks whether a node runs.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+const LOCK: &str = "pylon.lock";
+const SOCKET: &str = "pylon.sock";
 
 /// All paths of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +74,17 @@ impl Home {
         self.state_dir().join("cache")
     }
 
-    /// What servers that the node manages have to say.
+    /// Where commands reach the node.
+    pub fn socket(&self) -> PathBuf {
+        self.state_dir().join(SOCKET)
+    }
+
+    /// What a node in the background writes.
+    pub fn log_file(&self) -> PathBuf {
+        self.logs_dir().join("pylon.log")
+    }
+
+    /// What the node and the servers that it manages have to say.
     pub fn logs_dir(&self) -> PathBuf {
         self.state_dir().join("logs")
     }
@@ -83,6 +102,37 @@ impl Home {
         create_private(&path)?;
         let dir = Dir::open_ambient_dir(&path, ambient_authority()).with_context(|| unusable(&path))?;
         Ok(State { dir, path })
+    }
+
+    /// Who runs on this home, if anybody does. Nothing is made, so a home that can only be read will do.
+    pub fn runner(&self) -> Result<Option<Runner>> {
+        let path = self.state_dir().join(LOCK);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(Runner { pid: noted(&mut file) })),
+            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot read the lock {}", path.display())),
+        }
+    }
+}
+
+/// A node that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Runner {
+    /// Its process; unknown only for the moment in which it starts.
+    pub pid: Option<u32>,
+}
+
+impl fmt::Display for Runner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) => write!(formatter, "another pylon (PID {pid}) runs on this home: stop it first, or set PYLON_HOME"),
+            None => formatter.write_str("another pylon runs on this home: stop it first, or set PYLON_HOME"),
+        }
     }
 }
 
@@ -103,17 +153,29 @@ impl State {
         opened.with_context(|| unusable(&self.path.join(name)))
     }
 
+    /// Where the node's socket is.
+    pub fn socket(&self) -> PathBuf {
+        self.path.join(SOCKET)
+    }
+
     /// Makes this the only node on this home until the lock is dropped or the process ends, however it ends.
     pub fn lock(&self) -> Result<Lock> {
-        let path = self.path.join("pylon.lock");
+        let path = self.path.join(LOCK);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).mode(0o600);
-        let mut file = self.dir.open_with("pylon.lock", &options).with_context(|| unusable(&path))?.into_std();
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("{}", taken(&mut file)),
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("cannot lock {}: use a file system with locks", path.display()));
+        let mut file = self.dir.open_with(LOCK, &options).with_context(|| unusable(&path))?.into_std();
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => bail!("{}", Runner { pid: noted(&mut file) }),
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("cannot lock {}: use a file system with locks", path.display()));
+                }
             }
         }
         // Only for people: the lock decides, so a number left behind by a dead node, or reused by another program, means nothing.
@@ -130,14 +192,10 @@ pub struct Lock {
 }
 
 /// Who has the lock, as far as its file tells.
-fn taken(file: &mut File) -> String {
+fn noted(file: &mut File) -> Option<u32> {
     let mut note = String::new();
-    let read = file.take(32).read_to_string(&mut note);
-    let holder = match read.ok().and_then(|_| note.trim().parse::<u32>().ok()) {
-        Some(pid) => format!("another pylon (PID {pid})"),
-        None => "another pylon".to_owned(),
-    };
-    format!("{holder} runs on this home: stop it first, or set PYLON_HOME")
+    file.take(32).read_to_string(&mut note).ok()?;
+    note.trim().parse().ok()
 }
 
 fn create_private(path: &Path) -> Result<()> {

@@ -6,10 +6,12 @@ use pylon_adapters::market::identity::{self, Keys};
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// More than the longest phrase needs.
 const FILE_BYTES_MAX: u64 = 4096;
+/// Identities that were replaced and kept.
+const OLD_MAX: u32 = 99;
 
 /// The node's keys.
 pub struct Identity {
@@ -27,17 +29,43 @@ impl Identity {
 
     /// A new one, written before it is returned with its words, and never over another.
     pub fn create(home: &Home) -> Result<(Self, Phrase)> {
+        let phrase = Phrase(identity::generate()?);
+        Ok((Self::write(home, &phrase)?, phrase))
+    }
+
+    /// Puts the identity that is there aside, and says where it is now. Without one, nothing.
+    pub fn put_aside(home: &Home) -> Result<Option<PathBuf>> {
+        let path = home.identity_file();
+        for number in 1..=OLD_MAX {
+            let aside = PathBuf::from(format!("{}.old.{number}", path.display()));
+            // A link fails where there is something, so nothing is ever written over.
+            match std::fs::hard_link(&path, &aside) {
+                Ok(()) => {
+                    std::fs::remove_file(&path).with_context(|| format!("cannot replace {}", path.display()))?;
+                    return Ok(Some(aside));
+                }
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) => {
+                    return Err(error).with_context(|| format!("cannot put {} aside: make the folder writable", path.display()));
+                }
+            }
+        }
+        bail!("{OLD_MAX} old identities are in {}: move them away", home.config_dir().display())
+    }
+
+    /// The one with these words, written before it is returned, and never over another.
+    pub fn write(home: &Home, phrase: &Phrase) -> Result<Self> {
+        let keys = identity::keys(&phrase.0)?;
         let path = home.identity_file();
         if path.symlink_metadata().is_ok() {
-            bail!("identity exists: {} (nothing was changed)", path.display());
+            bail!("identity exists: {} (nothing was changed; `--force` keeps it beside a new one)", path.display());
         }
         let dir = home.create_config_dir()?;
-        let phrase = identity::generate()?;
-        let keys = identity::keys(&phrase)?;
         // Complete or not at all, and the last step fails if somebody was faster.
         let mut file = tempfile::NamedTempFile::new_in(&dir)
             .with_context(|| format!("cannot write to {}: make it writable, or set PYLON_HOME", dir.display()))?;
-        writeln!(file, "{phrase}").and_then(|()| file.as_file().sync_all()).context("cannot write the identity")?;
+        writeln!(file, "{}", phrase.0).and_then(|()| file.as_file().sync_all()).context("cannot write the identity")?;
         match file.persist_noclobber(&path) {
             Ok(_) => {}
             Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => {
@@ -46,7 +74,7 @@ impl Identity {
             Err(lost) => return Err(lost.error).with_context(|| format!("cannot write {}", path.display())),
         }
         std::fs::File::open(&dir).and_then(|dir| dir.sync_all()).with_context(|| dir.display().to_string())?;
-        Ok((Self { keys }, Phrase(phrase)))
+        Ok(Self { keys })
     }
 
     /// To sign and decrypt with.
@@ -75,6 +103,13 @@ impl fmt::Debug for Identity {
 pub struct Phrase(String);
 
 impl Phrase {
+    /// Words that somebody has brought: twelve or more of the list, which fit together. An error repeats none of them.
+    pub fn parse(words: &str) -> Result<Self> {
+        let words = words.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
+        identity::keys(&words)?;
+        Ok(Self(words))
+    }
+
     /// The words in clear.
     pub fn reveal(&self) -> &str {
         &self.0

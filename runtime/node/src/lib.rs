@@ -1,18 +1,23 @@
-//! The node: commands, configuration, and the provider that drives the way of one job. `node` wires the real parts together; `provider`
-//! knows none of them.
+//! The node: commands, configuration, and the provider that drives the way of one job. `node` wires the real parts together, `control` is how
+//! commands talk to it; `provider` knows none of them.
 
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod control;
+pub mod daemon;
 mod demo;
 pub mod earnings;
+pub mod facts;
 pub mod guests;
 pub mod home;
 pub mod identity;
 pub mod log;
 pub mod node;
+pub mod output;
 pub mod presence;
-mod printable;
 pub mod provider;
 pub mod purchases;
+mod seller;
+pub mod units;

@@ -1,10 +1,15 @@
-//! What the operator sees of the node at work: lines on stderr, chosen by `RUST_LOG`.
+//! What the operator sees of the node at work: lines on stderr or in a file, chosen by `RUST_LOG`.
 //!
 //! A name in `RUST_LOG` stands for every target that begins with it, so `pylon` covers all of our crates (`pylon_core`, `pylon_sandbox`,
 //! `pylon_adapters`). The target `compute` traces every message of the market and is silent until asked for.
 
+mod rolling;
+
 use anyhow::{Context, Result};
+use rolling::Rolling;
 use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Mutex;
 use tracing_subscriber::EnvFilter;
 
 /// What a node shows when nobody asked for anything else.
@@ -16,10 +21,28 @@ const TOO_TALKATIVE: [&str; 3] = ["nostr_relay_pool", "tungstenite", "tokio_tung
 
 /// From now on everything traced goes to stderr. Only the first call counts.
 pub fn install(default: &str) -> Result<()> {
-    let filter = filter(std::env::var_os("RUST_LOG").map(|wish| wish.to_string_lossy().into_owned()).as_deref(), default)?;
-    let colour = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).try_init().ok();
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colour = std::io::stderr().is_terminal() && !plain;
+    tracing_subscriber::fmt().with_env_filter(wished(default)?).with_writer(std::io::stderr).with_ansi(colour).try_init().ok();
     Ok(())
+}
+
+/// From now on everything traced goes to this file, which is put aside when it is long. Only the first call counts.
+pub fn install_file(default: &str, file: &Path) -> Result<()> {
+    let rolling = Rolling::open(file).with_context(|| format!("cannot write the log {}", file.display()))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(wished(default)?)
+        .with_writer(Mutex::new(rolling))
+        .with_ansi(false)
+        // A full disk is no reason to fill another file with complaints.
+        .log_internal_errors(false)
+        .try_init()
+        .ok();
+    Ok(())
+}
+
+fn wished(default: &str) -> Result<EnvFilter> {
+    filter(std::env::var_os("RUST_LOG").map(|wish| wish.to_string_lossy().into_owned()).as_deref(), default)
 }
 
 fn filter(wish: Option<&str>, default: &str) -> Result<EnvFilter> {

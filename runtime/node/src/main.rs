@@ -1,23 +1,41 @@
 //! The `pylon` command: parse, match, run. What a command does lives in `commands`, one file each; nothing is decided here.
 
 use clap::Parser;
-use pylon::cli::{Cli, Command};
+use pylon::cli::{Cli, Command, JobsCommand};
 use pylon::commands;
+use pylon::output::{SaidNo, Unread};
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Before anything can open a connection. An error means that it is installed already.
     rustls::crypto::ring::default_provider().install_default().ok();
     let done = match Cli::parse().command {
-        Command::Init => commands::init::run(),
+        Command::Init(args) => commands::init::run(&args),
         Command::Start(args) => commands::start::run(&args),
+        Command::Stop(args) => commands::stop::run(&args),
+        Command::Status(args) => commands::status::run(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Earnings(args) => commands::earnings::run(&args),
+        Command::Jobs(JobsCommand::List(args)) => commands::jobs_list::run(&args),
+        Command::Jobs(JobsCommand::Show(args)) => commands::jobs_show::run(&args),
+        Command::Events(args) => commands::events::run(&args),
+        Command::Backends(args) => commands::backends::run(&args),
+        Command::Models(args) => commands::models::run(&args),
+        Command::Reload(args) => commands::reload::run(&args),
+        Command::Backup(args) => commands::backup::run(&args),
         Command::Job(command) => commands::job::run(&command),
         Command::Demo(args) => commands::demo::run(&args),
+        Command::Completions(args) => commands::completions::run(&args),
+        Command::Man(args) => commands::man::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Unread>() => ExitCode::SUCCESS,
+        Err(error) if error.is::<SaidNo>() => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("pylon: {}", one_line(&error));
+            // Where even this cannot be said, the exit code says it.
+            let _ = writeln!(std::io::stderr(), "pylon: {}", one_line(&error));
             ExitCode::FAILURE
         }
     }

@@ -1,29 +1,24 @@
-//! The wiring: a home, a configuration and an identity become a provider with real parts. No decision about a job is made here.
+//! The wiring: a home, a configuration and an identity become a node with real parts. No decision about a job is made here.
 
 use crate::clock::SystemClock;
-use crate::config::{Config, Network};
-use crate::guests;
+use crate::config::Config;
+use crate::control::Reloaded;
+use crate::facts::{Facts, totals};
+use crate::guests::{self, Shipped};
 use crate::home::{Home, State};
-use crate::presence;
-use crate::provider::{Bus, Ports, Provider, Settings};
+use crate::provider::{Backends, Bus, Preference};
+use crate::seller::{self, Seller};
 use anyhow::ensure;
-use pylon_adapters::address::Addresses;
 use pylon_adapters::inference;
-use pylon_adapters::inputs::{self, Fetcher};
 use pylon_adapters::journal::{Safe, SqliteJournal};
 use pylon_adapters::market::identity::{self, Keys};
-use pylon_adapters::market::nostr::{NostrMarket, Options};
-use pylon_adapters::market::{Change, Entry};
-use pylon_core::event::DomainEvent;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::inference::Inference;
 use pylon_core::ports::journal::Journal;
 use pylon_core::ports::payments::Wallet;
-use pylon_core::sources::Granted;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::broadcast;
-use tokio::task::JoinHandle;
+use tokio::sync::Mutex;
 
 /// Parts that a caller brings along.
 #[derive(Default)]
@@ -34,103 +29,98 @@ pub struct Parts {
     pub backends: Option<Vec<Arc<dyn Inference>>>,
     /// Who watches.
     pub bus: Bus,
+    /// Sell nothing: no relay is opened and no job goes on.
+    pub host_only: bool,
 }
 
 /// A node at work.
 pub struct Node {
-    provider: Provider,
-    market: Arc<NostrMarket>,
-    journal: Arc<SqliteJournal>,
-    watchers: [JoinHandle<()>; 2],
+    seller: Option<Seller>,
+    shipped: Shipped,
+    facts: Facts,
+    /// What holds now.
+    config: Mutex<Config>,
 }
-
-/// How long a page or a message may take.
-const FETCH_WITHIN: Duration = Duration::from_secs(20);
-/// How long taking back the announcement may take.
-const WITHDRAW_WITHIN: Duration = Duration::from_secs(5);
 
 impl Node {
     /// Opens everything and begins to take jobs.
     pub async fn start(home: &Home, state: &State, config: &Config, keys: Keys, parts: Parts) -> anyhow::Result<Self> {
+        let Parts { wallet, backends, bus, host_only } = parts;
         let shipped = guests::load(state.folder("cache")?, config).await?;
         let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
-        let entry = Entry { keys, urls: config.relays.clone(), kinds: shipped.kinds.clone() };
-        let (mut market, changes) = NostrMarket::connect(entry, Options::default()).await?;
-        let addresses = Arc::new(Addresses::new(&config.network.allow));
-        if config.customer_relays {
-            market.reach_customers(Arc::clone(&addresses));
-        }
-        let market = Arc::new(market);
-        let backends = match parts.backends {
-            Some(backends) => backends,
-            None => vec![Arc::new(inference::llama_cpp(&inference::client()?, &config.inference.llama_cpp.url).await?)
-                as Arc<dyn Inference>],
-        };
+        let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let relays = tokio::spawn(tell_of_relays(changes, parts.bus.clone(), Arc::clone(&clock)));
-        let words =
-            presence::Words { name: config.name.clone(), about: config.description.clone(), free: parts.wallet.is_none() };
-        let watched = parts.bus.listen();
-        let ports = Ports {
-            market: market.clone(),
-            journal: journal.clone(),
-            guests: shipped.guests(),
-            wallet: parts.wallet,
-            inputs: Arc::new(fetcher(&config.network, addresses, &market)),
-            backends,
-            clock,
+        let adapters = match backends {
+            Some(adapters) => adapters,
+            None => configured(config).await?,
         };
-        let settings = Settings {
-            default_backend: config.default_backend.clone(),
-            default_model: config.default_model.clone(),
-            max_concurrent_jobs: config.max_concurrent_jobs as usize,
-            max_queued_jobs: config.max_queued_jobs as usize,
+        let backends = Backends::watch(adapters, preference(config), bus.clone(), Arc::clone(&clock)).await;
+        let seller = if host_only {
+            None
+        } else {
+            let shared = seller::Shared { journal: journal.clone(), backends: Arc::clone(&backends), wallet, bus, clock };
+            Some(Seller::open(config, keys, &shipped, shared).await?)
         };
-        let provider = Provider::start(ports, settings, parts.bus).await?;
-        let (backends, speaker) = (Arc::clone(provider.backends()), Arc::clone(&market));
-        let announcing = tokio::spawn(presence::run(words, shipped.generations, backends, watched, speaker));
-        Ok(Self { provider, market, journal, watchers: [relays, announcing] })
+        let kinds = if seller.is_some() { shipped.kinds.clone() } else { Vec::new() };
+        let market = seller.as_ref().map(|seller| Arc::clone(&seller.market));
+        let facts = Facts { journal, backends, market, kinds, before };
+        Ok(Self { seller, shipped, facts, config: Mutex::new(config.clone()) })
     }
 
     /// Waits until jobs can arrive.
     pub async fn ready(&self, within: Duration) -> anyhow::Result<()> {
-        ensure!(self.market.ready(within).await, "no relay answers: check `relays` and the network");
+        if let Some(seller) = &self.seller {
+            ensure!(seller.market.ready(within).await, "no relay answers: check `relays` and the network");
+        }
         Ok(())
     }
 
     /// What the node has written down.
     pub fn journal(&self) -> &dyn Journal {
-        &*self.journal
+        &*self.facts.journal
+    }
+
+    /// What can be said of it.
+    pub fn facts(&self) -> Facts {
+        self.facts.clone()
+    }
+
+    /// Works by these settings from now on, as far as it can without a restart. An error has changed nothing.
+    pub async fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
+        let mut running = self.config.lock().await;
+        let guests = self.shipped.prepare(&running, config).await?;
+        self.shipped.put(guests)?;
+        self.facts.backends.prefer(preference(config));
+        if let Some(seller) = &self.seller {
+            seller.set(config);
+        }
+        let next = Config {
+            default_backend: config.default_backend.clone(),
+            default_model: config.default_model.clone(),
+            max_concurrent_jobs: config.max_concurrent_jobs,
+            max_queued_jobs: config.max_queued_jobs,
+            guests: config.guests.clone(),
+            ..running.clone()
+        };
+        let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config) };
+        *running = next;
+        Ok(reloaded)
     }
 
     /// Takes nothing new, lets what is at work end, sends what waits, and leaves.
     pub async fn stop(self, within: Duration) {
-        // Nobody shall be sent here any more; what is at work may still end.
-        self.watchers.iter().for_each(JoinHandle::abort);
-        tokio::join!(self.market.withdraw(within.min(WITHDRAW_WITHIN)), self.provider.stop(within));
-        self.market.close().await;
-    }
-}
-
-fn fetcher(network: &Network, addresses: Arc<Addresses>, market: &Arc<NostrMarket>) -> Fetcher {
-    let options = inputs::Options {
-        granted: Granted { urls: network.fetch_urls, events: network.fetch_events, jobs: network.chain_jobs },
-        addresses,
-        fetch_within: FETCH_WITHIN,
-        chain_within: Duration::from_secs(network.chain_wait_seconds.into()),
-    };
-    Fetcher::new(options, Arc::clone(market))
-}
-
-async fn tell_of_relays(mut changes: broadcast::Receiver<Change>, bus: Bus, clock: Arc<dyn Clock>) {
-    loop {
-        match changes.recv().await {
-            Ok(Change { url, connected: true, .. }) => bus.announce(DomainEvent::RelayConnected { url, timestamp: clock.now() }),
-            Ok(Change { url, reason, .. }) => {
-                bus.announce(DomainEvent::RelayDisconnected { url, reason, timestamp: clock.now() })
-            }
-            Err(broadcast::error::RecvError::Lagged(_)) => {}
-            Err(broadcast::error::RecvError::Closed) => return,
+        if let Some(seller) = self.seller {
+            seller.stop(within).await;
         }
     }
+}
+
+/// The backends that the settings name, there already or not.
+pub(crate) async fn configured(config: &Config) -> anyhow::Result<Vec<Arc<dyn Inference>>> {
+    let llama_cpp = inference::llama_cpp(&inference::client()?, &config.inference.llama_cpp.url).await?;
+    Ok(vec![Arc::new(llama_cpp)])
+}
+
+pub(crate) fn preference(config: &Config) -> Preference {
+    Preference { backend: config.default_backend.clone(), model: config.default_model.clone() }
 }

@@ -35,8 +35,40 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, JournalError> {
     Ok(conn)
 }
 
+/// For somebody who only looks, whoever else is there. SQLite needs to write beside the file even to read it; where nobody may, nobody
+/// changes it either, and without a log that was left behind it is all there is.
+pub(super) fn for_looking(path: &Path) -> Result<Connection, JournalError> {
+    let looked = connect(path).and_then(|conn| {
+        conn.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(())).map_err(unreadable)?;
+        Ok(conn)
+    });
+    let conn = match (looked, unchanging(path)) {
+        (Err(JournalError::Unreadable(why)), Some(url)) if why.contains("unable to open") => {
+            connect_with(Path::new(url.as_str()), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?
+        }
+        (looked, _) => looked.map_err(explain)?,
+    };
+    conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;").map_err(unreadable)?;
+    Ok(conn)
+}
+
+/// How SQLite is told that nobody changes a file; `None` if its log has more than it has.
+fn unchanging(path: &Path) -> Option<url::Url> {
+    let log = path.with_extension("db-wal");
+    if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+        return None;
+    }
+    let mut url = url::Url::from_file_path(path).ok()?;
+    url.set_query(Some("immutable=1"));
+    Some(url)
+}
+
 fn connect(path: &Path) -> Result<Connection, JournalError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    connect_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+fn connect_with(path: &Path, access: OpenFlags) -> Result<Connection, JournalError> {
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|why| match why.sqlite_error_code() {
         // SQLite's own words carry the path.
         Some(ErrorCode::CannotOpen) => JournalError::Unreadable("pylon.db cannot be opened".into()),
@@ -47,7 +79,7 @@ fn connect(path: &Path) -> Result<Connection, JournalError> {
     Ok(conn)
 }
 
-fn explain(why: JournalError) -> JournalError {
+pub(super) fn explain(why: JournalError) -> JournalError {
     match why {
         JournalError::Unreadable(text) if text.contains("not a database") => {
             JournalError::Unreadable("pylon.db is not a database: move it away or restore a backup".into())

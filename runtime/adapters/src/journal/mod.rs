@@ -1,9 +1,10 @@
 //! The journal in SQLite: one writer thread that commits in groups, and readers that never scan.
 //!
-//! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers,
-//! `safe` seals what is confidential.
+//! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers, `safe` seals what is
+//! confidential; `books` is all of it for an operator who only looks.
 //! What a row means is decided in the core; nothing here decides about a job.
 
+mod books;
 mod connection;
 mod jobs;
 mod migrations;
@@ -15,6 +16,7 @@ mod tallies;
 mod tests;
 mod writer;
 
+pub use books::{Books, Decision};
 pub use safe::Safe;
 
 use async_trait::async_trait;

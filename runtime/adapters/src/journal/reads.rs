@@ -1,8 +1,8 @@
 //! Questions to the journal. Each is bounded by an index or a limit: `tests/plans.rs` holds them to it.
 
 use super::{Safe, integer, jobs, number, tallies};
-use pylon_core::machine::JobState;
-use pylon_core::ports::journal::{Earnings, OpenInvoice, OutboxRow, Source};
+use pylon_core::machine::{Execution, JobState};
+use pylon_core::ports::journal::{Earning, Earnings, OpenInvoice, OutboxRow, Source};
 use pylon_core::ports::market::Sealed;
 use pylon_core::{JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -18,7 +18,7 @@ pub(super) const OPEN_INVOICES: &str = "SELECT id, payment_hash, settlement = 'c
                                         AND invoicing = 'open' AND settlement IN ('pending', 'held', 'cancelled')";
 pub(super) const UNSENT: &str =
     "SELECT job_id, is_result, id, bytes, expires_at FROM outbox WHERE is_result = ?1 ORDER BY seq LIMIT ?2";
-pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at FROM earnings WHERE earned_at >= 0 \
+pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at, job_id, payment_hash FROM earnings WHERE earned_at >= 0 \
                                  AND source IN ('job', 'tip') ORDER BY earned_at DESC, id DESC LIMIT ?1";
 
 /// The whole question after jobs with this condition.
@@ -58,6 +58,14 @@ pub(super) fn unsent(conn: &Connection, results: bool, limit: usize) -> rusqlite
     conn.prepare_cached(UNSENT)?.query_map((results, integer(limit as u64)), outbox_row)?.collect()
 }
 
+/// The jobs taken last, the newest first. Those of one status may have to be looked for among all.
+pub(super) fn newest(conn: &Connection, safe: &Safe, status: Option<Execution>, limit: usize) -> rusqlite::Result<Vec<JobState>> {
+    let condition =
+        if status.is_some() { "status = ?1 ORDER BY rowid DESC LIMIT ?2" } else { "?1 IS NULL ORDER BY rowid DESC LIMIT ?2" };
+    let fields = rusqlite::params![status.map(Execution::word), integer(limit as u64)];
+    conn.prepare_cached(&jobs_where(condition))?.query_map(fields, |row| jobs::read(row, safe))?.collect()
+}
+
 pub(super) fn earnings(conn: &Connection, limit: usize) -> rusqlite::Result<Earnings> {
     let (jobs_completed, by_source) = tallies::books(conn)?;
     let total = by_source.iter().fold(Msat::ZERO, |sum, (_, paid)| sum.saturating_add(*paid));
@@ -78,7 +86,12 @@ fn name<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqli
     parse(row.get_ref(column)?.as_str()?).ok_or_else(|| jobs::unknown(column, "not 64 lowercase hex digits"))
 }
 
-fn recent_row(row: &Row<'_>) -> rusqlite::Result<(Msat, Source, UnixTime)> {
-    let source = if row.get_ref(1)?.as_str()? == "tip" { Source::Tip } else { Source::Job };
-    Ok((Msat::new(number(row.get(0)?)), source, UnixTime::new(number(row.get(2)?))))
+fn recent_row(row: &Row<'_>) -> rusqlite::Result<Earning> {
+    Ok(Earning {
+        amount: Msat::new(number(row.get(0)?)),
+        source: if row.get_ref(1)?.as_str()? == "tip" { Source::Tip } else { Source::Job },
+        at: UnixTime::new(number(row.get(2)?)),
+        job: name(row, 3, JobId::from_hex)?,
+        payment_hash: name(row, 4, PaymentHash::from_hex)?,
+    })
 }

@@ -5,6 +5,7 @@ pub mod buyer;
 pub mod identity;
 pub mod nip90;
 pub mod nostr;
+pub mod probe;
 pub mod relay;
 
 use futures::future::BoxFuture;

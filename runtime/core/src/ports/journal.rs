@@ -181,5 +181,5 @@ pub struct Earnings {
     /// By source, largest first.
     pub by_source: Vec<(Source, Msat)>,
     /// The newest first.
-    pub recent: Vec<(Msat, Source, UnixTime)>,
+    pub recent: Vec<Earning>,
 }

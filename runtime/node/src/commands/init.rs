@@ -1,26 +1,76 @@
-//! `pylon init`: makes the identity and says what to do next.
+//! `pylon init`: makes the identity or takes one over, and says what to do next.
 
+use crate::cli::InitArgs;
+use crate::config;
 use crate::home::Home;
 use crate::identity::{Identity, Phrase};
-use anyhow::{Context, Result};
-use std::io::Write;
+use crate::output::say;
+use anyhow::{Context, Result, bail};
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, IsTerminal, Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 
-pub fn run() -> Result<()> {
+/// More than the longest phrase needs.
+const PHRASE_BYTES_MAX: u64 = 4096;
+
+/// Nothing is changed unless all of it can be.
+pub fn run(args: &InitArgs) -> Result<()> {
     let home = Home::from_env()?;
     home.open()?;
-    let (identity, phrase) = Identity::create(&home)?;
-    tell(&mut std::io::stdout().lock(), &home, &identity, &phrase).context("the identity is made, but cannot be shown")
+    let brought = if args.import { Some(ask_for_phrase()?) } else { None };
+    let aside = if args.force { Identity::put_aside(&home)? } else { None };
+    let (identity, new) = match brought {
+        Some(phrase) => (Identity::write(&home, &phrase)?, None),
+        None => Identity::create(&home).map(|(identity, phrase)| (identity, Some(phrase)))?,
+    };
+    write_settings(&home)?;
+    say(&page(&home, &identity, new.as_ref(), aside)).context("the identity is made, but cannot be shown")
 }
 
-fn tell(out: &mut impl Write, home: &Home, identity: &Identity, phrase: &Phrase) -> std::io::Result<()> {
-    writeln!(out, "This node's recovery phrase, shown only now. Write it down; who has it can act as this node:\n")?;
-    writeln!(out, "    {}\n", phrase.reveal())?;
-    writeln!(out, "npub      {}", identity.npub())?;
-    writeln!(out, "hex       {}", identity.hex())?;
-    writeln!(out, "identity  {}", home.identity_file().display())?;
-    writeln!(out, "config    {} (every key has a default)", home.config_file().display())?;
-    writeln!(out, "state     {}\n", home.state_dir().display())?;
-    writeln!(out, "Next: pylon start -f")
+fn ask_for_phrase() -> Result<Phrase> {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        let _ = writeln!(std::io::stderr(), "Type the recovery phrase, then Enter and Ctrl-D:");
+    }
+    let mut words = String::new();
+    match input.take(PHRASE_BYTES_MAX + 1).read_to_string(&mut words) {
+        Ok(read) if read as u64 <= PHRASE_BYTES_MAX => {}
+        _ => bail!("this is no recovery phrase: give its words on stdin (nothing was changed)"),
+    }
+    Phrase::parse(&words).context("the phrase cannot be imported (nothing was changed)")
+}
+
+/// A file with every setting, unless the operator has one.
+fn write_settings(home: &Home) -> Result<()> {
+    let path = home.config_file();
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => file.write_all(config::template().as_bytes()).with_context(|| format!("cannot write {}", path.display())),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
+    }
+}
+
+fn page(home: &Home, identity: &Identity, new: Option<&Phrase>, aside: Option<PathBuf>) -> String {
+    let mut out = String::new();
+    if let Some(phrase) = new {
+        out.push_str("This node's recovery phrase, shown only now. Write it down; who has it can act as this node:\n\n");
+        let _ = writeln!(out, "    {}\n", phrase.reveal());
+    }
+    let mut row = |name: &str, value: String| {
+        let _ = writeln!(out, "{name:<9} {value}");
+    };
+    row("npub", identity.npub());
+    row("hex", identity.hex());
+    row("identity", home.identity_file().display().to_string());
+    if let Some(aside) = aside {
+        row("replaced", aside.display().to_string());
+    }
+    row("config", format!("{} (every key has a default)", home.config_file().display()));
+    row("state", home.state_dir().display().to_string());
+    out.push_str("\nNext: pylon doctor, then pylon start\n");
+    out
 }
 
 #[cfg(test)]
@@ -33,11 +83,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let home = Home::at(root.path());
         let (identity, phrase) = Identity::create(&home).unwrap();
-        let mut told = Vec::new();
-        tell(&mut told, &home, &identity, &phrase).unwrap();
-        let told = String::from_utf8(told).unwrap();
+        let told = page(&home, &identity, Some(&phrase), None);
         assert_eq!(told.matches(phrase.reveal()).count(), 1, "{told}");
-        for part in [identity.npub(), identity.hex(), "config.toml".into(), ".openagents/pylon".into(), "pylon start -f".into()] {
+        for part in [identity.npub(), identity.hex(), "config.toml".into(), ".openagents/pylon".into(), "pylon start".into()] {
             assert!(told.contains(&part), "{part} in {told}");
         }
     }

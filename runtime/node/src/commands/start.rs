@@ -1,43 +1,158 @@
-//! `pylon start -f`: everything a node needs is checked before anything is reached.
+//! `pylon start`: everything a node needs is checked before anything is reached; then it works until it is told to stop.
 
-use crate::cli::StartArgs;
-use crate::config::Config;
+use crate::cli::{Mode, StartArgs};
+use crate::clock::SystemClock;
+use crate::config::{Config, Source};
+use crate::control::{Daemon, Desk, Order, Reloaded, Ring, Server};
+use crate::daemon;
 use crate::home::Home;
 use crate::identity::Identity;
 use crate::log;
 use crate::node::{Node, Parts};
+use crate::output::say;
 use anyhow::{Context, Result};
-use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use pylon_core::ports::clock::Clock;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
-/// How long work may go on after a request to stop; what is not done then goes on at the next start.
+/// How long work may go on after a signal; what is not done then goes on at the next start.
 const DRAIN: Duration = Duration::from_secs(20);
+/// Orders that wait for the one before them.
+const ORDERS: usize = 8;
 
-/// Runs the node until it is asked to stop.
+/// Runs the node until it is asked to stop, here or in the background.
 pub fn run(args: &StartArgs) -> Result<()> {
-    log::install(log::NODE)?;
     let home = Home::from_env()?;
-    let config = match &args.config {
-        Some(path) => Config::load(path)?,
-        None => Config::load_or_default(&home.config_file())?,
-    };
-    let identity = Identity::load(&home)?;
+    if args.foreground {
+        return work(&home, args);
+    }
+    let pid = daemon::start(&home, args)?;
+    say(&format!("pylon runs (PID {pid}), log {}\n", home.log_file().display()))
+}
+
+fn work(home: &Home, args: &StartArgs) -> Result<()> {
+    if args.detached {
+        daemon::leave_terminal()?;
+        home.open()?.folder("logs")?;
+        log::install_file(log::NODE, &home.log_file())?;
+    } else {
+        log::install(log::NODE)?;
+    }
+    let source = Source::new(home, args.config.as_deref());
+    let config = source.load()?;
+    let identity = Identity::load(home)?;
     let state = home.open()?;
     let _lock = state.lock()?;
-    tracing::info!(npub = identity.npub(), home = %home.state_dir().display(), "starting");
+    tracing::info!(npub = identity.npub(), home = %home.state_dir().display(), mode = args.mode.word(), "starting");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let node = Node::start(&home, &state, &config, identity.keys().clone(), Parts::default()).await?;
-        tracing::info!(relays = config.relays.len(), "listening for jobs; without a wallet they are free");
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping: no new jobs, at most {} s for those at work", DRAIN.as_secs());
-        node.stop(DRAIN).await;
+        let mut signals = Signals::new()?;
+        let parts = Parts { host_only: args.mode == Mode::Host, ..Parts::default() };
+        let ring = Ring::listen(&parts.bus);
+        let (begun, started_at) = (Instant::now(), SystemClock.now().get());
+        let node = Node::start(home, &state, &config, identity.keys().clone(), parts).await?;
+        let (orders, mut waiting) = mpsc::channel(ORDERS);
+        let daemon = Daemon {
+            running: true,
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            modes: args.mode.names(),
+            config: source.path().display().to_string(),
+            started_at,
+            uptime_secs: 0,
+        };
+        let server = Server::open(&state, Desk { facts: node.facts(), ring, daemon, begun, orders })?;
+        announce(args.mode, &config);
+        let within = until_stop(&node, &source, &mut signals, &mut waiting).await;
+        drain(node, within, &mut signals, &mut waiting).await;
+        drop(server);
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+fn announce(mode: Mode, config: &Config) {
+    match mode {
+        Mode::Host => tracing::info!("serving this machine only: no relay is opened"),
+        Mode::Provider | Mode::Both => {
+            tracing::info!(relays = config.relays.len(), "listening for jobs; without a wallet they are free");
+        }
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Follows orders until one is to stop, and within which time.
+async fn until_stop(node: &Node, source: &Source, signals: &mut Signals, waiting: &mut mpsc::Receiver<Order>) -> Duration {
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => return DRAIN,
+            _ = signals.interrupt.recv() => return DRAIN,
+            _ = signals.hang_up.recv() => drop(reload(node, source).await),
+            Some(order) = waiting.recv() => match order {
+                Order::Stop(within) => return within,
+                // Who asked may have gone.
+                Order::Reload(reply) => drop(reply.send(reload(node, source).await)),
+            },
+        }
+    }
+}
+
+/// Reads the settings again. A mistake changes nothing.
+async fn reload(node: &Node, source: &Source) -> Result<Reloaded, String> {
+    let reloaded = async { node.reload(&source.load()?).await };
+    match reloaded.await {
+        Ok(reloaded) => {
+            tracing::info!(applied = ?reloaded.applied, needs_restart = ?reloaded.needs_restart, "settings read again");
+            Ok(reloaded)
+        }
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::error!(error, "settings not read again: nothing was changed");
+            Err(format!("{error} (nothing was changed)"))
+        }
+    }
+}
+
+/// Ends in order; who asks once more is not kept waiting. The journal knows what was under way.
+async fn drain(node: Node, within: Duration, signals: &mut Signals, waiting: &mut mpsc::Receiver<Order>) {
+    tracing::info!("stopping: no new jobs, at most {} s for those at work", within.as_secs());
+    tokio::select! {
+        () = node.stop(within) => {}
+        () = signals.stop() => tracing::warn!("stopping at once: what is at work goes on at the next start"),
+        () = overruled(waiting) => tracing::warn!("stopping now: what is at work goes on at the next start"),
+    }
+}
+
+/// Until somebody who stops the node again has waited as long as he would.
+async fn overruled(waiting: &mut mpsc::Receiver<Order>) {
+    loop {
+        match waiting.recv().await {
+            Some(Order::Stop(within)) => return tokio::time::sleep(within).await,
+            Some(Order::Reload(reply)) => drop(reply.send(Err("the node stops".into()))),
+            None => return std::future::pending().await,
+        }
+    }
 }

@@ -24,6 +24,17 @@ fn the_example_works_uncommented() {
     assert!(config.guests.len() >= 2, "{config:?}");
 }
 
+/// Goal: the file that `init` writes changes nothing, and what it shows can be set. Method: load it, then with every setting uncommented.
+#[test]
+fn the_template_sets_nothing() {
+    let text = template();
+    assert_eq!(Config::parse(&text).unwrap(), Config::default());
+    let is_help = |line: &str| line.starts_with("# ") && !line.starts_with("#  ");
+    let set: Vec<_> = text.lines().map(|line| if is_help(line) { line } else { line.trim_start_matches('#') }).collect();
+    let set = Config::parse(&set.join("\n")).unwrap();
+    assert_eq!(Config { guests: BTreeMap::new(), ..set }, Config::default());
+}
+
 /// Goal: a partial file changes what it names and nothing else. Method: one key, and a table in each way to write it.
 #[test]
 fn a_partial_file() {
@@ -109,6 +120,28 @@ fn mistakes() {
     check("max_queued_jobs = ", "1: ");
     check("max_queued_jobs = 1\nmax_queued_jobs = 2", "2: duplicate key");
     check("relays = ['wss://nos.lol'\n", "unclosed array");
+}
+
+/// Goal: an operator sees what holds and why. Method: a file that sets some, in every way to write it.
+#[test]
+fn each_setting_has_its_origin() {
+    let text = "# mine\ndefault_model = 'a'\nrelays = [\n 'wss://x'\n]\n[inference]\nllama_cpp.url = 'http://x'\n\
+                [guests.\"pricing:5050\"]\nsettings = { base-msat = '1' }\n";
+    let config = Config::parse(text).unwrap();
+    let found = config.explained(text);
+    let check = |key: &str, value: &str, line: Option<usize>| {
+        let one = found.iter().find(|setting| setting.key == key).unwrap_or_else(|| panic!("{key} in {found:?}"));
+        assert_eq!((one.value.as_str(), one.line), (value, line), "{key}");
+    };
+    check("default_model", "\"a\"", Some(2));
+    check("relays", "[\"wss://x\"]", Some(3));
+    check("inference.llama_cpp.url", "\"http://x\"", Some(7));
+    check("guests.\"pricing:5050\".settings.base-msat", "\"1\"", Some(9));
+    check("max_queued_jobs", "64", None);
+    assert_eq!(found.len(), 15, "{found:?}");
+    let changed = Config { max_queued_jobs: 1, guests: BTreeMap::new(), ..config.clone() };
+    assert_eq!(config.differences(&changed), ["guests.\"pricing:5050\".settings.base-msat", "max_queued_jobs"]);
+    assert!(config.differences(&config).is_empty());
 }
 
 /// Goal: what is wrong with the file itself is told with its path. Method: one that is missing, one that is no text, one that is huge.

@@ -70,7 +70,12 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let config = Config { relays: relays.clone(), ..Config::default() };
     let bank = PlayBank::open(&relays, PURSE, Arc::new(SystemClock))?;
     let bus = Bus::default();
-    let parts = Parts { wallet: Some(Arc::new(bank.wallet())), backends: Some(vec![chosen.adapter]), bus: bus.clone() };
+    let parts = Parts {
+        wallet: Some(Arc::new(bank.wallet())),
+        backends: Some(vec![chosen.adapter]),
+        bus: bus.clone(),
+        ..Parts::default()
+    };
     let node = Node::start(&home, &state, &config, provider.keys().clone(), parts).await?;
     node.ready(READY_WITHIN).await?;
     let detail = format!("{}, home {}", provider.npub(), place.path().display());

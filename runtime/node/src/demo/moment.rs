@@ -1,6 +1,6 @@
 //! What the demo shows, one moment after the other: as lines for a person or as JSON, one object each.
 
-use crate::printable::printable;
+use crate::output::printable;
 use pylon_core::ports::guests::{Call, Cost};
 use serde::Serialize;
 use std::io::Write as _;

@@ -20,7 +20,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// Bytes of text that make about one token.
-const BYTES_PER_TOKEN: u64 = 4;
+pub(super) const BYTES_PER_TOKEN: u64 = 4;
 
 /// Who asked, for what, when, and how.
 pub(super) struct Asked {

@@ -1,6 +1,7 @@
 //! One attempt at a job: what its handler may ask of the node, and what the attempt came to.
 
 use super::Shared;
+use super::admit::BYTES_PER_TOKEN;
 use super::gather::Texts;
 use super::generation;
 use async_trait::async_trait;
@@ -131,6 +132,12 @@ pub(super) fn lock(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
     report.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How far a text is that may have so many tokens. Only its end is the end.
+fn written_permille(bytes: usize, max_tokens: u64) -> u32 {
+    let tokens = bytes as u64 / BYTES_PER_TOKEN;
+    u32::try_from(tokens.saturating_mul(1000) / max_tokens.max(1)).unwrap_or(u32::MAX).min(999)
+}
+
 struct Host {
     shared: Arc<Shared>,
     job: Arc<Job>,
@@ -142,6 +149,15 @@ struct Host {
     report: Arc<Mutex<Report>>,
 }
 
+impl Host {
+    fn progress(&self, permille: u32) {
+        #[allow(clippy::cast_precision_loss, reason = "at most 1000")]
+        let progress = permille.min(1000) as f32 / 1000.0;
+        let timestamp = self.shared.clock.now();
+        self.shared.bus.announce(DomainEvent::JobProgress { job_id: self.job.id, progress, timestamp });
+    }
+}
+
 #[async_trait]
 impl HandlerHost for Host {
     async fn generate(&self, request: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
@@ -150,6 +166,7 @@ impl HandlerHost for Host {
 
     async fn partial(&self, text: String) -> bool {
         if self.partials && lock(&self.report).partial_is_due(self.begun) {
+            self.progress(written_permille(text.len(), self.max_output_tokens));
             let message = Message::Feedback { to: Address::of(&self.job), status: Status::Partial(text) };
             match self.shared.market.seal(&message, self.shared.clock.now()) {
                 Ok(sealed) => self.shared.outbox.send_once(sealed),
@@ -163,10 +180,7 @@ impl HandlerHost for Host {
         let note = if self.job.confidential { WITHHELD } else { &note };
         tracing::debug!(job = %self.job.id.short(), permille, note, "progress");
         if let Some(permille) = permille {
-            #[allow(clippy::cast_precision_loss, reason = "at most 1000")]
-            let progress = permille.min(1000) as f32 / 1000.0;
-            let timestamp = self.shared.clock.now();
-            self.shared.bus.announce(DomainEvent::JobProgress { job_id: self.job.id, progress, timestamp });
+            self.progress(permille);
         }
         true
     }

@@ -1,28 +1,43 @@
 //! The backends as the provider sees them: what they serve, how busy they are and how they have done lately.
 
-use super::{Bus, Settings};
+use super::Bus;
 use pylon_core::decision::Candidate;
 use pylon_core::event::DomainEvent;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::inference::{Inference, InferenceError, Model};
 use pylon_core::work::{Route, WorkPlace};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// A new figure moves an average by one part in this many.
 const INERTIA: u32 = 8;
 /// How long a backend may take to say what it serves.
 const LOOK_WITHIN: Duration = Duration::from_secs(3);
+/// Between two looks at the backends.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// However many requests fail.
+const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
 /// All backends of this node.
 pub struct Backends {
     rows: Vec<Arc<Backend>>,
-    default_backend: String,
-    default_model: String,
+    preference: RwLock<Preference>,
+    /// One of them has failed: look at once.
+    doubted: Arc<Notify>,
     bus: Bus,
     clock: Arc<dyn Clock>,
+}
+
+/// What the operator prefers when a job leaves it open. Empty: the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preference {
+    /// A backend.
+    pub backend: String,
+    /// A model.
+    pub model: String,
 }
 
 pub(super) struct Backend {
@@ -64,21 +79,35 @@ impl Average {
 }
 
 impl Backends {
-    pub(super) fn new(adapters: Vec<Arc<dyn Inference>>, settings: &Settings, bus: Bus, clock: Arc<dyn Clock>) -> Self {
+    /// Looks at them all, and goes on looking for as long as somebody holds them.
+    pub async fn watch(adapters: Vec<Arc<dyn Inference>>, preference: Preference, bus: Bus, clock: Arc<dyn Clock>) -> Arc<Self> {
         let rows: Vec<_> = adapters.into_iter().map(|adapter| Arc::new(Backend::new(adapter))).collect();
         let backend_ids = rows.iter().map(|row| row.adapter.id().to_owned()).collect();
         bus.announce(DomainEvent::BackendsRegistered { backend_ids, timestamp: clock.now() });
-        Self {
-            rows,
-            default_backend: settings.default_backend.clone(),
-            default_model: settings.default_model.clone(),
-            bus,
-            clock,
-        }
+        let doubted = Arc::new(Notify::new());
+        let backends = Arc::new(Self { rows, preference: RwLock::new(preference), doubted: Arc::clone(&doubted), bus, clock });
+        backends.refresh().await;
+        tokio::spawn(look_again(Arc::downgrade(&backends), doubted));
+        backends
+    }
+
+    /// Their names, in the operator's order.
+    pub fn ids(&self) -> Vec<String> {
+        self.rows.iter().map(|row| row.adapter.id().to_owned()).collect()
+    }
+
+    /// Prefers these from now on.
+    pub fn prefer(&self, preference: Preference) {
+        *self.preference.write().unwrap_or_else(PoisonError::into_inner) = preference;
+    }
+
+    /// A request has failed: is that backend still there?
+    pub(super) fn doubt(&self) {
+        self.doubted.notify_one();
     }
 
     /// Asks every backend what it serves, and tells what has changed.
-    pub(super) async fn refresh(&self) {
+    async fn refresh(&self) {
         futures::future::join_all(self.rows.iter().map(|row| self.refresh_one(row))).await;
     }
 
@@ -114,42 +143,63 @@ impl Backends {
 
     /// Every model of every backend that is there, in the operator's order.
     pub fn candidates(&self) -> Vec<Candidate> {
+        let preference = self.preference.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut candidates = Vec::new();
         for row in &self.rows {
             let models = row.models.read().unwrap_or_else(PoisonError::into_inner);
             for model in models.iter().flatten() {
-                candidates.push(self.candidate(row, model));
+                candidates.push(candidate(row, model, &preference));
             }
         }
         // Without a word from the operator, the first is the default.
-        if let Some(first) = candidates.first_mut().filter(|_| self.default_backend.is_empty() && self.default_model.is_empty()) {
+        if let Some(first) = candidates.first_mut().filter(|_| preference == Preference::default()) {
             first.preferred = true;
         }
         candidates
     }
 
-    fn candidate(&self, row: &Backend, model: &Model) -> Candidate {
-        let named = !self.default_backend.is_empty() || !self.default_model.is_empty();
-        let matches = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
-        let free = u32::try_from(row.slots.available_permits()).unwrap_or(u32::MAX);
-        Candidate {
-            route: Route {
-                place: WorkPlace::Model { backend: row.adapter.id().to_owned(), model: model.id.clone() },
-                price_permille: 1000,
-            },
-            context_tokens: model.context_tokens,
-            in_flight: row.slots_total.saturating_sub(free),
-            limit: row.slots_total,
-            queued: row.queued.load(Ordering::Relaxed),
-            first_output_ms: row.first_output_ms.get(),
-            tokens_per_second: row.tokens_per_second.get(),
-            failure_permille: row.failure_permille.get().unwrap_or(0),
-            preferred: named && matches(&self.default_backend, row.adapter.id()) && matches(&self.default_model, &model.id),
-        }
-    }
-
     pub(super) fn find(&self, id: &str) -> Option<&Arc<Backend>> {
         self.rows.iter().find(|row| row.adapter.id() == id)
+    }
+}
+
+fn candidate(row: &Backend, model: &Model, preference: &Preference) -> Candidate {
+    let matches = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+    let named = *preference != Preference::default();
+    let free = u32::try_from(row.slots.available_permits()).unwrap_or(u32::MAX);
+    Candidate {
+        route: Route {
+            place: WorkPlace::Model { backend: row.adapter.id().to_owned(), model: model.id.clone() },
+            price_permille: 1000,
+        },
+        context_tokens: model.context_tokens,
+        in_flight: row.slots_total.saturating_sub(free),
+        limit: row.slots_total,
+        queued: row.queued.load(Ordering::Relaxed),
+        first_output_ms: row.first_output_ms.get(),
+        tokens_per_second: row.tokens_per_second.get(),
+        failure_permille: row.failure_permille.get().unwrap_or(0),
+        preferred: named && matches(&preference.backend, row.adapter.id()) && matches(&preference.model, &model.id),
+    }
+}
+
+/// Until nobody holds them.
+async fn look_again(backends: Weak<Backends>, doubted: Arc<Notify>) {
+    let mut tick = interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick.tick().await;
+    let mut pause = interval(LOOK_AT_MOST_EVERY);
+    pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        pause.tick().await;
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = doubted.notified() => {}
+        }
+        match backends.upgrade() {
+            Some(backends) => backends.refresh().await,
+            None => return,
+        }
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) async fn begin(
             Err(error @ (InferenceError::Unavailable(_) | InferenceError::Timeout)) => {
                 tracing::warn!(backend, model, error = for_the_log(&error, report), "route failed, trying the next");
                 row.failed();
+                backends.doubt();
                 last = words(error);
             }
             Err(error) => return Err(words(error)),

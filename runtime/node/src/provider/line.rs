@@ -27,14 +27,13 @@ pub(super) enum Turn {
 }
 
 pub(super) struct Line {
-    limits: Limits,
     clock: Arc<dyn Clock>,
     places: Mutex<Places>,
     changed: Notify,
 }
 
-#[derive(Default)]
 struct Places {
+    limits: Limits,
     waiting: Vec<Place>,
     calls: Vec<(JobId, oneshot::Sender<Ticket>)>,
     running: Vec<Place>,
@@ -46,7 +45,21 @@ struct Places {
 
 impl Line {
     pub(super) fn new(limits: Limits, clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { limits, clock, places: Mutex::default(), changed: Notify::new() })
+        let places =
+            Places { limits, waiting: Vec::new(), calls: Vec::new(), running: Vec::new(), served: Vec::new(), closed: false };
+        Arc::new(Self { clock, places: Mutex::new(places), changed: Notify::new() })
+    }
+
+    /// How many may be at work.
+    pub(super) fn capacity(&self) -> usize {
+        self.lock().limits.concurrent
+    }
+
+    /// Changes who may be at work. Nobody is sent away.
+    pub(super) fn limit(self: &Arc<Self>, limits: Limits) {
+        let mut places = self.lock();
+        places.limits = limits;
+        self.call_next(places);
     }
 
     /// Joins the line.
@@ -103,7 +116,7 @@ impl Line {
     fn call_next(self: &Arc<Self>, mut places: MutexGuard<'_, Places>) {
         let mut refused = Vec::new();
         while !places.closed
-            && let Some(id) = schedule::next(&places.waiting, &places.running, &places.served, &self.limits, self.clock.now())
+            && let Some(id) = schedule::next(&places.waiting, &places.running, &places.served, &places.limits, self.clock.now())
         {
             let Some(index) = places.waiting.iter().position(|place| place.id == id) else { break };
             let place = places.waiting.remove(index);

@@ -21,7 +21,7 @@ mod registry;
 mod till;
 mod withdrawn;
 
-pub use backends::Backends;
+pub use backends::{Backends, Preference};
 pub use bus::{Bus, Observation, Step};
 
 use line::Line;
@@ -30,7 +30,6 @@ use places::Places;
 use pylon_core::courtesy::Courtesy;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::guests::Guests;
-use pylon_core::ports::inference::Inference;
 use pylon_core::ports::inputs::Inputs;
 use pylon_core::ports::journal::{Journal, JournalError};
 use pylon_core::ports::market::Market;
@@ -55,30 +54,35 @@ pub struct Ports {
     /// What the customer only pointed to.
     pub inputs: Arc<dyn Inputs>,
     /// Who generates text.
-    pub backends: Vec<Arc<dyn Inference>>,
+    pub backends: Arc<Backends>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
 /// What the operator says about it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Preferred when a job leaves it open; empty: the first.
-    pub default_backend: String,
-    /// Preferred when a job leaves it open; empty: the first.
-    pub default_model: String,
     /// Jobs at work at once.
     pub max_concurrent_jobs: usize,
     /// Jobs that may wait, for a worker or for money.
     pub max_queued_jobs: usize,
 }
 
+impl Settings {
+    fn limits(self) -> Limits {
+        let concurrent = self.max_concurrent_jobs.max(1);
+        Limits { concurrent, per_customer: concurrent, per_kind: concurrent, ageing_seconds: AGEING_SECONDS }
+    }
+
+    fn places(self) -> usize {
+        self.max_concurrent_jobs.max(1).saturating_add(self.max_queued_jobs)
+    }
+}
+
 /// Bytes of input of one job, fetched or not.
 const INPUT_BYTES_MAX: u64 = 64 * 1024;
 /// Seconds of waiting that count as one step of priority.
 const AGEING_SECONDS: u64 = 30;
-/// Between two looks at the backends.
-const BACKEND_REFRESH: Duration = Duration::from_secs(15);
 
 /// What every part of the provider shares.
 struct Shared {
@@ -95,7 +99,6 @@ struct Shared {
     registry: Registry,
     places: Arc<Places>,
     courtesy: Mutex<Courtesy>,
-    settings: Settings,
     closing: CancellationToken,
 }
 
@@ -117,47 +120,40 @@ pub struct Provider {
 
 impl Provider {
     /// Goes on with what the journal holds, then takes what the market brings.
-    pub async fn start(ports: Ports, settings: Settings, bus: Bus) -> Result<Self, JournalError> {
+    pub fn start(ports: Ports, settings: Settings, bus: Bus) -> Result<Self, JournalError> {
         let closing = CancellationToken::new();
-        let backends = Arc::new(Backends::new(ports.backends, &settings, bus.clone(), Arc::clone(&ports.clock)));
-        backends.refresh().await;
         let (outbox, outbox_queue) = Outbox::new();
-        let concurrent = settings.max_concurrent_jobs.max(1);
-        let limits = Limits { concurrent, per_customer: concurrent, per_kind: concurrent, ageing_seconds: AGEING_SECONDS };
         let shared = Arc::new(Shared {
             market: ports.market,
             journal: ports.journal,
             guests: ports.guests,
             wallet: ports.wallet,
             inputs: ports.inputs,
-            backends,
+            backends: ports.backends,
             bus,
-            line: Line::new(limits, Arc::clone(&ports.clock)),
+            line: Line::new(settings.limits(), Arc::clone(&ports.clock)),
             clock: ports.clock,
             outbox,
             registry: Registry::default(),
-            places: Places::new(concurrent.saturating_add(settings.max_queued_jobs)),
+            places: Places::new(settings.places()),
             courtesy: Mutex::default(),
-            settings,
             closing: closing.clone(),
         });
         for state in shared.journal.unfinished()? {
             registry::resume(&shared, state);
         }
-        let mut tasks = vec![
-            tokio::spawn(outbox::run(Arc::clone(&shared), outbox_queue)),
-            tokio::spawn(intake::run(Arc::clone(&shared))),
-            tokio::spawn(refresh_backends(Arc::clone(&shared))),
-        ];
+        let mut tasks =
+            vec![tokio::spawn(outbox::run(Arc::clone(&shared), outbox_queue)), tokio::spawn(intake::run(Arc::clone(&shared)))];
         if let Some(wallet) = shared.wallet.clone() {
             tasks.push(tokio::spawn(till::run(Arc::clone(&shared), wallet)));
         }
         Ok(Self { shared, tasks })
     }
 
-    /// Who does the work.
-    pub fn backends(&self) -> &Arc<Backends> {
-        &self.shared.backends
+    /// Works by these from now on. What is at work or waits stays, even where there are more than there may be.
+    pub fn set(&self, settings: Settings) {
+        self.shared.line.limit(settings.limits());
+        self.shared.places.resize(settings.places());
     }
 
     /// Takes nothing new, lets what is at work end within the deadline, and sends what waits. What is not done then is in the journal.
@@ -173,17 +169,6 @@ impl Provider {
         for task in self.tasks {
             task.abort();
             let _ = task.await;
-        }
-    }
-}
-
-async fn refresh_backends(shared: Arc<Shared>) {
-    let mut tick = tokio::time::interval(BACKEND_REFRESH);
-    tick.tick().await;
-    loop {
-        tokio::select! {
-            () = shared.closing.cancelled() => return,
-            _ = tick.tick() => shared.backends.refresh().await,
         }
     }
 }

@@ -10,13 +10,12 @@ const SHARE: usize = 4;
 const LEAST: usize = 4;
 
 pub(super) struct Places {
-    total: usize,
-    each: usize,
     held: Mutex<Held>,
 }
 
-#[derive(Default)]
 struct Held {
+    total: usize,
+    each: usize,
     all: usize,
     by: HashMap<PublicKey, usize>,
 }
@@ -29,13 +28,19 @@ pub(super) struct Reserved {
 
 impl Places {
     pub(super) fn new(total: usize) -> Arc<Self> {
-        Arc::new(Self { total, each: (total / SHARE).max(LEAST), held: Mutex::default() })
+        Arc::new(Self { held: Mutex::new(Held { total, each: each(total), all: 0, by: HashMap::new() }) })
+    }
+
+    /// So many from now on. Those held stay held; what is too many is not given out again.
+    pub(super) fn resize(&self, total: usize) {
+        let mut held = self.held();
+        (held.total, held.each) = (total, each(total));
     }
 
     /// A place for this customer, if there is one.
     pub(super) fn reserve(self: &Arc<Self>, customer: PublicKey) -> Option<Reserved> {
         let mut held = self.held();
-        if held.all >= self.total || held.by.get(&customer).is_some_and(|count| *count >= self.each) {
+        if held.all >= held.total || held.by.get(&customer).is_some_and(|count| *count >= held.each) {
             return None;
         }
         Some(self.take(&mut held, customer))
@@ -55,6 +60,10 @@ impl Places {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn each(total: usize) -> usize {
+    (total / SHARE).max(LEAST)
 }
 
 impl Drop for Reserved {
@@ -91,5 +100,22 @@ mod tests {
         assert!(places.held().by.is_empty() && places.held().all == 0);
         let large = Places::new(64);
         assert_eq!(std::iter::from_fn(|| large.reserve(loud)).take(65).collect::<Vec<_>>().len(), 16);
+    }
+
+    /// Goal: the number can change while places are held. Method: fewer than are held, then more.
+    #[test]
+    fn the_number_changes_under_those_who_hold() {
+        let customer = PublicKey::from_bytes([1; 32]);
+        let places = Places::new(3);
+        let mut held: Vec<_> = std::iter::from_fn(|| places.reserve(customer)).collect();
+        assert_eq!(held.len(), 3);
+        places.resize(2);
+        held.truncate(2);
+        assert!(places.reserve(customer).is_none(), "two are held, and there are two");
+        held.truncate(1);
+        let one = places.reserve(customer);
+        assert!(one.is_some() && places.reserve(customer).is_none());
+        places.resize(3);
+        assert!(places.reserve(customer).is_some());
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn situation(shared: &Shared) -> Situation {
         now: shared.clock.now(),
         queued: count(queued),
         running: count(running),
-        capacity: count(shared.settings.max_concurrent_jobs),
+        capacity: count(shared.line.capacity()),
         extra: Vec::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! The journal against its promises. Each file takes one of them; what they share is here.
 
+mod books;
 mod commits;
 mod confidential;
 mod crash;

@@ -57,7 +57,7 @@ async fn money_counts_once() {
             total: Msat::new(21_500),
             jobs_completed: 1,
             by_source: vec![(Source::Job, Msat::new(21_000)), (Source::Tip, Msat::new(500))],
-            recent: vec![(Msat::new(500), Source::Tip, at(4001)), (Msat::new(21_000), Source::Job, at(4000))],
+            recent: vec![earning(1, 500, Source::Tip, 4001), earning(1, 21_000, Source::Job, 4000)],
         };
         assert_eq!(shelf.journal.earnings(9).unwrap(), expected);
         assert_eq!(shelf.journal.earnings(1).unwrap().recent.len(), 1);

@@ -279,6 +279,11 @@ impl NostrMarket {
         self.results.of(EventId::from_byte_array(*job.as_bytes()), within).await
     }
 
+    /// Every relay, in the order given, and whether it is connected now.
+    pub fn relays(&self) -> Vec<(String, bool)> {
+        self.relays.iter().map(|relay| (relay.url().to_string(), relay.is_connected())).collect()
+    }
+
     /// What became of the events so far.
     pub fn counts(&self) -> Counts {
         self.intake.counts()

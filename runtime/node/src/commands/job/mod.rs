@@ -4,11 +4,11 @@ mod submit;
 mod tell;
 
 use crate::cli::job::{CancelArgs, JobArgs, JobCommand, ListArgs};
-use crate::earnings::ago;
 use crate::home::Home;
 use crate::identity::Identity;
 use crate::log;
 use crate::purchases::{Purchase, Purchases};
+use crate::units::ago;
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Buyer, Heard, Request};
 use pylon_adapters::market::nip90::Delivered;

@@ -5,7 +5,7 @@ use crate::cli::job::SubmitArgs;
 use crate::config::Config;
 use crate::home::Home;
 use crate::identity::Identity;
-use crate::printable::printable;
+use crate::output::printable;
 use crate::purchases::{Purchase, Purchases};
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Buyer, Heard, Request};

@@ -1,6 +1,6 @@
 //! What a buyer is shown of what providers said. Nothing is shown as a result that is not what was asked for.
 
-use crate::printable::printable;
+use crate::output::printable;
 use pylon_adapters::market::buyer::{Heard, Request};
 use pylon_adapters::market::nip90::{Delivered, Feedback, Standing};
 use pylon_core::{Msat, PublicKey};

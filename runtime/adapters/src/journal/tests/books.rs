@@ -1,0 +1,59 @@
+//! The books as an operator reads them: beside a node that writes, and after it.
+
+use super::*;
+use crate::journal::{Books, Decision};
+use pylon_core::ports::guests::Fault;
+use pylon_core::ports::journal::{Journal as _, Row};
+
+/// Goal: what was written can be read beside the writer. Method: jobs, a refusal and decisions; then each question.
+#[tokio::test]
+async fn everything_can_be_read() {
+    let shelf = Shelf::new();
+    let broken = DecisionRow { output: Err(Fault::Fuel), function: "settle", ..decision(2) };
+    let rows = vec![
+        Row::Admit(Box::new(job(1))),
+        Row::Admit(Box::new(done(2))),
+        Row::Decision(Box::new(decision(2))),
+        Row::Decision(Box::new(broken)),
+        Row::Refuse(Box::new(refusal(3, 900))),
+        Row::Earn(earning(2, 21_000, Source::Job, 4000)),
+    ];
+    shelf.journal.commit(rows.into()).await.unwrap();
+    let books = Books::open(&shelf.path()).unwrap();
+    assert_eq!(books.job_count().unwrap(), 2);
+    assert_eq!(books.jobs(None, 9).unwrap(), [done(2), job(1)]);
+    assert_eq!(books.jobs(None, 1).unwrap(), [done(2)]);
+    assert_eq!(books.jobs(Some(Execution::Received), 9).unwrap(), [job(1)]);
+    assert_eq!(books.job(id(1)).unwrap(), Some(job(1)));
+    assert_eq!(books.earnings(9).unwrap().recent, [earning(2, 21_000, Source::Job, 4000)]);
+    let hex = id(1).to_hex();
+    assert_eq!(books.named(hex.get(..10).unwrap()).unwrap(), [id(1)]);
+    assert_eq!(books.named(&hex).unwrap(), [id(1)]);
+    assert_eq!(books.named("").unwrap().len(), 2, "one too many is enough to know");
+    assert_eq!(books.refusal(&id(3).to_hex()).unwrap().unwrap(), "invalid request: no usable input");
+    assert_eq!(books.refusal(&hex).unwrap(), None);
+    let said: Vec<_> =
+        books.decisions(id(2)).unwrap().into_iter().map(|Decision { function, output, .. }| (function, output)).collect();
+    assert_eq!(said, [("quote".into(), Ok("{\"ok\":1}".into())), ("settle".into(), Err(Fault::Fuel))]);
+}
+
+/// Goal: a copy is of one moment, whole, while others write. Method: copy between commits of a writer that goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_while_others_write() {
+    let shelf = Shelf::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (shelf.path(), folder.path().join("copy.db"));
+    shelf.journal.commit(vec![Row::Admit(Box::new(done(0)))].into()).await.unwrap();
+    let copied = tokio::task::spawn_blocking(move || {
+        Books::open(&path).unwrap().copy_to(&copy).unwrap();
+        copy
+    });
+    for number in 1..200 {
+        let rows = vec![Row::Admit(Box::new(done(number))), Row::Earn(earning(number, 1, Source::Job, number))];
+        shelf.journal.commit(rows.into()).await.unwrap();
+    }
+    let books = Books::open(&copied.await.unwrap()).unwrap();
+    let (jobs, earnings) = (books.job_count().unwrap(), books.earnings(999).unwrap());
+    assert!((1..=200).contains(&jobs), "{jobs}");
+    assert_eq!((earnings.jobs_completed, earnings.total.get()), (jobs, jobs - 1), "no commit in halves");
+}

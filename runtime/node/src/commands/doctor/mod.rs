@@ -1,0 +1,135 @@
+//! `pylon doctor`: everything that a node needs, one row each, with what to do. A check is a file here and a line in `examine`.
+
+mod backends;
+mod clock;
+mod database;
+mod disk;
+mod guests;
+mod identity;
+mod process;
+mod relays;
+mod settings;
+mod wallet;
+
+use crate::cli::DoctorArgs;
+use crate::config::{Config, Setting, Source};
+use crate::control::Client;
+use crate::home::Home;
+use crate::output::{SaidNo, json, plain, say};
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Runs every check, and fails if something that is configured is broken.
+pub fn run(args: &DoctorArgs) -> Result<()> {
+    let home = Home::from_env()?;
+    // Relays and guests are checked beside each other.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
+    let (source, report) = runtime.block_on(async {
+        let source = source(&home, args).await;
+        let report = examine(&home, &source).await;
+        (source, report)
+    });
+    // What a check has left waiting is not waited for.
+    runtime.shutdown_background();
+    if args.json {
+        json(&report)?;
+    } else {
+        say(&page(&report, &source))?;
+    }
+    if report.healthy { Ok(()) } else { Err(SaidNo.into()) }
+}
+
+/// The file that was named, or that of the node that runs, or the home's own.
+async fn source(home: &Home, args: &DoctorArgs) -> Source {
+    let own = Source::new(home, None);
+    let named = match (&args.config, Client::new(home).status().await) {
+        (Some(path), _) => path.clone(),
+        (None, Ok(status)) if Path::new(&status.daemon.config) != own.path() => status.daemon.config.into(),
+        _ => return own,
+    };
+    Source::new(home, Some(&named))
+}
+
+async fn examine(home: &Home, source: &Source) -> Report {
+    let (checked, config, settings) = settings::check(source);
+    let mut checks = vec![process::check(home).await, identity::check(home), checked];
+    // With settings that cannot be read, the defaults are what there is to check.
+    let config = config.unwrap_or_default();
+    let (relays, others) = tokio::join!(relays::look(&config.relays), others(home, &config));
+    checks.extend(others);
+    checks.extend(relays.iter().map(relays::check));
+    checks.push(clock::check(&relays));
+    Report { healthy: checks.iter().all(|row| row.state != State::Broken), checks, settings }
+}
+
+async fn others(home: &Home, config: &Config) -> Vec<Row> {
+    let mut rows = backends::check(config).await;
+    rows.push(wallet::check());
+    rows.push(guests::check(home, config).await);
+    rows.push(database::check(home));
+    rows.push(disk::check(home));
+    rows
+}
+
+#[derive(Serialize)]
+struct Report {
+    /// Nothing that is configured is broken.
+    healthy: bool,
+    checks: Vec<Row>,
+    settings: Vec<Setting>,
+}
+
+/// What a check found.
+#[derive(Debug, Serialize)]
+struct Row {
+    check: String,
+    state: State,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    todo: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    Warning,
+    Broken,
+}
+
+impl Row {
+    fn ok(check: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { check: check.into(), state: State::Ok, found: found.into(), todo: None }
+    }
+
+    fn warning(check: impl Into<String>, found: impl Into<String>, todo: impl Into<String>) -> Self {
+        Self { state: State::Warning, todo: Some(todo.into()), ..Self::ok(check, found) }
+    }
+
+    fn broken(check: impl Into<String>, found: impl Into<String>, todo: impl Into<String>) -> Self {
+        Self { state: State::Broken, todo: Some(todo.into()), ..Self::ok(check, found) }
+    }
+}
+
+fn page(report: &Report, source: &Source) -> String {
+    let mut out = String::new();
+    for row in &report.checks {
+        let state = match row.state {
+            State::Ok => "ok",
+            State::Warning => "warning",
+            State::Broken => "broken",
+        };
+        let _ = writeln!(out, "{state:<8} {:<10} {}", row.check, plain(&row.found));
+        if let Some(todo) = &row.todo {
+            let _ = writeln!(out, "{:<19} -> {}", "", plain(todo));
+        }
+    }
+    let _ = writeln!(out, "\nSettings ({}):", source.path().display());
+    for setting in &report.settings {
+        let origin = setting.line.map_or_else(|| "default".into(), |line| format!("line {line}"));
+        let _ = writeln!(out, "  {origin:<9} {} = {}", setting.key, plain(&setting.value));
+    }
+    out
+}

@@ -1,0 +1,21 @@
+//! Does a node run, and does it answer?
+
+use super::Row;
+use crate::control::{Client, ClientError};
+use crate::home::Home;
+use crate::units::span;
+
+const CHECK: &str = "node";
+
+pub(super) async fn check(home: &Home) -> Row {
+    let runner = match home.runner() {
+        Ok(runner) => runner,
+        Err(error) => return Row::broken(CHECK, format!("{error:#}"), "make the folder readable for this user"),
+    };
+    match (runner, Client::new(home).status().await) {
+        (_, Ok(status)) => Row::ok(CHECK, format!("runs (PID {}) for {}", status.daemon.pid, span(status.daemon.uptime_secs))),
+        (None, Err(ClientError::NotRunning)) => Row::ok(CHECK, "does not run (`pylon start`)"),
+        (Some(_), Err(ClientError::NotRunning)) => Row::warning(CHECK, "is starting or stopping", "look again in a moment"),
+        (_, Err(error)) => Row::broken(CHECK, error.to_string(), "see its log, then `pylon stop --force` and `pylon start`"),
+    }
+}

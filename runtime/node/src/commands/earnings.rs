@@ -1,0 +1,64 @@
+//! `pylon earnings`: the books, whether a node runs or not.
+
+use crate::cli::EarningsArgs;
+use crate::clock::SystemClock;
+use crate::earnings::{table, word};
+use crate::home::Home;
+use crate::output::{json, say};
+use anyhow::Result;
+use pylon_adapters::journal::Books;
+use pylon_core::ports::clock::Clock;
+use pylon_core::ports::journal::Earnings;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Shows what was earned.
+pub fn run(args: &EarningsArgs) -> Result<()> {
+    let earnings = Books::open(&Home::from_env()?.database())?.earnings(args.limit as usize)?;
+    if args.json { json(&facts(&earnings)) } else { say(&table(&earnings, SystemClock.now())) }
+}
+
+#[derive(Serialize)]
+struct Facts {
+    summary: Summary,
+    recent: Vec<Recent>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    total_sats: u64,
+    total_msats: u64,
+    job_count: u64,
+    by_source_msats: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct Recent {
+    job_id: String,
+    amount_msats: u64,
+    source: &'static str,
+    payment_hash: String,
+    earned_at: u64,
+}
+
+fn facts(earnings: &Earnings) -> Facts {
+    Facts {
+        summary: Summary {
+            total_sats: earnings.total.sats(),
+            total_msats: earnings.total.get(),
+            job_count: earnings.jobs_completed,
+            by_source_msats: earnings.by_source.iter().map(|(source, amount)| (word(*source), amount.get())).collect(),
+        },
+        recent: earnings
+            .recent
+            .iter()
+            .map(|earning| Recent {
+                job_id: earning.job.to_hex(),
+                amount_msats: earning.amount.get(),
+                source: word(earning.source),
+                payment_hash: earning.payment_hash.to_hex(),
+                earned_at: earning.at.get(),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,89 @@
+//! A node in the background: this very program, run again in a session of its own, with a file in the place of the terminal.
+
+use crate::cli::{Mode, StartArgs};
+use crate::control::Client;
+use crate::home::Home;
+use anyhow::{Context, Result, bail};
+use rustix::fs::Mode as Rights;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek};
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A first start compiles the guests.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+/// Between two looks whether it is there.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// More than it says before it gives up.
+const LAST_WORDS_BYTES_MAX: u64 = 64 * 1024;
+
+/// Starts a node that outlives this process, waits until it answers, and returns its process id.
+pub fn start(home: &Home, args: &StartArgs) -> Result<u32> {
+    let state = home.open()?;
+    if let Some(runner) = home.runner()? {
+        bail!("{runner}");
+    }
+    state.folder("logs")?;
+    // Logs go to the log file; here is what the program says when it fails, and nothing after that.
+    let path = home.logs_dir().join("stderr.log");
+    let words = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let mut words = words.with_context(|| format!("cannot write {}", path.display()))?;
+    let child = command(args)?.stderr(words.try_clone()?).spawn().context("cannot run this program again")?;
+    await_answer(home, child, &mut words)
+}
+
+fn command(args: &StartArgs) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+    command.args(["start", "--foreground", "--detached"]);
+    if args.mode != Mode::Both {
+        command.args(["--mode", args.mode.word()]);
+    }
+    if let Some(path) = &args.config {
+        // Relative to where we are, which is not where it will be.
+        command.arg("--config").arg(std::path::absolute(path).with_context(|| path.display().to_string())?);
+    }
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+    Ok(command)
+}
+
+fn await_answer(home: &Home, mut child: Child, words: &mut File) -> Result<u32> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no thread to run on")?;
+    let client = Client::new(home);
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().context("cannot wait for the node")? {
+            bail!(
+                "{}",
+                last_words(words).unwrap_or_else(|| format!("the node ended ({status}): see {}", home.log_file().display()))
+            );
+        }
+        // Somebody else's answer is not this one's.
+        let answers = runtime.block_on(client.status()).is_ok_and(|status| status.daemon.pid == child.id());
+        if answers {
+            return Ok(child.id());
+        }
+        if begun.elapsed() > READY_WITHIN {
+            let _ = child.kill();
+            let _ = child.wait();
+            bail!("the node did not answer within {} s and was ended: see {}", READY_WITHIN.as_secs(), home.log_file().display());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// The line with which the program has ended, else whatever it said last.
+fn last_words(words: &mut File) -> Option<String> {
+    let mut text = String::new();
+    words.rewind().ok()?;
+    words.take(LAST_WORDS_BYTES_MAX).read_to_string(&mut text).ok()?;
+    let line = text.lines().rfind(|line| line.starts_with("pylon: ")).or_else(|| text.lines().last())?;
+    Some(line.strip_prefix("pylon: ").unwrap_or(line).to_owned())
+}
+
+/// In the background itself: away from the terminal, and nothing that is made here is for others.
+pub fn leave_terminal() -> Result<()> {
+    rustix::process::setsid().context("cannot leave the terminal: use `pylon start` without --detached")?;
+    rustix::process::umask(Rights::from_raw_mode(0o077));
+    Ok(())
+}

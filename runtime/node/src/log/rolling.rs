@@ -1,0 +1,96 @@
+//! A log file under one name that `tail -F` can follow. When it is long it gets a number, and the oldest of those is forgotten.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Bytes of one file.
+const BYTES_MAX: u64 = 8 << 20;
+/// Files beside the one that is written: `pylon.log.1` is the youngest.
+const OLD_MAX: u32 = 7;
+
+pub(super) struct Rolling {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+impl Rolling {
+    /// Goes on at the end of what is there.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Self::open_with(path, BYTES_MAX)
+    }
+
+    fn open_with(path: &Path, bytes_max: u64) -> io::Result<Self> {
+        let file = open(path)?;
+        Ok(Self { bytes: file.metadata()?.len(), path: path.to_owned(), file, bytes_max })
+    }
+
+    fn roll(&mut self) -> io::Result<()> {
+        let old = |number: u32| PathBuf::from(format!("{}.{number}", self.path.display()));
+        for number in (1..OLD_MAX).rev() {
+            move_over(&old(number), &old(number + 1))?;
+        }
+        move_over(&self.path, &old(1))?;
+        self.file = open(&self.path)?;
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+impl Write for Rolling {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // What cannot be put aside goes on where it is: a long log is better than none.
+        if self.bytes > 0 && self.bytes + line.len() as u64 > self.bytes_max && self.roll().is_err() {
+            self.bytes = 0;
+        }
+        let written = self.file.write(line)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+fn move_over(from: &Path, to: &Path) -> io::Result<()> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// Goal: the log has a bound, and the newest lines are there. Method: many lines into small files, opened anew in between.
+    #[test]
+    fn old_files_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pylon.log");
+        for round in 0..4 {
+            let mut log = Rolling::open_with(&path, 100).unwrap();
+            for line in 0..60 {
+                writeln!(log, "round {round} line {line:02}").unwrap();
+            }
+        }
+        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(names.len(), 1 + OLD_MAX as usize, "{names:?}");
+        for name in &names {
+            let about = std::fs::metadata(name).unwrap();
+            assert!(about.len() <= 100 && about.permissions().mode() & 0o777 == 0o600, "{name:?}");
+        }
+        assert!(std::fs::read_to_string(&path).unwrap().ends_with("round 3 line 59\n"));
+        let before = std::fs::read_to_string(folder.path().join("pylon.log.1")).unwrap();
+        assert!(before.ends_with("round 3 line 54\n") || before.contains("round 3"), "{before}");
+    }
+}

@@ -1,0 +1,111 @@
+//! The wiring of the part that sells: a market, what may be fetched for a job, the provider, and what is said of them on the market.
+
+use crate::config::{Config, Network};
+use crate::guests::Shipped;
+use crate::presence;
+use crate::provider::{Backends, Bus, Ports, Provider, Settings};
+use pylon_adapters::address::Addresses;
+use pylon_adapters::inputs::{self, Fetcher};
+use pylon_adapters::market::identity::Keys;
+use pylon_adapters::market::nostr::{NostrMarket, Options};
+use pylon_adapters::market::{Change, Entry};
+use pylon_core::event::DomainEvent;
+use pylon_core::ports::clock::Clock;
+use pylon_core::ports::journal::Journal;
+use pylon_core::ports::payments::Wallet;
+use pylon_core::sources::Granted;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+/// How long a page or a message may take.
+const FETCH_WITHIN: Duration = Duration::from_secs(20);
+/// How long taking back the announcement may take.
+const WITHDRAW_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a seller shares with the rest of the node.
+pub(crate) struct Shared {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) backends: Arc<Backends>,
+    pub(crate) wallet: Option<Arc<dyn Wallet>>,
+    pub(crate) bus: Bus,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The part of a node that sells.
+pub(crate) struct Seller {
+    pub(crate) market: Arc<NostrMarket>,
+    provider: Provider,
+    watchers: [JoinHandle<()>; 2],
+}
+
+impl Seller {
+    /// Enters the market and begins to take jobs.
+    pub(crate) async fn open(config: &Config, keys: Keys, shipped: &Shipped, shared: Shared) -> anyhow::Result<Self> {
+        let Shared { journal, backends, wallet, bus, clock } = shared;
+        let entry = Entry { keys, urls: config.relays.clone(), kinds: shipped.kinds.clone() };
+        let (mut market, changes) = NostrMarket::connect(entry, Options::default()).await?;
+        let addresses = Arc::new(Addresses::new(&config.network.allow));
+        if config.customer_relays {
+            market.reach_customers(Arc::clone(&addresses));
+        }
+        let market = Arc::new(market);
+        let relays = tokio::spawn(tell_of_relays(changes, bus.clone(), Arc::clone(&clock)));
+        let words = presence::Words { name: config.name.clone(), about: config.description.clone(), free: wallet.is_none() };
+        let watched = bus.listen();
+        let ports = Ports {
+            market: market.clone(),
+            journal,
+            guests: shipped.guests(),
+            wallet,
+            inputs: Arc::new(fetcher(&config.network, addresses, &market)),
+            backends: Arc::clone(&backends),
+            clock,
+        };
+        let provider = Provider::start(ports, settings(config), bus)?;
+        let speaker = Arc::clone(&market);
+        let announcing = tokio::spawn(presence::run(words, Arc::clone(&shipped.generations), backends, watched, speaker));
+        Ok(Self { market, provider, watchers: [relays, announcing] })
+    }
+
+    /// Works by these from now on.
+    pub(crate) fn set(&self, config: &Config) {
+        self.provider.set(settings(config));
+    }
+
+    /// Takes nothing new, lets what is at work end, sends what waits, and leaves.
+    pub(crate) async fn stop(self, within: Duration) {
+        // Nobody shall be sent here any more; what is at work may still end.
+        self.watchers.iter().for_each(JoinHandle::abort);
+        tokio::join!(self.market.withdraw(within.min(WITHDRAW_WITHIN)), self.provider.stop(within));
+        self.market.close().await;
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings { max_concurrent_jobs: config.max_concurrent_jobs as usize, max_queued_jobs: config.max_queued_jobs as usize }
+}
+
+fn fetcher(network: &Network, addresses: Arc<Addresses>, market: &Arc<NostrMarket>) -> Fetcher {
+    let options = inputs::Options {
+        granted: Granted { urls: network.fetch_urls, events: network.fetch_events, jobs: network.chain_jobs },
+        addresses,
+        fetch_within: FETCH_WITHIN,
+        chain_within: Duration::from_secs(network.chain_wait_seconds.into()),
+    };
+    Fetcher::new(options, Arc::clone(market))
+}
+
+async fn tell_of_relays(mut changes: broadcast::Receiver<Change>, bus: Bus, clock: Arc<dyn Clock>) {
+    loop {
+        match changes.recv().await {
+            Ok(Change { url, connected: true, .. }) => bus.announce(DomainEvent::RelayConnected { url, timestamp: clock.now() }),
+            Ok(Change { url, reason, .. }) => {
+                bus.announce(DomainEvent::RelayDisconnected { url, reason, timestamp: clock.now() })
+            }
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}

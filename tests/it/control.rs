@@ -1,0 +1,147 @@
+//! The control socket under clients that mean harm or mean nothing: whatever they do, the node answers the next one.
+
+use pylon_tests::program::{Program, check_failure};
+use pylon_tests::stub::Script;
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// Longer than the node lets any of them be.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A connection to the node.
+fn connect(program: &Program) -> UnixStream {
+    let stream = UnixStream::connect(program.state("pylon.sock")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Sends this, and returns all that comes back until the node hangs up.
+fn send(program: &Program, bytes: &[u8]) -> String {
+    let mut stream = connect(program);
+    // The node may have heard enough before the end.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A request with a body.
+fn post(path: &str, body: &str) -> Vec<u8> {
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    format!("{head}{body}").into_bytes()
+}
+
+fn is_well(program: &Program, what: &str) {
+    assert_eq!(program.json(&["status", "--json"])["daemon"]["running"], true, "after {what}");
+}
+
+/// Goal: nobody else can order a node about. Method: the rights of the socket and of its folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_socket_is_its_owners() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start"]);
+    let mode = |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(program.state("pylon.sock")), 0o600);
+    assert_eq!(mode(program.state("")), 0o700);
+    program.print(&["stop"]);
+    assert!(!program.state("pylon.sock").exists(), "it is gone with the node");
+}
+
+/// Goal: what is no request gets an answer or the door, in time, and harms nobody. Method: one kind of nonsense a row.
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_is_answered_or_shown_the_door() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start"]);
+    let check = |what: &str, bytes: &[u8], expected: &str| {
+        let answer = tokio::task::block_in_place(|| send(&program, bytes));
+        assert!(answer.starts_with(expected), "{what}: {answer:?}");
+        if answer.contains("application/json") && !answer.starts_with("HTTP/1.1 200") {
+            let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+            assert!(body["error"].as_str().is_some_and(|line| !line.is_empty() && !line.contains('\n')), "{what}: {body}");
+        }
+        is_well(&program, what);
+    };
+    check("nothing at all", b"", "");
+    check("garbage", &[0xff; 4096], "HTTP/1.1 400");
+    check("half of a head", b"GET /v1/status HTTP/1.1\r\nhost:", "");
+    check("a head without an end", &[b"GET /v1/status HTTP/1.1\r\nx: ".as_slice(), &[b'a'; 1 << 20]].concat(), "HTTP/1.1 431");
+    check(
+        "half of a body",
+        b"POST /v1/stop HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{",
+        "",
+    );
+    check("a huge body", &post("/v1/stop", &" ".repeat(1 << 20)), "HTTP/1.1 413");
+    check("no JSON", &post("/v1/stop", "stop"), "HTTP/1.1 400");
+    check("other JSON", &post("/v1/stop", "{\"drain_seconds\": -1}"), "HTTP/1.1 422");
+    check("no body", b"POST /v1/stop HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 415");
+    check("no such path", b"GET /v2/status HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 404");
+    check("another method", b"GET /v1/stop HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 405");
+    check("no such field", b"GET /v1/events?limit=many HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 400");
+    check(
+        "a second request",
+        b"GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\nGET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n",
+        "HTTP/1.1 200",
+    );
+}
+
+/// Goal: a crowd of silent clients keeps nobody out for long, and is not remembered. Method: 200 at once, then a question.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_crowd_harms_nobody() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start"]);
+    let crowd: Vec<_> = (0..200).map(|_| connect(&program)).collect();
+    is_well(&program, "200 clients");
+    tokio::task::block_in_place(|| {
+        for mut client in crowd {
+            let mut answer = Vec::new();
+            let _ = client.read_to_end(&mut answer);
+        }
+    });
+    is_well(&program, "they have gone");
+}
+
+/// Goal: followers have a bound of their own, and one that does not read does not hold up the node.
+/// Method: more than there may be, none of which reads, and a stop.
+#[tokio::test(flavor = "multi_thread")]
+async fn followers_are_bounded() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start"]);
+    let follow = b"GET /v1/events?follow=true HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut followers = Vec::new();
+    for _ in 0..16 {
+        let mut one = connect(&program);
+        one.write_all(follow).unwrap();
+        let mut first = [0; 15];
+        one.read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+        followers.push(one);
+    }
+    check_failure("one too many", &program.run(&["events", "--follow"]), &["16 follow the events already"]);
+    is_well(&program, "many followers");
+    program.print(&["stop"]);
+    drop(followers);
+}
+
+/// Goal: the answers are the documented ones. Method: each path, field by field.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_as_documented() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start", "--mode", "provider"]);
+    let status = program.json(&["status", "--json"]);
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&status), ["agent_backends", "backends", "daemon", "kinds", "relays", "stats"]);
+    assert_eq!(names(&status["daemon"]), ["config", "modes", "pid", "running", "started_at", "uptime_secs", "version"]);
+    assert_eq!(status["daemon"]["modes"], json!(["provider"]));
+    assert_eq!(status["kinds"], json!([5050]));
+    assert_eq!(status["relays"][0]["url"], program.relay.url());
+    let backends = program.json(&["backends", "--json"]);
+    assert_eq!((&backends["backends"][0]["id"], &backends["backends"][0]["available"]), (&json!("llama_cpp"), &json!(true)));
+    assert_eq!(backends["backends"], status["backends"]);
+    let models = program.json(&["models", "--json"]);
+    assert_eq!(models["models"], json!([{"id": "stub-model", "backend": "llama_cpp", "default": true, "context_tokens": 4096}]));
+}

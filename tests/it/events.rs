@@ -1,0 +1,127 @@
+//! The thirteen domain events, each with exactly its fields, and logs that tell everything but secrets.
+
+use pylon::provider::Observation;
+use pylon_adapters::market::identity::keys;
+use pylon_core::machine::{Delivery, Execution, Settlement};
+use pylon_tests::program::{PHRASE, Program, started};
+use pylon_tests::stage::{PATIENCE, Set, Stage, text};
+use pylon_tests::stub::{MODEL, Script};
+use serde_json::{Value, json};
+use std::io::Read;
+use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
+
+/// As the provider document has them.
+const FIELDS: [(&str, &[&str]); 13] = [
+    ("JobReceived", &["job_id", "kind", "customer_pubkey"]),
+    ("JobStarted", &["job_id", "model"]),
+    ("JobProgress", &["job_id", "progress"]),
+    ("JobCompleted", &["job_id", "amount_msats", "duration_ms"]),
+    ("JobFailed", &["job_id", "error"]),
+    ("PaymentReceived", &["job_id", "amount_msats"]),
+    ("InvoiceCreated", &["job_id", "bolt11", "amount_msats"]),
+    ("RelayConnected", &["url"]),
+    ("RelayDisconnected", &["url", "reason"]),
+    ("BackendAvailable", &["backend_id"]),
+    ("BackendUnavailable", &["backend_id"]),
+    ("BackendsRegistered", &["backend_ids"]),
+    ("ModelsRefreshed", &["backend_id", "models"]),
+];
+
+/// Waits for this event, and holds it to its fields.
+async fn next(seen: &mut Receiver<Observation>, name: &str) -> Value {
+    let found = async {
+        loop {
+            let Observation::Event(event) = seen.recv().await.unwrap() else { continue };
+            let event = serde_json::to_value(&event).unwrap();
+            if event["event"] == name {
+                return event;
+            }
+        }
+    };
+    let event = tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no {name}"));
+    let mut fields: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut expected = FIELDS.iter().find(|(known, _)| *known == name).unwrap().1.to_vec();
+    expected.extend(["event", "timestamp"]);
+    fields.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(fields, expected, "{event}");
+    assert!(event["timestamp"].as_u64().unwrap() > 1_700_000_000);
+    event
+}
+
+/// Goal: each event is really told. Method: a node that starts, works, is paid, fails and loses backend and relay.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_thirteen() {
+    let mut stage = Stage::set(Set { script: Script::Wait, relays: 2, ..Set::default() }).await;
+    stage.stop(Duration::ZERO).await;
+    let seen = || stage.bus.listen();
+    let (mut one, mut two, mut three, mut four) = (seen(), seen(), seen(), seen());
+    stage.start().await;
+    assert_eq!(next(&mut one, "BackendsRegistered").await["backend_ids"], json!(["llama_cpp"]));
+    assert_eq!(next(&mut two, "BackendAvailable").await["backend_id"], "llama_cpp");
+    assert_eq!(next(&mut three, "ModelsRefreshed").await["models"], json!([MODEL]));
+    let connected = next(&mut four, "RelayConnected").await;
+    assert!(stage.relays.iter().any(|relay| connected["url"] == relay.url()), "{connected}");
+
+    let customer = stage.customer().await;
+    let mut seen = stage.bus.listen();
+    let job = customer.ask(vec![text("a text that is long enough for a part of it to be worth telling")]).await;
+    let received = next(&mut seen, "JobReceived").await;
+    assert_eq!((&received["job_id"], &received["kind"]), (&json!(job.to_hex()), &json!(5050)));
+    assert_eq!(next(&mut seen, "JobStarted").await["model"], MODEL);
+    // A part is told only of work that takes a while: nothing else happens meanwhile.
+    assert!(tokio::time::timeout(Duration::from_millis(200), next(&mut seen, "JobCompleted")).await.is_err());
+    // So a relay that goes now is not in the middle of anything.
+    let relay = stage.relays.remove(1);
+    let url = relay.url().to_owned();
+    drop(relay);
+    assert_eq!(next(&mut seen, "RelayDisconnected").await["url"], url);
+    let mut money = stage.bus.listen();
+    stage.stub.release();
+    let progress = next(&mut seen, "JobProgress").await["progress"].as_f64().unwrap();
+    assert!(progress > 0.0 && progress < 1.0, "{progress}");
+    assert_eq!(next(&mut seen, "JobCompleted").await["job_id"], job.to_hex());
+    let invoice = next(&mut money, "InvoiceCreated").await;
+    stage.until(job, |state| state.delivery == Delivery::Delivered).await;
+    stage.bank.pay(invoice["bolt11"].as_str().unwrap()).unwrap();
+    assert_eq!(next(&mut money, "PaymentReceived").await["amount_msats"], invoice["amount_msats"]);
+    stage.until(job, |state| state.settlement == Settlement::Paid).await;
+
+    stage.stub.break_down();
+    let mut lost = stage.bus.listen();
+    let job = customer.ask(vec![text("nobody there")]).await;
+    assert_eq!(next(&mut seen, "JobFailed").await["error"], "no backend");
+    stage.until(job, |state| state.execution == Execution::Failed).await;
+    assert_eq!(next(&mut lost, "BackendUnavailable").await["backend_id"], "llama_cpp");
+}
+
+/// Goal: a log at its most talkative has every message of the market and no secret. Method: a whole run at that level, read byte by byte.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_everything_but_secrets() {
+    let program = Program::set(Script::Echo).await;
+    let started = tokio::task::block_in_place(|| started(program.home(), Some("pylon=debug,compute=trace")));
+    let (mut node, mut rest, mut log) = started;
+    let mut customer = program.customer().await;
+    let job = customer.ask(vec![text("hello")]).await;
+    customer.result(job).await;
+    program.print(&["reload"]);
+    program.run(&["doctor"]);
+    node.terminate();
+    tokio::task::block_in_place(|| rest.read_to_string(&mut log)).unwrap();
+    assert!(node.0.wait().unwrap().success());
+    for (what, kind) in [("in", 5050), ("out", 7000), ("out", 6050)] {
+        let told = |line: &str| line.contains(" compute: ") && line.contains(what) && line.contains(&format!("kind={kind}"));
+        assert!(log.lines().any(told), "{what} {kind}: {log}");
+    }
+    for name in ["JobReceived", "JobStarted", "JobCompleted", "RelayConnected", "BackendsRegistered"] {
+        assert!(log.lines().any(|line| line.contains("INFO") && line.contains(name)), "{name}: {log}");
+    }
+    let own = keys(PHRASE).unwrap();
+    let hex = own.secret_key().to_secret_hex();
+    assert!(!log.contains(&hex) && !log.contains("nsec1") && !log.contains(&hex.to_uppercase()), "the key");
+    let words: Vec<_> = log.split(|c: char| !c.is_ascii_alphabetic()).collect();
+    for word in PHRASE.split(' ') {
+        assert!(!words.contains(&word), "`{word}` of the phrase");
+    }
+}

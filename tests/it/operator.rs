@@ -1,0 +1,468 @@
+//! An operator's days with the real program: start in the background, look, change, back up, stop.
+
+use pylon_adapters::market::nip90::Delivered;
+use pylon_tests::process::{command, run};
+use pylon_tests::program::{PHRASE, Program, check_failure, said, started};
+use pylon_tests::stage::text;
+use pylon_tests::stub::Script;
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Buys one job and waits for its result.
+async fn buy(program: &Program, words: &str) -> Delivered {
+    let mut customer = program.customer().await;
+    let job = customer.ask(vec![text(words)]).await;
+    customer.result(job).await
+}
+
+fn pid(program: &Program) -> u64 {
+    program.json(&["status", "--json"])["daemon"]["pid"].as_u64().unwrap()
+}
+
+/// Goal: a node lives without the terminal that started it. Method: start, look at process, log and answers, start again, stop.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_in_the_background() {
+    let program = Program::set(Script::Echo).await;
+    let idle = program.run(&["status"]);
+    assert_eq!((idle.status.code(), out(&idle).as_str()), (Some(1), "Daemon: Not running\n"));
+    assert_eq!(out(&program.run(&["stop"])), "Daemon: Not running\n");
+    let told = program.print(&["start"]);
+    let id = pid(&program);
+    assert_eq!(told, format!("pylon runs (PID {id}), log {}\n", program.state("logs/pylon.log").display()));
+    // Linux tells; elsewhere there is only the rest to see.
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_else(|_| format!("{id} (pylon) S 1 {id} {id} 0"));
+    let session = stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap();
+    assert_eq!(session, id.to_string(), "a session of its own, away from the terminal");
+    let log = fs::metadata(program.state("logs/pylon.log")).unwrap();
+    assert_eq!(log.permissions().mode() & 0o777, 0o600);
+    let page = program.print(&["status"]);
+    for line in [&format!("Daemon: Running (PID: {id})"), "Modes:  provider, host", "  Available: llama_cpp (default)"] {
+        assert!(page.lines().any(|shown| shown == line), "{line} in {page}");
+    }
+    check_failure("a second", &program.run(&["start"]), &[&format!("PID {id}"), "stop it first"]);
+    check_failure("a second, in front", &program.run(&["start", "-f"]), &[&format!("PID {id}"), "stop it first"]);
+    assert_eq!(program.print(&["stop"]), format!("stopped pylon (PID {id})\n"));
+    assert!(fs::read_to_string(program.state("logs/pylon.log")).unwrap().contains("stopped"));
+    assert_eq!(program.run(&["status"]).status.code(), Some(1));
+}
+
+/// Goal: a start that fails says why, where it was typed. Method: settings that cannot be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_fails_says_why() {
+    let program = Program::set(Script::Echo).await;
+    program.configure("relay = []");
+    check_failure("unknown key", &program.run(&["start"]), &["config.toml:", "did you mean `relays`"]);
+    let elsewhere = program.home().join("other.toml");
+    check_failure(
+        "no such file",
+        &program.run(&["start", "--config", elsewhere.to_str().unwrap()]),
+        &["other.toml: no such file"],
+    );
+    program.configure("");
+    let deep = program.home().join("x".repeat(100));
+    fs::create_dir_all(deep.join(".config")).unwrap();
+    fs::rename(program.home().join(".config/pylon"), deep.join(".config/pylon")).unwrap();
+    check_failure(
+        "a long path",
+        &tokio::task::block_in_place(|| run(&deep, &["start"])),
+        &["pylon.sock is longer", "PYLON_HOME"],
+    );
+    fs::rename(deep.join(".config/pylon"), program.home().join(".config/pylon")).unwrap();
+    let file = program.home().join(".config/pylon/identity.mnemonic");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    check_failure("secrets for all", &program.run(&["start"]), &["chmod 600"]);
+    let doctor = program.run(&["doctor"]);
+    assert_eq!(doctor.status.code(), Some(1));
+    assert!(out(&doctor).contains("chmod 600"), "{}", out(&doctor));
+}
+
+/// Goal: what a killed node leaves behind stops nobody. Method: SIGKILL, then its lock and socket are there, and the next start works.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_node_leaves_behind() {
+    let program = Program::set(Script::Echo).await;
+    let (node, _log, _) = tokio::task::block_in_place(|| started(program.home(), None));
+    let dead = pid(&program);
+    drop(node);
+    assert!(program.state("pylon.sock").exists() && program.state("pylon.lock").exists());
+    assert_eq!(program.run(&["status"]).status.code(), Some(1));
+    assert_eq!(out(&program.run(&["stop"])), "Daemon: Not running\n");
+    program.print(&["start"]);
+    assert_ne!(pid(&program), dead);
+}
+
+/// Goal: a host sells nothing. Method: the relay hears of nobody; a customer's request stays unanswered while the node answers us.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_opens_no_relay() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start", "--mode", "host"]);
+    let status = program.json(&["status", "--json"]);
+    assert_eq!(status["daemon"]["modes"], json!(["host"]));
+    assert_eq!((&status["relays"], &status["kinds"]), (&json!([]), &json!([])));
+    assert_eq!(status["backends"][0]["available"], true);
+    let events = program.print(&["events", "--json"]);
+    assert!(events.contains("BackendAvailable") && !events.contains("Relay"), "{events}");
+}
+
+/// Goal: the books can be read with and without a node, and are exact. Method: buy, ask, restart, buy again, stop, ask.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_books_with_and_without_a_node() {
+    let program = Program::set(Script::Echo).await;
+    for command in [&["earnings"][..], &["jobs", "list"], &["jobs", "show", "ab"], &["backup", "copy.db"]] {
+        check_failure("before the first start", &program.run(command), &["there is no pylon.db"]);
+    }
+    program.print(&["start"]);
+    let first = buy(&program, "one").await.job.to_hex();
+    let session = |program: &Program| program.json(&["status", "--json"])["stats"].clone();
+    assert_eq!(session(&program), json!({"jobs_completed": 1, "earnings_msats": 0}));
+    program.print(&["stop"]);
+    program.print(&["start"]);
+    assert_eq!(session(&program), json!({"jobs_completed": 0, "earnings_msats": 0}), "a session begins with the start");
+    let second = buy(&program, "two").await.job.to_hex();
+    assert_eq!(session(&program)["jobs_completed"], 1);
+    let check = |program: &Program| {
+        let jobs = program.json(&["jobs", "list", "--json"]);
+        let ids: Vec<_> = jobs.as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, [&second, &first], "the newest first");
+        assert_eq!(program.json(&["jobs", "list", "--json", "--limit", "1"]).as_array().unwrap().len(), 1);
+        assert_eq!(program.json(&["jobs", "list", "--json", "--status", "failed"]), json!([]));
+        assert_eq!(program.json(&["earnings", "--json"])["summary"]["job_count"], 2);
+        let page = program.print(&["earnings"]);
+        assert!(
+            page.starts_with(
+                "Pylon Earnings\n==============\n\nSummary:\n  Total earned: 0 sats (0 msats)\n  Jobs completed: 2\n"
+            ),
+            "{page}"
+        );
+    };
+    check(&program);
+    program.print(&["stop"]);
+    check(&program);
+    let job = program.json(&["jobs", "show", &first[..12], "--json"]);
+    assert_eq!(job["id"], first);
+    let columns = ["status", "delivery", "invoicing", "settlement"].map(|column| job[column].as_str().unwrap());
+    assert_eq!(columns, ["completed", "delivered", "none", "none"]);
+    let asked: Vec<_> = job["decisions"].as_array().unwrap().iter().map(|one| one["function"].as_str().unwrap()).collect();
+    assert_eq!(asked, ["rank", "quote", "run", "judge"]);
+    let page = program.print(&["jobs", "show", &first.to_uppercase()]);
+    assert!(page.contains("Settlement  none") && page.contains("rank") && page.contains("token_pricing"), "{page}");
+    check_failure("no such job", &program.run(&["jobs", "show", "00000000"]), &["no job begins with 00000000"]);
+    check_failure("no id", &program.run(&["jobs", "show", "xyz"]), &["hex digits"]);
+    check_failure("too short", &program.run(&["jobs", "show", ""]), &["hex digits"]);
+}
+
+/// Goal: a database of another version is told, not touched. Method: set its number.
+#[tokio::test(flavor = "multi_thread")]
+async fn books_of_another_version() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start"]);
+    program.print(&["stop"]);
+    let path = program.state("pylon.db");
+    let mut bytes = fs::read(&path).unwrap();
+    // `user_version` in SQLite's header.
+    for (version, words) in [(99_u32, "newer pylon"), (0, "brings it up to date")] {
+        bytes[60..64].copy_from_slice(&version.to_be_bytes());
+        fs::write(&path, &bytes).unwrap();
+        check_failure("another version", &program.run(&["earnings"]), &[words]);
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
+}
+
+/// Goal: a copy is whole, private, never over something, and made while a node works. Method: copy beside a running node and open it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_running_node() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start"]);
+    let job = buy(&program, "keep me").await.job.to_hex();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.db");
+    let told = program.print(&["backup", copy.to_str().unwrap()]);
+    assert!(told.contains("The identity is not in it"), "{told}");
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    let before = fs::read(&copy).unwrap();
+    check_failure("again", &program.run(&["backup", copy.to_str().unwrap()]), &["exists", "nothing was changed"]);
+    assert_eq!(fs::read(&copy).unwrap(), before);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
+    program.print(&["stop"]);
+    fs::copy(&copy, program.state("pylon.db")).unwrap();
+    assert_eq!(program.json(&["jobs", "list", "--json"])[0]["id"], job);
+    assert!(!before.windows(6).any(|part| part == b"legal "), "no word of the identity");
+}
+
+/// Goal: settings change without a restart where they can, and a mistake changes nothing. Method: reload and SIGHUP with each kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_read_again() {
+    let program = Program::set(Script::Echo).await;
+    check_failure("nobody there", &program.run(&["reload"]), &["no node runs"]);
+    program.print(&["start"]);
+    assert_eq!(program.print(&["reload"]), "nothing has changed\n");
+    program.configure("max_concurent_jobs = 2");
+    check_failure("a mistake", &program.run(&["reload"]), &["did you mean `max_concurrent_jobs`", "nothing was changed"]);
+    program.configure("max_concurrent_jobs = 3\nmax_queued_jobs = 5\n[guests.pricing]\nsettings = { colour = \"red\" }");
+    check_failure("of a guest", &program.run(&["reload"]), &["colour", "nothing was changed"]);
+    program.configure("[guests.\"handler:5999\"]");
+    check_failure("a kind nobody does", &program.run(&["reload"]), &["handler:5999", "leave it out", "nothing was changed"]);
+    for more in ["[guests.\"pricing:5050\"]\nsettings = { base-msat = \"7\" }", ""] {
+        program.configure(more);
+        let applied = program.json(&["reload", "--json"])["applied"].clone();
+        assert_eq!(applied, json!(["guests.\"pricing:5050\".settings.base-msat"]), "put and taken away");
+    }
+    program.configure("max_concurrent_jobs = 3\nmax_queued_jobs = 5\ndefault_model = \"other\"\n[guests.\"handler:5050\"]\nsettings = { system = \"Be brief.\" }");
+    let applied = ["default_model", "guests.\"handler:5050\".settings.system", "max_concurrent_jobs", "max_queued_jobs"];
+    assert_eq!(program.json(&["reload", "--json"]), json!({"applied": applied, "needs_restart": []}));
+    assert_eq!(program.json(&["models", "--json"])["models"][0]["default"], false, "another is preferred now");
+    assert_eq!(buy(&program, "still here").await.content, "still here");
+    let config = fs::read_to_string(program.home().join(".config/pylon/config.toml")).unwrap();
+    fs::write(program.home().join(".config/pylon/config.toml"), config.replace("relays = [", "relays = [\"ws://127.0.0.1:9\", "))
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(program.json(&["reload", "--json"]), json!({"applied": [], "needs_restart": ["relays"]}));
+    }
+}
+
+/// Goal: SIGHUP is a reload. Method: send it to a node in the foreground and read its log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hang_up_reads_settings_again() {
+    let program = Program::set(Script::Echo).await;
+    let (node, mut log, _) = tokio::task::block_in_place(|| started(program.home(), None));
+    for (config, expected) in
+        [("max_queued_jobs = 7", "applied=[\"max_queued_jobs\"]"), ("max_queued_jobs = 0", "nothing was changed")]
+    {
+        program.configure(config);
+        node.signal(libc::SIGHUP);
+        let mut line = String::new();
+        while !line.contains("read again") {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "the log has ended");
+        }
+        assert!(line.contains(expected), "{line}");
+    }
+}
+
+/// Goal: what happens can be followed. Method: follow, buy, read; the follower ends with the node.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_can_be_followed() {
+    let program = Program::set(Script::Echo).await;
+    check_failure("nobody there", &program.run(&["events"]), &["no node runs"]);
+    program.print(&["start"]);
+    let mut child =
+        command(program.home(), &["events", "--follow", "--json", "--limit", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // The follower is there once it has seen something: jobs are bought until it has.
+    let (seen, mut waiting) = tokio::sync::mpsc::channel(64);
+    let reader = std::thread::spawn(move || {
+        while let Some(Ok(line)) = lines.next() {
+            if seen.blocking_send(serde_json::from_str::<Value>(&line).unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    let mut customer = program.customer().await;
+    let mut events = Vec::new();
+    while events.is_empty() {
+        let job = customer.ask(vec![text("follow me")]).await;
+        customer.result(job).await;
+        while let Ok(event) = waiting.try_recv() {
+            events.push(event);
+        }
+    }
+    program.print(&["stop"]);
+    assert!(tokio::task::block_in_place(|| child.wait()).unwrap().success(), "the end of the node is no failure");
+    while let Some(event) = waiting.recv().await {
+        events.push(event);
+    }
+    reader.join().unwrap();
+    assert!(events.iter().any(|event| event["event"] == "JobCompleted" && event["job_id"].is_string()), "{events:?}");
+}
+
+/// Goal: a reader that has seen enough is no failure. Method: close the pipe at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_pipe_ends_quietly() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start"]);
+    buy(&program, "one").await;
+    for args in
+        [&["jobs", "list"][..], &["status"], &["earnings"], &["events", "--follow"], &["doctor"], &["completions", "bash"]]
+    {
+        let mut child = command(program.home(), args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = tokio::task::block_in_place(|| child.wait_with_output()).unwrap();
+        assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+/// Goal: a stop has an end. Method: a job that never ends; a stop that waits for nobody, and one that kills.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_no_longer_than_told() {
+    let program = Program::set(Script::Wait).await;
+    for args in [&["stop", "--timeout", "0"][..], &["stop", "--timeout", "0", "--force"]] {
+        program.print(&["start"]);
+        let mut customer = program.customer().await;
+        let job = customer.ask(vec![text("for ever")]).await;
+        customer.feedback(job, "processing").await;
+        assert!(program.print(args).contains("pylon (PID"));
+        assert_eq!(program.run(&["status"]).status.code(), Some(1));
+    }
+    assert_eq!(program.json(&["jobs", "list", "--json"]).as_array().unwrap().len(), 2, "they go on at the next start");
+    program.print(&["start"]);
+    let mut patient = command(program.home(), &["stop", "--timeout", "3600"]).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut log, mut line) = (BufReader::new(fs::File::open(program.state("logs/pylon.log")).unwrap()), String::new());
+    while !line.contains("at most 3600 s") {
+        line.clear();
+        log.read_line(&mut line).unwrap();
+    }
+    program.print(&["stop", "--timeout", "0"]);
+    assert!(tokio::task::block_in_place(|| patient.wait()).unwrap().success(), "who would have waited longer is served too");
+}
+
+/// Goal: the doctor finds what is broken, says what to do, and its exit code tells. Method: a well node, then one thing broken at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor() {
+    let program = Program::set(Script::Echo).await;
+    let found = |report: &Value, check: &str| {
+        report["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["check"] == check)
+            .cloned()
+            .unwrap_or_else(|| panic!("{report}"))
+    };
+    let well = program.json(&["doctor", "--json"]);
+    assert_eq!(well["healthy"], true);
+    for check in ["node", "identity", "settings", "backend", "wallet", "guests", "database", "disk", "relay"] {
+        assert_eq!(found(&well, check)["state"], "ok", "{check}: {well}");
+    }
+    assert_eq!(found(&well, "clock")["state"], "warning", "this relay does not tell the time");
+    let relays = well["settings"].as_array().unwrap().iter().find(|setting| setting["key"] == "relays").unwrap();
+    assert_eq!(relays["line"], 1);
+    let broken = |check: &str, words: &str| {
+        let output = program.run(&["doctor", "--json"]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let row = found(&report, check);
+        assert_eq!(
+            (output.status.code(), &row["state"], &report["healthy"]),
+            (Some(1), &json!("broken"), &json!(false)),
+            "{row}"
+        );
+        assert!(row["found"].as_str().unwrap().contains(words) && row["todo"].is_string(), "{row}");
+        assert_eq!(program.run(&["doctor"]).status.code(), Some(1));
+    };
+    program.configure("max_queued_jobs = 0");
+    broken("settings", "config.toml:3: `max_queued_jobs` is 0");
+    program.configure("[guests.pricing]\nsettings = { colour = \"red\" }");
+    broken("guests", "colour");
+    program.configure("");
+    program.stub.break_down();
+    broken("backend", "503");
+    let config = program.home().join(".config/pylon/config.toml");
+    fs::write(&config, "relays = [\"ws://127.0.0.1:9\"]").unwrap();
+    broken("relay", "ws://127.0.0.1:9");
+    fs::write(program.state("pylon.db"), "a letter to a database, long enough to be taken for one by its length alone").unwrap();
+    broken("database", "not a database");
+    fs::remove_file(program.home().join(".config/pylon/identity.mnemonic")).unwrap();
+    broken("identity", "pylon init");
+}
+
+/// Goal: an identity can be moved here, and a wrong phrase says what is wrong with it. Method: import each kind, and replace one.
+#[test]
+fn an_identity_is_imported() {
+    let home = tempfile::tempdir().unwrap();
+    let import = |args: &[&str], words: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("words");
+        fs::write(&file, words).unwrap();
+        command(home.path(), args).stdin(fs::File::open(&file).unwrap()).output().unwrap()
+    };
+    let identity = home.path().join(".config/pylon/identity.mnemonic");
+    let wrong = |words: &str, expected: &str| {
+        let output = import(&["init", "--import"], words);
+        check_failure(words, &output, &[expected, "nothing was changed"]);
+        assert!(!said(&output).contains("winner") && !identity.exists());
+    };
+    wrong("", "0 words");
+    wrong("legal winner", "2 words");
+    wrong(&PHRASE.replace("yellow", "yelow"), "word 12 is not in the BIP-39 list");
+    wrong(&PHRASE.replace("yellow", "winner"), "do not fit together");
+    wrong(&"legal ".repeat(2000), "no recovery phrase");
+    let output = import(&["init", "--import"], &format!("  {}\n", PHRASE.to_uppercase()));
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(!out(&output).contains("winner") && out(&output).contains("npub1"), "an imported phrase is not shown");
+    assert_eq!(fs::read_to_string(&identity).unwrap().trim(), PHRASE);
+    let config = home.path().join(".config/pylon/config.toml");
+    assert_eq!(fs::metadata(&config).unwrap().permissions().mode() & 0o777, 0o600);
+    fs::write(&config, "max_queued_jobs = 9").unwrap();
+    check_failure("again", &run(home.path(), &["init"]), &["identity exists", "--force"]);
+    let replaced = run(home.path(), &["init", "--force"]);
+    assert!(out(&replaced).contains("identity.mnemonic.old.1"), "{}", out(&replaced));
+    let old = home.path().join(".config/pylon/identity.mnemonic.old.1");
+    assert_eq!(fs::read_to_string(&old).unwrap().trim(), PHRASE);
+    assert_eq!(fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_ne!(fs::read_to_string(&identity).unwrap().trim(), PHRASE);
+    assert_eq!(fs::read_to_string(&config).unwrap(), "max_queued_jobs = 9", "settings are never written over");
+}
+
+/// Goal: shells and `man` are served. Method: a script for each shell, and a page for each command.
+#[test]
+fn completions_and_manual() {
+    let home = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(out(&run(home.path(), &["completions", shell])).contains("pylon"), "{shell}");
+    }
+    let pages = home.path().join("pages");
+    assert!(run(home.path(), &["man", pages.to_str().unwrap()]).status.success());
+    for page in ["pylon.1", "pylon-start.1", "pylon-jobs-list.1", "pylon-doctor.1"] {
+        assert!(pages.join(page).is_file(), "{page}");
+    }
+    assert!(!fs::read_to_string(pages.join("pylon-start.1")).unwrap().contains("detached"), "what is ours alone is not shown");
+}
+
+/// Runs commands where files can be mounted and are unmounted with them; `None` where this user may not.
+fn in_a_namespace(home: &Path, script: &str) -> Option<Output> {
+    let program = pylon_tests::process::pylon();
+    let mut command = std::process::Command::new("unshare");
+    let whole = format!("home=$1 pylon=$2; {script}");
+    command.args(["--mount", "sh", "-c", &whole, "sh"]).arg(home).arg(program).env("PYLON_HOME", home).env_remove("RUST_LOG");
+    let possible =
+        std::process::Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|output| output.status.success());
+    if !possible {
+        assert!(std::env::var_os("CI").is_none(), "this needs the right to mount");
+        eprintln!("SKIPPED: no right to mount here: a full disk and a read-only home were not tried");
+        return None;
+    }
+    Some(command.output().unwrap())
+}
+
+/// Goal: a full disk and a home that cannot be written to are told in one line, and nothing is lost. Method: mounts of that kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn full_and_read_only_disks() {
+    let program = Program::set(Script::Echo).await;
+    let check = |what: &str, script: &str, words: &[&str]| {
+        if let Some(output) = tokio::task::block_in_place(|| in_a_namespace(program.home(), script)) {
+            check_failure(what, &output, words);
+        }
+    };
+    let read_only = "mount --bind \"$home\" \"$home\" && mount -o remount,ro,bind \"$home\" &&";
+    check("init, read-only", &format!("{read_only} \"$pylon\" init --force"), &["identity.mnemonic", "make the folder writable"]);
+    check("start, read-only", &format!("{read_only} \"$pylon\" start -f"), &["cannot use", "PYLON_HOME"]);
+    check("start in the background, read-only", &format!("{read_only} \"$pylon\" start"), &["cannot use", "PYLON_HOME"]);
+    let full = "state=\"$home/.openagents/pylon\" && mount -t tmpfs -o size=64k tmpfs \"$state\" && \
+                { head -c 100000 /dev/zero >\"$state/full\" 2>/dev/null; true; } &&";
+    check("start, full", &format!("{full} \"$pylon\" start -f"), &["No space left"]);
+    assert_eq!(fs::read_to_string(program.home().join(".config/pylon/identity.mnemonic")).unwrap().trim(), PHRASE);
+    program.print(&["start"]);
+    buy(&program, "to be read").await;
+    program.print(&["stop"]);
+    let read = format!("{read_only} \"$pylon\" jobs list --json");
+    if let Some(output) = tokio::task::block_in_place(|| in_a_namespace(program.home(), &read)) {
+        assert!(output.status.success(), "books on a read-only disk: {}", said(&output));
+        assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap()[0]["status"], "completed");
+    }
+}
