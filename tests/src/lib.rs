@@ -8,6 +8,7 @@
     reason = "a harness stops where a test would"
 )]
 
+pub mod figures;
 pub mod process;
 pub mod program;
 pub mod stage;

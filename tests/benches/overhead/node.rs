@@ -1,12 +1,12 @@
 //! The node itself: CPU per free job against the sum of what cannot be avoided, and memory after many jobs against after few.
 
 use crate::bare::Bare;
-use crate::{Figure, Goal, median};
 use pylon_adapters::market::buyer::{Buyer, Heard};
 use pylon_adapters::market::identity::{generate, keys};
 use pylon_adapters::market::nip90::RequestTag;
 use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::PublicKey;
+use pylon_tests::figures::{Figure, Goal, median};
 use pylon_tests::process::{Running, command, run};
 use pylon_tests::stage::{param, text};
 use pylon_tests::stub::{Script, Stub};

@@ -5,10 +5,10 @@
 //! served at this moment. Its content is JSON in the shape of a profile with what a buyer wants to know beside it:
 //!
 //! ```json
-//! {"name": "…", "about": "…", "amount": "free" or "flexible", "nip90Params": {"model": {"required": false, "values": ["…"]}}}
+//! {"name": "…", "about": "…", "amount": "free" or "flexible", "encryptionSupported": true, "nip90Params": {"model": {"required": false, "values": ["…"]}}}
 //! ```
 //!
-//! `amount` and `nip90Params` are the words that clients of other providers read. "flexible" means that a price is named for each job.
+//! `amount`, `encryptionSupported` and `nip90Params` are the words that clients of other providers read. "flexible" means that a price is named for each job.
 //!
 //! A node that leaves replaces its announcement by an empty one and then deletes it by address and by id. Not every relay follows NIP-09, and of
 //! those that do not each knows addresses: one that ignores the deletion is left with an announcement that no search by kind finds.
@@ -160,6 +160,7 @@ fn announcement(presence: &Presence, last: Option<&Event>) -> Option<(String, Ve
         let mut fields = Map::from_iter([
             ("name".to_owned(), json!(presence.name)),
             ("amount".to_owned(), json!(if presence.free { "free" } else { "flexible" })),
+            ("encryptionSupported".to_owned(), json!(true)),
         ]);
         if !presence.about.is_empty() {
             fields.insert("about".into(), json!(presence.about));

@@ -1,15 +1,11 @@
 //! One look at a relay, for an operator who wonders: does it answer, what does it demand (NIP-11), and what time does it have?
 
-use crate::inference::http::{in_short, read_at_most};
+use super::nostr::limits::{self, Limitation};
+use crate::inference::http::{self, in_short};
 use nostr_sdk::prelude::{Client, ClientMessage, Filter, Kind, RelayMessage, RelayNotification, RelayUrl, SubscriptionId};
-use reqwest::header::{ACCEPT, DATE};
-use serde::Deserialize;
+use reqwest::header::DATE;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::time::timeout;
-
-/// A description is a page at most.
-const ABOUT_BYTES_MAX: usize = 64 * 1024;
-const ABOUT_TYPE: &str = "application/nostr+json";
 
 /// What was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,39 +15,11 @@ pub struct Probe {
     /// From the question to the end of the answer, once connected; or why there is none, in words.
     pub latency: Result<Duration, String>,
     /// What it says of itself, if anything.
-    pub about: Option<About>,
+    pub about: Option<Limitation>,
     /// It wanted to know who asks before it answered.
     pub auth_asked: bool,
     /// How far our clock is ahead of its own.
     pub ahead_seconds: Option<i64>,
-}
-
-/// A relay's own words.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct About {
-    /// The largest message it takes.
-    pub max_message_bytes: Option<u64>,
-    /// Subscriptions at once.
-    pub max_subscriptions: Option<u64>,
-    /// It must know who we are.
-    pub auth_required: bool,
-    /// It must be paid.
-    pub payment_required: bool,
-}
-
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    limitation: Limitation,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Limitation {
-    max_message_length: Option<u64>,
-    max_subscriptions: Option<u64>,
-    auth_required: bool,
-    payment_required: bool,
 }
 
 /// Looks at a relay. Nothing is published, and no key is used.
@@ -95,22 +63,10 @@ async fn ask(url: &str, within: Duration) -> Result<(Duration, bool), String> {
     answer
 }
 
-async fn describe(url: &str, within: Duration) -> Option<(Option<About>, Option<i64>)> {
-    let rest = url.strip_prefix("ws")?;
-    // A program that has installed its provider already keeps it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    #[allow(clippy::disallowed_methods, reason = "relays are far: the deadlines of the one client are for backends")]
-    let http = reqwest::Client::builder().timeout(within).redirect(reqwest::redirect::Policy::none()).no_proxy().build().ok()?;
-    let response = http.get(format!("http{rest}")).header(ACCEPT, ABOUT_TYPE).send().await.ok()?;
-    let ahead = response.headers().get(DATE).and_then(|date| ahead(date.to_str().ok()?));
-    let body = read_at_most(response, ABOUT_BYTES_MAX).await.ok()?;
-    let about = serde_json::from_slice(&body).ok().map(|Document { limitation }| About {
-        max_message_bytes: limitation.max_message_length,
-        max_subscriptions: limitation.max_subscriptions,
-        auth_required: limitation.auth_required,
-        payment_required: limitation.payment_required,
-    });
-    Some((about, ahead))
+async fn describe(url: &str, within: Duration) -> Option<(Option<Limitation>, Option<i64>)> {
+    let answer = limits::ask(&http::client_within(within).ok()?, url, within).await.ok()?;
+    let ahead = answer.headers().get(DATE).and_then(|date| ahead(date.to_str().ok()?));
+    Some((limits::read(answer).await.ok(), ahead))
 }
 
 /// Our clock without that of a `Date`, which has whole seconds.
@@ -153,8 +109,12 @@ mod tests {
         let server = tokio::spawn(async move { axum::serve(listener, app).await });
         let seen = relay(&url, PATIENCE).await;
         assert!(seen.latency.is_err_and(|words| !words.contains('\n')));
-        let expected =
-            About { max_message_bytes: Some(5000), max_subscriptions: Some(3), auth_required: true, payment_required: false };
+        let expected = Limitation {
+            max_message_length: Some(5000),
+            max_subscriptions: Some(3),
+            auth_required: Some(true),
+            ..Limitation::default()
+        };
         assert_eq!(seen.about, Some(expected));
         assert!(seen.ahead_seconds.unwrap() > 30 * 365 * 24 * 3600, "its clock stands in 1994");
         server.abort();

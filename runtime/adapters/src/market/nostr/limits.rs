@@ -3,8 +3,8 @@
 use crate::inference::http;
 use crate::market::nip90::{ROOM_BYTES_MIN, Room};
 use nostr_sdk::prelude::{RelayUrl, Url};
-use reqwest::Client;
 use reqwest::header::ACCEPT;
+use reqwest::{Client, Response};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,21 +101,26 @@ impl Limits {
 
 /// Asks the relay at this `ws://` or `wss://` address. A document without limits is one without limits.
 pub async fn fetch(http: &Client, relay: &str) -> Result<Limitation, LimitsError> {
-    fetch_within(http, relay, WITHIN).await
+    read(ask(http, relay, WITHIN).await?).await
 }
 
-async fn fetch_within(http: &Client, relay: &str, within: Duration) -> Result<Limitation, LimitsError> {
+/// Asks for the document, wherever that leads.
+pub(crate) async fn ask(http: &Client, relay: &str, within: Duration) -> Result<Response, LimitsError> {
+    let url = relay.strip_prefix("ws").map(|rest| format!("http{rest}")).and_then(|url| Url::parse(&url).ok());
+    let url = url.ok_or_else(|| LimitsError::Unreachable("not a ws:// or wss:// address".into()))?;
+    let request = http.get(url).header(ACCEPT, "application/nostr+json").timeout(within);
+    request.send().await.map_err(|error| LimitsError::Unreachable(http::in_words(error)))
+}
+
+/// Reads the document.
+pub(crate) async fn read(answer: Response) -> Result<Limitation, LimitsError> {
     #[derive(Deserialize)]
     struct Document {
         #[serde(default, deserialize_with = "lenient")]
         limitation: Option<Limitation>,
     }
-    let url = relay.strip_prefix("ws").map(|rest| format!("http{rest}")).and_then(|url| Url::parse(&url).ok());
-    let url = url.ok_or_else(|| LimitsError::Unreachable("not a ws:// or wss:// address".into()))?;
     let unreachable = |error: reqwest::Error| LimitsError::Unreachable(http::in_words(error));
-    let request = http.get(url).header(ACCEPT, "application/nostr+json").timeout(within);
-    let response = request.send().await.and_then(reqwest::Response::error_for_status).map_err(unreachable)?;
-    let body = http::read_at_most(response, DOCUMENT_BYTES).await.map_err(unreachable)?;
+    let body = http::read_at_most(answer.error_for_status().map_err(unreachable)?, DOCUMENT_BYTES).await.map_err(unreachable)?;
     let document: Document = serde_json::from_slice(&body).map_err(|_| LimitsError::Unreadable)?;
     Ok(document.limitation.unwrap_or_default())
 }
@@ -192,7 +197,7 @@ mod tests {
         let url = format!("ws://{}", silent.local_addr().unwrap());
         let http = http::client().unwrap();
         let soon = Duration::from_millis(50);
-        assert!(matches!(fetch_within(&http, &url, soon).await, Err(LimitsError::Unreachable(_))));
+        assert!(matches!(ask(&http, &url, soon).await, Err(LimitsError::Unreachable(_))));
         assert!(matches!(fetch(&http, "https://x").await, Err(LimitsError::Unreachable(_))));
     }
 }

@@ -21,7 +21,7 @@ pub use results::NoResult;
 
 use super::announcement::Presence;
 use super::nip90::{MAX_TAGS, Reader, write};
-use super::{Change, Entry, OpenError, Opened, identity};
+use super::{Change, Entry, OpenError, identity};
 use crate::address::Addresses;
 use abroad::Abroad;
 use async_trait::async_trait;
@@ -117,12 +117,6 @@ pub struct NostrMarket {
     closed: watch::Sender<bool>,
     links: Vec<AbortHandle>,
     options: Options,
-}
-
-/// The row of this market.
-pub(super) async fn open(entry: Entry) -> Result<Opened, OpenError> {
-    let (market, changes) = NostrMarket::connect(entry, Options::default()).await?;
-    Ok(Opened { market: Arc::new(market), changes })
 }
 
 impl NostrMarket {

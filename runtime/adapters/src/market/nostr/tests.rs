@@ -127,6 +127,17 @@ async fn a_job_goes_all_the_way_once_over_two_relays() {
     assert_eq!(market.next().await, None);
 }
 
+/// What is no relay is refused with words, before anything is tried.
+#[tokio::test]
+async fn a_market_needs_relays() {
+    let open = |urls: &[&str]| {
+        let urls = urls.iter().map(ToString::to_string).collect();
+        NostrMarket::connect(Entry { keys: Keys::generate(), urls, kinds: vec![5050] }, quick())
+    };
+    assert!(matches!(open(&[]).await, Err(OpenError::NoRelay)));
+    assert!(matches!(open(&["https://x"]).await, Err(OpenError::Address(text)) if text == "https://x"));
+}
+
 /// Goal: a verdict of relays becomes the right `Delivery`. Method: relays that block everything, and one that is not there.
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_final_only_if_all_relays_refuse() {

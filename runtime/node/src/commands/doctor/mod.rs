@@ -1,5 +1,6 @@
 //! `pylon doctor`: everything that a node needs, one row each, with what to do. A check is a file here and a line in `examine`.
 
+mod announcement;
 mod backends;
 mod clock;
 mod database;
@@ -57,9 +58,11 @@ async fn examine(home: &Home, source: &Source) -> Report {
     let mut checks = vec![process::check(home).await, identity::check(home), checked];
     // With settings that cannot be read, the defaults are what there is to check.
     let config = config.unwrap_or_default();
-    let (relays, others) = tokio::join!(relays::look(&config.relays), others(home, &config));
+    let (relays, presence, others) =
+        tokio::join!(relays::look(&config.relays), announcement::check(home, &config.relays), others(home, &config));
     checks.extend(others);
     checks.extend(relays.iter().map(relays::check));
+    checks.extend(presence);
     checks.push(clock::check(&relays));
     Report { healthy: checks.iter().all(|row| row.state != State::Broken), checks, settings }
 }

@@ -29,8 +29,8 @@ pub(super) fn check(probe: &Probe) -> Row {
         }
     };
     let found = format!("{url} answers in {} ms{}", latency.as_millis(), limits(probe));
-    let narrow = probe.about.as_ref().and_then(|about| about.max_message_bytes).is_some_and(|most| most < MESSAGE_BYTES_WANTED);
-    let paid = probe.about.as_ref().is_some_and(|about| about.payment_required);
+    let narrow = probe.about.as_ref().and_then(|about| about.max_message_length).is_some_and(|most| most < MESSAGE_BYTES_WANTED);
+    let paid = probe.about.as_ref().is_some_and(|about| about.payment_required == Some(true));
     if paid {
         Row::warning(CHECK, found, "it wants to be paid before it takes events: pay there, or take it out of `relays`")
     } else if narrow {
@@ -45,9 +45,11 @@ pub(super) fn check(probe: &Probe) -> Row {
 fn limits(probe: &Probe) -> String {
     let Some(about) = &probe.about else { return " (it does not describe itself)".into() };
     let mut told = Vec::new();
-    told.extend(about.max_message_bytes.map(|most| format!("messages up to {most} bytes")));
+    told.extend(about.max_message_length.map(|most| format!("messages up to {most} bytes")));
     told.extend(about.max_subscriptions.map(|most| format!("{most} subscriptions")));
-    told.extend((about.auth_required || probe.auth_asked).then(|| "asks who we are (NIP-42), which a node answers".into()));
-    told.extend(about.payment_required.then(|| "wants to be paid".into()));
+    told.extend(
+        (about.auth_required == Some(true) || probe.auth_asked).then(|| "asks who we are (NIP-42), which a node answers".into()),
+    );
+    told.extend((about.payment_required == Some(true)).then(|| "wants to be paid".into()));
     if told.is_empty() { String::new() } else { format!("; {}", told.join(", ")) }
 }

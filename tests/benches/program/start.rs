@@ -1,0 +1,66 @@
+//! From nothing to subscribed: a node whose guests come from the cache of compiled code, against the same parts without any guests.
+
+use pylon::clock::SystemClock;
+use pylon::config::Config;
+use pylon::home::Home;
+use pylon::node::{Node, Parts};
+use pylon_adapters::inference::{client, llama_cpp};
+use pylon_adapters::journal::SqliteJournal;
+use pylon_adapters::market::Entry;
+use pylon_adapters::market::identity::{generate, keys};
+use pylon_adapters::market::nostr::{NostrMarket, Options};
+use pylon_adapters::market::relay::InProcessRelay;
+use pylon_core::ports::clock::Clock as _;
+use pylon_core::ports::inference::Inference as _;
+use pylon_core::ports::journal::Journal as _;
+use pylon_tests::figures::{Figure, Goal, median};
+use pylon_tests::stub::{Script, Stub};
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 15;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn measure() -> Figure {
+    let (relay, stub, folder) =
+        (InProcessRelay::start().await.unwrap(), Stub::start(Script::Echo).await, tempfile::tempdir().unwrap());
+    let mut config = Config { relays: vec![relay.url().to_owned()], ..Config::default() };
+    config.inference.llama_cpp.url = stub.url();
+    // Fills the cache.
+    whole(folder.path(), &config).await;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        ours.push(whole(folder.path(), &config).await);
+        theirs.push(without_guests(&config).await);
+    }
+    let name = "start with cached guests ÷ the same without guests (ms)";
+    Figure { name, ours: median(ours), against: median(theirs), goal: Goal::AtMost(1.2) }
+}
+
+async fn whole(home: &std::path::Path, config: &Config) -> f64 {
+    let keys = keys(&generate().unwrap()).unwrap();
+    let begun = Instant::now();
+    let home = Home::at(home);
+    let node = Node::start(&home, &home.open().unwrap(), config, keys, Parts::default()).await.unwrap();
+    node.ready(PATIENCE).await.unwrap();
+    let took = begun.elapsed();
+    node.stop(PATIENCE).await;
+    took.as_secs_f64() * 1000.0
+}
+
+/// An empty home, the journal, the backend and the market: everything but the guests.
+async fn without_guests(config: &Config) -> f64 {
+    let (keys, folder) = (keys(&generate().unwrap()).unwrap(), tempfile::tempdir().unwrap());
+    let begun = Instant::now();
+    let home = Home::at(folder.path());
+    let _state = home.open().unwrap();
+    let journal = SqliteJournal::open(&home.database()).unwrap();
+    journal.unfinished().unwrap();
+    let backend = llama_cpp(&client().unwrap(), &config.inference.llama_cpp.url).await.unwrap();
+    backend.models().await.unwrap();
+    let entry = Entry { keys, urls: config.relays.clone(), kinds: vec![5050] };
+    let (market, _changes) = NostrMarket::connect(entry, Options::default()).await.unwrap();
+    assert!(market.ready(PATIENCE).await && SystemClock.now().get() > 0);
+    let took = begun.elapsed();
+    market.close().await;
+    took.as_secs_f64() * 1000.0
+}
