@@ -3,7 +3,7 @@
 use pylon_adapters::market::nip90::Delivered;
 use pylon_tests::process::{command, run};
 use pylon_tests::program::{PHRASE, Program, check_failure, said, started};
-use pylon_tests::stage::text;
+use pylon_tests::stage::{PATIENCE, text};
 use pylon_tests::stub::Script;
 use serde_json::{Value, json};
 use std::fs;
@@ -341,6 +341,20 @@ async fn the_doctor() {
         assert_eq!(found(&well, check)["state"], "ok", "{check}: {well}");
     }
     assert_eq!(found(&well, "clock")["state"], "warning", "this relay does not tell the time");
+    assert_eq!(found(&well, "presence")["state"], "warning", "nobody is at work");
+    let (node, ..) = tokio::task::block_in_place(|| started(program.home(), None));
+    let readable = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let row = found(&program.json(&["doctor", "--json"]), "presence");
+            if row["state"] == "ok" {
+                return row;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let readable = readable.await.expect("announced")["found"].as_str().unwrap().to_owned();
+    assert_eq!(readable, format!("announcement readable on {}, for kinds 5050", program.relay.url()));
+    drop(node);
     let relays = well["settings"].as_array().unwrap().iter().find(|setting| setting["key"] == "relays").unwrap();
     assert_eq!(relays["line"], 1);
     let broken = |check: &str, words: &str| {
