@@ -94,7 +94,9 @@ async fn without_a_backend_nothing_is_announced() {
     let mut stage = Stage::set(Set::default()).await;
     let mut reader = Reader::of(&stage, 0).await;
     let announced = reader.announcement().await;
-    stage.stub.hide();
+    stage.stub.break_down();
+    // A request that fails makes the node look again at once.
+    stage.customer().await.ask(vec![text("is anybody there?")]).await;
     let replaced = reader.until("a replacement", |event| Subject::Announcement.is_of(event)).await;
     assert!(replaced.created_at > announced.created_at);
     assert_eq!(parse(&replaced), None);

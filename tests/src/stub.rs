@@ -44,7 +44,6 @@ struct Inner {
     script: Script,
     gate: Semaphore,
     asked: AtomicUsize,
-    hidden: AtomicBool,
     /// Out of order until further notice.
     broken: AtomicBool,
 }
@@ -59,13 +58,8 @@ pub struct Stub {
 impl Stub {
     /// Starts one on a free port of 127.0.0.1.
     pub async fn start(script: Script) -> Self {
-        let inner = Arc::new(Inner {
-            script,
-            gate: Semaphore::new(0),
-            asked: AtomicUsize::new(0),
-            hidden: AtomicBool::new(false),
-            broken: AtomicBool::new(false),
-        });
+        let inner =
+            Arc::new(Inner { script, gate: Semaphore::new(0), asked: AtomicUsize::new(0), broken: AtomicBool::new(false) });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new()
@@ -88,11 +82,6 @@ impl Stub {
         self.inner.gate.add_permits(1);
     }
 
-    /// Has no model from now on.
-    pub fn hide(&self) {
-        self.inner.hidden.store(true, Ordering::SeqCst);
-    }
-
     /// From now on it answers nothing but errors.
     pub fn break_down(&self) {
         self.inner.broken.store(true, Ordering::SeqCst);
@@ -110,10 +99,9 @@ impl Drop for Stub {
     }
 }
 
-async fn models(State(inner): State<Arc<Inner>>) -> Json<Value> {
+async fn models() -> Json<Value> {
     let model = json!({"id": MODEL, "object": "model", "owned_by": "llamacpp", "meta": {"n_ctx": 4096}});
-    let models: Vec<Value> = if inner.hidden.load(Ordering::SeqCst) { Vec::new() } else { vec![model] };
-    Json(json!({"object": "list", "data": models}))
+    Json(json!({"object": "list", "data": [model]}))
 }
 
 async fn refuse_when_broken(State(inner): State<Arc<Inner>>, request: Request, next: Next) -> Response {

@@ -13,6 +13,7 @@ pub mod job;
 pub mod machine;
 pub mod money;
 pub mod ports;
+pub mod recent;
 pub mod schedule;
 pub mod sources;
 pub mod time;

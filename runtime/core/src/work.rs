@@ -71,7 +71,15 @@ pub struct Usage {
     pub network_bytes: u64,
 }
 
+/// Bytes of text that make about one token.
+const BYTES_PER_TOKEN: u64 = 4;
+
 impl Usage {
+    /// About so many tokens are in a text of so many bytes, where nobody has counted.
+    pub const fn estimate(bytes: u64) -> u64 {
+        bytes.div_ceil(BYTES_PER_TOKEN)
+    }
+
     /// Both together; a peak stays a peak.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

@@ -8,7 +8,7 @@ use crate::guests::{self, Shipped};
 use crate::home::{Home, State};
 use crate::provider::{Backends, Bus, Preference};
 use crate::seller::{self, Seller};
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use pylon_adapters::inference;
 use pylon_adapters::journal::{Safe, SqliteJournal};
 use pylon_adapters::market::identity::{self, Keys};
@@ -46,7 +46,9 @@ impl Node {
     /// Opens everything and begins to take jobs.
     pub async fn start(home: &Home, state: &State, config: &Config, keys: Keys, parts: Parts) -> anyhow::Result<Self> {
         let Parts { wallet, backends, bus, host_only } = parts;
-        let shipped = guests::load(state.folder("cache")?, config).await?;
+        // Code is read and checked on another thread, while this one opens the rest.
+        let (cache, settings) = (state.folder("cache")?, config.clone());
+        let shipped = tokio::spawn(async move { guests::load(cache, &settings).await });
         let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
         let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -55,6 +57,7 @@ impl Node {
             None => configured(config).await?,
         };
         let backends = Backends::watch(adapters, preference(config), bus.clone(), Arc::clone(&clock)).await;
+        let shipped = shipped.await.context("the guests cannot be loaded")??;
         let seller = if host_only {
             None
         } else {

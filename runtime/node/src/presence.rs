@@ -15,7 +15,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::timeout;
 
 /// Handlers may change, and an observer may miss that a backend did.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(300);
 
 /// What the operator says of the node.
 #[derive(Clone, Debug, Default)]

@@ -13,14 +13,11 @@ use pylon_core::machine::{Action, Plan, admit};
 use pylon_core::ports::guests::Generation as Guests;
 use pylon_core::ports::journal::{JournalError, RefusalRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Status};
-use pylon_core::work::Route;
+use pylon_core::work::{Route, Usage};
 use pylon_core::{Job, JobId, PublicKey, UnixTime};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
-
-/// Bytes of text that make about one token.
-pub(super) const BYTES_PER_TOKEN: u64 = 4;
 
 /// Who asked, for what, when, and how.
 pub(super) struct Asked {
@@ -147,7 +144,7 @@ fn plan(
     let context = QuoteContext {
         route: first,
         // What is still to be fetched may turn out as large as is allowed.
-        input_tokens_estimate: if job.is_complete() { job.input_bytes() } else { INPUT_BYTES_MAX }.div_ceil(BYTES_PER_TOKEN),
+        input_tokens_estimate: Usage::estimate(if job.is_complete() { job.input_bytes() } else { INPUT_BYTES_MAX }),
         terms: capabilities.terms,
         max_receivable: capabilities.max_receivable,
         step: capabilities.step,

@@ -1,7 +1,6 @@
 //! One attempt at a job: what its handler may ask of the node, and what the attempt came to.
 
 use super::Shared;
-use super::admit::BYTES_PER_TOKEN;
 use super::gather::Texts;
 use super::generation;
 use async_trait::async_trait;
@@ -134,7 +133,7 @@ pub(super) fn lock(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
 
 /// How far a text is that may have so many tokens. Only its end is the end.
 fn written_permille(bytes: usize, max_tokens: u64) -> u32 {
-    let tokens = bytes as u64 / BYTES_PER_TOKEN;
+    let tokens = Usage::estimate(bytes as u64);
     u32::try_from(tokens.saturating_mul(1000) / max_tokens.max(1)).unwrap_or(u32::MAX).min(999)
 }
 

@@ -10,14 +10,16 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// A new figure moves an average by one part in this many.
 const INERTIA: u32 = 8;
 /// How long a backend may take to say what it serves.
 const LOOK_WITHIN: Duration = Duration::from_secs(3);
-/// Between two looks at the backends.
-const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// Between two looks at the backends: one that goes is noticed at the next request, one that comes only by looking.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// The same while one of them is missing.
+const LOOK_FOR_MISSING_EVERY: Duration = Duration::from_secs(15);
 /// However many requests fail.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
@@ -106,6 +108,12 @@ impl Backends {
         self.doubted.notify_one();
     }
 
+    /// Until the next look, if nothing happens.
+    fn patience(&self) -> Duration {
+        let missing = |row: &Arc<Backend>| row.models.read().unwrap_or_else(PoisonError::into_inner).is_none();
+        if self.rows.iter().any(missing) { LOOK_FOR_MISSING_EVERY } else { LOOK_EVERY }
+    }
+
     /// Asks every backend what it serves, and tells what has changed.
     async fn refresh(&self) {
         futures::future::join_all(self.rows.iter().map(|row| self.refresh_one(row))).await;
@@ -113,7 +121,7 @@ impl Backends {
 
     async fn refresh_one(&self, row: &Backend) {
         let silent = |_| Err(InferenceError::Timeout);
-        let found = match tokio::time::timeout(LOOK_WITHIN, row.adapter.models()).await.unwrap_or_else(silent) {
+        let found = match timeout(LOOK_WITHIN, row.adapter.models()).await.unwrap_or_else(silent) {
             Ok(models) if !models.is_empty() => {
                 row.complained.store(false, Ordering::Relaxed);
                 Some(models)
@@ -185,17 +193,12 @@ fn candidate(row: &Backend, model: &Model, preference: &Preference) -> Candidate
 
 /// Until nobody holds them.
 async fn look_again(backends: Weak<Backends>, doubted: Arc<Notify>) {
-    let mut tick = interval(LOOK_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    tick.tick().await;
     let mut pause = interval(LOOK_AT_MOST_EVERY);
     pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         pause.tick().await;
-        tokio::select! {
-            _ = tick.tick() => {}
-            () = doubted.notified() => {}
-        }
+        let Some(patience) = backends.upgrade().map(|backends| backends.patience()) else { return };
+        let _ = timeout(patience, doubted.notified()).await;
         match backends.upgrade() {
             Some(backends) => backends.refresh().await,
             None => return,

@@ -16,8 +16,6 @@ use tokio::time::timeout;
 const FIRST_OUTPUT_WITHIN: Duration = Duration::from_secs(120);
 /// Generations of one attempt, one after the other.
 const GENERATIONS_MAX: u32 = 64;
-/// Bytes of text that make about one token.
-const BYTES_PER_TOKEN: u64 = 4;
 
 /// Starts on the first route that answers. What is left of the offer's tokens bounds what is asked for.
 pub(super) async fn begin(
@@ -197,8 +195,7 @@ impl Drop for Running {
     /// What a handler has read and dropped before its end was work too.
     fn drop(&mut self) {
         if self.end.is_none() {
-            let tokens = |bytes: u64| bytes.div_ceil(BYTES_PER_TOKEN);
-            let (input_tokens, output_tokens) = (tokens(self.bytes_in), tokens(self.bytes_out).max(1));
+            let (input_tokens, output_tokens) = (Usage::estimate(self.bytes_in), Usage::estimate(self.bytes_out).max(1));
             let read = Usage { input_tokens, output_tokens, estimated: true, ..Usage::default() };
             let mut report = lock(&self.open.report);
             report.usage = report.usage.plus(read);

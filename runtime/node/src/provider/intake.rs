@@ -3,26 +3,28 @@
 use super::Shared;
 use super::admit::{self, Asked};
 use super::registry::{self, Note};
-use super::withdrawn::Withdrawn;
 use pylon_core::decision::Refusal;
 use pylon_core::machine::Event;
 use pylon_core::ports::market::Incoming;
+use pylon_core::recent::Recent;
 use pylon_core::{Job, JobId, PublicKey};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Withdrawals that are remembered because their requests have not come: relays bring stored events in any order, mostly the newest first.
+const WITHDRAWN: usize = 4096;
 /// Told to those for whom there is no place.
 const BUSY_SECONDS: u32 = 30;
 
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut withdrawn = Withdrawn::default();
+    let mut withdrawn = Recent::new(WITHDRAWN);
     loop {
         let incoming = tokio::select! {
             () = shared.closing.cancelled() => return,
             incoming = shared.market.next() => incoming,
         };
         match incoming {
-            Some(Incoming::Job(job)) if withdrawn.holds(job.customer, job.id) => {
+            Some(Incoming::Job(job)) if withdrawn.holds(&(job.customer, job.id)) => {
                 tracing::debug!(job = %job.id.short(), "withdrawn before it came");
             }
             Some(Incoming::Job(job)) => take(&shared, *job).await,
@@ -79,7 +81,7 @@ fn is_known(shared: &Shared, id: JobId) -> bool {
 }
 
 /// Only the author of a request may withdraw it (NIP-09).
-async fn cancel(shared: &Arc<Shared>, customer: PublicKey, id: JobId, withdrawn: &mut Withdrawn) {
+async fn cancel(shared: &Arc<Shared>, customer: PublicKey, id: JobId, withdrawn: &mut Recent<(PublicKey, JobId)>) {
     let author = match shared.registry.customer(id) {
         Some(author) => Ok(Some(author)),
         None => shared.journal.customer_of_open(id),
@@ -89,7 +91,7 @@ async fn cancel(shared: &Arc<Shared>, customer: PublicKey, id: JobId, withdrawn:
             registry::tell(shared, id, Note { event: Event::Cancelled, rows: Vec::new() }).await;
         }
         Ok(Some(_)) => {}
-        Ok(None) => withdrawn.remember(customer, id),
+        Ok(None) => drop(withdrawn.remember((customer, id))),
         Err(error) => tracing::error!(%error, "a cancellation is passed over"),
     }
 }

@@ -19,7 +19,6 @@ mod places;
 mod record;
 mod registry;
 mod till;
-mod withdrawn;
 
 pub use backends::{Backends, Preference};
 pub use bus::{Bus, Observation, Step};

@@ -23,7 +23,7 @@ const WAITING: usize = 4096;
 /// Messages on their way at once.
 const AT_ONCE: usize = 64;
 /// Between two looks at what waits in the journal.
-const SWEEP_EVERY: Duration = Duration::from_secs(20);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Acknowledged feedback is noted with the next result, or after this.
 const NOTE_AFTER: Duration = Duration::from_secs(1);
 /// Between two offers of one message, at first and at most.

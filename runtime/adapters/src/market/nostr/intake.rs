@@ -9,7 +9,7 @@ use super::results::Results;
 use super::subscription::Purpose;
 use crate::market::nip90::{Ignored, Reader, Screened};
 use nostr_sdk::prelude::{AdmitPolicy, AdmitStatus, BoxedFuture, Event, EventId, PolicyError, RelayUrl, SubscriptionId};
-use std::collections::{HashSet, VecDeque};
+use pylon_core::recent::Recent;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -69,7 +69,7 @@ pub(super) struct Bounds {
 pub(super) struct Intake {
     reader: Reader,
     kinds: watch::Receiver<Arc<[u16]>>,
-    seen: Mutex<Seen>,
+    seen: Mutex<Recent<EventId>>,
     queue: mpsc::Sender<Queued>,
     room: Arc<Semaphore>,
     bounds: Bounds,
@@ -80,7 +80,7 @@ impl Intake {
     pub(super) fn new(reader: Reader, kinds: watch::Receiver<Arc<[u16]>>, bounds: Bounds) -> (Arc<Self>, mpsc::Receiver<Queued>) {
         let (queue, inbox) = mpsc::channel(bounds.events.max(1));
         let room = Arc::new(Semaphore::new(bounds.bytes.min(u32::MAX as usize)));
-        let (seen, counters) = (Mutex::default(), Counters::default());
+        let (seen, counters) = (Mutex::new(Recent::new(REMEMBERED)), Counters::default());
         (Arc::new(Self { reader, kinds, seen, queue, room, bounds, counters }), inbox)
     }
 
@@ -163,41 +163,15 @@ impl Intake {
     }
 
     fn is_known(&self, id: &EventId) -> bool {
-        self.seen().ids.contains(id)
+        self.seen().holds(id)
     }
 
     fn remember(&self, id: EventId) -> bool {
         self.seen().remember(id)
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+    fn seen(&self) -> std::sync::MutexGuard<'_, Recent<EventId>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The last ids, oldest out first.
-#[derive(Debug, Default)]
-struct Seen {
-    ids: HashSet<EventId>,
-    order: VecDeque<EventId>,
-}
-
-impl Seen {
-    fn remember(&mut self, id: EventId) -> bool {
-        if !self.ids.insert(id) {
-            return false;
-        }
-        self.order.push_back(id);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
-        }
-        true
-    }
-
-    fn forget(&mut self, id: &EventId) {
-        self.ids.remove(id);
     }
 }
 
@@ -224,29 +198,5 @@ impl AdmitPolicy for Gate {
             }
             Ok(AdmitStatus::Rejected { reason: None })
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Memory is bounded: the oldest id goes when there are too many, and a forgotten id may come again.
-    #[test]
-    fn remembers_a_bounded_number_of_ids() {
-        let id = |n: u64| {
-            let mut bytes = [0; 32];
-            bytes[..8].copy_from_slice(&n.to_le_bytes());
-            EventId::from_byte_array(bytes)
-        };
-        let mut seen = Seen::default();
-        for n in 0..=REMEMBERED as u64 {
-            assert!(seen.remember(id(n)));
-            assert!(!seen.remember(id(n)));
-        }
-        assert_eq!((seen.ids.len(), seen.order.len()), (REMEMBERED, REMEMBERED));
-        assert!(seen.remember(id(0)));
-        seen.forget(&id(5));
-        assert!(seen.remember(id(5)));
     }
 }
