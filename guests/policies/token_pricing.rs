@@ -24,8 +24,8 @@ const SETTINGS: [(&str, &str, &str); 9] = [
     ("max-tokens-limit", "4096", "Tokens written whatever a job names."),
     ("max-work-ms", "300000", "Wall time of the work, in ms."),
     ("valid-seconds", "600", "How long an offer is good."),
-    ("terms", "on-delivery", "free, on-delivery, before-work or hold; else what the wallet can."),
     ("priority", "0", "Higher goes first."),
+    ("terms", "on-delivery", "free, on-delivery, before-work or hold; else what the wallet can."),
 ];
 
 struct TokenPricing;
@@ -43,7 +43,6 @@ impl Pricing for TokenPricing {
         let settings = situation.settings();
         let numbers = Numbers::read(settings).map_err(senseless)?;
         let wanted = wanted_terms(settings.text("terms")).ok_or_else(|| senseless("terms"))?;
-        let priority = settings.text("priority").map_or(Some(0), signed).ok_or_else(|| senseless("priority"))?;
 
         // What is not a number is left to the handler, which says so to the customer.
         let asked = job.params().text("max_tokens").and_then(whole).unwrap_or(numbers.default_max_tokens);
@@ -70,7 +69,7 @@ impl Pricing for TokenPricing {
             max_output_tokens,
             max_work_ms: numbers.max_work_ms,
             valid_seconds: u32::try_from(numbers.valid_seconds).unwrap_or(u32::MAX),
-            priority,
+            priority: i32::try_from(numbers.priority).unwrap_or(i32::MAX),
             note: if terms == wanted { "by tokens" } else { "by tokens; the wallet cannot do the terms that are set" }.into(),
         })
     }
@@ -91,18 +90,20 @@ struct Numbers {
     max_tokens_limit: u64,
     max_work_ms: u64,
     valid_seconds: u64,
+    priority: u64,
 }
 
 impl Numbers {
     /// The name of a setting that is no whole number, or all of them.
     #[inline(never)]
     fn read(settings: Params<'_>) -> Result<Self, &'static str> {
-        let mut numbers = [0; 7];
+        let mut numbers = [0; 8];
         for (number, (name, default, _)) in numbers.iter_mut().zip(SETTINGS) {
             *number = whole(settings.text(name).unwrap_or(default)).ok_or(name)?;
         }
-        let [base, input_per_1k, output_per_1k, default_max_tokens, max_tokens_limit, max_work_ms, valid_seconds] = numbers;
-        Ok(Self { base, input_per_1k, output_per_1k, default_max_tokens, max_tokens_limit, max_work_ms, valid_seconds })
+        let [base, input_per_1k, output_per_1k, default_max_tokens, max_tokens_limit, max_work_ms, valid_seconds, priority] =
+            numbers;
+        Ok(Self { base, input_per_1k, output_per_1k, default_max_tokens, max_tokens_limit, max_work_ms, valid_seconds, priority })
     }
 
     /// Rounded down once, at the end. What a `u64` cannot hold on the way is the largest price: nobody can pay it, so it is refused.
@@ -122,13 +123,6 @@ impl Numbers {
 #[inline(never)]
 fn whole(text: &str) -> Option<u64> {
     text.parse().ok()
-}
-
-fn signed(text: &str) -> Option<i32> {
-    match text.strip_prefix('-') {
-        Some(digits) => whole(digits).and_then(|number| i32::try_from(number).ok()).map(|number| -number),
-        None => whole(text).and_then(|number| i32::try_from(number).ok()),
-    }
 }
 
 fn wanted_terms(set: Option<&str>) -> Option<Terms> {

@@ -84,6 +84,7 @@ async fn a_tampered_part_is_noticed() {
         bid: None,
         targeted: true,
         confidential: false,
+        expires_at: None,
         origin: String::new(),
     };
     let now = UnixTime::new(nostr_sdk::Timestamp::now().as_secs());

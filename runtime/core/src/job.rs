@@ -26,6 +26,9 @@ pub struct Job {
     pub targeted: bool,
     /// Arrived encrypted; the result will be encrypted too.
     pub confidential: bool,
+    /// No answer is wanted after this.
+    #[serde(default)]
+    pub expires_at: Option<UnixTime>,
     /// The request as it came, opaque to the core, quoted in the result.
     pub origin: String,
 }
@@ -137,6 +140,7 @@ mod tests {
             bid: Some(Msat::new(4)),
             targeted: true,
             confidential: false,
+            expires_at: None,
             origin: "command".into(),
         };
         let public = Job { params: vec![param("model")], origin: String::new(), ..job.clone() };

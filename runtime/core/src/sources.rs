@@ -130,6 +130,7 @@ mod tests {
             bid: None,
             targeted: true,
             confidential: false,
+            expires_at: None,
             origin: String::new(),
         }
     }

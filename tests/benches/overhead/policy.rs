@@ -59,6 +59,7 @@ fn job() -> Job {
         bid: Some(Msat::new(100_000)),
         targeted: true,
         confidential: false,
+        expires_at: None,
         origin: String::new(),
     }
 }

@@ -51,6 +51,7 @@ fn job(number: u8) -> Job {
         bid: Some(Msat::new(100_000)),
         targeted: true,
         confidential: false,
+        expires_at: None,
         origin: String::new(),
     }
 }

@@ -30,6 +30,7 @@ fn fresh(terms: Terms) -> (JobState, Vec<Action>) {
         bid: None,
         targeted: true,
         confidential: false,
+        expires_at: None,
         origin: String::new(),
     };
     let context = QuoteContext {
@@ -325,6 +326,18 @@ fn a_start_goes_on_where_the_journal_stands() {
     let accepted = vec![invoiced(PRICE), held(PRICE), Scheduled, ran(1), accept(1), Restarted];
     check("accepted, held", Terms::Hold, accepted, "processing none open held", &["claim"]);
     check("waits for money", Terms::BeforeWork, vec![invoiced(PRICE), Restarted], "awaiting_payment none open pending", &[]);
+}
+
+#[test]
+fn what_has_expired_in_the_line_is_not_begun() {
+    for (expires_at, word) in [(NOW, "failed"), (NOW.plus(1), "processing")] {
+        let (mut state, _) = fresh(Terms::OnDelivery);
+        std::sync::Arc::make_mut(&mut state.job).expires_at = Some(expires_at);
+        let actions = step(&mut state, Scheduled, NOW);
+        assert_eq!(state.execution.word(), word);
+        let told = actions.iter().filter_map(self::word).any(|action| action == "tell error: invalid request: expired");
+        assert_eq!(told, word == "failed");
+    }
 }
 
 #[test]

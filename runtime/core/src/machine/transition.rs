@@ -112,7 +112,13 @@ fn is_current(state: &JobState, attempt: u32) -> bool {
 }
 
 fn scheduled(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
-    if state.execution == Execution::Received {
+    if state.execution != Execution::Received {
+        return;
+    }
+    // What nobody wants any more is not begun, and not charged.
+    if state.job.expires_at.is_some_and(|at| at <= now) {
+        fail(state, todo, Failure::Job(JobError::Invalid("expired".into())), now);
+    } else {
         begin_attempt(state, todo, now);
     }
 }

@@ -52,6 +52,7 @@ fn nobodys() -> Job {
         bid: None,
         targeted: false,
         confidential: false,
+        expires_at: None,
         origin: String::new(),
     }
 }

@@ -110,6 +110,7 @@ fn job(number: u64) -> JobState {
         bid: Some(Msat::new(u64::MAX)),
         targeted: true,
         confidential: false,
+        expires_at: Some(at(9000)),
         origin: "{}".into(),
     };
     JobState {

@@ -142,6 +142,7 @@ fn job(event: &Event, screened: Screened, now: UnixTime, keys: &Keys) -> Result<
         bid: asked.bid,
         targeted: screened.targeted,
         confidential,
+        expires_at: asked.expires_at,
         origin: event.as_json(),
     })
 }
@@ -153,6 +154,7 @@ struct Asked {
     params: Vec<Param>,
     output: Option<String>,
     bid: Option<Msat>,
+    expires_at: Option<UnixTime>,
 }
 
 impl Asked {
@@ -166,7 +168,8 @@ impl Asked {
                 // The customer never pays above any bid that was named.
                 Some(RequestTag::Bid(most)) => asked.bid = Some(asked.bid.map_or(most, |other| other.min(most))),
                 Some(RequestTag::Expiration(at)) if at <= now => return Err("expired".into()),
-                Some(RequestTag::Expiration(_) | RequestTag::Provider(_) | RequestTag::Encrypted) | None => {}
+                Some(RequestTag::Expiration(at)) => asked.expires_at = Some(asked.expires_at.map_or(at, |other| other.min(at))),
+                Some(RequestTag::Provider(_) | RequestTag::Encrypted) | None => {}
             }
         }
         if asked.inputs.is_empty() { Err("no usable input".into()) } else { Ok(asked) }
