@@ -2,7 +2,7 @@
 
 use nostr_sdk::nips::nip04;
 use nostr_sdk::{Event, EventBuilder, Filter, Keys, Kind, Tag};
-use pylon_adapters::market::buyer::{Buyer, Heard};
+use pylon_adapters::market::buyer::{Buyer, Heard, Request};
 use pylon_adapters::market::identity;
 use pylon_adapters::market::nip90::{RequestTag, Scheme, parse_feedback, parse_result};
 use pylon_adapters::market::relay::InProcessRelay;
@@ -86,15 +86,12 @@ async fn the_old_scheme_is_answered_in_kind() {
     let keys = Keys::generate();
     let mut buyer = Buyer::connect(keys.clone(), &stage.config.relays).await.unwrap();
     let provider = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
-    let client = nostr_sdk::Client::new(keys.clone());
-    client.add_relay(stage.relays[0].url()).await.unwrap();
-    client.connect().await;
     for (hidden, answer) in
         [(r#"[["i","old canary","text"]]"#, "old canary"), (r#"[["i","x"],["bid","canary"]]"#, "bid `canary`")]
     {
         let content = nip04::encrypt(keys.secret_key(), &provider, hidden).unwrap();
         let tags = [Tag::public_key(provider), Tag::parse(["encrypted"]).unwrap()];
-        client.send_event_builder(EventBuilder::new(Kind::from_u16(5050), content).tags(tags)).await.unwrap();
+        submit(&buyer, EventBuilder::new(Kind::from_u16(5050), content).tags(tags), &keys).await;
         let said = async {
             loop {
                 match buyer.next().await.unwrap() {
@@ -108,7 +105,6 @@ async fn the_old_scheme_is_answered_in_kind() {
         let said = tokio::time::timeout(PATIENCE, said).await.unwrap();
         assert!(said.contains(answer), "{said}");
     }
-    client.disconnect().await;
     for event in published(&stage).await {
         let json = serde_json::to_string(&event).unwrap();
         assert!(!json.contains("canary"), "{json}");
@@ -124,16 +120,18 @@ async fn what_is_sealed_for_another_is_refused() {
     let mut buyer = Buyer::connect(keys.clone(), &stage.config.relays).await.unwrap();
     let provider = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
     let content = nip04::encrypt(keys.secret_key(), &Keys::generate().public_key(), r#"[["i","x"]]"#).unwrap();
-    let client = nostr_sdk::Client::new(keys);
-    client.add_relay(stage.relays[0].url()).await.unwrap();
-    client.connect().await;
     let tags = [Tag::public_key(provider), Tag::parse(["encrypted"]).unwrap()];
-    client.send_event_builder(EventBuilder::new(Kind::from_u16(5050), content).tags(tags)).await.unwrap();
+    submit(&buyer, EventBuilder::new(Kind::from_u16(5050), content).tags(tags), &keys).await;
     let heard = tokio::time::timeout(PATIENCE, buyer.next()).await.unwrap().unwrap();
     let Heard::Feedback(feedback) = heard else { panic!("{heard:?}") };
     assert_eq!(feedback.words, "invalid request: encrypted, and not to this key in NIP-04 or NIP-44");
     assert_eq!(stage.stub.asked(), 0);
-    client.disconnect().await;
+}
+
+/// A request that our buyer would not write.
+async fn submit(buyer: &Buyer, request: EventBuilder, keys: &Keys) {
+    let event = request.sign_with_keys(keys).unwrap();
+    buyer.submit(&Request::from_json(&nostr_sdk::JsonUtil::as_json(&event)).unwrap()).await.unwrap();
 }
 
 /// Goal: no file of the node has a confidential text, before, during or after the work, and a restart goes on all the same. Method: an open and a

@@ -5,7 +5,7 @@ use pylon_adapters::market::buyer::Heard;
 use pylon_adapters::market::nip90::{PART_KIND, RequestTag, Room, write};
 use pylon_core::ports::market::Message;
 use pylon_core::work::Output;
-use pylon_core::{Job, JobId, PublicKey, UnixTime};
+use pylon_core::{Job, PublicKey, UnixTime};
 use pylon_tests::stage::{PATIENCE, Set, Stage, param, text};
 use pylon_tests::stub::Script;
 
@@ -73,9 +73,11 @@ async fn a_tampered_part_is_noticed() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let mallory = Keys::generate();
+    // Of a kind that only Mallory serves.
+    let id = customer.broadcast(5001, vec![text("a long story, please")]).await;
     let job = Job {
-        id: JobId::from_bytes([9; 32]),
-        kind: 5050,
+        id,
+        kind: 5001,
         customer: PublicKey::from_bytes(*customer.key().as_bytes()),
         created_at: UnixTime::new(0),
         inputs: Vec::new(),
@@ -103,7 +105,7 @@ async fn a_tampered_part_is_noticed() {
         }
         _ => tag.clone(),
     });
-    let named = EventBuilder::new(Kind::from_u16(6050), named.content.clone()).tags(tags).sign_with_keys(&mallory).unwrap();
+    let named = EventBuilder::new(Kind::from_u16(6001), named.content.clone()).tags(tags).sign_with_keys(&mallory).unwrap();
     let client = Client::default();
     client.add_relay(stage.relays[0].url()).await.unwrap();
     client.connect().await;

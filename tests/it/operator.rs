@@ -115,8 +115,11 @@ async fn a_host_opens_no_relay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_books_with_and_without_a_node() {
     let program = Program::set(Script::Echo).await;
+    assert_eq!(program.json(&["earnings", "--json"])["summary"]["job_count"], 0, "before the first start");
+    assert_eq!(program.json(&["jobs", "list", "--json"]), json!([]));
+    fs::rename(program.state("pylon.db"), program.state("away.db")).unwrap();
     for command in [&["earnings"][..], &["jobs", "list"], &["jobs", "show", "ab"], &["backup", "copy.db"]] {
-        check_failure("before the first start", &program.run(command), &["there is no pylon.db"]);
+        check_failure("without books", &program.run(command), &["there is no pylon.db"]);
     }
     program.print(&["start"]);
     let first = buy(&program, "one").await.job.to_hex();
@@ -464,7 +467,7 @@ async fn full_and_read_only_disks() {
         }
     };
     let read_only = "mount --bind \"$home\" \"$home\" && mount -o remount,ro,bind \"$home\" &&";
-    check("init, read-only", &format!("{read_only} \"$pylon\" init --force"), &["identity.mnemonic", "make the folder writable"]);
+    check("init, read-only", &format!("{read_only} \"$pylon\" init --force"), &["cannot use", "make it writable"]);
     check("start, read-only", &format!("{read_only} \"$pylon\" start -f"), &["cannot use", "PYLON_HOME"]);
     check("start in the background, read-only", &format!("{read_only} \"$pylon\" start"), &["cannot use", "PYLON_HOME"]);
     let full = "state=\"$home/.openagents/pylon\" && mount -t tmpfs -o size=64k tmpfs \"$state\" && \

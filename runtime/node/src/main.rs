@@ -3,6 +3,7 @@
 use clap::Parser;
 use pylon::cli::{Cli, Command, JobsCommand};
 use pylon::commands;
+use pylon::output::plain;
 use pylon::output::{SaidNo, Unread};
 use std::io::Write;
 use std::process::ExitCode;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
 /// What failed and why, in one line, whatever the cause had to say.
 fn one_line(error: &anyhow::Error) -> String {
     let whole = format!("{error:#}");
-    whole.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+    plain(&whole.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 use super::nip90::{self, Delivered, Feedback, MAX_PARTS, MAX_WHOLE_BYTES, PART_KIND, Parts, RequestTag};
 use nostr_sdk::{Client, Event, EventId, Filter, JsonUtil, Keys, Kind, RelayPoolNotification, Timestamp};
 use pylon_core::{JobId, PublicKey, UnixTime};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -53,6 +55,26 @@ pub enum Heard {
     },
 }
 
+impl Heard {
+    /// Which job it is about.
+    pub fn job(&self) -> JobId {
+        match self {
+            Self::Feedback(feedback) => feedback.job,
+            Self::Result(result) => result.job,
+            Self::Unreadable { job, .. } => *job,
+        }
+    }
+
+    /// Who said it.
+    pub fn provider(&self) -> PublicKey {
+        match self {
+            Self::Feedback(feedback) => feedback.provider,
+            Self::Result(result) => result.provider,
+            Self::Unreadable { provider, .. } => *provider,
+        }
+    }
+}
+
 /// A request made final: signed once, published as often as it takes.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -85,11 +107,23 @@ impl Request {
         UnixTime::new(self.event.created_at.as_secs())
     }
 
+    /// Was this provider asked? Who names none asks all.
+    pub fn is_for(&self, provider: PublicKey) -> bool {
+        let mut named = self.providers().peekable();
+        named.peek().is_none() || named.any(|key| key == provider)
+    }
+
+    fn providers(&self) -> impl Iterator<Item = PublicKey> {
+        self.event.tags.public_keys().map(|key| PublicKey::from_bytes(*key.as_bytes()))
+    }
+
     /// Is this what was asked for, from who was asked? The signature was checked when it came.
     pub fn check(&self, result: &Delivered) -> Result<(), String> {
-        let mut named = self.event.tags.public_keys().map(|key| PublicKey::from_bytes(*key.as_bytes())).peekable();
-        if named.peek().is_some() && !named.any(|key| key == result.provider) {
+        if !self.is_for(result.provider) {
             return Err("made by somebody who was not asked".into());
+        }
+        if result.job != self.id() {
+            return Err("the result of another job".into());
         }
         if result.kind != self.kind() {
             return Err(format!("a result of kind {} for a request of kind {}", result.kind, self.kind()));
@@ -108,6 +142,8 @@ pub struct Buyer {
     client: Client,
     keys: Keys,
     notifications: broadcast::Receiver<RelayPoolNotification>,
+    /// What was asked for over this connection.
+    asked: Mutex<HashMap<JobId, Request>>,
     /// A result whose parts are looked for.
     in_parts: Option<Delivered>,
 }
@@ -127,13 +163,13 @@ impl Buyer {
         let kinds = (6000..=6999).chain([nip90::FEEDBACK_KIND]).map(Kind::from_u16);
         let filter = Filter::new().kinds(kinds).pubkey(keys.public_key()).since(Timestamp::now() - 5u64);
         client.subscribe(filter, None).await.map_err(failed)?;
-        Ok(Self { client, keys, notifications, in_parts: None })
+        Ok(Self { client, keys, notifications, asked: Mutex::default(), in_parts: None })
     }
 
     /// Signs and publishes a request, as [`Buyer::sign`] does.
     pub async fn request(&self, kind: u16, tags: &[RequestTag]) -> Result<JobId, BuyerError> {
         let request = self.sign(kind, tags)?;
-        self.publish(&request.event).await?;
+        self.submit(&request).await?;
         Ok(request.id())
     }
 
@@ -148,25 +184,35 @@ impl Buyer {
         event.map(|event| Request { event }).map_err(|error| BuyerError::NotPublished(error.to_string()))
     }
 
-    /// Publishes a request, once or again.
+    /// Publishes a request, once or again. From now on only who was asked is heard about it.
     pub async fn submit(&self, request: &Request) -> Result<(), BuyerError> {
+        self.asked().insert(request.id(), request.clone());
         self.publish(&request.event).await
     }
 
-    /// All that was said to us about this job so far.
-    pub async fn said(&self, job: JobId) -> Result<Vec<Heard>, BuyerError> {
-        let kinds = (6000..=6999).chain([nip90::FEEDBACK_KIND]).map(Kind::from_u16);
-        let about = EventId::from_byte_array(*job.as_bytes());
-        let filter = Filter::new().kinds(kinds).event(about).pubkey(self.keys.public_key()).limit(SAID_MAX);
-        let events = self.client.fetch_events(filter, LOOK_WITHIN).await;
-        let events = events.map_err(|error| BuyerError::Relay(error.to_string()))?;
+    /// All that those who were asked have said about this job so far.
+    pub async fn said(&self, request: &Request) -> Result<Vec<Heard>, BuyerError> {
+        let about = EventId::from_byte_array(*request.id().as_bytes());
+        let key = |key: PublicKey| nostr_sdk::PublicKey::from_byte_array(*key.as_bytes());
+        let providers: Vec<_> = request.providers().map(key).collect();
         let mut said = Vec::new();
-        for heard in events.iter().filter_map(|event| self.read(event)) {
-            said.push(match heard {
-                Heard::Result(result) if result.parts.is_some() => self.put_together(result).await,
-                heard => heard,
-            });
+        // Apart, so that no flood of the one hides the other.
+        for kind in [request.kind().saturating_add(nip90::RESULT_OFFSET), nip90::FEEDBACK_KIND] {
+            let filter = Filter::new().kind(Kind::from_u16(kind)).event(about).pubkey(self.keys.public_key()).limit(SAID_MAX);
+            let filter = if providers.is_empty() { filter } else { filter.authors(providers.clone()) };
+            let events = self.client.fetch_events(filter, LOOK_WITHIN).await;
+            let events = events.map_err(|error| BuyerError::Relay(error.to_string()))?;
+            for heard in events.iter().filter_map(|event| self.read(event)) {
+                said.push(match heard {
+                    Heard::Result(result) if result.parts.is_some() && request.check(&result).is_ok() => {
+                        self.put_together(result).await
+                    }
+                    heard => heard,
+                });
+            }
         }
+        // Relays may bring what was not asked for.
+        said.retain(|heard| heard.job() == request.id() && request.is_for(heard.provider()));
         Ok(said)
     }
 
@@ -180,7 +226,8 @@ impl Buyer {
         let output = self.client.send_event(event).await.map_err(|error| BuyerError::NotPublished(error.to_string()))?;
         if output.success.is_empty() {
             let why = output.failed.into_values().next().unwrap_or_default();
-            return Err(BuyerError::NotPublished(why));
+            // The same request within one second is one event, and it is there.
+            return if why.starts_with("duplicate:") { Ok(()) } else { Err(BuyerError::NotPublished(why)) };
         }
         Ok(())
     }
@@ -194,7 +241,7 @@ impl Buyer {
                 return Ok(heard);
             }
             match self.notifications.recv().await {
-                Ok(RelayPoolNotification::Event { event, .. }) => match self.read(&event) {
+                Ok(RelayPoolNotification::Event { event, .. }) => match self.read(&event).filter(|heard| self.is_asked(heard)) {
                     Some(Heard::Result(result)) if result.parts.is_some() => self.in_parts = Some(result),
                     Some(heard) => return Ok(heard),
                     None => {}
@@ -205,7 +252,23 @@ impl Buyer {
         }
     }
 
+    /// Nobody else's words count, and nobody else's parts are looked for.
+    fn is_asked(&self, heard: &Heard) -> bool {
+        self.asked().get(&heard.job()).is_some_and(|request| match heard {
+            Heard::Result(result) => request.check(result).is_ok(),
+            Heard::Feedback(_) | Heard::Unreadable { .. } => request.is_for(heard.provider()),
+        })
+    }
+
+    fn asked(&self) -> MutexGuard<'_, HashMap<JobId, Request>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn read(&self, event: &Event) -> Option<Heard> {
+        // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
+        if !event.verify_id() {
+            return None;
+        }
         if !event.tags.public_keys().any(|key| *key == self.keys.public_key()) {
             return None;
         }
@@ -241,7 +304,7 @@ impl Buyer {
             let filter = Filter::new().kind(Kind::from_u16(PART_KIND)).ids(some);
             let before = found.len();
             match timeout_at(until, self.client.fetch_events(filter, LOOK_WITHIN)).await {
-                Ok(Ok(events)) => found.extend(events),
+                Ok(Ok(events)) => found.extend(events.into_iter().filter(Event::verify_id)),
                 Ok(Err(error)) => tracing::debug!(%error, "a look for parts failed"),
                 Err(_) => break,
             }

@@ -146,7 +146,9 @@ pub(super) fn lapsed(state: &mut JobState, todo: &mut Vec<Action>, hash: Payment
             state.settlement = Settlement::Cancelled;
             state.execution = Execution::Cancelled;
             state.ended_at = Some(now);
-            todo.push(Action::Tell(Status::Error("payment: the invoice expired".into())));
+            let error = String::from("payment: the invoice expired");
+            todo.push(Action::Tell(Status::Error(error.clone())));
+            todo.push(Action::Announce(DomainEvent::JobFailed { job_id: state.job.id, error, timestamp: now }));
         }
         (Settlement::Held, Execution::Received | Execution::Processing) => {
             todo.push(Action::Stop);

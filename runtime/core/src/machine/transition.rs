@@ -209,6 +209,8 @@ fn cancelled(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
     state.execution = Execution::Cancelled;
     state.ended_at = Some(now);
     money::let_go(state, todo);
+    let error = "withdrawn by the customer".into();
+    todo.push(Action::Announce(DomainEvent::JobFailed { job_id: state.job.id, error, timestamp: now }));
 }
 
 /// Whatever was under way is begun again; whatever is stored is not.

@@ -6,6 +6,7 @@ use crate::home::Home;
 use crate::identity::{Identity, Phrase};
 use crate::output::say;
 use anyhow::{Context, Result, bail};
+use pylon_adapters::journal::SqliteJournal;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, IsTerminal, Read, Write as _};
@@ -18,7 +19,9 @@ const PHRASE_BYTES_MAX: u64 = 4096;
 /// Nothing is changed unless all of it can be.
 pub fn run(args: &InitArgs) -> Result<()> {
     let home = Home::from_env()?;
-    home.open()?;
+    let state = home.open()?;
+    // A node at work would lose the key to what it keeps.
+    let _lock = if args.force { Some(state.lock()?) } else { None };
     let brought = if args.import { Some(ask_for_phrase()?) } else { None };
     let aside = if args.force { Identity::put_aside(&home)? } else { None };
     let (identity, new) = match brought {
@@ -26,6 +29,8 @@ pub fn run(args: &InitArgs) -> Result<()> {
         None => Identity::create(&home).map(|(identity, phrase)| (identity, Some(phrase)))?,
     };
     write_settings(&home)?;
+    // Books with nothing in them can be read, and asked in SQL.
+    SqliteJournal::open(&home.database())?;
     say(&page(&home, &identity, new.as_ref(), aside)).context("the identity is made, but cannot be shown")
 }
 

@@ -72,6 +72,7 @@ fn mistakes() {
     // Names.
     check("# mine\n\nrelay = []", "3: unknown key `relay`; did you mean `relays`?");
     check("max_concurent_jobs = 2", "1: unknown key `max_concurent_jobs`; did you mean `max_concurrent_jobs`?");
+    check("[codex]\nenabled = true", "1: `codex` is not in this version yet: leave it out");
     check("colour = 'red'", "1: unknown key `colour`; there is `");
     check("[inference.lama_cpp]\nurl = 'http://x'", "1: unknown key `lama_cpp`; did you mean `llama_cpp`?");
     check("[inference.llama_cpp]\nport = 1", "2: unknown key `port`; there is `url`");

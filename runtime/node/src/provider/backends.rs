@@ -124,22 +124,20 @@ impl Backends {
         let found = match timeout(LOOK_WITHIN, row.adapter.models()).await.unwrap_or_else(silent) {
             Ok(models) if !models.is_empty() => {
                 row.complained.store(false, Ordering::Relaxed);
-                Some(models)
+                Ok(models)
             }
-            Ok(_) => {
-                row.complain(&InferenceError::Unavailable("it serves no model".into()));
-                None
-            }
-            Err(error) => {
-                row.complain(&error);
-                None
-            }
+            Ok(_) => Err(row.complain(&InferenceError::Unavailable("it serves no model".into()))),
+            Err(error) => Err(row.complain(&error)),
         };
+        let newly_missing = found == Err(true);
+        let found = found.ok();
         let was = std::mem::replace(&mut *row.models.write().unwrap_or_else(PoisonError::into_inner), found.clone());
         let (backend_id, timestamp) = (row.adapter.id().to_owned(), self.clock.now());
         match (&was, found) {
             (None, Some(_)) => self.bus.announce(DomainEvent::BackendAvailable { backend_id: backend_id.clone(), timestamp }),
-            (Some(_), None) => self.bus.announce(DomainEvent::BackendUnavailable { backend_id: backend_id.clone(), timestamp }),
+            (_, None) if newly_missing => {
+                self.bus.announce(DomainEvent::BackendUnavailable { backend_id: backend_id.clone(), timestamp })
+            }
             _ => {}
         }
         let now = row.models.read().unwrap_or_else(PoisonError::into_inner);
@@ -236,10 +234,12 @@ impl Backend {
     }
 
     /// Once for each time that it goes: what is the operator's to mend is no matter for a debugger.
-    fn complain(&self, error: &InferenceError) {
-        if !self.complained.swap(true, Ordering::Relaxed) {
+    fn complain(&self, error: &InferenceError) -> bool {
+        let newly = !self.complained.swap(true, Ordering::Relaxed);
+        if newly {
             tracing::warn!(backend = self.adapter.id(), %error, "not available: start it, or set its `url` in config.toml");
         }
+        newly
     }
 
     pub(super) fn failed(&self) {

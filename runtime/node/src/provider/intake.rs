@@ -3,7 +3,7 @@
 use super::Shared;
 use super::admit::{self, Asked};
 use super::registry::{self, Note};
-use pylon_core::decision::Refusal;
+use pylon_core::decision::{Refusal, WITHHELD};
 use pylon_core::machine::Event;
 use pylon_core::ports::market::Incoming;
 use pylon_core::recent::Recent;
@@ -33,6 +33,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 if targeted && !is_known(&shared, id) {
                     admit::refuse(&shared, asked, Refusal::Invalid(reason), Vec::new()).await;
                 } else {
+                    // What is wrong with a confidential request may quote it.
+                    let reason = if asked.confidential.is_some() { WITHHELD } else { &reason };
                     tracing::debug!(job = %id.short(), reason, "ignored");
                 }
             }

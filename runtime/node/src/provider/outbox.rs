@@ -9,6 +9,7 @@ use pylon_core::MessageId;
 use pylon_core::machine::Event;
 use pylon_core::ports::journal::{OutboxRow, Row};
 use pylon_core::ports::market::{Delivery, Sealed};
+use std::collections::btree_map::OccupiedEntry;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,6 +23,8 @@ const QUEUE: usize = 1024;
 const WAITING: usize = 4096;
 /// Messages on their way at once.
 const AT_ONCE: usize = 64;
+/// Of them such as were offered before.
+const RETRIES_AT_ONCE: usize = 16;
 /// Between two looks at what waits in the journal.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Acknowledged feedback is noted with the next result, or after this.
@@ -99,6 +102,13 @@ struct Offer {
     pause: Duration,
 }
 
+impl Offer {
+    /// Nobody has been offered it yet.
+    fn is_fresh(&self) -> bool {
+        self.pause == RETRY_FIRST
+    }
+}
+
 /// Messages of one sort, in the order in which they came.
 #[derive(Default)]
 struct Pile {
@@ -111,12 +121,9 @@ impl Pile {
         self.ready.len() + self.later.len()
     }
 
-    /// Takes the next one whose time has come.
-    fn next(&mut self, now: Instant) -> Option<Offer> {
-        match self.later.first_entry() {
-            Some(entry) if entry.key().0 <= now => Some(entry.remove()),
-            _ => self.ready.pop_front(),
-        }
+    /// Takes the first one whose time for another offer has come.
+    fn due(&mut self, now: Instant) -> Option<Offer> {
+        self.later.first_entry().filter(|entry| entry.key().0 <= now).map(OccupiedEntry::remove)
     }
 
     fn wakes_at(&self) -> Option<Instant> {
@@ -155,14 +162,18 @@ impl Desk {
                 return outbox.offered();
             }
             Letter::Kept(row) => row.result,
+            // What is worth one offer is worth no long wait.
+            Letter::Once(_) if self.rest.ready.len() >= AT_ONCE => return outbox.offered(),
             Letter::Once(_) => false,
         };
         self.pile(is_result).ready.push_back(Offer { letter, pause: RETRY_FIRST });
     }
 
-    fn next(&mut self) -> Option<Offer> {
+    /// First offers before further ones, of which only some are on their way at once: relays that take nothing keep nobody waiting.
+    fn next(&mut self, retrying: usize) -> Option<Offer> {
+        let fresh = self.results.ready.pop_front().or_else(|| self.rest.ready.pop_front());
         let now = Instant::now();
-        self.results.next(now).or_else(|| self.rest.next(now))
+        fresh.or_else(|| (retrying < RETRIES_AT_ONCE).then(|| self.results.due(now).or_else(|| self.rest.due(now)))?)
     }
 
     /// Everything here was offered at least once.
@@ -203,10 +214,14 @@ impl Desk {
         let mut more = false;
         for is_result in [true, false] {
             let room = WAITING.saturating_sub(self.pile(is_result).len()).min(QUEUE);
+            if room == 0 {
+                shared.outbox.left_behind.store(true, Ordering::Release);
+                continue;
+            }
             match shared.journal.unsent(is_result, self.known.len() + room) {
                 Ok(mut rows) => {
                     rows.retain(|row| !self.known.contains(&row.sealed.id));
-                    more |= room > 0 && rows.len() >= room;
+                    more |= rows.len() >= room;
                     rows.truncate(room);
                     for row in rows {
                         shared.outbox.fresh.fetch_add(1, Ordering::AcqRel);
@@ -229,17 +244,18 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Letter>) 
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     let mut note = tokio::time::interval(NOTE_AFTER);
     note.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut more = false;
+    let (mut more, mut retrying) = (false, 0_usize);
     loop {
         if more && desk.is_calm() {
             more = desk.look(&shared);
         }
         while sending.len() < AT_ONCE
-            && let Some(offer) = desk.next()
+            && let Some(offer) = desk.next(retrying)
         {
+            retrying += usize::from(!offer.is_fresh());
             sending.push(send(&shared, offer));
         }
-        let wake = desk.wakes_at().filter(|_| sending.len() < AT_ONCE);
+        let wake = desk.wakes_at().filter(|_| sending.len() < AT_ONCE && retrying < RETRIES_AT_ONCE);
         tokio::select! {
             Some(letter) = queue.recv() => desk.take(&shared.outbox, letter),
             Some((outcome, fresh)) = sending.next() => {
@@ -248,6 +264,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Letter>) 
                 }
                 if fresh {
                     shared.outbox.offered();
+                } else {
+                    retrying = retrying.saturating_sub(1);
                 }
             }
             () = async { if let Some(at) = wake { sleep_until(at).await } }, if wake.is_some() => {}
@@ -263,8 +281,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Letter>) 
 }
 
 /// Offers a message. Was it for the first time?
-async fn send(shared: &Shared, Offer { letter, pause }: Offer) -> (Outcome, bool) {
-    let fresh = pause == RETRY_FIRST;
+async fn send(shared: &Shared, offer: Offer) -> (Outcome, bool) {
+    let fresh = offer.is_fresh();
+    let Offer { letter, pause } = offer;
     match letter {
         Letter::Once(sealed) => {
             shared.market.send(&sealed).await;

@@ -178,7 +178,7 @@ impl Asked {
 
 /// A request to be signed: what a buyer writes.
 pub fn request(kind: u16, tags: &[RequestTag]) -> EventBuilder {
-    EventBuilder::new(Kind::from_u16(kind), "").tags(tags.iter().map(RequestTag::to_tag))
+    EventBuilder::new(Kind::from_u16(kind), "").tags(tags.iter().map(RequestTag::to_tag)).allow_self_tagging()
 }
 
 /// A request that only the provider can read (NIP-44): everything but its address is encrypted. To be signed with the same keys.
@@ -194,7 +194,7 @@ pub fn confidential_request(kind: u16, tags: &[RequestTag], keys: &Keys) -> Resu
     let hidden: Vec<&[String]> = hidden.iter().map(Tag::as_slice).collect();
     let content = Scheme::Nip44.seal(keys, &provider, &serde_json::json!(hidden).to_string())?;
     let open = open.into_iter().map(RequestTag::to_tag).chain([RequestTag::Encrypted.to_tag()]);
-    Ok(EventBuilder::new(Kind::from_u16(kind), content).tags(open))
+    Ok(EventBuilder::new(Kind::from_u16(kind), content).tags(open).allow_self_tagging())
 }
 
 /// The withdrawal of a request, to be signed by its author (NIP-09).

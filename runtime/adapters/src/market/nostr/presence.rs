@@ -203,7 +203,8 @@ async fn read_from(keys: &Keys, of: PublicKey, url: &str, within: Duration) -> R
     let connected = !client.try_connect(within).await.success.is_empty();
     let found = if connected {
         let events = client.fetch_events(announcement::filter(of), within).await.map_err(|error| error.to_string());
-        events.map(|events| events.into_iter().find_map(|event| announcement::parse(&event)))
+        // The library takes the id of a verified event as proof for whatever carries it.
+        events.map(|events| events.into_iter().filter(Event::verify_id).find_map(|event| announcement::parse(&event)))
     } else {
         Err(Unanswered::Away.to_string())
     };

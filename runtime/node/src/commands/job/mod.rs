@@ -46,7 +46,7 @@ impl Counter {
     }
 
     async fn said(&self) -> Result<Vec<Heard>> {
-        Ok(self.buyer.said(self.request.id()).await?)
+        Ok(self.buyer.said(&self.request).await?)
     }
 }
 

@@ -5,10 +5,11 @@ use crate::cli::job::SubmitArgs;
 use crate::config::Config;
 use crate::home::Home;
 use crate::identity::Identity;
-use crate::output::printable;
+use crate::output::plain;
 use crate::purchases::{Purchase, Purchases};
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Buyer, Heard, Request};
+use pylon_adapters::market::identity::public_key;
 use pylon_adapters::market::nip90::{MAX_REQUEST_BYTES, RequestTag, Standing};
 use serde_json::json;
 use std::io::{IsTerminal, Read, Write};
@@ -27,6 +28,9 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
     }
     let home = Home::from_env()?;
     let identity = Identity::load(&home)?;
+    if args.provider == Some(public_key(identity.keys())) {
+        bail!("that provider is this node itself, which takes no orders of its own: name another");
+    }
     let relays = match &args.relays[..] {
         [] => Config::load_or_default(&home.config_file())?.relays,
         named => named.to_vec(),
@@ -59,21 +63,26 @@ fn prompt(args: &SubmitArgs) -> Result<Option<String>> {
 async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(args.timeout);
     let (talks, id) = (std::io::stderr().is_terminal() && !args.json, request.id());
+    let mut refusal = String::new();
     loop {
-        let heard = timeout_at(until, buyer.next()).await;
-        let heard =
-            heard.with_context(|| format!("no result within {} s: `pylon job results {id}` looks again", args.timeout))??;
+        let Ok(heard) = timeout_at(until, buyer.next()).await else {
+            bail!("no result within {} s{refusal}: `pylon job results {id}` looks again", args.timeout);
+        };
+        let heard = heard?;
         match heard {
             Heard::Feedback(feedback) if feedback.job == id => {
                 if talks && feedback.standing != Standing::Partial {
-                    eprintln!("{} {}", feedback.standing.word(), printable(&feedback.words));
+                    eprintln!("{} {}", feedback.standing.word(), plain(&feedback.words));
                 }
                 // One provider's refusal says nothing about the others.
-                if feedback.standing == Standing::Error && args.provider == Some(feedback.provider) {
-                    bail!("the provider says: {}", printable(&feedback.words));
+                if feedback.standing == Standing::Error {
+                    if args.provider == Some(feedback.provider) {
+                        bail!("the provider says: {}", plain(&feedback.words));
+                    }
+                    refusal = format!(" (a provider says: {})", plain(&feedback.words));
                 }
                 if let (Standing::PaymentRequired, Some((amount, Some(bolt11)))) = (feedback.standing, &feedback.due) {
-                    eprintln!("{amount} to be paid first: {}", printable(bolt11));
+                    eprintln!("{} wants {amount} first: {}", feedback.provider.to_hex(), plain(bolt11));
                 }
             }
             Heard::Result(result) if result.job == id => match request.check(&result) {
@@ -81,7 +90,7 @@ async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result
                 Err(why) => eprintln!("pylon: a result of {} is passed over: {why}", result.provider.to_hex()),
             },
             Heard::Unreadable { job, provider, why } if job == id => {
-                eprintln!("pylon: a message of {} is passed over: {}", provider.to_hex(), printable(&why));
+                eprintln!("pylon: a message of {} is passed over: {}", provider.to_hex(), plain(&why));
             }
             Heard::Feedback(_) | Heard::Result(_) | Heard::Unreadable { .. } => {}
         }

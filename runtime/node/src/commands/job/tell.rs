@@ -1,6 +1,6 @@
 //! What a buyer is shown of what providers said. Nothing is shown as a result that is not what was asked for.
 
-use crate::output::printable;
+use crate::output::{plain, printable};
 use pylon_adapters::market::buyer::{Heard, Request};
 use pylon_adapters::market::nip90::{Delivered, Feedback, Standing};
 use pylon_core::{Msat, PublicKey};
@@ -27,13 +27,13 @@ impl fmt::Display for Stand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}  {}", self.provider.to_hex(), self.status)?;
         if !self.words.is_empty() {
-            write!(f, ": {}", printable(&self.words))?;
+            write!(f, ": {}", plain(&self.words))?;
         }
         if let Some(amount) = self.amount_msats {
             write!(f, ", {amount} due")?;
         }
         if let Some(bolt11) = &self.bolt11 {
-            write!(f, "\n    {}", printable(bolt11))?;
+            write!(f, "\n    {}", plain(bolt11))?;
         }
         Ok(())
     }
@@ -101,11 +101,7 @@ pub(super) fn result(out: &mut impl Write, result: &Delivered, json: bool) -> st
     if !json {
         writeln!(out, "{}", printable(&result.content))?;
         if let Some((amount, bolt11)) = &result.due {
-            writeln!(
-                out,
-                "\n{amount} due{}",
-                bolt11.as_ref().map(|bolt11| format!(": {}", printable(bolt11))).unwrap_or_default()
-            )?;
+            writeln!(out, "\n{amount} due{}", bolt11.as_ref().map(|bolt11| format!(": {}", plain(bolt11))).unwrap_or_default())?;
         }
         return Ok(());
     }
