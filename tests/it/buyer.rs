@@ -109,6 +109,12 @@ async fn another_s_result_is_not_shown() {
     let lie =
         EventBuilder::new(Kind::from_u16(6050), "a lie").tags([tag("e", job.clone()), tag("p", state.job.customer.to_hex())]);
     client.send_event(&lie.sign_with_keys(&stranger).unwrap()).await.unwrap();
+    let bill = EventBuilder::new(Kind::from_u16(7000), "").tags([
+        tag("e", job.clone()),
+        tag("p", state.job.customer.to_hex()),
+        tag("status", "payment-required".into()),
+    ]);
+    client.send_event(&bill.sign_with_keys(&stranger).unwrap()).await.unwrap();
 
     let none = shopper.job(&["results", &job]).await;
     let said = String::from_utf8_lossy(&none.stderr).into_owned();

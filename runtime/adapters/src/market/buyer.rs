@@ -322,3 +322,43 @@ impl Buyer {
         self.client.disconnect().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: only the answer to that very request, from who was asked, is one. Method: a right one, then one thing wrong at a time.
+    #[test]
+    fn a_result_answers_its_request() {
+        let (customer, provider) = (Keys::generate(), PublicKey::from_bytes([7; 32]));
+        let ask = |tags: &[RequestTag]| Request { event: nip90::request(5050, tags).sign_with_keys(&customer).unwrap() };
+        let request = ask(&[RequestTag::Provider(provider)]);
+        let right = Delivered {
+            job: request.id(),
+            kind: 5050,
+            provider,
+            content: "x".into(),
+            request: Some(request.to_json()),
+            due: None,
+            guests: Vec::new(),
+            attributes: Vec::new(),
+            encrypted: false,
+            parts: None,
+        };
+        assert_eq!(request.check(&right), Ok(()));
+        assert_eq!(request.check(&Delivered { request: None, ..right.clone() }), Ok(()));
+        let other = ask(&[RequestTag::Bid(pylon_core::Msat::new(1))]);
+        assert!(other.is_for(PublicKey::from_bytes([8; 32])), "who names none asks all");
+        for (wrong, words) in [
+            (Delivered { provider: PublicKey::from_bytes([8; 32]), ..right.clone() }, "not asked"),
+            (Delivered { job: other.id(), ..right.clone() }, "another job"),
+            (Delivered { kind: 5001, ..right.clone() }, "kind 5001"),
+            (Delivered { request: Some(other.to_json()), ..right.clone() }, "another request"),
+            (Delivered { request: Some("{}".into()), ..right.clone() }, "another request"),
+        ] {
+            assert!(request.check(&wrong).is_err_and(|why| why.contains(words)), "{words}");
+        }
+        let changed = request.to_json().replace("5050", "5051");
+        assert!(Request::from_json(&request.to_json()).is_some() && Request::from_json(&changed).is_none());
+    }
+}
