@@ -327,6 +327,26 @@ impl Buyer {
 mod tests {
     use super::*;
 
+    /// Goal: an event that carries another's id is not heard, whatever the library has verified. Method: a result, and the same in the name of
+    /// another event.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_borrowed_id_proves_nothing() {
+        let relay = crate::market::relay::InProcessRelay::start().await.unwrap();
+        let keys = Keys::generate();
+        let buyer = Buyer::connect(keys.clone(), &[relay.url().to_owned()]).await.unwrap();
+        let answer = |text: &str| {
+            let tags =
+                [nip90::AnswerTag::Job(JobId::from_bytes([1; 32])).to_tag(), nostr_sdk::Tag::public_key(keys.public_key())];
+            let event = nostr_sdk::EventBuilder::new(Kind::from_u16(6050), text).tags(tags);
+            event.allow_self_tagging().sign_with_keys(&Keys::generate()).unwrap()
+        };
+        let (real, mut lie) = (answer("real"), answer("lie"));
+        assert!(matches!(buyer.read(&real), Some(Heard::Result(result)) if result.content == "real"));
+        lie.id = real.id;
+        assert_eq!(buyer.read(&lie), None);
+        buyer.disconnect().await;
+    }
+
     /// Goal: only the answer to that very request, from who was asked, is one. Method: a right one, then one thing wrong at a time.
     #[test]
     fn a_result_answers_its_request() {

@@ -296,3 +296,63 @@ async fn send(shared: &Shared, offer: Offer) -> (Outcome, bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pylon_core::{JobId, UnixTime};
+
+    fn row(number: u32, result: bool) -> OutboxRow {
+        let mut name = [0; 32];
+        name[..4].copy_from_slice(&number.to_le_bytes());
+        let sealed = Sealed { id: MessageId::from_bytes(name), bytes: String::new() };
+        OutboxRow { job: JobId::from_bytes([1; 32]), result, sealed, expires_at: UnixTime::new(9) }
+    }
+
+    fn number(offer: Option<Offer>) -> Option<u8> {
+        match offer?.letter {
+            Letter::Kept(row) => row.sealed.id.as_bytes().first().copied(),
+            Letter::Once(_) => None,
+        }
+    }
+
+    /// Goal: what relays do not take keeps nobody waiting, and results go first. Method: two of each sort, one of them to be offered again.
+    #[test]
+    fn first_offers_go_before_further_ones() {
+        let (outbox, _queue) = Outbox::new();
+        let mut desk = Desk::default();
+        let again = |row: OutboxRow| Offer { letter: Letter::Kept(row), pause: RETRY_MOST };
+        let past = Instant::now();
+        desk.results.later.insert((past, row(1, true).sealed.id), again(row(1, true)));
+        desk.rest.later.insert((past, row(2, false).sealed.id), again(row(2, false)));
+        desk.take(&outbox, Letter::Kept(row(3, false)));
+        desk.take(&outbox, Letter::Kept(row(4, true)));
+        let next = |desk: &mut Desk, retrying| number(desk.next(retrying));
+        assert_eq!([next(&mut desk, 0), next(&mut desk, 0)], [Some(4), Some(3)]);
+        assert_eq!(next(&mut desk, RETRIES_AT_ONCE), None, "enough are on their way again");
+        assert_eq!([next(&mut desk, 0), next(&mut desk, 0), next(&mut desk, 0)], [Some(1), Some(2), None]);
+    }
+
+    /// Goal: memory is bounded, and what finds no room is looked for again. Method: one message more than there is room for, of each sort.
+    #[test]
+    fn what_finds_no_room_stays_in_the_journal() {
+        let (outbox, _queue) = Outbox::new();
+        outbox.left_behind.store(false, Ordering::Release);
+        let mut desk = Desk::default();
+        let hand_over = |desk: &mut Desk, letter| {
+            outbox.fresh.fetch_add(1, Ordering::AcqRel);
+            desk.take(&outbox, letter);
+        };
+        for count in 0..=u32::try_from(WAITING).unwrap() {
+            assert!(!outbox.left_behind.load(Ordering::Acquire), "{count}");
+            hand_over(&mut desk, Letter::Kept(row(count, true)));
+        }
+        assert!(outbox.left_behind.load(Ordering::Acquire) && desk.results.len() == WAITING && desk.known.len() == WAITING);
+        for count in 0..=AT_ONCE {
+            let once = Sealed { id: row(u32::try_from(count).unwrap(), false).sealed.id, bytes: String::new() };
+            hand_over(&mut desk, Letter::Once(once));
+        }
+        assert_eq!(desk.rest.len(), AT_ONCE);
+        assert_eq!(outbox.fresh.load(Ordering::Acquire), WAITING + AT_ONCE, "what was let go is not waited for");
+    }
+}

@@ -101,7 +101,6 @@ impl Link {
     fn heard(&mut self, notification: RelayNotification) {
         match notification {
             RelayNotification::RelayStatus { status } => self.status(status),
-            // It may have closed the subscription because it did not know us.
             // It may have closed a subscription because it did not know us.
             RelayNotification::Authenticated => {
                 for purpose in Purpose::ALL {

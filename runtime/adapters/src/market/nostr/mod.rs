@@ -105,7 +105,6 @@ pub struct NostrMarket {
     inbox: Mutex<mpsc::Receiver<Queued>>,
     outgoing: Arc<Outgoing>,
     limits: Arc<Limits>,
-    changes: broadcast::Sender<Change>,
     live: watch::Receiver<usize>,
     kinds: watch::Sender<Arc<[u16]>>,
     questions: Arc<Questions>,
@@ -182,7 +181,6 @@ impl NostrMarket {
             inbox: Mutex::new(inbox),
             outgoing,
             limits,
-            changes,
             live: live_now,
             kinds,
             questions,
@@ -208,11 +206,6 @@ impl NostrMarket {
     pub async fn ready(&self, deadline: Duration) -> bool {
         let mut live = self.live.clone();
         timeout(deadline, live.wait_for(|relays| *relays > 0)).await.is_ok_and(|live| live.is_ok())
-    }
-
-    /// How relays come and go, from now on.
-    pub fn relay_changes(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
     }
 
     /// What each relay says it takes; `None` for one that has not said so yet.
