@@ -1,7 +1,7 @@
 //! The wiring of the part that sells: a market, what may be fetched for a job, the provider, and what is said of them on the market.
 
 use crate::config::{Config, Network};
-use crate::guests::Shipped;
+use crate::guests::Slots;
 use crate::presence;
 use crate::provider::{Backends, Bus, Ports, Provider, Settings};
 use pylon_adapters::address::Addresses;
@@ -42,9 +42,9 @@ pub(crate) struct Seller {
 
 impl Seller {
     /// Enters the market and begins to take jobs.
-    pub(crate) async fn open(config: &Config, keys: Keys, shipped: &Shipped, shared: Shared) -> anyhow::Result<Self> {
+    pub(crate) async fn open(config: &Config, keys: Keys, guests: &Slots, shared: Shared) -> anyhow::Result<Self> {
         let Shared { journal, backends, wallet, bus, clock } = shared;
-        let entry = Entry { keys, urls: config.relays.clone(), kinds: shipped.kinds.clone() };
+        let entry = Entry { keys, urls: config.relays.clone(), kinds: guests.kinds() };
         let (mut market, changes) = NostrMarket::connect(entry, Options::default()).await?;
         let addresses = Arc::new(Addresses::new(&config.network.allow));
         if config.customer_relays {
@@ -57,7 +57,7 @@ impl Seller {
         let ports = Ports {
             market: market.clone(),
             journal,
-            guests: shipped.guests(),
+            guests: guests.guests(),
             wallet,
             inputs: Arc::new(fetcher(&config.network, addresses, &market)),
             backends: Arc::clone(&backends),
@@ -65,7 +65,7 @@ impl Seller {
         };
         let provider = Provider::start(ports, settings(config), bus)?;
         let speaker = Arc::clone(&market);
-        let announcing = tokio::spawn(presence::run(words, Arc::clone(&shipped.generations), backends, watched, speaker));
+        let announcing = tokio::spawn(presence::run(words, Arc::clone(&guests.generations), backends, watched, speaker));
         Ok(Self { market, provider, watchers: [relays, announcing] })
     }
 

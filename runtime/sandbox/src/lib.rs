@@ -30,7 +30,7 @@ mod ticker;
 
 pub use about::{About, ServedKind, Setting, Want};
 pub use compile::Loaded;
-pub use generations::Generations;
+pub use generations::{Change, Generations};
 pub use installed::Installed;
 pub use limits::Limits;
 pub use sandbox::{Config, Grants, InstallError, OpenError, Sandbox, Setup};

@@ -117,6 +117,9 @@ pub enum InstallError {
     /// The operator set something that the guest does not have, or nothing at all.
     #[error("has no setting `{0}`, or it has no value; {1}")]
     Setting(String, String),
+    /// A set of guests has no policy for every kind in this role.
+    #[error("there is no guest for `{0}`")]
+    Missing(&'static str),
     /// It is for other slots.
     #[error("does not serve `{0}`")]
     Slot(Slot),
@@ -165,7 +168,7 @@ impl Sandbox {
             _ => (self.policy_limits, &self.policies.engine),
         };
         let allowed = setup.limits.map_or(node, |operator| operator.min(node));
-        let (code, about, bounds) = self.link(slot, &component, allowed, setup.grants).await?;
+        let (code, about, bounds, granted) = self.link(slot, &component, allowed, setup.grants).await?;
         let serves = |kind| about.kinds.iter().any(|served| served.kind == kind);
         if slot.role() == Role::Handler && !slot.kind().is_some_and(serves) {
             return Err(InstallError::Slot(slot));
@@ -176,9 +179,10 @@ impl Sandbox {
             stamp: Arc::new(stamp),
             settings: settings(&about, setup.settings)?,
             about,
+            granted,
             limits: bounds.min(allowed),
             loaded,
-            engine: compile::engine_id(engine),
+            engine: compile::engine_id(engine).into(),
             code,
         }))
     }
@@ -204,7 +208,7 @@ impl Sandbox {
         component: &Component,
         limits: Limits,
         grants: Grants,
-    ) -> Result<(Code, About, Limits), InstallError> {
+    ) -> Result<(Code, About, Limits, Vec<Want>), InstallError> {
         if slot.role() == Role::Handler {
             return self.link_handler(slot, component, limits, grants).await;
         }
@@ -233,7 +237,7 @@ impl Sandbox {
         };
         let described = described.map_err(InstallError::Describe)?;
         let (about, bounds) = about::checked(described, slot.role()).map_err(InstallError::About)?;
-        Ok((code, about, bounds))
+        Ok((code, about, bounds, Vec::new()))
     }
 
     async fn link_handler(
@@ -242,7 +246,7 @@ impl Sandbox {
         component: &Component,
         limits: Limits,
         grants: Grants,
-    ) -> Result<(Code, About, Limits), InstallError> {
+    ) -> Result<(Code, About, Limits, Vec<Want>), InstallError> {
         let engine = &self.handlers.engine;
         let not_this_world = |error: wasmtime::Error| InstallError::World(slot, format!("{error:#}"));
         let prepare = |linker: Linker<_>| linker.instantiate_pre(component).and_then(JobHandlerPre::new);
@@ -263,7 +267,7 @@ impl Sandbox {
             return Err(InstallError::Import(import));
         }
         let linked = linking::granted(engine, &granted).and_then(prepare).map_err(not_this_world)?;
-        Ok((Code::Handler(Arc::clone(&self.handlers), linked), about, bounds))
+        Ok((Code::Handler(Arc::clone(&self.handlers), linked), about, bounds, granted))
     }
 }
 

@@ -1,8 +1,9 @@
 //! The journal as its operator reads it, whether a node runs or not. Nothing is changed here, not even the schema.
 
-use super::{Safe, connection, jobs, migrations, number, reads, unreadable};
+use super::{Safe, connection, installations, jobs, migrations, number, reads, unreadable};
 use pylon_core::machine::{Execution, JobState};
 use pylon_core::ports::guests::{Cost, Fault};
+use pylon_core::ports::installations::{Audit, Installation};
 use pylon_core::ports::journal::{Earnings, JournalError};
 use pylon_core::{Digest, JobId, UnixTime};
 use rusqlite::backup::{Backup, StepResult};
@@ -69,6 +70,16 @@ impl Books {
     /// The jobs taken last, the newest first.
     pub fn jobs(&self, status: Option<Execution>, limit: usize) -> Result<Vec<JobState>, JournalError> {
         reads::newest(&self.conn, &Safe::default(), status, limit).map_err(unreadable)
+    }
+
+    /// The history of the slots, oldest first.
+    pub fn installations(&self) -> Result<Vec<Installation>, JournalError> {
+        installations::all(&self.conn).map_err(unreadable)
+    }
+
+    /// What was done to slots or tried, newest first.
+    pub fn audit(&self, limit: usize) -> Result<Vec<Audit>, JournalError> {
+        installations::audited(&self.conn, limit).map_err(unreadable)
     }
 
     /// One job.

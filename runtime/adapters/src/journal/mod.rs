@@ -6,6 +6,7 @@
 
 mod books;
 mod connection;
+mod installations;
 mod jobs;
 mod migrations;
 mod reads;
@@ -22,6 +23,7 @@ pub use safe::Safe;
 use async_trait::async_trait;
 use pylon_core::decision::History;
 use pylon_core::machine::JobState;
+use pylon_core::ports::installations::{Audit, Installation, Installations};
 use pylon_core::ports::journal::{Earnings, Journal, JournalError, OpenInvoice, OutboxRow, Row};
 use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
 use rusqlite::Connection;
@@ -103,6 +105,16 @@ impl Journal for SqliteJournal {
 
     fn earnings(&self, limit: usize) -> Result<Earnings, JournalError> {
         self.read(|conn| reads::earnings(conn, limit))
+    }
+}
+
+impl Installations for SqliteJournal {
+    fn installations(&self) -> Result<Vec<Installation>, JournalError> {
+        self.read(installations::all)
+    }
+
+    fn audit(&self, limit: usize) -> Result<Vec<Audit>, JournalError> {
+        self.read(|conn| installations::audited(conn, limit))
     }
 }
 

@@ -101,6 +101,9 @@ column! {
 /// What was decided when the job was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
+    /// The guests that it keeps, whatever is installed later. 0, in rows of the first versions: any.
+    #[serde(default)]
+    pub generation: u64,
     /// In the order to try them; at least one.
     pub routes: Vec<Route>,
     /// What pricing was told.

@@ -3,6 +3,7 @@
 use crate::decision::{History, Refusal};
 use crate::machine::JobState;
 use crate::ports::guests::{Cost, Fault};
+use crate::ports::installations::{Audit, Installation};
 use crate::ports::market::{GuestStamp, Sealed};
 use crate::{JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use async_trait::async_trait;
@@ -26,6 +27,10 @@ pub enum Row {
     Sent(MessageId),
     /// Money is ours; a second row for the same payment and source is ignored.
     Earn(Earning),
+    /// A slot has another guest; fails the commit if its number is taken.
+    Install(Box<Installation>),
+    /// Something was done to a slot, or tried.
+    Audit(Box<Audit>),
 }
 
 /// A request we did not take.
@@ -52,6 +57,10 @@ pub struct DecisionRow {
     pub job: JobId,
     /// Who was asked.
     pub guest: GuestStamp,
+    /// The set of guests that it was one of: there are its settings and limits.
+    pub generation: u64,
+    /// The engine it ran on, as [`Call::engine`](crate::ports::guests::Call::engine).
+    pub engine: Arc<str>,
     /// `rank`, `quote`, `settle`, `judge` or `run`.
     pub function: &'static str,
     /// Of which attempt; 0 before the first.

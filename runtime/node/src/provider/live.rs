@@ -75,7 +75,7 @@ impl Live {
     }
 
     pub(super) fn from_journal(shared: &Arc<Shared>, state: JobState, mailbox: mpsc::Receiver<Note>) -> Self {
-        let guests = shared.guests.current();
+        let guests = kept(shared, &state);
         let summary = Arc::new(state.job.summary(guests.public_params(state.job.kind)));
         let mut live = Self::new(shared, state, guests, summary, mailbox);
         if !live.state.is_over() {
@@ -290,7 +290,7 @@ impl Live {
         if !self.stamps.contains(&answer.call.guest) {
             self.stamps.push(GuestStamp::clone(&answer.call.guest));
         }
-        record::decision(&self.shared, &self.state.job, function, attempt, question, answer)
+        record::decision(&self.shared, &self.state.job, self.guests.number(), function, attempt, question, answer)
     }
 
     fn tell_customer(&self, status: Status, rows: &mut Vec<Row>) {
@@ -330,6 +330,17 @@ impl Live {
         let state = &self.state;
         (state.execution, state.delivery, state.invoicing, state.settlement, state.attempt, state.paid)
     }
+}
+
+/// The generation that the job was admitted with; what has no more to decide can do with any.
+fn kept(shared: &Shared, state: &JobState) -> Arc<dyn Guests> {
+    let number = state.plan.generation;
+    shared.guests.at(number).unwrap_or_else(|| {
+        if !state.is_over() && number != 0 {
+            tracing::warn!(job = %state.job.id.short(), number, "its guests are gone: it goes on with those of now");
+        }
+        shared.guests.current()
+    })
 }
 
 /// Resolves with what is there, and never if nothing is.

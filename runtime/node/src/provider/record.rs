@@ -8,6 +8,7 @@ use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
 use pylon_core::work::Output;
 use pylon_core::{Digest, Job, JobId, Msat};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// Feedback is of no use after this.
 const FEEDBACK_LIVES_SECONDS: u64 = 3600;
@@ -31,6 +32,7 @@ pub(super) fn situation(shared: &Shared) -> Situation {
 pub(super) fn decision<T: Serialize + Words>(
     shared: &Shared,
     job: &Job,
+    generation: u64,
     function: &'static str,
     attempt: u32,
     question: &impl Serialize,
@@ -47,6 +49,8 @@ pub(super) fn decision<T: Serialize + Words>(
     Row::Decision(Box::new(DecisionRow {
         job: job.id,
         guest: GuestStamp::clone(&answer.call.guest),
+        generation,
+        engine: Arc::clone(&answer.call.engine),
         function,
         attempt,
         input: json(question),

@@ -115,7 +115,7 @@ fn job(number: u64) -> JobState {
     };
     JobState {
         job: job.into(),
-        plan: Plan { routes: vec![route()], context, offer }.into(),
+        plan: Plan { generation: 1, routes: vec![route()], context, offer }.into(),
         execution: Execution::Received,
         delivery: Delivery::None,
         invoicing: Invoicing::None,
@@ -170,6 +170,8 @@ fn decision(number: u64) -> DecisionRow {
     let guest =
         GuestStamp { slot: "pricing".into(), name: "per-token".into(), version: "0.1.0".into(), digest: Digest::of(b"guest") };
     DecisionRow {
+        generation: 1,
+        engine: "engine".into(),
         job: id(number),
         guest,
         function: "quote",
