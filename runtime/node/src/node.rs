@@ -12,6 +12,7 @@ use anyhow::{Context, ensure};
 use pylon_adapters::inference;
 use pylon_adapters::journal::{Safe, SqliteJournal};
 use pylon_adapters::market::identity::{self, Keys};
+use pylon_adapters::market::nostr::Options;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::inference::Inference;
 use pylon_core::ports::installations::{Installation, Installations};
@@ -32,6 +33,8 @@ pub struct Parts {
     pub bus: Bus,
     /// Sell nothing: no relay is opened and no job goes on.
     pub host_only: bool,
+    /// How relays are dealt with.
+    pub market: Options,
 }
 
 /// A node at work.
@@ -46,7 +49,7 @@ pub struct Node {
 impl Node {
     /// Opens everything and begins to take jobs.
     pub async fn start(home: &Home, state: &State, config: &Config, keys: Keys, parts: Parts) -> anyhow::Result<Self> {
-        let Parts { wallet, backends, bus, host_only } = parts;
+        let Parts { wallet, backends, bus, host_only, market } = parts;
         // Pools are reserved and code is read and checked on another thread, while this one opens the rest.
         let (cache, shelf) = (state.folder("cache")?, Shelf::new(state.folder("guests")?));
         let sandbox = tokio::task::spawn_blocking(|| guests::sandbox(cache));
@@ -67,7 +70,7 @@ impl Node {
         let seller = if host_only {
             None
         } else {
-            let shared = seller::Shared { journal: journal.clone(), backends: Arc::clone(&backends), wallet, bus, clock };
+            let shared = seller::Shared { journal: journal.clone(), backends: Arc::clone(&backends), wallet, bus, clock, market };
             Some(Seller::open(config, keys, &guests, shared).await?)
         };
         let kinds = if seller.is_some() { guests.kinds() } else { Vec::new() };

@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) wallet: Option<Arc<dyn Wallet>>,
     pub(crate) bus: Bus,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) market: Options,
 }
 
 /// The part of a node that sells.
@@ -43,9 +44,9 @@ pub(crate) struct Seller {
 impl Seller {
     /// Enters the market and begins to take jobs.
     pub(crate) async fn open(config: &Config, keys: Keys, guests: &Slots, shared: Shared) -> anyhow::Result<Self> {
-        let Shared { journal, backends, wallet, bus, clock } = shared;
+        let Shared { journal, backends, wallet, bus, clock, market: options } = shared;
         let entry = Entry { keys, urls: config.relays.clone(), kinds: guests.kinds() };
-        let (mut market, changes) = NostrMarket::connect(entry, Options::default()).await?;
+        let (mut market, changes) = NostrMarket::connect(entry, options).await?;
         let addresses = Arc::new(Addresses::new(&config.network.allow));
         if config.customer_relays {
             market.reach_customers(Arc::clone(&addresses));

@@ -201,7 +201,7 @@ impl Live {
         for action in acts {
             match action {
                 Action::Run { attempt, route } => self.start(attempt, route),
-                Action::Enqueue => self.gathering = Some(Box::pin(gather::gather(&self.shared, &self.state.job))),
+                Action::Enqueue => self.gathering = Some(Box::pin(gather::gather(&self.shared, &*self.guests, &self.state.job))),
                 Action::Stop => {
                     self.running = None;
                     self.gathering = None;

@@ -186,14 +186,14 @@ pub(super) struct Gate {
 impl AdmitPolicy for Gate {
     fn admit_event<'a>(
         &'a self,
-        _relay: &'a RelayUrl,
+        relay: &'a RelayUrl,
         subscription: &'a SubscriptionId,
         event: &'a Event,
     ) -> BoxedFuture<'a, Result<AdmitStatus, PolicyError>> {
         Box::pin(async move {
             if subscription.as_str() == Purpose::Results.name() {
                 self.results.heard(event);
-            } else if !self.questions.answered(subscription, event) {
+            } else if !self.questions.answered(relay, subscription, event) {
                 self.intake.take(event).await;
             }
             Ok(AdmitStatus::Rejected { reason: None })

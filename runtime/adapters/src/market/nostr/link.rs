@@ -115,11 +115,11 @@ impl Link {
                 }
                 RelayMessage::EndOfStoredEvents(id) => match self.purpose(&id) {
                     Some(purpose) => self.flows(purpose),
-                    None => self.shared.questions.ended(&id),
+                    None => self.shared.questions.ended(self.relay.url(), &id),
                 },
                 RelayMessage::Closed { subscription_id, message } => match self.purpose(&subscription_id) {
                     Some(purpose) => self.closed(purpose, &message),
-                    None => self.shared.questions.closed(&subscription_id),
+                    None => self.shared.questions.closed(self.relay.url(), &subscription_id),
                 },
                 _ => {}
             },
