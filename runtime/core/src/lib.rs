@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod admission;
+pub mod asks;
 pub mod courtesy;
 pub mod decision;
 pub mod event;

@@ -150,7 +150,7 @@ fn plan(
         step: capabilities.step,
         customer: shared.journal.customer_history(job.customer, now).map_err(busy)?,
         ours: shared.journal.kind_history(job.kind, now).map_err(busy)?,
-        market: None,
+        market: shared.market.asks(job.kind, now),
     };
     let answer = guests.quote(summary, &context, &situation);
     rows.push(decision(shared, job, guests.number(), "quote", 0, &(&context, &situation), &answer));

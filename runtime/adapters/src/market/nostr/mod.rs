@@ -2,7 +2,7 @@
 //! in `nip90`, what is let in in `intake`, and how a relay is held in `link`.
 
 mod abroad;
-mod expired;
+mod asks;
 mod intake;
 pub mod limits;
 mod link;
@@ -13,6 +13,7 @@ mod results;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod visit;
 
 pub use intake::Counts;
@@ -24,8 +25,8 @@ use super::nip90::{MAX_TAGS, Reader, write};
 use super::{Change, Entry, OpenError, identity};
 use crate::address::Addresses;
 use abroad::Abroad;
+use asks::Overheard;
 use async_trait::async_trait;
-use expired::Transport;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -38,6 +39,7 @@ use nostr_sdk::prelude::{
 };
 use outgoing::Outgoing;
 use presence::{Herald, Latest};
+use pylon_core::decision::MarketView;
 use pylon_core::ports::market::{Delivery, Incoming, Market, MarketError, Message, Sealed};
 use pylon_core::{JobId, MessageId, PublicKey, UnixTime};
 use questions::Questions;
@@ -47,6 +49,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use transport::Transport;
 use visit::Visit;
 
 /// What a relay may send at once. A request of the largest size fits in twice over, however it is escaped.
@@ -109,6 +112,7 @@ pub struct NostrMarket {
     kinds: watch::Sender<Arc<[u16]>>,
     questions: Arc<Questions>,
     results: Arc<Results>,
+    overheard: Arc<Overheard>,
     abroad: Option<Abroad>,
     presence: watch::Sender<Option<Presence>>,
     herald: Arc<Herald>,
@@ -127,13 +131,19 @@ impl NostrMarket {
         let bounds = Bounds { events: options.queue_events, bytes: options.queue_bytes, wait: options.queue_wait };
         let (intake, inbox) = Intake::new(reader.clone(), served.clone(), bounds);
         let (questions, results) = (Arc::new(Questions::default()), Arc::new(Results::default()));
-        let gate = Gate { intake: Arc::clone(&intake), questions: Arc::clone(&questions), results: Arc::clone(&results) };
+        let overheard = Arc::new(Overheard::new(keys.public_key(), served.clone()));
+        let gate = Gate {
+            intake: Arc::clone(&intake),
+            questions: Arc::clone(&questions),
+            results: Arc::clone(&results),
+            overheard: Arc::clone(&overheard),
+        };
         // Nobody reads the pool's own channel: the relays are read one by one.
         let pool = RelayPoolOptions::new().notification_channel_size(1);
         let client = Client::builder()
             .signer(keys.clone())
             .admit_policy(gate)
-            .websocket_transport(Transport(Arc::clone(&intake)))
+            .websocket_transport(Transport { intake: Arc::clone(&intake), overheard: Arc::clone(&overheard) })
             .opts(ClientOptions::new().pool(pool))
             .build();
         let relays = add_relays(&client, &urls, options).await?;
@@ -185,6 +195,7 @@ impl NostrMarket {
             kinds,
             questions,
             results,
+            overheard,
             abroad: None,
             presence,
             herald,
@@ -344,6 +355,10 @@ impl Market for NostrMarket {
             }
         }
         Delivery::Delivered
+    }
+
+    fn asks(&self, kind: u16, now: UnixTime) -> Option<MarketView> {
+        self.overheard.view(kind, now)
     }
 }
 
