@@ -159,7 +159,7 @@ fn plan(
     let offer = answer.value.map_err(|_| Refusal::Busy(60))??;
     match job.bid {
         Some(bid) if offer.price > bid => Err(Refusal::BidTooLow(offer.price)),
-        _ => Ok(Plan { routes, context, offer }),
+        _ => Ok(Plan { routes, context, offer, public: guests.public_params(job.kind).to_vec() }),
     }
 }
 
