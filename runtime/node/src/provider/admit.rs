@@ -159,7 +159,10 @@ fn plan(
     let offer = answer.value.map_err(|_| Refusal::Busy(60))??;
     match job.bid {
         Some(bid) if offer.price > bid => Err(Refusal::BidTooLow(offer.price)),
-        _ => Ok(Plan { generation: guests.number(), routes, context, offer }),
+        _ => {
+            let public = guests.public_params(job.kind).to_vec();
+            Ok(Plan { generation: guests.number(), routes, context, offer, public })
+        }
     }
 }
 

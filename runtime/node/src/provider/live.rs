@@ -261,7 +261,8 @@ impl Live {
         let (output, evidence) = (self.state.output.clone()?, self.state.evidence.clone()?);
         let situation = record::situation(&self.shared);
         let answer = self.guests.judge(&self.summary, &output, &evidence, &situation);
-        let shown = if self.state.job.confidential { evidence.map_text(record::digest) } else { evidence };
+        let digest = |text: &str| self.shared.journal.digest(self.state.job.id, text);
+        let shown = if self.state.job.confidential { evidence.map_text(digest) } else { evidence };
         rows.push(self.record("judge", attempt, &(&shown, &situation), &answer));
         // Without a verdict nothing is sold.
         let verdict = answer.value.unwrap_or_else(|fault| Verdict::Reject(format!("verification is {fault}")));
