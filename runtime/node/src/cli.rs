@@ -1,5 +1,6 @@
 //! The command line, and nothing else: what may be written, with its help.
 
+pub mod guest;
 pub mod job;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -50,6 +51,9 @@ pub enum Command {
     /// Buy from other providers
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Write guests of your own
+    #[command(subcommand)]
+    Guest(guest::GuestCommand),
     /// Show a whole market on this machine: relay, node, customer and play money
     Demo(DemoArgs),
     /// Print what a shell needs to complete commands
@@ -286,6 +290,16 @@ mod tests {
         check("pylon job submit x --encrypt", Some(ErrorKind::MissingRequiredArgument));
         check("pylon job submit x --relay https://x.org", Some(ErrorKind::ValueValidation));
         check("pylon job submit x --provider me", Some(ErrorKind::ValueValidation));
+        check("pylon guest new policy pricing happy_hours", None);
+        check("pylon guest new handler 5123 echo", None);
+        check("pylon guest build", None);
+        check("pylon guest test happy_hours --json", None);
+        check("pylon guest inspect happy_hours.wasm --json", None);
+        check("pylon guest sign --key key happy_hours.wasm --expires 90", None);
+        check("pylon guest new policy mining it", Some(ErrorKind::InvalidValue));
+        check("pylon guest new policy pricing ../it", Some(ErrorKind::ValueValidation));
+        check("pylon guest new handler 6050 it", Some(ErrorKind::ValueValidation));
+        check("pylon guest sign it.wasm", Some(ErrorKind::MissingRequiredArgument));
         check("pylon job results", Some(ErrorKind::MissingRequiredArgument));
     }
 }

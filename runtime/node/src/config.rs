@@ -3,7 +3,7 @@
 //! `pylon.example.toml` shows the same keys with the same defaults; a test holds the two together. Nothing here acts on a setting.
 
 mod keys;
-mod mistake;
+pub(crate) mod mistake;
 
 pub use keys::Setting;
 
