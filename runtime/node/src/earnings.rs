@@ -47,6 +47,7 @@ mod tests {
         };
         let earnings = Earnings {
             total: Msat::new(1_234_000),
+            refund_due: Msat::ZERO,
             jobs_completed: 42,
             by_source: vec![(Source::Job, Msat::new(1_200_000)), (Source::Tip, Msat::new(34_000))],
             recent: vec![earning(50_000, 2 * 3600), earning(25_000, 5 * 3600), earning(100_000, 86_400)],

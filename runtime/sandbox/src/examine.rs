@@ -38,7 +38,7 @@ impl Sandbox {
             Slot::policy(role).or_else(|| Slot::of_kind(role, 5000)).ok_or_else(|| InstallError::Compile("no slot".into()))?;
         let (component, _) = self.compile(role, Digest::of(bytes), bytes).await?;
         let allowed = self.limits(role);
-        let (_, about, bounds) = self.link(slot, &component, allowed, Setup::default().grants).await?;
+        let (_, about, bounds, _) = self.link(slot, &component, allowed, Setup::default().grants).await?;
         Ok(Examined { role, about, limits: bounds.min(allowed) })
     }
 }
