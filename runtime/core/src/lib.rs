@@ -10,6 +10,7 @@ pub mod decision;
 pub mod event;
 pub mod hex32;
 pub mod job;
+pub mod lookout;
 pub mod machine;
 pub mod money;
 pub mod ports;
