@@ -70,11 +70,10 @@ async fn a_start_that_fails_says_why() {
     let deep = program.home().join("x".repeat(100));
     fs::create_dir_all(deep.join(".config")).unwrap();
     fs::rename(program.home().join(".config/pylon"), deep.join(".config/pylon")).unwrap();
-    check_failure(
-        "a long path",
-        &tokio::task::block_in_place(|| run(&deep, &["start"])),
-        &["pylon.sock is longer", "PYLON_HOME"],
-    );
+    for command in ["start", "status", "backends"] {
+        let output = tokio::task::block_in_place(|| run(&deep, &[command]));
+        check_failure("a long path", &output, &["pylon.sock is longer", "PYLON_HOME"]);
+    }
     fs::rename(deep.join(".config/pylon"), program.home().join(".config/pylon")).unwrap();
     let file = program.home().join(".config/pylon/identity.mnemonic");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
@@ -107,6 +106,9 @@ async fn a_host_opens_no_relay() {
     assert_eq!(status["daemon"]["modes"], json!(["host"]));
     assert_eq!((&status["relays"], &status["kinds"]), (&json!([]), &json!([])));
     assert_eq!(status["backends"][0]["available"], true);
+    let doctor = program.json(&["doctor", "--json"]);
+    let presence: Vec<_> = doctor["checks"].as_array().unwrap().iter().filter(|row| row["check"] == "presence").collect();
+    assert!(presence.len() == 1 && presence[0]["state"] == "ok", "nothing is announced, and nothing should be: {presence:?}");
     let events = program.print(&["events", "--json"]);
     assert!(events.contains("BackendAvailable") && !events.contains("Relay"), "{events}");
 }
@@ -178,6 +180,24 @@ async fn books_of_another_version() {
     }
 }
 
+/// What a backup into this folder has left when it was killed is in nobody's way; one that is still at work is not disturbed.
+fn left_by_another_backup(program: &Program, folder: &Path) {
+    let (copy, part) = (folder.join("second.db"), folder.join(".second.db.part"));
+    let backup = || program.run(&["backup", copy.to_str().unwrap()]);
+    fs::write(folder.join(".second.db.part-journal"), [7; 4096]).unwrap();
+    fs::write(&part, [7; 4096]).unwrap();
+    check_failure("open to others", &backup(), &[".second.db.part is not private", "remove it"]);
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+    let other = fs::File::open(&part).unwrap();
+    other.lock().unwrap();
+    check_failure("at work", &backup(), &["another backup"]);
+    assert_eq!(fs::read(&part).unwrap(), [7; 4096]);
+    drop(other);
+    assert!(backup().status.success());
+    assert!(fs::read(&copy).unwrap().starts_with(b"SQLite format 3"));
+    fs::remove_file(copy).unwrap();
+}
+
 /// Goal: a copy is whole, private, never over something, and made while a node works. Method: copy beside a running node and open it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_of_a_running_node() {
@@ -190,6 +210,7 @@ async fn a_backup_of_a_running_node() {
     assert!(told.contains("The identity is not in it"), "{told}");
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     let before = fs::read(&copy).unwrap();
+    left_by_another_backup(&program, folder.path());
     check_failure("again", &program.run(&["backup", copy.to_str().unwrap()]), &["exists", "nothing was changed"]);
     assert_eq!(fs::read(&copy).unwrap(), before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");

@@ -20,6 +20,9 @@ pub enum Command {
     /// Create the identity of this node and say where everything is
     Init(InitArgs),
     /// Take jobs until told to stop, in the background
+    ///
+    /// RUST_LOG says what is logged: `debug` shows more of this program, `compute=trace` each message of the market, and a library only
+    /// warns unless it is named, as in `debug,reqwest=info`.
     Start(StartArgs),
     /// Let the node end what it is at, and stop it
     Stop(StopArgs),
@@ -284,6 +287,7 @@ mod tests {
         check("pylon init extra", Some(ErrorKind::UnknownArgument));
         check("pylon job submit hello --bid 1000 --param max_tokens=9 --wait --json", None);
         check("pylon job submit --input url:https://x.org/a --kind 5001", None);
+        check("pylon job submit --kind 5050 --wait", Some(ErrorKind::MissingRequiredArgument));
         check("pylon job submit x --input file:a", Some(ErrorKind::ValueValidation));
         check("pylon job submit x --param =1", Some(ErrorKind::ValueValidation));
         check("pylon job submit x --kind 6050", Some(ErrorKind::ValueValidation));

@@ -30,9 +30,15 @@ impl Facts {
         })
     }
 
-    /// The backends, in the operator's order.
+    /// The backends, in the operator's order, as they were at the last look.
     pub fn backends(&self) -> Vec<Backend> {
         backends(&self.backends)
+    }
+
+    /// The same, as they are now.
+    pub async fn fresh_backends(&self) -> Vec<Backend> {
+        self.backends.look().await;
+        self.backends()
     }
 
     /// The request kinds that are served.

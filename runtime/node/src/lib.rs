@@ -21,6 +21,7 @@ pub mod presence;
 pub mod provider;
 pub mod purchases;
 pub mod scaffold;
+pub mod secret;
 mod secret_file;
 mod seller;
 pub mod units;
