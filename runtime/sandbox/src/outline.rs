@@ -6,6 +6,7 @@ use wasmparser::component_types::ComponentEntityType;
 use wasmparser::types::TypesRef;
 use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
+const MAGIC: &[u8] = b"\0asm";
 const PACKAGE: &str = "pylon:provider/";
 /// Of the contract, with what is compatible to it.
 const VERSION: &str = "0.1.";
@@ -51,6 +52,9 @@ pub enum OutlineError {
 impl Outline {
     /// Reads the border of a component. Code is left to the compiler.
     pub fn read(bytes: &[u8]) -> Result<Self, OutlineError> {
+        if !bytes.starts_with(MAGIC) {
+            return Err(OutlineError::Broken("it does not begin as WebAssembly does".into()));
+        }
         let broken = |error: wasmparser::BinaryReaderError| OutlineError::Broken(error.to_string());
         let mut validator = Validator::new_with_features(WasmFeatures::all());
         let (mut outline, mut depth) = (Self::default(), 0_u32);

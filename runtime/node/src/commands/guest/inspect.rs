@@ -77,7 +77,7 @@ impl Found {
             map.insert("settings".into(), about.settings.iter().map(setting).collect::<Vec<_>>().into());
             map.insert("kinds".into(), kinds.collect::<Vec<_>>().into());
             map.insert("wants".into(), about.wants.iter().map(want).collect::<Vec<_>>().into());
-            map.insert("limits".into(), value!(guest.limits));
+            map.insert("limits".into(), limits(guest));
         }
         facts
     }
@@ -107,7 +107,7 @@ impl Found {
     fn publisher(&self) -> String {
         match &self.release {
             None => "nobody: it is not signed".into(),
-            Some(Err(why)) => format!("not known: the release beside it {why}"),
+            Some(Err(why)) => format!("not known, the release beside it does not hold: {why}"),
             Some(Ok(release)) => {
                 let end = release.expires_at.map(|end| format!(", good until {}", moment(end))).unwrap_or_default();
                 format!("{}, signed {}{end}", npub_of(release.publisher), moment(release.signed_at))
@@ -156,6 +156,17 @@ impl Page {
         let sizes = format!("memory {} bytes, output {} bytes", limits.memory_bytes, limits.output_bytes);
         self.row("a call", &format!("at most {time}, {sizes}"));
     }
+}
+
+/// A limit that is none is `null`.
+fn limits(guest: &Examined) -> Value {
+    let mut limits = value!(guest.limits);
+    for limit in limits.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
+        if *limit == value!(u64::MAX) {
+            *limit = Value::Null;
+        }
+    }
+    limits
 }
 
 fn want(want: &Want) -> String {
