@@ -7,6 +7,7 @@ use crate::facts::{Facts, totals};
 use crate::guests::{self, Shipped};
 use crate::home::{Home, State};
 use crate::provider::{Backends, Bus, Preference};
+use crate::retention;
 use crate::seller::{self, Seller};
 use anyhow::{Context, ensure};
 use pylon_adapters::inference;
@@ -50,6 +51,7 @@ impl Node {
         let (cache, settings) = (state.folder("cache")?, config.clone());
         let shipped = tokio::spawn(async move { guests::load(cache, &settings).await });
         let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
+        retention::watch(&journal, &config.journal);
         let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let adapters = match backends {
@@ -57,6 +59,9 @@ impl Node {
             None => configured(config).await?,
         };
         let backends = Backends::watch(adapters, preference(config), bus.clone(), Arc::clone(&clock)).await;
+        if let Some(warning) = backends.misfit() {
+            tracing::warn!("{warning}");
+        }
         let shipped = shipped.await.context("the guests cannot be loaded")??;
         let seller = if host_only {
             None
@@ -94,6 +99,7 @@ impl Node {
         let guests = self.shipped.prepare(&running, config).await?;
         self.shipped.put(guests)?;
         self.facts.backends.prefer(preference(config));
+        self.facts.journal.keep(retention::of(&config.journal));
         if let Some(seller) = &self.seller {
             seller.set(config);
         }
@@ -102,10 +108,13 @@ impl Node {
             default_model: config.default_model.clone(),
             max_concurrent_jobs: config.max_concurrent_jobs,
             max_queued_jobs: config.max_queued_jobs,
+            journal: config.journal.clone(),
             guests: config.guests.clone(),
             ..running.clone()
         };
-        let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config) };
+        let warnings = Vec::from_iter(self.facts.backends.misfit());
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config), warnings };
         *running = next;
         Ok(reloaded)
     }
