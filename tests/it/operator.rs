@@ -127,7 +127,11 @@ async fn the_books_with_and_without_a_node() {
     assert_eq!(session(&program), json!({"jobs_completed": 1, "earnings_msats": 0, "refund_due_msats": 0}));
     program.print(&["stop"]);
     program.print(&["start"]);
-    assert_eq!(session(&program), json!({"jobs_completed": 0, "earnings_msats": 0, "refund_due_msats": 0}), "a session begins with the start");
+    assert_eq!(
+        session(&program),
+        json!({"jobs_completed": 0, "earnings_msats": 0, "refund_due_msats": 0}),
+        "a session begins with the start"
+    );
     let second = buy(&program, "two").await.job.to_hex();
     assert_eq!(session(&program)["jobs_completed"], 1);
     let check = |program: &Program| {
