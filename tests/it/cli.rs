@@ -181,6 +181,21 @@ async fn the_demo_tells_every_step() {
     }
     assert_eq!(steps("guest"), 15);
     assert!(keep.path().join(".openagents/pylon/pylon.db").is_file());
+    let path = keep.path().to_owned();
+    let kept = move |args: &[&str]| String::from_utf8(run(&path, args).stdout).unwrap();
+    tokio::task::spawn_blocking(move || {
+        let earnings = kept(&["earnings", "--limit", "7"]);
+        assert!(earnings.contains("Recent Earnings (last 7):\n") && !earnings.contains("Owed"), "{earnings}");
+        let jobs: Value = serde_json::from_str(&kept(&["jobs", "list", "--json"])).unwrap();
+        for job in jobs.as_array().unwrap() {
+            assert_eq!((&job["settlement"], &job["invoicing"]), (&"paid".into(), &"paid".into()), "{job}");
+            let page = kept(&["jobs", "show", job["id"].as_str().unwrap()]);
+            assert!(page.contains("Invoicing   paid\n"), "{page}");
+        }
+        assert_eq!(jobs.as_array().unwrap().len(), 3);
+    })
+    .await
+    .unwrap();
 }
 
 /// Goal: nothing left to chance without a server. Method: no Python to be found, and a backend that is not there.

@@ -126,10 +126,14 @@ async fn the_books_with_and_without_a_node() {
     program.print(&["start"]);
     let first = buy(&program, "one").await.job.to_hex();
     let session = |program: &Program| program.json(&["status", "--json"])["stats"].clone();
-    assert_eq!(session(&program), json!({"jobs_completed": 1, "earnings_msats": 0}));
+    assert_eq!(session(&program), json!({"jobs_completed": 1, "earnings_msats": 0, "refund_due_msats": 0}));
     program.print(&["stop"]);
     program.print(&["start"]);
-    assert_eq!(session(&program), json!({"jobs_completed": 0, "earnings_msats": 0}), "a session begins with the start");
+    assert_eq!(
+        session(&program),
+        json!({"jobs_completed": 0, "earnings_msats": 0, "refund_due_msats": 0}),
+        "a session begins with the start"
+    );
     let second = buy(&program, "two").await.job.to_hex();
     assert_eq!(session(&program)["jobs_completed"], 1);
     let check = |program: &Program| {
@@ -161,6 +165,39 @@ async fn the_books_with_and_without_a_node() {
     check_failure("no such job", &program.run(&["jobs", "show", "00000000"]), &["no job begins with 00000000"]);
     check_failure("no id", &program.run(&["jobs", "show", "xyz"]), &["hex digits"]);
     check_failure("too short", &program.run(&["jobs", "show", ""]), &["hex digits"]);
+}
+
+/// Goal: what was asked and answered is kept as long as the operator says, and what is gone is told. Method: a job with the text kept, then a
+/// setting that keeps none.
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_are_kept_as_long_as_is_said() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start"]);
+    let job = buy(&program, "canary-77aa, long enough to be worth a note where it can be found").await.job.to_hex();
+    let has_text = |program: &Program| {
+        let copy = program.home().join("copy.db");
+        let _ = fs::remove_file(&copy);
+        program.print(&["backup", copy.to_str().unwrap()]);
+        fs::read(&copy).unwrap().windows(11).any(|part| part == b"canary-77aa")
+    };
+    assert!(has_text(&program) && !program.print(&["jobs", "show", &job]).contains("no longer"));
+    assert_eq!(program.json(&["jobs", "show", &job, "--json"])["text_gone_at"], Value::Null);
+    program.configure("[journal]\nkeep_text_days = 0");
+    assert_eq!(program.json(&["reload", "--json"])["applied"], json!(["journal.keep_text_days"]));
+    // What is written next lets go of what was.
+    let next = buy(&program, "another").await.job.to_hex();
+    let gone = tokio::time::timeout(PATIENCE, async {
+        while program.json(&["jobs", "show", &next, "--json"])["text_gone_at"].is_null() {
+            tokio::task::yield_now().await;
+        }
+    });
+    gone.await.expect("delivered, and let go");
+    let page = program.print(&["jobs", "show", &job]);
+    assert!(page.contains("text no longer kept since 20") && page.contains("Tokens"), "{page}");
+    let shown = program.json(&["jobs", "show", &job, "--json"]);
+    assert!(shown["text_gone_at"].is_u64() && shown["usage"]["output_tokens"].as_u64().unwrap() > 0, "{shown}");
+    let marks: Vec<_> = shown["decisions"].as_array().unwrap().iter().map(|one| one["text_gone_at"].is_u64()).collect();
+    assert_eq!(marks, [false, false, true, true], "routing and pricing saw none of it");
 }
 
 /// Goal: a database of another version is told, not touched. Method: set its number.
@@ -240,14 +277,19 @@ async fn settings_are_read_again() {
     }
     program.configure("max_concurrent_jobs = 3\nmax_queued_jobs = 5\ndefault_model = \"other\"\n[guests.\"handler:5050\"]\nsettings = { system = \"Be brief.\" }");
     let applied = ["default_model", "guests.\"handler:5050\".settings.system", "max_concurrent_jobs", "max_queued_jobs"];
-    assert_eq!(program.json(&["reload", "--json"]), json!({"applied": applied, "needs_restart": []}));
+    let warnings = ["`default_model`: no backend serves `other`; `pylon models` lists what there is"];
+    assert_eq!(program.json(&["reload", "--json"]), json!({"applied": applied, "needs_restart": [], "warnings": warnings}));
+    assert_eq!(program.print(&["reload"]), format!("warning: {}\n", warnings[0]));
     assert_eq!(program.json(&["models", "--json"])["models"][0]["default"], false, "another is preferred now");
     assert_eq!(buy(&program, "still here").await.content, "still here");
     let config = fs::read_to_string(program.home().join(".config/pylon/config.toml")).unwrap();
     fs::write(program.home().join(".config/pylon/config.toml"), config.replace("relays = [", "relays = [\"ws://127.0.0.1:9\", "))
         .unwrap();
     for _ in 0..2 {
-        assert_eq!(program.json(&["reload", "--json"]), json!({"applied": [], "needs_restart": ["relays"]}));
+        assert_eq!(
+            program.json(&["reload", "--json"]),
+            json!({"applied": [], "needs_restart": ["relays"], "warnings": warnings})
+        );
     }
 }
 

@@ -25,6 +25,7 @@ impl Facts {
     pub fn stats(&self) -> Result<Stats, JournalError> {
         let now = totals(&self.journal)?;
         Ok(Stats {
+            refund_due_msats: now.refund_due_msats,
             jobs_completed: now.jobs_completed.saturating_sub(self.before.jobs_completed),
             earnings_msats: now.earnings_msats.saturating_sub(self.before.earnings_msats),
         })
@@ -63,7 +64,11 @@ pub(crate) fn backends(backends: &Backends) -> Vec<Backend> {
 /// What the books say in all.
 pub(crate) fn totals(journal: &SqliteJournal) -> Result<Stats, JournalError> {
     let books = journal.earnings(0)?;
-    Ok(Stats { jobs_completed: books.jobs_completed, earnings_msats: books.total.get() })
+    Ok(Stats {
+        jobs_completed: books.jobs_completed,
+        earnings_msats: books.total.get(),
+        refund_due_msats: books.refund_due.get(),
+    })
 }
 
 fn backend(id: String, models: &[Candidate]) -> Backend {

@@ -20,6 +20,7 @@ pub mod output;
 pub mod presence;
 pub mod provider;
 pub mod purchases;
+mod retention;
 pub mod scaffold;
 pub mod secret;
 mod secret_file;

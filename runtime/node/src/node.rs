@@ -7,6 +7,7 @@ use crate::facts::{Facts, totals};
 use crate::guests::{self, Shelf, Slots};
 use crate::home::{Home, State};
 use crate::provider::{Backends, Bus, Preference};
+use crate::retention;
 use crate::seller::{self, Seller};
 use anyhow::{Context, ensure};
 use pylon_adapters::inference;
@@ -54,6 +55,7 @@ impl Node {
         let (cache, shelf) = (state.folder("cache")?, Shelf::new(state.folder("guests")?));
         let sandbox = tokio::task::spawn_blocking(|| guests::sandbox(cache));
         let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
+        retention::watch(&journal, &config.journal);
         let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (history, settings, now) = (journal.installations()?, config.clone(), clock.now());
@@ -63,6 +65,9 @@ impl Node {
             None => configured(config).await?,
         };
         let backends = Backends::watch(adapters, preference(config), bus.clone(), Arc::clone(&clock)).await;
+        if let Some(warning) = backends.misfit() {
+            tracing::warn!("{warning}");
+        }
         let (guests, rows) = guests.await.context("the guests cannot be loaded")??;
         install(&*journal, &rows).await?;
         let unfinished = journal.unfinished()?;
@@ -104,6 +109,7 @@ impl Node {
         install(&*self.facts.journal, &prepared.rows).await?;
         self.guests.put(prepared).await?;
         self.facts.backends.prefer(preference(config));
+        self.facts.journal.keep(retention::of(&config.journal));
         if let Some(seller) = &self.seller {
             seller.set(config);
         }
@@ -112,10 +118,13 @@ impl Node {
             default_model: config.default_model.clone(),
             max_concurrent_jobs: config.max_concurrent_jobs,
             max_queued_jobs: config.max_queued_jobs,
+            journal: config.journal.clone(),
             guests: config.guests.clone(),
             ..running.clone()
         };
-        let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config) };
+        let warnings = Vec::from_iter(self.facts.backends.misfit());
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config), warnings };
         *running = next;
         Ok(reloaded)
     }

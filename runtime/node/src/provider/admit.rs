@@ -64,8 +64,7 @@ pub(super) async fn decide(
             live.place = Some(place);
             live.stamps = stamps;
             if take(&mut live, rows, actions, begun).await {
-                live.live().await;
-                return;
+                return live.live().await;
             }
         }
         Err(refusal) => refuse(&shared, Asked::of(&job), refusal, rows).await,

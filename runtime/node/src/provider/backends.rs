@@ -106,6 +106,19 @@ impl Backends {
         *self.preference.write().unwrap_or_else(PoisonError::into_inner) = preference;
     }
 
+    /// What is preferred and not there, in one line. Of backends that are not there themselves nothing is said.
+    pub fn misfit(&self) -> Option<String> {
+        let preference = self.preference.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let candidates = self.candidates();
+        let matches = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+        let mut of_backend = candidates.iter().filter(|one| matches(&preference.backend, one.route.place.backend())).peekable();
+        of_backend.peek()?;
+        if of_backend.any(|one| matches(&preference.model, one.route.place.model())) {
+            return None;
+        }
+        Some(format!("`default_model`: no backend serves `{}`; `pylon models` lists what there is", preference.model))
+    }
+
     /// A request has failed: is that backend still there?
     pub(super) fn doubt(&self) {
         self.doubted.notify_one();

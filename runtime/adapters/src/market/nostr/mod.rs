@@ -21,7 +21,7 @@ pub use presence::read_announcement;
 pub use results::NoResult;
 
 use super::announcement::Presence;
-use super::nip90::{MAX_TAGS, Reader, write};
+use super::nip90::{MAX_TAGS, Reader, about, standing, write};
 use super::{Change, Entry, OpenError, identity};
 use crate::address::Addresses;
 use abroad::Abroad;
@@ -318,7 +318,8 @@ impl Market for NostrMarket {
                 _ = closed.wait_for(|closed| *closed) => return None,
                 queued = inbox.recv() => queued?,
             };
-            tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), from = %event.pubkey, "in");
+            let (kind, id) = (event.kind.as_u16(), event.id);
+            tracing::trace!(target: "compute", kind, %id, job = about(&event), status = standing(&event), from = %event.pubkey, "in");
             if let Ok(incoming) = self.reader.read(&event, screened, now(), &self.keys) {
                 if let (Some(abroad), Incoming::Job(_) | Incoming::Unusable { .. }) = (&self.abroad, &incoming) {
                     abroad.learn(&event);
@@ -348,7 +349,8 @@ impl Market for NostrMarket {
         let quorum = quorum.clamp(1, self.relays.len().max(1));
         for event in &events {
             let delivery = self.outgoing.offer(event, &self.relays, quorum, send_deadline).await;
-            tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), ?delivery, "out");
+            let (kind, id) = (event.kind.as_u16(), event.id);
+            tracing::trace!(target: "compute", kind, %id, job = about(event), status = standing(event), ?delivery, "out");
             // What follows speaks of this one: it waits until this one is there. What relays have already, they take again.
             if delivery != Delivery::Delivered {
                 return delivery;
