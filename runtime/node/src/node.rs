@@ -95,12 +95,16 @@ impl Node {
     pub async fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
         let mut running = self.config.lock().await;
         let guests = self.shipped.prepare(&running, config).await?;
+        if let Some(seller) = &self.seller {
+            seller.set(config).await?;
+        }
         self.shipped.put(guests)?;
         self.facts.backends.prefer(preference(config));
-        if let Some(seller) = &self.seller {
-            seller.set(config);
-        }
         let next = Config {
+            name: config.name.clone(),
+            description: config.description.clone(),
+            relays: config.relays.clone(),
+            customer_relays: config.customer_relays,
             default_backend: config.default_backend.clone(),
             default_model: config.default_model.clone(),
             max_concurrent_jobs: config.max_concurrent_jobs,
