@@ -285,12 +285,20 @@ async fn settings_are_read_again() {
     let config = fs::read_to_string(program.home().join(".config/pylon/config.toml")).unwrap();
     fs::write(program.home().join(".config/pylon/config.toml"), config.replace("relays = [", "relays = [\"ws://127.0.0.1:9\", "))
         .unwrap();
-    for _ in 0..2 {
-        assert_eq!(
-            program.json(&["reload", "--json"]),
-            json!({"applied": [], "needs_restart": ["relays"], "warnings": warnings})
-        );
+    assert_eq!(program.json(&["reload", "--json"]), json!({"applied": ["relays"], "needs_restart": [], "warnings": warnings}));
+    let relays = program.json(&["status", "--json"])["relays"].clone();
+    assert_eq!((&relays[0]["url"], &relays[0]["connected"]), (&json!("ws://127.0.0.1:9"), &json!(false)), "{relays}");
+    assert_eq!(relays[1]["connected"], true, "{relays}");
+    program.configure("name = \"Another\"\ndescription = \"words\"\ncustomer_relays = true\n[network]\nfetch_urls = true");
+    let reloaded = program.json(&["reload", "--json"]);
+    assert_eq!(reloaded["needs_restart"], json!(["network.fetch_urls"]));
+    for setting in ["name", "description", "customer_relays", "relays"] {
+        assert!(reloaded["applied"].as_array().unwrap().contains(&json!(setting)), "{reloaded}");
     }
+    assert_eq!(
+        program.json(&["reload", "--json"]),
+        json!({"applied": [], "needs_restart": ["network.fetch_urls"], "warnings": []})
+    );
 }
 
 /// Goal: SIGHUP is a reload. Method: send it to a node in the foreground and read its log.

@@ -106,14 +106,18 @@ impl Node {
     pub async fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
         let mut running = self.config.lock().await;
         let prepared = self.guests.prepare(config, SystemClock.now()).await?;
+        if let Some(seller) = &self.seller {
+            seller.set(config).await?;
+        }
         install(&*self.facts.journal, &prepared.rows).await?;
         self.guests.put(prepared).await?;
         self.facts.backends.prefer(preference(config));
         self.facts.journal.keep(retention::of(&config.journal));
-        if let Some(seller) = &self.seller {
-            seller.set(config);
-        }
         let next = Config {
+            name: config.name.clone(),
+            description: config.description.clone(),
+            relays: config.relays.clone(),
+            customer_relays: config.customer_relays,
             default_backend: config.default_backend.clone(),
             default_model: config.default_model.clone(),
             max_concurrent_jobs: config.max_concurrent_jobs,

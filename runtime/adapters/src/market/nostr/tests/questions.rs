@@ -58,7 +58,8 @@ async fn an_answer_is_from_who_was_asked() {
     let keys = Keys::generate();
     let note = |words: &str| EventBuilder::text_note(words).sign_with_keys(&keys).unwrap();
     let filter = Filter::new().author(keys.public_key());
-    let answer = market.questions.ask(&market.relays[0], filter, DEADLINE);
+    let relays = market.relays.all();
+    let answer = market.questions.ask(&relays[0], filter, DEADLINE);
     let talk = async {
         session.subscription = session.hear().await[1].as_str().unwrap().to_owned();
         liar.subscription = session.subscription.clone();
@@ -87,7 +88,8 @@ async fn an_answer_has_a_bound() {
     let mut session = relay.accept().await;
     let keys = Keys::generate();
     let filter = Filter::new().author(keys.public_key());
-    let asked = market.questions.ask(&market.relays[0], filter.clone(), DEADLINE);
+    let relays = market.relays.all();
+    let asked = market.questions.ask(&relays[0], filter.clone(), DEADLINE);
     let flood = async {
         session.subscription = session.hear().await[1].as_str().unwrap().to_owned();
         for n in 0..100 {
@@ -100,7 +102,7 @@ async fn an_answer_has_a_bound() {
     assert_eq!(answer.unwrap().len(), 32);
     drop(session);
     market.close().await;
-    assert_eq!(market.questions.ask(&market.relays[0], filter, DEADLINE).await, Err(Unanswered::Away));
+    assert_eq!(market.questions.ask(&relays[0], filter, DEADLINE).await, Err(Unanswered::Away));
 }
 
 /// Goal: a relay that refuses to look for every kind does not keep us from the jobs that we serve. Method: it closes that subscription, each time.
