@@ -34,7 +34,7 @@ fn a_wrong_case_is_told() {
         ("[[case]]\nname = \"a\"\nfunction = \"quote\"\n", "missing field `expect`"),
         ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect = {}\n", "case `a`: `expect` says nothing"),
         ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.prise_msat = 1\n", "did you mean `price_msat`?"),
-        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.price_msat.most = 1\n", "did you mean `at_most`?"),
+        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.price_msat.at_mots = 1\n", "did you mean `at_most`?"),
         ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.note.contains = 1\n", "`contains` is a text"),
         (
             "[[case]]\nname = \"a\"\nfunction = \"rank\"\nusage = {}\nexpect.first = \"a\"\n",
@@ -56,7 +56,7 @@ fn a_wrong_case_is_told() {
 #[tokio::test]
 async fn what_is_not_met_is_told() {
     let case = |what: &str, expect: &str| {
-        format!("[[case]]\nname = '{what} {expect}'\nfunction = 'quote'\nsettings.do = '{what}'\nexpect = {{ {expect} }}\n")
+        format!("[[case]]\nname = 'a'\nfunction = 'quote'\nsettings.do = '{what}'\nexpect = {{ {expect} }}\n")
     };
     for (what, expect, unmet) in [
         ("answer", "price_msat = 0, terms = 'free', max_work_ms = { at_least = 1, at_most = 1 }", ""),
