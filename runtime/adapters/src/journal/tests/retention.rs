@@ -113,9 +113,10 @@ fn file_bytes(shelf: &Shelf) -> u64 {
     ["db", "db-wal"].iter().map(|ending| shelf.path().with_extension(ending).metadata().map_or(0, |file| file.len())).sum()
 }
 
+/// As summed up, and as added up now: one question, for the writer may be at work.
 fn kept_bytes(shelf: &Shelf) -> u64 {
-    let of = |sql: &str| shelf.outside().query_row(sql, [], |row| row.get::<_, u64>(0)).unwrap();
-    let (sum, total) = (of("SELECT coalesce(sum(bytes), 0) FROM texts_kept"), of("SELECT bytes FROM texts_kept_total"));
+    let question = "SELECT bytes, (SELECT coalesce(sum(bytes), 0) FROM texts_kept) FROM texts_kept_total";
+    let (total, sum): (u64, u64) = shelf.outside().query_row(question, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     assert_eq!(sum, total);
     total
 }
