@@ -124,7 +124,7 @@ impl Stage {
         let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
         let settings: BTreeMap<_, _> =
             set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings })]);
+        let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings, ..Guest::default() })]);
         let config = Config {
             relays: urls.clone(),
             max_queued_jobs: set.max_queued_jobs,

@@ -12,9 +12,10 @@ use pylon_sandbox::Generations;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// Handlers may change, and an observer may miss that a backend did.
+/// An observer may miss that a backend has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(300);
 
 /// What the operator says of the node.
@@ -53,14 +54,32 @@ pub async fn run(
     words: Words,
     generations: Arc<Generations>,
     backends: Arc<Backends>,
-    mut watched: broadcast::Receiver<Observation>,
+    mut news: News,
     market: Arc<NostrMarket>,
 ) {
     loop {
         let skills = skills(&generations);
         market.serve(skills.iter().map(|skill| skill.kind).collect());
         market.announce(presence(&words, &skills, &backends.candidates()));
-        let _ = timeout(LOOK_EVERY, changed(&mut watched)).await;
+        let _ = timeout(LOOK_EVERY, news.next()).await;
+    }
+}
+
+/// What may change what is said.
+pub struct News {
+    /// Backends come and go.
+    pub backends: broadcast::Receiver<Observation>,
+    /// Handlers, too.
+    pub guests: watch::Receiver<u64>,
+}
+
+impl News {
+    /// A backend or a guest has come, gone or changed.
+    async fn next(&mut self) {
+        tokio::select! {
+            () = changed(&mut self.backends) => {}
+            Ok(()) = self.guests.changed() => {}
+        }
     }
 }
 

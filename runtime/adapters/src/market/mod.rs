@@ -2,11 +2,13 @@
 
 pub mod announcement;
 pub mod buyer;
+pub mod deletion;
 pub mod identity;
 pub mod nip90;
 pub mod nostr;
 pub mod probe;
 pub mod relay;
+pub mod release;
 
 use nostr_sdk::Keys;
 

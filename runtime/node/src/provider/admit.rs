@@ -13,6 +13,7 @@ use pylon_core::machine::{Action, Plan, admit};
 use pylon_core::ports::guests::Generation as Guests;
 use pylon_core::ports::journal::{JournalError, RefusalRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Status};
+use pylon_core::ports::witness::About;
 use pylon_core::work::{Route, Usage};
 use pylon_core::{Job, JobId, PublicKey, UnixTime};
 use std::sync::Arc;
@@ -68,7 +69,11 @@ pub(super) async fn decide(
                 return;
             }
         }
-        Err(refusal) => refuse(&shared, Asked::of(&job), refusal, rows).await,
+        Err(refusal) => {
+            let decisions = rows.clone();
+            refuse(&shared, Asked::of(&job), refusal, rows).await;
+            shared.decided(&decisions, About { job: &summary, plan: None, output: None });
+        }
     }
     shared.registry.forget(id);
 }
@@ -78,8 +83,10 @@ async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: 
     let acts = live.resolve(actions, &mut rows);
     let letters = record::letters(&rows);
     rows.insert(0, Row::Admit(Box::new(live.state.clone())));
-    let taken = commit(&live.shared, live.state.job.id, rows.into()).await.is_ok();
+    let rows: Arc<[Row]> = rows.into();
+    let taken = commit(&live.shared, live.state.job.id, Arc::clone(&rows)).await.is_ok();
     if taken {
+        live.decided(&rows);
         live.act(acts, letters, begun);
     }
     taken
