@@ -59,8 +59,7 @@ impl Node {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ledger = Ledger { history: journal.installations()?, standbys: journal.standbys()? };
         let (book, settings, now) = (Arc::clone(&journal), config.clone(), clock.now());
-        let guests =
-            tokio::spawn(async move { Slots::open(sandbox.await??, shelf, ledger, &settings, Some(&*book), now).await });
+        let guests = tokio::spawn(async move { Slots::open(sandbox.await??, shelf, ledger, &settings, Some(&*book), now).await });
         let adapters = match backends {
             Some(adapters) => adapters,
             None => configured(config).await?,

@@ -50,13 +50,7 @@ pub fn presence(words: &Words, skills: &[Skill], candidates: &[Candidate]) -> Pr
 }
 
 /// Keeps the market told, and asked for the kinds that have a handler, until stopped.
-pub async fn run(
-    words: Words,
-    generations: Arc<Generations>,
-    backends: Arc<Backends>,
-    mut news: News,
-    market: Arc<NostrMarket>,
-) {
+pub async fn run(words: Words, generations: Arc<Generations>, backends: Arc<Backends>, mut news: News, market: Arc<NostrMarket>) {
     loop {
         let skills = skills(&generations);
         market.serve(skills.iter().map(|skill| skill.kind).collect());

@@ -70,7 +70,10 @@ async fn settings_and_reload() {
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("has no release"));
     program.configure("[lockdown]\nrequire_signature = true");
     program.print(&["start"]);
-    assert!(names(&program).contains(&"pricing token_pricing serving".to_owned()), "what the settings put there leaves with them");
+    assert!(
+        names(&program).contains(&"pricing token_pricing serving".to_owned()),
+        "what the settings put there leaves with them"
+    );
     let doctor = program.print(&["doctor"]);
     assert!(doctor.contains("a release is required"), "{doctor}");
 }

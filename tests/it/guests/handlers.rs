@@ -1,6 +1,6 @@
 //! A handler that comes while the node runs.
 
-use super::{file, guest, install, serving};
+use super::{file, guest, install, serving, until};
 use pylon_tests::stage::{Set, Stage, text};
 
 /// Goal: a new kind is served from the swap on, announced and listened for, and its calls are counted. Method: a request of that kind before and after.
@@ -15,6 +15,7 @@ async fn a_new_kind_is_served_at_once() {
     let job = customer.broadcast(5999, vec![text("hello")]).await;
     // It asks no backend, so there is nothing to charge for and nothing to send.
     assert_eq!(customer.feedback(job, "error").await.words, "no backend");
+    until(&stage, "counted", async || serving(&stage, "handler:5999").await.figures.is_some_and(|seen| seen.calls == 1)).await;
     let probe = serving(&stage, "handler:5999").await;
     assert_eq!((probe.name.as_str(), probe.figures.map(|figures| (figures.calls, figures.traps))), ("probe", Some((1, 0))));
     assert!(probe.figures.unwrap().cpu_us.is_some());

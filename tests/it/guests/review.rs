@@ -42,8 +42,7 @@ async fn released() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rejected() {
     for (terms, settlement) in [("before-work", Settlement::RefundDue), ("hold", Settlement::Cancelled)] {
-        let pricing: &'static [(&str, &str)] =
-            if terms == "hold" { &[("terms", "hold")] } else { &[("terms", "before-work")] };
+        let pricing: &'static [(&str, &str)] = if terms == "hold" { &[("terms", "hold")] } else { &[("terms", "before-work")] };
         let (stage, mut customer, job) = stage(pricing).await;
         stage.node().review(job, false).await.unwrap();
         assert!(customer.feedback(job, "error").await.words.contains("by the operator"));

@@ -123,7 +123,8 @@ fn purge(conn: &Connection, now: UnixTime) -> Result<usize, Halt> {
         .query_map(params![oldest, PURGE_ROWS], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for id in &ids {
-        conn.prepare_cached("DELETE FROM shadows WHERE decision_id IN (SELECT id FROM decisions WHERE job_id = ?1)")?.execute([id])?;
+        conn.prepare_cached("DELETE FROM shadows WHERE decision_id IN (SELECT id FROM decisions WHERE job_id = ?1)")?
+            .execute([id])?;
         conn.prepare_cached("DELETE FROM decisions WHERE job_id = ?1")?.execute([id])?;
         conn.prepare_cached("DELETE FROM refusals WHERE id = ?1")?.execute([id])?;
     }

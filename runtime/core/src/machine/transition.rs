@@ -1,7 +1,7 @@
 //! The transitions of the work; those of the money are in `money.rs`.
 
-use super::{money, review};
 use super::{Action, Delivery, Event, Execution, Failure, Invoicing, JobState, Plan, Settlement};
+use super::{money, review};
 use crate::decision::{Terms, Verdict, WITHHELD};
 use crate::event::DomainEvent;
 use crate::ports::guests::JobError;

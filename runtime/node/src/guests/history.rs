@@ -2,8 +2,8 @@
 
 use super::shipped::{self, PREFIX};
 use crate::config::{Config, Guest};
-use pylon_core::ports::installations::{Installation, Installed};
 use pylon_core::UnixTime;
+use pylon_core::ports::installations::{Installation, Installed};
 use pylon_sandbox::{Role, Slot};
 use std::collections::BTreeMap;
 
@@ -162,7 +162,7 @@ mod tests {
     fn who_is_replaced() {
         let config = Config::default();
         let mut history = first(&config);
-        let mut put = |history: &mut Vec<Installation>, slot: &str, source: Option<&str>| {
+        let put = |history: &mut Vec<Installation>, slot: &str, source: Option<&str>| {
             let number = newest(history) + 1;
             history.push(Installation { at: UnixTime::new(100 + number), ..row(number, slot, source, &config) });
         };

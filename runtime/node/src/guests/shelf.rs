@@ -7,7 +7,6 @@ use pylon_core::Digest;
 use pylon_sandbox::COMPONENT_BYTES_MAX;
 use std::io::{ErrorKind, Read, Write};
 
-
 /// The folder of components.
 pub struct Shelf {
     dir: Dir,

@@ -65,7 +65,8 @@ impl Place {
             }
             Self::File(path) => {
                 let path = component_in(path)?;
-                let bytes = read(&path, COMPONENT_BYTES_MAX)?.ok_or_else(|| Stop::new("source", format!("{}: no such file", path.display())))?;
+                let bytes = read(&path, COMPONENT_BYTES_MAX)?
+                    .ok_or_else(|| Stop::new("source", format!("{}: no such file", path.display())))?;
                 let beside = |suffix| Ok::<_, Stop>(read(&with(&path, suffix), release::BYTES_MAX)?.map(text));
                 Ok(Found { bytes, release: beside(RELEASE)?, deletion: beside(DELETION)? })
             }
@@ -153,7 +154,9 @@ mod tests {
         assert_eq!(Place::parse("shipped:token_pricing"), Ok(Place::Shipped("token_pricing")));
         assert_eq!(Place::parse("/a/b.wasm"), Ok(Place::File("/a/b.wasm".into())));
         assert!(matches!(Place::parse("https://x.org/a.wasm"), Ok(Place::Web(_))));
-        for (wrong, words) in [("http://x.org/a.wasm", "only https"), ("a.wasm", "begins with /"), ("token_prising", "token_pricing")] {
+        for (wrong, words) in
+            [("http://x.org/a.wasm", "only https"), ("a.wasm", "begins with /"), ("token_prising", "token_pricing")]
+        {
             assert!(Place::parse(wrong).is_err_and(|why| why.contains(words)), "{wrong}");
         }
     }

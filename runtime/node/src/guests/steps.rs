@@ -189,7 +189,9 @@ impl Bench<'_> {
         match record.publisher {
             None if self.rules.needs_release() => bail!("has no release, and `lockdown` asks for one: sign and install it again"),
             Some(publisher) if !trusted.is_empty() && !trusted.contains(&publisher) => {
-                bail!("was signed by {publisher}, who is not among `lockdown.trusted_publishers`: add that key, or roll the slot back")
+                bail!(
+                    "was signed by {publisher}, who is not among `lockdown.trusted_publishers`: add that key, or roll the slot back"
+                )
             }
             _ => Ok(()),
         }
@@ -213,12 +215,7 @@ fn setup(settings: &BTreeMap<String, String>) -> Setup {
     Setup { settings, ..Setup::default() }
 }
 
-fn record(
-    installed: &Installed,
-    source: String,
-    settings: BTreeMap<String, String>,
-    publisher: Option<PublicKey>,
-) -> Record {
+fn record(installed: &Installed, source: String, settings: BTreeMap<String, String>, publisher: Option<PublicKey>) -> Record {
     let stamp = installed.stamp();
     Record {
         digest: stamp.digest,

@@ -1,12 +1,12 @@
 //! Where slots are changed, one change after the other: prepared, written down with who did what, and only then put to work. With a node the jobs
 //! from then on have the change; without one the next start has it.
 
+use super::Shelf;
 use super::deed::{Deed, Seated};
 use super::history::{self, Due};
 use super::rollback;
 use super::steps::{Bench, Ready, Refused, Seen, Stop, Wish};
 use super::watch::{Reports, Watch};
-use super::Shelf;
 use crate::config::Config;
 use crate::home::Home;
 use anyhow::{Context, Result, anyhow};
@@ -181,8 +181,9 @@ impl Workshop {
         let mut rows = installed(std::slice::from_ref(&row), deed.word());
         let leaves = match deed {
             Deed::Activate { .. } => Some(Purpose::Shadow),
-            Deed::Approve { .. } => Some(Purpose::Approval),
-            Deed::Install { .. } | Deed::Rollback { .. } => None,
+            // Whoever waited there has been passed over.
+            Deed::Approve { .. } | Deed::Install { .. } => Some(Purpose::Approval),
+            Deed::Rollback { .. } => None,
         };
         rows.extend(leaves.map(|purpose| Row::Leave(slot.to_string(), purpose)));
         state.commit(journal, rows).await?;
@@ -201,7 +202,9 @@ impl Workshop {
         let what = format!("{} {}", failing.name, failing.version);
         let before = rollback::target(&state.history, slot, None).and_then(|row| row.guest.clone());
         let stays = match (rollback::rests_until(&state.history, slot).filter(|until| *until > now), before) {
-            (Some(until), _) => Err(Stop::new("wait", format!("{what} stays: the slot went back lately, and does not before {until:?}"))),
+            (Some(until), _) => {
+                Err(Stop::new("wait", format!("{what} stays: the slot went back lately, and does not before {until:?}")))
+            }
             (None, None) => Err(Stop::new("nothing", format!("{what} stays: there is nothing to go back to"))),
             (None, Some(record)) => match self.bench(&state.config).again(slot, &record).await {
                 Ok(guest) => Ok((guest, record)),
@@ -211,14 +214,19 @@ impl Workshop {
         let done = match stays {
             Err(stop) => {
                 tracing::warn!(%slot, guest = what, why = stop.why, "a guest fails again and again, and stays");
-                let told = Audit { outcome: stop.code.into(), detail: stop.why, ..audit(rollback::ROLLBACK, slot, &failing, now) };
+                let told =
+                    Audit { outcome: stop.code.into(), detail: stop.why, ..audit(rollback::ROLLBACK, slot, &failing, now) };
                 commit(journal, vec![Row::Audit(Box::new(told))]).await.map_err(anyhow::Error::from)
             }
             Ok((guest, record)) => {
                 let row = state.row(slot, record, rollback::BY_ITSELF, now);
                 let traps = format!("{what} gave no answer {} times in {} calls", rollback::TRAPS, rollback::CALLS);
                 let mut rows = installed(std::slice::from_ref(&row), rollback::ROLLBACK);
-                rows.iter_mut().for_each(|row| if let Row::Audit(audit) = row { audit.detail.clone_from(&traps) });
+                rows.iter_mut().for_each(|row| {
+                    if let Row::Audit(audit) = row {
+                        audit.detail.clone_from(&traps)
+                    }
+                });
                 match commit(journal, rows).await {
                     Ok(()) => {
                         tracing::warn!(%slot, generation = row.generation, traps, "rolled back by itself");
@@ -268,7 +276,10 @@ impl Workshop {
         let record = match deed {
             Deed::Install { guest, shadow, .. } => {
                 if *shadow && slot.role() == Role::Handler {
-                    return Err(stopped("shadow", format!("{slot} does work, and work is not done twice: only policies have a shadow")));
+                    return Err(stopped(
+                        "shadow",
+                        format!("{slot} does work, and work is not done twice: only policies have a shadow"),
+                    ));
                 }
                 let serving = history::guests_at(&state.history, history::newest(&state.history));
                 // What the settings say of the slot's bounds and grants holds for whoever comes there.
@@ -283,14 +294,19 @@ impl Workshop {
             }
             Deed::Rollback { to, .. } => match rollback::target(&state.history, slot, *to).and_then(|row| row.guest.clone()) {
                 Some(record) => record,
-                None => return Err(stopped("nothing", "there is nothing to go back to: see `pylon guest list --history`".into())),
+                None => {
+                    return Err(stopped("nothing", "there is nothing to go back to: see `pylon guest list --history`".into()));
+                }
             },
             Deed::Activate { .. } => state.standby(slot, Purpose::Shadow).ok_or_else(|| {
-                stopped("nothing", format!("{slot} has no shadow: `pylon guest install SOURCE --slot {slot} --shadow` puts one there"))
+                stopped(
+                    "nothing",
+                    format!("{slot} has no shadow: `pylon guest install SOURCE --slot {slot} --shadow` puts one there"),
+                )
             })?,
-            Deed::Approve { .. } => state
-                .standby(slot, Purpose::Approval)
-                .ok_or_else(|| stopped("nothing", format!("no guest waits for {slot}: `pylon guest list` shows those that do")))?,
+            Deed::Approve { .. } => state.standby(slot, Purpose::Approval).ok_or_else(|| {
+                stopped("nothing", format!("no guest waits for {slot}: `pylon guest list` shows those that do"))
+            })?,
         };
         match bench.again(slot, &record).await {
             Ok(guest) => Ok(Ready { guest, record }),
@@ -327,7 +343,8 @@ impl Workshop {
     async fn prepared(&self, state: &State, config: &Config, why: &str, now: UnixTime) -> Result<Changes, Box<Failed>> {
         let (mut changes, mut rows) = (Vec::new(), Vec::new());
         let serving = history::guests_at(&state.history, history::newest(&state.history));
-        for ((slot, due), generation) in history::due(&state.history, config).into_iter().zip(history::newest(&state.history) + 1..)
+        for ((slot, due), generation) in
+            history::due(&state.history, config).into_iter().zip(history::newest(&state.history) + 1..)
         {
             let ready = match &due {
                 Due::Install(guest) => {

@@ -70,9 +70,8 @@ pub(super) async fn decide(
             }
         }
         Err(refusal) => {
-            let decisions = rows.clone();
-            refuse(&shared, Asked::of(&job), refusal, rows).await;
-            shared.decided(&decisions, About { job: &summary, plan: None, output: None });
+            let written = refuse(&shared, Asked::of(&job), refusal, rows).await;
+            shared.decided(&written, About { job: &summary, plan: None, output: None });
         }
     }
     shared.registry.forget(id);
@@ -92,12 +91,12 @@ async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: 
     taken
 }
 
-/// Says no: stored, and told to a sender who addressed us. Who asks for too much of that is met with silence.
-pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut rows: Vec<Row>) {
+/// Says no: stored, and told to a sender who addressed us. Who asks for too much of that is met with silence. Returns what was written.
+pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut rows: Vec<Row>) -> Arc<[Row]> {
     let Asked { id, kind, customer, created_at, targeted, confidential } = asked;
     if !shared.courtesy().allows(customer, shared.clock.now()) {
         tracing::debug!(job = %id.short(), kind, reason = refusal.code(), "one refusal too many");
-        return;
+        return Arc::default();
     }
     let words = refusal.words();
     let refusal = if confidential.is_some() { refusal.map_text(|_| WITHHELD.into()) } else { refusal };
@@ -109,9 +108,12 @@ pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut 
     }
     let letters = record::letters(&rows);
     rows.insert(0, Row::Refuse(Box::new(RefusalRow { id, kind, customer, created_at, refusal, at: shared.clock.now() })));
-    if commit(shared, id, rows.into()).await.is_ok() {
-        letters.into_iter().for_each(|letter| shared.outbox.send(letter));
+    let rows: Arc<[Row]> = rows.into();
+    if commit(shared, id, Arc::clone(&rows)).await.is_err() {
+        return Arc::default();
     }
+    letters.into_iter().for_each(|letter| shared.outbox.send(letter));
+    rows
 }
 
 /// Asks routing and pricing.

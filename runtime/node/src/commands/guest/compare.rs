@@ -156,7 +156,8 @@ fn price(answer: &Value) -> Option<u64> {
 }
 
 fn page(found: &Comparison) -> String {
-    let mut out = format!("{} beside {}: the same in {} of {} answers", plain(&found.shadow), found.slot, found.same, found.questions);
+    let mut out =
+        format!("{} beside {}: the same in {} of {} answers", plain(&found.shadow), found.slot, found.same, found.questions);
     let _ = writeln!(out, " (no answer: {} here, {} of the shadow)", found.active_traps, found.shadow_traps);
     for (name, function) in &found.by_function {
         let _ = writeln!(out, "  {name:<6} {} of {} the same", function.same, function.questions);
