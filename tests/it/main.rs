@@ -8,7 +8,6 @@ mod cli;
 mod confidential;
 mod control;
 mod events;
-mod guests;
 mod hostile;
 mod jobs;
 mod kill;
@@ -17,6 +16,7 @@ mod operator;
 mod peers;
 mod presence;
 mod sandbox;
+mod slots;
 mod tidy;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

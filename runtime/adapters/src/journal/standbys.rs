@@ -11,6 +11,13 @@ use pylon_core::{Digest, JobId, UnixTime};
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
+pub(super) const PAIRS: &str = "SELECT d.job_id, d.function, d.output, d.fault, s.output, s.fault, s.fuel, d.decided_at FROM shadows s \
+                                JOIN decisions d ON d.id = s.decision_id WHERE s.slot = ?1 AND s.digest = ?2 \
+                                ORDER BY s.decision_id DESC LIMIT ?3";
+pub(super) const OF_DECISION: &str = "INSERT OR IGNORE INTO shadows (decision_id, slot, digest, output, fault, fuel) \
+                                      SELECT max(id), ?4, ?5, ?6, ?7, ?8 FROM decisions WHERE job_id = ?1 AND function = ?2 \
+                                      AND attempt = ?3 HAVING max(id) IS NOT NULL";
+
 /// The active guest's answer to a question and the shadow's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pair {
@@ -39,21 +46,18 @@ pub(super) fn remove(conn: &Connection, slot: &str, purpose: Purpose) -> rusqlit
 }
 
 pub(super) fn answer(conn: &Connection, row: &ShadowRow) -> rusqlite::Result<()> {
-    conn.prepare_cached(
-        "INSERT OR IGNORE INTO shadows (decision_id, slot, digest, output, fault, fuel) SELECT max(id), ?4, ?5, ?6, ?7, ?8 \
-         FROM decisions WHERE job_id = ?1 AND function = ?2 AND attempt = ?3 HAVING max(id) IS NOT NULL",
-    )?
-    .execute(params![
-        row.job.to_hex(),
-        row.function,
-        row.attempt,
-        row.slot,
-        row.digest.to_hex(),
-        row.output.as_ref().ok(),
-        row.output.as_ref().err().map(|fault| fault_word(*fault)),
-        integer(row.fuel),
-    ])
-    .map(drop)
+    conn.prepare_cached(OF_DECISION)?
+        .execute(params![
+            row.job.to_hex(),
+            row.function,
+            row.attempt,
+            row.slot,
+            row.digest.to_hex(),
+            row.output.as_ref().ok(),
+            row.output.as_ref().err().map(|fault| fault_word(*fault)),
+            integer(row.fuel),
+        ])
+        .map(drop)
 }
 
 pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<Standby>> {
@@ -77,10 +81,7 @@ pub(super) fn pairs(
     limit: usize,
     mut each: impl FnMut(Pair),
 ) -> rusqlite::Result<()> {
-    let mut question = conn.prepare_cached(
-        "SELECT d.job_id, d.function, d.output, d.fault, s.output, s.fault, s.fuel, d.decided_at FROM shadows s \
-         JOIN decisions d ON d.id = s.decision_id WHERE s.slot = ?1 AND s.digest = ?2 ORDER BY s.decision_id DESC LIMIT ?3",
-    )?;
+    let mut question = conn.prepare_cached(PAIRS)?;
     let mut rows = question.query(params![slot, digest.to_hex(), integer(limit as u64)])?;
     while let Some(row) = rows.next()? {
         each(pair(row)?);

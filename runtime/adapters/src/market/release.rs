@@ -45,22 +45,22 @@ pub struct Release {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReleaseError {
     /// Not a signed event.
-    #[error("is no signed event: {0}")]
+    #[error("no signed event: {0}")]
     Malformed(String),
     /// An event about something else.
-    #[error("is an event of kind {0}: a release has kind {KIND}")]
+    #[error("an event of kind {0}, where a release has {KIND}")]
     Kind(u16),
     /// A tag is not there, or twice, or makes no sense.
-    #[error("its tag `{0}` is missing or wrong")]
+    #[error("the tag `{0}` is missing or wrong")]
     Tag(&'static str),
     /// Id or signature are not those of its content.
-    #[error("its signature is not that of its author")]
+    #[error("the signature is not that of its author")]
     Signature,
     /// A right signature over other bytes.
-    #[error("is about another component: sha256 {0}")]
+    #[error("about another component, sha256 {0}")]
     OtherDigest(Digest),
     /// Its time is over.
-    #[error("has expired")]
+    #[error("expired")]
     Expired(UnixTime),
 }
 

@@ -70,7 +70,10 @@ impl Place {
                 let beside = |suffix| Ok::<_, Stop>(read(&with(&path, suffix), release::BYTES_MAX)?.map(text));
                 Ok(Found { bytes, release: beside(RELEASE)?, deletion: beside(DELETION)? })
             }
-            Self::Web(url) => fetch(url).await,
+            Self::Web(url) => {
+                let slow = |_| Err(Stop::new("source", format!("{url}: not there within {} s", DOWNLOAD_WITHIN.as_secs())));
+                tokio::time::timeout(DOWNLOAD_WITHIN, fetch(url)).await.unwrap_or_else(slow)
+            }
         }
     }
 }
@@ -125,6 +128,10 @@ fn with(path: &Path, suffix: &str) -> PathBuf {
 /// `None` where nothing is.
 fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, Stop> {
     let unreadable = |error: std::io::Error| Stop::new("source", format!("{}: {error}", path.display()));
+    // A pipe would keep us waiting.
+    if path.metadata().is_ok_and(|about| !about.is_file()) {
+        return Err(Stop::new("source", format!("{} is not a file", path.display())));
+    }
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

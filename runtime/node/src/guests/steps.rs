@@ -123,10 +123,10 @@ impl Bench<'_> {
             let why = "it has no release beside it (COMPONENT.release.json), and `lockdown` asks for one";
             return if needed { Err(Stop::new("signature", why)) } else { Ok(None) };
         };
-        let wrong = |why: String| Stop::new("signature", format!("its release {why}"));
+        let wrong = |why: String| Stop::new("signature", format!("its release does not hold: {why}"));
         let release = release::verify(release, digest, now).map_err(|error| wrong(error.to_string()))?;
         if found.deletion.as_ref().is_some_and(|deletion| deletion::withdraws(deletion, &release)) {
-            return Err(wrong("was deleted by its author".into()));
+            return Err(wrong("deleted by its author".into()));
         }
         let trusted = self.rules.publishers();
         if !trusted.is_empty() && !trusted.contains(&release.publisher) {

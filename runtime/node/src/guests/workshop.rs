@@ -95,11 +95,13 @@ impl Workshop {
     pub(super) async fn start(&self, journal: Option<&dyn Journal>, now: UnixTime) -> Result<Arc<Generations>> {
         let mut state = self.state.lock().await;
         let config = state.config.clone();
-        let Changes { changes, rows } = self.due(&state, &config, "start", journal, now).await?;
+        let Changes { changes, rows } = self.due(&mut state, &config, "start", journal, now).await?;
         let mut guests: BTreeMap<_, _> = changes.into_iter().collect();
         for (slot, record) in history::guests_at(&state.history, history::newest(&state.history)) {
             if let std::collections::btree_map::Entry::Vacant(unchanged) = guests.entry(slot) {
-                unchanged.insert(Some(self.bench(&config).again(slot, record).await?));
+                let again = self.bench(&config).again(slot, record).await;
+                let todo = || format!("put another guest into {slot} (`pylon guest rollback` or `pylon guest install`)");
+                unchanged.insert(Some(again.with_context(todo)?));
             }
         }
         if let Some(journal) = journal {
@@ -139,7 +141,7 @@ impl Workshop {
     /// Follows the settings. All of it or nothing.
     pub async fn reload(&self, config: &Config, journal: &dyn Journal, now: UnixTime) -> Result<()> {
         let mut state = self.state.lock().await;
-        let Changes { changes, rows } = self.due(&state, config, "reload", Some(journal), now).await?;
+        let Changes { changes, rows } = self.due(&mut state, config, "reload", Some(journal), now).await?;
         let serving = history::guests_at(&state.history, history::newest(&state.history));
         for (slot, guest) in serving.into_iter().filter(|(slot, _)| changes.iter().all(|(changed, _)| changed != slot)) {
             let trusted = self.bench(config).is_trusted(guest);
@@ -317,7 +319,7 @@ impl Workshop {
     /// What history and settings ask for. What cannot be is written down.
     async fn due(
         &self,
-        state: &State,
+        state: &mut State,
         config: &Config,
         why: &str,
         journal: Option<&dyn Journal>,
@@ -327,9 +329,8 @@ impl Workshop {
             Ok(changes) => Ok(changes),
             Err(failed) => {
                 let Failed { slot, refused } = *failed;
-                let (stop, mut rows) = refusal(why, slot, refused, now);
-                // The settings say what is granted, so nobody is asked beside them.
-                rows.retain(|row| matches!(row, Row::Audit(_)));
+                let (stop, rows) = refusal(why, slot, refused, now);
+                state.remember(&rows);
                 if let Some(journal) = journal
                     && let Err(error) = commit(journal, rows).await
                 {

@@ -8,6 +8,7 @@ mod opening;
 mod plans;
 mod round_trip;
 mod seed;
+mod standbys;
 mod tallies;
 
 use super::{Safe, SqliteJournal};

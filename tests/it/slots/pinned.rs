@@ -57,3 +57,28 @@ async fn a_component_that_is_gone_stops_nobody() {
     assert_eq!(audit(&stage, 1), ["rollback pricing gone"]);
     stage.stop(PATIENCE).await;
 }
+
+/// Goal: a swap loses no job and mixes no guests. Method: jobs come in while two pricings take turns; each is answered, and all that was decided for it was
+/// decided by one generation, at that one's price.
+#[tokio::test(flavor = "multi_thread")]
+async fn swaps_under_load() {
+    let stage = Stage::set(Set { pricing: CHEAP, ..Set::default() }).await;
+    let mut customer = stage.customer().await;
+    let mut jobs = Vec::new();
+    for number in 0..40 {
+        jobs.push(customer.ask(vec![text(&format!("job {number}"))]).await);
+        let settings = if number % 2 == 0 { DEAR } else { CHEAP };
+        stage.node().change(&install("pricing", guest("token_pricing", settings))).await.unwrap();
+    }
+    let books = pylon_adapters::journal::Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let history = books.installations().unwrap();
+    for job in jobs {
+        let due = customer.result(job).await.due.unwrap().0.get();
+        let kept = stage.job(job).unwrap().plan.generation;
+        let row = history.iter().rfind(|row| row.slot == "pricing" && row.generation <= kept).unwrap();
+        assert_eq!(due.to_string(), row.guest.as_ref().unwrap().settings["base-msat"]);
+    }
+    let outside = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let mixed = "SELECT count(*) FROM (SELECT job_id FROM decisions GROUP BY job_id HAVING count(DISTINCT generation) > 1)";
+    assert_eq!(outside.query_row(mixed, [], |row| row.get::<_, u32>(0)).unwrap(), 0);
+}

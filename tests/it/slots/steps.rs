@@ -124,11 +124,11 @@ async fn a_release_that_does_not_hold() {
     let path = shop.file(bytes);
     let good = release(&author, digest, None);
     for (what, text, deleted) in [
-        ("is no signed event", "{}".to_owned(), None),
+        ("no signed event", "{}".to_owned(), None),
         ("about another component", release(&author, Digest::of(b"other"), None), None),
-        ("has expired", release(&author, digest, Some(NOW)), None),
+        ("expired", release(&author, digest, Some(NOW)), None),
         ("signature", good.replace("\"a 1\"", "\"b 1\""), None),
-        ("was deleted by its author", good.clone(), Some(deletion(&author, &good))),
+        ("deleted by its author", good.clone(), Some(deletion(&author, &good))),
     ] {
         std::fs::write(beside(&path, "release"), text).unwrap();
         if let Some(text) = deleted {
