@@ -2,7 +2,7 @@
 
 use super::file;
 use pylon_tests::program::{Program, check_failure};
-use pylon_tests::stage::text;
+use pylon_tests::stage::{PATIENCE, text};
 use pylon_tests::stub::Script;
 
 fn names(program: &Program) -> Vec<String> {
@@ -45,7 +45,7 @@ async fn a_day_with_guests() {
     assert!(names(&program).contains(&"pricing:5050 hostile-pricing serving".to_owned()));
     let audit = program.print(&["guest", "audit", "--limit", "3"]);
     assert!(audit.contains("approve") && audit.contains("nothing") && audit.contains("hostile-pricing 1.0.0"), "{audit}");
-    assert_eq!(program.json(&["guest", "audit", "--json"]).as_array().unwrap().len(), 11);
+    assert_eq!(program.json(&["guest", "audit", "--json"]).as_array().unwrap().len(), 10);
 }
 
 /// Goal: the settings and the commands are one way. Method: a table that changes, `pylon reload`, and a rule that what serves does not keep.
@@ -76,4 +76,53 @@ async fn settings_and_reload() {
     );
     let doctor = program.print(&["doctor"]);
     assert!(doctor.contains("a release is required"), "{doctor}");
+}
+
+/// Goal: a shadow is compared before it serves. Method: a pricing with other limits beside; one job, what both offered, and the swap.
+#[tokio::test(flavor = "multi_thread")]
+async fn shadow_compare_activate() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start"]);
+    check_failure("no shadow", &program.run(&["guest", "compare", "pricing"]), &["--shadow"]);
+    let beside = ["guest", "install", "token_pricing", "--slot", "pricing", "--settings", "max-tokens-limit=7", "--shadow"];
+    assert!(program.print(&beside).contains("beside the guest that serves"));
+    let mut customer = program.customer().await;
+    let job = customer.ask(vec![text("hello")]).await;
+    customer.result(job).await;
+    let compared = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let compared = program.json(&["guest", "compare", "pricing", "--json"]);
+            if compared["questions"] == 1 {
+                return compared;
+            }
+        }
+    });
+    let compared = compared.await.unwrap();
+    assert_eq!((&compared["same"], &compared["quotes"]["both"]), (&0.into(), &1.into()));
+    assert_eq!(compared["examples"][0]["job"], job.to_hex());
+    assert!(program.print(&["guest", "compare", "pricing"]).contains("the same in 0 of 1 answers"));
+    let serving = program.json(&["guest", "activate", "pricing", "--json"]);
+    assert_eq!(serving["settings"]["max-tokens-limit"], "7");
+    check_failure("no shadow any more", &program.run(&["guest", "activate", "pricing"]), &["nothing: pricing has no shadow"]);
+}
+
+/// Goal: what verification cannot judge is the operator's to send. Method: a result that breaks it, found in the list, and released.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_is_released() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start"]);
+    let path = file(program.home(), "hostile_verification");
+    program.print(&["guest", "install", path.to_str().unwrap(), "--slot", "verification"]);
+    let mut customer = program.customer().await;
+    let job = customer.ask(vec![text("please break")]).await;
+    let waits = async {
+        while program.json(&["jobs", "list", "--json"])[0]["delivery"] != "in_review" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waits).await.unwrap();
+    let id = job.to_hex();
+    assert_eq!(program.print(&["jobs", "release", &id[..10]]), format!("released {}\n", job.short()));
+    assert_eq!(customer.result(job).await.content, "please break");
+    check_failure("twice", &program.run(&["jobs", "reject", &id]), &["no result that waits for you"]);
 }

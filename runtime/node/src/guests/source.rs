@@ -58,7 +58,9 @@ impl Place {
     /// Everything that is there.
     pub(super) async fn fetch(&self) -> Result<Found, Stop> {
         match self {
-            Self::Default => Err(Stop::new("source", "no guest is shipped for this slot: name a source")),
+            Self::Default => {
+                Err(Stop::new("source", "no guest comes with this program for this slot: name a `source`, or leave it out"))
+            }
             Self::Shipped(name) => {
                 let bytes = shipped::component(name).ok_or_else(|| Stop::new("source", format!("{name} is not shipped")))?;
                 Ok(Found { bytes: bytes.to_vec(), release: None, deletion: None })

@@ -144,7 +144,9 @@ impl Bench<'_> {
             let setup = Setup { limits: Some(limits), grants, withhold, ..setup(&wish.guest.settings) };
             async move { self.sandbox.load(wish.slot, bytes, setup).await }
         };
-        let stop = |error: InstallError| Stop::new(error.code(), error.to_string());
+        let stop = |error: InstallError| {
+            Stop::new(error.code(), format!("{} {error}", place.name().trim_start_matches(shipped::PREFIX)))
+        };
         let ours = matches!(place, Place::Shipped(_));
         let had = wish.had.filter(|_| !ours && wish.guest.grants.is_none()).map(|had| had.grants.as_slice());
         if had.is_none() {
