@@ -1,6 +1,7 @@
 //! What strangers may try on the real node: floods, withdrawals at odd times, relays that do not take what is offered.
 
 use pylon_adapters::journal::SqliteJournal;
+use pylon_adapters::market::buyer::Heard;
 use pylon_adapters::market::identity::{generate, keys};
 use pylon_adapters::market::nip90::{self, RequestTag};
 use pylon_core::courtesy::EACH;
@@ -11,6 +12,7 @@ use pylon_core::{JobId, MessageId, UnixTime};
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use pylon_tests::stub::Script;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// Goal: a journal that cannot be written for a while costs time and no job, and nothing is said before it is written. Method: another
 /// program holds the lock for longer than the node waits for it.
@@ -84,20 +86,51 @@ async fn one_customer_cannot_take_every_place() {
 }
 
 /// Goal: who asks for nonsense is told so many times and no more, and it costs others nothing. Method: more bad requests than are answered, then
-/// a good one.
+/// a good one of somebody else. (Of the same customer it would be one of many at once, for which there may be neither a place nor a word.)
 #[tokio::test(flavor = "multi_thread")]
 async fn nonsense_is_answered_for_a_while() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+    let (mut loud, mut other) = (stage.customer().await, stage.customer().await);
     for _ in 0..EACH * 2 {
-        customer.ask(vec![text(" "), RequestTag::Output(generate().unwrap())]).await;
+        loud.ask(vec![text(" "), RequestTag::Output(generate().unwrap())]).await;
     }
-    let good = customer.ask(vec![text("good")]).await;
-    assert_eq!(customer.result(good).await.content, "good");
+    let good = other.ask(vec![text("good")]).await;
+    assert_eq!(other.result(good).await.content, "good");
+    for _ in 0..EACH {
+        let heard = timeout(PATIENCE, loud.buyer.next()).await.expect("told").unwrap();
+        assert!(matches!(&heard, Heard::Feedback(feedback) if feedback.standing.word() == "error"), "{heard:?}");
+    }
     let refused = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
     let count: u32 = refused.query_row("SELECT COUNT(*) FROM refusals", [], |row| row.get(0)).unwrap();
     // A minute may have turned meanwhile.
     assert!((EACH..=EACH * 2).contains(&count) && count > 0, "{count}");
+}
+
+/// Goal: refusals that cannot be written now are bounded, none is lost, and they do not keep others from being served. Method: more of them than are
+/// written at once while another program holds the journal, then a good request of somebody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_that_wait_are_told() {
+    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let other = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        let customer = stage.customer().await;
+        for _ in 0..EACH {
+            customer.ask(vec![text(" "), RequestTag::Output(generate().unwrap())]).await;
+        }
+        asked.push(customer);
+    }
+    let mut sensible = stage.customer().await;
+    let good = sensible.ask(vec![text("good")]).await;
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(sensible.result(good).await.content, "good");
+    for mut customer in asked {
+        for _ in 0..EACH {
+            let heard = timeout(PATIENCE, customer.buyer.next()).await.expect("told").unwrap();
+            assert!(matches!(&heard, Heard::Feedback(feedback) if feedback.standing.word() == "error"), "{heard:?}");
+        }
+    }
 }
 
 /// Goal: messages that no relay takes now do not hold up a result. Method: more refusals than can be on their way at once, over a relay that

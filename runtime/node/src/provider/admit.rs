@@ -19,6 +19,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
+/// Refusals that are written at once, and become few commits. For further ones the intake waits, and so do the places of those who asked.
+pub(super) const REFUSALS: usize = 64;
+
 /// Who asked, for what, when, and how.
 pub(super) struct Asked {
     pub(super) id: JobId,
@@ -68,7 +71,13 @@ pub(super) async fn decide(
                 return;
             }
         }
-        Err(refusal) => refuse(&shared, Asked::of(&job), refusal, rows).await,
+        Err(refusal) => {
+            let writing = shared.refusals.acquire().await;
+            // What is only to be written down is in nobody's way.
+            drop(place);
+            refuse(&shared, Asked::of(&job), refusal, rows).await;
+            drop(writing);
+        }
     }
     shared.registry.forget(id);
 }
