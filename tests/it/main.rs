@@ -9,6 +9,7 @@ mod confidential;
 mod control;
 mod events;
 mod faults;
+mod guests;
 mod hostile;
 mod jobs;
 mod kill;

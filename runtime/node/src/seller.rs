@@ -1,7 +1,7 @@
 //! The wiring of the part that sells: a market, what may be fetched for a job, the provider, and what is said of them on the market.
 
 use crate::config::{Config, Network};
-use crate::guests::Shipped;
+use crate::guests::Slots;
 use crate::presence::{self, Words};
 use crate::provider::{Backends, Bus, Ports, Provider, Settings};
 use pylon_adapters::address::Addresses;
@@ -45,9 +45,9 @@ pub(crate) struct Seller {
 
 impl Seller {
     /// Enters the market and begins to take jobs.
-    pub(crate) async fn open(config: &Config, keys: Keys, shipped: &Shipped, shared: Shared) -> anyhow::Result<Self> {
+    pub(crate) async fn open(config: &Config, keys: Keys, guests: &Slots, shared: Shared) -> anyhow::Result<Self> {
         let Shared { journal, backends, wallet, bus, clock, market: options } = shared;
-        let entry = Entry { keys, urls: config.relays.clone(), kinds: shipped.kinds.clone() };
+        let entry = Entry { keys, urls: config.relays.clone(), kinds: guests.kinds() };
         let (market, changes) = NostrMarket::connect(entry, options).await?;
         let addresses = Arc::new(Addresses::new(&config.network.allow));
         market.reach_customers(config.customer_relays.then(|| Arc::clone(&addresses)));
@@ -58,7 +58,7 @@ impl Seller {
         let ports = Ports {
             market: market.clone(),
             journal,
-            guests: shipped.guests(),
+            guests: guests.guests(),
             wallet,
             inputs: Arc::new(fetcher(&config.network, Arc::clone(&addresses), &market)),
             backends: Arc::clone(&backends),
@@ -66,7 +66,7 @@ impl Seller {
         };
         let provider = Provider::start(ports, settings(config), bus)?;
         let speaker = Arc::clone(&market);
-        let announcing = tokio::spawn(presence::run(said, Arc::clone(&shipped.generations), backends, watched, speaker));
+        let announcing = tokio::spawn(presence::run(said, Arc::clone(&guests.generations), backends, watched, speaker));
         Ok(Self { market, provider, addresses, words, watchers: [relays, announcing] })
     }
 

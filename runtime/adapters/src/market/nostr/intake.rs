@@ -4,6 +4,7 @@
 //! relay's socket, so a burst is slowed down instead of lost, and refusing the event here keeps it out of the library's
 //! lossy broadcasts. What is passed over is counted, and nothing is decided.
 
+use super::asks::Overheard;
 use super::questions::Questions;
 use super::results::Results;
 use super::subscription::Purpose;
@@ -181,6 +182,7 @@ pub(super) struct Gate {
     pub(super) intake: Arc<Intake>,
     pub(super) questions: Arc<Questions>,
     pub(super) results: Arc<Results>,
+    pub(super) overheard: Arc<Overheard>,
 }
 
 impl AdmitPolicy for Gate {
@@ -193,7 +195,10 @@ impl AdmitPolicy for Gate {
         Box::pin(async move {
             if subscription.as_str() == Purpose::Results.name() {
                 self.results.heard(event);
+            } else if subscription.as_str() == Purpose::Asks.name() {
+                self.overheard.answer(event);
             } else if !self.questions.answered(relay, subscription, event) {
+                self.overheard.request(event);
                 self.intake.take(event).await;
             }
             Ok(AdmitStatus::Rejected { reason: None })

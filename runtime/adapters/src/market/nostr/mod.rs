@@ -2,7 +2,7 @@
 //! in `nip90`, what is let in in `intake`, which relays there are in `relays`, and how one is held in `link`.
 
 mod abroad;
-mod expired;
+mod asks;
 mod intake;
 pub mod limits;
 mod link;
@@ -14,6 +14,7 @@ mod results;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod visit;
 
 pub use intake::Counts;
@@ -21,12 +22,12 @@ pub use presence::read_announcement;
 pub use results::NoResult;
 
 use super::announcement::Presence;
-use super::nip90::{Reader, check, write};
+use super::nip90::{Reader, about, check, standing, write};
 use super::{Change, Entry, OpenError, identity};
 use crate::address::Addresses;
 use abroad::Abroad;
+use asks::Overheard;
 use async_trait::async_trait;
-use expired::Transport;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -36,6 +37,7 @@ use link::Shared;
 use nostr_sdk::prelude::{Client, ClientOptions, Event, EventId, Filter, JsonUtil, Keys, RelayPoolOptions, Timestamp};
 use outgoing::Outgoing;
 use presence::{Herald, Latest};
+use pylon_core::decision::MarketView;
 use pylon_core::ports::market::{Delivery, Incoming, Market, MarketError, Message, Sealed};
 use pylon_core::work::Output;
 use pylon_core::{Job, JobId, MessageId, PublicKey, UnixTime};
@@ -47,6 +49,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use transport::Transport;
 use visit::Visit;
 
 /// What a relay may send at once. A request of the largest size fits in twice over, however it is escaped.
@@ -108,6 +111,7 @@ pub struct NostrMarket {
     kinds: watch::Sender<Arc<[u16]>>,
     questions: Arc<Questions>,
     results: Arc<Results>,
+    overheard: Arc<Overheard>,
     abroad: StdMutex<Option<Arc<Abroad>>>,
     presence: watch::Sender<Option<Presence>>,
     herald: Arc<Herald>,
@@ -125,13 +129,19 @@ impl NostrMarket {
         let bounds = Bounds { events: options.queue_events, bytes: options.queue_bytes, wait: options.queue_wait };
         let (intake, inbox) = Intake::new(reader.clone(), served.clone(), bounds);
         let (questions, results) = (Arc::new(Questions::default()), Arc::new(Results::default()));
-        let gate = Gate { intake: Arc::clone(&intake), questions: Arc::clone(&questions), results: Arc::clone(&results) };
+        let overheard = Arc::new(Overheard::new(keys.public_key(), served.clone()));
+        let gate = Gate {
+            intake: Arc::clone(&intake),
+            questions: Arc::clone(&questions),
+            results: Arc::clone(&results),
+            overheard: Arc::clone(&overheard),
+        };
         // Nobody reads the pool's own channel: the relays are read one by one.
         let pool = RelayPoolOptions::new().notification_channel_size(1);
         let client = Client::builder()
             .signer(keys.clone())
             .admit_policy(gate)
-            .websocket_transport(Transport(Arc::clone(&intake)))
+            .websocket_transport(Transport { intake: Arc::clone(&intake), overheard: Arc::clone(&overheard) })
             .opts(ClientOptions::new().pool(pool))
             .build();
         let limits = Arc::new(Limits::new().map_err(|error| OpenError::Relay("no HTTP client".into(), error.to_string()))?);
@@ -175,6 +185,7 @@ impl NostrMarket {
             kinds,
             questions,
             results,
+            overheard,
             abroad: StdMutex::default(),
             presence,
             herald,
@@ -310,7 +321,8 @@ impl Market for NostrMarket {
                 _ = closed.wait_for(|closed| *closed) => return None,
                 queued = inbox.recv() => queued?,
             };
-            tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), from = %event.pubkey, "in");
+            let (kind, id) = (event.kind.as_u16(), event.id);
+            tracing::trace!(target: "compute", kind, %id, job = about(&event), status = standing(&event), from = %event.pubkey, "in");
             if let Ok(incoming) = self.reader.read(&event, screened, now(), &self.keys) {
                 if let (Some(abroad), Incoming::Job(_) | Incoming::Unusable { .. }) = (&*self.abroad(), &incoming) {
                     abroad.learn(&event, &self.relays.urls());
@@ -345,13 +357,18 @@ impl Market for NostrMarket {
             let relays = self.relays.all();
             let quorum = quorum.clamp(1, relays.len().max(1));
             let delivery = self.outgoing.offer(event, &relays, quorum, send_deadline).await;
-            tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), ?delivery, "out");
+            let (kind, id) = (event.kind.as_u16(), event.id);
+            tracing::trace!(target: "compute", kind, %id, job = about(event), status = standing(event), ?delivery, "out");
             // What follows speaks of this one: it waits until this one is there. What relays have already, they take again.
             if delivery != Delivery::Delivered {
                 return delivery;
             }
         }
         Delivery::Delivered
+    }
+
+    fn asks(&self, kind: u16, now: UnixTime) -> Option<MarketView> {
+        self.overheard.view(kind, now)
     }
 }
 
