@@ -1,14 +1,16 @@
 //! What strangers may try on the real node: floods, withdrawals at odd times, relays that do not take what is offered.
 
+use nostr_sdk::{EventBuilder, Keys, Kind, Tag};
 use pylon_adapters::journal::SqliteJournal;
-use pylon_adapters::market::buyer::Heard;
+use pylon_adapters::market::buyer::{Buyer, Heard};
 use pylon_adapters::market::identity::{generate, keys};
-use pylon_adapters::market::nip90::{self, RequestTag};
+use pylon_adapters::market::nip90::{self, AnswerTag, RequestTag};
+use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::courtesy::EACH;
 use pylon_core::machine::Execution;
 use pylon_core::ports::journal::{Journal as _, OutboxRow, Row};
 use pylon_core::ports::market::Sealed;
-use pylon_core::{JobId, MessageId, UnixTime};
+use pylon_core::{Digest, JobId, MessageId, UnixTime};
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use pylon_tests::stub::Script;
 use std::time::Duration;
@@ -169,6 +171,74 @@ async fn refusals_that_wait_are_told() {
             let heard = timeout(PATIENCE, customer.buyer.next()).await.expect("told").unwrap();
             assert!(matches!(&heard, Heard::Feedback(feedback) if feedback.standing.word() == "error"), "{heard:?}");
         }
+    }
+}
+
+/// Goal: who names parts that are nowhere keeps the buyer from nothing. Method: many such answers to a request that names nobody, then a real one.
+#[tokio::test(flavor = "multi_thread")]
+async fn lies_about_parts_hold_up_no_answer() {
+    let relay = InProcessRelay::start().await.unwrap();
+    let urls = [relay.url().to_owned()];
+    let keys = Keys::generate();
+    let mut buyer = Buyer::connect(keys.clone(), &urls).await.unwrap();
+    let job = buyer.request(5001, &[text("summarise this")]).await.unwrap();
+    let strangers = Strangers::on(&relay, keys.public_key()).await;
+    for number in 0..12_u8 {
+        let nowhere = AnswerTag::Part(MessageId::from_bytes([number; 32]), Digest::of(b"")).to_tag();
+        let whole = AnswerTag::Whole(Digest::of(b""), 1).to_tag();
+        strangers.say(6001, "see there", [AnswerTag::Job(job).to_tag(), nowhere, whole]).await;
+    }
+    strangers.say(6001, "honest", [AnswerTag::Job(job).to_tag()]).await;
+    let mut put_off = 0;
+    let heard = loop {
+        match timeout(PATIENCE, buyer.next()).await.expect("an answer").unwrap() {
+            Heard::Unreadable { why, .. } if why.contains("too many") => put_off += 1,
+            other => break other,
+        }
+    };
+    assert!(matches!(&heard, Heard::Result(result) if result.content == "honest"), "{heard:?}");
+    assert_eq!(put_off, 12 - 8, "so many are looked for at once");
+    buyer.disconnect().await;
+}
+
+/// Goal: who floods a buyer hides no answer. Method: an answer, and behind it more words than a buyer can be behind, before it reads any.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_hides_no_answer() {
+    let relay = InProcessRelay::start().await.unwrap();
+    let urls = [relay.url().to_owned()];
+    let keys = Keys::generate();
+    let mut buyer = Buyer::connect(keys.clone(), &urls).await.unwrap();
+    let job = buyer.request(5001, &[text("summarise this")]).await.unwrap();
+    let strangers = Strangers::on(&relay, keys.public_key()).await;
+    strangers.say(6001, "honest", [AnswerTag::Job(job).to_tag()]).await;
+    // Each is a notification of its own, of the 4096 that the library keeps.
+    for number in 0..4500 {
+        let about = AnswerTag::Job(JobId::from_bytes([7; 32])).to_tag();
+        strangers.say(nip90::FEEDBACK_KIND, &number.to_string(), [about]).await;
+    }
+    let heard = timeout(PATIENCE, buyer.next()).await.expect("an answer").unwrap();
+    assert!(matches!(&heard, Heard::Result(result) if result.content == "honest"), "{heard:?}");
+    buyer.disconnect().await;
+}
+
+/// Who can write to a relay, and to whom.
+struct Strangers {
+    client: nostr_sdk::Client,
+    to: nostr_sdk::PublicKey,
+    key: Keys,
+}
+
+impl Strangers {
+    async fn on(relay: &InProcessRelay, to: nostr_sdk::PublicKey) -> Self {
+        let client = nostr_sdk::Client::default();
+        client.add_relay(relay.url()).await.unwrap();
+        client.try_connect(PATIENCE).await;
+        Self { client, to, key: Keys::generate() }
+    }
+
+    async fn say(&self, kind: u16, words: &str, tags: impl IntoIterator<Item = Tag>) {
+        let event = EventBuilder::new(Kind::from_u16(kind), words).tags(tags).tag(Tag::public_key(self.to));
+        self.client.send_event(&event.sign_with_keys(&self.key).unwrap()).await.unwrap();
     }
 }
 
