@@ -174,6 +174,52 @@ async fn refusals_that_wait_are_told() {
     }
 }
 
+/// Goal: whatever a stranger writes into a request, the node answers it or passes it over, and serves the next. Method: one thing wrong at a time, each
+/// from another key, then a good request.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_in_a_request_harms_the_node() {
+    let mut stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let node = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
+    let tag = |parts: &[&str]| Tag::parse(parts.iter().copied()).unwrap();
+    let (sealed, plain) = (tag(&["encrypted"]), tag(&["i", "x", "text"]));
+    let (long, now) = ("A".repeat(60_000), nostr_sdk::Timestamp::now());
+    let deep = "[".repeat(30_000);
+    let wrong: Vec<(&str, Vec<Tag>, nostr_sdk::Timestamp)> = vec![
+        ("", vec![sealed.clone()], now),
+        ("?iv=", vec![sealed.clone()], now),
+        ("AAAA?iv=AAAA", vec![sealed.clone()], now),
+        ("Ag==", vec![sealed.clone()], now),
+        ("\u{0}\u{202e}", vec![sealed.clone()], now),
+        (&long, vec![sealed], now),
+        (&deep, vec![plain.clone()], now),
+        ("", std::iter::repeat_n(plain.clone(), 2000).collect(), now),
+        ("", vec![tag(&["i"])], now),
+        ("", vec![tag(&["i", "x", "job"])], now),
+        ("", vec![tag(&["i", &"f".repeat(64), "event", "wss://127.0.0.1/"])], now),
+        ("", vec![tag(&["i", "http://169.254.169.254/latest", "url"])], now),
+        ("", vec![tag(&["i", "x", "telepathy"])], now),
+        ("", vec![plain.clone(), tag(&["bid", "-1"])], now),
+        ("", vec![plain.clone(), tag(&["bid", "99999999999999999999999999"])], now),
+        ("", vec![plain.clone(), tag(&["expiration", "0"])], now),
+        ("", vec![plain.clone(), tag(&["param", "max_tokens", "18446744073709551616"])], now),
+        ("", vec![plain.clone(), tag(&["param", "temperature", "NaN"])], now),
+        ("", vec![plain.clone()], nostr_sdk::Timestamp::from_secs(0)),
+        ("", vec![plain.clone()], nostr_sdk::Timestamp::from_secs(u64::from(u32::MAX))),
+        ("", vec![plain], now + 1000_u64),
+    ];
+    for (words, tags, at) in wrong {
+        let strangers = Strangers::on(&stage.relays[0], node).await;
+        let event = EventBuilder::new(Kind::from_u16(5050), words).tags(tags).tag(Tag::public_key(node)).custom_created_at(at);
+        // A relay may not take it either.
+        let _ = strangers.client.send_event(&event.sign_with_keys(&strangers.key).unwrap()).await;
+        strangers.client.disconnect().await;
+    }
+    let mut customer = stage.customer().await;
+    let good = customer.ask(vec![text("good")]).await;
+    assert_eq!(customer.result(good).await.content, "good");
+    stage.stop(PATIENCE).await;
+}
+
 /// Goal: who names parts that are nowhere keeps the buyer from nothing. Method: many such answers to a request that names nobody, then a real one.
 #[tokio::test(flavor = "multi_thread")]
 async fn lies_about_parts_hold_up_no_answer() {
