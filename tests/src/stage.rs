@@ -48,8 +48,8 @@ pub struct Set {
     pub network: Network,
     /// Answers go where customers want them, too.
     pub customer_relays: bool,
-    /// The node meets its relays through proxies only.
-    pub proxied: bool,
+    /// The node meets its relays through proxies only, which say this of them (NIP-11).
+    pub proxied: Option<&'static str>,
     /// How the node deals with relays.
     pub market: Options,
 }
@@ -66,7 +66,7 @@ impl Default for Set {
             message_bytes: None,
             network: Network::default(),
             customer_relays: false,
-            proxied: false,
+            proxied: None,
             market: Options::default(),
         }
     }
@@ -134,15 +134,17 @@ impl Stage {
         }
         let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
         let mut proxies = Vec::new();
-        for url in urls.iter().filter(|_| set.proxied) {
-            proxies.push(Proxy::start(url).await);
+        for url in urls.iter() {
+            if let Some(about) = set.proxied {
+                proxies.push(Proxy::start(url, about).await);
+            }
         }
         let near = proxies.iter().map(|proxy| proxy.url().to_owned()).collect::<Vec<_>>();
         let settings: BTreeMap<_, _> =
             set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings, ..Guest::default() })]);
         let config = Config {
-            relays: if set.proxied { near } else { urls.clone() },
+            relays: if set.proxied.is_some() { near } else { urls.clone() },
             max_queued_jobs: set.max_queued_jobs,
             network: set.network,
             customer_relays: set.customer_relays,

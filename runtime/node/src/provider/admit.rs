@@ -20,6 +20,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
+/// Refusals that are written at once, and become few commits. For further ones the intake waits, and so do the places of those who asked.
+pub(super) const REFUSALS: usize = 64;
+
 /// Who asked, for what, when, and how.
 pub(super) struct Asked {
     pub(super) id: JobId,
@@ -69,7 +72,11 @@ pub(super) async fn decide(
             }
         }
         Err(refusal) => {
+            let writing = shared.refusals.acquire().await;
+            // What is only to be written down is in nobody's way.
+            drop(place);
             let written = refuse(&shared, Asked::of(&job), refusal, rows).await;
+            drop(writing);
             shared.decided(&written, About { job: &summary, plan: None, output: None });
         }
     }

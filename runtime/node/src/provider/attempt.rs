@@ -53,6 +53,7 @@ pub(super) struct Done {
 pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
     let begun = Instant::now();
     let report = Arc::new(Mutex::new(Report { confidential: task.job.confidential, ..Report::default() }));
+    let market = Arc::clone(&shared.market);
     let host = Host {
         shared,
         job: Arc::clone(&task.job),
@@ -66,7 +67,11 @@ pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
     let answer = task.guests.run(&task.job, task.max_work_ms, Arc::new(host)).await;
     let report = lock(&report);
     let outcome = match &answer.value {
-        Ok(Ok(output)) => report.evidence(task.attempt).map(|evidence| (output.clone(), evidence)).ok_or(JobError::NoBackend),
+        Ok(Ok(output)) => match market.check(&task.job, output) {
+            Ok(()) => report.evidence(task.attempt).map(|evidence| (output.clone(), evidence)).ok_or(JobError::NoBackend),
+            // Nothing is charged for what cannot be handed over.
+            Err(error) => Err(JobError::Failed(error.to_string())),
+        },
         Ok(Err(error)) => Err(error.clone()),
         Err(Fault::Wall) => Err(JobError::Timeout),
         Err(fault) => Err(JobError::Failed(format!("the handler is {fault}"))),
