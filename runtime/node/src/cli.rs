@@ -1,5 +1,6 @@
 //! The command line, and nothing else: what may be written, with its help.
 
+pub mod guest;
 pub mod job;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -50,6 +51,9 @@ pub enum Command {
     /// Buy from other providers
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Write guests of your own
+    #[command(subcommand)]
+    Guest(guest::GuestCommand),
     /// Show a whole market on this machine: relay, node, customer and play money
     Demo(DemoArgs),
     /// Print what a shell needs to complete commands
@@ -286,6 +290,12 @@ mod tests {
         check("pylon job submit x --encrypt", Some(ErrorKind::MissingRequiredArgument));
         check("pylon job submit x --relay https://x.org", Some(ErrorKind::ValueValidation));
         check("pylon job submit x --provider me", Some(ErrorKind::ValueValidation));
+        check("pylon guest replay 0a1b --json", None);
+        check("pylon guest verify-log --since 12h --json", None);
+        check("pylon guest backtest mine.wasm --slot pricing:5050 --since 30d --kind 5050 --settings s.toml --svg o.svg", None);
+        check("pylon guest replay", Some(ErrorKind::MissingRequiredArgument));
+        check("pylon guest verify-log --since 12", Some(ErrorKind::ValueValidation));
+        check("pylon guest backtest mine.wasm --kind 6050", Some(ErrorKind::ValueValidation));
         check("pylon job results", Some(ErrorKind::MissingRequiredArgument));
     }
 }

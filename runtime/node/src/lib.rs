@@ -19,5 +19,6 @@ pub mod output;
 pub mod presence;
 pub mod provider;
 pub mod purchases;
+pub mod replay;
 mod seller;
 pub mod units;

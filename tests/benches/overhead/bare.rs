@@ -124,7 +124,7 @@ impl Bare {
         let context = context(&route);
         let quoted = self.guests.quote(&summary, &context, &situation);
         let offer = quoted.value.clone().unwrap().unwrap();
-        let plan = Plan { generation: 1, routes: vec![route.clone()], context: context.clone(), offer };
+        let plan = Plan { generation: 1, routes: vec![route.clone()], context: context.clone(), offer, public: Vec::new() };
         let (mut state, _) = machine::admit(job, plan, now);
         let to = Address::of(&state.job);
         let processing = self.seal(&Message::Feedback { to, status: Status::Processing }, now);

@@ -84,7 +84,7 @@ impl Inputs for Fetcher {
                 Err(NoResult::InParts) => return Err(Unfetched::TooLarge(bytes_max)),
                 Err(NoResult::Encrypted) => return Err(Unfetched::Denied("the result of that job is encrypted")),
             },
-            InputSource::Url(_) | InputSource::Event(_) | InputSource::Job(_) => return not_granted,
+            _ => return not_granted,
         };
         if text.len() as u64 > bytes_max { Err(Unfetched::TooLarge(bytes_max)) } else { Ok(text) }
     }

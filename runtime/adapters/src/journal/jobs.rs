@@ -211,8 +211,8 @@ pub(super) fn read(row: &Row<'_>, safe: &Safe) -> rusqlite::Result<JobState> {
 
 fn in_clear(row: &Row<'_>) -> rusqlite::Result<JobState> {
     Ok(JobState {
-        job: from_json(row, 0)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
-        plan: from_json(row, 1)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
+        job: json_column(row, 0)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
+        plan: json_column(row, 1)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
         execution: word(row, 2, Execution::from_word)?,
         delivery: word(row, 3, Delivery::from_word)?,
         invoicing: word(row, 4, Invoicing::from_word)?,
@@ -224,10 +224,10 @@ fn in_clear(row: &Row<'_>) -> rusqlite::Result<JobState> {
         received_at: UnixTime::new(number(row.get(10)?)),
         started_at: row.get::<_, Option<i64>>(11)?.map(|at| UnixTime::new(number(at))),
         ended_at: row.get::<_, Option<i64>>(12)?.map(|at| UnixTime::new(number(at))),
-        failure: from_json(row, 13)?,
-        invoice: from_json(row, 14)?,
-        evidence: from_json(row, 15)?,
-        output: from_json(row, 16)?,
+        failure: json_column(row, 13)?,
+        invoice: json_column(row, 14)?,
+        evidence: json_column(row, 15)?,
+        output: json_column(row, 16)?,
     })
 }
 
@@ -241,11 +241,11 @@ pub(super) fn unknown(column: usize, why: impl Into<Box<dyn std::error::Error + 
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into())
 }
 
-fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|why| rusqlite::Error::ToSqlConversionFailure(why.into()))
 }
 
-fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+pub(super) fn json_column<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
     let text = row.get_ref(column)?.as_str_or_null()?;
     text.map(serde_json::from_str).transpose().map_err(|why| unknown(column, why))
 }

@@ -1,24 +1,28 @@
 //! The journal in SQLite: one writer thread that commits in groups, and readers that never scan.
 //!
 //! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers, `safe` seals what is
-//! confidential; `books` is all of it for an operator who only looks.
+//! confidential and `seal` what was decided, `decisions` reads that to ask again; `books` is all of it for an operator who only looks.
 //! What a row means is decided in the core; nothing here decides about a job.
 
 mod books;
 mod connection;
+mod decisions;
 mod installations;
 mod jobs;
 mod migrations;
 mod reads;
 mod rows;
 mod safe;
+mod seal;
 mod tallies;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub use books::{Books, Decision};
+pub use decisions::{Page, Recorded, Seal};
 pub use safe::Safe;
+pub use seal::Sealed;
 
 use async_trait::async_trait;
 use pylon_core::decision::History;

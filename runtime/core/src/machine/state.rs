@@ -110,6 +110,9 @@ pub struct Plan {
     pub context: QuoteContext,
     /// What pricing asked.
     pub offer: Offer,
+    /// The params that policies saw, by name: others are the handler's alone.
+    #[serde(default)]
+    pub public: Vec<String>,
 }
 
 /// Why there will be no result.

@@ -2,9 +2,11 @@
 //! the sandbox the code; here they are put together.
 
 mod history;
+mod past;
 mod shelf;
 mod shipped;
 
+pub use past::Past;
 pub use shelf::Shelf;
 pub use shipped::component;
 
@@ -15,7 +17,7 @@ use history::{Due, SHIPPED};
 use pylon_core::ports::guests::Guests;
 use pylon_core::ports::installations::{Installation, Installed as Record};
 use pylon_core::{Digest, Param, UnixTime};
-use pylon_sandbox::{Change, Config as SandboxConfig, Generations, Installed, Role, Sandbox, Setup, Slot, Want};
+use pylon_sandbox::{Change, Config as SandboxConfig, Generations, Grants, Installed, Role, Sandbox, Setup, Slot, Want};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -145,7 +147,13 @@ async fn again(sandbox: &Sandbox, shelf: &Shelf, slot: Slot, record: &Record) ->
     let what = || format!("{} {} in slot {slot}", record.name, record.version);
     let ours = record.source.strip_prefix(SHIPPED).and_then(component).filter(|bytes| Digest::of(bytes) == record.digest);
     let bytes = ours.map_or_else(|| shelf.get(record.digest), |bytes| Ok(bytes.to_vec())).with_context(what)?;
-    sandbox.load(slot, &bytes, setup(&record.settings)).await.with_context(what)
+    let grants = Grants { inference: is_granted(record, Want::Inference), progress: is_granted(record, Want::Progress) };
+    let limits = serde_json::to_value(&record.limits).and_then(serde_json::from_value).ok();
+    sandbox.load(slot, &bytes, Setup { limits, grants, ..setup(&record.settings) }).await.with_context(what)
+}
+
+fn is_granted(record: &Record, want: Want) -> bool {
+    record.grants.iter().any(|granted| granted == want.name())
 }
 
 fn setup(settings: &BTreeMap<String, String>) -> Setup {

@@ -28,6 +28,18 @@ pub(super) struct Asked {
     pub(super) targeted: bool,
     /// As [`Address::confidential`].
     pub(super) confidential: Option<String>,
+    /// What is kept of it, if guests were asked about it.
+    pub(super) outline: Option<Box<Job>>,
+}
+
+/// What is kept of a request that guests have refused: enough to ask others the same, or nothing.
+fn outline(job: &Job, summary: &Job) -> Option<Box<Job>> {
+    if job.confidential {
+        return Some(Box::new(job.without_text()));
+    }
+    let names: Vec<_> = summary.params.iter().map(|param| param.name.clone()).collect();
+    let outline = job.outline(&names);
+    (outline.params == summary.params && outline.output == summary.output).then(|| Box::new(outline))
 }
 
 impl Asked {
@@ -40,6 +52,7 @@ impl Asked {
             created_at: job.created_at,
             targeted: job.targeted,
             confidential,
+            outline: None,
         }
     }
 }
@@ -68,7 +81,13 @@ pub(super) async fn decide(
                 return;
             }
         }
-        Err(refusal) => refuse(&shared, Asked::of(&job), refusal, rows).await,
+        Err(refusal) => {
+            let mut asked = Asked::of(&job);
+            if !rows.is_empty() {
+                asked.outline = outline(&job, &summary);
+            }
+            refuse(&shared, asked, refusal, rows).await;
+        }
     }
     shared.registry.forget(id);
 }
@@ -87,7 +106,7 @@ async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: 
 
 /// Says no: stored, and told to a sender who addressed us. Who asks for too much of that is met with silence.
 pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut rows: Vec<Row>) {
-    let Asked { id, kind, customer, created_at, targeted, confidential } = asked;
+    let Asked { id, kind, customer, created_at, targeted, confidential, outline } = asked;
     if !shared.courtesy().allows(customer, shared.clock.now()) {
         tracing::debug!(job = %id.short(), kind, reason = refusal.code(), "one refusal too many");
         return;
@@ -101,7 +120,8 @@ pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut 
         rows.extend(record::feedback(shared, to, Status::Error(words)));
     }
     let letters = record::letters(&rows);
-    rows.insert(0, Row::Refuse(Box::new(RefusalRow { id, kind, customer, created_at, refusal, at: shared.clock.now() })));
+    let at = shared.clock.now();
+    rows.insert(0, Row::Refuse(Box::new(RefusalRow { id, kind, customer, created_at, refusal, asked: outline, at })));
     if commit(shared, id, rows.into()).await.is_ok() {
         letters.into_iter().for_each(|letter| shared.outbox.send(letter));
     }
@@ -159,7 +179,7 @@ fn plan(
     let offer = answer.value.map_err(|_| Refusal::Busy(60))??;
     match job.bid {
         Some(bid) if offer.price > bid => Err(Refusal::BidTooLow(offer.price)),
-        _ => Ok(Plan { generation: guests.number(), routes, context, offer }),
+        _ => Ok(Plan { generation: guests.number(), routes, context, offer, public: guests.public_params(job.kind).to_vec() }),
     }
 }
 

@@ -1,0 +1,3 @@
+//! x
+use crate::cli::guest::records::BacktestArgs;
+pub(super) fn run(_: &BacktestArgs) -> anyhow::Result<()> { Ok(()) }
