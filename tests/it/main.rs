@@ -8,6 +8,7 @@ mod cli;
 mod confidential;
 mod control;
 mod events;
+mod guests;
 mod hostile;
 mod jobs;
 mod kill;

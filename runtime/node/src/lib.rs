@@ -1,6 +1,7 @@
 //! The node: commands, configuration, and the provider that drives the way of one job. `node` wires the real parts together, `control` is how
 //! commands talk to it; `provider` knows none of them.
 
+pub mod backtest;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -10,7 +10,7 @@ mod subject;
 
 pub use log::{Problem, Seals, Verified, verify};
 pub use playback::Playback;
-pub use question::{Question, role};
+pub use question::{Question, Unasked, role};
 pub use subject::Subject;
 
 use crate::guests::Past;
