@@ -112,7 +112,7 @@ impl Job {
     #[must_use]
     pub fn outline(&self, public: &[String]) -> Self {
         let summary = self.summary(public);
-        let is_text = summary.words().map(str::len).sum::<usize>() > OUTLINE_BYTES_MAX;
+        let is_text = !summary.is_short();
         let source = |source: &InputSource| match source {
             InputSource::Text(text) => InputSource::Gone(text.len() as u64),
             InputSource::Url(_) if is_text => InputSource::Url(String::new()),
@@ -130,6 +130,15 @@ impl Job {
             origin: String::new(),
             ..*self
         }
+    }
+
+    /// Does its outline have all that policies see of it?
+    pub fn fits_outline(&self, public: &[String]) -> bool {
+        self.summary(public).is_short()
+    }
+
+    fn is_short(&self) -> bool {
+        self.words().map(str::len).sum::<usize>() <= OUTLINE_BYTES_MAX
     }
 
     /// What policies see that a customer wrote.
@@ -186,5 +195,40 @@ mod tests {
         };
         let public = Job { params: vec![param("model")], origin: String::new(), ..job.clone() };
         assert_eq!(job.summary(&["model".into()]), public);
+    }
+
+    /// Goal: what is kept for good has no text, and what policies saw of it as long as that is short. Method: a short and a long public param.
+    #[test]
+    fn an_outline_has_no_text() {
+        let param = |name: &str, value: &str| Param { name: name.into(), values: vec![value.into()] };
+        let input = |source| Input { source, hint: Some("wss://h".into()), marker: Some("m".into()) };
+        let of = |model: &str| Job {
+            id: JobId::from_bytes([1; 32]),
+            kind: 5050,
+            customer: PublicKey::from_bytes([2; 32]),
+            created_at: UnixTime::new(3),
+            inputs: vec![input(InputSource::Text("secret".into())), input(InputSource::Url("https://a/".into()))],
+            params: vec![param("model", model), param("system", "secret")],
+            output: Some("text/plain".into()),
+            bid: Some(Msat::new(4)),
+            targeted: true,
+            confidential: false,
+            expires_at: None,
+            origin: "secret".into(),
+        };
+        let public = ["model".to_owned()];
+        let short = of("tiny").outline(&public);
+        assert_eq!((short.input_bytes(), &short.params), (6, &vec![param("model", "tiny")]));
+        assert_eq!(short.inputs[1].source, InputSource::Url("https://a/".into()));
+        assert_eq!((short.inputs[0].marker.as_deref(), short.output.as_deref()), (Some("m"), Some("text/plain")));
+        let long = of(&"secret".repeat(OUTLINE_BYTES_MAX)).outline(&public);
+        assert_eq!((long.input_bytes(), long.params.len(), long.bid), (6, 0, Some(Msat::new(4))));
+        let fits = |model: &str| of(model).fits_outline(&public);
+        assert_eq!((fits("tiny"), fits(&"secret".repeat(OUTLINE_BYTES_MAX))), (true, false));
+        for outline in [short, long] {
+            let debug = format!("{outline:?}");
+            assert!(!debug.contains("secret") && !debug.contains("wss:"), "{debug}");
+            assert_eq!(outline.outline(&public), outline);
+        }
     }
 }

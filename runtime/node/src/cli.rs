@@ -20,6 +20,9 @@ pub enum Command {
     /// Create the identity of this node and say where everything is
     Init(InitArgs),
     /// Take jobs until told to stop, in the background
+    ///
+    /// RUST_LOG says what is logged: `debug` shows more of this program, `compute=trace` each message of the market, and a library only
+    /// warns unless it is named, as in `debug,reqwest=info`.
     Start(StartArgs),
     /// Let the node end what it is at, and stop it
     Stop(StopArgs),
@@ -284,12 +287,23 @@ mod tests {
         check("pylon init extra", Some(ErrorKind::UnknownArgument));
         check("pylon job submit hello --bid 1000 --param max_tokens=9 --wait --json", None);
         check("pylon job submit --input url:https://x.org/a --kind 5001", None);
+        check("pylon job submit --kind 5050 --wait", Some(ErrorKind::MissingRequiredArgument));
         check("pylon job submit x --input file:a", Some(ErrorKind::ValueValidation));
         check("pylon job submit x --param =1", Some(ErrorKind::ValueValidation));
         check("pylon job submit x --kind 6050", Some(ErrorKind::ValueValidation));
         check("pylon job submit x --encrypt", Some(ErrorKind::MissingRequiredArgument));
         check("pylon job submit x --relay https://x.org", Some(ErrorKind::ValueValidation));
         check("pylon job submit x --provider me", Some(ErrorKind::ValueValidation));
+        check("pylon guest new policy pricing happy_hours", None);
+        check("pylon guest new handler 5123 echo", None);
+        check("pylon guest build", None);
+        check("pylon guest test happy_hours --json", None);
+        check("pylon guest inspect happy_hours.wasm --json", None);
+        check("pylon guest sign --key key happy_hours.wasm --expires 90", None);
+        check("pylon guest new policy mining it", Some(ErrorKind::InvalidValue));
+        check("pylon guest new policy pricing ../it", Some(ErrorKind::ValueValidation));
+        check("pylon guest new handler 6050 it", Some(ErrorKind::ValueValidation));
+        check("pylon guest sign it.wasm", Some(ErrorKind::MissingRequiredArgument));
         check("pylon guest replay 0a1b --json", None);
         check("pylon guest verify-log --since 12h --json", None);
         check("pylon guest backtest mine.wasm --slot pricing:5050 --since 30d --kind 5050 --settings s.toml --svg o.svg", None);

@@ -2,6 +2,7 @@
 //! commands talk to it; `provider` knows none of them.
 
 pub mod backtest;
+pub mod cases;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -21,5 +22,9 @@ pub mod presence;
 pub mod provider;
 pub mod purchases;
 pub mod replay;
+mod retention;
+pub mod scaffold;
+pub mod secret;
+mod secret_file;
 mod seller;
 pub mod units;

@@ -7,11 +7,13 @@ use crate::facts::{Facts, totals};
 use crate::guests::{self, Shelf, Slots};
 use crate::home::{Home, State};
 use crate::provider::{Backends, Bus, Preference};
+use crate::retention;
 use crate::seller::{self, Seller};
 use anyhow::{Context, ensure};
 use pylon_adapters::inference;
 use pylon_adapters::journal::{Safe, SqliteJournal};
 use pylon_adapters::market::identity::{self, Keys};
+use pylon_adapters::market::nostr::Options;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::inference::Inference;
 use pylon_core::ports::installations::{Installation, Installations};
@@ -32,6 +34,8 @@ pub struct Parts {
     pub bus: Bus,
     /// Sell nothing: no relay is opened and no job goes on.
     pub host_only: bool,
+    /// How relays are dealt with.
+    pub market: Options,
 }
 
 /// A node at work.
@@ -46,11 +50,12 @@ pub struct Node {
 impl Node {
     /// Opens everything and begins to take jobs.
     pub async fn start(home: &Home, state: &State, config: &Config, keys: Keys, parts: Parts) -> anyhow::Result<Self> {
-        let Parts { wallet, backends, bus, host_only } = parts;
+        let Parts { wallet, backends, bus, host_only, market } = parts;
         // Pools are reserved and code is read and checked on another thread, while this one opens the rest.
         let (cache, shelf) = (state.folder("cache")?, Shelf::new(state.folder("guests")?));
         let sandbox = tokio::task::spawn_blocking(|| guests::sandbox(cache));
         let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
+        retention::watch(&journal, &config.journal);
         let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (history, settings, now) = (journal.installations()?, config.clone(), clock.now());
@@ -60,6 +65,9 @@ impl Node {
             None => configured(config).await?,
         };
         let backends = Backends::watch(adapters, preference(config), bus.clone(), Arc::clone(&clock)).await;
+        if let Some(warning) = backends.misfit() {
+            tracing::warn!("{warning}");
+        }
         let (guests, rows) = guests.await.context("the guests cannot be loaded")??;
         install(&*journal, &rows).await?;
         let unfinished = journal.unfinished()?;
@@ -67,7 +75,7 @@ impl Node {
         let seller = if host_only {
             None
         } else {
-            let shared = seller::Shared { journal: journal.clone(), backends: Arc::clone(&backends), wallet, bus, clock };
+            let shared = seller::Shared { journal: journal.clone(), backends: Arc::clone(&backends), wallet, bus, clock, market };
             Some(Seller::open(config, keys, &guests, shared).await?)
         };
         let kinds = if seller.is_some() { guests.kinds() } else { Vec::new() };
@@ -98,21 +106,29 @@ impl Node {
     pub async fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
         let mut running = self.config.lock().await;
         let prepared = self.guests.prepare(config, SystemClock.now()).await?;
+        if let Some(seller) = &self.seller {
+            seller.set(config).await?;
+        }
         install(&*self.facts.journal, &prepared.rows).await?;
         self.guests.put(prepared).await?;
         self.facts.backends.prefer(preference(config));
-        if let Some(seller) = &self.seller {
-            seller.set(config);
-        }
+        self.facts.journal.keep(retention::of(&config.journal));
         let next = Config {
+            name: config.name.clone(),
+            description: config.description.clone(),
+            relays: config.relays.clone(),
+            customer_relays: config.customer_relays,
             default_backend: config.default_backend.clone(),
             default_model: config.default_model.clone(),
             max_concurrent_jobs: config.max_concurrent_jobs,
             max_queued_jobs: config.max_queued_jobs,
+            journal: config.journal.clone(),
             guests: config.guests.clone(),
             ..running.clone()
         };
-        let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config) };
+        let warnings = Vec::from_iter(self.facts.backends.misfit());
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config), warnings };
         *running = next;
         Ok(reloaded)
     }

@@ -11,6 +11,7 @@ use crate::handler::HandlerTier;
 use crate::installed::{Code, Installed};
 use crate::limits::Limits;
 use crate::linking;
+use crate::outline::OutlineError;
 use crate::policy::{PolicyState, PolicyTier};
 use crate::slot::{Role, Slot};
 use crate::ticker::Ticker;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-const MAX_COMPONENT_BYTES: usize = 32 << 20;
+pub(crate) const MAX_COMPONENT_BYTES: usize = 32 << 20;
 /// Instances kept free in a pool, beyond those that are admitted: a slot is given back a moment after its call.
 const SPARE: u32 = 2;
 
@@ -99,6 +100,9 @@ pub enum InstallError {
     /// Too many bytes.
     #[error("a component of {0} bytes is too large")]
     Size(usize),
+    /// Not a component, or not that of one guest.
+    #[error(transparent)]
+    Outline(#[from] OutlineError),
     /// Not a component, or not one that this engine runs.
     #[error("cannot be compiled: {0}")]
     Compile(String),
@@ -163,10 +167,11 @@ impl Sandbox {
         }
         let digest = Digest::from_bytes(Sha256::digest(bytes).into());
         let (component, loaded) = self.compile(slot.role(), digest, bytes).await?;
-        let (node, engine) = match slot.role() {
-            Role::Handler => (self.handler_limits, &self.handlers.engine),
-            _ => (self.policy_limits, &self.policies.engine),
+        let engine = match slot.role() {
+            Role::Handler => &self.handlers.engine,
+            _ => &self.policies.engine,
         };
+        let node = self.limits(slot.role());
         let allowed = setup.limits.map_or(node, |operator| operator.min(node));
         let (code, about, bounds, granted) = self.link(slot, &component, allowed, setup.grants).await?;
         let serves = |kind| about.kinds.iter().any(|served| served.kind == kind);
@@ -187,8 +192,16 @@ impl Sandbox {
         }))
     }
 
+    /// What the node allows to a guest of this role.
+    pub(crate) const fn limits(&self, role: Role) -> Limits {
+        match role {
+            Role::Handler => self.handler_limits,
+            _ => self.policy_limits,
+        }
+    }
+
     /// Off the threads that serve jobs.
-    async fn compile(&self, role: Role, digest: Digest, bytes: &[u8]) -> Result<(Component, Loaded), InstallError> {
+    pub(crate) async fn compile(&self, role: Role, digest: Digest, bytes: &[u8]) -> Result<(Component, Loaded), InstallError> {
         let engine = match role {
             Role::Handler => self.handlers.engine.clone(),
             _ => self.policies.engine.clone(),
@@ -202,7 +215,7 @@ impl Sandbox {
         }
     }
 
-    async fn link(
+    pub(crate) async fn link(
         &self,
         slot: Slot,
         component: &Component,

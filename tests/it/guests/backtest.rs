@@ -1,6 +1,6 @@
 //! Other policies over what a node has really decided.
 
-use super::Sold;
+use super::sold::Sold;
 use crate::component;
 use pylon::backtest::{Report, Span, Sum, Unknown, run};
 use pylon_core::{Msat, Param, UnixTime};

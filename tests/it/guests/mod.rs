@@ -1,95 +1,35 @@
-//! What authors and operators do with guests and with what those have decided.
+//! Guests as their authors and operators meet them.
 
+mod author;
 mod backtest;
+mod cases;
+mod docs;
+mod frozen;
 mod replay;
+mod signing;
+mod sold;
 
-use pylon::guests::{Past, Shelf};
-use pylon::home::Home;
-use pylon_adapters::journal::{Books, Safe};
-use pylon_adapters::market::identity::purpose_key;
-use pylon_core::machine::JobState;
-use pylon_core::{JobId, Msat};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use pylon::cases::{Asked, ask, parse};
 use pylon_sandbox::{Config, Sandbox};
-use pylon_tests::stage::{Customer, Set, Stage, bid, param, text};
+use pylon_tests::process::pylon;
 use std::path::Path;
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
-/// A node that has sold, refused and kept silent, and is stopped.
-struct Sold {
-    stage: Stage,
-    /// Paid, in this order.
-    paid: Vec<JobId>,
-    /// Delivered, never paid.
-    unpaid: JobId,
-    /// Bid too little.
-    refused: JobId,
-    /// In NIP-44.
-    confidential: JobId,
+/// A command of the program, run in this folder by somebody who has no node.
+fn guest(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(pylon());
+    command.arg("guest").args(args).current_dir(folder).env("PYLON_HOME", folder).stdin(Stdio::null()).output().unwrap()
 }
 
-/// Words of the jobs that are paid.
-const WORDS: [&str; 3] = ["one two three", "Grüße an alle", "a b c d e f g h"];
-
-impl Sold {
-    async fn here() -> Self {
-        let mut stage = Stage::set(Set::default()).await;
-        let mut customer = stage.customer().await;
-        let mut paid = Vec::new();
-        for words in WORDS {
-            let (job, bolt11) = buy(&stage, &mut customer, words).await;
-            stage.bank.pay(&bolt11).unwrap();
-            stage.until(job, JobState::is_closed).await;
-            paid.push(job);
-        }
-        let (unpaid, _) = buy(&stage, &mut customer, "for nothing").await;
-        let refused = customer.ask(vec![text("too cheap"), bid(1)]).await;
-        customer.feedback(refused, "error").await;
-        let hidden = pylon_adapters::market::nip90::RequestTag::Encrypted;
-        let confidential = customer.ask(vec![text("a secret"), bid(50_000), hidden]).await;
-        customer.result(confidential).await;
-        stage.until(confidential, |state| state.output.is_none() && state.is_over()).await;
-        stage.stop(Duration::ZERO).await;
-        Self { stage, paid, unpaid, refused, confidential }
-    }
-
-    fn home(&self) -> Home {
-        Home::at(self.stage.folder.path())
-    }
-
-    fn books(&self) -> Books {
-        Books::open(&self.home().database()).unwrap()
-    }
-
-    fn safe(&self) -> Safe {
-        Safe::new(&purpose_key(self.stage.keys(), "journal"))
-    }
-
-    fn past(&self) -> Past {
-        let state = self.home().open().unwrap();
-        let config = Config {
-            cache: Some(state.folder("cache").unwrap()),
-            policy_instances: 4,
-            handler_instances: 4,
-            ..Config::default()
-        };
-        let shelf = Shelf::new(state.folder("guests").unwrap());
-        Past::new(Sandbox::open(config).unwrap(), shelf, self.books().installations().unwrap())
-    }
-
-    /// A copy of the books, to be changed.
-    fn copy(&self, folder: &Path) -> std::path::PathBuf {
-        let path = folder.join("pylon.db");
-        std::fs::write(&path, "").unwrap();
-        self.books().copy_to(&path).unwrap();
-        path
-    }
-}
-
-/// A job with a result, and its invoice.
-async fn buy(stage: &Stage, customer: &mut Customer, words: &str) -> (JobId, String) {
-    let job = customer.ask(vec![text(words), param("max_tokens", "32"), bid(50_000)]).await;
-    let (amount, bolt11) = customer.result(job).await.due.unwrap();
-    assert!(amount > Msat::ZERO);
-    stage.until(job, |state| state.delivery == pylon_core::machine::Delivery::Delivered).await;
-    (job, bolt11.unwrap())
+/// A component asked the questions of these cases.
+async fn cases_of(guest: &[u8], cases: &str) -> Vec<Asked> {
+    let cache = tempfile::tempdir().unwrap();
+    let cache_dir = Dir::open_ambient_dir(cache.path(), ambient_authority()).unwrap();
+    let sandbox =
+        Sandbox::open(Config { cache: Some(cache_dir), policy_instances: 2, handler_instances: 2, ..Config::default() });
+    let sandbox = sandbox.unwrap();
+    let examined = sandbox.examine(guest).await.unwrap();
+    ask(&sandbox, guest, &examined, &parse(cases).unwrap()).await
 }

@@ -1,6 +1,6 @@
 //! Old decisions asked again, and a log that somebody has changed.
 
-use super::Sold;
+use super::sold::Sold;
 use pylon::replay::{Gone, Outcome, Subject, Verified, check, verify};
 use pylon_adapters::journal::{Books, Safe, Seal};
 use pylon_core::{JobId, UnixTime};

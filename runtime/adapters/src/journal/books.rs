@@ -43,6 +43,8 @@ pub struct Decision {
     pub micros: u64,
     /// When.
     pub at: UnixTime,
+    /// Since when texts in question and answer are there by digest only.
+    pub text_gone_at: Option<UnixTime>,
 }
 
 impl Books {
@@ -101,7 +103,7 @@ impl Books {
 
     /// What the guests said of a job, in order.
     pub fn decisions(&self, id: JobId) -> Result<Vec<Decision>, JournalError> {
-        let question = "SELECT slot, name, version, digest, function, attempt, output, fault, fuel, cpu_micros, micros, decided_at \
+        let question = "SELECT slot, name, version, digest, function, attempt, output, fault, fuel, cpu_micros, micros, decided_at, text_gone_at \
                         FROM decisions WHERE job_id = ?1 ORDER BY id";
         let read = || self.conn.prepare(question)?.query_map([id.to_hex()], decision)?.collect::<rusqlite::Result<_>>();
         read().map_err(unreadable)
@@ -155,5 +157,6 @@ fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
         cost: fuel.map_or(Cost::CpuMicros(number(cpu.unwrap_or(0))), |fuel| Cost::Fuel(number(fuel))),
         micros: number(row.get(10)?),
         at: UnixTime::new(number(row.get(11)?)),
+        text_gone_at: row.get::<_, Option<i64>>(12)?.map(|at| UnixTime::new(number(at))),
     })
 }

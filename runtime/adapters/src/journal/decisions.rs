@@ -15,8 +15,8 @@ const PAGE_ROWS: usize = 512;
 /// … and, but for the last of them, bytes of their texts.
 const PAGE_BYTES: usize = 4 << 20;
 
-const COLUMNS: &str = "id, job_id, slot, name, version, digest, function, attempt, input, output, fault, fuel, cpu_micros, micros, \
-                       decided_at, generation, engine, seal";
+pub(super) const COLUMNS: &str = "id, job_id, slot, name, version, digest, function, attempt, input, output, fault, fuel, cpu_micros, micros, \
+                       decided_at, generation, engine, seal, text_gone_at";
 
 /// What a guest was asked and answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,9 +51,9 @@ pub struct Recorded {
     pub generation: u64,
     /// The engine it ran on.
     pub engine: String,
-    /// Its texts are there by digest only.
-    pub text_is_gone: bool,
-    seal: Option<Vec<u8>>,
+    /// Since when its texts are there by digest only.
+    pub text_gone_at: Option<UnixTime>,
+    pub(super) seal: Option<Vec<u8>>,
 }
 
 /// What the seal of a decision says.
@@ -106,6 +106,7 @@ impl Recorded {
             at: super::integer(self.at.get()),
             generation: super::integer(self.generation),
             engine: &self.engine,
+            text_gone_at: self.text_gone_at.map_or(0, |at| super::integer(at.get())),
         }
     }
 }
@@ -206,7 +207,7 @@ impl Books {
     }
 }
 
-fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
+pub(super) fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
     // Somebody changed what is no name: nothing is called so, and the seal is broken.
     let named = |column| row.get_ref(column)?.as_str().map_err(|_| unknown(column, "not a text"));
     let (output, fault): (Option<String>, Option<String>) = (row.get(9)?, row.get(10)?);
@@ -228,7 +229,7 @@ fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
         at: UnixTime::new(number(row.get(14)?)),
         generation: number(row.get(15)?),
         engine: row.get(16)?,
-        text_is_gone: false,
+        text_gone_at: row.get::<_, Option<i64>>(18)?.map(|at| UnixTime::new(number(at))),
         seal: row.get(17)?,
     })
 }

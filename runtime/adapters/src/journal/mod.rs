@@ -1,7 +1,8 @@
 //! The journal in SQLite: one writer thread that commits in groups, and readers that never scan.
 //!
 //! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers, `safe` seals what is
-//! confidential and `seal` what was decided, `decisions` reads that to ask again; `books` is all of it for an operator who only looks.
+//! confidential and `seal` what was decided, `decisions` reads that to ask again, `request` keeps no text twice, `retention` lets texts go; `books` is
+//! all of it for an operator who only looks.
 //! What a row means is decided in the core; nothing here decides about a job.
 
 mod books;
@@ -11,6 +12,8 @@ mod installations;
 mod jobs;
 mod migrations;
 mod reads;
+mod request;
+mod retention;
 mod rows;
 mod safe;
 mod seal;
@@ -21,6 +24,7 @@ mod writer;
 
 pub use books::{Books, Decision};
 pub use decisions::{Page, Recorded, Seal};
+pub use retention::Retention;
 pub use safe::Safe;
 pub use seal::Sealed;
 
@@ -39,6 +43,7 @@ pub struct SqliteJournal {
     writer: writer::Writer,
     reader: Mutex<Connection>,
     safe: Safe,
+    held: retention::Held,
 }
 
 impl SqliteJournal {
@@ -55,7 +60,19 @@ impl SqliteJournal {
     }
 
     fn over(writer: Connection, reader: Connection, safe: Safe) -> Result<Self, JournalError> {
-        Ok(Self { writer: writer::Writer::start(writer, safe.clone())?, reader: Mutex::new(reader), safe })
+        let held = retention::Held::for_good();
+        let writer = writer::Writer::start(writer, safe.clone(), held.clone())?;
+        Ok(Self { writer, reader: Mutex::new(reader), safe, held })
+    }
+
+    /// Keeps the texts of finished jobs no longer than this from now on. Until it is said, they are kept for good.
+    pub fn keep(&self, retention: Retention) {
+        self.held.set(retention);
+    }
+
+    /// Lets go of what was kept long enough, as every commit does. For a node that has nothing to write.
+    pub async fn tidy(&self) -> Result<(), JournalError> {
+        self.writer.tidy().await
     }
 
     /// Reads take microseconds, so they run where they are asked; a reader that panicked left nothing behind.
@@ -105,6 +122,10 @@ impl Journal for SqliteJournal {
 
     fn kind_history(&self, kind: u16, now: UnixTime) -> Result<History, JournalError> {
         self.read(|conn| tallies::history(conn, tallies::Scope::Kind, &kind.to_string(), now))
+    }
+
+    fn digest(&self, job: JobId, text: &str) -> String {
+        self.safe.digest(job, text)
     }
 
     fn earnings(&self, limit: usize) -> Result<Earnings, JournalError> {

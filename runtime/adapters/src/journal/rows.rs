@@ -1,7 +1,7 @@
 //! How each kind of row is written. All of it runs inside the writer's transaction.
 
 use super::seal::{self, Numbers};
-use super::{Safe, installations, integer, jobs, tallies, unwritable, words};
+use super::{Safe, installations, integer, jobs, retention, tallies, unwritable, words};
 use pylon_core::admission::MAX_AGE_SECONDS;
 use pylon_core::machine::JobState;
 use pylon_core::ports::guests::{Cost, Fault};
@@ -89,7 +89,7 @@ fn update(conn: &Connection, safe: &Safe, state: &JobState) -> Result<(), Halt> 
     follow(conn, Some(&before), state)
 }
 
-/// What hangs on a job's row: its invoice's row and the sums.
+/// What hangs on a job's row: its invoice's row, the sums, and how long its text is kept.
 fn follow(conn: &Connection, before: Option<&jobs::Stored>, state: &JobState) -> Result<(), Halt> {
     if let Some(invoice) = &state.invoice
         && before.is_none_or(|stored| !stored.has_invoice_of(state))
@@ -97,7 +97,7 @@ fn follow(conn: &Connection, before: Option<&jobs::Stored>, state: &JobState) ->
         jobs::write_invoice(conn, state, invoice)?;
     }
     tallies::turned(conn, before, state)?;
-    Ok(())
+    retention::follow(conn, before, state)
 }
 
 fn refuse(conn: &Connection, safe: &Safe, row: &RefusalRow, purged_at: &mut Option<UnixTime>) -> Result<(), Halt> {
@@ -191,6 +191,7 @@ fn decide(conn: &Connection, safe: &Safe, row: &DecisionRow, numbers: &mut Optio
                 at,
                 generation,
                 engine: &row.engine,
+                text_gone_at: 0,
             };
             Some((id, sealable.seal(key)))
         }

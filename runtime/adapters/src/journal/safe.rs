@@ -4,8 +4,11 @@
 use super::seal;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use pylon_core::JobId;
+use pylon_core::decision::WITHHELD;
 use rand::TryRngCore;
+use sha2::Sha256;
 
 const NONCE_BYTES: usize = 24;
 
@@ -17,17 +20,33 @@ pub struct Safe(Option<Keys>);
 struct Keys {
     cipher: XChaCha20Poly1305,
     seals: seal::Key,
+    /// HMAC-SHA-256 under a key that was made of the cipher's.
+    digests: Hmac<Sha256>,
 }
 
 impl Safe {
     /// With this key, which must not be used for anything else.
     pub fn new(key: &[u8; 32]) -> Self {
-        Self(Some(Keys { cipher: XChaCha20Poly1305::new(Key::from_slice(key)), seals: seal::key(key) }))
+        let own = |purpose: &[u8]| {
+            let mut own = hmac(*key);
+            own.update(purpose);
+            hmac(own.finalize().into_bytes().into())
+        };
+        Self(Some(Keys { cipher: XChaCha20Poly1305::new(Key::from_slice(key)), seals: own(b"seals"), digests: own(b"digests") }))
     }
 
     /// What decisions are sealed with.
     pub(super) fn seals(&self) -> Option<&seal::Key> {
         self.0.as_ref().map(|keys| &keys.seals)
+    }
+
+    /// Stands for a text of this job. Who has a copy of the database and guesses the text cannot tell; without a key, nobody can.
+    pub(super) fn digest(&self, job: JobId, text: &str) -> String {
+        let Some(Keys { digests, .. }) = &self.0 else { return WITHHELD.into() };
+        let mut mac = digests.clone();
+        mac.update(job.as_bytes());
+        mac.update(text.as_bytes());
+        format!("hmac-sha256:{}", hex::encode(mac.finalize().into_bytes()))
     }
 
     /// `None` without a key.
@@ -53,6 +72,13 @@ impl Safe {
         }
         text
     }
+}
+
+fn hmac(key: [u8; 32]) -> Hmac<Sha256> {
+    // Its key is a block of its hash, filled up with zeroes.
+    let mut block = [0; 64];
+    block.iter_mut().zip(key).for_each(|(place, byte)| *place = byte);
+    <Hmac<Sha256> as Mac>::new(&block.into())
 }
 
 impl std::fmt::Debug for Safe {

@@ -1,5 +1,5 @@
-//! Seals: what shows that nobody has changed, moved or removed a decision. Texts are in them by digest, so that a row keeps its seal when its text
-//! goes in time. Numbers are given in order and none twice; the last of them is sealed, and so are those that were forgotten, so a gap is found.
+//! Seals: what shows that nobody has changed, moved or removed a decision. When its text goes in time a row gets another seal, if it had a good
+//! one. Numbers are given in order and none twice; the last of them is sealed, and so are those that were forgotten, so a gap is found.
 
 use super::{Recorded, Safe, integer, number};
 use hmac::{Hmac, Mac};
@@ -8,26 +8,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::Sha256;
 
 /// Of HMAC-SHA-256, the half that is kept: nobody guesses it.
-const HALF: usize = 16;
-/// Digest of the question, digest of the answer, seal of the row.
-pub(super) const SEAL_BYTES: usize = 3 * HALF;
+pub(super) const SEAL_BYTES: usize = 16;
 
 /// The key of all seals, one for each node.
 pub(super) type Key = Hmac<Sha256>;
-
-/// A key for this purpose alone, made of the journal's.
-pub(super) fn key(journal: &[u8; 32]) -> Key {
-    let mut mac = keyed(journal);
-    mac.update(b"seals");
-    keyed(&mac.finalize().into_bytes().into())
-}
-
-fn keyed(key: &[u8; 32]) -> Key {
-    // The key of HMAC is a block of its hash, filled up with zeroes.
-    let mut block = [0; 64];
-    block.iter_mut().zip(key).for_each(|(place, byte)| *place = *byte);
-    <Key as Mac>::new(&block.into())
-}
 
 /// What a row says, as it is sealed.
 pub(super) struct Sealable<'a> {
@@ -47,61 +31,42 @@ pub(super) struct Sealable<'a> {
     pub(super) at: i64,
     pub(super) generation: i64,
     pub(super) engine: &'a str,
+    /// 0 while they are there.
+    pub(super) text_gone_at: i64,
 }
 
 impl Sealable<'_> {
     pub(super) fn seal(&self, key: &Key) -> [u8; SEAL_BYTES] {
-        let mut seal = [0; SEAL_BYTES];
-        let (input, rest) = seal.split_at_mut(HALF);
-        let (output, row) = rest.split_at_mut(HALF);
-        input.copy_from_slice(&text(key, self.job, self.input));
-        output.copy_from_slice(&text(key, self.job, self.output.unwrap_or_default()));
-        row.copy_from_slice(&self.row(key, input, output));
-        seal
-    }
-
-    /// The seal of the row, with its texts by these digests.
-    fn row(&self, key: &Key, input: &[u8], output: &[u8]) -> [u8; HALF] {
-        let mut bytes = Vec::with_capacity(512);
         let (cost, unit) = match self.cost {
             Cost::Fuel(units) => (units, 0),
             Cost::CpuMicros(micros) => (micros, 1),
         };
-        for number in [self.id, self.micros, self.at, self.generation, i64::from(self.attempt), integer(cost), unit] {
-            bytes.extend_from_slice(&number.to_le_bytes());
-        }
-        for part in [self.job, self.digest] {
-            bytes.extend_from_slice(part);
-        }
-        bytes.extend_from_slice(input);
-        bytes.extend_from_slice(output);
+        let numbers = [self.id, self.micros, self.at, self.generation, i64::from(self.attempt), integer(cost), unit, self.text_gone_at];
+        let output = self.output.unwrap_or_default();
+        let texts = [self.slot, self.name, self.version, self.function, self.fault.unwrap_or_default(), self.engine, self.input, output];
+        let mut bytes = Vec::with_capacity(512 + self.input.len() + output.len());
+        numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        bytes.extend_from_slice(self.job);
+        bytes.extend_from_slice(self.digest);
         bytes.push(u8::from(self.output.is_some()));
         // Each with its length, so that no two rows are the same bytes.
-        for part in [self.slot, self.name, self.version, self.function, self.fault.unwrap_or_default(), self.engine] {
-            bytes.extend_from_slice(&part.len().to_le_bytes());
-            bytes.extend_from_slice(part.as_bytes());
+        for text in texts {
+            bytes.extend_from_slice(&text.len().to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
         }
         half(key, &[&bytes])
     }
 }
 
-fn text(key: &Key, job: &[u8; 32], text: &str) -> [u8; HALF] {
-    half(key, &[job, text.as_bytes()])
-}
-
-fn half(key: &Key, parts: &[&[u8]]) -> [u8; HALF] {
+fn half(key: &Key, parts: &[&[u8]]) -> [u8; SEAL_BYTES] {
     let mut mac = key.clone();
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().first_chunk().copied().unwrap_or_default()
 }
 
-/// A row against its seal, or one of a text that has gone against what is left of it.
+/// A row against its seal.
 pub(super) fn holds(key: &Key, row: &Recorded, seal: &[u8]) -> bool {
-    let sealable = row.sealable();
-    let Some((texts, of_row)) = seal.split_at_checked(2 * HALF) else { return false };
-    let (input, output) = texts.split_at(HALF);
-    let is_row = sealable.row(key, input, output) == of_row;
-    is_row && (row.text_is_gone || sealable.seal(key).starts_with(texts))
+    row.sealable().seal(key) == seal
 }
 
 /// The decisions that have seals.
@@ -113,7 +78,7 @@ pub struct Sealed {
     pub last: u64,
 }
 
-fn of_range(key: &Key, what: &[u8], first: i64, last: i64) -> [u8; HALF] {
+fn of_range(key: &Key, what: &[u8], first: i64, last: i64) -> [u8; SEAL_BYTES] {
     half(key, &[what, &first.to_le_bytes(), &last.to_le_bytes()])
 }
 

@@ -178,6 +178,9 @@ pub trait Journal: Send + Sync {
     /// Our own record for a kind.
     fn kind_history(&self, kind: u16, now: UnixTime) -> Result<History, JournalError>;
 
+    /// What stands for a text of this job that is not kept: the same for the same text, and told from a guess only with the node's key.
+    fn digest(&self, job: JobId, text: &str) -> String;
+
     /// What was earned.
     fn earnings(&self, limit: usize) -> Result<Earnings, JournalError>;
 }
@@ -187,6 +190,8 @@ pub trait Journal: Send + Sync {
 pub struct Earnings {
     /// All of it.
     pub total: Msat,
+    /// Ours to give back: paid for work that was not done.
+    pub refund_due: Msat,
     /// Jobs with a result.
     pub jobs_completed: u64,
     /// By source, largest first.

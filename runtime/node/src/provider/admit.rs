@@ -38,8 +38,7 @@ fn outline(job: &Job, summary: &Job) -> Option<Box<Job>> {
         return Some(Box::new(job.without_text()));
     }
     let names: Vec<_> = summary.params.iter().map(|param| param.name.clone()).collect();
-    let outline = job.outline(&names);
-    (outline.params == summary.params && outline.output == summary.output).then(|| Box::new(outline))
+    job.fits_outline(&names).then(|| Box::new(job.outline(&names)))
 }
 
 impl Asked {
@@ -77,8 +76,7 @@ pub(super) async fn decide(
             live.place = Some(place);
             live.stamps = stamps;
             if take(&mut live, rows, actions, begun).await {
-                live.live().await;
-                return;
+                return live.live().await;
             }
         }
         Err(refusal) => {
@@ -170,7 +168,7 @@ fn plan(
         step: capabilities.step,
         customer: shared.journal.customer_history(job.customer, now).map_err(busy)?,
         ours: shared.journal.kind_history(job.kind, now).map_err(busy)?,
-        market: None,
+        market: shared.market.asks(job.kind, now),
     };
     let answer = guests.quote(summary, &context, &situation);
     rows.push(decision(shared, job, guests.number(), "quote", 0, &(&context, &situation), &answer));
@@ -179,7 +177,10 @@ fn plan(
     let offer = answer.value.map_err(|_| Refusal::Busy(60))??;
     match job.bid {
         Some(bid) if offer.price > bid => Err(Refusal::BidTooLow(offer.price)),
-        _ => Ok(Plan { generation: guests.number(), routes, context, offer, public: guests.public_params(job.kind).to_vec() }),
+        _ => {
+            let public = guests.public_params(job.kind).to_vec();
+            Ok(Plan { generation: guests.number(), routes, context, offer, public })
+        }
     }
 }
 

@@ -65,7 +65,7 @@ impl Question {
         if recorded.generation == 0 {
             return Err(Gone::Unrecorded.into());
         }
-        if recorded.text_is_gone {
+        if recorded.text_gone_at.is_some() {
             return Err(Gone::Text.into());
         }
         match recorded.function.as_str() {

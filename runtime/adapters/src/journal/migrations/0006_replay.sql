@@ -1,6 +1,6 @@
 -- What was decided can be asked again, and what is missing or was changed is found.
 
--- Two digests of the texts and one of the whole row, 16 bytes each, under a key of the node. Rows from before this have none.
+-- 16 bytes of HMAC-SHA-256 over the row, under a key of the node. Rows from before this have none.
 ALTER TABLE decisions ADD COLUMN seal BLOB;
 
 -- The first and the last decision that has a seal.

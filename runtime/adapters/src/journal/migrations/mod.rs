@@ -7,6 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const STEPS: &[&str] = &[
     include_str!("0001_first.sql"),
     include_str!("0002_confidential.sql"),
+    include_str!("0003_retention.sql"),
     include_str!("0004_guests.sql"),
     include_str!("0006_replay.sql"),
 ];

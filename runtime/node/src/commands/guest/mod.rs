@@ -1,8 +1,14 @@
 //! `pylon guest`: a file for each command.
 
 mod backtest;
+mod build;
+mod component;
+mod inspect;
+mod new;
 mod records;
 mod replay;
+mod sign;
+mod test;
 mod verify_log;
 
 use crate::cli::guest::GuestCommand;
@@ -11,6 +17,11 @@ use anyhow::Result;
 /// Runs the command.
 pub fn run(command: &GuestCommand) -> Result<()> {
     match command {
+        GuestCommand::New(command) => new::run(command),
+        GuestCommand::Build(args) => build::run(args),
+        GuestCommand::Test(args) => test::run(args),
+        GuestCommand::Inspect(args) => inspect::run(args),
+        GuestCommand::Sign(args) => sign::run(args),
         GuestCommand::Replay(args) => replay::run(args),
         GuestCommand::VerifyLog(args) => verify_log::run(args),
         GuestCommand::Backtest(args) => backtest::run(args),
