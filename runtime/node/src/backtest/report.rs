@@ -124,6 +124,11 @@ impl Rows {
 }
 
 impl Report {
+    /// Was there nothing to ask about?
+    pub fn is_empty(&self) -> bool {
+        self.compared == 0 && self.gone.is_empty()
+    }
+
     /// A decision that the candidate cannot be asked about.
     pub fn skip(&mut self, why: &'static str) {
         *self.gone.entry(why).or_default() += 1;

@@ -1,5 +1,6 @@
 //! `pylon guest backtest`: what another policy would have decided.
 
+use super::component;
 use super::records::{Progress, Records};
 use crate::backtest::chart::{range_words, svg};
 use crate::backtest::{Report, RowSum, Rows, Span, Sum, run as backtest};
@@ -10,15 +11,12 @@ use crate::output::{json, plain, say};
 use anyhow::{Context, Result, bail, ensure};
 use pylon_core::Param;
 use pylon_core::ports::clock::Clock as _;
-use pylon_sandbox::{InstallError, Installed, Role, Sandbox, Setup, Slot};
+use pylon_sandbox::{Installed, Outline, Role, Sandbox, Setup, Slot};
 use serde_json::{Map, Value, json as value};
 use std::fmt::Write as _;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-/// More than a node takes.
-const BYTES_MAX: u64 = 64 << 20;
 /// Rows of a table that people read.
 const SHOWN: usize = 10;
 
@@ -27,7 +25,7 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
     let records = Records::open()?;
     let slot = args.slot.as_deref().map(str::parse::<Slot>).transpose()?;
     let setup = Setup { settings: args.settings.as_deref().map(settings).transpose()?.unwrap_or_default(), ..Setup::default() };
-    let bytes = component(&args.guest)?;
+    let bytes = bytes(&args.guest)?;
     let (role, guest) = block_on(candidate(records.past.sandbox(), slot, &bytes, setup))
         .with_context(|| format!("`{}`", plain(&args.guest)))?;
     let kind = match (args.kind, slot.and_then(Slot::kind)) {
@@ -41,6 +39,9 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
     let progress = Progress::new("decisions", records.books.decision_count()?);
     let report = backtest(records.books, &guest, role, span, |done| progress.at(done))?;
     drop(progress);
+    if report.is_empty() {
+        bail!("nothing was decided for {} in that time: `--since` goes further back, `pylon jobs list` shows what there is", role.name());
+    }
     if let Some(file) = &args.svg {
         let stamp = guest.stamp();
         let title = format!("{} {} ({})", stamp.name, stamp.version, stamp.digest.short());
@@ -50,16 +51,12 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
 }
 
 /// Of a file, or of what comes with pylon.
-fn component(guest: &str) -> Result<Vec<u8>> {
+fn bytes(guest: &str) -> Result<Vec<u8>> {
     let path = Path::new(guest);
-    if let (false, Some(bytes)) = (path.exists(), crate::guests::component(guest)) {
-        return Ok(bytes.to_vec());
+    match crate::guests::component(guest).filter(|_| !path.exists()) {
+        Some(bytes) => Ok(bytes.to_vec()),
+        None => component::read(path),
     }
-    let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut bytes = Vec::new();
-    file.take(BYTES_MAX + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {}", path.display()))?;
-    ensure!(bytes.len() as u64 <= BYTES_MAX, "{} is larger than any component: {BYTES_MAX} bytes", path.display());
-    Ok(bytes)
 }
 
 /// A line each, as the settings of a slot are written.
@@ -79,22 +76,13 @@ fn settings(file: &Path) -> Result<Vec<Param>> {
 
 /// Ready to be asked, in the slot or in the one of its world.
 async fn candidate(sandbox: &Sandbox, slot: Option<Slot>, bytes: &[u8], setup: Setup) -> Result<(Role, Arc<Installed>)> {
-    if let Some(slot) = slot {
-        return Ok((slot.role(), sandbox.load(slot, bytes, setup).await?));
-    }
-    let mut first = None;
-    for role in [Role::Pricing, Role::Routing, Role::Verification] {
-        let Some(slot) = Slot::policy(role) else { continue };
-        match sandbox.load(slot, bytes, setup.clone()).await {
-            Ok(guest) => return Ok((role, guest)),
-            Err(error @ InstallError::World(..)) => first = first.or(Some(error)),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    match first {
-        Some(_) => bail!("no policy: a handler has no decisions to go back to, `pylon guest replay` runs one again"),
-        None => bail!("there is no slot for it"),
-    }
+    let role = Outline::read(bytes)?.role()?;
+    let Some(of_world) = Slot::policy(role) else {
+        bail!("no policy: a handler has no decisions to go back to, `pylon guest replay` runs one again");
+    };
+    let slot = slot.unwrap_or(of_world);
+    ensure!(slot.role() == role, "it is for {}, not for slot {slot}: leave `--slot` out", role.name());
+    Ok((role, sandbox.load(slot, bytes, setup).await?))
 }
 
 fn facts(report: &Report, guest: &Installed, role: Role, span: Span) -> Value {
