@@ -54,7 +54,7 @@ pub enum Command {
     /// Buy from other providers
     #[command(subcommand)]
     Job(job::JobCommand),
-    /// Write guests of your own
+    /// Write guests of your own, and run them: see, install, compare, roll back
     #[command(subcommand)]
     Guest(guest::GuestCommand),
     /// Show a whole market on this machine: relay, node, customer and play money
@@ -166,6 +166,10 @@ pub enum JobsCommand {
     List(JobsListArgs),
     /// Show all that is known of one job
     Show(JobsShowArgs),
+    /// Send a result that verification could not judge
+    Release(JobsReviewArgs),
+    /// Do not send a result that verification could not judge; nothing is charged, and what was paid is owed back
+    Reject(JobsReviewArgs),
 }
 
 #[derive(Debug, Args)]
@@ -188,6 +192,12 @@ pub struct JobsShowArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct JobsReviewArgs {
+    /// The job's id, or as much of its beginning as no other has
+    pub job: String,
 }
 
 #[derive(Debug, Args)]
@@ -310,6 +320,19 @@ mod tests {
         check("pylon guest replay", Some(ErrorKind::MissingRequiredArgument));
         check("pylon guest verify-log --since 12", Some(ErrorKind::ValueValidation));
         check("pylon guest backtest mine.wasm --kind 6050", Some(ErrorKind::ValueValidation));
+        check("pylon jobs release 0a1b", None);
+        check("pylon jobs reject", Some(ErrorKind::MissingRequiredArgument));
+        check("pylon guest list --history --json", None);
+        check("pylon guest install token_pricing --slot pricing --settings base-msat=9 --settings terms=hold --shadow", None);
+        check("pylon guest install https://x.org/a.wasm --slot handler:5050 --digest aa", Some(ErrorKind::ValueValidation));
+        check("pylon guest install token_pricing", Some(ErrorKind::MissingRequiredArgument));
+        check("pylon guest install token_pricing --slot prices", Some(ErrorKind::ValueValidation));
+        check("pylon guest rollback pricing --to 3", None);
+        check("pylon guest rollback pricing --to 0", Some(ErrorKind::ValueValidation));
+        check("pylon guest activate pricing:5050 --json", None);
+        check("pylon guest approve handler:5050", None);
+        check("pylon guest compare routing --json", None);
+        check("pylon guest audit --limit 5", None);
         check("pylon job results", Some(ErrorKind::MissingRequiredArgument));
     }
 }

@@ -177,7 +177,7 @@ impl Generation for Set {
 
     fn sources(&self, kind: u16) -> Sources {
         let mut sources = Sources::default();
-        for want in self.of_kind(Role::Handler, kind).map(|handler| handler.about.wants.as_slice()).unwrap_or_default() {
+        for want in self.of_kind(Role::Handler, kind).map(|handler| handler.granted.as_slice()).unwrap_or_default() {
             match want {
                 Want::Urls(hosts) => sources.urls.extend_from_slice(hosts),
                 Want::Events => sources.events = true,

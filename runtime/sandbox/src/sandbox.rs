@@ -8,6 +8,7 @@ use crate::engine;
 use crate::exports::description;
 use crate::gate::Gate;
 use crate::handler::HandlerTier;
+use crate::install::Grants;
 use crate::installed::{Code, Installed};
 use crate::limits::Limits;
 use crate::linking;
@@ -24,7 +25,8 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-pub(crate) const MAX_COMPONENT_BYTES: usize = 32 << 20;
+/// A larger component is not looked at.
+pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
 /// Instances kept free in a pool, beyond those that are admitted: a slot is given back a moment after its call.
 const SPARE: u32 = 2;
 
@@ -61,23 +63,10 @@ pub struct Setup {
     pub settings: Vec<Param>,
     /// The most that the operator allows this guest; the node's limits hold anyway.
     pub limits: Option<Limits>,
-    /// What it gets of what it wants.
+    /// What it gets of what it wants: by default nothing.
     pub grants: Grants,
-}
-
-/// Imports beyond `inputs` and `log`. Granted, but only to whom wants it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grants {
-    /// Text generation.
-    pub inference: bool,
-    /// Reports and partial results.
-    pub progress: bool,
-}
-
-impl Default for Grants {
-    fn default() -> Self {
-        Self { inference: true, progress: true }
-    }
+    /// What to do with a guest that wants more: install it without (`true`), or not at all, so that the operator can be asked.
+    pub withhold: bool,
 }
 
 /// Why there is no sandbox.
@@ -121,12 +110,33 @@ pub enum InstallError {
     /// The operator set something that the guest does not have, or nothing at all.
     #[error("has no setting `{0}`, or it has no value; {1}")]
     Setting(String, String),
+    /// What it wants beyond the grants.
+    #[error("wants more than it is granted: {}", .0.iter().map(Want::name).collect::<Vec<_>>().join(", "))]
+    Grant(Vec<Want>),
     /// A set of guests has no policy for every kind in this role.
     #[error("there is no guest for `{0}`")]
     Missing(&'static str),
     /// It is for other slots.
     #[error("does not serve `{0}`")]
     Slot(Slot),
+}
+
+impl InstallError {
+    /// The step in a word, for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Size(_) => "size",
+            Self::Outline(OutlineError::CoreModule | OutlineError::Broken(_)) => "component",
+            Self::Outline(_) | Self::World(..) | Self::Missing(_) => "world",
+            Self::Compile(_) => "compile",
+            Self::Import(_) => "import",
+            Self::Describe(_) => "describe",
+            Self::About(_) => "about",
+            Self::Setting(..) => "setting",
+            Self::Grant(_) => "grant",
+            Self::Slot(_) => "slot",
+        }
+    }
 }
 
 /// The engines on which guests run, and the cache of their code.
@@ -162,7 +172,7 @@ impl Sandbox {
 
     /// Makes a component ready for a slot. Nothing of it has run before its imports are checked, and `describe` is all that runs here.
     pub async fn load(&self, slot: Slot, bytes: &[u8], setup: Setup) -> Result<Arc<Installed>, InstallError> {
-        if bytes.len() > MAX_COMPONENT_BYTES {
+        if bytes.len() > COMPONENT_BYTES_MAX {
             return Err(InstallError::Size(bytes.len()));
         }
         let digest = Digest::from_bytes(Sha256::digest(bytes).into());
@@ -173,7 +183,7 @@ impl Sandbox {
         };
         let node = self.limits(slot.role());
         let allowed = setup.limits.map_or(node, |operator| operator.min(node));
-        let (code, about, bounds, granted) = self.link(slot, &component, allowed, setup.grants).await?;
+        let (code, about, bounds, granted) = self.link(slot, &component, allowed, &setup).await?;
         let serves = |kind| about.kinds.iter().any(|served| served.kind == kind);
         if slot.role() == Role::Handler && !slot.kind().is_some_and(serves) {
             return Err(InstallError::Slot(slot));
@@ -220,10 +230,10 @@ impl Sandbox {
         slot: Slot,
         component: &Component,
         limits: Limits,
-        grants: Grants,
+        setup: &Setup,
     ) -> Result<(Code, About, Limits, Vec<Want>), InstallError> {
         if slot.role() == Role::Handler {
-            return self.link_handler(slot, component, limits, grants).await;
+            return self.link_handler(slot, component, limits, setup).await;
         }
         let tier = &self.policies;
         if let Some(import) = linking::ungranted(component, &tier.engine, |_| false) {
@@ -258,7 +268,7 @@ impl Sandbox {
         slot: Slot,
         component: &Component,
         limits: Limits,
-        grants: Grants,
+        setup: &Setup,
     ) -> Result<(Code, About, Limits, Vec<Want>), InstallError> {
         let engine = &self.handlers.engine;
         let not_this_world = |error: wasmtime::Error| InstallError::World(slot, format!("{error:#}"));
@@ -270,12 +280,10 @@ impl Sandbox {
         let described = description::handler(&self.handlers, limits, &unlinked).await.map_err(InstallError::Describe)?;
         let (about, bounds) = about::checked(described, Role::Handler).map_err(InstallError::About)?;
 
-        let mut granted = about.wants.clone();
-        granted.retain(|want| match want {
-            Want::Inference => grants.inference,
-            Want::Progress => grants.progress,
-            Want::Agent | Want::Urls(_) | Want::Events | Want::Jobs => false,
-        });
+        let (granted, beyond) = setup.grants.divide(&about.wants);
+        if !beyond.is_empty() && !setup.withhold {
+            return Err(InstallError::Grant(beyond));
+        }
         if let Some(import) = linking::ungranted(component, engine, |name| linking::is_granted(name, &granted)) {
             return Err(InstallError::Import(import));
         }

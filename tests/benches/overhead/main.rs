@@ -17,7 +17,7 @@ mod policy;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use pylon::config::Config;
-use pylon::guests::{Shelf, Slots, sandbox};
+use pylon::guests::{Ledger, Shelf, Slots, sandbox};
 use pylon_core::UnixTime;
 use pylon_tests::figures::report;
 use std::path::Path;
@@ -37,5 +37,5 @@ async fn shipped(home: &Path) -> Slots {
         Dir::open_ambient_dir(home.join(name), ambient_authority()).unwrap()
     };
     let (sandbox, shelf) = (sandbox(folder("cache")).unwrap(), Shelf::new(folder("guests")));
-    Slots::open(sandbox, shelf, Vec::new(), &Config::default(), UnixTime::new(0)).await.unwrap().0
+    Slots::open(sandbox, shelf, Ledger::default(), &Config::default(), None, UnixTime::new(0)).await.unwrap().0
 }

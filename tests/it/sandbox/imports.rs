@@ -21,11 +21,12 @@ async fn a_policy_imports_nothing() {
 async fn a_handler_imports_what_it_is_granted() {
     let sandbox = sandbox();
     let slot = format!("handler:{KIND}");
-    let no_inference = Setup { grants: Grants { inference: false, progress: true }, ..Setup::default() };
+    let no_inference = Setup { grants: Grants { inference: false, ..Grants::all() }, withhold: true, ..Setup::default() };
+    let all = || Setup { grants: Grants::all(), ..Setup::default() };
     for (name, setup, import) in [
-        ("wants_agent", Setup::default(), "pylon:provider/agent@0.1.0"),
-        ("reads_files", Setup::default(), "wasi:filesystem/"),
-        ("undeclared", Setup::default(), "pylon:provider/progress@0.1.0"),
+        ("wants_agent", all(), "pylon:provider/agent@0.1.0"),
+        ("reads_files", all(), "wasi:filesystem/"),
+        ("undeclared", all(), "pylon:provider/progress@0.1.0"),
         ("hostile_handler", no_inference, "pylon:provider/inference@0.1.0"),
     ] {
         match refused(&sandbox, &slot, name, setup).await {

@@ -11,7 +11,7 @@ use crate::component;
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
 use pylon_core::work::{Route, WorkPlace};
 use pylon_core::{Job, JobId, Msat, Param, PublicKey, UnixTime};
-use pylon_sandbox::{Config, Installed, Limits, Sandbox, Setup};
+use pylon_sandbox::{Config, Grants, Installed, Limits, Sandbox, Setup};
 use std::sync::Arc;
 
 /// The kind that all fixture handlers serve.
@@ -27,7 +27,7 @@ async fn load(sandbox: &Sandbox, slot: &str, name: &str, setup: Setup) -> Arc<In
 
 /// An operator who sets one thing.
 fn set(name: &str, values: &[&str]) -> Setup {
-    Setup { settings: vec![param(name, values)], ..Setup::default() }
+    Setup { settings: vec![param(name, values)], grants: Grants::all(), ..Setup::default() }
 }
 
 /// The same under limits of the operator.

@@ -1,8 +1,8 @@
 //! The journal in SQLite: one writer thread that commits in groups, and readers that never scan.
 //!
-//! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers, `safe` seals what is
-//! confidential and `seal` what was decided, `decisions` reads that to ask again, `request` keeps no text twice, `retention` lets texts go; `books` is
-//! all of it for an operator who only looks.
+//! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers, `standbys` are those
+//! beside the slots, `safe` seals what is confidential and `seal` what was decided, `decisions` reads that to ask again, `request` keeps no text
+//! twice, `retention` lets texts go; `books` is all of it for an operator who only looks.
 //! What a row means is decided in the core; nothing here decides about a job.
 
 mod books;
@@ -17,6 +17,7 @@ mod retention;
 mod rows;
 mod safe;
 mod seal;
+mod standbys;
 mod tallies;
 #[cfg(test)]
 mod tests;
@@ -27,11 +28,12 @@ pub use decisions::{Page, Recorded, Seal};
 pub use retention::Retention;
 pub use safe::Safe;
 pub use seal::Sealed;
+pub use standbys::Pair;
 
 use async_trait::async_trait;
 use pylon_core::decision::History;
 use pylon_core::machine::JobState;
-use pylon_core::ports::installations::{Audit, Installation, Installations};
+use pylon_core::ports::installations::{Audit, Installation, Installations, Standby};
 use pylon_core::ports::journal::{Earnings, Journal, JournalError, OpenInvoice, OutboxRow, Row};
 use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
 use rusqlite::Connection;
@@ -136,6 +138,10 @@ impl Journal for SqliteJournal {
 impl Installations for SqliteJournal {
     fn installations(&self) -> Result<Vec<Installation>, JournalError> {
         self.read(installations::all)
+    }
+
+    fn standbys(&self) -> Result<Vec<Standby>, JournalError> {
+        self.read(standbys::all)
     }
 
     fn audit(&self, limit: usize) -> Result<Vec<Audit>, JournalError> {

@@ -1,7 +1,7 @@
 //! How each kind of row is written. All of it runs inside the writer's transaction.
 
 use super::seal::{self, Numbers};
-use super::{Safe, installations, integer, jobs, retention, tallies, unwritable, words};
+use super::{Safe, installations, integer, jobs, retention, standbys, tallies, unwritable, words};
 use pylon_core::admission::MAX_AGE_SECONDS;
 use pylon_core::machine::JobState;
 use pylon_core::ports::guests::{Cost, Fault};
@@ -71,6 +71,9 @@ pub(super) fn write(conn: &Connection, safe: &Safe, row: &Row, memory: &mut Memo
         Row::Earn(earning) => earn(conn, earning),
         Row::Install(installation) => Ok(installations::insert(conn, installation)?),
         Row::Audit(audit) => Ok(installations::audit(conn, audit)?),
+        Row::Stand(standby) => Ok(standbys::put(conn, standby)?),
+        Row::Leave(slot, purpose) => Ok(standbys::remove(conn, slot, *purpose)?),
+        Row::Shadow(answer) => Ok(standbys::answer(conn, answer)?),
     }
 }
 
@@ -146,6 +149,8 @@ fn purge(conn: &Connection, safe: &Safe, now: UnixTime) -> Result<usize, Halt> {
     for id in &gone {
         let mut found = conn.prepare_cached("SELECT id FROM decisions WHERE job_id = ?1")?;
         decisions.extend(found.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?);
+        conn.prepare_cached("DELETE FROM shadows WHERE decision_id IN (SELECT id FROM decisions WHERE job_id = ?1)")?
+            .execute([id])?;
         conn.prepare_cached("DELETE FROM decisions WHERE job_id = ?1")?.execute([id])?;
         conn.prepare_cached("DELETE FROM refusals WHERE id = ?1")?.execute([id])?;
     }

@@ -14,7 +14,7 @@ use pylon_core::decision::{Candidate, Offer, QuoteContext, Ranking, Refusal, Sit
 use pylon_core::ports::guests::{Answer, Cost, JobError};
 use pylon_core::work::Output;
 use pylon_core::{Job, Msat};
-use pylon_sandbox::{Examined, Installed, Role, Sandbox, Setup, Slot};
+use pylon_sandbox::{Examined, Grants, Installed, Role, Sandbox, Setup, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ async fn one(sandbox: &Sandbox, bytes: &[u8], guest: &Examined, case: &Case) -> 
     }
     let job = question::job(case, guest.about.kinds.first().map(|served| served.kind))?;
     let slot = Slot::policy(guest.role).or_else(|| Slot::of_kind(guest.role, job.kind)).ok_or("no slot is for it")?;
-    let setup = Setup { settings: question::params(&case.settings), ..Setup::default() };
+    let setup = Setup { settings: question::params(&case.settings), grants: Grants::all(), ..Setup::default() };
     let guest = sandbox.load(slot, bytes, setup).await.map_err(|error| error.to_string())?;
     let situation = question::situation(case, &job);
     match case.function {

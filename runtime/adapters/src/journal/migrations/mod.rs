@@ -9,6 +9,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("0002_confidential.sql"),
     include_str!("0003_retention.sql"),
     include_str!("0004_guests.sql"),
+    include_str!("0005_standbys.sql"),
     include_str!("0006_replay.sql"),
 ];
 

@@ -1,7 +1,7 @@
 //! No question grows with the journal: SQLite's own plan for each of them searches, and sorts nothing.
 
 use super::*;
-use crate::journal::{reads, retention, rows};
+use crate::journal::{reads, retention, rows, standbys};
 
 #[test]
 fn no_question_scans() {
@@ -36,6 +36,9 @@ fn no_question_scans() {
     check(rows::UNASKED);
     check(rows::ASKED);
     check("DELETE FROM decisions WHERE job_id = 'x'");
+    check("DELETE FROM shadows WHERE decision_id IN (SELECT id FROM decisions WHERE job_id = 'x')");
+    check(standbys::PAIRS);
+    check(standbys::OF_DECISION);
     // Of the documented ones, those that ask for a few rows.
     check("SELECT * FROM jobs WHERE status = 'failed' LIMIT 5");
 }
