@@ -57,6 +57,13 @@ async fn other_prices() {
     let more = Sum { cases: 3, then: total, now: total.saturating_add(Msat::new(3000)) };
     assert_eq!((dearer.known, dearer.unknown[&Unknown::Dearer]), (Sum::default(), more), "told, not counted");
 
+    let numbers = [("base-msat", "2000"), ("input-per-1k-msat", "400"), ("output-per-1k-msat", "2000")];
+    let double = report(&sold, Role::Pricing, "token_pricing", &numbers).await;
+    let Sum { cases, then, now } = double.unknown[&Unknown::Dearer];
+    // Each of the three was rounded down to a whole msat.
+    assert!((cases, then) == (3, total) && (0..=3).contains(&(now.get() - 2 * total.get())), "{double:?}");
+    assert_eq!((double.known, double.lost), (Sum::default(), Sum::default()));
+
     let generous = report(&sold, Role::Pricing, "token_pricing", &[("terms", "free")]).await;
     assert_eq!((generous.yes, generous.known.now, generous.unknown[&Unknown::Usage].cases), ((4, 5, 4), Msat::ZERO, 1));
     assert_eq!(generous.no["bid_too_low"], (1, 0));
@@ -104,11 +111,23 @@ async fn the_command() {
     for words in ["asked about 5 decisions", "earned, msats", "Not counted, because nobody knows:", "CUSTOMER"] {
         assert!(page.contains(words), "{words}: {page}");
     }
+    let wrong = |text: &str| {
+        std::fs::write(home.join("wrong.toml"), text).unwrap();
+        let file = home.join("wrong.toml");
+        run(&["guest", "backtest", "token_pricing", "--settings", file.to_str().unwrap()])
+    };
+    pylon_tests::program::check_failure("no setting", &wrong("base = 1\n"), &["base"]);
+    pylon_tests::program::check_failure("no TOML", &wrong("base-msat"), &["wrong.toml"]);
+    pylon_tests::program::check_failure("a list", &wrong("base-msat = [1]\n"), &["`base-msat` is no text"]);
+    let empty = tempfile::tempdir().unwrap();
+    let nothing = pylon_tests::process::run(empty.path(), &["guest", "backtest", "token_pricing"]);
+    pylon_tests::program::check_failure("no journal", &nothing, &["there is no pylon.db"]);
     for (words, args) in [
         ("no policy", vec!["text_generation"]),
+        ("nothing was decided", vec!["token_pricing", "--kind", "5999"]),
         ("cannot read nobody", vec!["nobody"]),
         ("is not a slot", vec!["token_pricing", "--slot", "prices"]),
-        ("routing", vec!["token_pricing", "--slot", "routing"]),
+        ("it is for pricing", vec!["token_pricing", "--slot", "routing"]),
         ("of kind 5050", vec!["token_pricing", "--slot", "pricing:5050", "--kind", "5051"]),
     ] {
         let args = [vec!["guest", "backtest"], args].concat();

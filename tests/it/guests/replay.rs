@@ -47,6 +47,31 @@ async fn jobs_come_out_the_same() {
     assert_eq!(verified.seals.unwrap().hold, 27);
 }
 
+/// Goal: a job past its time says that its text is gone and is counted apart, the log stays good, and a change is found still. Method: a node's books
+/// after its texts went, as they are and changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_that_went_are_no_change() {
+    let sold = Sold::here().await;
+    sold.forget().await;
+    let mut past = sold.past();
+    for job in &sold.paid {
+        let found = outcomes(&sold, &mut past, *job).await;
+        let gone = Outcome::Gone(Gone::Text);
+        let all: Vec<_> = found.iter().map(|(function, outcome)| (function.as_str(), outcome)).collect();
+        let (equal, gone) = (&Outcome::Equal, &gone);
+        assert_eq!(all, [("rank", equal), ("quote", equal), ("run", gone), ("judge", gone), ("settle", equal)]);
+    }
+    let verified = verify(&mut past, &sold.books(), Some(&sold.safe()), ALWAYS, |_| {}).await.unwrap();
+    assert!(verified.is_good(), "{verified:?}");
+    assert_eq!((verified.gone["text_gone"], verified.gone["confidential"], verified.seals.unwrap().hold), (6, 5, 27));
+    let change = "UPDATE decisions SET output = replace(output, 'hmac', 'hmaC') WHERE id = 3";
+    let verified = changed(&sold, &mut past, Some(&sold.safe()), change).await;
+    assert!(!verified.is_good() && verified.seals.unwrap().broken == 1, "{verified:?}");
+    let output = pylon_tests::process::run(sold.stage.folder.path(), &["guest", "replay", &sold.paid[0].to_hex()]);
+    let page = String::from_utf8(output.stdout).unwrap();
+    assert!(page.contains("its text is gone: it is no longer kept") && page.contains("equal"), "{page}");
+}
+
 /// Goal: nothing of a confidential job is in a transcript, and a text is in it once. Method: the inputs of `run` in the books.
 #[tokio::test(flavor = "multi_thread")]
 async fn transcripts_keep_what_is_needed() {

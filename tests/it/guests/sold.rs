@@ -2,7 +2,7 @@
 
 use pylon::guests::{Past, Shelf};
 use pylon::home::Home;
-use pylon_adapters::journal::{Books, Safe};
+use pylon_adapters::journal::{Books, Retention, Safe, SqliteJournal};
 use pylon_adapters::market::identity::purpose_key;
 use pylon_core::machine::JobState;
 use pylon_core::{JobId, Msat};
@@ -71,6 +71,15 @@ impl Sold {
         };
         let shelf = Shelf::new(state.folder("guests").unwrap());
         Past::new(Sandbox::open(config).unwrap(), shelf, self.books().installations().unwrap())
+    }
+
+    /// Lets all texts go, as a node does in time.
+    pub(super) async fn forget(&self) {
+        let journal = SqliteJournal::open_with(&self.home().database(), self.safe()).unwrap();
+        journal.keep(Retention { seconds: 0, bytes: u64::MAX });
+        for _ in 0..4 {
+            journal.tidy().await.unwrap();
+        }
     }
 
     /// A copy of the books, to be changed.

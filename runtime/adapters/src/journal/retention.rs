@@ -26,6 +26,7 @@ const VACUUM_PAGES: u64 = 512;
 pub(super) const OLDEST: &str = "SELECT ended_at, job_id, bytes FROM texts_kept ORDER BY ended_at, job_id LIMIT ?1";
 /// Decisions of a job that have texts, and with `?2` all of them.
 pub(super) const TEXTS_OF: &str = "job_id = ?1 AND (?2 OR function IN ('run', 'judge')) AND text_gone_at IS NULL";
+pub(super) const SAID_OF: &str = "SELECT slot, digest, output FROM shadows WHERE decision_id = ?1 AND output IS NOT NULL";
 
 /// How long the texts of finished jobs are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +143,22 @@ pub(super) fn drop_texts_of_decisions(conn: &Connection, safe: &Safe, state: &Jo
         let seal = safe.seals().filter(|_| held).map(|key| row.sealable().seal(key).to_vec()).or_else(|| row.seal.clone());
         conn.prepare_cached("UPDATE decisions SET input = ?2, output = ?3, text_gone_at = ?4, seal = ?5 WHERE id = ?1")?
             .execute(params![integer(row.id), row.input, row.output.as_ref().ok(), integer(now.get()), seal])?;
+        if row.function == "judge" {
+            drop_texts_of_shadows(conn, integer(row.id), |text| safe.digest(state.job.id, text))?;
+        }
+    }
+    Ok(())
+}
+
+/// What shadows said of an output may quote it. The same digest in both rows is the same text still.
+fn drop_texts_of_shadows(conn: &Connection, decision: i64, digest: impl Fn(&str) -> String) -> rusqlite::Result<()> {
+    let mut asked = conn.prepare_cached(SAID_OF)?;
+    let mut rows = asked.query([decision])?;
+    while let Some(row) = rows.next()? {
+        let (slot, shadow, output): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let output = by_digest(&output, |verdict: Verdict| verdict.map_text(&digest));
+        conn.prepare_cached("UPDATE shadows SET output = ?4 WHERE slot = ?1 AND digest = ?2 AND decision_id = ?3")?
+            .execute(params![slot, shadow, decision, output])?;
     }
     Ok(())
 }

@@ -31,6 +31,7 @@ fn no_question_scans() {
     check(reads::RECENT);
     check(reads::REFUND_DUE);
     check(&format!("SELECT id FROM decisions WHERE {}", retention::TEXTS_OF));
+    check(retention::SAID_OF);
     check("SELECT jobs_completed FROM tallies WHERE scope = 'kind'");
     check("SELECT paid_msats FROM tally_days WHERE scope = 'kind' AND key = '5050' AND day BETWEEN 1 AND 30");
     check(rows::UNASKED);
