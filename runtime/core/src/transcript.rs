@@ -95,7 +95,9 @@ impl Recorder {
     /// More text of a generation.
     pub fn chunk(&mut self, generation: usize, more: &str) {
         let length = u32::try_from(more.len()).unwrap_or(u32::MAX);
-        let Some(heard) = self.within(more.len()).and_then(|transcript| transcript.generations.get_mut(generation)) else { return };
+        let Some(heard) = self.within(more.len()).and_then(|transcript| transcript.generations.get_mut(generation)) else {
+            return;
+        };
         if let Heard::Said { text: Text::Here(text), chunks, .. } = heard {
             text.push_str(more);
             chunks.push(length);
@@ -177,7 +179,11 @@ mod tests {
             recorder.told(goes_on);
         }
         let transcript = recorder.finish(Some(&output("Grüße"))).unwrap();
-        let said = Heard::Said { text: Text::Output(Digest::of("Grüße".as_bytes())), chunks: vec![4, 3], end: Some(End::Broken(GuestInferenceError::Timeout)) };
+        let said = Heard::Said {
+            text: Text::Output(Digest::of("Grüße".as_bytes())),
+            chunks: vec![4, 3],
+            end: Some(End::Broken(GuestInferenceError::Timeout)),
+        };
         assert_eq!(transcript.generations, [Heard::Refused(GuestInferenceError::TooLong(9)), said]);
         assert_eq!(transcript.inputs, BTreeMap::from([(0, Ok(Text::Request)), (7, Err(InputError::Denied))]));
         assert_eq!(transcript.stops, [1]);

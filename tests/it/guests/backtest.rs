@@ -101,7 +101,10 @@ async fn the_command() {
     let output = run(&args);
     assert!(output.status.success(), "{}", pylon_tests::program::said(&output));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&found["compared"], &found["accepted"]["both"], &found["gone"]["confidential"]), (&5.into(), &4.into(), &1.into()));
+    assert_eq!(
+        (&found["compared"], &found["accepted"]["both"], &found["gone"]["confidential"]),
+        (&5.into(), &4.into(), &1.into())
+    );
     let (then, now) = (found["earnings"]["then_msats"].as_u64().unwrap(), found["earnings"]["now_msats"].as_u64().unwrap());
     assert_eq!((then, then - now), (earned(&sold).get(), 1500));
     assert_eq!(found["models"][0]["model"], "stub-model");

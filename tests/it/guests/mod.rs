@@ -8,6 +8,7 @@ mod frozen;
 mod replay;
 mod signing;
 mod sold;
+mod walk;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;

@@ -146,7 +146,10 @@ async fn replay_needs_no_key() {
     for (what, change) in [
         ("output", "UPDATE decisions SET output = replace(output, 'by tokens', 'by magic') WHERE id = 2"),
         ("fuel", "UPDATE decisions SET fuel = fuel + 1 WHERE id = 1"),
-        ("output", "UPDATE decisions SET input = replace(input, '\"input_tokens_estimate\":', '\"input_tokens_estimate\":1') WHERE id = 2"),
+        (
+            "output",
+            "UPDATE decisions SET input = replace(input, '\"input_tokens_estimate\":', '\"input_tokens_estimate\":1') WHERE id = 2",
+        ),
         ("guest", "UPDATE decisions SET digest = replace(digest, substr(digest, 1, 1), substr(digest, 2, 1)) WHERE id = 4"),
         ("guest", "UPDATE decisions SET name = 'other' WHERE id = 3"),
         ("output", "UPDATE decisions SET output = replace(output, 'one two', 'two one') WHERE id = 3"),
@@ -206,7 +209,8 @@ async fn the_commands_say_so() {
     assert_eq!((found.status.code(), said(&found).as_str()), (Some(1), ""), "{PHRASE}");
     let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!((&found["good"], &found["differs"], &found["seals"]["broken"]), (&false.into(), &1.into(), &1.into()));
-    for (words, args) in [("no job begins with", ["guest", "replay", "00ff00ff"]), ("is no job's id", ["guest", "replay", "xyz"])] {
+    for (words, args) in [("no job begins with", ["guest", "replay", "00ff00ff"]), ("is no job's id", ["guest", "replay", "xyz"])]
+    {
         pylon_tests::program::check_failure(words, &program.run(&args), &[words]);
     }
 }

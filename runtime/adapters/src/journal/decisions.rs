@@ -136,14 +136,14 @@ impl Books {
     /// The number before the first decision that is not older than this, as far as the clock went forward.
     pub fn before(&self, since: UnixTime) -> Result<u64, JournalError> {
         let read = || {
-            let mut probe = self.conn.prepare_cached("SELECT id, decided_at FROM decisions WHERE id >= ?1 ORDER BY id LIMIT 1")?;
+            let mut probe =
+                self.conn.prepare_cached("SELECT id, decided_at FROM decisions WHERE id >= ?1 ORDER BY id LIMIT 1")?;
             let newest: Option<i64> = self.conn.query_row("SELECT max(id) FROM decisions", [], |row| row.get(0))?;
             // Everything up to `low` is older, nothing after `high` is.
             let (mut low, mut high) = (0, newest.unwrap_or(0));
             while low < high {
                 let middle = low + (high - low) / 2 + 1;
-                let found: Option<(i64, i64)> =
-                    probe.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+                let found: Option<(i64, i64)> = probe.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
                 match found {
                     Some((id, at)) if number(at) < since.get() => low = id.min(high),
                     _ => high = middle - 1,
@@ -166,9 +166,8 @@ impl Books {
         let question = format!(
             "SELECT {COLUMNS} FROM decisions WHERE job_id = ?1 AND function = ?2 AND attempt <= ?3 ORDER BY id DESC LIMIT 1"
         );
-        let read = || {
-            self.conn.prepare_cached(&question)?.query_row(params![job.to_hex(), function, attempt], recorded).optional()
-        };
+        let read =
+            || self.conn.prepare_cached(&question)?.query_row(params![job.to_hex(), function, attempt], recorded).optional();
         read().map_err(unreadable)
     }
 

@@ -41,9 +41,11 @@ impl Sealable<'_> {
             Cost::Fuel(units) => (units, 0),
             Cost::CpuMicros(micros) => (micros, 1),
         };
-        let numbers = [self.id, self.micros, self.at, self.generation, i64::from(self.attempt), integer(cost), unit, self.text_gone_at];
+        let numbers =
+            [self.id, self.micros, self.at, self.generation, i64::from(self.attempt), integer(cost), unit, self.text_gone_at];
         let output = self.output.unwrap_or_default();
-        let texts = [self.slot, self.name, self.version, self.function, self.fault.unwrap_or_default(), self.engine, self.input, output];
+        let texts =
+            [self.slot, self.name, self.version, self.function, self.fault.unwrap_or_default(), self.engine, self.input, output];
         let mut bytes = Vec::with_capacity(512 + self.input.len() + output.len());
         numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         bytes.extend_from_slice(self.job);
@@ -84,7 +86,8 @@ fn of_range(key: &Key, what: &[u8], first: i64, last: i64) -> [u8; SEAL_BYTES] {
 
 /// What is sealed; `None` where nothing is under this key.
 pub(super) fn sealed(conn: &Connection, key: &Key) -> rusqlite::Result<Option<Sealed>> {
-    let row = conn.prepare_cached("SELECT first, last, seal FROM decisions_sealed WHERE one = 1")?.query_row([], range).optional()?;
+    let row =
+        conn.prepare_cached("SELECT first, last, seal FROM decisions_sealed WHERE one = 1")?.query_row([], range).optional()?;
     let ours = row.filter(|(first, last, seal)| seal.as_deref() == Some(&of_range(key, b"all", *first, *last)));
     Ok(ours.map(|(first, last, _)| Sealed { first: number(first), last: number(last) }))
 }
@@ -153,7 +156,8 @@ pub(super) fn is_forgotten(conn: &Connection, key: &Key, first: i64, last: i64) 
     Ok(found.is_some_and(covers))
 }
 
-pub(super) const FORGOTTEN_UP_TO: &str = "SELECT first, last, seal FROM decisions_forgotten WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
+pub(super) const FORGOTTEN_UP_TO: &str =
+    "SELECT first, last, seal FROM decisions_forgotten WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
 
 fn range(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, i64, Option<Vec<u8>>)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))

@@ -94,7 +94,8 @@ fn ratios(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Er
     });
     chart.draw_series(bars)?;
     let style = ("sans-serif", 11).into_font();
-    let names = (0..count).map(|index| Text::new(range_words(index), (position(index) + 0.15, amount(most) * 1.06), style.clone()));
+    let names =
+        (0..count).map(|index| Text::new(range_words(index), (position(index) + 0.15, amount(most) * 1.06), style.clone()));
     chart.draw_series(names)?;
     Ok(())
 }

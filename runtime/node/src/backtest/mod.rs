@@ -36,7 +36,8 @@ pub struct Span {
 
 /// Asks the candidate all questions of its role. One thread reads, this one asks; `progress` hears how many were asked.
 pub fn run(books: Books, guest: &Installed, role: Role, span: Span, mut progress: impl FnMut(u64)) -> Result<Report> {
-    let function = asked::function(role).context("a handler has no decisions to go back to: `pylon guest replay` runs one again")?;
+    let function =
+        asked::function(role).context("a handler has no decisions to go back to: `pylon guest replay` runs one again")?;
     let mut report = Report::default();
     let mut done = 0;
     std::thread::scope(|scope| {

@@ -277,9 +277,17 @@ mod tests {
     /// Each price falls into the range that it belongs to; what is the same has a range of its own.
     #[test]
     fn ratios() {
-        for (then, now, range) in
-            [(1000, 0, 0), (1000, 100, 0), (1000, 101, 1), (100_000, 99_999, 5), (7, 7, 6), (0, 0, 6), (100_000, 100_001, 7), (1, 5, 11), (0, 1, 11)]
-        {
+        for (then, now, range) in [
+            (1000, 0, 0),
+            (1000, 100, 0),
+            (1000, 101, 1),
+            (100_000, 99_999, 5),
+            (7, 7, 6),
+            (0, 0, 6),
+            (100_000, 100_001, 7),
+            (1, 5, 11),
+            (0, 1, 11),
+        ] {
             let mut report = Report::default();
             report.price(msat(then), msat(now));
             assert_eq!(report.ratios.iter().position(|count| *count == 1), Some(range), "{then} {now}");

@@ -65,9 +65,14 @@ impl HandlerHost for Playback {
     async fn generate(&self, _: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         match self.generations.lock().unwrap_or_else(PoisonError::into_inner).pop() {
             Some(Heard::Refused(error)) => Err(error),
-            Some(Heard::Said { text: Text::Here(text), chunks, end }) => {
-                Ok(Box::new(Again { text, chunks: chunks.into_iter(), at: 0, end, ended: false, strayed: Arc::clone(&self.strayed) }))
-            }
+            Some(Heard::Said { text: Text::Here(text), chunks, end }) => Ok(Box::new(Again {
+                text,
+                chunks: chunks.into_iter(),
+                at: 0,
+                end,
+                ended: false,
+                strayed: Arc::clone(&self.strayed),
+            })),
             Some(Heard::Said { .. }) | None => {
                 self.strayed.store(true, Ordering::Relaxed);
                 Err(GuestInferenceError::Other(not_recorded()))

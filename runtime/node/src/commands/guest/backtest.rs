@@ -26,8 +26,8 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
     let slot = args.slot.as_deref().map(str::parse::<Slot>).transpose()?;
     let setup = Setup { settings: args.settings.as_deref().map(settings).transpose()?.unwrap_or_default(), ..Setup::default() };
     let bytes = bytes(&args.guest)?;
-    let (role, guest) = block_on(candidate(records.past.sandbox(), slot, &bytes, setup))
-        .with_context(|| format!("`{}`", plain(&args.guest)))?;
+    let (role, guest) =
+        block_on(candidate(records.past.sandbox(), slot, &bytes, setup)).with_context(|| format!("`{}`", plain(&args.guest)))?;
     let kind = match (args.kind, slot.and_then(Slot::kind)) {
         (Some(asked), Some(of_slot)) => {
             ensure!(asked == of_slot, "`--slot` is of kind {of_slot}, `--kind` of {asked}: leave one out");
@@ -40,7 +40,10 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
     let report = backtest(records.books, &guest, role, span, |done| progress.at(done))?;
     drop(progress);
     if report.is_empty() {
-        bail!("nothing was decided for {} in that time: `--since` goes further back, `pylon jobs list` shows what there is", role.name());
+        bail!(
+            "nothing was decided for {} in that time: `--since` goes further back, `pylon jobs list` shows what there is",
+            role.name()
+        );
     }
     if let Some(file) = &args.svg {
         let stamp = guest.stamp();
@@ -88,7 +91,8 @@ async fn candidate(sandbox: &Sandbox, slot: Option<Slot>, bytes: &[u8], setup: S
 fn facts(report: &Report, guest: &Installed, role: Role, span: Span) -> Value {
     let stamp = guest.stamp();
     let (then, now, both) = report.yes;
-    let no: Map<_, _> = report.no.iter().map(|(code, (then, now))| ((*code).into(), value!({"then": then, "now": now}))).collect();
+    let no: Map<_, _> =
+        report.no.iter().map(|(code, (then, now))| ((*code).into(), value!({"then": then, "now": now}))).collect();
     let unknown: Map<_, _> = report
         .unknown
         .iter()

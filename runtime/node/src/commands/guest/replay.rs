@@ -68,10 +68,9 @@ fn facts(job: JobId, checked: &[Checked]) -> Value {
     let decision = |one: &Checked| {
         let (recorded, (outcome, why)) = (&one.recorded, word(&one.outcome));
         let differences = match &one.outcome {
-            Outcome::Differs(all) => all
-                .iter()
-                .map(|it| value!({"what": it.what, "recorded": it.recorded, "found": it.found}))
-                .collect(),
+            Outcome::Differs(all) => {
+                all.iter().map(|it| value!({"what": it.what, "recorded": it.recorded, "found": it.found})).collect()
+            }
             _ => Vec::new(),
         };
         value!({
