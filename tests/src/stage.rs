@@ -192,6 +192,11 @@ impl Stage {
         public_key(&self.keys)
     }
 
+    /// The provider's keys.
+    pub fn keys(&self) -> &nostr_sdk::Keys {
+        &self.keys
+    }
+
     /// The node's row of a job.
     pub fn job(&self, id: JobId) -> Option<JobState> {
         self.node.as_ref().unwrap().journal().job(id).unwrap()

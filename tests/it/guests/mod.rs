@@ -1,10 +1,14 @@
 //! Guests as their authors and operators meet them.
 
 mod author;
+mod backtest;
 mod cases;
 mod docs;
 mod frozen;
+mod replay;
 mod signing;
+mod sold;
+mod walk;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;

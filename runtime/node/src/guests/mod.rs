@@ -6,6 +6,7 @@ pub mod deed;
 pub mod grants;
 mod history;
 pub(crate) mod keeper;
+mod past;
 mod rollback;
 mod shadow;
 mod shelf;
@@ -16,6 +17,7 @@ pub mod tally;
 mod watch;
 mod workshop;
 
+pub use past::Past;
 pub use shelf::Shelf;
 pub use shipped::component;
 pub use source::Place;

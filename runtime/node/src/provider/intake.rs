@@ -29,7 +29,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
             Some(Incoming::Job(job)) => take(&shared, *job).await,
             Some(Incoming::Unusable { id, kind, customer, created_at, targeted, reason, confidential }) => {
-                let asked = Asked { id, kind, customer, created_at, targeted, confidential };
+                let asked = Asked { id, kind, customer, created_at, targeted, confidential, outline: None };
                 if targeted && !is_known(&shared, id) {
                     refuse(&shared, asked, Refusal::Invalid(reason)).await;
                 } else {

@@ -158,7 +158,7 @@ impl Live {
     fn ran(&mut self, done: Done) -> Note {
         let busy = done.elapsed.saturating_sub(done.backend);
         self.node += busy;
-        let rows = vec![self.record("run", done.attempt, &"", &done.answer)];
+        let rows = vec![self.record("run", done.attempt, &done.transcript, &done.answer)];
         let event = Event::Ran { attempt: done.attempt, partial_sent: done.partial_sent, outcome: Box::new(done.outcome) };
         Note { event, rows }
     }

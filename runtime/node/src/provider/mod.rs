@@ -13,6 +13,7 @@ mod gather;
 mod generation;
 mod intake;
 mod line;
+mod listener;
 mod live;
 mod outbox;
 mod places;
