@@ -6,6 +6,7 @@ mod handlers;
 mod host;
 mod imports;
 mod policies;
+mod prices;
 
 use crate::component;
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
