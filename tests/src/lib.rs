@@ -11,5 +11,6 @@
 pub mod figures;
 pub mod process;
 pub mod program;
+pub mod proxy;
 pub mod stage;
 pub mod stub;

@@ -11,6 +11,7 @@ pub mod decision;
 pub mod event;
 pub mod hex32;
 pub mod job;
+pub mod lookout;
 pub mod machine;
 pub mod money;
 pub mod ports;

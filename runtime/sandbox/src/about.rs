@@ -66,6 +66,20 @@ pub enum Want {
     Jobs,
 }
 
+impl Want {
+    /// In a word, as the history of the slots names it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Inference => "inference",
+            Self::Agent => "agent",
+            Self::Progress => "progress",
+            Self::Urls(_) => "urls",
+            Self::Events => "events",
+            Self::Jobs => "jobs",
+        }
+    }
+}
+
 /// Reads and checks; the error says what is wrong.
 pub(crate) fn checked(about: wit::About, role: Role) -> Result<(About, Limits), String> {
     let limits = bounds(about.bounds.as_ref())?;

@@ -22,6 +22,8 @@ pub(crate) fn policies(limits: &Limits, instances: u32) -> Result<Pooled> {
     pooled("policies", instances, |instances| {
         let mut pool = pool(limits, instances);
         pool.linear_memory_keep_resident(POLICY_KEEP_RESIDENT).pagemap_scan(Enabled::Auto);
+        // A policy runs on its caller's stack; each stack of its own would cost a system call at every start.
+        pool.total_stacks(0);
         let mut config = common(limits, pool);
         config.consume_fuel(true).cranelift_nan_canonicalization(true).wasm_relaxed_simd(false).wasm_threads(false);
         config

@@ -1,6 +1,6 @@
 //! A guest that is ready to be called.
 
-use crate::about::About;
+use crate::about::{About, Want};
 use crate::bindings::{JobHandlerPre, PricingPolicyPre, RoutingPolicyPre, VerificationPolicyPre, types};
 use crate::compile::Loaded;
 use crate::exports;
@@ -21,10 +21,11 @@ use wasmtime::{Result as Called, Store};
 pub struct Installed {
     pub(crate) stamp: Arc<GuestStamp>,
     pub(crate) about: About,
+    pub(crate) granted: Vec<Want>,
     pub(crate) limits: Limits,
     pub(crate) settings: Vec<types::Param>,
     pub(crate) loaded: Loaded,
-    pub(crate) engine: String,
+    pub(crate) engine: Arc<str>,
     pub(crate) code: Code,
 }
 
@@ -45,6 +46,11 @@ impl Installed {
     /// What it says of itself.
     pub fn about(&self) -> &About {
         &self.about
+    }
+
+    /// What it got of what it wants.
+    pub fn granted(&self) -> &[Want] {
+        &self.granted
     }
 
     /// What holds for each call: the smallest of guest, operator and node.
@@ -131,7 +137,7 @@ impl Installed {
 
     fn answer<T>(&self, value: Result<T, Fault>, cost: Cost, started: Instant) -> Answer<T> {
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Answer { value, call: Call { guest: Arc::clone(&self.stamp), cost, micros } }
+        Answer { value, call: Call { guest: Arc::clone(&self.stamp), engine: Arc::clone(&self.engine), cost, micros } }
     }
 
     /// `Generations` puts nobody here; the answer is for callers that hold a guest themselves.

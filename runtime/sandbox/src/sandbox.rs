@@ -11,6 +11,7 @@ use crate::handler::HandlerTier;
 use crate::installed::{Code, Installed};
 use crate::limits::Limits;
 use crate::linking;
+use crate::outline::OutlineError;
 use crate::policy::{PolicyState, PolicyTier};
 use crate::slot::{Role, Slot};
 use crate::ticker::Ticker;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-const MAX_COMPONENT_BYTES: usize = 32 << 20;
+pub(crate) const MAX_COMPONENT_BYTES: usize = 32 << 20;
 /// Instances kept free in a pool, beyond those that are admitted: a slot is given back a moment after its call.
 const SPARE: u32 = 2;
 
@@ -99,6 +100,9 @@ pub enum InstallError {
     /// Too many bytes.
     #[error("a component of {0} bytes is too large")]
     Size(usize),
+    /// Not a component, or not that of one guest.
+    #[error(transparent)]
+    Outline(#[from] OutlineError),
     /// Not a component, or not one that this engine runs.
     #[error("cannot be compiled: {0}")]
     Compile(String),
@@ -117,6 +121,9 @@ pub enum InstallError {
     /// The operator set something that the guest does not have, or nothing at all.
     #[error("has no setting `{0}`, or it has no value; {1}")]
     Setting(String, String),
+    /// A set of guests has no policy for every kind in this role.
+    #[error("there is no guest for `{0}`")]
+    Missing(&'static str),
     /// It is for other slots.
     #[error("does not serve `{0}`")]
     Slot(Slot),
@@ -160,12 +167,13 @@ impl Sandbox {
         }
         let digest = Digest::from_bytes(Sha256::digest(bytes).into());
         let (component, loaded) = self.compile(slot.role(), digest, bytes).await?;
-        let (node, engine) = match slot.role() {
-            Role::Handler => (self.handler_limits, &self.handlers.engine),
-            _ => (self.policy_limits, &self.policies.engine),
+        let engine = match slot.role() {
+            Role::Handler => &self.handlers.engine,
+            _ => &self.policies.engine,
         };
+        let node = self.limits(slot.role());
         let allowed = setup.limits.map_or(node, |operator| operator.min(node));
-        let (code, about, bounds) = self.link(slot, &component, allowed, setup.grants).await?;
+        let (code, about, bounds, granted) = self.link(slot, &component, allowed, setup.grants).await?;
         let serves = |kind| about.kinds.iter().any(|served| served.kind == kind);
         if slot.role() == Role::Handler && !slot.kind().is_some_and(serves) {
             return Err(InstallError::Slot(slot));
@@ -176,15 +184,24 @@ impl Sandbox {
             stamp: Arc::new(stamp),
             settings: settings(&about, setup.settings)?,
             about,
+            granted,
             limits: bounds.min(allowed),
             loaded,
-            engine: compile::engine_id(engine),
+            engine: compile::engine_id(engine).into(),
             code,
         }))
     }
 
+    /// What the node allows to a guest of this role.
+    pub(crate) const fn limits(&self, role: Role) -> Limits {
+        match role {
+            Role::Handler => self.handler_limits,
+            _ => self.policy_limits,
+        }
+    }
+
     /// Off the threads that serve jobs.
-    async fn compile(&self, role: Role, digest: Digest, bytes: &[u8]) -> Result<(Component, Loaded), InstallError> {
+    pub(crate) async fn compile(&self, role: Role, digest: Digest, bytes: &[u8]) -> Result<(Component, Loaded), InstallError> {
         let engine = match role {
             Role::Handler => self.handlers.engine.clone(),
             _ => self.policies.engine.clone(),
@@ -198,13 +215,13 @@ impl Sandbox {
         }
     }
 
-    async fn link(
+    pub(crate) async fn link(
         &self,
         slot: Slot,
         component: &Component,
         limits: Limits,
         grants: Grants,
-    ) -> Result<(Code, About, Limits), InstallError> {
+    ) -> Result<(Code, About, Limits, Vec<Want>), InstallError> {
         if slot.role() == Role::Handler {
             return self.link_handler(slot, component, limits, grants).await;
         }
@@ -233,7 +250,7 @@ impl Sandbox {
         };
         let described = described.map_err(InstallError::Describe)?;
         let (about, bounds) = about::checked(described, slot.role()).map_err(InstallError::About)?;
-        Ok((code, about, bounds))
+        Ok((code, about, bounds, Vec::new()))
     }
 
     async fn link_handler(
@@ -242,7 +259,7 @@ impl Sandbox {
         component: &Component,
         limits: Limits,
         grants: Grants,
-    ) -> Result<(Code, About, Limits), InstallError> {
+    ) -> Result<(Code, About, Limits, Vec<Want>), InstallError> {
         let engine = &self.handlers.engine;
         let not_this_world = |error: wasmtime::Error| InstallError::World(slot, format!("{error:#}"));
         let prepare = |linker: Linker<_>| linker.instantiate_pre(component).and_then(JobHandlerPre::new);
@@ -263,7 +280,7 @@ impl Sandbox {
             return Err(InstallError::Import(import));
         }
         let linked = linking::granted(engine, &granted).and_then(prepare).map_err(not_this_world)?;
-        Ok((Code::Handler(Arc::clone(&self.handlers), linked), about, bounds))
+        Ok((Code::Handler(Arc::clone(&self.handlers), linked), about, bounds, granted))
     }
 }
 

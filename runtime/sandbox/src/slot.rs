@@ -23,6 +23,16 @@ impl Role {
             Self::Handler => "handler",
         }
     }
+
+    /// The world of its component, as `wit/worlds.wit` calls it.
+    pub const fn world(self) -> &'static str {
+        match self {
+            Self::Routing => "routing-policy",
+            Self::Pricing => "pricing-policy",
+            Self::Verification => "verification-policy",
+            Self::Handler => "job-handler",
+        }
+    }
 }
 
 /// A place for a guest, written `pricing`, `pricing:5050` or `handler:5050`. A policy of a kind wins over the one for all.

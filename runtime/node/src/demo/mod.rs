@@ -96,7 +96,10 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         server.stop().await?;
     }
     outcome?;
-    screen.farewell(&earnings::table(&books?, SystemClock.now()), options.keep.as_deref().map(|_| home.database()))?;
+    screen.farewell(
+        &earnings::table(&books?, EARNINGS_SHOWN, SystemClock.now()),
+        options.keep.as_deref().map(|_| home.database()),
+    )?;
     Ok(())
 }
 

@@ -188,7 +188,7 @@ pub(super) struct Gate {
 impl AdmitPolicy for Gate {
     fn admit_event<'a>(
         &'a self,
-        _relay: &'a RelayUrl,
+        relay: &'a RelayUrl,
         subscription: &'a SubscriptionId,
         event: &'a Event,
     ) -> BoxedFuture<'a, Result<AdmitStatus, PolicyError>> {
@@ -197,7 +197,7 @@ impl AdmitPolicy for Gate {
                 self.results.heard(event);
             } else if subscription.as_str() == Purpose::Asks.name() {
                 self.overheard.answer(event);
-            } else if !self.questions.answered(subscription, event) {
+            } else if !self.questions.answered(relay, subscription, event) {
                 self.overheard.request(event);
                 self.intake.take(event).await;
             }

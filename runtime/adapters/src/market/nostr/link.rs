@@ -22,6 +22,8 @@ const END_OF_STORED: Duration = Duration::from_secs(30);
 /// What all relays share.
 pub(super) struct Shared {
     pub(super) us: PublicKey,
+    /// Those that there are.
+    pub(super) held: watch::Sender<Arc<[Relay]>>,
     pub(super) kinds: watch::Receiver<Arc<[u16]>>,
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) live: watch::Sender<usize>,
@@ -113,11 +115,11 @@ impl Link {
                 }
                 RelayMessage::EndOfStoredEvents(id) => match self.purpose(&id) {
                     Some(purpose) => self.flows(purpose),
-                    None => self.shared.questions.ended(&id),
+                    None => self.shared.questions.ended(self.relay.url(), &id),
                 },
                 RelayMessage::Closed { subscription_id, message } => match self.purpose(&subscription_id) {
                     Some(purpose) => self.closed(purpose, &message),
-                    None => self.shared.questions.closed(&subscription_id),
+                    None => self.shared.questions.closed(self.relay.url(), &subscription_id),
                 },
                 _ => {}
             },
@@ -147,10 +149,12 @@ impl Link {
         if self.connected == Some(connected) {
             return;
         }
-        let reason = match (connected, self.connected) {
-            (true, _) => None,
-            (false, None) => Some("cannot connect".to_owned()),
-            (false, Some(_)) => Some("connection lost".to_owned()),
+        let is_held = self.shared.held.borrow().iter().any(|relay| relay.url() == self.relay.url());
+        let reason = match self.connected {
+            _ if connected => None,
+            _ if !is_held => Some("not one of ours any more".to_owned()),
+            None => Some("cannot connect".to_owned()),
+            Some(_) => Some("connection lost".to_owned()),
         };
         self.connected = Some(connected);
         // Nobody may be listening.
