@@ -10,7 +10,7 @@ extern crate alloc;
 use pylon_guest::description::About;
 use pylon_guest::pricing::{Context, Offer, Pricing};
 use pylon_guest::types::{Job, Msat, Refusal, Route, Situation, Usage};
-use pylon_policies::tariff::{self, Number, PLAIN, Sale, Senseless, Tariff, times};
+use pylon_policies::tariff::{self, Number, PLAIN, Senseless, Tariff, times};
 
 const OWN: [Number; 4] = [
     ("relative-permille", "1000", 10_000, "Of the median, to 10000."),
@@ -32,7 +32,7 @@ impl Pricing for MarketPricing {
         if floor > ceiling {
             return Err(Senseless(OWN[1].0).into());
         }
-        tariff.quote(job, context, Sale { factor: factor(&tariff, context), beforehand: false, note: "by tokens and market" })
+        tariff.quote(job, context, factor(&tariff, context), false)
     }
 
     fn settle(_: &Job, context: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {

@@ -10,7 +10,7 @@ extern crate alloc;
 use pylon_guest::description::About;
 use pylon_guest::pricing::{Context, Offer, Pricing};
 use pylon_guest::types::{Job, Msat, Refusal, Route, Situation, Usage};
-use pylon_policies::tariff::{self, Number, PLAIN, Sale, Tariff};
+use pylon_policies::tariff::{self, Number, PLAIN, Tariff};
 
 const OWN: [Number; 5] = [
     ("premium-per-100-permille", "10", 1000, "Added for 100 jobs done, to 1000."),
@@ -35,8 +35,7 @@ impl Pricing for ReputationPricing {
         if blocked != 0 && unpaid >= blocked {
             return Err(Refusal::Blocked);
         }
-        let sale = Sale { factor: factor(&tariff, context), beforehand: unpaid >= before_work, note: "by tokens and record" };
-        tariff.quote(job, context, sale)
+        tariff.quote(job, context, factor(&tariff, context), unpaid >= before_work)
     }
 
     fn settle(_: &Job, context: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {

@@ -7,7 +7,7 @@ extern crate alloc;
 use pylon_guest::description::About;
 use pylon_guest::pricing::{Context, Offer, Pricing};
 use pylon_guest::types::{Job, Msat, Refusal, Route, Situation, Usage};
-use pylon_policies::tariff::{self, PLAIN, Sale, Tariff};
+use pylon_policies::tariff::{self, PLAIN, Tariff};
 
 struct TokenPricing;
 
@@ -17,7 +17,7 @@ impl Pricing for TokenPricing {
     }
 
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal> {
-        Tariff::read(situation, &[])?.quote(job, context, Sale { factor: PLAIN, beforehand: false, note: "by tokens" })
+        Tariff::read(situation, &[])?.quote(job, context, PLAIN, false)
     }
 
     fn settle(_: &Job, _: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {

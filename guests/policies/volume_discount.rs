@@ -7,7 +7,7 @@ extern crate alloc;
 use pylon_guest::description::About;
 use pylon_guest::pricing::{Context, Offer, Pricing};
 use pylon_guest::types::{Job, Msat, Refusal, Route, Situation, Usage};
-use pylon_policies::tariff::{self, Number, PLAIN, Sale, Tariff, times};
+use pylon_policies::tariff::{self, Number, PLAIN, Tariff, times};
 
 const OWN: [Number; 3] = [
     ("step-msat", "10000000", 1_000_000_000_000, "Paid in 30 days for each step, to 10^12; 0: none."),
@@ -24,8 +24,7 @@ impl Pricing for VolumeDiscount {
 
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal> {
         let tariff = Tariff::read(situation, &OWN)?;
-        let sale = Sale { factor: factor(&tariff, context), beforehand: false, note: "by tokens and volume" };
-        tariff.quote(job, context, sale)
+        tariff.quote(job, context, factor(&tariff, context), false)
     }
 
     fn settle(_: &Job, context: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {

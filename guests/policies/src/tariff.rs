@@ -1,4 +1,4 @@
-//! A price by tokens, `(base + input + output) × the route's factor × the policy's own`, rounded down once: all that our pricing policies have in
+//! A price by tokens, `(base + input + output) × the route's factor × the policy's own`, rounded down: all that our pricing policies have in
 //! common. What makes one differ from another is its factor, and whether it wants the money beforehand.
 //!
 //! The quote counts the tokens that the job may write, `settle` those that it wrote. What the customer can rely on: never above the bid; without a
@@ -41,6 +41,8 @@ const PRIORITY: usize = 7;
 /// Numbers that a policy may have beside these.
 const OWN_MAX: usize = 5;
 
+/// All the bitcoin there will ever be. A bid may name more, an offer may not.
+const SUPPLY_MSAT: u64 = 2_100_000_000_000_000_000;
 /// A tenth of a bitcoin.
 const MSAT_MAX: u64 = 10_000_000_000;
 const TOKENS_MAX: u64 = 10_000_000;
@@ -66,21 +68,11 @@ impl From<Senseless> for Refusal {
     /// For the operator, who finds it in the log; the customer learns no value.
     #[inline(never)]
     fn from(Senseless(name): Senseless) -> Self {
-        let mut words = String::from("no price: wrong setting ");
+        // Not `String::from`, which would be a second copy of the same code.
+        let mut words: String = "no price: wrong setting ".into();
         words.push_str(name);
         Self::Other(words)
     }
-}
-
-/// How a policy sells.
-#[derive(Clone, Copy)]
-pub struct Sale {
-    /// Thousandths of the price by tokens.
-    pub factor: u64,
-    /// Nothing runs before the money is there, if there is to be any.
-    pub beforehand: bool,
-    /// For the operator's log.
-    pub note: &'static str,
 }
 
 /// The operator's numbers.
@@ -103,15 +95,16 @@ impl Tariff {
         Ok(tariff)
     }
 
-    /// Prices a job before any work.
-    pub fn quote(&self, job: &Job, context: &Context, sale: Sale) -> Result<Offer, Refusal> {
+    /// Prices a job before any work, at so many thousandths of the price by tokens. `beforehand`: nothing runs before the money is there, if there is
+    /// to be any.
+    pub fn quote(&self, job: &Job, context: &Context, factor: u64, beforehand: bool) -> Result<Offer, Refusal> {
         // What is not a number is left to the handler, which says so to the customer.
         let asked = job.params().text("max_tokens").and_then(whole).unwrap_or(self.numbers[DEFAULT_MAX_TOKENS]);
         let max_output_tokens = asked.min(self.numbers[MAX_TOKENS_LIMIT]).max(1);
-        let terms = self.terms(&context.terms, sale.beforehand).ok_or(Refusal::Blocked)?;
+        let terms = self.terms(&context.terms, beforehand).ok_or(Refusal::Blocked)?;
         let price_msat = match terms {
             Terms::Free => 0,
-            _ => self.price(context.input_tokens_estimate, max_output_tokens, &context.route, sale.factor),
+            _ => self.price(context.input_tokens_estimate, max_output_tokens, &context.route, factor),
         };
         if price_msat > context.max_receivable_msat {
             return Err(Refusal::Other("more than we can receive now".into()));
@@ -120,7 +113,7 @@ impl Tariff {
             return Err(Refusal::BidTooLow(price_msat));
         }
         let cap_msat = match (terms, job.bid_msat) {
-            (Terms::OnDelivery, Some(bid)) => bid.min(context.max_receivable_msat),
+            (Terms::OnDelivery, Some(bid)) => bid.min(context.max_receivable_msat).min(SUPPLY_MSAT),
             _ => price_msat,
         };
         Ok(Offer {
@@ -131,7 +124,7 @@ impl Tariff {
             max_work_ms: self.numbers[MAX_WORK_MS],
             valid_seconds: self.numbers[VALID_SECONDS] as u32,
             priority: self.numbers[PRIORITY] as i32,
-            note: sale.note.into(),
+            note: if terms == self.terms { "by tokens" } else { "by tokens, not on the terms set" }.into(),
         })
     }
 
@@ -161,7 +154,7 @@ impl Tariff {
         self.thousandfold(input_tokens, self.numbers[DEFAULT_MAX_TOKENS]) / 1000
     }
 
-    /// Rounded down once, at the end. What no `u64` holds on the way becomes 184 bitcoin times the factor, which nobody can pay.
+    /// Rounded down to whole msat at the end. What no `u64` holds on the way becomes 184 bitcoin times the factor, which nobody can pay.
     #[inline(never)]
     fn price(&self, input_tokens: u64, output_tokens: u64, route: &Route, factor: u64) -> Msat {
         let routed = times(self.thousandfold(input_tokens, output_tokens), route.price_permille.into()) / 1000;
