@@ -34,6 +34,8 @@ pub struct Set {
     pub script: Script,
     /// With play money, or for free.
     pub wallet: bool,
+    /// The pricing policy; empty: as shipped.
+    pub policy: &'static str,
     /// Settings of the pricing policy.
     pub pricing: &'static [(&'static str, &'static str)],
     /// How many relays.
@@ -59,6 +61,7 @@ impl Default for Set {
         Self {
             script: Script::Echo,
             wallet: true,
+            policy: "",
             pricing: &[],
             relays: 1,
             max_queued_jobs: 64,
@@ -140,7 +143,7 @@ impl Stage {
         let near = proxies.iter().map(|proxy| proxy.url().to_owned()).collect::<Vec<_>>();
         let settings: BTreeMap<_, _> =
             set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings })]);
+        let guests = BTreeMap::from([("pricing".to_owned(), Guest { source: set.policy.into(), settings })]);
         let config = Config {
             relays: if set.proxied { near } else { urls.clone() },
             max_queued_jobs: set.max_queued_jobs,

@@ -7,6 +7,7 @@ pub(crate) mod mistake;
 
 pub use keys::Setting;
 
+use crate::guests::shipped;
 use crate::home::Home;
 use anyhow::{Context, Result, bail};
 use mistake::Mistake;
@@ -200,6 +201,9 @@ pub fn template() -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Guest {
+    /// The name of a guest that comes with this program. Empty: as shipped.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source: String,
     /// Its own settings, by the names that it declares.
     pub settings: BTreeMap<String, String>,
 }
@@ -310,9 +314,19 @@ impl Config {
         self.network.check()?;
         address(&self.inference.llama_cpp.url, &["http", "https"])
             .or_else(|what| wrong(&["inference", "llama_cpp", "url"], format!("`url`: {what}")))?;
-        match self.guests.keys().find(|slot| !is_slot(slot)) {
+        if let Some(slot) = self.guests.keys().find(|slot| !is_slot(slot)) {
+            return Err((vec!["guests", slot], format!("`{slot}` is no slot; {}", slots_near(slot))));
+        }
+        let unknown = |guest: &Guest| !guest.source.is_empty() && shipped::named(&guest.source).is_none();
+        match self.guests.iter().find(|(_, guest)| unknown(guest)) {
             None => Ok(()),
-            Some(slot) => Err((vec!["guests", slot], format!("`{slot}` is no slot; {}", slots_near(slot)))),
+            Some((slot, guest)) => {
+                let hint = mistake::nearest(&guest.source, shipped::names());
+                Err((
+                    vec!["guests", slot, "source"],
+                    format!("`source`: no guest `{}` comes with this program; {hint}", guest.source),
+                ))
+            }
         }
     }
 }

@@ -4,6 +4,8 @@ mod author;
 mod cases;
 mod docs;
 mod frozen;
+mod languages;
+mod prices;
 mod signing;
 
 use cap_std::ambient_authority;

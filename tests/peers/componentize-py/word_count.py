@@ -14,9 +14,18 @@ class WitWorld:
         return About("word-count-py", "0.1.0", "Counts words.", settings, kinds, [], None)
 
 
+def readable(index):
+    try:
+        return inputs.read(index)
+    except Err as error:
+        # The case of `input-error`: InputError_Denied.
+        case = type(error.value).__name__.removeprefix("InputError_").lower()
+        raise Err(JobError_Invalid(f"the input cannot be read: {case}")) from None
+
+
 class Handler:
     def run(self, job, settings, deadline_ms):
-        words = len(inputs.read(0).split())
+        words = len(readable(0).split())
         log.write(log.Level.INFO, f"{len(job.inputs)} input")
         if words > int(next(setting.values[0] for setting in settings if setting.name == "most")):
             raise Err(JobError_Invalid("too many words"))

@@ -15,10 +15,18 @@ export function describe() {
   };
 }
 
+function readable(index) {
+  try {
+    return read(index);
+  } catch (error) {
+    // The case of `input-error`.
+    throw { tag: "invalid", val: `the input cannot be read: ${error.payload.tag}` };
+  }
+}
+
 export const handler = {
   run(job, settings, _deadlineMs) {
-    const text = read(0);
-    const words = text.split(/\s+/).filter(Boolean).length;
+    const words = readable(0).split(/\s+/).filter(Boolean).length;
     write("info", `${job.inputs.length} input`);
     if (words > Number(settings.find((setting) => setting.name === "most").values[0])) {
       throw { tag: "invalid", val: "too many words" };

@@ -3,7 +3,7 @@
 
 mod history;
 mod shelf;
-mod shipped;
+pub(crate) mod shipped;
 
 pub use shelf::Shelf;
 pub use shipped::component;
@@ -131,7 +131,8 @@ async fn changes(
 
 /// A guest as the settings want it, with what the history shall say of it.
 async fn load(sandbox: &Sandbox, shelf: &Shelf, slot: Slot, guest: &Guest) -> Result<(Arc<Installed>, Record)> {
-    let Some(name) = shipped::for_slot(slot) else { bail!("`guests.\"{slot}\"`: no handler does this kind; leave it out") };
+    let named = if guest.source.is_empty() { shipped::for_slot(slot) } else { shipped::named(&guest.source) };
+    let Some(name) = named else { bail!("`guests.\"{slot}\"`: no handler does this kind; leave it out") };
     let bytes = shelf::shipped_bytes(name)?;
     let installed = sandbox.load(slot, bytes, setup(&guest.settings)).await;
     let installed = installed.with_context(|| format!("{name}, which `guests.{slot}` configures"))?;

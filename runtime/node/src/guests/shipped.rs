@@ -10,6 +10,16 @@ const POLICIES: &[(Role, &str)] =
 /// Which handler serves which kind.
 const HANDLERS: &[(u16, &str)] = &[(5050, "text_generation")];
 
+/// The names of all of them.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone {
+    SHIPPED.iter().map(|(name, _)| *name)
+}
+
+/// The one of this name.
+pub(crate) fn named(name: &str) -> Option<&'static str> {
+    names().find(|shipped| *shipped == name)
+}
+
 /// A component of ours.
 pub fn component(name: &str) -> Option<&'static [u8]> {
     SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, bytes)| *bytes)
