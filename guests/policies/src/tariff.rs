@@ -106,6 +106,8 @@ impl Tariff {
             Terms::Free => 0,
             _ => self.price(context.input_tokens_estimate, max_output_tokens, &context.route, factor),
         };
+        // There is no invoice of nothing.
+        let terms = if price_msat == 0 && terms != Terms::OnDelivery { Terms::Free } else { terms };
         if price_msat > context.max_receivable_msat {
             return Err(Refusal::Other("more than we can receive now".into()));
         }

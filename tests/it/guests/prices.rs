@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 const TYPICAL: u64 = 1612;
 const ASKED: [u64; 3] = [1000, 2418, 9000];
 
-/// 100 tokens to write.
-fn wanted() -> Vec<RequestTag> {
-    vec![text("one two three"), param("max_tokens", "100")]
+/// 100 tokens to write. The number makes requests of one second different events.
+fn wanted(number: u32) -> Vec<RequestTag> {
+    vec![text(&format!("one two three {number}")), param("max_tokens", "100")]
 }
 
 /// By tokens, with the defaults.
@@ -22,8 +22,8 @@ fn plain(job: &JobState, permille: u64) -> u64 {
     (1_000_000 + 200 * job.plan.context.input_tokens_estimate + 1000 * 100) * permille / 1_000_000
 }
 
-async fn delivered(stage: &Stage, customer: &mut Customer) -> (JobId, JobState, Option<String>) {
-    let job = customer.ask(wanted()).await;
+async fn delivered(stage: &Stage, customer: &mut Customer, number: u32) -> (JobId, JobState, Option<String>) {
+    let job = customer.ask(wanted(number)).await;
     let bolt11 = customer.result(job).await.due.and_then(|(_, bolt11)| bolt11);
     (job, stage.until(job, |state| state.delivery == Delivery::Delivered).await, bolt11)
 }
@@ -49,12 +49,14 @@ async fn prices_follow_the_market() {
     for (settings, relative) in [(&[][..], 1000), (&[("relative-permille", "900")], 900)] {
         let stage = Stage::set(Set { policy: "market_pricing", pricing: settings, ..Set::default() }).await;
         let mut customer = stage.customer().await;
-        let (_, before, _) = delivered(&stage, &mut customer).await;
+        let (_, before, _) = delivered(&stage, &mut customer, 0).await;
         assert_eq!((before.plan.context.market, before.plan.offer.price.get()), (None, plain(&before, 1000)));
         others_ask(stage.relays[0].url()).await;
         let begun = Instant::now();
+        let mut number = 0;
         let job = loop {
-            let (_, job, _) = delivered(&stage, &mut customer).await;
+            number += 1;
+            let (_, job, _) = delivered(&stage, &mut customer, number).await;
             // What others say and what customers ask are two subscriptions.
             if job.plan.context.market.is_some() {
                 break job;
@@ -76,21 +78,21 @@ fn msat(index: usize) -> Msat {
 async fn credit_is_for_who_paid() {
     let mut stage = Stage::set(Set { policy: "reputation_pricing", pricing: &[("valid-seconds", "1")], ..Set::default() }).await;
     let (mut bad, mut good) = (stage.customer().await, stage.customer().await);
-    let (lapsing, state, _) = delivered(&stage, &mut bad).await;
+    let (lapsing, state, _) = delivered(&stage, &mut bad, 1).await;
     assert_eq!(state.plan.offer.terms, Terms::OnDelivery);
     stage.until(lapsing, |state| state.settlement == Settlement::Unpaid).await;
     stage.stop(Duration::ZERO).await;
     stage.config.guests.get_mut("pricing").unwrap().settings.clear();
     stage.start().await;
 
-    let (paid, _, bolt11) = delivered(&stage, &mut good).await;
+    let (paid, _, bolt11) = delivered(&stage, &mut good, 1).await;
     stage.bank.pay(&bolt11.expect("an invoice")).unwrap();
     stage.until(paid, |state| state.settlement == Settlement::Paid).await;
-    let (_, again, _) = delivered(&stage, &mut good).await;
+    let (_, again, _) = delivered(&stage, &mut good, 2).await;
     assert_eq!((again.plan.context.customer.jobs_unpaid, again.plan.offer.terms), (0, Terms::OnDelivery));
 
     let asked = stage.stub.asked();
-    let job = bad.ask(wanted()).await;
+    let job = bad.ask(wanted(2)).await;
     let (amount, bolt11) = bad.feedback(job, "payment-required").await.due.expect("an amount");
     let state = stage.job(job).unwrap();
     assert_eq!((state.plan.context.customer.jobs_unpaid, state.plan.offer.terms), (1, Terms::BeforeWork));
@@ -106,8 +108,8 @@ async fn paid_jobs_make_the_next_cheaper() {
     let stage = Stage::set(Set { policy: "volume_discount", pricing: settings, ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let mut prices = Vec::new();
-    for _ in 0..7 {
-        let (id, job, bolt11) = delivered(&stage, &mut customer).await;
+    for number in 0..7 {
+        let (id, job, bolt11) = delivered(&stage, &mut customer, number).await;
         let steps = job.plan.context.customer.recent_paid.get() / 2000;
         let price = job.plan.offer.price.get();
         assert_eq!(price, plain(&job, 1000 - (50 * steps).min(100)), "{steps} steps");
@@ -117,6 +119,6 @@ async fn paid_jobs_make_the_next_cheaper() {
     }
     prices.dedup();
     assert!(prices.len() == 3 && prices.is_sorted_by(|one, next| one > next), "two steps, and no further: {prices:?}");
-    let (_, stranger, _) = delivered(&stage, &mut stage.customer().await).await;
+    let (_, stranger, _) = delivered(&stage, &mut stage.customer().await, 0).await;
     assert_eq!(stranger.plan.offer.price.get(), plain(&stranger, 1000), "a stranger's is as before");
 }
