@@ -34,6 +34,8 @@ pub struct Set {
     pub script: Script,
     /// With play money, or for free.
     pub wallet: bool,
+    /// The pricing policy; empty: as shipped.
+    pub policy: &'static str,
     /// Settings of the pricing policy.
     pub pricing: &'static [(&'static str, &'static str)],
     /// How many relays.
@@ -59,6 +61,7 @@ impl Default for Set {
         Self {
             script: Script::Echo,
             wallet: true,
+            policy: "",
             pricing: &[],
             relays: 1,
             max_queued_jobs: 64,
@@ -142,7 +145,8 @@ impl Stage {
         let near = proxies.iter().map(|proxy| proxy.url().to_owned()).collect::<Vec<_>>();
         let settings: BTreeMap<_, _> =
             set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings, ..Guest::default() })]);
+        let guest = Guest { source: set.policy.into(), settings, ..Guest::default() };
+        let guests = BTreeMap::from([("pricing".to_owned(), guest)]);
         let config = Config {
             relays: if set.proxied.is_some() { near } else { urls.clone() },
             max_queued_jobs: set.max_queued_jobs,

@@ -10,6 +10,12 @@ const HANDLER_KEEP_RESIDENT: usize = 2 << 20;
 /// Slots that keep their pages after use.
 const WARM_SLOTS: u32 = 16;
 const SMALLEST_POOL: u32 = 4;
+/// What one component may have at once. The pool has as much for each of its places, so that who has a place never lacks the rest, whatever others are
+/// made of. A policy is one module and its stubs, JavaScript a few, Python brings its libraries as modules: some 30.
+const POLICY_MODULES: u32 = 4;
+const HANDLER_MODULES: u32 = 64;
+const MEMORIES: u32 = 1;
+const TABLES: u32 = 2;
 
 /// An engine with the number of instances its pool holds.
 pub(crate) struct Pooled {
@@ -20,7 +26,7 @@ pub(crate) struct Pooled {
 /// Fuel, no epochs, nothing that could differ between two machines.
 pub(crate) fn policies(limits: &Limits, instances: u32) -> Result<Pooled> {
     pooled("policies", instances, |instances| {
-        let mut pool = pool(limits, instances);
+        let mut pool = pool(limits, instances, POLICY_MODULES);
         pool.linear_memory_keep_resident(POLICY_KEEP_RESIDENT).pagemap_scan(Enabled::Auto);
         // A policy runs on its caller's stack; each stack of its own would cost a system call at every start.
         pool.total_stacks(0);
@@ -33,7 +39,7 @@ pub(crate) fn policies(limits: &Limits, instances: u32) -> Result<Pooled> {
 /// Epochs, calls that wait.
 pub(crate) fn handlers(limits: &Limits, instances: u32) -> Result<Pooled> {
     pooled("handlers", instances, |instances| {
-        let mut pool = pool(limits, instances);
+        let mut pool = pool(limits, instances, HANDLER_MODULES);
         pool.linear_memory_keep_resident(HANDLER_KEEP_RESIDENT).pagemap_scan(Enabled::Auto);
         pool.total_stacks(instances);
         let mut config = common(limits, pool);
@@ -56,12 +62,15 @@ fn common(limits: &Limits, pool: PoolingAllocationConfig) -> Config {
     config
 }
 
-fn pool(limits: &Limits, instances: u32) -> PoolingAllocationConfig {
+fn pool(limits: &Limits, instances: u32, modules: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(4))
-        .total_memories(instances)
-        .total_tables(instances.saturating_mul(2))
+        .total_core_instances(instances.saturating_mul(modules))
+        .max_core_instances_per_component(modules)
+        .total_memories(instances.saturating_mul(MEMORIES))
+        .max_memories_per_component(MEMORIES)
+        .total_tables(instances.saturating_mul(TABLES))
+        .max_tables_per_component(TABLES)
         .max_memories_per_module(1)
         .max_tables_per_module(1)
         .max_memory_size(size(limits.memory_bytes))

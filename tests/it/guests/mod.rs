@@ -5,6 +5,8 @@ mod backtest;
 mod cases;
 mod docs;
 mod frozen;
+mod languages;
+mod prices;
 mod replay;
 mod signing;
 mod sold;

@@ -3,9 +3,10 @@
 mod cache;
 mod generations;
 mod handlers;
-mod host;
+pub(crate) mod host;
 mod imports;
 mod policies;
+mod prices;
 
 use crate::component;
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
@@ -31,7 +32,7 @@ fn set(name: &str, values: &[&str]) -> Setup {
 }
 
 /// The same under limits of the operator.
-fn within(setup: Setup, limits: Limits) -> Setup {
+pub(crate) fn within(setup: Setup, limits: Limits) -> Setup {
     Setup { limits: Some(limits), ..setup }
 }
 
@@ -39,7 +40,7 @@ fn param(name: &str, values: &[&str]) -> Param {
     Param { name: name.into(), values: values.iter().map(|value| (*value).into()).collect() }
 }
 
-fn job(number: u8) -> Job {
+pub(crate) fn job(number: u8) -> Job {
     Job {
         id: JobId::from_bytes([number; 32]),
         kind: KIND,
