@@ -5,7 +5,7 @@ use anyhow::{Context, anyhow, bail};
 use cap_std::fs::Dir;
 use pylon_core::Param;
 use pylon_core::ports::guests::Guests;
-use pylon_sandbox::{Config as SandboxConfig, Generations, Installed, Role, Sandbox, Setup, Slot, Want};
+use pylon_sandbox::{Compiling, Config as SandboxConfig, Generations, Grants, Installed, Role, Sandbox, Setup, Slot, Want};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -36,8 +36,8 @@ fn shipped_for(slot: Slot) -> Option<&'static str> {
 }
 
 /// Loads the shipped guests with the operator's settings. Compiled code is kept in the cache folder.
-pub async fn load(cache: Dir, config: &Config) -> anyhow::Result<Shipped> {
-    let sandbox = Sandbox::open(SandboxConfig { cache: Some(cache), ..SandboxConfig::default() })?;
+pub async fn load(cache: Dir, compiling: Compiling, config: &Config) -> anyhow::Result<Shipped> {
+    let sandbox = Sandbox::open(SandboxConfig { cache: Some(cache), compiling, ..SandboxConfig::default() })?;
     let mut policies = Vec::with_capacity(POLICIES.len());
     for (role, name) in POLICIES {
         let slot = Slot::policy(*role).ok_or_else(|| anyhow!("{name} is no policy"))?;
@@ -71,7 +71,7 @@ async fn install(sandbox: &Sandbox, slot: Slot, name: &str, config: &Config) -> 
     let table = slot.to_string();
     let settings = config.guests.get(&table).map(|guest| &guest.settings).into_iter().flatten();
     let settings = settings.map(|(name, value)| Param { name: name.clone(), values: vec![value.clone()] }).collect();
-    let installed = sandbox.load(slot, bytes, Setup { settings, ..Setup::default() }).await;
+    let installed = sandbox.load(slot, bytes, Setup { settings, grants: Grants::all(), ..Setup::default() }).await;
     installed.with_context(|| format!("{name}, which `guests.{table}` configures"))
 }
 

@@ -1,6 +1,7 @@
 //! The wiring: a home, a configuration and an identity become a node with real parts. No decision about a job is made here.
 
 use crate::clock::SystemClock;
+use crate::commands::compile_component::apart;
 use crate::config::Config;
 use crate::control::Reloaded;
 use crate::facts::{Facts, totals};
@@ -47,8 +48,8 @@ impl Node {
     pub async fn start(home: &Home, state: &State, config: &Config, keys: Keys, parts: Parts) -> anyhow::Result<Self> {
         let Parts { wallet, backends, bus, host_only } = parts;
         // Code is read and checked on another thread, while this one opens the rest.
-        let (cache, settings) = (state.folder("cache")?, config.clone());
-        let shipped = tokio::spawn(async move { guests::load(cache, &settings).await });
+        let (cache, compiling, settings) = (state.folder("cache")?, apart()?, config.clone());
+        let shipped = tokio::spawn(async move { guests::load(cache, compiling, &settings).await });
         let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
         let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

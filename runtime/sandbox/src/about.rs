@@ -3,6 +3,7 @@
 use crate::bindings::description as wit;
 use crate::limits::Limits;
 use crate::slot::{Role, is_job_kind};
+use std::fmt;
 
 const MAX_NAME_BYTES: usize = 64;
 const MAX_TEXT_BYTES: usize = 1024;
@@ -66,6 +67,19 @@ pub enum Want {
     Jobs,
 }
 
+impl fmt::Display for Want {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inference => f.write_str("inference"),
+            Self::Agent => f.write_str("agent"),
+            Self::Progress => f.write_str("progress"),
+            Self::Urls(hosts) => write!(f, "urls from {}", hosts.join(", ")),
+            Self::Events => f.write_str("events"),
+            Self::Jobs => f.write_str("jobs"),
+        }
+    }
+}
+
 /// Reads and checks; the error says what is wrong.
 pub(crate) fn checked(about: wit::About, role: Role) -> Result<(About, Limits), String> {
     let limits = bounds(about.bounds.as_ref())?;
@@ -115,7 +129,6 @@ const UNBOUNDED: Limits = Limits {
     wall_ms: u64::MAX,
     memory_bytes: u64::MAX,
     table_elements: u64::MAX,
-    stack_bytes: u64::MAX,
     hostcall_bytes: u64::MAX,
     resources: u64::MAX,
     emit_count: u64::MAX,

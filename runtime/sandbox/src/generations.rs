@@ -1,8 +1,8 @@
 //! Which guest serves which slot. A generation is one whole set, never changed: installing makes the next one, and a job keeps the one it has.
 
 use crate::about::Want;
+use crate::install::InstallError;
 use crate::installed::Installed;
-use crate::sandbox::InstallError;
 use crate::slot::{Role, Slot};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -120,7 +120,7 @@ impl Generation for Set {
 
     fn sources(&self, kind: u16) -> Sources {
         let mut sources = Sources::default();
-        for want in self.of_kind(Role::Handler, kind).map(|handler| handler.about.wants.as_slice()).unwrap_or_default() {
+        for want in self.of_kind(Role::Handler, kind).map(|handler| handler.granted.as_slice()).unwrap_or_default() {
             match want {
                 Want::Urls(hosts) => sources.urls.extend_from_slice(hosts),
                 Want::Events => sources.events = true,

@@ -1,10 +1,10 @@
 //! A guest that is ready to be called.
 
-use crate::about::About;
+use crate::about::{About, Want};
 use crate::bindings::{JobHandlerPre, PricingPolicyPre, RoutingPolicyPre, VerificationPolicyPre, types};
-use crate::compile::Loaded;
 use crate::exports;
 use crate::handler::{HandlerState, HandlerTier, Work};
+use crate::image::Loaded;
 use crate::limits::Limits;
 use crate::policy::{PolicyState, PolicyTier};
 use pylon_core::Job;
@@ -21,6 +21,7 @@ use wasmtime::{Result as Called, Store};
 pub struct Installed {
     pub(crate) stamp: Arc<GuestStamp>,
     pub(crate) about: About,
+    pub(crate) granted: Vec<Want>,
     pub(crate) limits: Limits,
     pub(crate) settings: Vec<types::Param>,
     pub(crate) loaded: Loaded,
@@ -45,6 +46,11 @@ impl Installed {
     /// What it says of itself.
     pub fn about(&self) -> &About {
         &self.about
+    }
+
+    /// What it gets of what it wants.
+    pub fn granted(&self) -> &[Want] {
+        &self.granted
     }
 
     /// What holds for each call: the smallest of guest, operator and node.
@@ -113,7 +119,8 @@ impl Installed {
         let Code::Handler(tier, handler) = &self.code else { return self.misplaced() };
         let started = Instant::now();
         let limits = Limits { wall_ms: self.limits.wall_ms.min(deadline_ms), ..self.limits };
-        let (value, cost) = exports::handler::run(tier, handler, Work { job, limits, host }, &self.settings).await;
+        let (value, cost) =
+            exports::handler::run(tier, handler, Work { job, limits, host, unnamed: false }, &self.settings).await;
         self.answer(value, cost, started)
     }
 

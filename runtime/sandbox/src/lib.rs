@@ -7,9 +7,10 @@
 #![warn(missing_docs)]
 
 mod about;
+mod admission;
 mod bindings;
 mod cache;
-mod compile;
+mod compiling;
 mod convert;
 mod engine;
 mod exports;
@@ -17,7 +18,9 @@ mod fault;
 mod gate;
 mod generations;
 mod handler;
+mod image;
 mod imports;
+mod install;
 mod installed;
 mod job_log;
 mod limits;
@@ -29,9 +32,11 @@ mod slot;
 mod ticker;
 
 pub use about::{About, ServedKind, Setting, Want};
-pub use compile::Loaded;
+pub use compiling::{ChildCompiler, Compiler, Compiling, compile_stdin};
 pub use generations::Generations;
+pub use image::{Loaded, SignedImage};
+pub use install::{COMPONENT_BYTES_MAX, Grants, InstallError, Setup, Shape};
 pub use installed::Installed;
 pub use limits::Limits;
-pub use sandbox::{Config, Grants, InstallError, OpenError, Sandbox, Setup};
-pub use slot::{NotASlot, Role, Slot};
+pub use sandbox::{Config, OpenError, Sandbox};
+pub use slot::{NotASlot, Role, Slot, Tier};

@@ -17,6 +17,7 @@ use pylon_core::ports::journal::{DecisionRow, Journal, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Incoming, Message, Sealed, Status};
 use pylon_core::work::{Evidence, Finish, Route, Usage, WorkPlace};
 use pylon_core::{JobId, MessageId, Msat, PublicKey, UnixTime};
+use pylon_sandbox::Compiling;
 use pylon_tests::stage::{param, text};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -75,7 +76,7 @@ impl Bare {
     pub(crate) async fn new(provider: PublicKey, prompt: &'static str, answer: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cache = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
-        let shipped = pylon::guests::load(cache, &Config::default()).await.unwrap();
+        let shipped = pylon::guests::load(cache, Compiling::Here, &Config::default()).await.unwrap();
         let new_keys = || keys(&generate().unwrap()).unwrap();
         Self {
             customer: new_keys(),

@@ -6,6 +6,7 @@ use pylon_core::decision::{History, QuoteContext, Situation, Terms};
 use pylon_core::ports::guests::{Generation, Guests};
 use pylon_core::work::{Route, WorkPlace};
 use pylon_core::{Job, JobId, Msat, Param, PublicKey, UnixTime};
+use pylon_sandbox::Compiling;
 use pylon_tests::figures::{Figure, Goal, median};
 use std::hint::black_box;
 use std::process::Command;
@@ -19,7 +20,7 @@ const SPAWNS: u32 = 20;
 pub(crate) async fn measure() -> Vec<Figure> {
     let folder = tempfile::tempdir().unwrap();
     let cache = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
-    let shipped = pylon::guests::load(cache, &Config::default()).await.unwrap();
+    let shipped = pylon::guests::load(cache, Compiling::Here, &Config::default()).await.unwrap();
     let (_, guest) = shipped.generations.list().into_iter().find(|(slot, _)| slot.to_string() == "pricing").unwrap();
     let bytes = pylon::guests::component("token_pricing").unwrap();
     let bare = Loop::new(bytes, &guest);

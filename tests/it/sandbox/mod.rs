@@ -1,17 +1,22 @@
 //! The sandbox against guests that mean harm, and against the ones we ship.
 
+mod altered;
 mod cache;
+mod compiling;
 mod generations;
 mod handlers;
 mod host;
-mod imports;
+mod install;
+mod nan;
 mod policies;
+mod self_test;
+mod shares;
 
 use crate::component;
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
 use pylon_core::work::{Route, WorkPlace};
 use pylon_core::{Job, JobId, Msat, Param, PublicKey, UnixTime};
-use pylon_sandbox::{Config, Installed, Limits, Sandbox, Setup};
+use pylon_sandbox::{Config, Grants, Installed, Limits, Sandbox, Setup};
 use std::sync::Arc;
 
 /// The kind that all fixture handlers serve.
@@ -25,9 +30,14 @@ async fn load(sandbox: &Sandbox, slot: &str, name: &str, setup: Setup) -> Arc<In
     sandbox.load(slot.parse().unwrap(), component(name), setup).await.unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// An operator who sets one thing.
+/// An operator who trusts the guest.
+fn granted() -> Setup {
+    Setup { grants: Grants::all(), ..Setup::default() }
+}
+
+/// The same, who sets one thing.
 fn set(name: &str, values: &[&str]) -> Setup {
-    Setup { settings: vec![param(name, values)], ..Setup::default() }
+    Setup { settings: vec![param(name, values)], ..granted() }
 }
 
 /// The same under limits of the operator.

@@ -32,7 +32,7 @@ pub(crate) fn verification(
 pub(crate) async fn handler(tier: &HandlerTier, limits: Limits, guest: &JobHandlerPre<HandlerState>) -> Result<About, Fault> {
     let limits = Limits { wall_ms: limits.wall_ms.min(WALL_MS), cpu_ms: limits.cpu_ms.min(CPU_MS), ..limits };
     let job = nobodys();
-    let work = Work { job: &job, limits, host: Arc::new(Nothing) };
+    let work = Work { job: &job, limits, host: Arc::new(Nothing), unnamed: true };
     let (about, _) = tier
         .run(work, |mut store| async move { guest.instantiate_async(&mut store).await?.call_describe(&mut store).await })
         .await;

@@ -1,6 +1,7 @@
 //! Can the guests be put to work with their settings?
 
 use super::Row;
+use crate::commands::compile_component::apart;
 use crate::config::Config;
 use crate::guests;
 use crate::home::Home;
@@ -12,7 +13,11 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
         Ok(cache) => cache,
         Err(error) => return Row::broken(CHECK, format!("{error:#}"), "compiled guests are kept there"),
     };
-    match guests::load(cache, config).await {
+    let compiling = match apart() {
+        Ok(compiling) => compiling,
+        Err(error) => return Row::broken(CHECK, format!("{error:#}"), "start pylon from a place where it can be read"),
+    };
+    match guests::load(cache, compiling, config).await {
         Ok(shipped) => {
             let list = shipped.generations.list();
             let guests = list.iter().map(|(slot, guest)| format!("{slot} {} {}", guest.stamp().name, guest.stamp().version));
