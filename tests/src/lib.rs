@@ -13,3 +13,4 @@ pub mod process;
 pub mod program;
 pub mod stage;
 pub mod stub;
+pub mod yardstick;

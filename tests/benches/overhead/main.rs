@@ -10,7 +10,6 @@
 )]
 
 mod bare;
-mod bindings;
 mod node;
 mod policy;
 
