@@ -1,13 +1,13 @@
 //! Admission to the pool of handler instances: a place is taken before a store exists, so that no call ever finds the pool empty. No kind and no
-//! customer gets more than a share of it: whoever is busy waits in its own line, and the others do not notice.
+//! customer gets more than a share of it, and whoever waits holds nothing: the others do not notice.
 
 use pylon_core::PublicKey;
-use pylon_core::ports::guests::Fault;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
-/// What a kind or a customer gets of all where nothing else is said.
+/// A kind or a customer gets one part in so many where nothing else is said.
 const SHARE: u32 = 4;
 
 /// How many places there are, and for whom.
@@ -15,6 +15,15 @@ pub(crate) struct Shares {
     pub(crate) all: u32,
     pub(crate) per_kind: Option<u32>,
     pub(crate) per_customer: Option<u32>,
+}
+
+/// For whom a place is taken.
+#[derive(Clone, Copy)]
+pub(crate) enum Guest {
+    /// Nobody: it is asked what it is.
+    Described,
+    /// A customer's job of a kind.
+    AtWork(PublicKey, u16),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,69 +34,92 @@ enum Whose {
 
 /// The places of one engine.
 pub(crate) struct Admission {
-    all: Semaphore,
-    per_kind: usize,
-    per_customer: usize,
-    /// Of those who have a place or wait for one: as many as there are jobs at work.
-    lines: Mutex<HashMap<Whose, Arc<Semaphore>>>,
+    places: u32,
+    per_kind: u32,
+    per_customer: u32,
+    taken: Mutex<Taken>,
+    freed: Notify,
+}
+
+#[derive(Default)]
+struct Taken {
+    all: u32,
+    /// Of those who have one.
+    by: HashMap<Whose, u32>,
 }
 
 /// A place, given back when dropped.
-pub(crate) struct Place<'a> {
-    _all: SemaphorePermit<'a>,
-    _shares: Option<[Share<'a>; 2]>,
-}
-
-struct Share<'a> {
-    admission: &'a Admission,
-    whose: Whose,
-    line: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
-}
+pub(crate) struct Place<'a>(&'a Admission, Guest);
 
 impl Admission {
     pub(crate) fn new(shares: &Shares) -> Self {
-        let share = |set: Option<u32>| set.unwrap_or(shares.all / SHARE).max(1) as usize;
+        let share = |set: Option<u32>| set.unwrap_or(shares.all / SHARE).max(1);
         Self {
-            all: Semaphore::new(shares.all as usize),
+            places: shares.all,
             per_kind: share(shares.per_kind),
             per_customer: share(shares.per_customer),
-            lines: Mutex::default(),
+            taken: Mutex::default(),
+            freed: Notify::new(),
         }
     }
 
-    /// For a job. The customer's line comes first: there whoever has too many waits without holding what others need.
-    pub(crate) async fn enter(&self, customer: PublicKey, kind: u16) -> Result<Place<'_>, Fault> {
-        let customer = self.share(Whose::Customer(customer), self.per_customer).await?;
-        let kind = self.share(Whose::Kind(kind), self.per_kind).await?;
-        Ok(Place { _all: self.all.acquire().await.map_err(|_| Fault::Wall)?, _shares: Some([customer, kind]) })
+    /// Waits until there is room for this one everywhere; how long is for the caller to bound.
+    pub(crate) async fn enter(&self, guest: Guest) -> Place<'_> {
+        let mut freed = pin!(self.freed.notified());
+        loop {
+            // Before the look, so that nothing is freed in between unheard.
+            freed.as_mut().enable();
+            if self.take(guest) {
+                return Place(self, guest);
+            }
+            freed.as_mut().await;
+            freed.set(self.freed.notified());
+        }
     }
 
-    /// For a guest that is asked what it is.
-    pub(crate) async fn enter_unnamed(&self) -> Result<Place<'_>, Fault> {
-        Ok(Place { _all: self.all.acquire().await.map_err(|_| Fault::Wall)?, _shares: None })
+    fn take(&self, guest: Guest) -> bool {
+        let mut taken = self.taken();
+        let lines = self.lines(guest);
+        let is_full = |(whose, most): &(Whose, u32)| taken.by.get(whose).is_some_and(|count| count >= most);
+        if taken.all >= self.places || lines.iter().flatten().any(is_full) {
+            return false;
+        }
+        taken.all += 1;
+        for (whose, _) in lines.into_iter().flatten() {
+            *taken.by.entry(whose).or_default() += 1;
+        }
+        true
     }
 
-    async fn share(&self, whose: Whose, most: usize) -> Result<Share<'_>, Fault> {
-        let line = {
-            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(lines.entry(whose).or_insert_with(|| Arc::new(Semaphore::new(most))))
-        };
-        // Before the wait, so that who gives up waiting leaves nothing behind.
-        let mut share = Share { admission: self, whose, line, permit: None };
-        share.permit = Some(Arc::clone(&share.line).acquire_owned().await.map_err(|_| Fault::Wall)?);
-        Ok(share)
+    fn lines(&self, guest: Guest) -> Option<[(Whose, u32); 2]> {
+        match guest {
+            Guest::Described => None,
+            Guest::AtWork(customer, kind) => {
+                Some([(Whose::Customer(customer), self.per_customer), (Whose::Kind(kind), self.per_kind)])
+            }
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut lines = self.admission.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        self.permit = None;
-        // The map's and this one: nobody else is in this line, and nobody joins it while the map is locked.
-        if Arc::strong_count(&self.line) == 2 {
-            lines.remove(&self.whose);
+        let Self(admission, guest) = self;
+        let mut taken = admission.taken();
+        taken.all = taken.all.saturating_sub(1);
+        for (whose, _) in admission.lines(*guest).into_iter().flatten() {
+            if let Some(count) = taken.by.get_mut(&whose) {
+                *count -= 1;
+                if *count == 0 {
+                    taken.by.remove(&whose);
+                }
+            }
         }
+        drop(taken);
+        admission.freed.notify_waiters();
     }
 }
 
@@ -95,35 +127,36 @@ impl Drop for Share<'_> {
 mod tests {
     use super::*;
     use std::future::Future;
-    use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    const fn customer(number: u8) -> PublicKey {
-        PublicKey::from_bytes([number; 32])
+    const fn job(customer: u8, kind: u16) -> Guest {
+        Guest::AtWork(PublicKey::from_bytes([customer; 32]), kind)
     }
 
-    /// Goal: shares hold, are given back, and leave nothing behind. Method: eight places, two for each customer and kind; who waits gives up.
+    /// Goal: shares hold, whoever waits is woken, and nothing is left behind. Method: eight places, two for each customer and kind.
     #[test]
     fn shares_are_held_and_forgotten() {
         let admission = Admission::new(&Shares { all: 8, per_kind: None, per_customer: None });
         let mut context = Context::from_waker(Waker::noop());
-        let mut enter = |who, kind| {
-            let mut entering = Box::pin(admission.enter(customer(who), kind));
-            match entering.as_mut().poll(&mut context) {
-                Poll::Ready(place) => Some(place.unwrap()),
-                Poll::Pending => None,
-            }
+        let mut enter = |guest| match pin!(admission.enter(guest)).poll(&mut context) {
+            Poll::Ready(place) => Some(place),
+            Poll::Pending => None,
         };
-        let held = [enter(1, 5000).unwrap(), enter(1, 5001).unwrap()];
-        assert!(enter(1, 5002).is_none(), "a customer has a quarter");
-        let other = enter(2, 5000).unwrap();
-        assert!(enter(3, 5000).is_none(), "a kind has a quarter");
-        drop(enter(3, 5001).unwrap());
+        let held = [enter(job(1, 5000)).unwrap(), enter(job(1, 5001)).unwrap()];
+        assert!(enter(job(1, 5002)).is_none(), "a customer has a quarter");
+        let other = enter(job(2, 5000)).unwrap();
+        assert!(enter(job(3, 5000)).is_none(), "a kind has a quarter");
+        let waiting = job(3, 5000);
+        let mut waits = Box::pin(admission.enter(waiting));
+        assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(enter(job(3, 5001)).unwrap());
+        assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         drop(held);
-        drop(enter(1, 5002).unwrap());
-        drop(other);
-        assert!(admission.lines.lock().unwrap().is_empty());
-        assert!(matches!(pin!(admission.enter_unnamed()).poll(&mut context), Poll::Ready(Ok(_))));
-        assert_eq!(admission.all.available_permits(), 8);
+        let Poll::Ready(woken) = waits.as_mut().poll(&mut Context::from_waker(Waker::noop())) else { panic!("its turn") };
+        let all: Vec<_> = (0..6).map(|_| enter(Guest::Described).unwrap()).collect();
+        assert!(enter(Guest::Described).is_none(), "no more than there are");
+        drop((all, other, woken));
+        let taken = admission.taken();
+        assert!(taken.by.is_empty() && taken.all == 0);
     }
 }

@@ -1,6 +1,6 @@
 //! One call of a handler: a place, a fresh store with its limits, the call on its own stack, and the CPU time it took.
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Guest};
 use crate::fault::{Ceiling, fault_of};
 use crate::imports::wasi;
 use crate::job_log::JobLog;
@@ -28,8 +28,8 @@ pub(crate) struct Work<'a> {
     pub(crate) job: &'a Job,
     pub(crate) limits: Limits,
     pub(crate) host: Arc<dyn HandlerHost>,
-    /// Nobody asked for it: it takes no customer's place.
-    pub(crate) unnamed: bool,
+    /// For whom it takes a place.
+    pub(crate) guest: Guest,
 }
 
 /// What a handler's store holds.
@@ -83,10 +83,7 @@ impl HandlerTier {
         let log = Arc::new(JobLog::new(Arc::clone(&work.host), work.limits.log_bytes));
         let meter = Arc::new(Meter::default());
         let value = tokio::time::timeout(wall, async {
-            let _place = match work.unnamed {
-                true => self.admission.enter_unnamed().await?,
-                false => self.admission.enter(work.job.customer, work.job.kind).await?,
-            };
+            let _place = self.admission.enter(work.guest).await;
             let store = self.store(&work, &log, &meter);
             meter.time(&self.ticker, call(store)).await.map_err(|error| fault_of(&error))
         })

@@ -1,6 +1,7 @@
 //! A guest that is ready to be called.
 
 use crate::about::{About, Want};
+use crate::admission::Guest;
 use crate::bindings::{JobHandlerPre, PricingPolicyPre, RoutingPolicyPre, VerificationPolicyPre, types};
 use crate::exports;
 use crate::handler::{HandlerState, HandlerTier, Work};
@@ -119,8 +120,13 @@ impl Installed {
         let Code::Handler(tier, handler) = &self.code else { return self.misplaced() };
         let started = Instant::now();
         let limits = Limits { wall_ms: self.limits.wall_ms.min(deadline_ms), ..self.limits };
-        let (value, cost) =
-            exports::handler::run(tier, handler, Work { job, limits, host, unnamed: false }, &self.settings).await;
+        let (value, cost) = exports::handler::run(
+            tier,
+            handler,
+            Work { job, limits, host, guest: Guest::AtWork(job.customer, job.kind) },
+            &self.settings,
+        )
+        .await;
         self.answer(value, cost, started)
     }
 

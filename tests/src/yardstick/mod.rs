@@ -1,19 +1,15 @@
 //! The yardstick of a policy call: nothing but wasmtime, with its arguments ready; with the sandbox's settings, or with those of a textbook.
 
-use self::world::exports::pylon::provider::pricing;
-use self::world::pylon::provider::types;
-use self::world::{PricingPolicy, PricingPolicyPre};
+mod bindings;
+
+use self::bindings::exports::pylon::provider::pricing;
+use self::bindings::pylon::provider::types;
+use self::bindings::{PricingPolicy, PricingPolicyPre};
 use pylon_sandbox::Installed;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, StoreLimits, StoreLimitsBuilder,
 };
-
-mod world {
-    #![allow(missing_docs, reason = "generated; the WIT documents it")]
-
-    wasmtime::component::bindgen!({ path: "../wit", world: "pylon:provider/pricing-policy" });
-}
 
 /// A loop around one guest.
 pub struct Loop {
