@@ -1,4 +1,21 @@
 //! What a kind of job does: the world `job-handler`, and what the host offers to it.
+//!
+//! # Limits
+//!
+//! An attempt has 30 s of CPU and an hour of wall time with all waiting, 64 MiB of memory, 20 000 table elements and 256 KiB of stack; one call to the host
+//! carries at most 8 MiB towards it, 64 things of the host (generations, streams) may be held at once, reports and partial results are at most 10 000
+//! with 64 MiB of text, lines for the log at most 64 KiB. The result is at most 4 MiB: content, MIME type (128 bytes) and attributes (64, with names
+//! of up to 64 bytes). `bounds` in `describe` makes these smaller, and so may the operator. `describe` has 250 ms of CPU and 1 s of wall time.
+//!
+//! `inputs` (texts) and `log` are always there; `inference` and `progress` if `wants` names them and the operator agrees. Without that an import is
+//! not linked, and the guest is refused by its name. Of std there are an empty environment, a clock that stands still at the job's own time, and
+//! randomness that follows from the job; neither files nor sockets.
+//!
+//! # Errors
+//!
+//! A [`JobError`] is an answer, and its words go to the customer: no secret, no path. `Invalid` is the customer's mistake, after `Failed` the next route is
+//! tried while no partial output went out. No answer are the faults `cpu`, `wall`, `memory`, `stack`, `traffic` (over any of the bounds towards the
+//! host, or too large a result), `trap` (a panic or `exit` among them) and `nonsense` (a MIME type with control characters, a nameless attribute).
 
 use crate::Params;
 use crate::description::About;

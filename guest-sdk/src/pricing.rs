@@ -1,4 +1,18 @@
 //! What a job costs: the world `pricing-policy`.
+//!
+//! # Limits
+//!
+//! A call has 11 000 000 units of fuel (about one an instruction, and the same for the same question), 4 MiB of memory, 10 000 table elements and
+//! 256 KiB of stack; what it answers is at most 1 MiB, and a note, a reason or the words of a refusal at most 4096 bytes. The component is at most
+//! 32 MiB, and should be below 16 KiB. `pylon guest test` shows what each case takes of it. A policy imports nothing but types, so it has no clock,
+//! no randomness, no file and no memory of earlier calls: all it may know is in its arguments.
+//!
+//! # Errors
+//!
+//! A [`Refusal`](crate::types::Refusal) is an answer and goes to the customer in its own words. No answer are the faults `fuel`, `memory`, `stack`,
+//! `traffic` (too large an answer), `trap` (a panic among them) and `nonsense`: terms that are not in `context.terms`, a price above the cap, a cap above
+//! all the bitcoin there is, `free` with a price, an invoice (`before-work`, `hold`) of nothing, above the bid or above `max-receivable-msat`, an
+//! offer good for more than 366 days. A job whose price is no answer is not taken: the node never guesses one.
 
 use crate::description::About;
 use crate::types::{Job, Msat, Refusal, Route, Situation, Usage};

@@ -1,4 +1,17 @@
 //! Whether a result is good: the world `verification-policy`.
+//!
+//! # Limits
+//!
+//! A call has 11 000 000 units of fuel (about one an instruction, and the same for the same question), 4 MiB of memory, 10 000 table elements and
+//! 256 KiB of stack; what it answers is at most 1 MiB, and a note, a reason or the words of a refusal at most 4096 bytes. The component is at most
+//! 32 MiB, and should be below 16 KiB. `pylon guest test` shows what each case takes of it. A policy imports nothing but types, so it has no clock,
+//! no randomness, no file and no memory of earlier calls: all it may know is in its arguments.
+//!
+//! # Errors
+//!
+//! [`Verdict::Reject`] is an answer: nothing is delivered or charged, and the customer reads the reason. [`Verdict::Retry`] tries the next route; where
+//! there is none, or a part of the output went out already, it is a rejection. No answer are the faults `fuel`, `memory`, `stack`, `traffic` (too large
+//! an answer), `trap` (a panic among them) and `nonsense` (a reason that is too long): then nothing is delivered and nothing charged, either.
 
 use crate::description::About;
 use crate::types::{Job, Output, Situation};

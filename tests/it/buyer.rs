@@ -141,8 +141,7 @@ async fn bad_input() {
     let shopper = Shopper::new(Set::default()).await;
     let nobody = PublicKey::from_bytes([7; 32]).to_hex();
     let own = shopper.key();
-    let rows: [(&str, &[&str], &str); 8] = [
-        ("nothing to work on", &["submit"], "write a prompt"),
+    let rows: [(&str, &[&str], &str); 7] = [
         ("no wallet", &["submit", "x", "--wait", "--bid", "1", "--pay"], "nothing was sent"),
         ("no relay", &["submit", "x", "--relay", "ws://127.0.0.1:9"], "no relay"),
         ("an unknown job", &["results", "abc"], "pylon job list"),
@@ -158,6 +157,8 @@ async fn bad_input() {
         assert_eq!(said.lines().filter(|line| line.starts_with("pylon: ")).count(), 1, "{what}: {said}");
         assert!(said.contains(words), "{what}: {said}");
     }
+    let output = shopper.job(&["submit", "--wait"]).await;
+    assert_eq!(output.status.code(), Some(2), "nothing to work on: {output:?}");
     let empty = tempfile::tempdir().unwrap();
     let output = pylon(empty.path(), &["job", "submit", "x"], None).await;
     assert!(String::from_utf8_lossy(&output.stderr).contains("pylon init"));

@@ -174,6 +174,35 @@ async fn a_result_of_another_provider() {
     assert_eq!(customer.result(asked).await.content, "the truth");
 }
 
+/// Goal: a job that waits for one that has failed is told so at once. Method: requests to one provider, who reports an error before the wait or during
+/// it, after a stranger has lied that it failed; the deadline is far away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_has_failed() {
+    let stage = Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
+    let mut customer = stage.customer().await;
+    let (provider, stranger) = (Keys::generate(), Keys::generate());
+    let error = |keys: &Keys, request: &Event| {
+        let tags = [Tag::parse(["status", "error", "out of order"]).unwrap(), Tag::event(request.id)];
+        EventBuilder::new(Kind::JobFeedback, "").tags(tags).sign_with_keys(keys).unwrap()
+    };
+    for before in [true, false] {
+        let tags = [Tag::parse(["i", "x", "text"]).unwrap(), Tag::public_key(provider.public_key())];
+        let request = EventBuilder::new(Kind::from_u16(5100), "").tags(tags).sign_with_keys(&Keys::generate()).unwrap();
+        publish(stage.relays[0].url(), &request).await;
+        publish(stage.relays[0].url(), &error(&stranger, &request)).await;
+        if before {
+            publish(stage.relays[0].url(), &error(&provider, &request)).await;
+        }
+        let asked = customer.ask(vec![job(JobId::from_bytes(request.id.to_bytes()))]).await;
+        stage.until(asked, |_| true).await;
+        if !before {
+            publish(stage.relays[0].url(), &error(&provider, &request)).await;
+        }
+        let told = customer.feedback(asked, "error").await.words;
+        assert_eq!(told, "processing error: input 1: its provider reports an error");
+    }
+}
+
 /// Goal: a result that never comes ends in an error, and what was paid beforehand is owed back. Method: pay, wait for a job that does not exist.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_that_never_comes() {

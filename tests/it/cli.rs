@@ -1,14 +1,15 @@
 //! The real program, run as an operator runs it: what it says, what it leaves behind, and its exit code.
 
 use pylon_tests::process::{command, run};
-use pylon_tests::program::{check_failure, configure, said, started};
+use pylon_tests::program::{PHRASE, check_failure, configure, said, started};
 use pylon_tests::stub::{MODEL, Script, Stub};
 use serde_json::Value;
-use std::fs;
-use std::io::BufRead;
+use std::fs::{self, File};
+use std::io::{BufRead, Read, Write};
+use std::os::fd::FromRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 /// Nobody listens there.
 const NOWHERE: &str = "ws://127.0.0.1:9";
@@ -27,6 +28,48 @@ fn init_makes_one_identity() {
     assert!(shown.contains(words.trim()) && shown.contains("npub1"), "{shown}");
     check_failure("again", &run(home.path(), &["init"]), &["identity exists"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), words);
+}
+
+/// A terminal: its keyboard and screen, and the end that a program sees.
+fn terminal() -> (File, File) {
+    let (mut ours, mut its) = (0, 0);
+    #[allow(unsafe_code, reason = "the standard library makes no terminals")]
+    // SAFETY: both numbers are written before they are read, and the descriptors are nobody else's.
+    unsafe {
+        assert_eq!(libc::openpty(&mut ours, &mut its, std::ptr::null_mut(), std::ptr::null(), std::ptr::null()), 0);
+        (File::from_raw_fd(ours), File::from_raw_fd(its))
+    }
+}
+
+/// Goal: nobody behind the operator reads the phrase, and the terminal is as it was afterwards. Method: type it, and Ctrl-C, and look at the
+/// screen.
+#[test]
+fn what_is_imported_is_not_shown() {
+    for (typed, code) in [(format!("{PHRASE}\n"), 0), ("legal winner\u{3}".into(), 1), ("legal winner\n".into(), 1)] {
+        let home = tempfile::tempdir().unwrap();
+        let (mut screen, its) = terminal();
+        let mut command = command(home.path(), &["init", "--import"]);
+        let mut child = command.stdin(its.try_clone().unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (mut asked, mut told) = (Vec::new(), child.stderr.take().unwrap());
+        while !asked.ends_with(b"(it is not shown): ") {
+            let mut byte = [0];
+            told.read_exact(&mut byte).unwrap();
+            asked.extend(byte);
+        }
+        screen.write_all(typed.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{typed:?}");
+        assert_eq!(home.path().join(".config/pylon/identity.mnemonic").exists(), code == 0);
+        screen.write_all(b"shown again\n").unwrap();
+        let mut shown = Vec::new();
+        while !shown.ends_with(b"again\r\n") {
+            let mut byte = [0];
+            screen.read_exact(&mut byte).unwrap();
+            shown.extend(byte);
+        }
+        assert!(!String::from_utf8_lossy(&shown).contains("legal"), "{shown:?}");
+        drop(its);
+    }
 }
 
 /// Goal: every way a start can be wrong ends in one line that says what to do. Method: one wrong home a row.
@@ -138,6 +181,21 @@ async fn the_demo_tells_every_step() {
     }
     assert_eq!(steps("guest"), 15);
     assert!(keep.path().join(".openagents/pylon/pylon.db").is_file());
+    let path = keep.path().to_owned();
+    let kept = move |args: &[&str]| String::from_utf8(run(&path, args).stdout).unwrap();
+    tokio::task::spawn_blocking(move || {
+        let earnings = kept(&["earnings", "--limit", "7"]);
+        assert!(earnings.contains("Recent Earnings (last 7):\n") && !earnings.contains("Owed"), "{earnings}");
+        let jobs: Value = serde_json::from_str(&kept(&["jobs", "list", "--json"])).unwrap();
+        for job in jobs.as_array().unwrap() {
+            assert_eq!((&job["settlement"], &job["invoicing"]), (&"paid".into(), &"paid".into()), "{job}");
+            let page = kept(&["jobs", "show", job["id"].as_str().unwrap()]);
+            assert!(page.contains("Invoicing   paid\n"), "{page}");
+        }
+        assert_eq!(jobs.as_array().unwrap().len(), 3);
+    })
+    .await
+    .unwrap();
 }
 
 /// Goal: nothing left to chance without a server. Method: no Python to be found, and a backend that is not there.

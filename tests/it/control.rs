@@ -145,3 +145,17 @@ async fn answers_are_as_documented() {
     let models = program.json(&["models", "--json"]);
     assert_eq!(models["models"], json!([{"id": "stub-model", "backend": "llama_cpp", "default": true, "context_tokens": 4096}]));
 }
+
+/// Goal: who asks for the backends hears of now, not of some minutes ago. Method: one that breaks down, and recovers, without a job.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_the_backends_hears_of_now() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start"]);
+    let available = || program.json(&["backends", "--json"])["backends"][0]["available"].clone();
+    assert_eq!(available(), true);
+    program.stub.break_down();
+    assert_eq!(available(), false);
+    assert_eq!(program.json(&["status", "--json"])["backends"][0]["available"], false, "status shows the last look");
+    program.stub.recover();
+    assert_eq!(available(), true);
+}

@@ -81,7 +81,8 @@ async fn all_thirteen() {
     stage.stub.release();
     let progress = next(&mut seen, "JobProgress").await["progress"].as_f64().unwrap();
     assert!(progress > 0.0 && progress < 1.0, "{progress}");
-    assert_eq!(next(&mut seen, "JobCompleted").await["job_id"], job.to_hex());
+    let completed = next(&mut seen, "JobCompleted").await;
+    assert_eq!((&completed["job_id"], completed["amount_msats"].is_u64()), (&json!(job.to_hex()), true));
     let invoice = next(&mut money, "InvoiceCreated").await;
     stage.until(job, |state| state.delivery == Delivery::Delivered).await;
     stage.bank.pay(invoice["bolt11"].as_str().unwrap()).unwrap();
@@ -110,9 +111,9 @@ async fn the_log_tells_everything_but_secrets() {
     node.terminate();
     tokio::task::block_in_place(|| rest.read_to_string(&mut log)).unwrap();
     assert!(node.0.wait().unwrap().success());
-    for (what, kind) in [("in", 5050), ("out", 7000), ("out", 6050)] {
-        let told = |line: &str| line.contains(" compute: ") && line.contains(what) && line.contains(&format!("kind={kind}"));
-        assert!(log.lines().any(told), "{what} {kind}: {log}");
+    for (what, kind, status) in [("in", 5050, "request"), ("out", 7000, "processing"), ("out", 6050, "result")] {
+        let words = [" compute: ", what, &format!("kind={kind} id="), &format!("job=\"{job}\""), &format!("status=\"{status}\"")];
+        assert!(log.lines().any(|line| words.iter().all(|word| line.contains(word))), "{what} {kind}: {log}");
     }
     for name in ["JobReceived", "JobStarted", "JobCompleted", "RelayConnected", "BackendsRegistered"] {
         assert!(log.lines().any(|line| line.contains("INFO") && line.contains(name)), "{name}: {log}");

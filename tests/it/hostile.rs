@@ -29,6 +29,45 @@ async fn a_locked_journal_loses_no_job() {
     assert_eq!(customer.result(next).await.content, "and again");
 }
 
+/// Goal: a job whose row can never be written again takes no worker and no place with it. Method: the row of the job at work is deleted by somebody
+/// else; with one worker and one more place, two more jobs get their results.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_gone_frees_the_worker() {
+    let stage = Stage::set(Set { script: Script::Wait, wallet: false, max_queued_jobs: 1, ..Set::default() }).await;
+    let mut customer = stage.customer().await;
+    let lost = customer.ask(vec![text("lost")]).await;
+    stage.until(lost, |state| state.execution == Execution::Processing).await;
+    let other = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    other.execute("DELETE FROM jobs WHERE id = ?1", [lost.to_hex()]).unwrap();
+    for words in ["one", "two"] {
+        stage.stub.release();
+        stage.stub.release();
+        let job = customer.ask(vec![text(words)]).await;
+        assert_eq!(customer.result(job).await.content, words);
+    }
+}
+
+/// Goal: requests that are withdrawn at once leave numbers and nothing else. Method: large ones, each withdrawn, past a job at work; then every file.
+#[tokio::test(flavor = "multi_thread")]
+async fn withdrawn_requests_do_not_fill_the_disk() {
+    const JOBS: u64 = 100;
+    let stage = Stage::set(Set { script: Script::Wait, wallet: false, ..Set::default() }).await;
+    let busy = stage.customer().await.ask(vec![text("holds the worker")]).await;
+    stage.until(busy, |state| state.execution == Execution::Processing).await;
+    let customer = stage.customer().await;
+    for round in 0..JOBS {
+        let job = customer.ask(vec![text(&format!("{round} {}", "never mind ".repeat(5600)))]).await;
+        stage.until(job, |_| true).await;
+        customer.buyer.cancel(job, 5050).await.unwrap();
+        let state = stage.until(job, |state| state.execution == Execution::Cancelled).await;
+        assert!(state.text_gone_at.is_some() && state.job.origin.is_empty() && state.job.input_bytes() > 60_000);
+    }
+    let file = stage.folder.path().join(".openagents/pylon/pylon.db");
+    rusqlite::Connection::open(&file).unwrap().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let bytes = file.metadata().unwrap().len();
+    assert!(bytes < 3 << 20, "{bytes}");
+}
+
 /// Goal: a withdrawal counts whenever it comes. Method: right behind the request, and before it, over relays that keep them apart.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_withdrawal_may_come_at_any_time() {

@@ -156,7 +156,7 @@ async fn what_is_not_ours_is_met_with_silence() {
 /// Goal: the backend's failure is told and not charged, and no word of the backend leaks. Method: one that breaks, one that says nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_fails_costs_nothing() {
-    for (script, words) in [(Script::Break, "no backend"), (Script::Nothing, "rejected")] {
+    for (script, words) in [(Script::Break, "processing error: the backend failed"), (Script::Nothing, "rejected")] {
         let stage = Stage::set(Set { script, ..Set::default() }).await;
         let mut customer = stage.customer().await;
         let job = customer.ask(vec![text("hello")]).await;

@@ -8,6 +8,8 @@ mod cli;
 mod confidential;
 mod control;
 mod events;
+mod faults;
+mod guests;
 mod hostile;
 mod jobs;
 mod kill;

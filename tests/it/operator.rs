@@ -70,11 +70,10 @@ async fn a_start_that_fails_says_why() {
     let deep = program.home().join("x".repeat(100));
     fs::create_dir_all(deep.join(".config")).unwrap();
     fs::rename(program.home().join(".config/pylon"), deep.join(".config/pylon")).unwrap();
-    check_failure(
-        "a long path",
-        &tokio::task::block_in_place(|| run(&deep, &["start"])),
-        &["pylon.sock is longer", "PYLON_HOME"],
-    );
+    for command in ["start", "status", "backends"] {
+        let output = tokio::task::block_in_place(|| run(&deep, &[command]));
+        check_failure("a long path", &output, &["pylon.sock is longer", "PYLON_HOME"]);
+    }
     fs::rename(deep.join(".config/pylon"), program.home().join(".config/pylon")).unwrap();
     let file = program.home().join(".config/pylon/identity.mnemonic");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
@@ -107,6 +106,9 @@ async fn a_host_opens_no_relay() {
     assert_eq!(status["daemon"]["modes"], json!(["host"]));
     assert_eq!((&status["relays"], &status["kinds"]), (&json!([]), &json!([])));
     assert_eq!(status["backends"][0]["available"], true);
+    let doctor = program.json(&["doctor", "--json"]);
+    let presence: Vec<_> = doctor["checks"].as_array().unwrap().iter().filter(|row| row["check"] == "presence").collect();
+    assert!(presence.len() == 1 && presence[0]["state"] == "ok", "nothing is announced, and nothing should be: {presence:?}");
     let events = program.print(&["events", "--json"]);
     assert!(events.contains("BackendAvailable") && !events.contains("Relay"), "{events}");
 }
@@ -124,10 +126,14 @@ async fn the_books_with_and_without_a_node() {
     program.print(&["start"]);
     let first = buy(&program, "one").await.job.to_hex();
     let session = |program: &Program| program.json(&["status", "--json"])["stats"].clone();
-    assert_eq!(session(&program), json!({"jobs_completed": 1, "earnings_msats": 0}));
+    assert_eq!(session(&program), json!({"jobs_completed": 1, "earnings_msats": 0, "refund_due_msats": 0}));
     program.print(&["stop"]);
     program.print(&["start"]);
-    assert_eq!(session(&program), json!({"jobs_completed": 0, "earnings_msats": 0}), "a session begins with the start");
+    assert_eq!(
+        session(&program),
+        json!({"jobs_completed": 0, "earnings_msats": 0, "refund_due_msats": 0}),
+        "a session begins with the start"
+    );
     let second = buy(&program, "two").await.job.to_hex();
     assert_eq!(session(&program)["jobs_completed"], 1);
     let check = |program: &Program| {
@@ -161,6 +167,39 @@ async fn the_books_with_and_without_a_node() {
     check_failure("too short", &program.run(&["jobs", "show", ""]), &["hex digits"]);
 }
 
+/// Goal: what was asked and answered is kept as long as the operator says, and what is gone is told. Method: a job with the text kept, then a
+/// setting that keeps none.
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_are_kept_as_long_as_is_said() {
+    let program = Program::set(Script::Echo).await;
+    program.print(&["start"]);
+    let job = buy(&program, "canary-77aa, long enough to be worth a note where it can be found").await.job.to_hex();
+    let has_text = |program: &Program| {
+        let copy = program.home().join("copy.db");
+        let _ = fs::remove_file(&copy);
+        program.print(&["backup", copy.to_str().unwrap()]);
+        fs::read(&copy).unwrap().windows(11).any(|part| part == b"canary-77aa")
+    };
+    assert!(has_text(&program) && !program.print(&["jobs", "show", &job]).contains("no longer"));
+    assert_eq!(program.json(&["jobs", "show", &job, "--json"])["text_gone_at"], Value::Null);
+    program.configure("[journal]\nkeep_text_days = 0");
+    assert_eq!(program.json(&["reload", "--json"])["applied"], json!(["journal.keep_text_days"]));
+    // What is written next lets go of what was.
+    let next = buy(&program, "another").await.job.to_hex();
+    let gone = tokio::time::timeout(PATIENCE, async {
+        while program.json(&["jobs", "show", &next, "--json"])["text_gone_at"].is_null() {
+            tokio::task::yield_now().await;
+        }
+    });
+    gone.await.expect("delivered, and let go");
+    let page = program.print(&["jobs", "show", &job]);
+    assert!(page.contains("text no longer kept since 20") && page.contains("Tokens"), "{page}");
+    let shown = program.json(&["jobs", "show", &job, "--json"]);
+    assert!(shown["text_gone_at"].is_u64() && shown["usage"]["output_tokens"].as_u64().unwrap() > 0, "{shown}");
+    let marks: Vec<_> = shown["decisions"].as_array().unwrap().iter().map(|one| one["text_gone_at"].is_u64()).collect();
+    assert_eq!(marks, [false, false, true, true], "routing and pricing saw none of it");
+}
+
 /// Goal: a database of another version is told, not touched. Method: set its number.
 #[tokio::test(flavor = "multi_thread")]
 async fn books_of_another_version() {
@@ -178,6 +217,24 @@ async fn books_of_another_version() {
     }
 }
 
+/// What a backup into this folder has left when it was killed is in nobody's way; one that is still at work is not disturbed.
+fn left_by_another_backup(program: &Program, folder: &Path) {
+    let (copy, part) = (folder.join("second.db"), folder.join(".second.db.part"));
+    let backup = || program.run(&["backup", copy.to_str().unwrap()]);
+    fs::write(folder.join(".second.db.part-journal"), [7; 4096]).unwrap();
+    fs::write(&part, [7; 4096]).unwrap();
+    check_failure("open to others", &backup(), &[".second.db.part is not private", "remove it"]);
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+    let other = fs::File::open(&part).unwrap();
+    other.lock().unwrap();
+    check_failure("at work", &backup(), &["another backup"]);
+    assert_eq!(fs::read(&part).unwrap(), [7; 4096]);
+    drop(other);
+    assert!(backup().status.success());
+    assert!(fs::read(&copy).unwrap().starts_with(b"SQLite format 3"));
+    fs::remove_file(copy).unwrap();
+}
+
 /// Goal: a copy is whole, private, never over something, and made while a node works. Method: copy beside a running node and open it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_of_a_running_node() {
@@ -190,6 +247,7 @@ async fn a_backup_of_a_running_node() {
     assert!(told.contains("The identity is not in it"), "{told}");
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     let before = fs::read(&copy).unwrap();
+    left_by_another_backup(&program, folder.path());
     check_failure("again", &program.run(&["backup", copy.to_str().unwrap()]), &["exists", "nothing was changed"]);
     assert_eq!(fs::read(&copy).unwrap(), before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
@@ -219,15 +277,28 @@ async fn settings_are_read_again() {
     }
     program.configure("max_concurrent_jobs = 3\nmax_queued_jobs = 5\ndefault_model = \"other\"\n[guests.\"handler:5050\"]\nsettings = { system = \"Be brief.\" }");
     let applied = ["default_model", "guests.\"handler:5050\".settings.system", "max_concurrent_jobs", "max_queued_jobs"];
-    assert_eq!(program.json(&["reload", "--json"]), json!({"applied": applied, "needs_restart": []}));
+    let warnings = ["`default_model`: no backend serves `other`; `pylon models` lists what there is"];
+    assert_eq!(program.json(&["reload", "--json"]), json!({"applied": applied, "needs_restart": [], "warnings": warnings}));
+    assert_eq!(program.print(&["reload"]), format!("warning: {}\n", warnings[0]));
     assert_eq!(program.json(&["models", "--json"])["models"][0]["default"], false, "another is preferred now");
     assert_eq!(buy(&program, "still here").await.content, "still here");
     let config = fs::read_to_string(program.home().join(".config/pylon/config.toml")).unwrap();
     fs::write(program.home().join(".config/pylon/config.toml"), config.replace("relays = [", "relays = [\"ws://127.0.0.1:9\", "))
         .unwrap();
-    for _ in 0..2 {
-        assert_eq!(program.json(&["reload", "--json"]), json!({"applied": [], "needs_restart": ["relays"]}));
+    assert_eq!(program.json(&["reload", "--json"]), json!({"applied": ["relays"], "needs_restart": [], "warnings": warnings}));
+    let relays = program.json(&["status", "--json"])["relays"].clone();
+    assert_eq!((&relays[0]["url"], &relays[0]["connected"]), (&json!("ws://127.0.0.1:9"), &json!(false)), "{relays}");
+    assert_eq!(relays[1]["connected"], true, "{relays}");
+    program.configure("name = \"Another\"\ndescription = \"words\"\ncustomer_relays = true\n[network]\nfetch_urls = true");
+    let reloaded = program.json(&["reload", "--json"]);
+    assert_eq!(reloaded["needs_restart"], json!(["network.fetch_urls"]));
+    for setting in ["name", "description", "customer_relays", "relays"] {
+        assert!(reloaded["applied"].as_array().unwrap().contains(&json!(setting)), "{reloaded}");
     }
+    assert_eq!(
+        program.json(&["reload", "--json"]),
+        json!({"applied": [], "needs_restart": ["network.fetch_urls"], "warnings": []})
+    );
 }
 
 /// Goal: SIGHUP is a reload. Method: send it to a node in the foreground and read its log.

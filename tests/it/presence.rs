@@ -1,11 +1,13 @@
 //! What the node says of itself on real relays, and who hears from it.
 
 use nostr_sdk::prelude::{Client, Event, EventBuilder, Filter, Keys, Kind, RelayPoolNotification, Tag};
-use pylon::config::Network;
+use pylon::config::{Config, Network};
+use pylon::provider::Observation;
 use pylon_adapters::market::announcement::{Subject, parse};
 use pylon_adapters::market::nostr::read_announcement;
 use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::JobId;
+use pylon_core::event::DomainEvent;
 use pylon_core::machine::{Delivery, Execution};
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use std::time::Duration;
@@ -88,6 +90,57 @@ async fn announced_and_withdrawn() {
     assert_eq!(kept.id, profile.id, "said already");
 }
 
+/// Goal: what the operator calls the node holds as soon as it is read. Method: another name and other words while it runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_words_are_said_at_once() {
+    let stage = Stage::set(Set::default()).await;
+    let mut reader = Reader::of(&stage, 0).await;
+    let before = reader.announcement().await;
+    let settings = Config { name: "Another".into(), description: "new words".into(), ..stage.config.clone() };
+    assert_eq!(stage.node().reload(&settings).await.unwrap().applied, ["description", "name"]);
+    let profile = reader.until("a new profile", |event| Subject::Profile.is_of(event) && event.content.contains("Another")).await;
+    assert!(profile.content.contains("new words"), "{}", profile.content);
+    let mut reader = Reader::of(&stage, 0).await;
+    let after = reader.until("a new announcement", |event| parse(event).is_some_and(|said| said.name == "Another")).await;
+    assert!(after.created_at > before.created_at);
+}
+
+/// Goal: relays come and go while the node runs, and no request is lost by it. Method: leave the first of two, ask on both, come back to the first;
+/// what relays are told of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn relays_come_and_go() {
+    let stage = Stage::set(Set { wallet: false, relays: 2, ..Set::default() }).await;
+    let urls = stage.config.relays.clone();
+    let (mut first, mut second) = (stage.customer_on(&stage.relays[..1]).await, stage.customer_on(&stage.relays[1..]).await);
+    let mut seen = stage.bus.listen();
+    let only_second = Config { relays: urls[1..].to_vec(), ..stage.config.clone() };
+    assert_eq!(stage.node().reload(&only_second).await.unwrap().applied, ["relays"]);
+    let left = timeout(PATIENCE, async {
+        loop {
+            if let Observation::Event(DomainEvent::RelayDisconnected { url, reason, .. }) = seen.recv().await.unwrap() {
+                return (url, reason);
+            }
+        }
+    });
+    assert_eq!(left.await.unwrap(), (urls[0].clone(), Some("not one of ours any more".to_owned())));
+    assert_eq!(stage.node().facts().relays().len(), 1);
+    Reader::of(&stage, 1).await.until("one relay", |event| Subject::Relays.is_of(event) && event.tags.len() == 1).await;
+
+    let unheard = first.ask(vec![text("is anybody here?")]).await;
+    let heard = second.ask(vec![text("here")]).await;
+    assert_eq!(second.result(heard).await.content, "here");
+    assert_eq!(stage.stub.asked(), 1);
+
+    stage.node().reload(&stage.config).await.unwrap();
+    assert_eq!(first.result(unheard).await.content, "is anybody here?");
+    Reader::of(&stage, 0).await.until("both relays", |event| Subject::Relays.is_of(event) && event.tags.len() == 2).await;
+    let mistake = Config { relays: vec![urls[0].clone(), "https://x".into()], ..stage.config.clone() };
+    assert!(stage.node().reload(&mistake).await.is_err());
+    assert_eq!(stage.node().facts().relays().len(), 2, "nothing was changed");
+    let again = second.ask(vec![text("again")]).await;
+    assert_eq!(second.result(again).await.content, "again");
+}
+
 /// Goal: a node that has lost its backend does not invite anybody. Method: the backend goes, and the announcement is replaced by one without a kind.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_backend_nothing_is_announced() {
@@ -133,15 +186,23 @@ async fn topics_change_nothing() {
 
 /// Goal: a customer who is on none of our relays hears from us where it wants, if the operator lets us and the policy for addresses does; otherwise
 /// nobody there hears anything. Method: a request that names a relay on loopback; the answers there, without the setting, without the exception, with
-/// both.
+/// both; the setting from the start, or put and taken away while the node runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_go_where_customers_want_them() {
-    for (customer_relays, excepted, heard) in [(false, true, false), (true, false, false), (true, true, true)] {
+    for (at_first, customer_relays, excepted, heard) in [
+        (false, false, true, false),
+        (true, true, false, false),
+        (true, true, true, true),
+        (false, true, true, true),
+        (true, false, true, false),
+    ] {
         let theirs = InProcessRelay::start().await.unwrap();
         let place = theirs.url().trim_start_matches("ws://").to_owned();
         let allow = if excepted { vec![place] } else { Vec::new() };
         let network = Network { allow, ..Network::default() };
-        let stage = Stage::set(Set { wallet: false, customer_relays, network, ..Set::default() }).await;
+        let stage = Stage::set(Set { wallet: false, customer_relays: at_first, network, ..Set::default() }).await;
+        let settings = Config { customer_relays, ..stage.config.clone() };
+        stage.node().reload(&settings).await.unwrap();
         let tags = [Tag::parse(["i", "hello", "text"]), Tag::parse(["relays", theirs.url()])].map(Result::unwrap);
         let keys = Keys::generate();
         let asked = EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&keys).unwrap();

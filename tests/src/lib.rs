@@ -11,6 +11,7 @@
 pub mod figures;
 pub mod process;
 pub mod program;
+pub mod proxy;
 pub mod stage;
 pub mod stub;
 pub mod yardstick;

@@ -1,5 +1,6 @@
 //! A whole market in this process: a relay, a node in a temporary home, a stub backend, play money, and customers.
 
+use crate::proxy::Proxy;
 use crate::stub::{Script, Stub};
 use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{PolicyResult, WritePolicy};
@@ -13,6 +14,7 @@ use pylon_adapters::inference::{client, connect};
 use pylon_adapters::market::buyer::{Buyer, Heard};
 use pylon_adapters::market::identity::{generate, keys, public_key};
 use pylon_adapters::market::nip90::{Delivered, Feedback, RequestTag};
+use pylon_adapters::market::nostr::Options;
 use pylon_adapters::market::relay::InProcessRelay;
 use pylon_adapters::payments::play_money::PlayBank;
 use pylon_core::machine::JobState;
@@ -46,6 +48,10 @@ pub struct Set {
     pub network: Network,
     /// Answers go where customers want them, too.
     pub customer_relays: bool,
+    /// The node meets its relays through proxies only.
+    pub proxied: bool,
+    /// How the node deals with relays.
+    pub market: Options,
 }
 
 impl Default for Set {
@@ -60,6 +66,8 @@ impl Default for Set {
             message_bytes: None,
             network: Network::default(),
             customer_relays: false,
+            proxied: false,
+            market: Options::default(),
         }
     }
 }
@@ -94,6 +102,8 @@ pub struct Stage {
     pub stub: Stub,
     /// Where everybody meets.
     pub relays: Vec<InProcessRelay>,
+    /// One in front of each relay, if there are any.
+    pub proxies: Vec<Proxy>,
     /// The money.
     pub bank: PlayBank,
     /// Who watches.
@@ -101,6 +111,7 @@ pub struct Stage {
     /// How the node is configured.
     pub config: Config,
     wallet: bool,
+    market: Options,
     keys: nostr_sdk::Keys,
     node: Option<Node>,
 }
@@ -122,11 +133,16 @@ impl Stage {
             relays.push(InProcessRelay::start_with(builder).await.unwrap());
         }
         let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
+        let mut proxies = Vec::new();
+        for url in urls.iter().filter(|_| set.proxied) {
+            proxies.push(Proxy::start(url).await);
+        }
+        let near = proxies.iter().map(|proxy| proxy.url().to_owned()).collect::<Vec<_>>();
         let settings: BTreeMap<_, _> =
             set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings })]);
         let config = Config {
-            relays: urls.clone(),
+            relays: if set.proxied { near } else { urls.clone() },
             max_queued_jobs: set.max_queued_jobs,
             network: set.network,
             customer_relays: set.customer_relays,
@@ -138,9 +154,11 @@ impl Stage {
             stub,
             bank: PlayBank::open(&urls, Msat::new(100_000_000), Arc::new(SystemClock)).unwrap(),
             relays,
+            proxies,
             bus: Bus::default(),
             config,
             wallet: set.wallet,
+            market: set.market,
             keys: keys(&generate().unwrap()).unwrap(),
             node: None,
         };
@@ -153,7 +171,8 @@ impl Stage {
         let home = Home::at(self.folder.path());
         let backend = connect(&client().unwrap(), &self.stub.url()).await.unwrap();
         let wallet = self.wallet.then(|| Arc::new(self.bank.wallet()) as _);
-        let parts = Parts { wallet, backends: Some(vec![Arc::new(backend)]), bus: self.bus.clone(), ..Parts::default() };
+        let (backends, bus) = (Some(vec![Arc::new(backend) as _]), self.bus.clone());
+        let parts = Parts { wallet, backends, bus, market: self.market, ..Parts::default() };
         let node = Node::start(&home, &home.open().unwrap(), &self.config, self.keys.clone(), parts).await.unwrap();
         node.ready(PATIENCE).await.unwrap();
         self.node = Some(node);

@@ -87,6 +87,11 @@ impl Stub {
         self.inner.broken.store(true, Ordering::SeqCst);
     }
 
+    /// From now on it answers again.
+    pub fn recover(&self) {
+        self.inner.broken.store(false, Ordering::SeqCst);
+    }
+
     /// How many requests have come.
     pub fn asked(&self) -> usize {
         self.inner.asked.load(Ordering::SeqCst)

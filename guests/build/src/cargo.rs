@@ -4,17 +4,18 @@ use crate::{Component, TARGET};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+
+/// Where an outer build works is no place for the inner one; where an author builds is for the author to say.
+const OUTER_FOLDERS: [&str; 2] = ["CARGO_BUILD_TARGET_DIR", "CARGO_TARGET_DIR"];
 
 /// What the outer build set for its own machine or its own linter, and what would make the guests' bytes depend on who builds them.
-const NOT_INHERITED: [&str; 11] = [
+const NOT_INHERITED: [&str; 9] = [
     "CARGO_BUILD_RUSTFLAGS",
     "CARGO_BUILD_RUSTC_WRAPPER",
     "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
     "CARGO_BUILD_TARGET",
-    "CARGO_BUILD_TARGET_DIR",
     "CARGO_ENCODED_RUSTFLAGS",
-    "CARGO_TARGET_DIR",
     "CLIPPY_ARGS",
     "RUSTC_WORKSPACE_WRAPPER",
     "RUSTC_WRAPPER",
@@ -22,9 +23,9 @@ const NOT_INHERITED: [&str; 11] = [
 ];
 
 /// Is the standard library for guests there? Asked first: without it Cargo fails in a hundred lines.
-pub(crate) fn require_target() -> io::Result<()> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let asked = Command::new(&rustc).args(["--print", "target-libdir", "--target", TARGET]).output()?;
+pub(crate) fn require_target(folder: &Path) -> io::Result<()> {
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let asked = started(rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder).output(), "rustc")?;
     let folder = String::from_utf8_lossy(&asked.stdout);
     if asked.status.success() && Path::new(folder.trim()).is_dir() {
         return Ok(());
@@ -34,20 +35,42 @@ pub(crate) fn require_target() -> io::Result<()> {
 
 /// Builds all examples of the package; paths are those in `target_dir`.
 pub(crate) fn build_examples(manifest: &Path, root: &Path, target_dir: &Path) -> io::Result<Vec<Component>> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = cargo(manifest, root);
     // `--locked`: what the outer build resolved is what the guests get, and the committed lock file is never rewritten from here.
-    command.args(["build", "--locked", "--profile", "guest", "--target", TARGET, "--examples"]);
-    command.args(["--message-format", "json-render-diagnostics"]).arg("--manifest-path").arg(manifest);
-    command.arg("--target-dir").arg(target_dir).current_dir(root);
+    command.args(["--locked", "--profile", "guest", "--examples", "--target-dir"]).arg(target_dir);
+    for name in OUTER_FOLDERS {
+        command.env_remove(name);
+    }
+    Ok(components(&run(&mut command, manifest)?, manifest, "example"))
+}
+
+/// Builds the library of an author's own crate, as its profile `release` says.
+pub(crate) fn build_library(manifest: &Path, root: &Path, quiet: bool) -> io::Result<Vec<Component>> {
+    let mut command = cargo(manifest, root);
+    command.args(["--release", "--lib"]).args(quiet.then_some("--quiet"));
+    Ok(components(&run(&mut command, manifest)?, manifest, "cdylib"))
+}
+
+fn cargo(manifest: &Path, root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["build", "--target", TARGET, "--message-format", "json-render-diagnostics", "--manifest-path"]).arg(manifest);
     for name in NOT_INHERITED {
         command.env_remove(name);
     }
-    command.env("CARGO_ENCODED_RUSTFLAGS", remapped(root));
-    let built = command.stderr(Stdio::inherit()).output()?;
-    if !built.status.success() {
-        return Err(io::Error::other(format!("the guests of {} do not build: Cargo says why above", manifest.display())));
+    command.env("CARGO_ENCODED_RUSTFLAGS", remapped(root)).current_dir(root).stderr(Stdio::inherit());
+    command
+}
+
+fn run(cargo: &mut Command, manifest: &Path) -> io::Result<Vec<u8>> {
+    let built = started(cargo.output(), "cargo")?;
+    if built.status.success() {
+        return Ok(built.stdout);
     }
-    Ok(built.stdout.split(|byte| *byte == b'\n').filter_map(|line| example(line, manifest)).collect())
+    Err(io::Error::other(format!("{} does not build: Cargo says why above", manifest.display())))
+}
+
+fn started(output: io::Result<Output>, tool: &str) -> io::Result<Output> {
+    output.map_err(|error| io::Error::other(format!("{tool} cannot be run ({error}): install Rust from https://rustup.rs")))
 }
 
 /// Panics name source files; ours name none of the builder's folders, so that the same source has the same digest anywhere.
@@ -68,13 +91,18 @@ fn remapped(root: &Path) -> OsString {
     flags
 }
 
-/// An example of this package that Cargo has built.
-fn example(line: &[u8], manifest: &Path) -> Option<Component> {
+/// What Cargo says it built.
+fn components(said: &[u8], manifest: &Path, kind: &str) -> Vec<Component> {
+    said.split(|byte| *byte == b'\n').filter_map(|line| component(line, manifest, kind)).collect()
+}
+
+/// A target of this kind in this package.
+fn component(line: &[u8], manifest: &Path, kind: &str) -> Option<Component> {
     let message: serde_json::Value = serde_json::from_slice(line).ok()?;
     let target = message.get("target")?;
-    let is_example = target.get("kind")?.as_array()?.iter().any(|kind| kind == "example");
+    let is_kind = target.get("kind")?.as_array()?.iter().any(|its| its == kind);
     let is_ours = Path::new(message.get("manifest_path")?.as_str()?) == manifest;
-    if message.get("reason")? != "compiler-artifact" || !is_example || !is_ours {
+    if message.get("reason")? != "compiler-artifact" || !is_kind || !is_ours {
         return None;
     }
     let files = message.get("filenames")?.as_array()?.iter().filter_map(|file| file.as_str());
@@ -95,7 +123,7 @@ mod tests {
             format!(r#"{{"reason":"compiler-artifact","manifest_path":"{manifest}","target":{target},"filenames":{files}}}"#)
         };
         let ours = Path::new("/g/Cargo.toml");
-        let found = |line: &str| example(line.as_bytes(), ours).map(|guest| guest.name);
+        let found = |line: &str| component(line.as_bytes(), ours, "example").map(|guest| guest.name);
         assert_eq!(found(&line("example", "/g/Cargo.toml")), Some("echo".into()));
         assert_eq!(found(&line("lib", "/g/Cargo.toml")), None);
         assert_eq!(found(&line("example", "/other/Cargo.toml")), None);

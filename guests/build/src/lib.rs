@@ -1,4 +1,5 @@
-//! Builds packages of guests from a build script, so that no component is ever committed and none is older than its source.
+//! Builds packages of guests from a build script, so that no component is ever committed and none is older than its source; and, for who writes
+//! a guest elsewhere, one crate that stands alone.
 //!
 //! ```no_run
 //! let out_dir = std::env::var_os("OUT_DIR").unwrap();
@@ -39,12 +40,11 @@ pub fn build(package_dir: &Path, out_dir: &Path) -> io::Result<Vec<Component>> {
     let manifest = manifest.canonicalize().map_err(|error| io::Error::other(format!("{}: {error}", manifest.display())))?;
     let root = workspace(&manifest)?;
     watch(&root, &manifest);
-    cargo::require_target()?;
+    cargo::require_target(&root)?;
     let mut guests = Vec::new();
     for built in cargo::build_examples(&manifest, &root, &target_dir(out_dir))? {
         let path = out_dir.join(format!("{}.wasm", built.name));
-        let component = fs::read(&built.path)?;
-        fs::write(&path, strip::without_names(&component).unwrap_or(component))?;
+        put(&built.path, &path)?;
         guests.push(Component { name: built.name, path });
     }
     if guests.is_empty() {
@@ -52,6 +52,24 @@ pub fn build(package_dir: &Path, out_dir: &Path) -> io::Result<Vec<Component>> {
     }
     guests.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(guests)
+}
+
+/// Builds the library of a crate that stands alone, as `pylon guest new` makes them, and writes the component, without debug names, to `file`.
+/// Cargo talks on stderr, with `quiet` only of what is wrong.
+pub fn build_alone(crate_dir: &Path, file: &Path, quiet: bool) -> io::Result<()> {
+    let manifest = crate_dir.join("Cargo.toml");
+    let manifest = manifest.canonicalize().map_err(|error| io::Error::other(format!("{}: {error}", manifest.display())))?;
+    let root = manifest.parent().unwrap_or(crate_dir);
+    cargo::require_target(root)?;
+    match cargo::build_library(&manifest, root, quiet)?.as_slice() {
+        [library] => put(&library.path, file),
+        _ => Err(io::Error::other(format!("{}: no guest, it has no `crate-type = [\"cdylib\"]`", manifest.display()))),
+    }
+}
+
+fn put(built: &Path, path: &Path) -> io::Result<()> {
+    let component = fs::read(built)?;
+    fs::write(path, strip::without_names(&component).unwrap_or(component))
 }
 
 /// Writes `file`, to be included: `const NAME: &[(&str, &[u8])]` with name and component of each guest.

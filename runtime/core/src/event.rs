@@ -15,7 +15,7 @@ pub enum DomainEvent {
     /// Between 0 and 1, as the handler reports.
     JobProgress { job_id: JobId, progress: f32, timestamp: UnixTime },
     /// The result is on its way.
-    JobCompleted { job_id: JobId, amount_msats: Option<Msat>, duration_ms: u64, timestamp: UnixTime },
+    JobCompleted { job_id: JobId, amount_msats: Msat, duration_ms: u64, timestamp: UnixTime },
     /// There will be no result.
     JobFailed { job_id: JobId, error: String, timestamp: UnixTime },
     /// The wallet says so.

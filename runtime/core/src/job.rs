@@ -3,6 +3,9 @@
 use crate::{JobId, MessageId, Msat, PublicKey, UnixTime};
 use serde::{Deserialize, Serialize};
 
+/// Bytes that an outline has room for: a model and some numbers are less, a prompt is more.
+const OUTLINE_BYTES_MAX: usize = 1024;
+
 /// What a customer asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -49,7 +52,7 @@ impl InputSource {
     /// In the words of a request.
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Text(_) => "text",
+            Self::Text(_) | Self::Gone(_) => "text",
             Self::Url(_) => "url",
             Self::Event(_) => "event",
             Self::Job(_) => "job",
@@ -69,6 +72,8 @@ pub enum InputSource {
     Event(MessageId),
     /// The result of another job.
     Job(JobId),
+    /// Text of so many bytes, in the request itself, that is no longer kept.
+    Gone(u64),
 }
 
 impl Input {
@@ -76,6 +81,7 @@ impl Input {
     pub fn bytes(&self) -> u64 {
         match &self.source {
             InputSource::Text(text) => text.len() as u64,
+            InputSource::Gone(bytes) => *bytes,
             InputSource::Url(_) | InputSource::Event(_) | InputSource::Job(_) => 0,
         }
     }
@@ -100,6 +106,41 @@ impl Job {
     #[must_use]
     pub fn without_text(&self) -> Self {
         Self { inputs: Vec::new(), params: Vec::new(), output: None, origin: String::new(), ..*self }
+    }
+
+    /// What is kept of a job for good: no text, and what policies see of it, unless that is a text itself.
+    #[must_use]
+    pub fn outline(&self, public: &[String]) -> Self {
+        let summary = self.summary(public);
+        let is_text = summary.words().map(str::len).sum::<usize>() > OUTLINE_BYTES_MAX;
+        let source = |source: &InputSource| match source {
+            InputSource::Text(text) => InputSource::Gone(text.len() as u64),
+            InputSource::Url(_) if is_text => InputSource::Url(String::new()),
+            other => other.clone(),
+        };
+        let input = |input: &Input| Input {
+            source: source(&input.source),
+            hint: None,
+            marker: input.marker.clone().filter(|_| !is_text),
+        };
+        Self {
+            inputs: summary.inputs.iter().map(input).collect(),
+            params: if is_text { Vec::new() } else { summary.params },
+            output: summary.output.filter(|_| !is_text),
+            origin: String::new(),
+            ..*self
+        }
+    }
+
+    /// What policies see that a customer wrote.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let urls = self
+            .inputs
+            .iter()
+            .filter_map(|input| if let InputSource::Url(url) = &input.source { Some(url.as_str()) } else { None });
+        let markers = self.inputs.iter().filter_map(|input| input.marker.as_deref());
+        let params = self.params.iter().flat_map(|param| std::iter::once(&param.name).chain(&param.values)).map(String::as_str);
+        urls.chain(markers).chain(params).chain(self.output.as_deref())
     }
 
     /// Nothing has to be fetched.
@@ -145,5 +186,38 @@ mod tests {
         };
         let public = Job { params: vec![param("model")], origin: String::new(), ..job.clone() };
         assert_eq!(job.summary(&["model".into()]), public);
+    }
+
+    /// Goal: what is kept for good has no text, and what policies saw of it as long as that is short. Method: a short and a long public param.
+    #[test]
+    fn an_outline_has_no_text() {
+        let param = |name: &str, value: &str| Param { name: name.into(), values: vec![value.into()] };
+        let input = |source| Input { source, hint: Some("wss://h".into()), marker: Some("m".into()) };
+        let of = |model: &str| Job {
+            id: JobId::from_bytes([1; 32]),
+            kind: 5050,
+            customer: PublicKey::from_bytes([2; 32]),
+            created_at: UnixTime::new(3),
+            inputs: vec![input(InputSource::Text("secret".into())), input(InputSource::Url("https://a/".into()))],
+            params: vec![param("model", model), param("system", "secret")],
+            output: Some("text/plain".into()),
+            bid: Some(Msat::new(4)),
+            targeted: true,
+            confidential: false,
+            expires_at: None,
+            origin: "secret".into(),
+        };
+        let public = ["model".to_owned()];
+        let short = of("tiny").outline(&public);
+        assert_eq!((short.input_bytes(), &short.params), (6, &vec![param("model", "tiny")]));
+        assert_eq!(short.inputs[1].source, InputSource::Url("https://a/".into()));
+        assert_eq!((short.inputs[0].marker.as_deref(), short.output.as_deref()), (Some("m"), Some("text/plain")));
+        let long = of(&"secret".repeat(OUTLINE_BYTES_MAX)).outline(&public);
+        assert_eq!((long.input_bytes(), long.params.len(), long.bid), (6, 0, Some(Msat::new(4))));
+        for outline in [short, long] {
+            let debug = format!("{outline:?}");
+            assert!(!debug.contains("secret") && !debug.contains("wss:"), "{debug}");
+            assert_eq!(outline.outline(&public), outline);
+        }
     }
 }

@@ -5,11 +5,13 @@
 #![warn(missing_docs)]
 
 pub mod admission;
+pub mod asks;
 pub mod courtesy;
 pub mod decision;
 pub mod event;
 pub mod hex32;
 pub mod job;
+pub mod lookout;
 pub mod machine;
 pub mod money;
 pub mod ports;

@@ -42,7 +42,7 @@ impl Sources {
     /// May an input be of this kind at all?
     pub fn allow(&self, source: &InputSource) -> bool {
         match source {
-            InputSource::Text(_) => true,
+            InputSource::Text(_) | InputSource::Gone(_) => true,
             InputSource::Url(_) => !self.urls.is_empty(),
             InputSource::Event(_) => self.events,
             InputSource::Job(_) => self.jobs,

@@ -1,5 +1,6 @@
 //! The command line, and nothing else: what may be written, with its help.
 
+pub mod guest;
 pub mod job;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -19,6 +20,9 @@ pub enum Command {
     /// Create the identity of this node and say where everything is
     Init(InitArgs),
     /// Take jobs until told to stop, in the background
+    ///
+    /// RUST_LOG says what is logged: `debug` shows more of this program, `compute=trace` each message of the market, and a library only
+    /// warns unless it is named, as in `debug,reqwest=info`.
     Start(StartArgs),
     /// Let the node end what it is at, and stop it
     Stop(StopArgs),
@@ -50,6 +54,9 @@ pub enum Command {
     /// Buy from other providers
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Write guests of your own
+    #[command(subcommand)]
+    Guest(guest::GuestCommand),
     /// Show a whole market on this machine: relay, node, customer and play money
     Demo(DemoArgs),
     /// Print what a shell needs to complete commands
@@ -292,12 +299,23 @@ mod tests {
         check("pylon init extra", Some(ErrorKind::UnknownArgument));
         check("pylon job submit hello --bid 1000 --param max_tokens=9 --wait --json", None);
         check("pylon job submit --input url:https://x.org/a --kind 5001", None);
+        check("pylon job submit --kind 5050 --wait", Some(ErrorKind::MissingRequiredArgument));
         check("pylon job submit x --input file:a", Some(ErrorKind::ValueValidation));
         check("pylon job submit x --param =1", Some(ErrorKind::ValueValidation));
         check("pylon job submit x --kind 6050", Some(ErrorKind::ValueValidation));
         check("pylon job submit x --encrypt", Some(ErrorKind::MissingRequiredArgument));
         check("pylon job submit x --relay https://x.org", Some(ErrorKind::ValueValidation));
         check("pylon job submit x --provider me", Some(ErrorKind::ValueValidation));
+        check("pylon guest new policy pricing happy_hours", None);
+        check("pylon guest new handler 5123 echo", None);
+        check("pylon guest build", None);
+        check("pylon guest test happy_hours --json", None);
+        check("pylon guest inspect happy_hours.wasm --json", None);
+        check("pylon guest sign --key key happy_hours.wasm --expires 90", None);
+        check("pylon guest new policy mining it", Some(ErrorKind::InvalidValue));
+        check("pylon guest new policy pricing ../it", Some(ErrorKind::ValueValidation));
+        check("pylon guest new handler 6050 it", Some(ErrorKind::ValueValidation));
+        check("pylon guest sign it.wasm", Some(ErrorKind::MissingRequiredArgument));
         check("pylon job results", Some(ErrorKind::MissingRequiredArgument));
     }
 }

@@ -3,7 +3,7 @@
 //! `pylon.example.toml` shows the same keys with the same defaults; a test holds the two together. Nothing here acts on a setting.
 
 mod keys;
-mod mistake;
+pub(crate) mod mistake;
 
 pub use keys::Setting;
 
@@ -26,6 +26,8 @@ const CONCURRENT_JOBS_MAX: u32 = 256;
 const QUEUED_JOBS_MAX: u32 = 100_000;
 const CHAIN_WAIT_SECONDS_MAX: u32 = 3600;
 const ALLOWED_MAX: usize = 64;
+const KEEP_TEXT_DAYS_MAX: u32 = 3650;
+const KEEP_TEXT_MB_MAX: u32 = 1024 * 1024;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,8 @@ pub struct Config {
     pub max_concurrent_jobs: u32,
     /// Jobs that may wait; further ones are turned away.
     pub max_queued_jobs: u32,
+    /// How long texts are kept.
+    pub journal: Journal,
     /// What may be reached that the operator did not name.
     pub network: Network,
     /// Where the servers that generate text are.
@@ -66,10 +70,42 @@ impl Default for Config {
             default_model: String::new(),
             max_concurrent_jobs: 1,
             max_queued_jobs: 64,
+            journal: Journal::default(),
             network: Network::default(),
             inference: Inference::default(),
             guests: BTreeMap::new(),
         }
+    }
+}
+
+/// How long the texts of finished jobs are kept. Their numbers stay for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Journal {
+    /// Not longer than this; 0: until the job is finished and delivered.
+    pub keep_text_days: u32,
+    /// Not more than this in all; the oldest go first.
+    pub keep_text_mb: u32,
+}
+
+impl Journal {
+    fn check(&self) -> Result<(), (Vec<&str>, String)> {
+        let Self { keep_text_days: days, keep_text_mb: mb } = *self;
+        if days > KEEP_TEXT_DAYS_MAX {
+            let what = format!("`keep_text_days` is {days}: it can be 0 to {KEEP_TEXT_DAYS_MAX}");
+            return Err((vec!["journal", "keep_text_days"], what));
+        }
+        if !(1..=KEEP_TEXT_MB_MAX).contains(&mb) {
+            let what = format!("`keep_text_mb` is {mb}: it can be 1 to {KEEP_TEXT_MB_MAX}");
+            return Err((vec!["journal", "keep_text_mb"], what));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { keep_text_days: 30, keep_text_mb: 1024 }
     }
 }
 
@@ -270,6 +306,7 @@ impl Config {
                 return wrong(&[key], format!("`{key}` is {value}: it can be 1 to {max}"));
             }
         }
+        self.journal.check()?;
         self.network.check()?;
         address(&self.inference.llama_cpp.url, &["http", "https"])
             .or_else(|what| wrong(&["inference", "llama_cpp", "url"], format!("`url`: {what}")))?;

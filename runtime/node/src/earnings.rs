@@ -1,23 +1,33 @@
 //! The books as `pylon earnings` shows them: scripts read this table, so its form is fixed.
 
 use crate::units::ago;
-use pylon_core::UnixTime;
 use pylon_core::ports::journal::{Earnings, Source};
+use pylon_core::{Msat, UnixTime};
 use std::fmt::Write as _;
 
-/// The summary and the newest earnings.
-pub fn table(earnings: &Earnings, now: UnixTime) -> String {
+/// The summary and the newest earnings, of which at most `limit` were asked for.
+pub fn table(earnings: &Earnings, limit: usize, now: UnixTime) -> String {
     let mut out = String::from("Pylon Earnings\n==============\n\nSummary:\n");
     let _ = writeln!(out, "  Total earned: {} sats ({} msats)", earnings.total.sats(), earnings.total.get());
-    let _ = writeln!(out, "  Jobs completed: {}\n\nBy Source:", earnings.jobs_completed);
+    let _ = writeln!(out, "  Jobs completed: {}", earnings.jobs_completed);
+    out.push_str(&owed_back(earnings.refund_due));
+    out.push_str("\nBy Source:\n");
     for (source, amount) in &earnings.by_source {
         let _ = writeln!(out, "  {}: {} sats", word(*source), amount.sats());
     }
-    let _ = writeln!(out, "\nRecent Earnings (last {}):\n{:<8} {:<10} TIME AGO", earnings.recent.len(), "SATS", "SOURCE");
+    let _ = writeln!(out, "\nRecent Earnings (last {limit}):\n{:<8} {:<10} TIME AGO", "SATS", "SOURCE");
     for earning in &earnings.recent {
         let _ = writeln!(out, "{:<8} {:<10} {}", earning.amount.sats(), word(earning.source), ago(now.since(earning.at)));
     }
     out
+}
+
+/// A line about money that is owed back, if any is.
+pub fn owed_back(amount: Msat) -> String {
+    if amount.is_zero() {
+        return String::new();
+    }
+    format!("  Owed back: {} sats ({} msats)\n", amount.sats(), amount.get())
 }
 
 /// As the journal has it.
@@ -32,7 +42,7 @@ pub fn word(source: Source) -> &'static str {
 mod tests {
     use super::*;
     use pylon_core::ports::journal::Earning;
-    use pylon_core::{JobId, Msat, PaymentHash};
+    use pylon_core::{JobId, PaymentHash};
 
     /// The whole table, line by line.
     #[test]
@@ -47,6 +57,7 @@ mod tests {
         };
         let earnings = Earnings {
             total: Msat::new(1_234_000),
+            refund_due: Msat::ZERO,
             jobs_completed: 42,
             by_source: vec![(Source::Job, Msat::new(1_200_000)), (Source::Tip, Msat::new(34_000))],
             recent: vec![earning(50_000, 2 * 3600), earning(25_000, 5 * 3600), earning(100_000, 86_400)],
@@ -63,12 +74,15 @@ By Source:
   job: 1200 sats
   tip: 34 sats
 
-Recent Earnings (last 3):
+Recent Earnings (last 10):
 SATS     SOURCE     TIME AGO
 50       job        2 hours
 25       job        5 hours
 100      job        1 days
 ";
-        assert_eq!(table(&earnings, now), expected);
+        assert_eq!(table(&earnings, 10, now), expected);
+        let owing = Earnings { refund_due: Msat::new(21_500), ..earnings };
+        let expected = expected.replace("completed: 42\n", "completed: 42\n  Owed back: 21 sats (21500 msats)\n");
+        assert_eq!(table(&owing, 10, now), expected);
     }
 }

@@ -25,14 +25,21 @@ impl Facts {
     pub fn stats(&self) -> Result<Stats, JournalError> {
         let now = totals(&self.journal)?;
         Ok(Stats {
+            refund_due_msats: now.refund_due_msats,
             jobs_completed: now.jobs_completed.saturating_sub(self.before.jobs_completed),
             earnings_msats: now.earnings_msats.saturating_sub(self.before.earnings_msats),
         })
     }
 
-    /// The backends, in the operator's order.
+    /// The backends, in the operator's order, as they were at the last look.
     pub fn backends(&self) -> Vec<Backend> {
         backends(&self.backends)
+    }
+
+    /// The same, as they are now.
+    pub async fn fresh_backends(&self) -> Vec<Backend> {
+        self.backends.look().await;
+        self.backends()
     }
 
     /// The request kinds that are served.
@@ -57,7 +64,11 @@ pub(crate) fn backends(backends: &Backends) -> Vec<Backend> {
 /// What the books say in all.
 pub(crate) fn totals(journal: &SqliteJournal) -> Result<Stats, JournalError> {
     let books = journal.earnings(0)?;
-    Ok(Stats { jobs_completed: books.jobs_completed, earnings_msats: books.total.get() })
+    Ok(Stats {
+        jobs_completed: books.jobs_completed,
+        earnings_msats: books.total.get(),
+        refund_due_msats: books.refund_due.get(),
+    })
 }
 
 fn backend(id: String, models: &[Candidate]) -> Backend {

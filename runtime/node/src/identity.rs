@@ -1,15 +1,13 @@
 //! Who this node is: twelve words in a file that only its owner can read. The words leave the file for nothing but deriving keys.
 
 use crate::home::Home;
+use crate::secret_file;
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::identity::{self, Keys};
 use std::fmt;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// More than the longest phrase needs.
-const FILE_BYTES_MAX: u64 = 4096;
 /// Identities that were replaced and kept.
 const OLD_MAX: u32 = 99;
 
@@ -123,29 +121,16 @@ impl fmt::Debug for Phrase {
 }
 
 fn read(path: &Path) -> Result<String> {
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => bail!("no identity: run `pylon init`"),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    let about = file.metadata().with_context(|| path.display().to_string())?;
-    if !about.is_file() {
-        bail!("{} is not a file: move it away and run `pylon init`", path.display());
-    }
-    if about.permissions().mode() & 0o077 != 0 {
-        bail!("{} is open to other users: run `chmod 600 '{}'`", path.display(), path.display());
-    }
-    let mut text = String::new();
-    match file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text) {
-        Ok(read) if read as u64 <= FILE_BYTES_MAX => Ok(text),
-        Err(error) if error.kind() != ErrorKind::InvalidData => Err(error).with_context(|| path.display().to_string()),
-        _ => bail!("{} is not a recovery phrase: put the words of your backup there", path.display()),
+    match secret_file::read(path, "put the words of your backup there or run `pylon init`")? {
+        Some(text) => Ok(text),
+        None => bail!("no identity: run `pylon init`"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     const PHRASE: &str = "leader monkey parrot ring guide accident before fence cannon height naive bean";
 
@@ -186,8 +171,8 @@ mod tests {
         check(b"leader monkey", 0o600, "2 words");
         check(PHRASE.replace("monkey", "monkee").as_bytes(), 0o600, "word 2 is not in the BIP-39 list");
         check(PHRASE.replace("leader monkey", "monkey leader").as_bytes(), 0o600, "do not fit together");
-        check(&[0xff, 0xfe], 0o600, "is not a recovery phrase");
-        check(&[b'a'; 5000], 0o600, "is not a recovery phrase");
+        check(&[0xff, 0xfe], 0o600, "is not a secret: put the words of your backup there");
+        check(&[b'a'; 5000], 0o600, "is not a secret: put the words of your backup there");
     }
 
     /// Goal: without a file the line says what to run. Method: an empty home.

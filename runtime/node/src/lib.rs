@@ -1,6 +1,7 @@
 //! The node: commands, configuration, and the provider that drives the way of one job. `node` wires the real parts together, `control` is how
 //! commands talk to it; `provider` knows none of them.
 
+pub mod cases;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -19,5 +20,9 @@ pub mod output;
 pub mod presence;
 pub mod provider;
 pub mod purchases;
+mod retention;
+pub mod scaffold;
+pub mod secret;
+mod secret_file;
 mod seller;
 pub mod units;

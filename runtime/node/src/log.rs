@@ -1,7 +1,8 @@
 //! What the operator sees of the node at work: lines on stderr or in a file, chosen by `RUST_LOG`.
 //!
 //! A name in `RUST_LOG` stands for every target that begins with it, so `pylon` covers all of our crates (`pylon_core`, `pylon_sandbox`,
-//! `pylon_adapters`). The target `compute` traces every message of the market and is silent until asked for.
+//! `pylon_adapters`). The target `compute` traces every message of the market and is silent until asked for. A level without a name is for
+//! these two: libraries then only warn, unless they are named.
 
 mod rolling;
 
@@ -11,11 +12,14 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Mutex;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// What a node shows when nobody asked for anything else.
 pub const NODE: &str = "pylon=info";
 /// What a command shows that speaks for itself.
 pub const COMMAND: &str = "pylon=error";
+/// What is ours.
+const OURS: [&str; 2] = ["pylon", "compute"];
 /// These libraries log whole frames, customers' texts among them.
 const TOO_TALKATIVE: [&str; 3] = ["nostr_relay_pool", "tungstenite", "tokio_tungstenite"];
 
@@ -49,8 +53,21 @@ fn filter(wish: Option<&str>, default: &str) -> Result<EnvFilter> {
     let wish = wish.map(str::trim).filter(|wish| !wish.is_empty()).unwrap_or(default);
     let named = |directive: &str, name: &str| directive.split(['=', ':', '[']).next().is_some_and(|target| target.trim() == name);
     let quiet = TOO_TALKATIVE.iter().filter(|name| !wish.split(',').any(|directive| named(directive, name)));
-    let held = quiet.fold(wish.to_owned(), |held, name| held + "," + name + "=off");
+    let held = quiet.fold(ours_first(wish), |held, name| held + "," + name + "=off");
     EnvFilter::try_new(held).with_context(|| format!("RUST_LOG: cannot read `{wish}` (as in `{NODE},compute=trace`)"))
+}
+
+/// A level that is for nobody in particular is for us; a library warns at most.
+fn ours_first(wish: &str) -> String {
+    let directives = wish.split(',').filter(|directive| !directive.trim().is_empty());
+    let directives = directives.map(|directive| match directive.trim().parse::<LevelFilter>() {
+        Ok(level) => {
+            let ours = OURS.map(|name| format!("{name}={level}")).join(",");
+            format!("{},{ours}", level.min(LevelFilter::WARN))
+        }
+        Err(_) => directive.trim().to_owned(),
+    });
+    directives.collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -71,7 +88,7 @@ mod tests {
         }
     }
 
-    /// Goal: an operator's `RUST_LOG` shows what its words say. Method: the same six lines under each wish; which of them come out?
+    /// Goal: an operator's `RUST_LOG` shows what its words say. Method: the same seven lines under each wish; which of them come out?
     #[test]
     fn a_wish_shows_what_it_names() {
         let check = |wish: Option<&str>, expected: &str| {
@@ -84,7 +101,8 @@ mod tests {
                 tracing::debug!(target: "pylon_core::machine", "core-debug");
                 tracing::info!(target: "pylon_sandbox", "sandbox-info");
                 tracing::trace!(target: "compute", "compute-trace");
-                tracing::info!(target: "hyper", "hyper-info");
+                tracing::info!(target: "reqwest", "reqwest-info");
+                tracing::warn!(target: "nostr_relay_pool", "relay-warning");
                 tracing::error!(target: "hyper", "hyper-error");
             });
             let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
@@ -94,9 +112,17 @@ mod tests {
         check(None, "node-info sandbox-info");
         check(Some(""), "node-info sandbox-info");
         check(Some("pylon=debug,compute=trace"), "node-info core-debug sandbox-info compute-trace");
-        check(Some("debug"), "node-info core-debug sandbox-info hyper-info hyper-error");
+        check(Some("debug"), "node-info core-debug sandbox-info hyper-error");
+        check(Some("Trace"), "node-info core-debug sandbox-info compute-trace hyper-error");
+        check(Some("3"), "node-info sandbox-info hyper-error");
         check(Some("error"), "hyper-error");
+        check(Some("off"), "");
+        check(Some("debug,reqwest=info"), "node-info core-debug sandbox-info reqwest-info hyper-error");
+        check(Some("warn, pylon_core=debug"), "core-debug hyper-error");
+        check(Some("off,nostr_relay_pool=warn"), "relay-warning");
+        check(Some("pylon_core=debug,info"), "node-info core-debug sandbox-info hyper-error");
         check(Some("pylon_sandbox=info"), "sandbox-info");
+        check(Some("pylon_sandbox=info,"), "sandbox-info");
     }
 
     /// Goal: a wish that cannot be read is said, not ignored. Method: one that is broken.

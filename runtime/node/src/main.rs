@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Reload(args) => commands::reload::run(&args),
         Command::Backup(args) => commands::backup::run(&args),
         Command::Job(command) => commands::job::run(&command),
+        Command::Guest(command) => commands::guest::run(&command),
         Command::Demo(args) => commands::demo::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
         Command::Man(args) => commands::man::run(&args),

@@ -1,22 +1,25 @@
 //! The wiring: a home, a configuration and an identity become a node with real parts. No decision about a job is made here.
 
 use crate::clock::SystemClock;
-use crate::commands::compile_component::apart;
 use crate::config::Config;
 use crate::control::Reloaded;
 use crate::facts::{Facts, totals};
-use crate::guests::{self, Shipped};
+use crate::guests::{self, Shelf, Slots};
 use crate::home::{Home, State};
 use crate::provider::{Backends, Bus, Preference};
+use crate::retention;
 use crate::seller::{self, Seller};
 use anyhow::{Context, ensure};
 use pylon_adapters::inference;
 use pylon_adapters::journal::{Safe, SqliteJournal};
 use pylon_adapters::market::identity::{self, Keys};
+use pylon_adapters::market::nostr::Options;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::inference::Inference;
-use pylon_core::ports::journal::Journal;
+use pylon_core::ports::installations::{Installation, Installations};
+use pylon_core::ports::journal::{Journal, Row};
 use pylon_core::ports::payments::Wallet;
+use pylon_sandbox::Compiling;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -32,12 +35,16 @@ pub struct Parts {
     pub bus: Bus,
     /// Sell nothing: no relay is opened and no job goes on.
     pub host_only: bool,
+    /// How relays are dealt with.
+    pub market: Options,
+    /// Who compiles guests.
+    pub compiling: Compiling,
 }
 
 /// A node at work.
 pub struct Node {
     seller: Option<Seller>,
-    shipped: Shipped,
+    guests: Slots,
     facts: Facts,
     /// What holds now.
     config: Mutex<Config>,
@@ -46,29 +53,38 @@ pub struct Node {
 impl Node {
     /// Opens everything and begins to take jobs.
     pub async fn start(home: &Home, state: &State, config: &Config, keys: Keys, parts: Parts) -> anyhow::Result<Self> {
-        let Parts { wallet, backends, bus, host_only } = parts;
-        // Code is read and checked on another thread, while this one opens the rest.
-        let (cache, compiling, settings) = (state.folder("cache")?, apart()?, config.clone());
-        let shipped = tokio::spawn(async move { guests::load(cache, compiling, &settings).await });
+        let Parts { wallet, backends, bus, host_only, market, compiling } = parts;
+        // Pools are reserved and code is read and checked on another thread, while this one opens the rest.
+        let (cache, shelf) = (state.folder("cache")?, Shelf::new(state.folder("guests")?));
+        let sandbox = tokio::task::spawn_blocking(|| guests::sandbox(cache, compiling));
         let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
+        retention::watch(&journal, &config.journal);
         let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (history, settings, now) = (journal.installations()?, config.clone(), clock.now());
+        let guests = tokio::spawn(async move { Slots::open(sandbox.await??, shelf, history, &settings, now).await });
         let adapters = match backends {
             Some(adapters) => adapters,
             None => configured(config).await?,
         };
         let backends = Backends::watch(adapters, preference(config), bus.clone(), Arc::clone(&clock)).await;
-        let shipped = shipped.await.context("the guests cannot be loaded")??;
+        if let Some(warning) = backends.misfit() {
+            tracing::warn!("{warning}");
+        }
+        let (guests, rows) = guests.await.context("the guests cannot be loaded")??;
+        install(&*journal, &rows).await?;
+        let unfinished = journal.unfinished()?;
+        guests.bring_back(unfinished.iter().filter(|job| !job.is_over()).map(|job| job.plan.generation).collect()).await;
         let seller = if host_only {
             None
         } else {
-            let shared = seller::Shared { journal: journal.clone(), backends: Arc::clone(&backends), wallet, bus, clock };
-            Some(Seller::open(config, keys, &shipped, shared).await?)
+            let shared = seller::Shared { journal: journal.clone(), backends: Arc::clone(&backends), wallet, bus, clock, market };
+            Some(Seller::open(config, keys, &guests, shared).await?)
         };
-        let kinds = if seller.is_some() { shipped.kinds.clone() } else { Vec::new() };
+        let kinds = if seller.is_some() { guests.kinds() } else { Vec::new() };
         let market = seller.as_ref().map(|seller| Arc::clone(&seller.market));
         let facts = Facts { journal, backends, market, kinds, before };
-        Ok(Self { seller, shipped, facts, config: Mutex::new(config.clone()) })
+        Ok(Self { seller, guests, facts, config: Mutex::new(config.clone()) })
     }
 
     /// Waits until jobs can arrive.
@@ -92,21 +108,30 @@ impl Node {
     /// Works by these settings from now on, as far as it can without a restart. An error has changed nothing.
     pub async fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
         let mut running = self.config.lock().await;
-        let guests = self.shipped.prepare(&running, config).await?;
-        self.shipped.put(guests)?;
-        self.facts.backends.prefer(preference(config));
+        let prepared = self.guests.prepare(config, SystemClock.now()).await?;
         if let Some(seller) = &self.seller {
-            seller.set(config);
+            seller.set(config).await?;
         }
+        install(&*self.facts.journal, &prepared.rows).await?;
+        self.guests.put(prepared).await?;
+        self.facts.backends.prefer(preference(config));
+        self.facts.journal.keep(retention::of(&config.journal));
         let next = Config {
+            name: config.name.clone(),
+            description: config.description.clone(),
+            relays: config.relays.clone(),
+            customer_relays: config.customer_relays,
             default_backend: config.default_backend.clone(),
             default_model: config.default_model.clone(),
             max_concurrent_jobs: config.max_concurrent_jobs,
             max_queued_jobs: config.max_queued_jobs,
+            journal: config.journal.clone(),
             guests: config.guests.clone(),
             ..running.clone()
         };
-        let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config) };
+        let warnings = Vec::from_iter(self.facts.backends.misfit());
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config), warnings };
         *running = next;
         Ok(reloaded)
     }
@@ -117,6 +142,12 @@ impl Node {
             seller.stop(within).await;
         }
     }
+}
+
+/// Writes the history of the slots before it is true.
+async fn install(journal: &dyn Journal, rows: &[Installation]) -> anyhow::Result<()> {
+    let rows: Arc<[Row]> = rows.iter().map(|row| Row::Install(Box::new(row.clone()))).collect();
+    journal.commit(rows).await.context("the history of the guests cannot be written")
 }
 
 /// The backends that the settings name, there already or not.

@@ -1,5 +1,5 @@
 //! What the node says of itself on the market: the kinds that can be served at this moment, and with which models. Looked at again whenever a
-//! backend comes or goes, and now and then for whatever else may have changed.
+//! backend comes or goes or the operator finds other words, and now and then for whatever else may have changed.
 
 use crate::guests::{Skill, skills};
 use crate::provider::{Backends, Observation};
@@ -12,6 +12,7 @@ use pylon_sandbox::Generations;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// Handlers may change, and an observer may miss that a backend did.
@@ -50,7 +51,7 @@ pub fn presence(words: &Words, skills: &[Skill], candidates: &[Candidate]) -> Pr
 
 /// Keeps the market told, and asked for the kinds that have a handler, until stopped.
 pub async fn run(
-    words: Words,
+    mut words: watch::Receiver<Words>,
     generations: Arc<Generations>,
     backends: Arc<Backends>,
     mut watched: broadcast::Receiver<Observation>,
@@ -59,8 +60,12 @@ pub async fn run(
     loop {
         let skills = skills(&generations);
         market.serve(skills.iter().map(|skill| skill.kind).collect());
-        market.announce(presence(&words, &skills, &backends.candidates()));
-        let _ = timeout(LOOK_EVERY, changed(&mut watched)).await;
+        let said = words.borrow_and_update().clone();
+        market.announce(presence(&said, &skills, &backends.candidates()));
+        tokio::select! {
+            _ = timeout(LOOK_EVERY, changed(&mut watched)) => {}
+            Ok(()) = words.changed() => {}
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The wiring of the part that sells: a market, what may be fetched for a job, the provider, and what is said of them on the market.
 
 use crate::config::{Config, Network};
-use crate::guests::Shipped;
-use crate::presence;
+use crate::guests::Slots;
+use crate::presence::{self, Words};
 use crate::provider::{Backends, Bus, Ports, Provider, Settings};
 use pylon_adapters::address::Addresses;
 use pylon_adapters::inputs::{self, Fetcher};
@@ -16,7 +16,7 @@ use pylon_core::ports::payments::Wallet;
 use pylon_core::sources::Granted;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 /// How long a page or a message may take.
@@ -31,47 +31,52 @@ pub(crate) struct Shared {
     pub(crate) wallet: Option<Arc<dyn Wallet>>,
     pub(crate) bus: Bus,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) market: Options,
 }
 
 /// The part of a node that sells.
 pub(crate) struct Seller {
     pub(crate) market: Arc<NostrMarket>,
     provider: Provider,
+    addresses: Arc<Addresses>,
+    words: watch::Sender<Words>,
     watchers: [JoinHandle<()>; 2],
 }
 
 impl Seller {
     /// Enters the market and begins to take jobs.
-    pub(crate) async fn open(config: &Config, keys: Keys, shipped: &Shipped, shared: Shared) -> anyhow::Result<Self> {
-        let Shared { journal, backends, wallet, bus, clock } = shared;
-        let entry = Entry { keys, urls: config.relays.clone(), kinds: shipped.kinds.clone() };
-        let (mut market, changes) = NostrMarket::connect(entry, Options::default()).await?;
+    pub(crate) async fn open(config: &Config, keys: Keys, guests: &Slots, shared: Shared) -> anyhow::Result<Self> {
+        let Shared { journal, backends, wallet, bus, clock, market: options } = shared;
+        let entry = Entry { keys, urls: config.relays.clone(), kinds: guests.kinds() };
+        let (market, changes) = NostrMarket::connect(entry, options).await?;
         let addresses = Arc::new(Addresses::new(&config.network.allow));
-        if config.customer_relays {
-            market.reach_customers(Arc::clone(&addresses));
-        }
+        market.reach_customers(config.customer_relays.then(|| Arc::clone(&addresses)));
         let market = Arc::new(market);
         let relays = tokio::spawn(tell_of_relays(changes, bus.clone(), Arc::clone(&clock)));
-        let words = presence::Words { name: config.name.clone(), about: config.description.clone(), free: wallet.is_none() };
+        let (words, said) = watch::channel(words(config, wallet.is_none()));
         let watched = bus.listen();
         let ports = Ports {
             market: market.clone(),
             journal,
-            guests: shipped.guests(),
+            guests: guests.guests(),
             wallet,
-            inputs: Arc::new(fetcher(&config.network, addresses, &market)),
+            inputs: Arc::new(fetcher(&config.network, Arc::clone(&addresses), &market)),
             backends: Arc::clone(&backends),
             clock,
         };
         let provider = Provider::start(ports, settings(config), bus)?;
         let speaker = Arc::clone(&market);
-        let announcing = tokio::spawn(presence::run(words, Arc::clone(&shipped.generations), backends, watched, speaker));
-        Ok(Self { market, provider, watchers: [relays, announcing] })
+        let announcing = tokio::spawn(presence::run(said, Arc::clone(&guests.generations), backends, watched, speaker));
+        Ok(Self { market, provider, addresses, words, watchers: [relays, announcing] })
     }
 
-    /// Works by these from now on.
-    pub(crate) fn set(&self, config: &Config) {
+    /// Works by these from now on. An error has changed nothing.
+    pub(crate) async fn set(&self, config: &Config) -> anyhow::Result<()> {
+        self.market.move_to(&config.relays).await?;
+        self.market.reach_customers(config.customer_relays.then(|| Arc::clone(&self.addresses)));
+        self.words.send_modify(|said| *said = words(config, said.free));
         self.provider.set(settings(config));
+        Ok(())
     }
 
     /// Takes nothing new, lets what is at work end, sends what waits, and leaves.
@@ -81,6 +86,10 @@ impl Seller {
         tokio::join!(self.market.withdraw(within.min(WITHDRAW_WITHIN)), self.provider.stop(within));
         self.market.close().await;
     }
+}
+
+fn words(config: &Config, free: bool) -> Words {
+    Words { name: config.name.clone(), about: config.description.clone(), free }
 }
 
 fn settings(config: &Config) -> Settings {

@@ -70,12 +70,22 @@ pub enum Want {
 impl fmt::Display for Want {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Inference => f.write_str("inference"),
-            Self::Agent => f.write_str("agent"),
-            Self::Progress => f.write_str("progress"),
             Self::Urls(hosts) => write!(f, "urls from {}", hosts.join(", ")),
-            Self::Events => f.write_str("events"),
-            Self::Jobs => f.write_str("jobs"),
+            other => f.write_str(other.name()),
+        }
+    }
+}
+
+impl Want {
+    /// In a word, as the history of the slots names it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Inference => "inference",
+            Self::Agent => "agent",
+            Self::Progress => "progress",
+            Self::Urls(_) => "urls",
+            Self::Events => "events",
+            Self::Jobs => "jobs",
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn job(job: &Job) -> types::Job {
 
 fn input(input: &Input) -> types::Input {
     let source = match &input.source {
-        InputSource::Text(_) => types::InputSource::Text,
+        InputSource::Text(_) | InputSource::Gone(_) => types::InputSource::Text,
         InputSource::Url(url) => types::InputSource::Url(url.clone()),
         InputSource::Event(id) => types::InputSource::Event(id.to_hex()),
         InputSource::Job(id) => types::InputSource::Job(id.to_hex()),

@@ -5,8 +5,6 @@ use crate::limits::{Limits, size};
 use crate::slot::Tier;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Result};
 
-/// Native stack of any guest: a number in the code, so it is the same for all.
-const STACK_BYTES: usize = 256 << 10;
 /// Beside it, for what the host does on the stack of a handler.
 const HOST_STACK_BYTES: usize = 256 << 10;
 /// At least the whole memory of a small guest, so that its slot is wiped by hand and needs no system call; times the pool, what may stay resident.
@@ -44,14 +42,16 @@ fn code(tier: Tier, limits: &Limits) -> Config {
         .memory_init_cow(true)
         .memory_reservation(limits.memory_bytes)
         .memory_guard_size(32 << 10)
-        .max_wasm_stack(STACK_BYTES)
+        .max_wasm_stack(size(Limits::STACK_BYTES))
         .wasm_backtrace_max_frames(None)
         .wasm_threads(false);
     match tier {
         // Fuel, no epochs, nothing that could differ between two machines.
         Tier::Policy => config.consume_fuel(true).cranelift_nan_canonicalization(true).wasm_relaxed_simd(false),
         // Epochs, calls that wait.
-        Tier::Handler => config.epoch_interruption(true).async_stack_size(STACK_BYTES + HOST_STACK_BYTES),
+        Tier::Handler => {
+            config.epoch_interruption(true).async_stack_size(size(Limits::STACK_BYTES).saturating_add(HOST_STACK_BYTES))
+        }
     };
     config
 }
@@ -70,7 +70,8 @@ fn pool(tier: Tier, limits: &Limits, instances: u32) -> PoolingAllocationConfig 
         .max_unused_warm_slots(WARM_SLOTS)
         .pagemap_scan(Enabled::Auto);
     match tier {
-        Tier::Policy => pool.linear_memory_keep_resident(POLICY_KEEP_RESIDENT),
+        // A policy runs on its caller's stack; each stack of its own would cost a system call at every start.
+        Tier::Policy => pool.linear_memory_keep_resident(POLICY_KEEP_RESIDENT).total_stacks(0),
         Tier::Handler => pool.linear_memory_keep_resident(HANDLER_KEEP_RESIDENT).total_stacks(instances),
     };
     pool

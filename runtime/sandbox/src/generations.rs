@@ -13,53 +13,83 @@ use pylon_core::sources::Sources;
 use pylon_core::work::{Evidence, Output, Route, Usage};
 use pylon_core::{Digest, Job, Msat};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// The guests as they are now. To roll back is to install the old one again: whoever holds it keeps it warm.
+/// The guests as they are now, and those that older jobs still name. To roll back is to install the old one again.
 pub struct Generations {
     current: ArcSwap<Set>,
+    older: Mutex<BTreeMap<u64, Arc<Set>>>,
 }
 
 /// One generation. The three policies for every kind are always there; the rest is by slot.
 #[derive(Clone)]
 struct Set {
+    number: u64,
     routing: Arc<Installed>,
     pricing: Arc<Installed>,
     verification: Arc<Installed>,
     of_kinds: BTreeMap<Slot, Arc<Installed>>,
 }
 
+/// What happens to a slot: `None` empties it.
+pub type Change = (Slot, Option<Arc<Installed>>);
+
 impl Generations {
     /// The first generation: no job is served before a handler is installed.
     pub fn new(routing: Arc<Installed>, pricing: Arc<Installed>, verification: Arc<Installed>) -> Result<Self, InstallError> {
-        for (guest, role) in [(&routing, Role::Routing), (&pricing, Role::Pricing), (&verification, Role::Verification)] {
-            if let Some(slot) = Slot::policy(role) {
-                check(slot, guest)?;
-            }
-        }
-        let set = Set { routing, pricing, verification, of_kinds: BTreeMap::new() };
-        Ok(Self { current: ArcSwap::from_pointee(set) })
+        let policies = [(Role::Routing, routing), (Role::Pricing, pricing), (Role::Verification, verification)];
+        Self::starting(1, policies.into_iter().filter_map(|(role, guest)| Some((Slot::policy(role)?, guest))).collect())
     }
 
-    /// Puts a guest into a slot for all jobs from now on: one atomic swap. The guest that was there is given back.
-    pub fn install(&self, slot: Slot, guest: &Arc<Installed>) -> Result<Option<Arc<Installed>>, InstallError> {
-        check(slot, guest)?;
-        let before = self.current.rcu(|set| {
-            let mut next = Set::clone(set);
-            next.put(slot, Arc::clone(guest));
+    /// The generation of this number. The policies for every kind must be among the guests.
+    pub fn starting(number: u64, guests: Vec<(Slot, Arc<Installed>)>) -> Result<Self, InstallError> {
+        Ok(Self { current: ArcSwap::from_pointee(Set::of(number, guests)?), older: Mutex::default() })
+    }
+
+    /// Puts guests into slots for all jobs from now on: one atomic swap to the generation of this number. If one does not fit, nothing changes.
+    /// The policies for every kind cannot be taken away, only replaced.
+    pub fn swap(&self, number: u64, changes: &[Change]) -> Result<(), InstallError> {
+        for (slot, guest) in changes {
+            guest.as_ref().map_or(Ok(()), |guest| check(*slot, guest))?;
+        }
+        self.current.rcu(|set| {
+            let mut next = Set { number, ..Set::clone(set) };
+            for (slot, guest) in changes {
+                match guest {
+                    Some(guest) => next.put(*slot, Arc::clone(guest)),
+                    None => drop(next.of_kinds.remove(slot)),
+                }
+            }
             next
         });
+        Ok(())
+    }
+
+    /// Puts one guest into a slot, as the next generation. The guest that was there is given back.
+    pub fn install(&self, slot: Slot, guest: &Arc<Installed>) -> Result<Option<Arc<Installed>>, InstallError> {
+        let before = self.current.load_full();
+        self.swap(before.number + 1, &[(slot, Some(Arc::clone(guest)))])?;
         Ok(before.get(slot).cloned())
     }
 
-    /// Empties the slot of a kind. The policies for every kind stay: `None`.
+    /// Empties the slot of a kind, as the next generation.
     pub fn remove(&self, slot: Slot) -> Option<Arc<Installed>> {
-        let before = self.current.rcu(|set| {
-            let mut next = Set::clone(set);
-            next.of_kinds.remove(&slot);
-            next
-        });
+        let before = self.current.load_full();
+        // Emptying cannot fail.
+        let _ = self.swap(before.number + 1, &[(slot, None)]);
         before.of_kinds.get(&slot).cloned()
+    }
+
+    /// Keeps an older generation at hand, for the jobs that name it.
+    pub fn keep(&self, number: u64, guests: Vec<(Slot, Arc<Installed>)>) -> Result<(), InstallError> {
+        let set = Arc::new(Set::of(number, guests)?);
+        self.older.lock().unwrap_or_else(PoisonError::into_inner).insert(number, set);
+        Ok(())
+    }
+
+    /// Of the guests as they are now.
+    pub fn number(&self) -> u64 {
+        self.current.load().number
     }
 
     /// Who is where, by slot.
@@ -75,6 +105,15 @@ impl Guests for Generations {
     fn current(&self) -> Arc<dyn Generation> {
         self.current.load_full()
     }
+
+    fn at(&self, number: u64) -> Option<Arc<dyn Generation>> {
+        let current = self.current.load_full();
+        if current.number == number {
+            return Some(current);
+        }
+        let older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
+        older.get(&number).map(|set| Arc::clone(set) as Arc<dyn Generation>)
+    }
 }
 
 fn check(slot: Slot, guest: &Installed) -> Result<(), InstallError> {
@@ -84,6 +123,20 @@ fn check(slot: Slot, guest: &Installed) -> Result<(), InstallError> {
 }
 
 impl Set {
+    fn of(number: u64, guests: Vec<(Slot, Arc<Installed>)>) -> Result<Self, InstallError> {
+        let mut of_kinds = BTreeMap::new();
+        for (slot, guest) in guests {
+            check(slot, &guest)?;
+            of_kinds.insert(slot, guest);
+        }
+        let mut policy = |role| {
+            let slot = Slot::policy(role).ok_or(InstallError::Missing(role.name()))?;
+            of_kinds.remove(&slot).ok_or(InstallError::Missing(role.name()))
+        };
+        let (routing, pricing, verification) = (policy(Role::Routing)?, policy(Role::Pricing)?, policy(Role::Verification)?);
+        Ok(Self { number, routing, pricing, verification, of_kinds })
+    }
+
     fn get(&self, slot: Slot) -> Option<&Arc<Installed>> {
         match (slot.role(), slot.kind()) {
             (Role::Routing, None) => Some(&self.routing),
@@ -109,6 +162,10 @@ impl Set {
 
 #[async_trait]
 impl Generation for Set {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
     fn serves(&self, kind: u16) -> bool {
         self.of_kind(Role::Handler, kind).is_some()
     }
@@ -171,6 +228,6 @@ fn nobody() -> Answer<Result<Output, JobError>> {
         version: String::new(),
         digest: Digest::from_bytes([0; 32]),
     };
-    let call = Call { guest: Arc::new(stamp), cost: Cost::CpuMicros(0), micros: 0 };
+    let call = Call { guest: Arc::new(stamp), engine: "".into(), cost: Cost::CpuMicros(0), micros: 0 };
     Answer { value: Ok(Err(JobError::NoBackend)), call }
 }

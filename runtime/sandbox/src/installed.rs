@@ -26,7 +26,7 @@ pub struct Installed {
     pub(crate) limits: Limits,
     pub(crate) settings: Vec<types::Param>,
     pub(crate) loaded: Loaded,
-    pub(crate) engine: String,
+    pub(crate) engine: Arc<str>,
     pub(crate) code: Code,
 }
 
@@ -144,7 +144,7 @@ impl Installed {
 
     fn answer<T>(&self, value: Result<T, Fault>, cost: Cost, started: Instant) -> Answer<T> {
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Answer { value, call: Call { guest: Arc::clone(&self.stamp), cost, micros } }
+        Answer { value, call: Call { guest: Arc::clone(&self.stamp), engine: Arc::clone(&self.engine), cost, micros } }
     }
 
     /// `Generations` puts nobody here; the answer is for callers that hold a guest themselves.

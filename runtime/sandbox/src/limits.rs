@@ -1,5 +1,5 @@
 //! Every limit of a guest in one record. What holds for a call is the smallest of what the guest asks for, the operator allows and the node can do.
-//! The native stack is not among them: it is compiled into the code, so `engine` has one for all.
+//! The native stack is not among them: it is compiled into the code, so it is one for all: [`Limits::STACK_BYTES`].
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Native stack of any guest: a number in the code.
+    pub const STACK_BYTES: u64 = 256 * KIB;
+
     /// For policies: the fuel bounds a call near a millisecond.
     pub const POLICY: Self = Self {
         fuel: 11_000_000,

@@ -1,5 +1,6 @@
 //! The engines on which guests run, and the door through which guests come in.
 
+use crate::about::About;
 use crate::admission::{Admission, Shares};
 use crate::bindings::types;
 use crate::cache::Cache;
@@ -8,9 +9,10 @@ use crate::engine;
 use crate::gate::Gate;
 use crate::handler::HandlerTier;
 use crate::image::{Authentic, Loaded, SignedImage, engine_id};
-use crate::install::{self, InstallError, Setup, Shape};
-use crate::installed::Installed;
+use crate::install::{self, InstallError, Setup};
+use crate::installed::{Code, Installed};
 use crate::limits::Limits;
+use crate::outline::Outline;
 use crate::policy::PolicyTier;
 use crate::slot::{Role, Slot, Tier};
 use crate::ticker::Ticker;
@@ -109,7 +111,7 @@ impl Sandbox {
     /// Makes a component ready for a slot, step by step as [`InstallError`] lists them. Nothing of it is compiled before its world and its
     /// imports are known, and nothing but `describe` and, for a policy, the samples is run.
     pub async fn load(&self, slot: Slot, bytes: &[u8], setup: Setup) -> Result<Arc<Installed>, InstallError> {
-        Shape::read(bytes)?.fits(slot.role())?;
+        Outline::of_guest(bytes)?.fits(slot.role())?;
         let digest = Digest::from_bytes(Sha256::digest(bytes).into());
         let (component, loaded) = self.code(slot.role().tier(), digest, bytes).await?;
         self.install(slot, digest, &component, loaded, setup).await
@@ -125,9 +127,9 @@ impl Sandbox {
 
     /// Compiles a component for engines like these, to be signed and loaded elsewhere.
     pub async fn image(&self, bytes: &[u8]) -> Result<Vec<u8>, InstallError> {
-        let shape = Shape::read(bytes)?;
-        let role = shape.role()?;
-        shape.fits(role)?;
+        let outline = Outline::of_guest(bytes)?;
+        let role = outline.role()?;
+        outline.fits(role)?;
         self.compiled(role.tier(), bytes).await
     }
 
@@ -143,7 +145,8 @@ impl Sandbox {
         }
     }
 
-    fn limits(&self, tier: Tier) -> Limits {
+    /// What the node allows to a guest of this tier.
+    pub(crate) const fn limits(&self, tier: Tier) -> Limits {
         match tier {
             Tier::Policy => self.policy_limits,
             Tier::Handler => self.handler_limits,
@@ -151,7 +154,7 @@ impl Sandbox {
     }
 
     /// From the cache, else from the compiler and into the cache.
-    async fn code(&self, tier: Tier, digest: Digest, bytes: &[u8]) -> Result<(Component, Loaded), InstallError> {
+    pub(crate) async fn code(&self, tier: Tier, digest: Digest, bytes: &[u8]) -> Result<(Component, Loaded), InstallError> {
         let (engine, id) = (self.engine(tier).clone(), engine_id(self.engine(tier)));
         if let Some(cache) = self.cache.clone() {
             let (engine, id) = (engine.clone(), id.clone());
@@ -181,6 +184,16 @@ impl Sandbox {
         image.map_err(|why| InstallError::Compile(install::one_line(&why)))
     }
 
+    /// Has it say what it is.
+    pub(crate) async fn described(
+        &self,
+        role: Role,
+        component: &Component,
+        allowed: Limits,
+    ) -> Result<(Code, About, Limits), InstallError> {
+        install::described(&self.policies, &self.handlers, role, component, allowed).await
+    }
+
     /// All steps after the code is there.
     async fn install(
         &self,
@@ -192,7 +205,7 @@ impl Sandbox {
     ) -> Result<Arc<Installed>, InstallError> {
         let node = self.limits(slot.role().tier());
         let allowed = setup.limits.map_or(node, |operator| operator.min(node));
-        let (code, about, bounds) = install::described(&self.policies, &self.handlers, slot.role(), component, allowed).await?;
+        let (code, about, bounds) = self.described(slot.role(), component, allowed).await?;
         let serves = |kind| about.kinds.iter().any(|served| served.kind == kind);
         if slot.role() == Role::Handler && !slot.kind().is_some_and(serves) {
             return Err(InstallError::Slot(slot));
@@ -212,7 +225,7 @@ impl Sandbox {
             granted,
             limits: bounds.min(allowed),
             loaded,
-            engine: self.engine_of(slot.role()),
+            engine: self.engine_of(slot.role()).into(),
             code,
         };
         install::self_test(&guest, slot.kind())?;

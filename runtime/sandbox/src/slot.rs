@@ -26,6 +26,16 @@ impl Role {
         }
     }
 
+    /// The world of its component, as `wit/worlds.wit` calls it.
+    pub const fn world(self) -> &'static str {
+        match self {
+            Self::Routing => "routing-policy",
+            Self::Pricing => "pricing-policy",
+            Self::Verification => "verification-policy",
+            Self::Handler => "job-handler",
+        }
+    }
+
     /// The engine it runs on.
     pub const fn tier(self) -> Tier {
         match self {

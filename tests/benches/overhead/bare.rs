@@ -3,7 +3,6 @@
 
 use async_trait::async_trait;
 use nostr_sdk::{ClientMessage, Event, JsonUtil, Keys, RelayMessage, SubscriptionId};
-use pylon::config::Config;
 use pylon_adapters::journal::SqliteJournal;
 use pylon_adapters::market::identity::{generate, keys};
 use pylon_adapters::market::nip90::{self, Reader, RequestTag, Room};
@@ -17,7 +16,6 @@ use pylon_core::ports::journal::{DecisionRow, Journal, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Incoming, Message, Sealed, Status};
 use pylon_core::work::{Evidence, Finish, Route, Usage, WorkPlace};
 use pylon_core::{JobId, MessageId, Msat, PublicKey, UnixTime};
-use pylon_sandbox::Compiling;
 use pylon_tests::stage::{param, text};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -75,8 +73,7 @@ impl HandlerHost for Host {
 impl Bare {
     pub(crate) async fn new(provider: PublicKey, prompt: &'static str, answer: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let cache = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
-        let shipped = pylon::guests::load(cache, Compiling::Here, &Config::default()).await.unwrap();
+        let shipped = crate::shipped(folder.path()).await;
         let new_keys = || keys(&generate().unwrap()).unwrap();
         Self {
             customer: new_keys(),
@@ -127,7 +124,7 @@ impl Bare {
         let context = context(&route);
         let quoted = self.guests.quote(&summary, &context, &situation);
         let offer = quoted.value.clone().unwrap().unwrap();
-        let plan = Plan { routes: vec![route.clone()], context: context.clone(), offer };
+        let plan = Plan { generation: 1, routes: vec![route.clone()], context: context.clone(), offer, public: Vec::new() };
         let (mut state, _) = machine::admit(job, plan, now);
         let to = Address::of(&state.job);
         let processing = self.seal(&Message::Feedback { to, status: Status::Processing }, now);
@@ -208,6 +205,8 @@ fn decision<T: serde::Serialize>(
     Row::Decision(Box::new(DecisionRow {
         job: state.job.id,
         guest: GuestStamp::clone(&answer.call.guest),
+        generation: state.plan.generation,
+        engine: Arc::clone(&answer.call.engine),
         function,
         attempt: 0,
         input: serde_json::to_string(question).unwrap(),

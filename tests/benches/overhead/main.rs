@@ -13,7 +13,14 @@ mod bare;
 mod node;
 mod policy;
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use pylon::config::Config;
+use pylon::guests::{Shelf, Slots, sandbox};
+use pylon_core::UnixTime;
+use pylon_sandbox::Compiling;
 use pylon_tests::figures::report;
+use std::path::Path;
 
 #[tokio::main]
 async fn main() {
@@ -21,4 +28,14 @@ async fn main() {
     let mut figures = policy::measure().await;
     figures.extend(node::measure().await);
     report("overhead", &figures);
+}
+
+/// The guests as a first start puts them to work.
+async fn shipped(home: &Path) -> Slots {
+    let folder = |name: &str| {
+        std::fs::create_dir(home.join(name)).unwrap();
+        Dir::open_ambient_dir(home.join(name), ambient_authority()).unwrap()
+    };
+    let (sandbox, shelf) = (sandbox(folder("cache"), Compiling::Here).unwrap(), Shelf::new(folder("guests")));
+    Slots::open(sandbox, shelf, Vec::new(), &Config::default(), UnixTime::new(0)).await.unwrap().0
 }

@@ -1,11 +1,9 @@
 //! The isolated policy call: through the node's own API, bare, and a process instead of it.
 
-use pylon::config::Config;
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
 use pylon_core::ports::guests::{Generation, Guests};
 use pylon_core::work::{Route, WorkPlace};
 use pylon_core::{Job, JobId, Msat, Param, PublicKey, UnixTime};
-use pylon_sandbox::Compiling;
 use pylon_tests::figures::{Figure, Goal, median};
 use pylon_tests::yardstick::Loop;
 use std::hint::black_box;
@@ -19,8 +17,7 @@ const SPAWNS: u32 = 20;
 
 pub(crate) async fn measure() -> Vec<Figure> {
     let folder = tempfile::tempdir().unwrap();
-    let cache = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
-    let shipped = pylon::guests::load(cache, Compiling::Here, &Config::default()).await.unwrap();
+    let shipped = crate::shipped(folder.path()).await;
     let (_, guest) = shipped.generations.list().into_iter().find(|(slot, _)| slot.to_string() == "pricing").unwrap();
     let bytes = pylon::guests::component("token_pricing").unwrap();
     let bare = Loop::new(bytes, &guest);

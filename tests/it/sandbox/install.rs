@@ -2,9 +2,7 @@
 
 use super::{KIND, component, granted, load, sandbox, set};
 use async_trait::async_trait;
-use pylon_sandbox::{
-    COMPONENT_BYTES_MAX, Compiler, Compiling, Config, Grants, InstallError, Sandbox, Setup, Shape, Slot, Tier, Want,
-};
+use pylon_sandbox::{COMPONENT_BYTES_MAX, Compiler, Compiling, Config, Grants, InstallError, Sandbox, Setup, Slot, Tier, Want};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -116,18 +114,6 @@ async fn a_handler_gets_what_it_wants_and_is_granted() {
     let guest = sandbox.load(shipped, component("text_generation"), setup).await.unwrap();
     assert_eq!(guest.granted(), [Want::Inference, Want::Progress, Want::Events]);
     load(&sandbox, &format!("handler:{KIND}"), "probe", Setup::default()).await;
-}
-
-/// What a component is can be told without an engine.
-#[test]
-fn a_shape_is_read_from_the_file() {
-    let shape = Shape::read(component("token_pricing")).unwrap();
-    assert_eq!(shape.role().map(pylon_sandbox::Role::name), Ok("pricing"));
-    assert_eq!(shape.imports, [""; 0]);
-    assert_eq!(shape.exports, ["describe", "pylon:provider/pricing@0.1.0"]);
-    let handler = Shape::read(component("text_generation")).unwrap();
-    assert!(handler.imports.contains(&"pylon:provider/inference@0.1.0".into()), "{:?}", handler.imports);
-    assert!(!handler.imports.iter().any(|import| import.contains("types")), "{:?}", handler.imports);
 }
 
 /// The settings of a policy are tried by those who set them.

@@ -5,7 +5,7 @@
 mod tests;
 mod url;
 
-use crate::address::{Addresses, Speaks};
+use crate::address::Addresses;
 use crate::market::nostr::{NoResult, NostrMarket};
 use async_trait::async_trait;
 use pylon_core::ports::inputs::{Inputs, Unfetched};
@@ -14,6 +14,7 @@ use pylon_core::{Input, InputSource};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use url::Rules;
 
 /// Pages and messages that are fetched at once, so that nobody makes this node a crowd.
 const AT_ONCE: usize = 16;
@@ -44,11 +45,12 @@ impl Fetcher {
         Self { options, market, places: Semaphore::new(AT_ONCE) }
     }
 
-    async fn page(&self, address: &str, bytes_max: u64) -> Result<String, Unfetched> {
+    async fn page(&self, address: &str, sources: &Sources, bytes_max: u64) -> Result<String, Unfetched> {
         let Options { addresses, fetch_within, .. } = &self.options;
         let within = tokio::time::timeout(*fetch_within, self.places.acquire()).await;
         let Ok(Ok(_place)) = within else { return Err(Unfetched::Busy) };
-        url::fetch(addresses, address, bytes_max, *fetch_within).await
+        let rules = Rules { addresses, sources };
+        url::fetch(&rules, address, bytes_max, *fetch_within).await
     }
 }
 
@@ -60,17 +62,15 @@ impl Inputs for Fetcher {
 
     fn check(&self, input: &Input, sources: &Sources) -> Result<(), Unfetched> {
         let InputSource::Url(address) = &input.source else { return Ok(()) };
-        let url = self.options.addresses.judge(address, Speaks::Http).map_err(url::in_words)?;
-        let allowed = url.host_str().is_some_and(|host| sources.allow_host(host));
-        if allowed { Ok(()) } else { Err(Unfetched::Denied("this host is not fetched from")) }
+        Rules { addresses: &self.options.addresses, sources }.judge(address).map(drop)
     }
 
-    async fn fetch(&self, input: &Input, bytes_max: u64) -> Result<String, Unfetched> {
+    async fn fetch(&self, input: &Input, sources: &Sources, bytes_max: u64) -> Result<String, Unfetched> {
         let Options { granted, addresses, fetch_within, chain_within } = &self.options;
         let not_granted = Err(Unfetched::Denied("send the text itself"));
         let text = match &input.source {
             InputSource::Text(text) => text.clone(),
-            InputSource::Url(address) if granted.urls => self.page(address, bytes_max).await?,
+            InputSource::Url(address) if granted.urls => self.page(address, sources, bytes_max).await?,
             InputSource::Event(id) if granted.events => {
                 let place = tokio::time::timeout(*fetch_within, self.places.acquire()).await;
                 let Ok(Ok(_place)) = place else { return Err(Unfetched::Busy) };
@@ -81,10 +81,11 @@ impl Inputs for Fetcher {
                 Ok(text) => text,
                 Err(NoResult::Busy) => return Err(Unfetched::Busy),
                 Err(NoResult::Late) => return Err(Unfetched::Timeout(chain_within.as_secs())),
+                Err(NoResult::Failed) => return Err(Unfetched::Failed),
                 Err(NoResult::InParts) => return Err(Unfetched::TooLarge(bytes_max)),
                 Err(NoResult::Encrypted) => return Err(Unfetched::Denied("the result of that job is encrypted")),
             },
-            InputSource::Url(_) | InputSource::Event(_) | InputSource::Job(_) => return not_granted,
+            _ => return not_granted,
         };
         if text.len() as u64 > bytes_max { Err(Unfetched::TooLarge(bytes_max)) } else { Ok(text) }
     }

@@ -1,6 +1,6 @@
 //! Pages against a server that lies in every way it can. The server is on loopback, and an exception: the rest of the policy holds for it.
 
-use super::url::fetch;
+use super::url::{Rules, fetch};
 use super::{Fetcher, Options};
 use crate::address::Addresses;
 use crate::market::identity::Keys;
@@ -36,6 +36,11 @@ impl Drop for Server {
     }
 }
 
+/// Of any host.
+fn anywhere() -> Sources {
+    Sources { urls: vec!["*".into()], events: true, jobs: true }
+}
+
 fn page(headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
     let response = headers.iter().fold(Response::builder(), |response, (name, value)| response.header(*name, *value));
     response.body(body.into()).unwrap()
@@ -53,6 +58,7 @@ async fn serve() -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let place = listener.local_addr().unwrap().to_string();
     let to_itself = format!("http://{place}/self");
+    let by_name = format!("http://{}/text", place.replace("127.0.0.1", "localhost"));
     let router = Router::new()
         .route("/text", get(|| async { page(&[("content-type", "text/plain; charset=utf-8")], "Grüße") }))
         .route("/json", get(|| async { page(&[("content-type", "application/feed+json")], "{}") }))
@@ -74,6 +80,7 @@ async fn serve() -> Server {
         .route("/gone", get(|| async { Response::builder().status(StatusCode::NOT_FOUND).body(Body::from("secret")).unwrap() }))
         .route("/near", get(|| async { moved("/text") }))
         .route("/self", get(|| async move { moved(&to_itself) }))
+        .route("/by/name", get(|| async move { moved(&by_name) }))
         .route("/nowhere", get(|| async { Response::builder().status(StatusCode::FOUND).body(Body::empty()).unwrap() }))
         .route("/to/file", get(|| async { moved("file:///etc/passwd") }))
         .route("/to/metadata", get(|| async { moved("https://169.254.169.254/latest") }))
@@ -88,7 +95,8 @@ async fn serve() -> Server {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_text_of_a_bounded_size() {
     let server = serve().await;
-    let addresses = Addresses::new(std::slice::from_ref(&server.place));
+    let (addresses, sources) = (Addresses::new(std::slice::from_ref(&server.place)), anywhere());
+    let rules = |addresses| Rules { addresses, sources: &sources };
     let not_public = Err(Unfetched::Denied("not a public address"));
     let only_https = Err(Unfetched::Denied("only https and wss addresses are allowed"));
     for (path, found) in [
@@ -111,13 +119,14 @@ async fn pages_are_text_of_a_bounded_size() {
         ("to/name", not_public.clone()),
         ("to/plain", only_https),
     ] {
-        let read = fetch(&addresses, &format!("http://{}/{path}", server.place), MAX, PATIENCE).await;
+        let read = fetch(&rules(&addresses), &format!("http://{}/{path}", server.place), MAX, PATIENCE).await;
         assert_eq!(read, found, "{path}");
     }
-    let unexcepted = fetch(&Addresses::default(), &format!("https://{}/text", server.place), MAX, PATIENCE).await;
+    let strict = Addresses::default();
+    let unexcepted = fetch(&rules(&strict), &format!("https://{}/text", server.place), MAX, PATIENCE).await;
     assert_eq!(unexcepted, not_public);
     let closed = Addresses::new(&["127.0.0.1:9".into()]);
-    assert_eq!(fetch(&closed, "http://127.0.0.1:9/", MAX, PATIENCE).await, Err(Unfetched::Unreachable));
+    assert_eq!(fetch(&rules(&closed), "http://127.0.0.1:9/", MAX, PATIENCE).await, Err(Unfetched::Unreachable));
 }
 
 /// Goal: nobody holds us up. Method: a page that never ends and hardly begins.
@@ -125,7 +134,13 @@ async fn pages_are_text_of_a_bounded_size() {
 async fn a_slow_page_has_a_deadline() {
     let server = serve().await;
     let addresses = Addresses::new(std::slice::from_ref(&server.place));
-    let read = fetch(&addresses, &format!("http://{}/drip", server.place), MAX, Duration::from_secs(1)).await;
+    let read = fetch(
+        &Rules { addresses: &addresses, sources: &anywhere() },
+        &format!("http://{}/drip", server.place),
+        MAX,
+        Duration::from_secs(1),
+    )
+    .await;
     assert_eq!(read, Err(Unfetched::Timeout(1)));
 }
 
@@ -136,7 +151,7 @@ async fn https_is_encrypted() {
     let place = listener.local_addr().unwrap().to_string();
     let first_byte = tokio::spawn(async move { listener.accept().await.unwrap().0.read_u8().await.unwrap() });
     let addresses = Addresses::new(std::slice::from_ref(&place));
-    let read = fetch(&addresses, &format!("https://{place}/"), MAX, PATIENCE).await;
+    let read = fetch(&Rules { addresses: &addresses, sources: &anywhere() }, &format!("https://{place}/"), MAX, PATIENCE).await;
     assert_eq!((read, first_byte.await.unwrap()), (Err(Unfetched::Unreachable), 0x16));
 }
 
@@ -160,17 +175,17 @@ async fn fetching_has_a_bound_and_needs_a_grant() {
     ];
     let (none, all) = (fetcher(false), fetcher(true));
     for source in &sources {
-        assert_eq!(none.fetch(source, MAX).await, Err(Unfetched::Denied("send the text itself")));
+        assert_eq!(none.fetch(source, &anywhere(), MAX).await, Err(Unfetched::Denied("send the text itself")));
     }
     let places = all.places.acquire_many(16).await.unwrap();
     for source in &sources[..2] {
-        assert_eq!(all.fetch(source, MAX).await, Err(Unfetched::Busy));
+        assert_eq!(all.fetch(source, &anywhere(), MAX).await, Err(Unfetched::Busy));
     }
     drop(places);
-    assert_eq!(all.fetch(&sources[2], MAX).await, Err(Unfetched::Timeout(0)));
+    assert_eq!(all.fetch(&sources[2], &anywhere(), MAX).await, Err(Unfetched::Timeout(0)));
     let text = input(InputSource::Text("four".into()));
-    assert_eq!(all.fetch(&text, 4).await, Ok("four".into()));
-    assert_eq!(all.fetch(&text, 3).await, Err(Unfetched::TooLarge(3)));
+    assert_eq!(all.fetch(&text, &anywhere(), 4).await, Ok("four".into()));
+    assert_eq!(all.fetch(&text, &anywhere(), 3).await, Err(Unfetched::TooLarge(3)));
     let only = Sources { urls: vec!["a.example".into()], ..Sources::default() };
     assert_eq!(all.check(&sources[0], &only), Err(Unfetched::Denied("this host is not fetched from")));
     assert_eq!(all.check(&input(InputSource::Url("https://A.example/x".into())), &only), Ok(()));
@@ -182,6 +197,29 @@ async fn a_name_is_looked_up_once() {
     let server = serve().await;
     let port = server.place.rsplit(':').next().unwrap();
     let addresses = Addresses::new(&[format!("localhost:{port}")]);
-    let read = fetch(&addresses, &format!("http://LOCALHOST:{port}/bare"), MAX, PATIENCE).await;
+    let read =
+        fetch(&Rules { addresses: &addresses, sources: &anywhere() }, &format!("http://LOCALHOST:{port}/bare"), MAX, PATIENCE)
+            .await;
     assert_eq!(read, Ok("bare".to_owned()));
+}
+
+/// Goal: a page that the handler wants does not lead to one that it does not. Method: a redirect to another name of the same server, which the policy
+/// for addresses lets through, with that name among the handler's hosts and without.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_stays_with_the_handlers_hosts() {
+    let server = serve().await;
+    let by_name = server.place.replace("127.0.0.1", "localhost");
+    let addresses = Addresses::new(&[server.place.clone(), by_name]);
+    let denied = Err(Unfetched::Denied("this host is not fetched from"));
+    for (hosts, path, found) in [
+        (vec!["127.0.0.1"], "text", Ok("Grüße".to_owned())),
+        (vec!["127.0.0.1"], "near", Ok("Grüße".to_owned())),
+        (vec!["127.0.0.1"], "by/name", denied.clone()),
+        (vec!["127.0.0.1", "localhost"], "by/name", Ok("Grüße".to_owned())),
+        (vec!["localhost"], "text", denied),
+    ] {
+        let sources = Sources { urls: hosts.iter().map(ToString::to_string).collect(), ..Sources::default() };
+        let rules = Rules { addresses: &addresses, sources: &sources };
+        assert_eq!(fetch(&rules, &format!("http://{}/{path}", server.place), MAX, PATIENCE).await, found, "{hosts:?} {path}");
+    }
 }

@@ -1,10 +1,11 @@
-//! A page, as text: over https, where the policy for addresses lets us, without compression, and no larger or slower than allowed.
+//! A page, as text: over https, where the policy for addresses and the handler's own hosts let us, without compression, and no larger or slower than allowed.
 
 use crate::address::{Addresses, Forbidden, Speaks};
 use pylon_core::ports::inputs::Unfetched;
+use pylon_core::sources::Sources;
 use reqwest::dns::{Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response, Url, redirect};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -14,26 +15,44 @@ const REDIRECTS_MAX: usize = 3;
 /// To be connected and answered; the whole has its own deadline.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
+/// Where pages may be, at first and after every redirect.
+pub(super) struct Rules<'a> {
+    /// What nobody may reach.
+    pub(super) addresses: &'a Addresses,
+    /// What the handler of this job wants.
+    pub(super) sources: &'a Sources,
+}
+
+impl Rules<'_> {
+    /// Pure: as far as its text tells.
+    pub(super) fn judge(&self, address: &str) -> Result<Url, Unfetched> {
+        let url = self.addresses.judge(address, Speaks::Http).map_err(in_words)?;
+        let wanted = url.host_str().is_some_and(|host| self.sources.allow_host(host));
+        if wanted { Ok(url) } else { Err(Unfetched::Denied("this host is not fetched from")) }
+    }
+}
+
 /// The text behind an address, of at most so many bytes.
-pub(super) async fn fetch(addresses: &Addresses, address: &str, bytes_max: u64, within: Duration) -> Result<String, Unfetched> {
+pub(super) async fn fetch(rules: &Rules<'_>, address: &str, bytes_max: u64, within: Duration) -> Result<String, Unfetched> {
     let read = timeout(within, async {
-        let response = get(addresses, address).await?;
+        let response = get(rules, address).await?;
         read(response, bytes_max).await
     });
     read.await.unwrap_or(Err(Unfetched::Timeout(within.as_secs())))
 }
 
-pub(super) fn in_words(forbidden: Forbidden) -> Unfetched {
+fn in_words(forbidden: Forbidden) -> Unfetched {
     match forbidden {
         Forbidden::Unknown => Unfetched::Unreachable,
         why => Unfetched::Denied(why.words()),
     }
 }
 
-async fn get(addresses: &Addresses, address: &str) -> Result<Response, Unfetched> {
+async fn get(rules: &Rules<'_>, address: &str) -> Result<Response, Unfetched> {
     let mut address = address.to_owned();
     for _ in 0..=REDIRECTS_MAX {
-        let (url, found) = addresses.resolve(&address, Speaks::Http).await.map_err(in_words)?;
+        rules.judge(&address)?;
+        let (url, found) = rules.addresses.resolve(&address, Speaks::Http).await.map_err(in_words)?;
         let unreachable = |error: reqwest::Error| {
             // Not where: a confidential job may have named it.
             tracing::debug!(error = %error.without_url(), "a page was not fetched");

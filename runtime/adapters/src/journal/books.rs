@@ -1,8 +1,9 @@
 //! The journal as its operator reads it, whether a node runs or not. Nothing is changed here, not even the schema.
 
-use super::{Safe, connection, jobs, migrations, number, reads, unreadable};
+use super::{Safe, connection, installations, jobs, migrations, number, reads, unreadable};
 use pylon_core::machine::{Execution, JobState};
 use pylon_core::ports::guests::{Cost, Fault};
+use pylon_core::ports::installations::{Audit, Installation};
 use pylon_core::ports::journal::{Earnings, JournalError};
 use pylon_core::{Digest, JobId, UnixTime};
 use rusqlite::backup::{Backup, StepResult};
@@ -42,6 +43,8 @@ pub struct Decision {
     pub micros: u64,
     /// When.
     pub at: UnixTime,
+    /// Since when texts in question and answer are there by digest only.
+    pub text_gone_at: Option<UnixTime>,
 }
 
 impl Books {
@@ -71,6 +74,16 @@ impl Books {
         reads::newest(&self.conn, &Safe::default(), status, limit).map_err(unreadable)
     }
 
+    /// The history of the slots, oldest first.
+    pub fn installations(&self) -> Result<Vec<Installation>, JournalError> {
+        installations::all(&self.conn).map_err(unreadable)
+    }
+
+    /// What was done to slots or tried, newest first.
+    pub fn audit(&self, limit: usize) -> Result<Vec<Audit>, JournalError> {
+        installations::audited(&self.conn, limit).map_err(unreadable)
+    }
+
     /// One job.
     pub fn job(&self, id: JobId) -> Result<Option<JobState>, JournalError> {
         reads::job(&self.conn, &Safe::default(), id).map_err(unreadable)
@@ -90,7 +103,7 @@ impl Books {
 
     /// What the guests said of a job, in order.
     pub fn decisions(&self, id: JobId) -> Result<Vec<Decision>, JournalError> {
-        let question = "SELECT slot, name, version, digest, function, attempt, output, fault, fuel, cpu_micros, micros, decided_at \
+        let question = "SELECT slot, name, version, digest, function, attempt, output, fault, fuel, cpu_micros, micros, decided_at, text_gone_at \
                         FROM decisions WHERE job_id = ?1 ORDER BY id";
         let read = || self.conn.prepare(question)?.query_map([id.to_hex()], decision)?.collect::<rusqlite::Result<_>>();
         read().map_err(unreadable)
@@ -144,5 +157,6 @@ fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
         cost: fuel.map_or(Cost::CpuMicros(number(cpu.unwrap_or(0))), |fuel| Cost::Fuel(number(fuel))),
         micros: number(row.get(10)?),
         at: UnixTime::new(number(row.get(11)?)),
+        text_gone_at: row.get::<_, Option<i64>>(12)?.map(|at| UnixTime::new(number(at))),
     })
 }

@@ -22,10 +22,27 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, JournalError> {
         .map_err(|why| JournalError::Unwritable(format!("pylon.db cannot be opened for writing: {}", cause(&why))))?;
     let mut conn = connect(path)?;
     // Before any setting: a file that is not ours, or newer than we are, is left as it is.
-    migrations::check(&conn, migrations::STEPS).map_err(explain)?;
+    let steps = migrations::check(&conn, migrations::STEPS).map_err(explain)?;
+    give_back_pages(&conn, steps).map_err(unwritable)?;
     conn.execute_batch(SETTINGS).map_err(unwritable)?;
     migrations::run(&mut conn, migrations::STEPS)?;
     Ok(conn)
+}
+
+/// Lets the file become smaller again. One that was made before it could is written anew, once; where there is no room for that, it stays large.
+fn give_back_pages(conn: &Connection, steps: usize) -> rusqlite::Result<()> {
+    const INCREMENTAL: i64 = 2;
+    let found: i64 = conn.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+    if found == INCREMENTAL {
+        return Ok(());
+    }
+    conn.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
+    if steps > 0
+        && let Err(why) = conn.execute_batch("VACUUM")
+    {
+        tracing::warn!(why = super::words(&why), "pylon.db cannot become smaller for now: tried again with the next start");
+    }
+    Ok(())
 }
 
 /// For a journal that [`for_writing`] has opened before.

@@ -1,17 +1,18 @@
 //! A job's state and its row. Request and plan are written once; an update leaves them, and the indexes it does not change, alone.
 
-use super::{Safe, integer, number};
+use super::{Safe, integer, number, request, retention};
 use pylon_core::machine::{Delivery, Execution, Invoicing, JobState, Settlement};
 use pylon_core::ports::payments::Invoice;
-use pylon_core::{JobId, Msat, UnixTime};
+use pylon_core::{Job, JobId, Msat, UnixTime};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 
 /// What [`read`] expects, in its order.
 pub(super) const COLUMNS: &str = "request, plan, status, delivery, invoicing, settlement, attempt, route, due_msats, paid_msats, \
-                                  received_at, started_at, completed_at, failure, invoice, evidence, output, sealed";
+                                  received_at, started_at, completed_at, failure, invoice, evidence, output, sealed, text_gone_at";
 
 /// What the row says before an update.
 pub(super) struct Stored {
@@ -21,7 +22,8 @@ pub(super) struct Stored {
     pub(super) settlement: Settlement,
     paid: Msat,
     payment_hash: Option<String>,
-    closed: bool,
+    pub(super) closed: bool,
+    text_gone_at: Option<UnixTime>,
 }
 
 impl Stored {
@@ -34,7 +36,6 @@ impl Stored {
 
 /// Columns that JSON and people share. Of a confidential job they have no text: while it needs its text, `sealed` has that.
 struct Texts {
-    request: String,
     failure: Option<String>,
     error: Option<String>,
     invoice: Option<String>,
@@ -58,7 +59,6 @@ impl Texts {
 
     fn clear(state: &JobState) -> rusqlite::Result<Self> {
         Ok(Self {
-            request: json(&state.job)?,
             failure: state.failure.as_ref().map(json).transpose()?,
             error: state.failure.as_ref().map(|failure| failure.words()),
             invoice: state.invoice.as_ref().map(json).transpose()?,
@@ -72,13 +72,14 @@ impl Texts {
 
 /// `false` if the id is there already.
 pub(super) fn insert(conn: &Connection, safe: &Safe, state: &JobState) -> rusqlite::Result<bool> {
+    let state = &*kept(None, state);
     let texts = Texts::of(state, safe)?;
     let inserted = conn
         .prepare_cached(
             "INSERT INTO jobs (id, kind, customer_pubkey, status, delivery, invoicing, settlement, closed, attempt, route, \
              price_msats, due_msats, paid_msats, payment_hash, error_message, created_at, received_at, started_at, completed_at, \
-             failure, invoice, evidence, plan, request, output, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
-             ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26) ON CONFLICT (id) DO NOTHING",
+             failure, invoice, evidence, plan, request, output, sealed, text_gone_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
+             ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27) ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
             state.job.id.to_hex(),
@@ -104,27 +105,46 @@ pub(super) fn insert(conn: &Connection, safe: &Safe, state: &JobState) -> rusqli
             texts.invoice,
             texts.evidence,
             json(&state.plan)?,
-            texts.request,
+            request_column(state)?,
             texts.output,
             texts.sealed,
+            state.text_gone_at.map(|at| integer(at.get())),
         ])?;
     Ok(inserted == 1)
 }
 
+/// What may be written of a job: an outline, once its text is gone or as soon as nobody may read it again.
+fn kept<'a>(gone_at: Option<UnixTime>, state: &'a JobState) -> Cow<'a, JobState> {
+    let now = || state.drops_text().then(|| retention::ended_at(state));
+    match gone_at.or_else(now) {
+        Some(at) => Cow::Owned(state.outline(at)),
+        None => Cow::Borrowed(state),
+    }
+}
+
+/// Of a confidential job, what is no text.
+fn request_column(state: &JobState) -> rusqlite::Result<String> {
+    let of = |job: &Job| request::write(job).map_err(unwritten);
+    if state.job.confidential { of(&state.job.without_text()) } else { of(&state.job) }
+}
+
 pub(super) fn stored(conn: &Connection, id: JobId) -> rusqlite::Result<Option<Stored>> {
-    conn.prepare_cached("SELECT rowid, status, invoicing, settlement, paid_msats, payment_hash, closed FROM jobs WHERE id = ?1")?
-        .query_row([id.to_hex()], |row| {
-            Ok(Stored {
-                rowid: row.get(0)?,
-                execution: word(row, 1, Execution::from_word)?,
-                invoicing: word(row, 2, Invoicing::from_word)?,
-                settlement: word(row, 3, Settlement::from_word)?,
-                paid: Msat::new(number(row.get(4)?)),
-                payment_hash: row.get(5)?,
-                closed: row.get(6)?,
-            })
+    conn.prepare_cached(
+        "SELECT rowid, status, invoicing, settlement, paid_msats, payment_hash, closed, text_gone_at FROM jobs WHERE id = ?1",
+    )?
+    .query_row([id.to_hex()], |row| {
+        Ok(Stored {
+            rowid: row.get(0)?,
+            execution: word(row, 1, Execution::from_word)?,
+            invoicing: word(row, 2, Invoicing::from_word)?,
+            settlement: word(row, 3, Settlement::from_word)?,
+            paid: Msat::new(number(row.get(4)?)),
+            payment_hash: row.get(5)?,
+            closed: row.get(6)?,
+            text_gone_at: time(row, 7)?,
         })
-        .optional()
+    })
+    .optional()
 }
 
 macro_rules! update {
@@ -140,6 +160,11 @@ macro_rules! update {
 }
 
 pub(super) fn update(conn: &Connection, safe: &Safe, before: &Stored, state: &JobState) -> rusqlite::Result<()> {
+    let state = &*kept(before.text_gone_at, state);
+    if let (None, Some(at)) = (before.text_gone_at, state.text_gone_at) {
+        drop_text(conn, state)?;
+        retention::drop_texts_of_decisions(conn, safe, state.job.id, at)?;
+    }
     let texts = Texts::of(state, safe)?;
     let closed = state.is_closed();
     // SQLite rewrites the entry of every index whose column is set, changed or not.
@@ -169,6 +194,26 @@ pub(super) fn update(conn: &Connection, safe: &Safe, before: &Stored, state: &Jo
     ];
     let fields = if reindex { fields } else { fields.split_at(17).0 };
     statement.execute(fields).map(drop)
+}
+
+/// Takes the texts out of a row: writes what an outline has in their place.
+pub(super) fn drop_text(conn: &Connection, outline: &JobState) -> rusqlite::Result<()> {
+    let texts = Texts::clear(outline)?;
+    let gone_at = outline.text_gone_at.map(|at| integer(at.get()));
+    conn.prepare_cached(
+        "UPDATE jobs SET request = ?2, error_message = ?3, failure = ?4, evidence = ?5, output = ?6, sealed = NULL, \
+         text_gone_at = ?7 WHERE id = ?1",
+    )?
+    .execute(params![
+        outline.job.id.to_hex(),
+        request_column(outline)?,
+        texts.error,
+        texts.failure,
+        texts.evidence,
+        texts.output,
+        gone_at
+    ])
+    .map(drop)
 }
 
 /// Writes the row of the job's invoice as it stands now.
@@ -211,7 +256,7 @@ pub(super) fn read(row: &Row<'_>, safe: &Safe) -> rusqlite::Result<JobState> {
 
 fn in_clear(row: &Row<'_>) -> rusqlite::Result<JobState> {
     Ok(JobState {
-        job: from_json(row, 0)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
+        job: request::read(row.get_ref(0)?.as_str()?).map_err(|why| unknown(0, why))?.into(),
         plan: from_json(row, 1)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
         execution: word(row, 2, Execution::from_word)?,
         delivery: word(row, 3, Delivery::from_word)?,
@@ -222,13 +267,18 @@ fn in_clear(row: &Row<'_>) -> rusqlite::Result<JobState> {
         due: Msat::new(number(row.get(8)?)),
         paid: Msat::new(number(row.get(9)?)),
         received_at: UnixTime::new(number(row.get(10)?)),
-        started_at: row.get::<_, Option<i64>>(11)?.map(|at| UnixTime::new(number(at))),
-        ended_at: row.get::<_, Option<i64>>(12)?.map(|at| UnixTime::new(number(at))),
+        started_at: time(row, 11)?,
+        ended_at: time(row, 12)?,
         failure: from_json(row, 13)?,
         invoice: from_json(row, 14)?,
         evidence: from_json(row, 15)?,
         output: from_json(row, 16)?,
+        text_gone_at: time(row, 18)?,
     })
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<UnixTime>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(|at| UnixTime::new(number(at))))
 }
 
 fn word<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
@@ -242,7 +292,11 @@ pub(super) fn unknown(column: usize, why: impl Into<Box<dyn std::error::Error + 
 }
 
 fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|why| rusqlite::Error::ToSqlConversionFailure(why.into()))
+    serde_json::to_string(value).map_err(unwritten)
+}
+
+fn unwritten(why: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(why.into())
 }
 
 fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {

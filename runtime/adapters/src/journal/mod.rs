@@ -1,14 +1,17 @@
 //! The journal in SQLite: one writer thread that commits in groups, and readers that never scan.
 //!
 //! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers, `safe` seals what is
-//! confidential; `books` is all of it for an operator who only looks.
+//! confidential, `request` keeps no text twice, `retention` lets texts go; `books` is all of it for an operator who only looks.
 //! What a row means is decided in the core; nothing here decides about a job.
 
 mod books;
 mod connection;
+mod installations;
 mod jobs;
 mod migrations;
 mod reads;
+mod request;
+mod retention;
 mod rows;
 mod safe;
 mod tallies;
@@ -17,11 +20,13 @@ mod tests;
 mod writer;
 
 pub use books::{Books, Decision};
+pub use retention::Retention;
 pub use safe::Safe;
 
 use async_trait::async_trait;
 use pylon_core::decision::History;
 use pylon_core::machine::JobState;
+use pylon_core::ports::installations::{Audit, Installation, Installations};
 use pylon_core::ports::journal::{Earnings, Journal, JournalError, OpenInvoice, OutboxRow, Row};
 use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
 use rusqlite::Connection;
@@ -33,6 +38,7 @@ pub struct SqliteJournal {
     writer: writer::Writer,
     reader: Mutex<Connection>,
     safe: Safe,
+    held: retention::Held,
 }
 
 impl SqliteJournal {
@@ -49,7 +55,19 @@ impl SqliteJournal {
     }
 
     fn over(writer: Connection, reader: Connection, safe: Safe) -> Result<Self, JournalError> {
-        Ok(Self { writer: writer::Writer::start(writer, safe.clone())?, reader: Mutex::new(reader), safe })
+        let held = retention::Held::for_good();
+        let writer = writer::Writer::start(writer, safe.clone(), held.clone())?;
+        Ok(Self { writer, reader: Mutex::new(reader), safe, held })
+    }
+
+    /// Keeps the texts of finished jobs no longer than this from now on. Until it is said, they are kept for good.
+    pub fn keep(&self, retention: Retention) {
+        self.held.set(retention);
+    }
+
+    /// Lets go of what was kept long enough, as every commit does. For a node that has nothing to write.
+    pub async fn tidy(&self) -> Result<(), JournalError> {
+        self.writer.tidy().await
     }
 
     /// Reads take microseconds, so they run where they are asked; a reader that panicked left nothing behind.
@@ -101,8 +119,22 @@ impl Journal for SqliteJournal {
         self.read(|conn| tallies::history(conn, tallies::Scope::Kind, &kind.to_string(), now))
     }
 
+    fn digest(&self, job: JobId, text: &str) -> String {
+        self.safe.digest(job, text)
+    }
+
     fn earnings(&self, limit: usize) -> Result<Earnings, JournalError> {
         self.read(|conn| reads::earnings(conn, limit))
+    }
+}
+
+impl Installations for SqliteJournal {
+    fn installations(&self) -> Result<Vec<Installation>, JournalError> {
+        self.read(installations::all)
+    }
+
+    fn audit(&self, limit: usize) -> Result<Vec<Audit>, JournalError> {
+        self.read(|conn| installations::audited(conn, limit))
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) const UNSENT: &str =
 pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at, job_id, payment_hash FROM earnings WHERE earned_at >= 0 \
                                  AND source IN ('job', 'tip') ORDER BY earned_at DESC, id DESC LIMIT ?1";
 
+pub(super) const REFUND_DUE: &str = "SELECT coalesce(sum(paid_msats), 0) FROM jobs WHERE settlement = 'refund_due'";
+
 /// The whole question after jobs with this condition.
 pub(super) fn jobs_where(condition: &str) -> String {
     format!("SELECT {} FROM jobs WHERE {condition}", jobs::COLUMNS)
@@ -70,7 +72,9 @@ pub(super) fn earnings(conn: &Connection, limit: usize) -> rusqlite::Result<Earn
     let (jobs_completed, by_source) = tallies::books(conn)?;
     let total = by_source.iter().fold(Msat::ZERO, |sum, (_, paid)| sum.saturating_add(*paid));
     let recent = conn.prepare_cached(RECENT)?.query_map([integer(limit as u64)], recent_row)?.collect::<rusqlite::Result<_>>()?;
-    Ok(Earnings { total, jobs_completed, by_source, recent })
+    let refund_due = conn.prepare_cached(REFUND_DUE)?.query_row([], |row| row.get(0))?;
+    let refund_due = Msat::new(number(refund_due));
+    Ok(Earnings { total, refund_due, jobs_completed, by_source, recent })
 }
 
 fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {

@@ -1,6 +1,6 @@
 //! How each kind of row is written. All of it runs inside the writer's transaction.
 
-use super::{Safe, integer, jobs, tallies, unwritable, words};
+use super::{Safe, installations, integer, jobs, retention, tallies, unwritable, words};
 use pylon_core::admission::MAX_AGE_SECONDS;
 use pylon_core::machine::JobState;
 use pylon_core::ports::guests::{Cost, Fault};
@@ -51,6 +51,8 @@ pub(super) fn write(conn: &Connection, safe: &Safe, row: &Row, purged_at: &mut O
         Row::Send(message) => send(conn, message),
         Row::Sent(id) => sent(conn, *id),
         Row::Earn(earning) => earn(conn, earning),
+        Row::Install(installation) => Ok(installations::insert(conn, installation)?),
+        Row::Audit(audit) => Ok(installations::audit(conn, audit)?),
     }
 }
 
@@ -69,7 +71,7 @@ fn update(conn: &Connection, safe: &Safe, state: &JobState) -> Result<(), Halt> 
     follow(conn, Some(&before), state)
 }
 
-/// What hangs on a job's row: its invoice's row and the sums.
+/// What hangs on a job's row: its invoice's row, the sums, and how long its text is kept.
 fn follow(conn: &Connection, before: Option<&jobs::Stored>, state: &JobState) -> Result<(), Halt> {
     if let Some(invoice) = &state.invoice
         && before.is_none_or(|stored| !stored.has_invoice_of(state))
@@ -77,7 +79,7 @@ fn follow(conn: &Connection, before: Option<&jobs::Stored>, state: &JobState) ->
         jobs::write_invoice(conn, state, invoice)?;
     }
     tallies::turned(conn, before, state)?;
-    Ok(())
+    retention::follow(conn, before, state)
 }
 
 fn refuse(conn: &Connection, row: &RefusalRow, purged_at: &mut Option<UnixTime>) -> Result<(), Halt> {
@@ -135,7 +137,7 @@ fn decide(conn: &Connection, row: &DecisionRow) -> Result<(), Halt> {
     };
     conn.prepare_cached(
         "INSERT INTO decisions (job_id, slot, name, version, digest, function, attempt, input, output, fault, fuel, cpu_micros, \
-         micros, decided_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+         micros, decided_at, generation, engine) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?
     .execute(params![
         row.job.to_hex(),
@@ -152,6 +154,8 @@ fn decide(conn: &Connection, row: &DecisionRow) -> Result<(), Halt> {
         cpu_micros,
         integer(row.micros),
         integer(row.at.get()),
+        integer(row.generation),
+        row.engine,
     ])?;
     Ok(())
 }

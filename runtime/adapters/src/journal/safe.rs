@@ -3,24 +3,46 @@
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use pylon_core::JobId;
+use pylon_core::decision::WITHHELD;
 use rand::TryRngCore;
+use sha2::Sha256;
 
 const NONCE_BYTES: usize = 24;
 
-/// The key to the texts, or none: then they are neither kept nor read.
+/// The keys to the texts, or none: then they are neither kept nor read.
 #[derive(Clone, Default)]
-pub struct Safe(Option<XChaCha20Poly1305>);
+pub struct Safe(Option<Keys>);
+
+#[derive(Clone)]
+struct Keys {
+    cipher: XChaCha20Poly1305,
+    /// HMAC-SHA-256 under a key that was made of the cipher's.
+    digests: Hmac<Sha256>,
+}
 
 impl Safe {
     /// With this key, which must not be used for anything else.
     pub fn new(key: &[u8; 32]) -> Self {
-        Self(Some(XChaCha20Poly1305::new(Key::from_slice(key))))
+        let mut own = hmac(*key);
+        own.update(b"digests");
+        let digests = hmac(own.finalize().into_bytes().into());
+        Self(Some(Keys { cipher: XChaCha20Poly1305::new(Key::from_slice(key)), digests }))
+    }
+
+    /// Stands for a text of this job. Who has a copy of the database and guesses the text cannot tell; without a key, nobody can.
+    pub(super) fn digest(&self, job: JobId, text: &str) -> String {
+        let Some(Keys { digests, .. }) = &self.0 else { return WITHHELD.into() };
+        let mut mac = digests.clone();
+        mac.update(job.as_bytes());
+        mac.update(text.as_bytes());
+        format!("hmac-sha256:{}", hex::encode(mac.finalize().into_bytes()))
     }
 
     /// `None` without a key.
     pub(super) fn seal(&self, job: JobId, text: &[u8]) -> rusqlite::Result<Option<Vec<u8>>> {
-        let Some(cipher) = &self.0 else { return Ok(None) };
+        let Some(Keys { cipher, .. }) = &self.0 else { return Ok(None) };
         let failed = |why: String| rusqlite::Error::ToSqlConversionFailure(why.into());
         let mut sealed = vec![0; NONCE_BYTES];
         rand::rngs::OsRng.try_fill_bytes(&mut sealed).map_err(|error| failed(error.to_string()))?;
@@ -32,7 +54,7 @@ impl Safe {
 
     /// `None` without the key that sealed it.
     pub(super) fn open(&self, job: JobId, sealed: &[u8]) -> Option<Vec<u8>> {
-        let cipher = self.0.as_ref()?;
+        let Keys { cipher, .. } = self.0.as_ref()?;
         let text = sealed
             .split_at_checked(NONCE_BYTES)
             .and_then(|(nonce, text)| cipher.decrypt(XNonce::from_slice(nonce), Payload { msg: text, aad: job.as_bytes() }).ok());
@@ -41,6 +63,13 @@ impl Safe {
         }
         text
     }
+}
+
+fn hmac(key: [u8; 32]) -> Hmac<Sha256> {
+    // Its key is a block of its hash, filled up with zeroes.
+    let mut block = [0; 64];
+    block.iter_mut().zip(key).for_each(|(place, byte)| *place = byte);
+    <Hmac<Sha256> as Mac>::new(&block.into())
 }
 
 impl std::fmt::Debug for Safe {

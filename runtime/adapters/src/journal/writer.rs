@@ -1,6 +1,7 @@
 //! One thread owns the writing connection. It takes the batches that wait, up to a bound, and commits them with one sync of the disk.
-//! Each batch stands or falls alone until that commit, which stands or falls for all.
+//! Each batch stands or falls alone until that commit, which stands or falls for all. What need not be kept goes between two commits.
 
+use super::retention::{self, Held};
 use super::rows::{self, Halt};
 use super::{Safe, unwritable};
 use pylon_core::UnixTime;
@@ -8,6 +9,7 @@ use pylon_core::ports::journal::{JournalError, Row};
 use rusqlite::Connection;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 
 /// Batches that wait before callers do.
@@ -29,11 +31,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(conn: Connection, safe: Safe) -> Result<Self, JournalError> {
+    pub(super) fn start(conn: Connection, safe: Safe, held: Held) -> Result<Self, JournalError> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || write(&Desk { conn, safe }, waiting))
+            .spawn(move || write(&Desk { conn, safe, held }, waiting))
             .map_err(|why| JournalError::Unwritable(why.to_string()))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -43,6 +45,15 @@ impl Writer {
         if rows.is_empty() {
             return Ok(());
         }
+        self.hand_in(rows).await
+    }
+
+    /// Returns when texts that have been kept long enough are going: the writer sees to that after every commit, and this is one of nothing.
+    pub(super) async fn tidy(&self) -> Answer {
+        self.hand_in(Arc::new([])).await
+    }
+
+    async fn hand_in(&self, rows: Arc<[Row]>) -> Answer {
         let (answer, answered) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         queue.send(Batch { rows, answer }).await.map_err(|_| stopped())?;
@@ -68,6 +79,7 @@ fn stopped() -> JournalError {
 struct Desk {
     conn: Connection,
     safe: Safe,
+    held: Held,
 }
 
 fn write(desk: &Desk, mut waiting: mpsc::Receiver<Batch>) {
@@ -79,7 +91,19 @@ fn write(desk: &Desk, mut waiting: mpsc::Receiver<Batch>) {
             // A caller that has gone needs no answer.
             let _ = batch.answer.send(answer);
         }
+        // One batch after each commit, and more only while nobody waits.
+        while tidy(desk) && waiting.is_empty() {}
     }
+}
+
+/// Lets go of some texts and some room. Is there more to do?
+fn tidy(Desk { conn, safe, held }: &Desk) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let purged = retention::purge(conn, safe, held, UnixTime::new(now));
+    purged.and_then(|more| Ok(retention::shrink(conn)? || more)).unwrap_or_else(|why| {
+        retention::complain(&why);
+        false
+    })
 }
 
 /// One answer for each batch, in order.

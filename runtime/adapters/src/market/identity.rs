@@ -23,6 +23,9 @@ pub enum IdentityError {
     /// Every word exists, but not this phrase.
     #[error("the words do not fit together: one is wrong, or they are out of order")]
     Checksum,
+    /// Neither words nor a key.
+    #[error("neither an nsec nor 64 hex digits nor a recovery phrase")]
+    NoKey,
     /// The system gives no randomness.
     #[error("no randomness from the system")]
     Randomness,
@@ -40,6 +43,12 @@ pub fn keys(mnemonic: &str) -> Result<Keys, IdentityError> {
     let words = mnemonic.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
     Mnemonic::parse_normalized(&words).map_err(reason)?;
     Keys::from_mnemonic(words, None).map_err(|_| IdentityError::Checksum)
+}
+
+/// The keys of a secret as somebody keeps it: `nsec1…` (NIP-19), 64 hex digits, or the words of a recovery phrase.
+pub fn parse_secret(text: &str) -> Result<Keys, IdentityError> {
+    let text = text.trim();
+    if text.contains(char::is_whitespace) { keys(text) } else { Keys::parse(text).map_err(|_| IdentityError::NoKey) }
 }
 
 fn reason(error: bip39::Error) -> IdentityError {
@@ -76,6 +85,12 @@ pub fn npub(keys: &Keys) -> String {
     npub
 }
 
+/// Somebody's public key as people pass it around (NIP-19); in hex if it is no point of the curve.
+pub fn npub_of(key: PublicKey) -> String {
+    let parsed = nostr_sdk::PublicKey::from_slice(key.as_bytes()).ok();
+    parsed.map_or_else(|| key.to_hex(), |key| key.to_bech32().unwrap_or_else(|never| match never {}))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +120,22 @@ mod tests {
             hex::encode(purpose_key(&keys, "journal")),
             "2dd4c9e3c1bdb2d9c5823eba13687ee4e7aa2ac78ffdbcfa6ea4ee08ec44e457"
         );
+    }
+
+    /// A secret is read in each form that people keep it in, and what is none says so without being quoted.
+    #[test]
+    fn a_secret_has_three_forms() {
+        let made = Keys::generate();
+        let nsec = made.secret_key().to_bech32().unwrap();
+        for text in [nsec.clone(), format!(" {nsec}\n"), made.secret_key().to_secret_hex()] {
+            assert_eq!(parse_secret(&text).unwrap().public_key(), made.public_key());
+        }
+        let words = generate().unwrap();
+        assert_eq!(parse_secret(&words).unwrap().public_key(), keys(&words).unwrap().public_key());
+        for text in ["", "monkey", "nsec1monkey", "leader monkey"] {
+            let error = parse_secret(text).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("monkey"));
+        }
     }
 
     /// New words are twelve, differ, and give keys; wrong ones say so without being quoted, and no `Debug` shows the secret.

@@ -7,6 +7,7 @@ pub mod nip90;
 pub mod nostr;
 pub mod probe;
 pub mod relay;
+pub mod release;
 
 use nostr_sdk::Keys;
 

@@ -8,6 +8,9 @@ use crate::{Job, Msat, PaymentHash, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// Stands where a text was that a guest wrote.
+const GONE: &str = "text no longer kept";
+
 macro_rules! column {
     ($($(#[$doc:meta])* $name:ident { $($(#[$case_doc:meta])* $case:ident = $word:literal,)* })*) => {$(
         $(#[$doc])*
@@ -101,12 +104,18 @@ column! {
 /// What was decided when the job was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
+    /// The guests that it keeps, whatever is installed later. 0, in rows of the first versions: any.
+    #[serde(default)]
+    pub generation: u64,
     /// In the order to try them; at least one.
     pub routes: Vec<Route>,
     /// What pricing was told.
     pub context: QuoteContext,
     /// What pricing asked.
     pub offer: Offer,
+    /// The params that policies saw, by name: others are the handler's alone.
+    #[serde(default)]
+    pub public: Vec<String>,
 }
 
 /// Why there will be no result.
@@ -182,6 +191,8 @@ pub struct JobState {
     pub started_at: Option<UnixTime>,
     /// When it completed, failed or was cancelled.
     pub ended_at: Option<UnixTime>,
+    /// Since when its texts are no longer kept: what was asked and answered cannot be read, nor the work replayed.
+    pub text_gone_at: Option<UnixTime>,
 }
 
 impl JobState {
@@ -220,6 +231,29 @@ impl JobState {
             failure: self.failure.as_ref().map(|failure| failure.map_text(withheld)),
             ..self.clone()
         }
+    }
+
+    /// What is kept for good: numbers, times, money, and of the request its outline.
+    #[must_use]
+    pub fn outline(&self, gone_at: UnixTime) -> Self {
+        let gone = |_: &str| GONE.to_owned();
+        let state = if self.job.confidential {
+            self.without_text()
+        } else {
+            Self {
+                job: Arc::new(self.job.outline(&self.plan.public)),
+                output: None,
+                evidence: self.evidence.as_ref().map(|evidence| evidence.map_text(gone)),
+                failure: self.failure.as_ref().map(|failure| failure.map_text(gone)),
+                ..self.clone()
+            }
+        };
+        Self { text_gone_at: Some(gone_at), ..state }
+    }
+
+    /// Its texts go with the end of the work: nobody may want to read again what was confidential or withdrawn.
+    pub fn drops_text(&self) -> bool {
+        !self.needs_text() && (self.job.confidential || self.execution == Execution::Cancelled)
     }
 
     /// The invoice's name, once there is one.

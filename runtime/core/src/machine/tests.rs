@@ -53,7 +53,7 @@ fn fresh(terms: Terms) -> (JobState, Vec<Action>) {
         priority: 0,
         note: String::new(),
     };
-    admit(job, Plan { routes: vec![route("first"), route("second")], context, offer }, NOW)
+    admit(job, Plan { generation: 1, routes: vec![route("first"), route("second")], context, offer, public: Vec::new() }, NOW)
 }
 
 fn output() -> Output {

@@ -44,6 +44,7 @@ pub fn admit(job: Job, mut plan: Plan, now: UnixTime) -> (JobState, Vec<Action>)
         received_at: now,
         started_at: None,
         ended_at: None,
+        text_gone_at: None,
     };
     match terms {
         Terms::Free | Terms::OnDelivery => actions.extend([Action::Tell(Status::Processing), Action::Enqueue]),
@@ -182,7 +183,7 @@ pub(super) fn complete(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTi
     todo.push(Action::Deliver);
     todo.push(Action::Announce(DomainEvent::JobCompleted {
         job_id: state.job.id,
-        amount_msats: (!state.due.is_zero()).then_some(state.due),
+        amount_msats: state.due,
         duration_ms: state.evidence.as_ref().map_or(0, |evidence| evidence.usage.work_ms),
         timestamp: now,
     }));

@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub struct Call {
     /// Who was called.
     pub guest: Arc<GuestStamp>,
+    /// Names the engine: where it is the same, a policy answers the same with the same fuel.
+    pub engine: Arc<str>,
     /// What it cost.
     pub cost: Cost,
     /// Wall time, all of it.
@@ -186,6 +188,9 @@ pub enum LogLevel {
 /// One consistent set of guests. A job keeps the one it was admitted with.
 #[async_trait]
 pub trait Generation: Send + Sync {
+    /// Its number in the history of the slots.
+    fn number(&self) -> u64;
+
     /// Is there a handler for this kind?
     fn serves(&self, kind: u16) -> bool;
 
@@ -224,4 +229,7 @@ pub trait Generation: Send + Sync {
 pub trait Guests: Send + Sync {
     /// The generation a new job keeps.
     fn current(&self) -> Arc<dyn Generation>;
+
+    /// An older generation, which jobs from before a restart still name; `None` if it is not at hand.
+    fn at(&self, number: u64) -> Option<Arc<dyn Generation>>;
 }

@@ -87,9 +87,12 @@ pub struct Model {
 /// What to do about a backend that did not do as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InferenceError {
-    /// Not there, or broken: try another. What it said is for the operator's log.
+    /// Not there, or not ready: try another. What it said is for the operator's log.
     #[error("the backend fails: {0}")]
     Unavailable(String),
+    /// There, and unable to answer this: try another. What it said is for the operator's log.
+    #[error("the backend fails at this request: {0}")]
+    Failed(String),
     /// The prompt is over the model's room of so many tokens.
     #[error("the prompt is longer than {0} tokens")]
     TooLong(u32),

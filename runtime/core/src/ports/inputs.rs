@@ -23,6 +23,9 @@ pub enum Unfetched {
     /// Not there within so many seconds.
     #[error("not there within {0} s")]
     Timeout(u64),
+    /// Whoever was asked for it has given up.
+    #[error("its provider reports an error")]
+    Failed,
     /// Too many wait already.
     #[error("too many are being fetched: try again later")]
     Busy,
@@ -38,7 +41,7 @@ impl Unfetched {
     pub fn end(&self, index: usize) -> JobError {
         match self {
             Self::Denied(_) | Self::Unreachable | Self::TooLarge(_) | Self::NotText => JobError::Invalid(self.of_input(index)),
-            Self::Timeout(_) | Self::Busy => JobError::Failed(self.of_input(index)),
+            Self::Timeout(_) | Self::Failed | Self::Busy => JobError::Failed(self.of_input(index)),
         }
     }
 }
@@ -52,6 +55,6 @@ pub trait Inputs: Send + Sync {
     /// Is there anything to be said against it before anything is reached? Costs nothing.
     fn check(&self, input: &Input, sources: &Sources) -> Result<(), Unfetched>;
 
-    /// The text, of at most so many bytes. An input that was not checked before is checked by this.
-    async fn fetch(&self, input: &Input, bytes_max: u64) -> Result<String, Unfetched>;
+    /// The text, of at most so many bytes. An input that was not checked before is checked by this, and so is every place that it leads to.
+    async fn fetch(&self, input: &Input, sources: &Sources, bytes_max: u64) -> Result<String, Unfetched>;
 }

@@ -3,6 +3,7 @@
 use crate::decision::{History, Refusal};
 use crate::machine::JobState;
 use crate::ports::guests::{Cost, Fault};
+use crate::ports::installations::{Audit, Installation};
 use crate::ports::market::{GuestStamp, Sealed};
 use crate::{JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use async_trait::async_trait;
@@ -26,6 +27,10 @@ pub enum Row {
     Sent(MessageId),
     /// Money is ours; a second row for the same payment and source is ignored.
     Earn(Earning),
+    /// A slot has another guest; fails the commit if its number is taken.
+    Install(Box<Installation>),
+    /// Something was done to a slot, or tried.
+    Audit(Box<Audit>),
 }
 
 /// A request we did not take.
@@ -52,6 +57,10 @@ pub struct DecisionRow {
     pub job: JobId,
     /// Who was asked.
     pub guest: GuestStamp,
+    /// The set of guests that it was one of: there are its settings and limits.
+    pub generation: u64,
+    /// The engine it ran on, as [`Call::engine`](crate::ports::guests::Call::engine).
+    pub engine: Arc<str>,
     /// `rank`, `quote`, `settle`, `judge` or `run`.
     pub function: &'static str,
     /// Of which attempt; 0 before the first.
@@ -167,6 +176,9 @@ pub trait Journal: Send + Sync {
     /// Our own record for a kind.
     fn kind_history(&self, kind: u16, now: UnixTime) -> Result<History, JournalError>;
 
+    /// What stands for a text of this job that is not kept: the same for the same text, and told from a guess only with the node's key.
+    fn digest(&self, job: JobId, text: &str) -> String;
+
     /// What was earned.
     fn earnings(&self, limit: usize) -> Result<Earnings, JournalError>;
 }
@@ -176,6 +188,8 @@ pub trait Journal: Send + Sync {
 pub struct Earnings {
     /// All of it.
     pub total: Msat,
+    /// Ours to give back: paid for work that was not done.
+    pub refund_due: Msat,
     /// Jobs with a result.
     pub jobs_completed: u64,
     /// By source, largest first.

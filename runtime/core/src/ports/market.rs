@@ -1,5 +1,6 @@
 //! Where jobs come from and results go. A market speaks a protocol; nothing behind this port does.
 
+use crate::decision::MarketView;
 use crate::work::Output;
 use crate::{Digest, Job, JobId, MessageId, Msat, PublicKey, UnixTime};
 use async_trait::async_trait;
@@ -155,4 +156,7 @@ pub trait Market: Send + Sync {
 
     /// Offers the sealed bytes to the market and waits, within the adapter's deadline, for what it says.
     async fn send(&self, sealed: &Sealed) -> Delivery;
+
+    /// What others ask for this kind here, as [`crate::asks`] counts it; `None` where too few were heard. Never waits.
+    fn asks(&self, kind: u16, now: UnixTime) -> Option<MarketView>;
 }

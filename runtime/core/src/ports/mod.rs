@@ -4,6 +4,7 @@ pub mod clock;
 pub mod guests;
 pub mod inference;
 pub mod inputs;
+pub mod installations;
 pub mod journal;
 pub mod market;
 pub mod payments;

@@ -24,6 +24,7 @@ pub enum JobCommand {
 #[derive(Debug, Args)]
 pub struct SubmitArgs {
     /// The text to work on; `-` reads it from stdin
+    #[arg(required_unless_present = "inputs")]
     pub prompt: Option<String>,
     /// What kind of job (NIP-90)
     #[arg(short, long, value_name = "KIND", default_value_t = 5050, value_parser = clap::value_parser!(u16).range(5000..=5999))]

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 
 /// Shows what was earned.
 pub fn run(args: &EarningsArgs) -> Result<()> {
-    let earnings = Books::open(&Home::from_env()?.database())?.earnings(args.limit as usize)?;
-    if args.json { json(&facts(&earnings)) } else { say(&table(&earnings, SystemClock.now())) }
+    let limit = args.limit as usize;
+    let earnings = Books::open(&Home::from_env()?.database())?.earnings(limit)?;
+    if args.json { json(&facts(&earnings)) } else { say(&table(&earnings, limit, SystemClock.now())) }
 }
 
 #[derive(Serialize)]
@@ -29,6 +30,7 @@ struct Summary {
     total_sats: u64,
     total_msats: u64,
     job_count: u64,
+    refund_due_msats: u64,
     by_source_msats: BTreeMap<&'static str, u64>,
 }
 
@@ -47,6 +49,7 @@ fn facts(earnings: &Earnings) -> Facts {
             total_sats: earnings.total.sats(),
             total_msats: earnings.total.get(),
             job_count: earnings.jobs_completed,
+            refund_due_msats: earnings.refund_due.get(),
             by_source_msats: earnings.by_source.iter().map(|(source, amount)| (word(*source), amount.get())).collect(),
         },
         recent: earnings

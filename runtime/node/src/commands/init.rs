@@ -5,11 +5,12 @@ use crate::config;
 use crate::home::Home;
 use crate::identity::{Identity, Phrase};
 use crate::output::say;
-use anyhow::{Context, Result, bail};
+use crate::secret;
+use anyhow::{Context, Result};
 use pylon_adapters::journal::SqliteJournal;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
-use std::io::{ErrorKind, IsTerminal, Read, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
@@ -35,15 +36,8 @@ pub fn run(args: &InitArgs) -> Result<()> {
 }
 
 fn ask_for_phrase() -> Result<Phrase> {
-    let input = std::io::stdin();
-    if input.is_terminal() {
-        let _ = writeln!(std::io::stderr(), "Type the recovery phrase, then Enter and Ctrl-D:");
-    }
-    let mut words = String::new();
-    match input.take(PHRASE_BYTES_MAX + 1).read_to_string(&mut words) {
-        Ok(read) if read as u64 <= PHRASE_BYTES_MAX => {}
-        _ => bail!("this is no recovery phrase: give its words on stdin (nothing was changed)"),
-    }
+    let words = secret::read("Recovery phrase (it is not shown)", PHRASE_BYTES_MAX);
+    let words = words.context("this is no recovery phrase: give its words on stdin (nothing was changed)")?;
     Phrase::parse(&words).context("the phrase cannot be imported (nothing was changed)")
 }
 

@@ -8,7 +8,7 @@ use crate::units::ago;
 use anyhow::Result;
 use pylon_adapters::journal::Books;
 use pylon_core::UnixTime;
-use pylon_core::machine::{Execution, JobState};
+use pylon_core::machine::{Execution, Invoicing, JobState, Settlement};
 use pylon_core::ports::clock::Clock;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -39,6 +39,7 @@ pub(super) struct Job {
     received_at: u64,
     started_at: Option<u64>,
     completed_at: Option<u64>,
+    text_gone_at: Option<u64>,
     error: Option<String>,
 }
 
@@ -50,7 +51,7 @@ impl Job {
             customer_pubkey: state.job.customer.to_hex(),
             status: state.execution.word(),
             delivery: state.delivery.word(),
-            invoicing: state.invoicing.word(),
+            invoicing: invoicing(state),
             settlement: state.settlement.word(),
             price_msats: state.plan.offer.price.get(),
             due_msats: state.due.get(),
@@ -58,9 +59,16 @@ impl Job {
             received_at: state.received_at.get(),
             started_at: state.started_at.map(UnixTime::get),
             completed_at: state.ended_at.map(UnixTime::get),
+            text_gone_at: state.text_gone_at.map(UnixTime::get),
             error: state.failure.as_ref().map(|failure| failure.words()),
         }
     }
+}
+
+/// The invoice as people ask for it: one that was paid is no longer open, though nothing more can be done with it.
+pub(super) fn invoicing(state: &JobState) -> &'static str {
+    let is_paid = matches!(state.settlement, Settlement::Paid | Settlement::RefundDue | Settlement::Refunded);
+    if is_paid && state.invoicing == Invoicing::Open { "paid" } else { state.invoicing.word() }
 }
 
 fn table(jobs: &[JobState], now: UnixTime) -> String {

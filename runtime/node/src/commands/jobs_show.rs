@@ -1,6 +1,6 @@
 //! `pylon jobs show`: all that is known of one job but its texts, whether a node runs or not.
 
-use super::jobs_list::Job;
+use super::jobs_list::{Job, invoicing};
 use crate::cli::JobsShowArgs;
 use crate::home::Home;
 use crate::output::{json, plain, say};
@@ -77,6 +77,7 @@ struct DecisionFacts<'a> {
     cpu_us: Option<u64>,
     us: u64,
     decided_at: u64,
+    text_gone_at: Option<u64>,
 }
 
 fn facts<'a>(state: &'a JobState, decisions: &'a [Decision]) -> Facts<'a> {
@@ -119,6 +120,7 @@ fn decision(one: &Decision) -> DecisionFacts<'_> {
         cpu_us,
         us: one.micros,
         decided_at: one.at.get(),
+        text_gone_at: one.text_gone_at.map(UnixTime::get),
     }
 }
 
@@ -133,7 +135,7 @@ fn page(state: &JobState, decisions: &[Decision]) -> String {
     row("Customer", state.job.customer.to_hex());
     row("Status", state.execution.word().into());
     row("Delivery", state.delivery.word().into());
-    row("Invoicing", state.invoicing.word().into());
+    row("Invoicing", invoicing(state).into());
     row("Settlement", state.settlement.word().into());
     row("Price", sats(state.plan.offer.price));
     row("Bid", state.job.bid.map_or_else(|| "none".into(), sats));
@@ -146,6 +148,9 @@ fn page(state: &JobState, decisions: &[Decision]) -> String {
     if let Some(at) = state.ended_at {
         let took = at.since(state.started_at.unwrap_or(at));
         row("Ended", format!("{} (after {took} s)", moment(at)));
+    }
+    if let Some(at) = state.text_gone_at {
+        row("Text", format!("text no longer kept since {}", moment(at)));
     }
     if let Some(evidence) = &state.evidence {
         let (place, usage) = (&evidence.route.place, evidence.usage);
@@ -171,6 +176,7 @@ fn decided(decisions: &[Decision]) -> String {
         };
         let outcome = match &one.output {
             Err(fault) => fault.to_string(),
+            Ok(_) if one.text_gone_at.is_some() && one.function == "run" => "text no longer kept".into(),
             // What was made is the customer's.
             Ok(answer) if one.function == "run" => format!("{} bytes", answer.len()),
             Ok(answer) => excerpt(answer),

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod doctor;
 pub mod earnings;
 pub mod events;
+pub mod guest;
 pub mod init;
 pub mod job;
 pub mod jobs_list;

@@ -3,7 +3,7 @@
 use crate::cli::JsonArgs;
 use crate::control::{Client, Reloaded};
 use crate::home::Home;
-use crate::output::{json, say};
+use crate::output::{json, plain, say};
 use anyhow::Result;
 
 /// Says what holds from now on and what does not yet. A mistake in the file changes nothing.
@@ -20,6 +20,9 @@ fn page(reloaded: &Reloaded) -> String {
     }
     if !reloaded.needs_restart.is_empty() {
         out.push_str(&format!("from the next start on: {}\n", reloaded.needs_restart.join(", ")));
+    }
+    for warning in &reloaded.warnings {
+        out.push_str(&format!("warning: {}\n", plain(warning)));
     }
     if out.is_empty() { "nothing has changed\n".into() } else { out }
 }

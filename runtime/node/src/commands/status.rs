@@ -2,6 +2,7 @@
 
 use crate::cli::JsonArgs;
 use crate::control::{Backend, Client, ClientError, Status};
+use crate::earnings::owed_back;
 use crate::home::Home;
 use crate::output::{self, SaidNo, plain, say};
 use crate::units::span;
@@ -46,6 +47,7 @@ fn page(status: &Status) -> String {
     let earned = Msat::new(status.stats.earnings_msats);
     let _ = writeln!(out, "\nSession Stats:\n  Jobs completed: {}", status.stats.jobs_completed);
     let _ = writeln!(out, "  Earnings: {} sats ({} msats)", earned.sats(), earned.get());
+    out.push_str(&owed_back(Msat::new(status.stats.refund_due_msats)));
     let _ = writeln!(out, "\nInference Backends:\n  Available: {}", available(&status.backends));
     if !status.agent_backends.is_empty() {
         let _ = writeln!(out, "\nAgent Backends:\n  Available: {}", status.agent_backends.join(", "));
@@ -100,7 +102,7 @@ mod tests {
                 uptime_secs: 9015,
                 ..Daemon::default()
             },
-            stats: Stats { jobs_completed: 42, earnings_msats: 1_234_000 },
+            stats: Stats { jobs_completed: 42, earnings_msats: 1_234_000, refund_due_msats: 0 },
             backends: vec![backend("ollama", true, true), backend("llama_cpp", false, false)],
             agent_backends: vec!["codex_code".into()],
             kinds: vec![5050, 5930, 5932, 5933],
@@ -126,6 +128,9 @@ Relays:
   wss://nexus.openagents.com
 ";
         assert_eq!(page(&status), expected);
+        let owing = Status { stats: Stats { refund_due_msats: 21_500, ..status.stats }, ..status };
+        let with_debt = expected.replace("(1234000 msats)\n", "(1234000 msats)\n  Owed back: 21 sats (21500 msats)\n");
+        assert_eq!(page(&owing), with_debt);
     }
 
     /// Goal: what there is not has no line, and what is broken says so. Method: a bare node.

@@ -9,7 +9,7 @@ const LATER: [&str; 4] = ["codex", "lockdown", "mining", "wallet"];
 
 /// As `line: what`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mistake {
+pub(crate) struct Mistake {
     line: usize,
     what: String,
 }
@@ -22,19 +22,19 @@ impl fmt::Display for Mistake {
 
 impl Mistake {
     /// The text is no TOML, or a key or the type of its value is not ours.
-    pub(super) fn of_form(text: &str, error: &toml::de::Error) -> Self {
+    pub(crate) fn of_form(text: &str, error: &toml::de::Error) -> Self {
         let said = error.message().lines().collect::<Vec<_>>().join("; ");
         Self { line: line(text, error.span()), what: unknown_key(&said).unwrap_or_else(|| in_our_words(&said)) }
     }
 
     /// The value of this key makes no sense.
-    pub(super) fn at_key(text: &str, keys: &[&str], what: String) -> Self {
+    pub(crate) fn at_key(text: &str, keys: &[&str], what: String) -> Self {
         Self { line: line(text, span_of(text, keys)), what }
     }
 }
 
 /// A hint at the name that was meant, or at all that there are.
-pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
     match closest(name, names.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there is {}", names.map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")),
@@ -42,7 +42,7 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clo
 }
 
 /// The name that was meant, if one is near enough.
-pub(super) fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let measured = names.map(|known| (strsim::damerau_levenshtein(name, known), known));
     let (distance, near) = measured.min_by_key(|(distance, _)| *distance)?;
     (distance <= 2.max(name.len() / 3)).then_some(near)

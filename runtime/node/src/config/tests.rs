@@ -109,6 +109,9 @@ fn mistakes() {
     check("default_model = 'x'\nmax_queued_jobs = 0", "2: `max_queued_jobs` is 0: it can be 1 to 100000");
     check("[inference]\nllama_cpp.url = 'localhost:8080'", "2: `url`: `localhost:8080` is not a http:// or https:// address");
     check("[network]\nchain_wait_seconds = 0", "2: `chain_wait_seconds` is 0: it can be 1 to 3600");
+    check("[journal]\nkeep_text_days = 3651", "2: `keep_text_days` is 3651: it can be 0 to 3650");
+    check("[journal]\nkeep_text_mb = 0", "2: `keep_text_mb` is 0: it can be 1 to 1048576");
+    check("[journal]\nkeep_text_day = 0", "2: unknown key `keep_text_day`; did you mean `keep_text_days`?");
     check("[network]\nfetch_url = true", "2: unknown key `fetch_url`; did you mean `fetch_urls`?");
     for place in
         ["127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "http://127.0.0.1:80", "a b:80", "::1:80", "2130706433:80"]
@@ -139,7 +142,7 @@ fn each_setting_has_its_origin() {
     check("inference.llama_cpp.url", "\"http://x\"", Some(7));
     check("guests.\"pricing:5050\".settings.base-msat", "\"1\"", Some(9));
     check("max_queued_jobs", "64", None);
-    assert_eq!(found.len(), 15, "{found:?}");
+    assert_eq!(found.len(), 17, "{found:?}");
     let changed = Config { max_queued_jobs: 1, guests: BTreeMap::new(), ..config.clone() };
     assert_eq!(config.differences(&changed), ["guests.\"pricing:5050\".settings.base-msat", "max_queued_jobs"]);
     assert!(config.differences(&config).is_empty());

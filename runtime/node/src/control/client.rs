@@ -1,5 +1,6 @@
 //! The other end of the socket, for the commands.
 
+use super::too_long;
 use super::types::{Backends, Events, Failure, Reloaded, Status, StopRequest, Stopping, VERSION};
 use crate::home::Home;
 use bytes::Bytes;
@@ -44,6 +45,9 @@ pub enum ClientError {
     /// Not what was asked for.
     #[error("the node answers otherwise than this pylon expects ({0}): restart it with this version")]
     Strange(String),
+    /// Nobody can be there, and why.
+    #[error("{0}")]
+    Unreachable(String),
     /// The socket.
     #[error("cannot talk to the node: {0}")]
     Broken(String),
@@ -121,6 +125,9 @@ impl Client {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Response<Incoming>, ClientError> {
+        if let Some(told) = too_long(&self.path) {
+            return Err(ClientError::Unreachable(told));
+        }
         let stream = UnixStream::connect(&self.path).await.map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::NotRunning,
             ErrorKind::PermissionDenied => ClientError::Broken("its socket belongs to another user".into()),

@@ -16,3 +16,18 @@ pub use server::Server;
 pub use types::{
     Backend, Backends, Daemon, Events, Failure, Model, Relay, Reloaded, Stats, Status, StopRequest, Stopping, VERSION,
 };
+
+use std::path::Path;
+
+/// Paths of sockets are no longer than this on any system that we run on.
+const PATH_BYTES_MAX: usize = 103;
+
+/// What is wrong with this path, if it cannot be that of a socket.
+fn too_long(path: &Path) -> Option<String> {
+    (path.as_os_str().len() > PATH_BYTES_MAX).then(|| {
+        format!(
+            "{} is longer than a socket's path can be ({PATH_BYTES_MAX} bytes): set PYLON_HOME to a shorter one",
+            path.display()
+        )
+    })
+}

@@ -90,7 +90,7 @@ async fn status(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn backends(State(shared): State<Arc<Shared>>) -> Json<Backends> {
-    Json(Backends { backends: shared.desk.facts.backends() })
+    Json(Backends { backends: shared.desk.facts.fresh_backends().await })
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,7 @@
 //! The socket: who may connect, how many at once, and for how long. Nothing a client does or leaves undone holds up the node.
 
 use super::routes::{self, Desk};
+use super::too_long;
 use crate::home::State;
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -33,8 +34,6 @@ const WORK_WITHIN: Duration = Duration::from_secs(60);
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Before another connection is taken where none can be: descriptors have run out.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Paths of sockets are no longer than this on any system that we run on.
-const PATH_BYTES_MAX: usize = 103;
 
 /// A socket with somebody behind it, until dropped.
 pub struct Server {
@@ -91,11 +90,8 @@ impl Drop for Server {
 }
 
 fn bind(path: &Path) -> Result<UnixListener> {
-    if path.as_os_str().len() > PATH_BYTES_MAX {
-        bail!(
-            "{} is longer than a socket's path can be ({PATH_BYTES_MAX} bytes): set PYLON_HOME to a shorter one",
-            path.display()
-        );
+    if let Some(told) = too_long(path) {
+        bail!(told);
     }
     let cannot = || format!("cannot open the socket {}", path.display());
     match std::fs::remove_file(path) {

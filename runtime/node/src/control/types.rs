@@ -49,6 +49,9 @@ pub struct Stats {
     pub jobs_completed: u64,
     /// What the wallet says has come.
     pub earnings_msats: u64,
+    /// What is owed back now, whenever it came: paid for work that was not done.
+    #[serde(default)]
+    pub refund_due_msats: u64,
 }
 
 /// A backend for text.
@@ -134,6 +137,9 @@ pub struct Reloaded {
     pub applied: Vec<String>,
     /// Settings that hold from the next start on.
     pub needs_restart: Vec<String>,
+    /// What was applied and does not fit, one line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// Any answer that is not the one asked for.

@@ -64,8 +64,7 @@ pub(super) async fn decide(
             live.place = Some(place);
             live.stamps = stamps;
             if take(&mut live, rows, actions, begun).await {
-                live.live().await;
-                return;
+                return live.live().await;
             }
         }
         Err(refusal) => refuse(&shared, Asked::of(&job), refusal, rows).await,
@@ -125,7 +124,7 @@ fn plan(
 
     let candidates = shared.backends.candidates();
     let answer = guests.rank(summary, &candidates, &situation);
-    rows.push(decision(shared, job, "rank", 0, &(&candidates, &situation), &answer));
+    rows.push(decision(shared, job, guests.number(), "rank", 0, &(&candidates, &situation), &answer));
     stamps.push(GuestStamp::clone(&answer.call.guest));
     let order = match answer.value {
         Ok(ranking) => ranking?.order,
@@ -150,16 +149,19 @@ fn plan(
         step: capabilities.step,
         customer: shared.journal.customer_history(job.customer, now).map_err(busy)?,
         ours: shared.journal.kind_history(job.kind, now).map_err(busy)?,
-        market: None,
+        market: shared.market.asks(job.kind, now),
     };
     let answer = guests.quote(summary, &context, &situation);
-    rows.push(decision(shared, job, "quote", 0, &(&context, &situation), &answer));
+    rows.push(decision(shared, job, guests.number(), "quote", 0, &(&context, &situation), &answer));
     stamps.push(GuestStamp::clone(&answer.call.guest));
     // Without a price nothing is sold.
     let offer = answer.value.map_err(|_| Refusal::Busy(60))??;
     match job.bid {
         Some(bid) if offer.price > bid => Err(Refusal::BidTooLow(offer.price)),
-        _ => Ok(Plan { routes, context, offer }),
+        _ => {
+            let public = guests.public_params(job.kind).to_vec();
+            Ok(Plan { generation: guests.number(), routes, context, offer, public })
+        }
     }
 }
 

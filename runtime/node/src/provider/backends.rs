@@ -3,32 +3,33 @@
 use super::Bus;
 use pylon_core::decision::Candidate;
 use pylon_core::event::DomainEvent;
+use pylon_core::lookout::{Found, Lookout};
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::inference::{Inference, InferenceError, Model};
 use pylon_core::work::{Route, WorkPlace};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// A new figure moves an average by one part in this many.
 const INERTIA: u32 = 8;
 /// How long a backend may take to say what it serves.
 const LOOK_WITHIN: Duration = Duration::from_secs(3);
-/// Between two looks at the backends: one that goes is noticed at the next request, one that comes only by looking.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// The same while one of them is missing.
-const LOOK_FOR_MISSING_EVERY: Duration = Duration::from_secs(15);
-/// However many requests fail.
+/// However many requests fail and operators ask.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// Who asks waits no longer than that and a look take.
+const FRESH_WITHIN: Duration = Duration::from_secs(4);
 
 /// All backends of this node.
 pub struct Backends {
     rows: Vec<Arc<Backend>>,
     preference: RwLock<Preference>,
-    /// One of them has failed: look at once.
+    /// One of them has failed, or somebody asks: look at once.
     doubted: Arc<Notify>,
+    /// Another look is over.
+    looked: watch::Sender<()>,
     bus: Bus,
     clock: Arc<dyn Clock>,
 }
@@ -87,9 +88,11 @@ impl Backends {
         let backend_ids = rows.iter().map(|row| row.adapter.id().to_owned()).collect();
         bus.announce(DomainEvent::BackendsRegistered { backend_ids, timestamp: clock.now() });
         let doubted = Arc::new(Notify::new());
-        let backends = Arc::new(Self { rows, preference: RwLock::new(preference), doubted: Arc::clone(&doubted), bus, clock });
-        backends.refresh().await;
-        tokio::spawn(look_again(Arc::downgrade(&backends), doubted));
+        let (preference, looked) = (RwLock::new(preference), watch::Sender::new(()));
+        let backends = Arc::new(Self { rows, preference, doubted: Arc::clone(&doubted), looked, bus, clock });
+        let mut lookout = Lookout::default();
+        let pause = lookout.looked(backends.refresh().await);
+        tokio::spawn(look_again(Arc::downgrade(&backends), doubted, lookout, pause));
         backends
     }
 
@@ -103,23 +106,43 @@ impl Backends {
         *self.preference.write().unwrap_or_else(PoisonError::into_inner) = preference;
     }
 
+    /// What is preferred and not there, in one line. Of backends that are not there themselves nothing is said.
+    pub fn misfit(&self) -> Option<String> {
+        let preference = self.preference.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let candidates = self.candidates();
+        let matches = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+        let mut of_backend = candidates.iter().filter(|one| matches(&preference.backend, one.route.place.backend())).peekable();
+        of_backend.peek()?;
+        if of_backend.any(|one| matches(&preference.model, one.route.place.model())) {
+            return None;
+        }
+        Some(format!("`default_model`: no backend serves `{}`; `pylon models` lists what there is", preference.model))
+    }
+
     /// A request has failed: is that backend still there?
     pub(super) fn doubt(&self) {
         self.doubted.notify_one();
     }
 
-    /// Until the next look, if nothing happens.
-    fn patience(&self) -> Duration {
-        let missing = |row: &Arc<Backend>| row.models.read().unwrap_or_else(PoisonError::into_inner).is_none();
-        if self.rows.iter().any(missing) { LOOK_FOR_MISSING_EVERY } else { LOOK_EVERY }
+    /// Until the next look, which is at once or, if one has just been, very soon.
+    pub async fn look(&self) {
+        let mut looked = self.looked.subscribe();
+        self.doubted.notify_one();
+        let _ = timeout(FRESH_WITHIN, looked.changed()).await;
     }
 
     /// Asks every backend what it serves, and tells what has changed.
-    async fn refresh(&self) {
-        futures::future::join_all(self.rows.iter().map(|row| self.refresh_one(row))).await;
+    async fn refresh(&self) -> Found {
+        let found = futures::future::join_all(self.rows.iter().map(|row| self.refresh_one(row))).await;
+        self.looked.send_replace(());
+        match () {
+            () if found.contains(&Found::Missing) => Found::Missing,
+            () if found.contains(&Found::New) => Found::New,
+            () => Found::Same,
+        }
     }
 
-    async fn refresh_one(&self, row: &Backend) {
+    async fn refresh_one(&self, row: &Backend) -> Found {
         let silent = |_| Err(InferenceError::Timeout);
         let found = match timeout(LOOK_WITHIN, row.adapter.models()).await.unwrap_or_else(silent) {
             Ok(models) if !models.is_empty() => {
@@ -141,9 +164,14 @@ impl Backends {
             _ => {}
         }
         let now = row.models.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(models) = now.as_ref().filter(|models| was.as_ref() != Some(models)) {
-            let models = models.iter().map(|model| model.id.clone()).collect();
-            self.bus.announce(DomainEvent::ModelsRefreshed { backend_id, models, timestamp });
+        match now.as_ref() {
+            None => Found::Missing,
+            Some(models) if was.as_ref() == Some(models) => Found::Same,
+            Some(models) => {
+                let models = models.iter().map(|model| model.id.clone()).collect();
+                self.bus.announce(DomainEvent::ModelsRefreshed { backend_id, models, timestamp });
+                Found::New
+            }
         }
     }
 
@@ -190,15 +218,13 @@ fn candidate(row: &Backend, model: &Model, preference: &Preference) -> Candidate
 }
 
 /// Until nobody holds them.
-async fn look_again(backends: Weak<Backends>, doubted: Arc<Notify>) {
-    let mut pause = interval(LOOK_AT_MOST_EVERY);
-    pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn look_again(backends: Weak<Backends>, doubted: Arc<Notify>, mut lookout: Lookout, mut pause: Duration) {
     loop {
-        pause.tick().await;
-        let Some(patience) = backends.upgrade().map(|backends| backends.patience()) else { return };
-        let _ = timeout(patience, doubted.notified()).await;
+        let looked = Instant::now();
+        let _ = timeout(pause, doubted.notified()).await;
+        sleep_until(looked + LOOK_AT_MOST_EVERY).await;
         match backends.upgrade() {
-            Some(backends) => backends.refresh().await,
+            Some(backends) => pause = lookout.looked(backends.refresh().await),
             None => return,
         }
     }

@@ -3,7 +3,7 @@
 use super::{INPUT_BYTES_MAX, Shared};
 use futures::future::try_join_all;
 use pylon_core::decision::Refusal;
-use pylon_core::ports::guests::JobError;
+use pylon_core::ports::guests::{Generation, JobError};
 use pylon_core::ports::inputs::Unfetched;
 use pylon_core::sources::{Sources, check_chain, jobs_of};
 use pylon_core::{InputSource, Job};
@@ -30,16 +30,21 @@ pub(super) fn check(shared: &Shared, job: &Job, sources: &Sources) -> Result<(),
 }
 
 /// Fetches what is not in the request. All of it together is bounded as a request is.
-pub(super) fn gather(shared: &Arc<Shared>, job: &Arc<Job>) -> impl Future<Output = Result<Texts, JobError>> + Send + use<> {
+pub(super) fn gather(
+    shared: &Arc<Shared>,
+    guests: &dyn Generation,
+    job: &Arc<Job>,
+) -> impl Future<Output = Result<Texts, JobError>> + Send + use<> {
     let (shared, job) = (Arc::clone(shared), Arc::clone(job));
+    let sources = guests.sources(job.kind).granted(shared.inputs.granted());
     async move {
         let room = INPUT_BYTES_MAX.saturating_sub(job.input_bytes());
         let texts = job.inputs.iter().enumerate().map(|(index, input)| {
-            let inputs = &shared.inputs;
+            let (inputs, sources) = (&shared.inputs, &sources);
             async move {
                 match &input.source {
                     InputSource::Text(text) => Ok(text.clone()),
-                    _ => inputs.fetch(input, room).await.map_err(|error| error.end(index)),
+                    _ => inputs.fetch(input, sources, room).await.map_err(|error| error.end(index)),
                 }
             }
         });

@@ -56,7 +56,7 @@ pub(super) async fn begin(
                 let bytes_in = generation.messages.iter().map(|ChatMessage { content, .. }| content.len() as u64).sum();
                 return Ok(Box::new(Running { answer, open, bytes_in, bytes_out: 0, end: None }));
             }
-            Err(error @ (InferenceError::Unavailable(_) | InferenceError::Timeout)) => {
+            Err(error @ (InferenceError::Unavailable(_) | InferenceError::Failed(_) | InferenceError::Timeout)) => {
                 tracing::warn!(backend, model, error = for_the_log(&error, report), "route failed, trying the next");
                 row.failed();
                 backends.doubt();
@@ -77,6 +77,7 @@ fn for_the_log(error: &InferenceError, report: &Arc<Mutex<Report>>) -> String {
 fn words(error: InferenceError) -> GuestInferenceError {
     match error {
         InferenceError::Unavailable(_) => GuestInferenceError::NoBackend,
+        InferenceError::Failed(_) => GuestInferenceError::Other("the backend failed".into()),
         InferenceError::TooLong(tokens) => GuestInferenceError::TooLong(tokens),
         InferenceError::Unsupported(what) => GuestInferenceError::Unsupported(what),
         InferenceError::Timeout => GuestInferenceError::Timeout,
@@ -160,7 +161,11 @@ impl GuestStream for Running {
                     let error_words = for_the_log(&error, &self.open.report);
                     tracing::warn!(backend = self.answer.row.adapter.id(), error = error_words, "the answer broke off");
                     self.answer.row.failed();
-                    words(error)
+                    match error {
+                        // It was there.
+                        InferenceError::Unavailable(_) => GuestInferenceError::Other("the backend broke off its answer".into()),
+                        error => words(error),
+                    }
                 })?
             }
         };

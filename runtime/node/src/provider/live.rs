@@ -7,7 +7,7 @@ use super::gather::{self, Texts};
 use super::line::{Ticket, Turn};
 use super::places::Reserved;
 use super::record::{self, Words};
-use super::registry::Note;
+use super::registry::{self, Note};
 use super::{Shared, Step};
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -75,7 +75,7 @@ impl Live {
     }
 
     pub(super) fn from_journal(shared: &Arc<Shared>, state: JobState, mailbox: mpsc::Receiver<Note>) -> Self {
-        let guests = shared.guests.current();
+        let guests = kept(shared, &state);
         let summary = Arc::new(state.job.summary(guests.public_params(state.job.kind)));
         let mut live = Self::new(shared, state, guests, summary, mailbox);
         if !live.state.is_over() {
@@ -86,16 +86,19 @@ impl Live {
 
     pub(super) fn go_on(mut self, note: Note) {
         tokio::spawn(async move {
-            self.advance(note).await;
-            self.live().await;
+            if self.advance(note).await {
+                self.live().await;
+            } else {
+                self.leave().await;
+            }
         });
     }
 
     /// Until nothing more is awaited that needs this task.
     pub(super) async fn live(mut self) {
         loop {
-            if self.is_idle() && self.shared.registry.close_empty(self.state.job.id, &self.mailbox) {
-                return;
+            if self.is_idle() && self.mailbox.is_empty() {
+                return self.leave().await;
             }
             let note = tokio::select! {
                 note = self.mailbox.recv() => match note {
@@ -126,7 +129,23 @@ impl Live {
                     None => continue,
                 },
             };
-            self.advance(note).await;
+            if !self.advance(note).await {
+                return self.leave().await;
+            }
+        }
+    }
+
+    /// Ends this task. What it held is free, and what somebody was telling it meanwhile is told to the row in the journal.
+    async fn leave(self) {
+        let Self { shared, state, mut mailbox, place, ticket, turn, gathering, running, errands, .. } = self;
+        let id = state.job.id;
+        shared.line.give_up(id);
+        drop((place, ticket, turn, gathering, running, errands));
+        shared.registry.forget(id);
+        mailbox.close();
+        // Whoever had found the mailbox before it was forgotten may have put something in until now.
+        while let Some(note) = mailbox.recv().await {
+            registry::tell(&shared, id, note).await;
         }
     }
 
@@ -143,21 +162,24 @@ impl Live {
         Note { event, rows }
     }
 
-    /// Steps, asks the guests that the step wants asked, commits all of it, and acts.
-    pub(super) async fn advance(&mut self, note: Note) {
+    /// Steps, asks the guests that the step wants asked, commits all of it, and acts. `false`: it cannot be written, now or ever, and this state
+    /// is not that of the row.
+    async fn advance(&mut self, note: Note) -> bool {
         let begun = Instant::now();
         let columns = self.columns();
         let mut rows = note.rows;
         let actions = step(&mut self.state, note.event, self.shared.clock.now());
         let acts = self.resolve(actions, &mut rows);
         if rows.is_empty() && acts.is_empty() && columns == self.columns() {
-            return;
+            return true;
         }
         let letters = record::letters(&rows);
         rows.push(Row::Update(Box::new(self.state.clone())));
-        if commit(&self.shared, self.state.job.id, rows.into()).await.is_ok() {
+        let written = commit(&self.shared, self.state.job.id, rows.into()).await.is_ok();
+        if written {
             self.act(acts, letters, begun);
         }
+        written
     }
 
     /// Follows the actions that need nobody but the machine and the guests, as far as they lead; what is left waits for the commit.
@@ -201,7 +223,7 @@ impl Live {
         for action in acts {
             match action {
                 Action::Run { attempt, route } => self.start(attempt, route),
-                Action::Enqueue => self.gathering = Some(Box::pin(gather::gather(&self.shared, &self.state.job))),
+                Action::Enqueue => self.gathering = Some(Box::pin(gather::gather(&self.shared, &*self.guests, &self.state.job))),
                 Action::Stop => {
                     self.running = None;
                     self.gathering = None;
@@ -261,7 +283,8 @@ impl Live {
         let (output, evidence) = (self.state.output.clone()?, self.state.evidence.clone()?);
         let situation = record::situation(&self.shared);
         let answer = self.guests.judge(&self.summary, &output, &evidence, &situation);
-        let shown = if self.state.job.confidential { evidence.map_text(record::digest) } else { evidence };
+        let digest = |text: &str| self.shared.journal.digest(self.state.job.id, text);
+        let shown = if self.state.job.confidential { evidence.map_text(digest) } else { evidence };
         rows.push(self.record("judge", attempt, &(&shown, &situation), &answer));
         // Without a verdict nothing is sold.
         let verdict = answer.value.unwrap_or_else(|fault| Verdict::Reject(format!("verification is {fault}")));
@@ -290,7 +313,7 @@ impl Live {
         if !self.stamps.contains(&answer.call.guest) {
             self.stamps.push(GuestStamp::clone(&answer.call.guest));
         }
-        record::decision(&self.shared, &self.state.job, function, attempt, question, answer)
+        record::decision(&self.shared, &self.state.job, self.guests.number(), function, attempt, question, answer)
     }
 
     fn tell_customer(&self, status: Status, rows: &mut Vec<Row>) {
@@ -330,6 +353,17 @@ impl Live {
         let state = &self.state;
         (state.execution, state.delivery, state.invoicing, state.settlement, state.attempt, state.paid)
     }
+}
+
+/// The generation that the job was admitted with; what has no more to decide can do with any.
+fn kept(shared: &Shared, state: &JobState) -> Arc<dyn Guests> {
+    let number = state.plan.generation;
+    shared.guests.at(number).unwrap_or_else(|| {
+        if !state.is_over() && number != 0 {
+            tracing::warn!(job = %state.job.id.short(), number, "its guests are gone: it goes on with those of now");
+        }
+        shared.guests.current()
+    })
 }
 
 /// Resolves with what is there, and never if nothing is.

@@ -6,8 +6,9 @@ use pylon_core::ports::guests::{Answer, Fault, JobError};
 use pylon_core::ports::journal::{DecisionRow, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
 use pylon_core::work::Output;
-use pylon_core::{Digest, Job, JobId, Msat};
+use pylon_core::{Job, JobId, Msat};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// Feedback is of no use after this.
 const FEEDBACK_LIVES_SECONDS: u64 = 3600;
@@ -31,11 +32,13 @@ pub(super) fn situation(shared: &Shared) -> Situation {
 pub(super) fn decision<T: Serialize + Words>(
     shared: &Shared,
     job: &Job,
+    generation: u64,
     function: &'static str,
     attempt: u32,
     question: &impl Serialize,
     answer: &Answer<T>,
 ) -> Row {
+    let digest = |text: &str| shared.journal.digest(job.id, text);
     let by_digest = answer.value.as_ref().ok().filter(|_| job.confidential).map(|said| said.map_text(&digest));
     let said = by_digest.as_ref().map_or(answer.value.as_ref(), Ok);
     let output: Result<String, Fault> = said.map(json).map_err(|fault| *fault);
@@ -47,6 +50,8 @@ pub(super) fn decision<T: Serialize + Words>(
     Row::Decision(Box::new(DecisionRow {
         job: job.id,
         guest: GuestStamp::clone(&answer.call.guest),
+        generation,
+        engine: Arc::clone(&answer.call.engine),
         function,
         attempt,
         input: json(question),
@@ -55,11 +60,6 @@ pub(super) fn decision<T: Serialize + Words>(
         micros: answer.call.micros,
         at: shared.clock.now(),
     }))
-}
-
-/// Stands for a text that is not kept.
-pub(super) fn digest(text: &str) -> String {
-    format!("sha256:{}", Digest::of(text.as_bytes()))
 }
 
 /// The words of the core always are JSON.

@@ -59,16 +59,6 @@ impl Registry {
         Some(receiver)
     }
 
-    /// Closes a mailbox if nothing is in it.
-    pub(super) fn close_empty(&self, id: JobId, mailbox: &mpsc::Receiver<Note>) -> bool {
-        let mut mailboxes = self.lock();
-        let empty = mailbox.is_empty();
-        if empty {
-            mailboxes.open.remove(&id);
-        }
-        empty
-    }
-
     /// A task that ended without closing its mailbox cannot be told anything.
     fn forget_closed(&self, id: JobId) {
         let mut mailboxes = self.lock();

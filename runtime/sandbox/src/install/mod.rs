@@ -6,17 +6,15 @@ mod link;
 mod samples;
 mod self_test;
 mod settings;
-mod shape;
 
 pub use grants::Grants;
 pub(crate) use link::{described, granted};
 pub(crate) use self_test::self_test;
 pub(crate) use settings::settings;
-pub use shape::Shape;
-pub(crate) use shape::one_line;
 
 use crate::about::Want;
 use crate::limits::Limits;
+use crate::outline::OutlineError;
 use crate::slot::Slot;
 use pylon_core::Param;
 use pylon_core::ports::guests::Fault;
@@ -43,15 +41,18 @@ pub enum InstallError {
     /// Too many bytes.
     #[error("a component of {0} bytes is too large: at most {COMPONENT_BYTES_MAX}")]
     Size(usize),
-    /// A core module, a truncated file, or no WebAssembly at all.
-    #[error("is not a component: {0}")]
-    Component(String),
-    /// It exports no world of ours, several, or not the one of the slot.
+    /// No component (`component`), or not that of one guest (`world`).
+    #[error(transparent)]
+    Outline(#[from] OutlineError),
+    /// It exports another world than that of the slot, or what it has behind the names does not fit.
     #[error("{0}")]
     World(String),
     /// This import, which its role does not have, which this build does not link, or which it does not say that it wants.
     #[error("imports `{0}`, which is not granted")]
     Import(String),
+    /// A set of guests has no policy for every kind in this role.
+    #[error("there is no guest for `{0}`")]
+    Missing(&'static str),
     /// The compiler did not take it, or this node has none.
     #[error("cannot be compiled: {0}")]
     Compile(String),
@@ -83,8 +84,8 @@ impl InstallError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Size(_) => "size",
-            Self::Component(_) => "component",
-            Self::World(_) => "world",
+            Self::Outline(error) => error.code(),
+            Self::World(_) | Self::Missing(_) => "world",
             Self::Import(_) => "import",
             Self::Compile(_) => "compile",
             Self::Image(_) => "image",
@@ -96,6 +97,11 @@ impl InstallError {
             Self::SelfTest(_) => "self-test",
         }
     }
+}
+
+/// Whatever a parser or a compiler has to say.
+pub(crate) fn one_line(words: &str) -> String {
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn words(wants: &[Want]) -> String {

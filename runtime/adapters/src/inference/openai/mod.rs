@@ -154,10 +154,25 @@ async fn refusal(response: Response, model: &str) -> InferenceError {
     if status == StatusCode::NOT_FOUND && !model.is_empty() {
         return InferenceError::Unsupported(format!("model {}", in_short(model)));
     }
-    match serde_json::from_slice::<wire::Refusal>(&body) {
-        Ok(refusal) => refusal.error.into_error(),
-        Err(_) => InferenceError::Unavailable(format!("it answers {status}")),
-    }
+    let said = match serde_json::from_slice::<wire::Refusal>(&body) {
+        Ok(refusal) => match refusal.error.into_error() {
+            InferenceError::Failed(said) => said,
+            other => return other,
+        },
+        Err(_) => format!("it answers {status}"),
+    };
+    if is_about_the_request(status) { InferenceError::Failed(said) } else { InferenceError::Unavailable(said) }
+}
+
+/// Another request might be answered: the server is there, and this one is too much or nothing for it.
+fn is_about_the_request(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::INTERNAL_SERVER_ERROR
+            | StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }
 
 fn unavailable(error: reqwest::Error) -> InferenceError {

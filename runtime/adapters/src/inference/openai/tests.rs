@@ -139,7 +139,7 @@ async fn half_an_answer_is_none() {
         let token = token("half");
         let cut = events(&[&[ROLE, token.as_str()][..], &end].concat());
         let error = error_of(&replay(vec![cut]).await).await;
-        assert!(matches!(&error, InferenceError::Unavailable(why) if why.contains("broke off")), "{error:?}");
+        assert!(matches!(&error, InferenceError::Failed(why) if why.contains("broke off")), "{error:?}");
     }
 }
 
@@ -165,7 +165,7 @@ async fn a_broken_stream_is_unavailable() {
     ];
     for (bytes, says) in cases {
         let error = error_of(&replay(vec![bytes]).await).await;
-        assert!(matches!(&error, InferenceError::Unavailable(text) if text.contains(says)), "{error}");
+        assert!(matches!(&error, InferenceError::Failed(text) if text.contains(says)), "{error}");
     }
     let cut = chat(|| {
         let pieces = [Ok(Bytes::from(events(&[ROLE, &token("Par")]))), Err(io::Error::other("cut"))];
@@ -187,7 +187,7 @@ async fn a_refusal_is_sorted() {
     let loading = r#"{"error":{"message":"Loading model","type":"unavailable_error","code":503}}"#;
     assert_eq!(refused(503, loading.to_owned()).await, InferenceError::Unavailable("Loading model".to_owned()));
     let long = serde_json::json!({ "error": { "message": "x".repeat(10_000) } }).to_string();
-    assert_eq!(refused(500, long).await, InferenceError::Unavailable("x".repeat(200)));
+    assert_eq!(refused(500, long).await, InferenceError::Failed("x".repeat(200)));
     assert!(matches!(refused(502, "<html>".to_owned()).await, InferenceError::Unavailable(text) if text.contains("502")));
     assert!(matches!(refused(307, String::new()).await, InferenceError::Unavailable(_)));
 }

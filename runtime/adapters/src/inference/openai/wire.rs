@@ -183,11 +183,11 @@ pub(super) struct ErrorObject {
 }
 
 impl ErrorObject {
-    /// What it means for the job: too long, or else a backend that fails.
+    /// What it means for the job: too long, or else a backend that fails at it.
     pub(super) fn into_error(self) -> InferenceError {
         match (self.kind.as_deref(), self.n_ctx) {
             (Some("exceed_context_size_error"), Some(room)) => InferenceError::TooLong(room),
-            _ => InferenceError::Unavailable(crate::inference::http::in_short(&self.message)),
+            _ => InferenceError::Failed(crate::inference::http::in_short(&self.message)),
         }
     }
 }

@@ -4,7 +4,12 @@ use pylon_core::ports::journal::JournalError;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// In order; a step's number is its place, counted from 1.
-pub(super) const STEPS: &[&str] = &[include_str!("0001_first.sql"), include_str!("0002_confidential.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("0001_first.sql"),
+    include_str!("0002_confidential.sql"),
+    include_str!("0003_retention.sql"),
+    include_str!("0004_guests.sql"),
+];
 
 /// Refuses a schema made by a program that knew more steps.
 pub(super) fn check(conn: &Connection, steps: &[&str]) -> Result<usize, JournalError> {

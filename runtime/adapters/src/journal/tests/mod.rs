@@ -6,6 +6,7 @@ mod confidential;
 mod crash;
 mod opening;
 mod plans;
+mod retention;
 mod round_trip;
 mod seed;
 mod tallies;
@@ -115,7 +116,7 @@ fn job(number: u64) -> JobState {
     };
     JobState {
         job: job.into(),
-        plan: Plan { routes: vec![route()], context, offer }.into(),
+        plan: Plan { generation: 1, routes: vec![route()], context, offer, public: vec!["model".into()] }.into(),
         execution: Execution::Received,
         delivery: Delivery::None,
         invoicing: Invoicing::None,
@@ -131,6 +132,7 @@ fn job(number: u64) -> JobState {
         received_at: at(1000),
         started_at: None,
         ended_at: None,
+        text_gone_at: None,
     }
 }
 
@@ -170,6 +172,8 @@ fn decision(number: u64) -> DecisionRow {
     let guest =
         GuestStamp { slot: "pricing".into(), name: "per-token".into(), version: "0.1.0".into(), digest: Digest::of(b"guest") };
     DecisionRow {
+        generation: 1,
+        engine: "engine".into(),
         job: id(number),
         guest,
         function: "quote",

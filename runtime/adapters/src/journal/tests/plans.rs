@@ -1,7 +1,7 @@
 //! No question grows with the journal: SQLite's own plan for each of them searches, and sorts nothing.
 
 use super::*;
-use crate::journal::reads;
+use crate::journal::{reads, retention};
 
 #[test]
 fn no_question_scans() {
@@ -29,6 +29,8 @@ fn no_question_scans() {
     check(reads::OPEN_INVOICES);
     check(reads::UNSENT);
     check(reads::RECENT);
+    check(reads::REFUND_DUE);
+    check(retention::TEXTS_OF);
     check("SELECT jobs_completed FROM tallies WHERE scope = 'kind'");
     check("SELECT paid_msats FROM tally_days WHERE scope = 'kind' AND key = '5050' AND day BETWEEN 1 AND 30");
     check("SELECT id FROM refusals WHERE created_at < 1 ORDER BY created_at LIMIT 9");

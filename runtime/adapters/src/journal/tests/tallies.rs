@@ -54,6 +54,7 @@ async fn money_counts_once() {
     for _ in 0..2 {
         shelf.journal.commit(rows().into()).await.unwrap();
         let expected = Earnings {
+            refund_due: Msat::ZERO,
             total: Msat::new(21_500),
             jobs_completed: 1,
             by_source: vec![(Source::Job, Msat::new(21_000)), (Source::Tip, Msat::new(500))],

@@ -1,4 +1,4 @@
-//! What a buyer hears of its job. Everything is read from the event alone; what is encrypted is opened with the buyer's keys.
+//! What a buyer hears of its job, and what everybody hears of prices. Everything is read from the event alone; what is encrypted is opened with the buyer's keys.
 
 use super::parts::Parts;
 use super::secrecy::{self, is_encrypted};
@@ -7,7 +7,7 @@ use super::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET};
 use nostr_sdk::{Event, Keys};
 use pylon_core::ports::market::GuestStamp;
 use pylon_core::work::Attribute;
-use pylon_core::{JobId, Msat, PublicKey};
+use pylon_core::{JobId, Msat, PublicKey, UnixTime};
 
 /// What a provider said about a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +85,21 @@ impl Delivered {
     }
 }
 
+/// What a provider asked, as anybody can hear it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// For which job.
+    pub job: JobId,
+    /// The kind of the request; feedback does not tell it.
+    pub kind: Option<u16>,
+    /// Who asked.
+    pub provider: PublicKey,
+    /// How much.
+    pub amount: Msat,
+    /// As the provider dates it.
+    pub at: UnixTime,
+}
+
 fn open(keys: &Keys, provider: PublicKey, sealed: &str) -> Result<String, String> {
     // Nothing is encrypted to nothing.
     if sealed.is_empty() {
@@ -134,4 +149,17 @@ pub fn parse_result(event: &Event) -> Option<Delivered> {
     let (job, content, encrypted) = (job?, event.content.clone(), is_encrypted(event));
     let parts = whole.filter(|_| !list.is_empty()).map(|(whole, bytes)| Parts { list, whole, bytes });
     Some(Delivered { job, kind, provider, content, request, due, guests, attributes, encrypted, parts })
+}
+
+/// Reads what is asked for a job: the amount on a result, or on feedback that says that nothing happens before it is paid. `None` if nothing is.
+pub fn parse_ask(event: &Event) -> Option<Asked> {
+    let (job, kind, due) = if event.kind.as_u16() == FEEDBACK_KIND {
+        let feedback = parse_feedback(event).filter(|feedback| feedback.standing == Standing::PaymentRequired)?;
+        (feedback.job, None, feedback.due)
+    } else {
+        let result = parse_result(event)?;
+        (result.job, Some(result.kind), result.due)
+    };
+    let provider = PublicKey::from_bytes(*event.pubkey.as_bytes());
+    Some(Asked { job, kind, provider, amount: due?.0, at: UnixTime::new(event.created_at.as_secs()) })
 }

@@ -2,22 +2,24 @@
 //!
 //! The one place that knows tag names. It never looks at a signature (the relay side did), a socket or a clock. `request` reads and writes
 //! what is asked, `answer` writes what is said to it and `heard` reads that, `tags` has the tags of all. `secrecy` is what only one other may read,
-//! `parts` what is too large for one event.
+//! `parts` what is too large for one event, `subject` what a message is about.
 
 mod answer;
 mod heard;
 pub mod parts;
 mod request;
 pub mod secrecy;
+mod subject;
 mod tags;
 #[cfg(test)]
 mod tests;
 
 pub use answer::write;
-pub use heard::{Delivered, Feedback, parse_feedback, parse_result};
+pub use heard::{Asked, Delivered, Feedback, parse_ask, parse_feedback, parse_result};
 pub use parts::{MAX_PARTS, MAX_WHOLE_BYTES, PART_KIND, Parts, ROOM_BYTES, ROOM_BYTES_MIN, Room, assemble};
 pub use request::{Ignored, Reader, Screened, cancellation, confidential_request, request};
 pub use secrecy::Scheme;
+pub use subject::{about, standing};
 pub use tags::{AnswerTag, RequestTag, Standing};
 
 use std::ops::RangeInclusive;

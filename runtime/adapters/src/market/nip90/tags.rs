@@ -206,6 +206,7 @@ fn input(values: &[String]) -> Result<RequestTag, String> {
 pub(super) fn input_tag(input: &Input, relay: Option<&str>) -> Tag {
     let (data, kind) = match &input.source {
         InputSource::Text(text) => (Cow::Borrowed(text.as_str()), "text"),
+        InputSource::Gone(_) => (Cow::Borrowed(""), "text"),
         InputSource::Url(url) => (Cow::Borrowed(url.as_str()), "url"),
         InputSource::Event(id) => (Cow::Owned(id.to_hex()), "event"),
         InputSource::Job(id) => (Cow::Owned(id.to_hex()), "job"),

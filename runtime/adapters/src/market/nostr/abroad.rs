@@ -23,8 +23,6 @@ const VISIT_WITHIN: Duration = Duration::from_secs(15);
 /// Knows where customers want to hear from us.
 pub(super) struct Abroad {
     addresses: Arc<Addresses>,
-    /// Ours: these have it anyway.
-    ours: Vec<RelayUrl>,
     named: Mutex<Named>,
     places: Arc<Semaphore>,
 }
@@ -38,13 +36,13 @@ struct Named {
 }
 
 impl Abroad {
-    pub(super) fn new(addresses: Arc<Addresses>, ours: Vec<RelayUrl>) -> Self {
-        Self { addresses, ours, named: Mutex::default(), places: Arc::new(Semaphore::new(VISITS_MAX)) }
+    pub(super) fn new(addresses: Arc<Addresses>) -> Self {
+        Self { addresses, named: Mutex::default(), places: Arc::new(Semaphore::new(VISITS_MAX)) }
     }
 
-    /// Remembers which relays a request names.
-    pub(super) fn learn(&self, request: &Event) {
-        let relays = self.relays_of(request);
+    /// Remembers which relays a request names, beside ours: these have all of it anyway.
+    pub(super) fn learn(&self, request: &Event, ours: &[RelayUrl]) {
+        let relays = self.relays_of(request, ours);
         if relays.is_empty() {
             return;
         }
@@ -61,12 +59,12 @@ impl Abroad {
 
     /// Offers an answer there, in the background: events in the order in which they are to be published, the answer itself last. What is only a
     /// sample of one is not worth a visit.
-    pub(super) fn tell(&self, events: &[Event]) {
+    pub(super) fn tell(&self, events: &[Event], ours: &[RelayUrl]) {
         let Some(answer) = events.last() else { return };
         if answer.kind.as_u16() == FEEDBACK_KIND && value(answer, "status") == Some("partial") {
             return;
         }
-        for (relay, place) in self.visits(answer) {
+        for (relay, place) in self.visits(answer, ours) {
             let (addresses, events) = (Arc::clone(&self.addresses), events.to_vec());
             tokio::spawn(async move {
                 let taken = timeout(VISIT_WITHIN, offer(&addresses, &relay, &events)).await.ok().flatten();
@@ -77,7 +75,7 @@ impl Abroad {
     }
 
     /// The relays that are visited with this answer, as far as there are places.
-    fn visits(&self, answer: &Event) -> Vec<(RelayUrl, OwnedSemaphorePermit)> {
+    fn visits(&self, answer: &Event, ours: &[RelayUrl]) -> Vec<(RelayUrl, OwnedSemaphorePermit)> {
         let place = |relay: RelayUrl| match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => Some((relay, place)),
             Err(_) => {
@@ -85,11 +83,11 @@ impl Abroad {
                 None
             }
         };
-        self.not_offered(answer).into_iter().filter_map(place).collect()
+        self.not_offered(answer, ours).into_iter().filter_map(place).collect()
     }
 
     /// Where this answer is to go and has not been. It is sent again until our relays have it, and abroad only once.
-    fn not_offered(&self, answer: &Event) -> Vec<RelayUrl> {
+    fn not_offered(&self, answer: &Event, ours: &[RelayUrl]) -> Vec<RelayUrl> {
         let Some(job) = answer.tags.event_ids().next() else { return Vec::new() };
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if named.offered.contains(&answer.id) {
@@ -98,7 +96,7 @@ impl Abroad {
         let known = named.relays.get(job).cloned();
         let relays = known.unwrap_or_else(|| {
             let quoted = value(answer, "request").and_then(|json| Event::from_json(json).ok());
-            quoted.map(|request| self.relays_of(&request)).unwrap_or_default()
+            quoted.map(|request| self.relays_of(&request, ours)).unwrap_or_default()
         });
         if !relays.is_empty() {
             named.offered.push_back(answer.id);
@@ -110,14 +108,14 @@ impl Abroad {
     }
 
     /// Pure: the first few relays that a request names, that may be reached, and that are not ours.
-    fn relays_of(&self, request: &Event) -> Vec<RelayUrl> {
+    fn relays_of(&self, request: &Event, ours: &[RelayUrl]) -> Vec<RelayUrl> {
         let tags = request.tags.iter().map(|tag| tag.as_slice()).filter(|tag| tag.first().is_some_and(|name| name == "relays"));
         let mut relays = Vec::new();
         for url in tags.flat_map(|tag| tag.iter().skip(1)) {
             if relays.len() < RELAYS_MAX
                 && self.addresses.judge(url, Speaks::WebSocket).is_ok()
                 && let Ok(relay) = RelayUrl::parse(url)
-                && !self.ours.contains(&relay)
+                && !ours.contains(&relay)
                 && !relays.contains(&relay)
             {
                 relays.push(relay);
@@ -162,7 +160,7 @@ mod tests {
     #[test]
     fn few_relays_and_only_those_that_may_be_reached() {
         let ours = RelayUrl::parse("wss://ours.example").unwrap();
-        let abroad = Abroad::new(Arc::default(), vec![ours]);
+        let abroad = Abroad::new(Arc::default());
         let many: Vec<String> = (0..1000).map(|n| format!("wss://r{n}.example")).collect();
         let bad = [
             "ws://plain.example",
@@ -174,7 +172,7 @@ mod tests {
         ];
         let all: Vec<&str> =
             bad.into_iter().chain(["wss://r0.example/", "wss://r0.example"]).chain(many.iter().map(String::as_str)).collect();
-        let named = abroad.relays_of(&asking(&all));
+        let named = abroad.relays_of(&asking(&all), &[ours]);
         assert_eq!(named, ["wss://r0.example", "wss://r1.example", "wss://r2.example"].map(|url| RelayUrl::parse(url).unwrap()));
     }
 
@@ -182,27 +180,27 @@ mod tests {
     /// requests than are remembered.
     #[test]
     fn an_answer_is_offered_once() {
-        let abroad = Abroad::new(Arc::default(), Vec::new());
+        let abroad = Abroad::new(Arc::default());
         let (keys, request) = (Keys::generate(), asking(&["wss://r.example"]));
         let answer = |words: &str, quoted: bool| {
             let quoted = quoted.then(|| Tag::parse(["request".to_owned(), request.as_json()]).unwrap());
             let tags = quoted.into_iter().chain([Tag::event(request.id)]);
             EventBuilder::new(Kind::from_u16(6050), words).tags(tags).sign_with_keys(&keys).unwrap()
         };
-        assert!(abroad.not_offered(&answer("unknown", false)).is_empty());
+        assert!(abroad.not_offered(&answer("unknown", false), &[]).is_empty());
         let quoting = answer("quoted", true);
-        assert_eq!((abroad.not_offered(&quoting).len(), abroad.not_offered(&quoting).len()), (1, 0));
-        abroad.learn(&request);
+        assert_eq!((abroad.not_offered(&quoting, &[]).len(), abroad.not_offered(&quoting, &[]).len()), (1, 0));
+        abroad.learn(&request, &[]);
         let known = answer("known", false);
-        assert_eq!((abroad.not_offered(&known).len(), abroad.not_offered(&known).len()), (1, 0));
+        assert_eq!((abroad.not_offered(&known, &[]).len(), abroad.not_offered(&known, &[]).len()), (1, 0));
         let places = Arc::clone(&abroad.places).try_acquire_many_owned(16).unwrap();
-        assert!(abroad.visits(&answer("at a busy time", false)).is_empty(), "no more visits than there are places");
+        assert!(abroad.visits(&answer("at a busy time", false), &[]).is_empty(), "no more visits than there are places");
         drop(places);
-        assert_eq!(abroad.visits(&answer("later", false)).len(), 1);
+        assert_eq!(abroad.visits(&answer("later", false), &[]).len(), 1);
         let mut named = abroad.named.lock().unwrap();
         named.order.extend(std::iter::repeat_n(request.id, REMEMBERED - 1));
         drop(named);
-        abroad.learn(&asking(&["wss://r.example"]));
-        assert!(abroad.not_offered(&answer("forgotten", false)).is_empty());
+        abroad.learn(&asking(&["wss://r.example"]), &[]);
+        assert!(abroad.not_offered(&answer("forgotten", false), &[]).is_empty());
     }
 }

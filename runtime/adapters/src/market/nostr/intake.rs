@@ -4,6 +4,7 @@
 //! relay's socket, so a burst is slowed down instead of lost, and refusing the event here keeps it out of the library's
 //! lossy broadcasts. What is passed over is counted, and nothing is decided.
 
+use super::asks::Overheard;
 use super::questions::Questions;
 use super::results::Results;
 use super::subscription::Purpose;
@@ -181,19 +182,23 @@ pub(super) struct Gate {
     pub(super) intake: Arc<Intake>,
     pub(super) questions: Arc<Questions>,
     pub(super) results: Arc<Results>,
+    pub(super) overheard: Arc<Overheard>,
 }
 
 impl AdmitPolicy for Gate {
     fn admit_event<'a>(
         &'a self,
-        _relay: &'a RelayUrl,
+        relay: &'a RelayUrl,
         subscription: &'a SubscriptionId,
         event: &'a Event,
     ) -> BoxedFuture<'a, Result<AdmitStatus, PolicyError>> {
         Box::pin(async move {
             if subscription.as_str() == Purpose::Results.name() {
                 self.results.heard(event);
-            } else if !self.questions.answered(subscription, event) {
+            } else if subscription.as_str() == Purpose::Asks.name() {
+                self.overheard.answer(event);
+            } else if !self.questions.answered(relay, subscription, event) {
+                self.overheard.request(event);
                 self.intake.take(event).await;
             }
             Ok(AdmitStatus::Rejected { reason: None })

@@ -62,16 +62,15 @@ pub enum LimitsError {
     Unreadable,
 }
 
-/// What the relays of this market take.
+/// What relays take.
 pub(super) struct Limits {
     http: Client,
-    relays: Vec<RelayUrl>,
     known: Mutex<HashMap<RelayUrl, Limitation>>,
 }
 
 impl Limits {
-    pub(super) fn of(relays: Vec<RelayUrl>) -> Result<Self, reqwest::Error> {
-        Ok(Self { http: http::client_within(WITHIN)?, relays, known: Mutex::default() })
+    pub(super) fn new() -> Result<Self, reqwest::Error> {
+        Ok(Self { http: http::client_within(WITHIN)?, known: Mutex::default() })
     }
 
     /// Asks one relay.
@@ -82,15 +81,15 @@ impl Limits {
         }
     }
 
-    pub(super) fn all(&self) -> Vec<(String, Option<Limitation>)> {
+    pub(super) fn of(&self, relays: &[RelayUrl]) -> Vec<(String, Option<Limitation>)> {
         let known = self.known();
-        self.relays.iter().map(|relay| (relay.to_string(), known.get(relay).copied())).collect()
+        relays.iter().map(|relay| (relay.to_string(), known.get(relay).copied())).collect()
     }
 
     /// What each of them takes.
-    pub(super) fn room(&self) -> Room {
+    pub(super) fn room(&self, relays: &[RelayUrl]) -> Room {
         let known = self.known();
-        let rooms = self.relays.iter().map(|relay| known.get(relay).map_or_else(Room::default, |said| said.room()));
+        let rooms = relays.iter().map(|relay| known.get(relay).map_or_else(Room::default, |said| said.room()));
         rooms.reduce(Room::min).unwrap_or_default()
     }
 
@@ -180,12 +179,12 @@ mod tests {
             relay_that_says(r#"{"limitation":{"max_message_length":262144,"max_content_length":200000}}"#.into()).await,
         ];
         let relays: Vec<RelayUrl> = urls.iter().map(|url| RelayUrl::parse(url).unwrap()).collect();
-        let limits = Arc::new(Limits::of(relays.clone()).unwrap());
-        assert_eq!(limits.room(), default);
+        let limits = Arc::new(Limits::new().unwrap());
+        assert_eq!(limits.room(&relays), default);
         Arc::clone(&limits).refresh(relays[0].clone()).await;
-        assert_eq!(limits.room(), default, "the other may take no more than that");
+        assert_eq!(limits.room(&relays), default, "the other may take no more than that");
         Arc::clone(&limits).refresh(relays[1].clone()).await;
-        assert_eq!(limits.room(), Room { message_bytes: 262_144, content_bytes: 200_000 });
+        assert_eq!(limits.room(&relays), Room { message_bytes: 262_144, content_bytes: 200_000 });
     }
 
     /// Goal: a document costs bounded time and memory. Method: one that is larger than is read, and an address that answers nothing.

@@ -10,7 +10,6 @@ use super::results::Results;
 use super::subscription::{Purpose, Subscription, Wanted};
 use crate::market::Change;
 use nostr_sdk::prelude::{ClientMessage, PublicKey, Relay, RelayMessage, RelayNotification, RelayStatus, SubscriptionId};
-use pylon_core::admission::MAX_AGE_SECONDS;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +17,13 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::sleep_until;
 
-/// Asked for again after a gap: clocks differ, events travel, and a dead connection is noticed late.
-const OVERLAP_SECONDS: u64 = 600;
 /// A relay that says neither events nor end of them is asked again.
 const END_OF_STORED: Duration = Duration::from_secs(30);
 /// What all relays share.
 pub(super) struct Shared {
     pub(super) us: PublicKey,
+    /// Those that there are.
+    pub(super) held: watch::Sender<Arc<[Relay]>>,
     pub(super) kinds: watch::Receiver<Arc<[u16]>>,
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) live: watch::Sender<usize>,
@@ -85,11 +84,12 @@ impl Link {
     }
 
     fn of(&mut self, purpose: Purpose) -> &mut Subscription {
-        let [served, named, results] = &mut self.subscriptions;
+        let [served, named, results, asks] = &mut self.subscriptions;
         match purpose {
             Purpose::Served => served,
             Purpose::Named => named,
             Purpose::Results => results,
+            Purpose::Asks => asks,
         }
     }
 
@@ -115,11 +115,11 @@ impl Link {
                 }
                 RelayMessage::EndOfStoredEvents(id) => match self.purpose(&id) {
                     Some(purpose) => self.flows(purpose),
-                    None => self.shared.questions.ended(&id),
+                    None => self.shared.questions.ended(self.relay.url(), &id),
                 },
                 RelayMessage::Closed { subscription_id, message } => match self.purpose(&subscription_id) {
                     Some(purpose) => self.closed(purpose, &message),
-                    None => self.shared.questions.closed(&subscription_id),
+                    None => self.shared.questions.closed(self.relay.url(), &subscription_id),
                 },
                 _ => {}
             },
@@ -133,6 +133,7 @@ impl Link {
             Purpose::Served => tracing::warn!(%url, reason, "the relay closed our subscription"),
             Purpose::Named => tracing::info!(%url, reason, "the relay does not look for requests that name us"),
             Purpose::Results => tracing::info!(%url, reason, "the relay does not look for results that jobs wait for"),
+            Purpose::Asks => tracing::info!(%url, reason, "the relay does not tell what others ask"),
         }
         let first_backoff = self.shared.options.backoff;
         self.of(purpose).closed(first_backoff);
@@ -148,10 +149,12 @@ impl Link {
         if self.connected == Some(connected) {
             return;
         }
-        let reason = match (connected, self.connected) {
-            (true, _) => None,
-            (false, None) => Some("cannot connect".to_owned()),
-            (false, Some(_)) => Some("connection lost".to_owned()),
+        let is_held = self.shared.held.borrow().iter().any(|relay| relay.url() == self.relay.url());
+        let reason = match self.connected {
+            _ if connected => None,
+            _ if !is_held => Some("not one of ours any more".to_owned()),
+            None => Some("cannot connect".to_owned()),
+            Some(_) => Some("connection lost".to_owned()),
         };
         self.connected = Some(connected);
         // Nobody may be listening.
@@ -182,10 +185,8 @@ impl Link {
             return;
         }
         self.stopped(purpose);
-        let now = super::now();
-        let catch_up = now.minus(self.shared.options.catch_up.as_secs().min(MAX_AGE_SECONDS));
         let flowed = self.of(purpose).flowed();
-        let since = flowed.map_or(catch_up, |flowed| flowed.minus(OVERLAP_SECONDS).max(now.minus(MAX_AGE_SECONDS)));
+        let since = purpose.since(flowed, super::now(), &self.shared.options);
         let (kinds, results) = (Arc::clone(&self.shared.kinds.borrow()), self.shared.results.awaited_now());
         let filters = purpose.filters(&Wanted { kinds: &kinds, results: &results, us: self.shared.us, since });
         let id = SubscriptionId::new(purpose.name());

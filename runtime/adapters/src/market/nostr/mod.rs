@@ -1,18 +1,20 @@
 //! NIP-90 over Nostr relays. The library connects, checks signatures and authenticates; what is said and what it means is
-//! in `nip90`, what is let in in `intake`, and how a relay is held in `link`.
+//! in `nip90`, what is let in in `intake`, which relays there are in `relays`, and how one is held in `link`.
 
 mod abroad;
-mod expired;
+mod asks;
 mod intake;
 pub mod limits;
 mod link;
 mod outgoing;
 mod presence;
 mod questions;
+mod relays;
 mod results;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod visit;
 
 pub use intake::Counts;
@@ -20,33 +22,33 @@ pub use presence::read_announcement;
 pub use results::NoResult;
 
 use super::announcement::Presence;
-use super::nip90::{MAX_TAGS, Reader, write};
+use super::nip90::{Reader, about, standing, write};
 use super::{Change, Entry, OpenError, identity};
 use crate::address::Addresses;
 use abroad::Abroad;
+use asks::Overheard;
 use async_trait::async_trait;
-use expired::Transport;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use intake::{Bounds, Gate, Intake, Queued};
 use limits::{Limitation, Limits};
-use link::{Link, Shared};
-use nostr_sdk::prelude::{
-    Client, ClientOptions, Event, EventId, Filter, JsonUtil, Keys, Relay, RelayLimits, RelayOptions, RelayPoolOptions, RelayUrl,
-    Timestamp,
-};
+use link::Shared;
+use nostr_sdk::prelude::{Client, ClientOptions, Event, EventId, Filter, JsonUtil, Keys, RelayPoolOptions, Timestamp};
 use outgoing::Outgoing;
 use presence::{Herald, Latest};
+use pylon_core::decision::MarketView;
 use pylon_core::ports::market::{Delivery, Incoming, Market, MarketError, Message, Sealed};
 use pylon_core::{JobId, MessageId, PublicKey, UnixTime};
 use questions::Questions;
+use relays::Relays;
 use results::Results;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use transport::Transport;
 use visit::Visit;
 
 /// What a relay may send at once. A request of the largest size fits in twice over, however it is escaped.
@@ -99,8 +101,7 @@ impl Default for Options {
 pub struct NostrMarket {
     keys: Keys,
     reader: Reader,
-    client: Client,
-    relays: Vec<Relay>,
+    relays: Relays,
     intake: Arc<Intake>,
     inbox: Mutex<mpsc::Receiver<Queued>>,
     outgoing: Arc<Outgoing>,
@@ -109,12 +110,12 @@ pub struct NostrMarket {
     kinds: watch::Sender<Arc<[u16]>>,
     questions: Arc<Questions>,
     results: Arc<Results>,
-    abroad: Option<Abroad>,
+    overheard: Arc<Overheard>,
+    abroad: StdMutex<Option<Arc<Abroad>>>,
     presence: watch::Sender<Option<Presence>>,
     herald: Arc<Herald>,
     herald_at_work: AbortHandle,
     closed: watch::Sender<bool>,
-    links: Vec<AbortHandle>,
     options: Options,
 }
 
@@ -127,24 +128,29 @@ impl NostrMarket {
         let bounds = Bounds { events: options.queue_events, bytes: options.queue_bytes, wait: options.queue_wait };
         let (intake, inbox) = Intake::new(reader.clone(), served.clone(), bounds);
         let (questions, results) = (Arc::new(Questions::default()), Arc::new(Results::default()));
-        let gate = Gate { intake: Arc::clone(&intake), questions: Arc::clone(&questions), results: Arc::clone(&results) };
+        let overheard = Arc::new(Overheard::new(keys.public_key(), served.clone()));
+        let gate = Gate {
+            intake: Arc::clone(&intake),
+            questions: Arc::clone(&questions),
+            results: Arc::clone(&results),
+            overheard: Arc::clone(&overheard),
+        };
         // Nobody reads the pool's own channel: the relays are read one by one.
         let pool = RelayPoolOptions::new().notification_channel_size(1);
         let client = Client::builder()
             .signer(keys.clone())
             .admit_policy(gate)
-            .websocket_transport(Transport(Arc::clone(&intake)))
+            .websocket_transport(Transport { intake: Arc::clone(&intake), overheard: Arc::clone(&overheard) })
             .opts(ClientOptions::new().pool(pool))
             .build();
-        let relays = add_relays(&client, &urls, options).await?;
-        let limits = Limits::of(relays.iter().map(|relay| relay.url().clone()).collect());
-        let limits = Arc::new(limits.map_err(|error| OpenError::Relay("no HTTP client".into(), error.to_string()))?);
+        let limits = Arc::new(Limits::new().map_err(|error| OpenError::Relay("no HTTP client".into(), error.to_string()))?);
 
         let (changes, first_changes) = broadcast::channel(CHANGES);
         let (live, live_now) = watch::channel(0);
         let outgoing = Arc::new(Outgoing::default());
         let shared = Arc::new(Shared {
             us: keys.public_key(),
+            held: watch::Sender::new(Arc::from([])),
             kinds: served,
             changes: changes.clone(),
             live,
@@ -154,28 +160,21 @@ impl NostrMarket {
             results: Arc::clone(&results),
             options,
         });
-        let mut links = Vec::with_capacity(relays.len());
-        for relay in &relays {
-            let notifications = relay.notifications();
-            let link = Link::new(relay.clone(), Arc::clone(&shared));
-            links.push(tokio::spawn(link.run(notifications)).abort_handle());
-            relay.connect();
-        }
+        let relays = Relays::new(client.pool().clone(), shared);
+        relays.hold(&urls).await?;
         let (presence, wanted) = watch::channel(None);
         let herald = Arc::new(Herald {
             keys: keys.clone(),
-            relays: relays.clone(),
+            relays: relays.watch(),
             questions: Arc::clone(&questions),
             outgoing: Arc::clone(&outgoing),
             latest: Arc::new(Latest::default()),
             settle: options.settle,
         });
         let herald_at_work = tokio::spawn(Arc::clone(&herald).run(wanted, changes.subscribe())).abort_handle();
-        links.push(herald_at_work.clone());
         let market = Self {
             keys,
             reader,
-            client,
             relays,
             intake,
             inbox: Mutex::new(inbox),
@@ -185,21 +184,35 @@ impl NostrMarket {
             kinds,
             questions,
             results,
-            abroad: None,
+            overheard,
+            abroad: StdMutex::default(),
             presence,
             herald,
             herald_at_work,
             closed: watch::Sender::new(false),
-            links,
             options,
         };
         Ok((market, first_changes))
     }
 
-    /// Offers answers to the relays that customers name, too, where this policy lets us.
-    pub fn reach_customers(&mut self, addresses: Arc<Addresses>) {
-        let ours = self.relays.iter().map(|relay| relay.url().clone()).collect();
-        self.abroad = Some(Abroad::new(addresses, ours));
+    /// From now on offers answers to the relays that customers name, too, where this policy lets us; without one, to ours alone.
+    pub fn reach_customers(&self, addresses: Option<Arc<Addresses>>) {
+        let mut abroad = self.abroad();
+        *abroad = match (abroad.take(), addresses) {
+            // It knows who asked for what.
+            (Some(before), Some(_)) => Some(before),
+            (None, Some(addresses)) => Some(Arc::new(Abroad::new(addresses))),
+            (_, None) => None,
+        };
+    }
+
+    fn abroad(&self) -> MutexGuard<'_, Option<Arc<Abroad>>> {
+        self.abroad.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Is on these relays from now on, and says so there. One that was left keeps what was said on it. An error has changed nothing.
+    pub async fn move_to(&self, urls: &[String]) -> Result<(), OpenError> {
+        self.relays.hold(urls).await
     }
 
     /// Waits until some relay has given us all it had and passes on what is new. False if none did by then.
@@ -210,7 +223,7 @@ impl NostrMarket {
 
     /// What each relay says it takes; `None` for one that has not said so yet.
     pub fn limits(&self) -> Vec<(String, Option<Limitation>)> {
-        self.limits.all()
+        self.limits.of(&self.relays.urls())
     }
 
     /// Asks every relay for these request kinds instead.
@@ -240,7 +253,8 @@ impl NostrMarket {
     /// The text of a message, from a relay of ours or from the one that is said to have it, if that may be visited.
     pub async fn message(&self, id: MessageId, hint: Option<&str>, addresses: &Addresses, within: Duration) -> Option<String> {
         let id = EventId::from_byte_array(*id.as_bytes());
-        let ours = self.relays.iter().map(|relay| {
+        let relays = self.relays.all();
+        let ours = relays.iter().map(|relay| {
             Box::pin(async move {
                 let events = self.questions.ask(relay, Filter::new().id(id), within).await.ok()?;
                 events.into_iter().next()
@@ -268,7 +282,7 @@ impl NostrMarket {
 
     /// Every relay, in the order given, and whether it is connected now.
     pub fn relays(&self) -> Vec<(String, bool)> {
-        self.relays.iter().map(|relay| (relay.url().to_string(), relay.is_connected())).collect()
+        self.relays.all().iter().map(|relay| (relay.url().to_string(), relay.is_connected())).collect()
     }
 
     /// What became of the events so far.
@@ -284,15 +298,14 @@ impl NostrMarket {
     /// Leaves the market: `next` is over, and relays are let go.
     pub async fn close(&self) {
         self.closed.send_replace(true);
-        self.links.iter().for_each(AbortHandle::abort);
-        self.client.shutdown().await;
+        self.herald_at_work.abort();
+        self.relays.close().await;
     }
 }
 
 impl Drop for NostrMarket {
     fn drop(&mut self) {
-        self.links.iter().for_each(AbortHandle::abort);
-        self.relays.iter().for_each(Relay::disconnect);
+        self.herald_at_work.abort();
     }
 }
 
@@ -307,10 +320,11 @@ impl Market for NostrMarket {
                 _ = closed.wait_for(|closed| *closed) => return None,
                 queued = inbox.recv() => queued?,
             };
-            tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), from = %event.pubkey, "in");
+            let (kind, id) = (event.kind.as_u16(), event.id);
+            tracing::trace!(target: "compute", kind, %id, job = about(&event), status = standing(&event), from = %event.pubkey, "in");
             if let Ok(incoming) = self.reader.read(&event, screened, now(), &self.keys) {
-                if let (Some(abroad), Incoming::Job(_) | Incoming::Unusable { .. }) = (&self.abroad, &incoming) {
-                    abroad.learn(&event);
+                if let (Some(abroad), Incoming::Job(_) | Incoming::Unusable { .. }) = (&*self.abroad(), &incoming) {
+                    abroad.learn(&event, &self.relays.urls());
                 }
                 return Some(incoming);
             }
@@ -318,7 +332,7 @@ impl Market for NostrMarket {
     }
 
     fn seal(&self, message: &Message<'_>, now: UnixTime) -> Result<Sealed, MarketError> {
-        let events = write(message, now, &self.keys, self.limits.room())?;
+        let events = write(message, now, &self.keys, self.limits.room(&self.relays.urls()))?;
         let answer = events.last().ok_or_else(|| MarketError::Unpublishable("there is nothing to say".into()))?;
         let id = MessageId::from_bytes(answer.id.to_bytes());
         // One event to a line: JSON as we write it has no line breaks.
@@ -330,14 +344,16 @@ impl Market for NostrMarket {
             tracing::error!(id = %sealed.id, "sealed bytes are no events");
             return Delivery::Refused;
         };
-        if let Some(abroad) = &self.abroad {
-            abroad.tell(&events);
+        if let Some(abroad) = &*self.abroad() {
+            abroad.tell(&events, &self.relays.urls());
         }
         let Options { quorum, send_deadline, .. } = self.options;
-        let quorum = quorum.clamp(1, self.relays.len().max(1));
         for event in &events {
-            let delivery = self.outgoing.offer(event, &self.relays, quorum, send_deadline).await;
-            tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), ?delivery, "out");
+            let relays = self.relays.all();
+            let quorum = quorum.clamp(1, relays.len().max(1));
+            let delivery = self.outgoing.offer(event, &relays, quorum, send_deadline).await;
+            let (kind, id) = (event.kind.as_u16(), event.id);
+            tracing::trace!(target: "compute", kind, %id, job = about(event), status = standing(event), ?delivery, "out");
             // What follows speaks of this one: it waits until this one is there. What relays have already, they take again.
             if delivery != Delivery::Delivered {
                 return delivery;
@@ -345,25 +361,10 @@ impl Market for NostrMarket {
         }
         Delivery::Delivered
     }
-}
 
-async fn add_relays(client: &Client, urls: &[String], options: Options) -> Result<Vec<Relay>, OpenError> {
-    let mut limits = RelayLimits::default();
-    limits.messages.max_size = Some(MAX_MESSAGE_BYTES);
-    // A request that is somewhat too large still gets an answer; one that is absurd costs no signature check.
-    limits.events.max_num_tags = u16::try_from(MAX_TAGS * 2).ok();
-    let settings = RelayOptions::new().limits(limits).retry_interval(options.retry).notification_channel_size(NOTIFICATIONS);
-    let pool = client.pool();
-    let mut relays = Vec::with_capacity(urls.len());
-    for text in urls {
-        let url = RelayUrl::parse(text).map_err(|_| OpenError::Address(text.clone()))?;
-        let failed = |error: &dyn std::fmt::Display| OpenError::Relay(text.clone(), error.to_string());
-        // The same relay, written twice, is one.
-        if pool.add_relay(&url, settings.clone()).await.map_err(|error| failed(&error))? {
-            relays.push(pool.relay(&url).await.map_err(|error| failed(&error))?);
-        }
+    fn asks(&self, kind: u16, now: UnixTime) -> Option<MarketView> {
+        self.overheard.view(kind, now)
     }
-    if relays.is_empty() { Err(OpenError::NoRelay) } else { Ok(relays) }
 }
 
 fn now() -> UnixTime {

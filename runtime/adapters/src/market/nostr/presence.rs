@@ -53,7 +53,7 @@ fn replaces(event: &Event, last: &Event) -> bool {
 /// What it takes to speak for the node.
 pub(super) struct Herald {
     pub(super) keys: Keys,
-    pub(super) relays: Vec<Relay>,
+    pub(super) relays: watch::Receiver<Arc<[Relay]>>,
     pub(super) questions: Arc<Questions>,
     pub(super) outgoing: Arc<Outgoing>,
     pub(super) latest: Arc<Latest>,
@@ -68,11 +68,18 @@ impl Herald {
         mut wanted: watch::Receiver<Option<Presence>>,
         mut changes: broadcast::Receiver<Change>,
     ) {
-        let all = || self.relays.iter().map(|relay| relay.url().clone()).collect::<HashSet<RelayUrl>>();
+        let mut relays = self.relays.clone();
+        let all = || self.all().iter().map(|relay| relay.url().clone()).collect::<HashSet<RelayUrl>>();
         let (mut open, mut due, mut pause) = (all(), None, AGAIN_FIRST);
         loop {
             tokio::select! {
                 changed = wanted.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    (open, due, pause) = (all(), Some(Instant::now() + self.settle), AGAIN_FIRST);
+                }
+                changed = relays.changed() => {
                     if changed.is_err() {
                         return;
                     }
@@ -93,7 +100,7 @@ impl Herald {
                     let Some(presence) = presence else { continue };
                     self.round(&presence, &mut open).await;
                     // One that is away says when it is back.
-                    if self.near().any(|relay| open.contains(relay.url())) {
+                    if self.near().iter().any(|relay| open.contains(relay.url())) {
                         due = Some(Instant::now() + pause);
                         pause = (pause * 2).min(AGAIN_MOST);
                     }
@@ -102,14 +109,19 @@ impl Herald {
         }
     }
 
-    fn near(&self) -> impl Iterator<Item = &Relay> {
-        self.relays.iter().filter(|relay| relay.is_connected())
+    fn all(&self) -> Arc<[Relay]> {
+        Arc::clone(&self.relays.borrow())
+    }
+
+    fn near(&self) -> Vec<Relay> {
+        self.all().iter().filter(|relay| relay.is_connected()).cloned().collect()
     }
 
     /// Asks the open relays what they have, and gives each what it lacks. Those that have everything are no longer open.
     async fn round(&self, presence: &Presence, open: &mut HashSet<RelayUrl>) {
         let filter = announcement::filter(self.keys.public_key());
-        let asked = self.near().filter(|relay| open.contains(relay.url())).map(|relay| {
+        let near = self.near();
+        let asked = near.iter().filter(|relay| open.contains(relay.url())).map(|relay| {
             let filter = filter.clone();
             async move { (relay, self.questions.ask(relay, filter, ANSWER_WITHIN).await) }
         });
@@ -145,7 +157,7 @@ impl Herald {
     /// The event that says what is to be said: the latest there is, or a new one.
     fn said(&self, subject: Subject, presence: &Presence) -> Option<Event> {
         let last = self.latest.get(subject);
-        let urls: Vec<String> = self.relays.iter().map(|relay| relay.url().to_string()).collect();
+        let urls: Vec<String> = self.all().iter().map(|relay| relay.url().to_string()).collect();
         match announcement::due(subject, presence, &urls, last.as_ref(), super::now()) {
             None => last,
             Some(event) => {
@@ -170,7 +182,7 @@ impl Herald {
     /// Takes the announcement back.
     pub(super) async fn withdraw(&self) {
         let Some(last) = self.latest.get(Subject::Announcement) else { return };
-        let near: Vec<Relay> = self.near().cloned().collect();
+        let near = self.near();
         let now = super::now();
         let emptied = announcement::emptied(Some(&last), now).and_then(|event| event.sign_with_keys(&self.keys).ok());
         let Some(emptied) = emptied.filter(|_| !near.is_empty()) else { return };

@@ -1,6 +1,6 @@
-//! Questions to our own relays: which stored events match a filter. Asked once, answered once, and never part of the intake.
+//! Questions to our own relays: which stored events match a filter. Asked once, answered once by the relay that was asked, and never part of the intake.
 
-use nostr_sdk::prelude::{ClientMessage, Event, Filter, MatchEventOptions, Relay, SubscriptionId};
+use nostr_sdk::prelude::{ClientMessage, Event, Filter, MatchEventOptions, Relay, RelayUrl, SubscriptionId};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +33,7 @@ enum Word {
 }
 
 struct Open {
+    relay: RelayUrl,
     filter: Filter,
     words: mpsc::Sender<Word>,
 }
@@ -63,7 +64,7 @@ impl Questions {
         }
         let id = SubscriptionId::new(format!("pylon-q{}", self.asked.fetch_add(1, Ordering::Relaxed)));
         let (words, mut answer) = mpsc::channel(EVENTS_MAX + 1);
-        self.open().insert(id.clone(), Open { filter: filter.clone(), words });
+        self.open().insert(id.clone(), Open { relay: relay.url().clone(), filter: filter.clone(), words });
         let asked = Asked { questions: self, relay, id };
         let filter = filter.limit(EVENTS_MAX);
         relay.send_msg(ClientMessage::req(asked.id.clone(), vec![filter])).map_err(|_| Unanswered::Away)?;
@@ -86,11 +87,11 @@ impl Questions {
     }
 
     /// An event came for this subscription. True if that is a question of ours, whatever becomes of the event.
-    pub(super) fn answered(&self, id: &SubscriptionId, event: &Event) -> bool {
+    pub(super) fn answered(&self, relay: &RelayUrl, id: &SubscriptionId, event: &Event) -> bool {
         let open = self.open();
         let Some(question) = open.get(id) else { return false };
         // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
-        if question.filter.match_event(event, MatchEventOptions::new()) && event.verify_id() {
+        if question.relay == *relay && question.filter.match_event(event, MatchEventOptions::new()) && event.verify_id() {
             // Full means more than was asked for.
             let _ = question.words.try_send(Word::Event(Box::new(event.clone())));
         }
@@ -98,17 +99,17 @@ impl Questions {
     }
 
     /// That was all.
-    pub(super) fn ended(&self, id: &SubscriptionId) {
-        self.last_word(id, Word::End);
+    pub(super) fn ended(&self, relay: &RelayUrl, id: &SubscriptionId) {
+        self.last_word(relay, id, Word::End);
     }
 
     /// The relay does not answer this.
-    pub(super) fn closed(&self, id: &SubscriptionId) {
-        self.last_word(id, Word::Refused);
+    pub(super) fn closed(&self, relay: &RelayUrl, id: &SubscriptionId) {
+        self.last_word(relay, id, Word::Refused);
     }
 
-    fn last_word(&self, id: &SubscriptionId, word: Word) {
-        if let Some(question) = self.open().get(id) {
+    fn last_word(&self, relay: &RelayUrl, id: &SubscriptionId, word: Word) {
+        if let Some(question) = self.open().get(id).filter(|question| question.relay == *relay) {
             let _ = question.words.try_send(word);
         }
     }

@@ -2,9 +2,13 @@
 //!
 //! Anybody can publish an event that calls itself the result of a job. It counts only together with the request itself: signed, of the kind that
 //! the result's kind follows from, and, where the request names providers, from one of them.
+//!
+//! Anybody can say that a job has failed, too. That ends the wait only when each provider that the request names has said so. Where it names nobody,
+//! nobody's word rules out that somebody else delivers: then only time ends the wait.
 
-use crate::market::nip90::{REQUEST_KINDS, RESULT_OFFSET, parse_result};
-use nostr_sdk::prelude::{Alphabet, Event, EventId, Filter, JsonUtil, Kind, SingleLetterTag};
+use crate::market::nip90::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET, Standing, parse_feedback, parse_result};
+use nostr_sdk::prelude::{Alphabet, Event, EventId, Filter, JsonUtil, Kind, PublicKey, SingleLetterTag};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -14,7 +18,7 @@ use tokio::time::timeout;
 const WAITING_MAX: usize = 64;
 /// Events about one job that wait to be looked at; the relay brings further ones again when it is asked again.
 const QUEUE: usize = 64;
-/// Results that wait for their request to be found.
+/// Results and errors that wait for their request to be found.
 const UNPROVEN_MAX: usize = 16;
 
 /// Why there is no result.
@@ -24,6 +28,8 @@ pub enum NoResult {
     Busy,
     /// None by then.
     Late,
+    /// Everybody who was asked for it reports an error.
+    Failed,
     /// There is one, and only its customer can read it.
     Encrypted,
     /// There is one, and it is larger than an event: its text only says so.
@@ -69,7 +75,7 @@ impl Results {
     /// Waits for the text that somebody delivers for this job.
     pub(super) async fn of(&self, job: EventId, within: Duration) -> Result<String, NoResult> {
         let (_place, mut heard) = self.wait_for(job).ok_or(NoResult::Busy)?;
-        let mut proof = Proof { job, request: None, unproven: Vec::new() };
+        let mut proof = Proof::of(job);
         let found = timeout(within, async {
             loop {
                 match heard.recv().await.map(|event| proof.hear(event)) {
@@ -86,6 +92,10 @@ impl Results {
     pub(super) fn heard(&self, event: &Event) {
         // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
         if !event.verify_id() {
+            return;
+        }
+        // Most of what is said of a job is that it goes on.
+        if event.kind.as_u16() == FEEDBACK_KIND && !is_error(event) {
             return;
         }
         for waiting in &self.lock().1 {
@@ -136,7 +146,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Pure: the filters for these jobs, requests and results; never a filter without ids.
+/// Pure: the filters for these jobs: requests, results and what is said of them; never a filter without ids.
 pub(super) fn filters(jobs: &[EventId], kinds_per_filter: usize) -> Vec<Filter> {
     if jobs.is_empty() {
         return Vec::new();
@@ -148,7 +158,9 @@ pub(super) fn filters(jobs: &[EventId], kinds_per_filter: usize) -> Vec<Filter> 
         Filter::new().kinds(kinds).custom_tags(tag, jobs.iter().map(EventId::to_hex))
     };
     let requests = Filter::new().ids(jobs.iter().copied());
-    std::iter::once(requests).chain(kinds.chunks(kinds_per_filter).map(of_jobs)).collect()
+    // Apart, so that many words about a job do not hide its result.
+    let said = of_jobs(&[FEEDBACK_KIND]);
+    std::iter::once(requests).chain(kinds.chunks(kinds_per_filter).map(of_jobs)).chain([said]).collect()
 }
 
 /// What is known of one job, of events whose signatures have been checked.
@@ -156,30 +168,46 @@ struct Proof {
     job: EventId,
     request: Option<Event>,
     unproven: Vec<Event>,
+    /// Of the providers that the request names, those who have given up.
+    failed: HashSet<PublicKey>,
 }
 
 impl Proof {
-    /// The result, once one is proven.
+    fn of(job: EventId) -> Self {
+        Self { job, request: None, unproven: Vec::new(), failed: HashSet::new() }
+    }
+
+    /// The result, once one is proven, or that there will be none.
     fn hear(&mut self, event: Event) -> Option<Result<String, NoResult>> {
         if event.id == self.job {
             self.request.get_or_insert(event);
-        } else if parse_result(&event).is_some_and(|result| result.job.as_bytes() == self.job.as_bytes()) {
+        } else if self.is_about(&event) {
             if self.request.is_none() {
                 self.request = self.quoted(&event);
             }
             self.unproven.push(event);
         }
-        let proven = match &self.request {
-            Some(request) => {
-                let all = std::mem::take(&mut self.unproven);
-                all.into_iter().find(|event| answers(request, event))
-            }
-            None => {
-                self.unproven.truncate(UNPROVEN_MAX);
-                None
-            }
+        let Some(request) = &self.request else {
+            self.unproven.truncate(UNPROVEN_MAX);
+            return None;
         };
-        proven.map(text)
+        let providers: HashSet<PublicKey> = request.tags.public_keys().copied().collect();
+        for event in std::mem::take(&mut self.unproven) {
+            if is_error(&event) {
+                self.failed.extend(providers.get(&event.pubkey));
+            } else if answers(request, &providers, &event) {
+                return Some(text(event));
+            }
+        }
+        let nobody_is_left = !providers.is_empty() && self.failed.len() == providers.len();
+        nobody_is_left.then_some(Err(NoResult::Failed))
+    }
+
+    /// A result of this job, or an error.
+    fn is_about(&self, event: &Event) -> bool {
+        let job = parse_result(event).map(|result| result.job);
+        let job = job.or_else(|| parse_feedback(event).filter(|_| is_error(event)).map(|feedback| feedback.job));
+        job.is_some_and(|job| job.as_bytes() == self.job.as_bytes())
     }
 
     /// The request in full, as a result quotes it.
@@ -189,10 +217,13 @@ impl Proof {
     }
 }
 
-fn answers(request: &Event, result: &Event) -> bool {
-    let providers: Vec<_> = request.tags.public_keys().collect();
+fn is_error(event: &Event) -> bool {
+    parse_feedback(event).is_some_and(|feedback| feedback.standing == Standing::Error)
+}
+
+fn answers(request: &Event, providers: &HashSet<PublicKey>, result: &Event) -> bool {
     request.kind.as_u16().checked_add(RESULT_OFFSET) == Some(result.kind.as_u16())
-        && (providers.is_empty() || providers.contains(&&result.pubkey))
+        && (providers.is_empty() || providers.contains(&result.pubkey))
 }
 
 fn text(result: Event) -> Result<String, NoResult> {
@@ -248,14 +279,14 @@ mod tests {
             ("in parts", vec![request.clone(), large], Some(Err(NoResult::InParts))),
             ("encrypted", vec![request.clone(), secret], Some(Err(NoResult::Encrypted))),
         ] {
-            let mut proof = Proof { job: request.id, request: None, unproven: Vec::new() };
+            let mut proof = Proof::of(request.id);
             for lie in lies.iter().cloned() {
                 assert_eq!(proof.hear(lie), None, "{what}");
             }
             let heard = events.into_iter().filter_map(|event| proof.hear(event)).next();
             assert_eq!(heard.as_ref().map(|found| found.as_ref().map(String::as_str).map_err(|why| *why)), found, "{what}");
         }
-        let mut proof = Proof { job: request.id, request: Some(request.clone()), unproven: Vec::new() };
+        let mut proof = Proof { request: Some(request.clone()), ..Proof::of(request.id) };
         for lie in lies {
             assert_eq!(proof.hear(lie), None);
         }
@@ -273,6 +304,71 @@ mod tests {
         assert_eq!(results.awaited().borrow().len(), 0);
         assert_eq!(results.of(job(99), Duration::ZERO).await, Err(NoResult::Late));
         assert!(filters(&[], 250).is_empty());
-        assert_eq!(filters(&[job(1)], 250).len(), 5);
+        assert_eq!(filters(&[job(1)], 250).len(), 6);
+    }
+
+    fn said(request: &Event, status: &str, keys: &Keys) -> Event {
+        let tags = [tag(&["status", status]), Tag::event(request.id)];
+        EventBuilder::new(Kind::from_u16(FEEDBACK_KIND), "").tags(tags).sign_with_keys(keys).unwrap()
+    }
+
+    /// Goal: the wait ends when nobody is left who could deliver, and nobody else can end it. Method: requests to nobody in particular, to one and to
+    /// two, and what is said of them, with the request before and after it.
+    #[test]
+    fn an_error_counts_from_who_was_asked() {
+        let (one, two, stranger) = (Keys::generate(), Keys::generate(), Keys::generate());
+        let ask = |providers: &[&Keys]| {
+            let tags = providers.iter().map(|keys| Tag::public_key(keys.public_key()));
+            EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&Keys::generate()).unwrap()
+        };
+        let failed = Some(Err(NoResult::Failed));
+        let done = Some(Ok("done".to_owned()));
+        for (what, asked, words, found) in [
+            ("the provider", vec![&one], vec![("error", &one)], failed.clone()),
+            ("a stranger", vec![&one], vec![("error", &stranger)], None),
+            ("nobody was named", vec![], vec![("error", &one), ("error", &two)], None),
+            ("nobody was named, and one delivers", vec![], vec![("error", &one), ("result", &two)], done.clone()),
+            ("still at it", vec![&one], vec![("processing", &one), ("payment-required", &one), ("success", &one)], None),
+            ("one of two, twice", vec![&one, &two], vec![("error", &one), ("error", &one)], None),
+            ("both", vec![&one, &two], vec![("error", &one), ("error", &two)], failed),
+            ("the other delivers", vec![&one, &two], vec![("error", &one), ("result", &two)], done),
+        ] {
+            let request = ask(&asked);
+            let events = words.iter().map(|(word, keys)| match *word {
+                "result" => result(&request, 6050, keys, "done", &[]),
+                status => said(&request, status, keys),
+            });
+            let mut events: Vec<_> = events.chain([request.clone()]).collect();
+            for order in ["last", "first"] {
+                let mut proof = Proof::of(request.id);
+                let heard = events.iter().filter_map(|event| proof.hear(event.clone())).next();
+                assert_eq!(heard, found, "{what}, the request {order}");
+                events.rotate_right(1);
+            }
+        }
+    }
+
+    /// Goal: what cannot be proven yet is bounded, and the true result gets through in the end. Method: as many lies as are kept, then the result: alone,
+    /// quoting the request, and again once the request is there.
+    #[test]
+    fn what_waits_for_its_request_has_a_bound() {
+        let (provider, stranger) = (Keys::generate(), Keys::generate());
+        let named = Tag::public_key(provider.public_key());
+        let request = EventBuilder::new(Kind::from_u16(5050), "").tag(named).sign_with_keys(&Keys::generate()).unwrap();
+        let flooded = || {
+            let mut proof = Proof::of(request.id);
+            for number in 0..UNPROVEN_MAX {
+                assert_eq!(proof.hear(result(&request, 6050, &stranger, &number.to_string(), &[])), None);
+            }
+            proof
+        };
+        let real = result(&request, 6050, &provider, "real", &[]);
+        let mut proof = flooded();
+        assert_eq!(proof.hear(real.clone()), None);
+        assert_eq!(proof.unproven.len(), UNPROVEN_MAX);
+        assert_eq!(proof.hear(request.clone()), None, "there was no room for it");
+        assert_eq!(proof.hear(real), Some(Ok("real".into())), "as a relay brings it that is asked again");
+        let quoting = result(&request, 6050, &provider, "real", &[&["request", &request.as_json()]]);
+        assert_eq!(flooded().hear(quoting), Some(Ok("real".into())));
     }
 }

@@ -3,15 +3,19 @@
 //! Several subscriptions rather than one: relays differ in how large a filter they take, and one that refuses to look for every kind of a job
 //! must not keep us from the jobs that we serve.
 
-use super::{Options, results};
+use super::{Options, asks, results};
 use crate::market::nip90::{DELETION_KIND, REQUEST_KINDS};
 use nostr_sdk::prelude::{EventId, Filter, Kind, PublicKey, SubscriptionId, Timestamp};
 use pylon_core::UnixTime;
+use pylon_core::admission::MAX_AGE_SECONDS;
+use pylon_core::asks::WINDOW_SECONDS;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Kinds in one filter. All kinds of jobs are then four filters, well below the ten that careful relays allow in one request.
 const KINDS_PER_FILTER: usize = 250;
+/// Asked for again after a gap: clocks differ, events travel, and a dead connection is noticed late.
+const OVERLAP_SECONDS: u64 = 600;
 /// Between two askings of a relay that keeps closing.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
 /// A subscription that lived this long is no sign of trouble.
@@ -26,6 +30,8 @@ pub(super) enum Purpose {
     Named,
     /// Results that jobs of ours wait for.
     Results,
+    /// Results and feedback of others for the kinds we serve: what they ask.
+    Asks,
 }
 
 /// What the filters of a subscription depend on.
@@ -42,13 +48,14 @@ pub(super) struct Wanted<'a> {
 
 impl Purpose {
     /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Served, Self::Named, Self::Results];
+    pub(super) const ALL: [Self; 4] = [Self::Served, Self::Named, Self::Results, Self::Asks];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Served => "pylon",
             Self::Named => "pylon-named",
             Self::Results => "pylon-results",
+            Self::Asks => asks::SUBSCRIPTION,
         }
     }
 
@@ -65,7 +72,17 @@ impl Purpose {
                 chunks(&others).map(|filter| filter.pubkey(wanted.us).since(since)).collect()
             }
             Self::Results => results::filters(wanted.results, KINDS_PER_FILTER),
+            Self::Asks => asks::filters(wanted.kinds, since, KINDS_PER_FILTER),
         }
+    }
+
+    /// Pure: from when on it is asked for: where it last flowed, if it did, and never from longer ago than is of use.
+    pub(super) fn since(self, flowed: Option<UnixTime>, now: UnixTime, options: &Options) -> UnixTime {
+        let (first, most) = match self {
+            Self::Served | Self::Named | Self::Results => (options.catch_up.as_secs(), MAX_AGE_SECONDS),
+            Self::Asks => (WINDOW_SECONDS, WINDOW_SECONDS),
+        };
+        flowed.map_or(now.minus(first), |flowed| flowed.minus(OVERLAP_SECONDS)).max(now.minus(most))
     }
 }
 
@@ -172,7 +189,7 @@ mod tests {
         for served in [vec![], vec![5050], vec![5050, 5932], REQUEST_KINDS.collect()] {
             let wanted = Wanted { kinds: &served, results: &[], us, since: UnixTime::new(7) };
             let of = |purpose: Purpose| purpose.filters(&wanted);
-            let (open, named) = (of(Purpose::Served), of(Purpose::Named));
+            let (open, named, asks) = (of(Purpose::Served), of(Purpose::Named), of(Purpose::Asks));
             let kinds = |filters: &[Filter]| -> Vec<u16> {
                 filters.iter().flat_map(|filter| filter.kinds.iter().flatten().map(Kind::as_u16)).collect()
             };
@@ -186,8 +203,29 @@ mod tests {
                 assert_eq!(filter.since, Some(Timestamp::from_secs(7)));
             }
             assert!(open.len() <= 5 && named.len() <= 5);
+            // Results of each kind that we serve, and feedback, whatever it is about.
+            let results: Vec<u16> = served.iter().map(|kind| kind + 1000).chain([7000]).collect();
+            assert_eq!(kinds(&asks), if served.is_empty() { Vec::new() } else { results });
+            assert!(asks.len() <= 5 && asks.iter().all(|filter| filter.limit == Some(500) && filter.since.is_some()));
             assert!(open.iter().all(|filter| filter.generic_tags.is_empty()));
             assert!(named.iter().all(|filter| filter.generic_tags.values().flatten().eq([&us.to_hex()])));
+        }
+    }
+
+    /// Goal: what was missed is asked for and nothing that is of no use. Method: never flowed, flowed a moment ago, and long ago.
+    #[test]
+    fn a_gap_is_closed() {
+        let (options, now) = (Options::default(), UnixTime::new(1_000_000));
+        for (purpose, flowed_ago, since_ago) in [
+            (Purpose::Served, None, 3600),
+            (Purpose::Served, Some(60), 660),
+            (Purpose::Served, Some(9000), 3600),
+            (Purpose::Asks, None, 86_400),
+            (Purpose::Asks, Some(9000), 9600),
+            (Purpose::Asks, Some(100_000), 86_400),
+        ] {
+            let flowed = flowed_ago.map(|ago| now.minus(ago));
+            assert_eq!(purpose.since(flowed, now, &options), now.minus(since_ago), "{purpose:?} {flowed_ago:?}");
         }
     }
 }

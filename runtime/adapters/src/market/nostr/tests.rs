@@ -9,13 +9,14 @@ use nostr_relay_builder::builder::{PolicyResult, RelayBuilderNip42, WritePolicy}
 use nostr_sdk::prelude::{BoxedFuture, EventBuilder, Filter, Kind, RelayPoolNotification, Tag};
 use pylon_core::ports::market::{Address, Status};
 use pylon_core::work::Output;
-use pylon_core::{Input, InputSource, Job};
+use pylon_core::{Input, InputSource, Job, Msat};
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
+mod asking;
 mod questions;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -208,6 +209,10 @@ impl Scripted {
     }
 
     async fn accept(&self) -> Session {
+        self.accept_serving(&[5050]).await
+    }
+
+    async fn accept_serving(&self, kinds: &[u16]) -> Session {
         // Who wants to know what it takes (NIP-11) does not open a socket, and gets no answer.
         let socket = loop {
             let (stream, _) = within(self.listener.accept()).await.unwrap();
@@ -216,7 +221,7 @@ impl Scripted {
             }
         };
         let mut session = Session { socket, subscription: String::new(), since: 0 };
-        session.hear_request().await;
+        session.hear_request_for(kinds).await;
         session
     }
 }
@@ -226,8 +231,8 @@ impl Session {
         loop {
             if let Frame::Text(text) = within(self.socket.next()).await.unwrap().unwrap() {
                 let heard: serde_json::Value = serde_json::from_str(&text).unwrap();
-                // The subscription to requests that name us goes its own way.
-                if heard[1] != "pylon-named" {
+                // The subscriptions to requests that name us and to what others ask go their own ways.
+                if heard[1] != "pylon-named" && heard[1] != asks::SUBSCRIPTION {
                     return heard;
                 }
             }
@@ -235,9 +240,13 @@ impl Session {
     }
 
     async fn hear_request(&mut self) {
+        self.hear_request_for(&[5050]).await;
+    }
+
+    async fn hear_request_for(&mut self, kinds: &[u16]) {
         let request = self.hear().await;
         assert_eq!(request[0], "REQ", "{request}");
-        assert_eq!(request[2]["kinds"], serde_json::json!([5, 5050]));
+        assert_eq!(request[2]["kinds"], serde_json::json!([&[5], kinds].concat()));
         self.subscription = request[1].as_str().unwrap().to_owned();
         self.since = request[2]["since"].as_u64().unwrap();
     }

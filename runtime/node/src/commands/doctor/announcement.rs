@@ -1,6 +1,7 @@
 //! Can customers find this node? Its announcement (NIP-89), read back from each relay as a customer would.
 
 use super::Row;
+use crate::cli::Mode;
 use crate::home::Home;
 use crate::identity::Identity;
 use pylon_adapters::market::identity::public_key;
@@ -10,7 +11,11 @@ use std::time::Duration;
 const CHECK: &str = "presence";
 const ANSWER_WITHIN: Duration = Duration::from_secs(6);
 
-pub(super) async fn check(home: &Home, relays: &[String]) -> Vec<Row> {
+/// `modes` are those of the node that runs.
+pub(super) async fn check(home: &Home, relays: &[String], modes: Option<&[String]>) -> Vec<Row> {
+    if modes.is_some_and(|modes| modes == Mode::Host.names()) {
+        return vec![Row::ok(CHECK, "none: the node serves this machine only")];
+    }
     // Without an identity there is nobody to be found, and that is another row.
     let Ok(identity) = Identity::load(home) else { return Vec::new() };
     let keys = identity.keys();

@@ -1,25 +1,21 @@
 //! Can the guests be put to work with their settings?
 
 use super::Row;
+use crate::clock::SystemClock;
 use crate::commands::compile_component::apart;
 use crate::config::Config;
-use crate::guests;
+use crate::guests::{self, Shelf, Slots};
 use crate::home::Home;
+use anyhow::Result;
+use pylon_adapters::journal::Books;
+use pylon_core::ports::clock::Clock;
 
 const CHECK: &str = "guests";
 
 pub(super) async fn check(home: &Home, config: &Config) -> Row {
-    let cache = match home.open().and_then(|state| state.folder("cache")) {
-        Ok(cache) => cache,
-        Err(error) => return Row::broken(CHECK, format!("{error:#}"), "compiled guests are kept there"),
-    };
-    let compiling = match apart() {
-        Ok(compiling) => compiling,
-        Err(error) => return Row::broken(CHECK, format!("{error:#}"), "start pylon from a place where it can be read"),
-    };
-    match guests::load(cache, compiling, config).await {
-        Ok(shipped) => {
-            let list = shipped.generations.list();
+    match open(home, config).await {
+        Ok(guests) => {
+            let list = guests.generations.list();
             let guests = list.iter().map(|(slot, guest)| format!("{slot} {} {}", guest.stamp().name, guest.stamp().version));
             Row::ok(CHECK, guests.collect::<Vec<_>>().join(", "))
         }
@@ -27,4 +23,13 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
             Row::broken(CHECK, format!("{error:#}"), "correct `guests` in the settings, or make the state folder writable")
         }
     }
+}
+
+/// As a start would, but for what it would write.
+async fn open(home: &Home, config: &Config) -> Result<Slots> {
+    let state = home.open()?;
+    let sandbox = guests::sandbox(state.folder("cache")?, apart()?)?;
+    let history = if home.database().exists() { Books::open(&home.database())?.installations()? } else { Vec::new() };
+    let (guests, _) = Slots::open(sandbox, Shelf::new(state.folder("guests")?), history, config, SystemClock.now()).await?;
+    Ok(guests)
 }

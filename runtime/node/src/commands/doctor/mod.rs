@@ -14,7 +14,7 @@ mod wallet;
 
 use crate::cli::DoctorArgs;
 use crate::config::{Config, Setting, Source};
-use crate::control::Client;
+use crate::control::{Client, Status};
 use crate::home::Home;
 use crate::output::{SaidNo, json, plain, say};
 use anyhow::{Context, Result};
@@ -28,8 +28,9 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     // Relays and guests are checked beside each other.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
     let (source, report) = runtime.block_on(async {
-        let source = source(&home, args).await;
-        let report = examine(&home, &source).await;
+        let node = Client::new(&home).status().await.ok();
+        let source = source(&home, args, node.as_ref());
+        let report = examine(&home, &source, node.as_ref()).await;
         (source, report)
     });
     // What a check has left waiting is not waited for.
@@ -43,23 +44,23 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
 }
 
 /// The file that was named, or that of the node that runs, or the home's own.
-async fn source(home: &Home, args: &DoctorArgs) -> Source {
+fn source(home: &Home, args: &DoctorArgs, node: Option<&Status>) -> Source {
     let own = Source::new(home, None);
-    let named = match (&args.config, Client::new(home).status().await) {
-        (Some(path), _) => path.clone(),
-        (None, Ok(status)) if Path::new(&status.daemon.config) != own.path() => status.daemon.config.into(),
-        _ => return own,
-    };
-    Source::new(home, Some(&named))
+    let running = node.map(|status| Path::new(&status.daemon.config)).filter(|path| *path != own.path());
+    match args.config.as_deref().or(running) {
+        Some(named) => Source::new(home, Some(named)),
+        None => own,
+    }
 }
 
-async fn examine(home: &Home, source: &Source) -> Report {
+async fn examine(home: &Home, source: &Source, node: Option<&Status>) -> Report {
     let (checked, config, settings) = settings::check(source);
     let mut checks = vec![process::check(home).await, identity::check(home), checked];
     // With settings that cannot be read, the defaults are what there is to check.
     let config = config.unwrap_or_default();
+    let modes = node.map(|status| &status.daemon.modes[..]);
     let (relays, presence, others) =
-        tokio::join!(relays::look(&config.relays), announcement::check(home, &config.relays), others(home, &config));
+        tokio::join!(relays::look(&config.relays), announcement::check(home, &config.relays, modes), others(home, &config));
     checks.extend(others);
     checks.extend(relays.iter().map(relays::check));
     checks.extend(presence);

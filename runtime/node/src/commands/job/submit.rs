@@ -10,7 +10,7 @@ use crate::purchases::{Purchase, Purchases};
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Buyer, Heard, Request};
 use pylon_adapters::market::identity::public_key;
-use pylon_adapters::market::nip90::{MAX_REQUEST_BYTES, RequestTag, Standing};
+use pylon_adapters::market::nip90::{MAX_REQUEST_BYTES, Standing};
 use serde_json::json;
 use std::io::{IsTerminal, Read, Write};
 use std::time::Duration;
@@ -23,9 +23,6 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
         );
     }
     let tags = args.tags(prompt(args)?);
-    if !tags.iter().any(|tag| matches!(tag, RequestTag::Input { .. })) {
-        bail!("nothing to work on: write a prompt, or --input TYPE:DATA");
-    }
     let home = Home::from_env()?;
     let identity = Identity::load(&home)?;
     if args.provider == Some(public_key(identity.keys())) {

@@ -48,6 +48,38 @@ async fn an_answer_is_what_was_asked_for() {
     assert_eq!(market.counts(), Counts::default(), "none of it is a request");
 }
 
+/// Goal: nobody answers for another relay. Method: of two relays one is asked; the other one sends a fitting event, the end and a refusal for that
+/// question before the one that was asked says anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_from_who_was_asked() {
+    let (asked, other) = (Scripted::start().await, Scripted::start().await);
+    let (market, _) = market(&[&asked.url, &other.url], quick()).await;
+    let (mut session, mut liar) = tokio::join!(asked.accept(), other.accept());
+    let keys = Keys::generate();
+    let note = |words: &str| EventBuilder::text_note(words).sign_with_keys(&keys).unwrap();
+    let filter = Filter::new().author(keys.public_key());
+    let relays = market.relays.all();
+    let answer = market.questions.ask(&relays[0], filter, DEADLINE);
+    let talk = async {
+        session.subscription = session.hear().await[1].as_str().unwrap().to_owned();
+        liar.subscription = session.subscription.clone();
+        liar.feed(&note("a lie").as_json()).await;
+        liar.end_of_stored().await;
+        liar.say(serde_json::json!(["CLOSED", liar.subscription, "error: no"])).await;
+        // What follows over the same link shows that all of it was read.
+        liar.subscription = "pylon".to_owned();
+        liar.feed(&asking("after it").sign_with_keys(&Keys::generate()).unwrap().as_json()).await;
+        liar.socket.flush().await.unwrap();
+        next_job(&market).await;
+        session.feed(&note("the truth").as_json()).await;
+        session.end_of_stored().await;
+    };
+    let (answer, ()) = tokio::join!(answer, talk);
+    let words: Vec<_> = answer.unwrap().into_iter().map(|event| event.content).collect();
+    assert_eq!(words, ["the truth"]);
+    assert_eq!(market.counts().queued, 1);
+}
+
 /// Goal: an answer has a bound. Method: more events than are read, and no end of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_has_a_bound() {
@@ -56,7 +88,8 @@ async fn an_answer_has_a_bound() {
     let mut session = relay.accept().await;
     let keys = Keys::generate();
     let filter = Filter::new().author(keys.public_key());
-    let asked = market.questions.ask(&market.relays[0], filter.clone(), DEADLINE);
+    let relays = market.relays.all();
+    let asked = market.questions.ask(&relays[0], filter.clone(), DEADLINE);
     let flood = async {
         session.subscription = session.hear().await[1].as_str().unwrap().to_owned();
         for n in 0..100 {
@@ -69,7 +102,7 @@ async fn an_answer_has_a_bound() {
     assert_eq!(answer.unwrap().len(), 32);
     drop(session);
     market.close().await;
-    assert_eq!(market.questions.ask(&market.relays[0], filter, DEADLINE).await, Err(Unanswered::Away));
+    assert_eq!(market.questions.ask(&relays[0], filter, DEADLINE).await, Err(Unanswered::Away));
 }
 
 /// Goal: a relay that refuses to look for every kind does not keep us from the jobs that we serve. Method: it closes that subscription, each time.

@@ -1,7 +1,10 @@
-//! Requests that have expired (NIP-40). The library drops them in silence; who addressed us shall hear why there is no answer, so they
-//! are picked out of the socket before the library sees them. All other frames pass untouched.
+//! What is done with frames before the library sees them. All others pass untouched.
+//!
+//! Requests that have expired (NIP-40): the library drops them in silence; who addressed us shall hear why there is no answer. And the echo of
+//! our own answers, which is not worth the check of a signature.
 
 use super::MAX_MESSAGE_BYTES;
+use super::asks::Overheard;
 use super::intake::Intake;
 use futures::StreamExt;
 use nostr_sdk::pool::ConnectionMode;
@@ -13,7 +16,10 @@ use std::time::Duration;
 
 /// The library's transport with a look at what comes in.
 #[derive(Debug)]
-pub(super) struct Transport(pub(super) Arc<Intake>);
+pub(super) struct Transport {
+    pub(super) intake: Arc<Intake>,
+    pub(super) overheard: Arc<Overheard>,
+}
 
 impl WebSocketTransport for Transport {
     fn support_ping(&self) -> bool {
@@ -28,14 +34,18 @@ impl WebSocketTransport for Transport {
     ) -> BoxedFuture<'a, Result<(WebSocketSink, WebSocketStream), TransportError>> {
         Box::pin(async move {
             let (sink, stream) = DefaultWebsocketTransport.connect(url, mode, timeout).await?;
-            let intake = Arc::clone(&self.0);
-            let stream = stream.then(move |frame| {
-                let intake = Arc::clone(&intake);
+            let (intake, overheard) = (Arc::clone(&self.intake), Arc::clone(&self.overheard));
+            let stream = stream.filter_map(move |frame| {
+                let (intake, overheard) = (Arc::clone(&intake), Arc::clone(&overheard));
                 async move {
-                    if let Some(event) = frame.as_ref().ok().and_then(|frame| expired(frame.as_text()?)) {
+                    let text = frame.as_ref().ok().and_then(|frame| frame.as_text());
+                    if text.is_some_and(|text| overheard.is_echo(text)) {
+                        return None;
+                    }
+                    if let Some(event) = text.and_then(expired) {
                         intake.take_unverified(&event).await;
                     }
-                    frame
+                    Some(frame)
                 }
             });
             Ok((sink, Box::pin(stream) as WebSocketStream))

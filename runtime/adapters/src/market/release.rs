@@ -1,0 +1,221 @@
+//! Whose a component is: a NIP-94 event (kind 1063) over its SHA-256, signed by its author and kept beside it as JSON. Pure: files, trust and
+//! deletions are for who installs.
+//!
+//! Tags: `x` is the SHA-256 in hex, `m` is `application/wasm`, `size` in bytes, `name` and `version` as the component says them, and NIP-40's
+//! `expiration` where a release is good for a time only.
+
+use nostr_sdk::{Event, EventBuilder, JsonUtil, Keys, Kind, Tag, TagKind, Timestamp};
+use pylon_core::{Digest, MessageId, PublicKey, UnixTime};
+
+/// File metadata (NIP-94).
+pub const KIND: u16 = 1063;
+const MIME: &str = "application/wasm";
+/// A release is a few lines.
+pub const BYTES_MAX: usize = 16 << 10;
+
+/// What an author vouches for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// SHA-256 of the component.
+    pub digest: Digest,
+    /// Its bytes.
+    pub size: u64,
+    /// As it calls itself.
+    pub name: String,
+    /// As it calls itself.
+    pub version: String,
+}
+
+/// A claim and who made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The event itself: what a deletion would name.
+    pub id: MessageId,
+    /// Whose key signed it.
+    pub publisher: PublicKey,
+    /// What it is about.
+    pub claim: Claim,
+    /// When it was signed, as its author dates it.
+    pub signed_at: UnixTime,
+    /// When it ends.
+    pub expires_at: Option<UnixTime>,
+}
+
+/// Why a release does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReleaseError {
+    /// Not a signed event.
+    #[error("no signed event: {0}")]
+    Malformed(String),
+    /// An event about something else.
+    #[error("an event of kind {0}, where a release has {KIND}")]
+    Kind(u16),
+    /// A tag is not there, or twice, or makes no sense.
+    #[error("the tag `{0}` is missing or wrong")]
+    Tag(&'static str),
+    /// Id or signature are not those of its content.
+    #[error("the signature is not that of its author")]
+    Signature,
+    /// A right signature over other bytes.
+    #[error("about another component, sha256 {0}")]
+    OtherDigest(Digest),
+    /// Its time is over.
+    #[error("expired")]
+    Expired(UnixTime),
+}
+
+impl ReleaseError {
+    /// The word for records, one for each case.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Kind(_) => "kind",
+            Self::Tag(_) => "tag",
+            Self::Signature => "invalid",
+            Self::OtherDigest(_) => "other-digest",
+            Self::Expired(_) => "expired",
+        }
+    }
+}
+
+/// A release in the author's name, as JSON.
+pub fn sign(keys: &Keys, claim: &Claim, at: UnixTime, expires_at: Option<UnixTime>) -> Result<String, ReleaseError> {
+    let size = claim.size.to_string();
+    let digest = claim.digest.to_hex();
+    let facts = [("x", &*digest), ("m", MIME), ("size", &size), ("name", &claim.name), ("version", &claim.version)];
+    let mut tags: Vec<_> = facts.into_iter().map(|(name, value)| Tag::custom(TagKind::custom(name), [value])).collect();
+    tags.extend(expires_at.map(|at| Tag::expiration(Timestamp::from(at.get()))));
+    let content = format!("{} {}", claim.name, claim.version);
+    let event = EventBuilder::new(Kind::from_u16(KIND), content).tags(tags).custom_created_at(Timestamp::from(at.get()));
+    let event = event.sign_with_keys(keys).map_err(|error| ReleaseError::Malformed(error.to_string()))?;
+    Ok(event.as_json())
+}
+
+/// The release in this JSON, if it holds for the component with this digest now.
+pub fn verify(json: &str, digest: Digest, now: UnixTime) -> Result<Release, ReleaseError> {
+    let release = read(json)?;
+    if release.claim.digest != digest {
+        return Err(ReleaseError::OtherDigest(release.claim.digest));
+    }
+    match release.expires_at {
+        Some(end) if end <= now => Err(ReleaseError::Expired(end)),
+        _ => Ok(release),
+    }
+}
+
+/// What is said and by whom, whatever it is about.
+fn read(json: &str) -> Result<Release, ReleaseError> {
+    if json.len() > BYTES_MAX {
+        return Err(ReleaseError::Malformed(format!("more than {BYTES_MAX} bytes")));
+    }
+    let event = Event::from_json(json).map_err(|error| ReleaseError::Malformed(error.to_string()))?;
+    if event.kind.as_u16() != KIND {
+        return Err(ReleaseError::Kind(event.kind.as_u16()));
+    }
+    event.verify().map_err(|_| ReleaseError::Signature)?;
+    if tag(&event, "m")? != MIME {
+        return Err(ReleaseError::Tag("m"));
+    }
+    let expires_at = match tag(&event, "expiration") {
+        Ok(at) => Some(UnixTime::new(at.parse().map_err(|_| ReleaseError::Tag("expiration"))?)),
+        Err(_) if values(&event, "expiration").next().is_none() => None,
+        Err(wrong) => return Err(wrong),
+    };
+    Ok(Release {
+        id: MessageId::from_bytes(*event.id.as_bytes()),
+        publisher: PublicKey::from_bytes(*event.pubkey.as_bytes()),
+        claim: Claim {
+            digest: Digest::from_hex(tag(&event, "x")?).ok_or(ReleaseError::Tag("x"))?,
+            size: tag(&event, "size")?.parse().map_err(|_| ReleaseError::Tag("size"))?,
+            name: tag(&event, "name")?.into(),
+            version: tag(&event, "version")?.into(),
+        },
+        signed_at: UnixTime::new(event.created_at.as_secs()),
+        expires_at,
+    })
+}
+
+/// The value of a tag that is there once: of two, one reader would see the first and another the last.
+fn tag<'a>(event: &'a Event, name: &'static str) -> Result<&'a str, ReleaseError> {
+    let mut found = values(event, name);
+    match (found.next(), found.next()) {
+        (Some(Some(value)), None) => Ok(value),
+        _ => Err(ReleaseError::Tag(name)),
+    }
+}
+
+fn values<'a>(event: &'a Event, name: &'static str) -> impl Iterator<Item = Option<&'a str>> {
+    let named = event.tags.iter().map(Tag::as_slice).filter(move |tag| tag.first().is_some_and(|first| first == name));
+    named.map(|tag| tag.get(1).map(String::as_str))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::identity::public_key;
+    use super::*;
+    use serde_json::{Value, json};
+
+    const NOW: UnixTime = UnixTime::new(1_700_000_000);
+
+    fn claim() -> Claim {
+        Claim { digest: Digest::of(b"component"), size: 9, name: "happy-hours".into(), version: "1.0.0".into() }
+    }
+
+    fn event(change: impl FnOnce(&mut Vec<Vec<String>>), kind: u16) -> String {
+        let mut tags: Vec<Vec<String>> = Event::from_json(sign(&Keys::generate(), &claim(), NOW, None).unwrap())
+            .unwrap()
+            .tags
+            .iter()
+            .map(|tag| tag.as_slice().to_vec())
+            .collect();
+        change(&mut tags);
+        let tags: Vec<_> = tags.into_iter().map(|tag| Tag::parse(tag).unwrap()).collect();
+        let event = EventBuilder::new(Kind::from_u16(kind), "").tags(tags).sign_with_keys(&Keys::generate()).unwrap();
+        event.as_json()
+    }
+
+    fn set(tags: &mut Vec<Vec<String>>, name: &str, value: &str) {
+        tags.retain(|tag| tag[0] != name);
+        tags.push(vec![name.into(), value.into()]);
+    }
+
+    /// What is signed verifies, says who and what, and is an event that every other Nostr program can check.
+    #[test]
+    fn a_release_says_whose_it_is() {
+        let keys = Keys::generate();
+        let json = sign(&keys, &claim(), NOW, Some(NOW.plus(60))).unwrap();
+        let release = verify(&json, claim().digest, NOW).unwrap();
+        assert_eq!((release.publisher, release.claim, release.signed_at), (public_key(&keys), claim(), NOW));
+        assert_eq!(release.expires_at, Some(NOW.plus(60)));
+        let event: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(event["kind"], json!(1063));
+        assert_eq!(event["tags"][0], json!(["x", Digest::of(b"component").to_hex()]));
+        assert_eq!(event["tags"][5], json!(["expiration", "1700000060"]));
+    }
+
+    /// Each way to be wrong has its own case. One row each.
+    #[test]
+    fn each_mistake_has_its_case() {
+        let keys = Keys::generate();
+        let good = sign(&keys, &claim(), NOW, Some(NOW.plus(60))).unwrap();
+        let check = |json: &str, digest: Digest, now: UnixTime, expected: &str| {
+            assert_eq!(verify(json, digest, now).map_err(|error| error.code()), Err(expected), "{json}");
+        };
+        let ours = claim().digest;
+        check("", ours, NOW, "malformed");
+        check("{}", ours, NOW, "malformed");
+        check(&" ".repeat(BYTES_MAX + 1), ours, NOW, "malformed");
+        check(&good.replace("happy-hours", "other-hours"), ours, NOW, "invalid");
+        check(&good.replacen("\"sig\":\"", "\"sig\":\"0", 1).replacen("\"}", "", 1), ours, NOW, "malformed");
+        check(&good, Digest::of(b"other"), NOW, "other-digest");
+        check(&good, ours, NOW.plus(60), "expired");
+        check(&event(|_| {}, 1), ours, NOW, "kind");
+        for name in ["x", "m", "size", "name", "version"] {
+            check(&event(|tags| tags.retain(|tag| tag[0] != name), KIND), ours, NOW, "tag");
+            check(&event(|tags| tags.push(vec![name.into(), "1".into()]), KIND), ours, NOW, "tag");
+        }
+        for (name, value) in [("x", "00"), ("m", "text/plain"), ("size", "-1"), ("expiration", "soon")] {
+            check(&event(|tags| set(tags, name, value), KIND), ours, NOW, "tag");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `pylon guest`: what who writes guests, and who runs them, may write.
+
+use crate::scaffold;
+use clap::{Args, Subcommand, ValueEnum};
+use pylon_sandbox::Role;
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub enum GuestCommand {
+    /// Begin a guest: a crate that builds and passes its own cases at once
+    #[command(subcommand)]
+    New(NewCommand),
+    /// Build a guest to a component, NAME.wasm in its folder
+    Build(BuildArgs),
+    /// Ask a guest the questions of its cases, and show what each answer took
+    ///
+    /// Exit code 0: every answer was as expected. 1: one was not.
+    Test(TestArgs),
+    /// Show what a component is: world, imports, settings, limits, publisher
+    ///
+    /// Exit code 0: a node can run it. 1: none can.
+    Inspect(InspectArgs),
+    /// Sign a component as yours, in a file beside it
+    Sign(SignArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum NewCommand {
+    /// Something that decides: what a job costs, where it runs, whether the result is good
+    Policy(NewPolicyArgs),
+    /// Something that does a kind of job
+    Handler(NewHandlerArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct NewPolicyArgs {
+    /// What it decides
+    pub world: PolicyWorld,
+    /// Of the crate, and of the folder that is made for it here
+    #[arg(value_parser = scaffold::name)]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct NewHandlerArgs {
+    /// What kind of job (NIP-90), 5000 to 5999
+    #[arg(value_parser = clap::value_parser!(u16).range(5000..=5999))]
+    pub kind: u16,
+    /// Of the crate, and of the folder that is made for it here
+    #[arg(value_parser = scaffold::name)]
+    pub name: String,
+}
+
+/// What a policy decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyWorld {
+    /// What a job costs
+    Pricing,
+    /// Where it runs
+    Routing,
+    /// Whether the result is good
+    Verification,
+}
+
+impl PolicyWorld {
+    /// As the sandbox calls it.
+    pub const fn role(self) -> Role {
+        match self {
+            Self::Pricing => Role::Pricing,
+            Self::Routing => Role::Routing,
+            Self::Verification => Role::Verification,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// The folder of the crate
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// The folder of the crate, which is built before, or a component with its NAME.cases.toml beside it
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The component
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SignArgs {
+    /// A file with your secret key: an nsec, 64 hex digits or a recovery phrase; readable only for you
+    #[arg(short, long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// For how many days the release is good; without it, for ever
+    #[arg(short, long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub expires: Option<u32>,
+    /// The component
+    pub component: PathBuf,
+}

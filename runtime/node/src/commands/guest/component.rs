@@ -1,0 +1,49 @@
+//! A component in a file, and the release beside it.
+
+use crate::commands::compile_component::apart;
+use anyhow::{Context, Result, bail};
+use pylon_adapters::market::release;
+use pylon_sandbox::{Config, Sandbox};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// More than a node takes.
+const BYTES_MAX: u64 = 64 << 20;
+
+/// The bytes of a component.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut bytes = Vec::new();
+    let length = file.take(BYTES_MAX + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {}", path.display()))?;
+    if length as u64 > BYTES_MAX {
+        bail!("{} is larger than any component: {BYTES_MAX} bytes", path.display());
+    }
+    Ok(bytes)
+}
+
+/// Where its release is, if it has one.
+pub(super) fn release_file(component: &Path) -> PathBuf {
+    let mut name = component.as_os_str().to_owned();
+    name.push(".release.json");
+    name.into()
+}
+
+/// The release beside a component, unread; `None` if there is none.
+pub(super) fn release(component: &Path) -> Result<Option<String>> {
+    let path = release_file(component);
+    let file = match std::fs::File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let mut text = Vec::new();
+    file.take(release::BYTES_MAX as u64 + 1).read_to_end(&mut text).with_context(|| path.display().to_string())?;
+    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// The engines of a node, for one guest at a time. Compiled code is kept in `cache`.
+pub(super) fn sandbox(cache: Option<&Path>) -> Result<Sandbox> {
+    let open = |dir: &Path| cap_std::fs::Dir::open_ambient_dir(dir, cap_std::ambient_authority());
+    let cache = cache.map(open).transpose().context("no folder for compiled code")?;
+    Ok(Sandbox::open(Config { cache, compiling: apart()?, policy_instances: 2, handler_instances: 2, ..Config::default() })?)
+}

@@ -1,0 +1,28 @@
+//! `pylon guest new`: a crate to begin with, in the folder where one is.
+
+use crate::cli::guest::NewCommand;
+use crate::output::say;
+use crate::scaffold::{self, Plan};
+use anyhow::{Context, Result, bail};
+use pylon_sandbox::Role;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// Makes it.
+pub(super) fn run(command: &NewCommand) -> Result<()> {
+    let plan = match command {
+        NewCommand::Policy(args) => Plan { name: &args.name, role: args.world.role(), kind: None },
+        NewCommand::Handler(args) => Plan { name: &args.name, role: Role::Handler, kind: Some(args.kind) },
+    };
+    match scaffold::write(Path::new(""), plan) {
+        Ok(_) => say(&page(plan.name)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!("{} is there already: choose another name", plan.name),
+        Err(error) => Err(error).with_context(|| format!("cannot make {}", plan.name)),
+    }
+}
+
+fn page(name: &str) -> String {
+    format!(
+        "{name}/src/lib.rs       the guest\n{name}/{name}.cases.toml  what it must answer\n\nNext: pylon guest test {name}, then change both\n"
+    )
+}

@@ -1,0 +1,86 @@
+//! `pylon guest test`: asks a guest the questions of its cases on the engine of a node, and shows the budget.
+
+use super::{build, component};
+use crate::cases::{self, Asked};
+use crate::cli::guest::TestArgs;
+use crate::commands::block_on;
+use crate::output::{SaidNo, json, plain, say};
+use anyhow::{Context, Result, anyhow};
+use pylon_core::ports::guests::Cost;
+use pylon_sandbox::Examined;
+use serde_json::json as value;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// Runs them all.
+pub(super) fn run(args: &TestArgs) -> Result<()> {
+    let file = if args.path.is_dir() { build::build(&args.path)? } else { args.path.clone() };
+    let bytes = component::read(&file)?;
+    let path = cases_file(&file);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("no cases in {}: write some", path.display()))?;
+    let cases = cases::parse(&text).map_err(|why| anyhow!("{}: {why}", path.display()))?;
+    // Compiled once, for all cases.
+    let cache = tempfile::tempdir().context("no folder for compiled code")?;
+    let (guest, asked) = block_on(async {
+        let sandbox = component::sandbox(Some(cache.path()))?;
+        let guest = sandbox.examine(&bytes).await.with_context(|| file.display().to_string())?;
+        let asked = cases::ask(&sandbox, &bytes, &guest, &cases).await;
+        Ok((guest, asked))
+    })?;
+    if args.json {
+        json(&facts(&guest, &asked))?;
+    } else {
+        say(&page(&guest, &asked))?;
+    }
+    if asked.iter().all(|case| case.unmet.is_empty()) { Ok(()) } else { Err(SaidNo.into()) }
+}
+
+/// `NAME.cases.toml` beside `NAME.wasm`.
+fn cases_file(component: &std::path::Path) -> PathBuf {
+    component.with_extension("cases.toml")
+}
+
+fn facts(guest: &Examined, asked: &[Asked]) -> serde_json::Value {
+    let case = |case: &Asked| {
+        let (fuel, cpu_us) = match case.cost {
+            Cost::Fuel(fuel) => (Some(fuel), None),
+            Cost::CpuMicros(micros) => (None, Some(micros)),
+        };
+        value!({
+            "name": case.name, "function": case.function.name(), "passed": case.unmet.is_empty(), "unmet": case.unmet,
+            "fuel": fuel, "cpu_us": cpu_us, "budget": case.budget,
+        })
+    };
+    let passed = asked.iter().filter(|case| case.unmet.is_empty()).count();
+    value!({
+        "name": guest.about.name, "version": guest.about.version, "world": guest.role.world(),
+        "cases": asked.iter().map(case).collect::<Vec<_>>(), "passed": passed, "failed": asked.len() - passed,
+    })
+}
+
+fn page(guest: &Examined, asked: &[Asked]) -> String {
+    let width = asked.iter().map(|case| case.name.chars().count()).max().unwrap_or(0).clamp(4, 60);
+    let unit = if guest.role == pylon_sandbox::Role::Handler { "CPU µs" } else { "FUEL" };
+    let mut page = format!("{:<width$}  RESULT  {unit:>9}  OF BUDGET\n", "CASE");
+    for case in asked {
+        let (Cost::Fuel(cost) | Cost::CpuMicros(cost)) = case.cost;
+        let (whole, rest) = share(cost, case.budget);
+        let result = if case.unmet.is_empty() { "ok" } else { "FAIL" };
+        let _ = writeln!(page, "{:<width$}  {result:<6}  {cost:>9}  {whole:>5}.{rest:02} %", plain(&case.name));
+    }
+    for case in asked {
+        for unmet in &case.unmet {
+            let _ = writeln!(page, "\n{}: {}", plain(&case.name), plain(unmet));
+        }
+    }
+    let failed = asked.iter().filter(|case| !case.unmet.is_empty()).count();
+    let _ = writeln!(page, "\n{} passed, {failed} failed", asked.len() - failed);
+    page
+}
+
+/// In hundredths of a percent, whole percents first.
+fn share(cost: u64, budget: u64) -> (u64, u64) {
+    let part = u128::from(cost) * 10_000 / u128::from(budget.max(1));
+    let part = u64::try_from(part).unwrap_or(u64::MAX);
+    (part / 100, part % 100)
+}

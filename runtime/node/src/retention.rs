@@ -1,0 +1,32 @@
+//! How long the journal keeps texts, from the settings, and who reminds it while nothing happens.
+
+use crate::config;
+use pylon_adapters::journal::{Retention, SqliteJournal};
+use std::sync::Arc;
+use std::time::Duration;
+
+const DAY_SECONDS: u64 = 86_400;
+const MB: u64 = 1 << 20;
+/// A node that writes lets go of old texts with every commit; one that does not, after this.
+const REMIND_EVERY: Duration = Duration::from_secs(60);
+
+/// What the settings say.
+pub(crate) fn of(settings: &config::Journal) -> Retention {
+    Retention { seconds: u64::from(settings.keep_text_days) * DAY_SECONDS, bytes: u64::from(settings.keep_text_mb) * MB }
+}
+
+/// Holds the journal to these settings, until nobody holds the journal.
+pub(crate) fn watch(journal: &Arc<SqliteJournal>, settings: &config::Journal) {
+    journal.keep(of(settings));
+    let journal = Arc::downgrade(journal);
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(REMIND_EVERY);
+        loop {
+            tick.tick().await;
+            let Some(journal) = journal.upgrade() else { return };
+            if let Err(error) = journal.tidy().await {
+                tracing::warn!(%error, "old texts stay for now");
+            }
+        }
+    });
+}

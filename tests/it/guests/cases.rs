@@ -1,0 +1,88 @@
+//! Cases: those of the guests that we ship, and every way in which a case can be wrong.
+
+use super::cases_of as asked;
+use crate::component;
+use pylon::cases::parse;
+use std::path::Path;
+
+/// Goal: what we ship does what its file says. Method: its cases, beside its source.
+#[tokio::test]
+async fn shipped_guests_pass_their_cases() {
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests");
+    for folder in ["policies", "handlers"] {
+        let sources = std::fs::read_dir(guests.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        for source in sources.filter(|path| path.extension().is_some_and(|it| it == "rs") && !path.ends_with("build.rs")) {
+            let name = source.file_stem().unwrap().to_str().unwrap();
+            let cases =
+                std::fs::read_to_string(source.with_extension("cases.toml")).unwrap_or_else(|_| panic!("{name} has no cases"));
+            for case in asked(component(name), &cases).await {
+                assert!(case.unmet.is_empty(), "{name}: {}: {}", case.name, case.unmet.join("; "));
+            }
+        }
+    }
+}
+
+/// Goal: an author learns what is wrong with a case, where, and what was meant. Method: one wrong file a row.
+#[test]
+fn a_wrong_case_is_told() {
+    for (text, words) in [
+        ("", "0 cases"),
+        ("[[case]]\nname = \"a\"\nfunktion = \"quote\"\n", "line 3: unknown key `funktion`; did you mean `function`?"),
+        ("[[case]]\nname = \"a\"\nfunction = \"price\"\nexpect = {}\n", "line 3: unknown variant `price`"),
+        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\njob.bid = 1\nexpect = {}\n", "line 4: unknown key `bid`"),
+        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nsettings.x = 1\nexpect = {}\n", "numbers are written as texts"),
+        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\n", "missing field `expect`"),
+        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect = {}\n", "case `a`: `expect` says nothing"),
+        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.prise_msat = 1\n", "did you mean `price_msat`?"),
+        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.price_msat.at_mots = 1\n", "did you mean `at_most`?"),
+        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.note.contains = 1\n", "`contains` is a text"),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"rank\"\nusage = {}\nexpect.first = \"a\"\n",
+            "`usage` is nothing that `rank` is asked with",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"run\"\nagent = {}\nexpect.content = \"\"\n",
+            "`agent`: this version of the node links no agents",
+        ),
+    ] {
+        let told = parse(text).expect_err(text);
+        assert!(told.contains(words) && !told.contains('\n'), "{text}{told}");
+    }
+    let twice = "[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.note = \"\"\n".repeat(2);
+    assert_eq!(parse(&twice).unwrap_err(), "case `a`: another has this name");
+}
+
+/// Goal: what an answer is not is said with what it is, and a fault is an answer like others. Method: a guest that breaks what it is told to.
+#[tokio::test]
+async fn what_is_not_met_is_told() {
+    let case = |what: &str, expect: &str| {
+        format!("[[case]]\nname = 'a'\nfunction = 'quote'\nsettings.do = '{what}'\nexpect = {{ {expect} }}\n")
+    };
+    for (what, expect, unmet) in [
+        ("answer", "price_msat = 0, terms = 'free', max_work_ms = { at_least = 1, at_most = 1 }", ""),
+        ("answer", "price_msat = 1", "expected price_msat 1, found 0"),
+        ("answer", "price_msat = '0'", "expected price_msat \"0\", found 0"),
+        ("answer", "max_work_ms = { at_least = 2 }", "expected max_work_ms { at_least = 2 }, found 1"),
+        ("answer", "refused = 'blocked'", "expected refused \"blocked\", and there was none"),
+        ("answer", "fuel = { at_most = 1 }", "expected fuel { at_most = 1 }, found "),
+        ("refuse", "refused = 'bid_too_low', lowest_msat = { at_least = 1 }", ""),
+        ("fuel", "fault = 'fuel', fuel = { at_least = 10000000 }", ""),
+        ("memory", "fault = 'memory'", ""),
+        ("terms", "fault = 'nonsense'", ""),
+        ("trap", "price_msat = 0", "expected price_msat 0, and there was none"),
+    ] {
+        let found = asked(component("hostile_pricing"), &case(what, expect)).await;
+        let told = found[0].unmet.join("; ");
+        assert!(if unmet.is_empty() { told.is_empty() } else { told.starts_with(unmet) }, "{what} {expect}: {told}");
+    }
+    let unknown = "[[case]]\nname = 'a'\nfunction = 'quote'\nsettings.undo = 'x'\nexpect.note = ''\n";
+    assert_eq!(
+        asked(component("hostile_pricing"), unknown).await[0].unmet,
+        ["has no setting `undo`, or it has no value; there is `do`"]
+    );
+    let other = "[[case]]\nname = 'a'\nfunction = 'rank'\nexpect.note = ''\n";
+    assert_eq!(
+        asked(component("hostile_pricing"), other).await[0].unmet,
+        ["`rank` is asked of a routing-policy, and this is a pricing-policy"]
+    );
+}
