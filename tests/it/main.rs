@@ -18,6 +18,7 @@ mod operator;
 mod peers;
 mod presence;
 mod sandbox;
+mod slots;
 mod tidy;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

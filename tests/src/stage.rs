@@ -140,7 +140,7 @@ impl Stage {
         let near = proxies.iter().map(|proxy| proxy.url().to_owned()).collect::<Vec<_>>();
         let settings: BTreeMap<_, _> =
             set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings })]);
+        let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings, ..Guest::default() })]);
         let config = Config {
             relays: if set.proxied { near } else { urls.clone() },
             max_queued_jobs: set.max_queued_jobs,

@@ -54,7 +54,7 @@ pub enum Command {
     /// Buy from other providers
     #[command(subcommand)]
     Job(job::JobCommand),
-    /// Write guests of your own
+    /// Write guests of your own, and run them: see, install, compare, roll back
     #[command(subcommand)]
     Guest(guest::GuestCommand),
     /// Show a whole market on this machine: relay, node, customer and play money
@@ -169,6 +169,10 @@ pub enum JobsCommand {
     List(JobsListArgs),
     /// Show all that is known of one job
     Show(JobsShowArgs),
+    /// Send a result that verification could not judge
+    Release(JobsReviewArgs),
+    /// Do not send a result that verification could not judge; nothing is charged, and what was paid is owed back
+    Reject(JobsReviewArgs),
 }
 
 #[derive(Debug, Args)]
@@ -191,6 +195,12 @@ pub struct JobsShowArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct JobsReviewArgs {
+    /// The job's id, or as much of its beginning as no other has
+    pub job: String,
 }
 
 #[derive(Debug, Args)]
@@ -316,6 +326,19 @@ mod tests {
         check("pylon guest new policy pricing ../it", Some(ErrorKind::ValueValidation));
         check("pylon guest new handler 6050 it", Some(ErrorKind::ValueValidation));
         check("pylon guest sign it.wasm", Some(ErrorKind::MissingRequiredArgument));
+        check("pylon jobs release 0a1b", None);
+        check("pylon jobs reject", Some(ErrorKind::MissingRequiredArgument));
+        check("pylon guest list --history --json", None);
+        check("pylon guest install token_pricing --slot pricing --settings base-msat=9 --settings terms=hold --shadow", None);
+        check("pylon guest install https://x.org/a.wasm --slot handler:5050 --digest aa", Some(ErrorKind::ValueValidation));
+        check("pylon guest install token_pricing", Some(ErrorKind::MissingRequiredArgument));
+        check("pylon guest install token_pricing --slot prices", Some(ErrorKind::ValueValidation));
+        check("pylon guest rollback pricing --to 3", None);
+        check("pylon guest rollback pricing --to 0", Some(ErrorKind::ValueValidation));
+        check("pylon guest activate pricing:5050 --json", None);
+        check("pylon guest approve handler:5050", None);
+        check("pylon guest compare routing --json", None);
+        check("pylon guest audit --limit 5", None);
         check("pylon job results", Some(ErrorKind::MissingRequiredArgument));
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! `pylon.example.toml` shows the same keys with the same defaults; a test holds the two together. Nothing here acts on a setting.
 
+mod guests;
 mod keys;
 pub(crate) mod mistake;
 
+pub use guests::{Guest, Lockdown};
 pub use keys::Setting;
 
 use crate::home::Home;
@@ -28,6 +30,7 @@ const CHAIN_WAIT_SECONDS_MAX: u32 = 3600;
 const ALLOWED_MAX: usize = 64;
 const KEEP_TEXT_DAYS_MAX: u32 = 3650;
 const KEEP_TEXT_MB_MAX: u32 = 1024 * 1024;
+const GUEST_DRAIN_SECONDS_MAX: u32 = 7 * 24 * 3600;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +58,12 @@ pub struct Config {
     pub network: Network,
     /// Where the servers that generate text are.
     pub inference: Inference,
-    /// Settings of the guests, by slot.
+    /// Seconds that jobs have left when a guest that they were taken with is replaced.
+    pub guest_drain_seconds: u32,
+    /// The guests, by slot.
     pub guests: BTreeMap<String, Guest>,
+    /// What may be installed at all.
+    pub lockdown: Lockdown,
 }
 
 impl Default for Config {
@@ -73,7 +80,9 @@ impl Default for Config {
             journal: Journal::default(),
             network: Network::default(),
             inference: Inference::default(),
+            guest_drain_seconds: 3600,
             guests: BTreeMap::new(),
+            lockdown: Lockdown::default(),
         }
     }
 }
@@ -196,14 +205,6 @@ pub fn template() -> String {
     std::iter::once(own.to_owned()).chain(settings).collect()
 }
 
-/// What is set for one guest.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Guest {
-    /// Its own settings, by the names that it declares.
-    pub settings: BTreeMap<String, String>,
-}
-
 /// The file that the settings come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -310,10 +311,17 @@ impl Config {
         self.network.check()?;
         address(&self.inference.llama_cpp.url, &["http", "https"])
             .or_else(|what| wrong(&["inference", "llama_cpp", "url"], format!("`url`: {what}")))?;
-        match self.guests.keys().find(|slot| !is_slot(slot)) {
-            None => Ok(()),
-            Some(slot) => Err((vec!["guests", slot], format!("`{slot}` is no slot; {}", slots_near(slot)))),
+        if self.guest_drain_seconds > GUEST_DRAIN_SECONDS_MAX {
+            let what = format!("`guest_drain_seconds` is {}: at most {GUEST_DRAIN_SECONDS_MAX}", self.guest_drain_seconds);
+            return Err((vec!["guest_drain_seconds"], what));
         }
+        for (slot, guest) in &self.guests {
+            if !is_slot(slot) {
+                return Err((vec!["guests", slot], format!("`{slot}` is no slot; {}", slots_near(slot))));
+            }
+            guest.check().map_err(|(key, what)| (vec!["guests", slot, key], what))?;
+        }
+        self.lockdown.check()
     }
 }
 

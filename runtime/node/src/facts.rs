@@ -1,11 +1,14 @@
 //! What can be said of a node at work, each time as it is at that moment.
 
 use crate::control::{Backend, Model, Relay, Stats};
+use crate::guests::deed::Seated;
+use crate::guests::{Workshop, skills};
 use crate::provider::Backends;
 use pylon_adapters::journal::SqliteJournal;
 use pylon_adapters::market::nostr::NostrMarket;
 use pylon_core::decision::Candidate;
 use pylon_core::ports::journal::{Journal, JournalError};
+use pylon_sandbox::Generations;
 use std::sync::Arc;
 
 /// A view of a node. It keeps nobody at work.
@@ -15,7 +18,9 @@ pub struct Facts {
     pub(crate) backends: Arc<Backends>,
     /// Absent where nothing is sold.
     pub(crate) market: Option<Arc<NostrMarket>>,
-    pub(crate) kinds: Vec<u16>,
+    /// Absent where nothing is sold.
+    pub(crate) served: Option<Arc<Generations>>,
+    pub(crate) workshop: Arc<Workshop>,
     /// What the books said when the node started.
     pub(crate) before: Stats,
 }
@@ -44,7 +49,13 @@ impl Facts {
 
     /// The request kinds that are served.
     pub fn kinds(&self) -> Vec<u16> {
-        self.kinds.clone()
+        let skills = self.served.iter().flat_map(|guests| skills(guests));
+        skills.map(|skill| skill.kind).collect()
+    }
+
+    /// The guests, with how they do.
+    pub async fn guests(&self) -> Vec<Seated> {
+        self.workshop.seated().await
     }
 
     /// The relays, in the operator's order.

@@ -9,6 +9,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 mod demo;
+mod drain;
 pub mod earnings;
 pub mod facts;
 pub mod guests;

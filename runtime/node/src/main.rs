@@ -20,6 +20,8 @@ fn main() -> ExitCode {
         Command::Earnings(args) => commands::earnings::run(&args),
         Command::Jobs(JobsCommand::List(args)) => commands::jobs_list::run(&args),
         Command::Jobs(JobsCommand::Show(args)) => commands::jobs_show::run(&args),
+        Command::Jobs(JobsCommand::Release(args)) => commands::jobs_review::run(&args, true),
+        Command::Jobs(JobsCommand::Reject(args)) => commands::jobs_review::run(&args, false),
         Command::Events(args) => commands::events::run(&args),
         Command::Backends(args) => commands::backends::run(&args),
         Command::Models(args) => commands::models::run(&args),

@@ -4,7 +4,8 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::Reloaded;
 use crate::facts::{Facts, totals};
-use crate::guests::{self, Shelf, Slots};
+use crate::guests::deed::{Deed, Seated};
+use crate::guests::{self, Ledger, Shelf, Slots, Stop, keeper};
 use crate::home::{Home, State};
 use crate::provider::{Backends, Bus, Preference};
 use crate::retention;
@@ -14,15 +15,17 @@ use pylon_adapters::inference;
 use pylon_adapters::journal::{Safe, SqliteJournal};
 use pylon_adapters::market::identity::{self, Keys};
 use pylon_adapters::market::nostr::Options;
+use pylon_core::JobId;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::inference::Inference;
-use pylon_core::ports::installations::{Installation, Installations};
-use pylon_core::ports::journal::{Journal, Row};
+use pylon_core::ports::installations::Installations;
+use pylon_core::ports::journal::Journal;
 use pylon_core::ports::payments::Wallet;
 use pylon_sandbox::Compiling;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 /// Parts that a caller brings along.
 #[derive(Default)]
@@ -45,6 +48,7 @@ pub struct Parts {
 pub struct Node {
     seller: Option<Seller>,
     guests: Slots,
+    keeper: JoinHandle<()>,
     facts: Facts,
     /// What holds now.
     config: Mutex<Config>,
@@ -56,13 +60,15 @@ impl Node {
         let Parts { wallet, backends, bus, host_only, market, compiling } = parts;
         // Pools are reserved and code is read and checked on another thread, while this one opens the rest.
         let (cache, shelf) = (state.folder("cache")?, Shelf::new(state.folder("guests")?));
-        let sandbox = tokio::task::spawn_blocking(|| guests::sandbox(cache, compiling));
+        let rules = config.lockdown.clone();
+        let sandbox = tokio::task::spawn_blocking(move || guests::sandbox(cache, compiling, &rules));
         let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
         retention::watch(&journal, &config.journal);
         let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (history, settings, now) = (journal.installations()?, config.clone(), clock.now());
-        let guests = tokio::spawn(async move { Slots::open(sandbox.await??, shelf, history, &settings, now).await });
+        let ledger = Ledger { history: journal.installations()?, standbys: journal.standbys()? };
+        let (book, settings, now) = (Arc::clone(&journal), config.clone(), clock.now());
+        let guests = tokio::spawn(async move { Slots::open(sandbox.await??, shelf, ledger, &settings, Some(&*book), now).await });
         let adapters = match backends {
             Some(adapters) => adapters,
             None => configured(config).await?,
@@ -71,20 +77,21 @@ impl Node {
         if let Some(warning) = backends.misfit() {
             tracing::warn!("{warning}");
         }
-        let (guests, rows) = guests.await.context("the guests cannot be loaded")??;
-        install(&*journal, &rows).await?;
+        let (guests, reports) = guests.await.context("the guests cannot be loaded")??;
         let unfinished = journal.unfinished()?;
         guests.bring_back(unfinished.iter().filter(|job| !job.is_over()).map(|job| job.plan.generation).collect()).await;
+        let keeper = keeper::run(reports, Arc::clone(&guests.workshop), journal.clone(), Arc::clone(&clock));
+        let keeper = tokio::spawn(keeper);
         let seller = if host_only {
             None
         } else {
             let shared = seller::Shared { journal: journal.clone(), backends: Arc::clone(&backends), wallet, bus, clock, market };
             Some(Seller::open(config, keys, &guests, shared).await?)
         };
-        let kinds = if seller.is_some() { guests.kinds() } else { Vec::new() };
+        let served = seller.is_some().then(|| Arc::clone(&guests.generations));
         let market = seller.as_ref().map(|seller| Arc::clone(&seller.market));
-        let facts = Facts { journal, backends, market, kinds, before };
-        Ok(Self { seller, guests, facts, config: Mutex::new(config.clone()) })
+        let facts = Facts { journal, backends, market, served, workshop: Arc::clone(&guests.workshop), before };
+        Ok(Self { seller, guests, keeper, facts, config: Mutex::new(config.clone()) })
     }
 
     /// Waits until jobs can arrive.
@@ -108,12 +115,10 @@ impl Node {
     /// Works by these settings from now on, as far as it can without a restart. An error has changed nothing.
     pub async fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
         let mut running = self.config.lock().await;
-        let prepared = self.guests.prepare(config, SystemClock.now()).await?;
+        self.guests.workshop.reload(config, &*self.facts.journal, SystemClock.now()).await?;
         if let Some(seller) = &self.seller {
             seller.set(config).await?;
         }
-        install(&*self.facts.journal, &prepared.rows).await?;
-        self.guests.put(prepared).await?;
         self.facts.backends.prefer(preference(config));
         self.facts.journal.keep(retention::of(&config.journal));
         let next = Config {
@@ -126,7 +131,9 @@ impl Node {
             max_concurrent_jobs: config.max_concurrent_jobs,
             max_queued_jobs: config.max_queued_jobs,
             journal: config.journal.clone(),
+            guest_drain_seconds: config.guest_drain_seconds,
             guests: config.guests.clone(),
+            lockdown: config.lockdown.clone(),
             ..running.clone()
         };
         let warnings = Vec::from_iter(self.facts.backends.misfit());
@@ -136,18 +143,24 @@ impl Node {
         Ok(reloaded)
     }
 
+    /// Changes a slot for all jobs from now on, or leaves everything as it was.
+    pub async fn change(&self, deed: &Deed) -> Result<Seated, Stop> {
+        self.guests.workshop.carry_out(deed, &*self.facts.journal, SystemClock.now()).await
+    }
+
+    /// Sends a result that waits for the operator, or does not.
+    pub async fn review(&self, job: JobId, release: bool) -> anyhow::Result<()> {
+        let seller = self.seller.as_ref().context("this node sells nothing (`--mode host`)")?;
+        seller.review(job, release).await
+    }
+
     /// Takes nothing new, lets what is at work end, sends what waits, and leaves.
     pub async fn stop(self, within: Duration) {
+        self.keeper.abort();
         if let Some(seller) = self.seller {
             seller.stop(within).await;
         }
     }
-}
-
-/// Writes the history of the slots before it is true.
-async fn install(journal: &dyn Journal, rows: &[Installation]) -> anyhow::Result<()> {
-    let rows: Arc<[Row]> = rows.iter().map(|row| Row::Install(Box::new(row.clone()))).collect();
-    journal.commit(rows).await.context("the history of the guests cannot be written")
 }
 
 /// The backends that the settings name, there already or not.

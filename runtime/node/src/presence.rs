@@ -15,7 +15,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// Handlers may change, and an observer may miss that a backend did.
+/// An observer may miss that a backend has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(300);
 
 /// What the operator says of the node.
@@ -54,7 +54,7 @@ pub async fn run(
     mut words: watch::Receiver<Words>,
     generations: Arc<Generations>,
     backends: Arc<Backends>,
-    mut watched: broadcast::Receiver<Observation>,
+    mut news: News,
     market: Arc<NostrMarket>,
 ) {
     loop {
@@ -63,8 +63,26 @@ pub async fn run(
         let said = words.borrow_and_update().clone();
         market.announce(presence(&said, &skills, &backends.candidates()));
         tokio::select! {
-            _ = timeout(LOOK_EVERY, changed(&mut watched)) => {}
+            _ = timeout(LOOK_EVERY, news.next()) => {}
             Ok(()) = words.changed() => {}
+        }
+    }
+}
+
+/// What may change what is said.
+pub struct News {
+    /// Backends come and go.
+    pub backends: broadcast::Receiver<Observation>,
+    /// Handlers, too.
+    pub guests: watch::Receiver<u64>,
+}
+
+impl News {
+    /// A backend or a guest has come, gone or changed.
+    async fn next(&mut self) {
+        tokio::select! {
+            () = changed(&mut self.backends) => {}
+            Ok(()) = self.guests.changed() => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The wiring of the part that sells: a market, what may be fetched for a job, the provider, and what is said of them on the market.
 
 use crate::config::{Config, Network};
+use crate::drain;
 use crate::guests::Slots;
 use crate::presence::{self, Words};
 use crate::provider::{Backends, Bus, Ports, Provider, Settings};
@@ -9,12 +10,14 @@ use pylon_adapters::inputs::{self, Fetcher};
 use pylon_adapters::market::identity::Keys;
 use pylon_adapters::market::nostr::{NostrMarket, Options};
 use pylon_adapters::market::{Change, Entry};
+use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::journal::Journal;
 use pylon_core::ports::payments::Wallet;
 use pylon_core::sources::Granted;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
@@ -40,7 +43,10 @@ pub(crate) struct Seller {
     provider: Provider,
     addresses: Arc<Addresses>,
     words: watch::Sender<Words>,
-    watchers: [JoinHandle<()>; 2],
+    watchers: [JoinHandle<()>; 3],
+    clock: Arc<dyn Clock>,
+    /// Seconds that jobs have left when their guests are replaced.
+    drain_seconds: Arc<AtomicU32>,
 }
 
 impl Seller {
@@ -57,17 +63,24 @@ impl Seller {
         let watched = bus.listen();
         let ports = Ports {
             market: market.clone(),
-            journal,
+            journal: Arc::clone(&journal),
             guests: guests.guests(),
+            witness: guests.witness(),
             wallet,
             inputs: Arc::new(fetcher(&config.network, Arc::clone(&addresses), &market)),
             backends: Arc::clone(&backends),
-            clock,
+            clock: Arc::clone(&clock),
         };
         let provider = Provider::start(ports, settings(config), bus)?;
         let speaker = Arc::clone(&market);
-        let announcing = tokio::spawn(presence::run(said, Arc::clone(&guests.generations), backends, watched, speaker));
-        Ok(Self { market, provider, addresses, words, watchers: [relays, announcing] })
+        let generations = Arc::clone(&guests.generations);
+        let news = presence::News { backends: watched, guests: guests.workshop.changes() };
+        let announcing = tokio::spawn(presence::run(said, generations, backends, news, speaker));
+        let drain_seconds = Arc::new(AtomicU32::new(config.guest_drain_seconds));
+        let workshop = Arc::clone(&guests.workshop);
+        let drain =
+            tokio::spawn(drain::run(workshop, provider.drainer(), journal, Arc::clone(&clock), Arc::clone(&drain_seconds)));
+        Ok(Self { market, provider, addresses, words, watchers: [relays, announcing, drain], clock, drain_seconds })
     }
 
     /// Works by these from now on. An error has changed nothing.
@@ -76,7 +89,13 @@ impl Seller {
         self.market.reach_customers(config.customer_relays.then(|| Arc::clone(&self.addresses)));
         self.words.send_modify(|said| *said = words(config, said.free));
         self.provider.set(settings(config));
+        self.drain_seconds.store(config.guest_drain_seconds, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Sends a result that waits for the operator, or does not.
+    pub(crate) async fn review(&self, job: JobId, release: bool) -> anyhow::Result<()> {
+        self.provider.review(job, release, self.clock.now()).await
     }
 
     /// Takes nothing new, lets what is at work end, sends what waits, and leaves.

@@ -28,7 +28,7 @@ impl Examined {
 }
 
 impl Sandbox {
-    /// Reads its outline, compiles it and has it describe itself, with nothing but what every guest of its world has.
+    /// Reads its outline, compiles it and has it describe itself, as if it were granted all there is.
     pub async fn examine(&self, bytes: &[u8]) -> Result<Examined, InstallError> {
         let outline = Outline::of_guest(bytes)?;
         let role = outline.role()?;

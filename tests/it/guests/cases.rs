@@ -59,10 +59,10 @@ async fn what_is_not_met_is_told() {
         format!("[[case]]\nname = 'a'\nfunction = 'quote'\nsettings.do = '{what}'\nexpect = {{ {expect} }}\n")
     };
     for (what, expect, unmet) in [
-        ("answer", "price_msat = 0, terms = 'free', max_work_ms = { at_least = 1, at_most = 1 }", ""),
+        ("answer", "price_msat = 0, terms = 'free', max_work_ms = { at_least = 60000, at_most = 60000 }", ""),
         ("answer", "price_msat = 1", "expected price_msat 1, found 0"),
         ("answer", "price_msat = '0'", "expected price_msat \"0\", found 0"),
-        ("answer", "max_work_ms = { at_least = 2 }", "expected max_work_ms { at_least = 2 }, found 1"),
+        ("answer", "max_work_ms = { at_least = 60001 }", "expected max_work_ms { at_least = 60001 }, found 60000"),
         ("answer", "refused = 'blocked'", "expected refused \"blocked\", and there was none"),
         ("answer", "fuel = { at_most = 1 }", "expected fuel { at_most = 1 }, found "),
         ("refuse", "refused = 'bid_too_low', lowest_msat = { at_least = 1 }", ""),

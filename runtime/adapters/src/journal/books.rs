@@ -1,9 +1,10 @@
 //! The journal as its operator reads it, whether a node runs or not. Nothing is changed here, not even the schema.
 
+use super::standbys::{self, Pair};
 use super::{Safe, connection, installations, jobs, migrations, number, reads, unreadable};
 use pylon_core::machine::{Execution, JobState};
 use pylon_core::ports::guests::{Cost, Fault};
-use pylon_core::ports::installations::{Audit, Installation};
+use pylon_core::ports::installations::{Audit, Installation, Standby};
 use pylon_core::ports::journal::{Earnings, JournalError};
 use pylon_core::{Digest, JobId, UnixTime};
 use rusqlite::backup::{Backup, StepResult};
@@ -79,6 +80,16 @@ impl Books {
         installations::all(&self.conn).map_err(unreadable)
     }
 
+    /// Who stands beside the slots.
+    pub fn standbys(&self) -> Result<Vec<Standby>, JournalError> {
+        standbys::all(&self.conn).map_err(unreadable)
+    }
+
+    /// What a shadow said beside the active guest, to `each`, the newest first, at most `limit`.
+    pub fn pairs(&self, slot: &str, digest: Digest, limit: usize, each: impl FnMut(Pair)) -> Result<(), JournalError> {
+        standbys::pairs(&self.conn, slot, digest, limit, each).map_err(unreadable)
+    }
+
     /// What was done to slots or tried, newest first.
     pub fn audit(&self, limit: usize) -> Result<Vec<Audit>, JournalError> {
         installations::audited(&self.conn, limit).map_err(unreadable)
@@ -140,10 +151,15 @@ impl Books {
     }
 }
 
+/// A word of the journal; one that means nothing is as an answer that means nothing.
+pub(super) fn fault_of(word: Option<String>) -> Fault {
+    word.and_then(|word| serde_json::from_value(serde_json::Value::String(word)).ok()).unwrap_or(Fault::Nonsense)
+}
+
 fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
     let output: Option<String> = row.get(6)?;
     let fault: Option<String> = row.get(7)?;
-    let fault = fault.and_then(|fault| serde_json::from_value(serde_json::Value::String(fault)).ok()).unwrap_or(Fault::Nonsense);
+    let fault = fault_of(fault);
     let fuel: Option<i64> = row.get(8)?;
     let cpu: Option<i64> = row.get(9)?;
     Ok(Decision {

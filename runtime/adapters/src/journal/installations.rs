@@ -106,6 +106,6 @@ fn parsed<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusq
     text.map(|text| parse(text).ok_or_else(|| unknown(column, format!("`{text}` means nothing here")))).transpose()
 }
 
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|why| unknown(column, why))
 }

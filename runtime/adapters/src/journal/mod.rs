@@ -1,7 +1,8 @@
 //! The journal in SQLite: one writer thread that commits in groups, and readers that never scan.
 //!
-//! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers, `safe` seals what is
-//! confidential, `request` keeps no text twice, `retention` lets texts go; `books` is all of it for an operator who only looks.
+//! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers, `standbys` are those
+//! beside the slots, `safe` seals what is confidential, `request` keeps no text twice, `retention` lets texts go; `books` is all of it for an
+//! operator who only looks.
 //! What a row means is decided in the core; nothing here decides about a job.
 
 mod books;
@@ -14,6 +15,7 @@ mod request;
 mod retention;
 mod rows;
 mod safe;
+mod standbys;
 mod tallies;
 #[cfg(test)]
 mod tests;
@@ -22,11 +24,12 @@ mod writer;
 pub use books::{Books, Decision};
 pub use retention::Retention;
 pub use safe::Safe;
+pub use standbys::Pair;
 
 use async_trait::async_trait;
 use pylon_core::decision::History;
 use pylon_core::machine::JobState;
-use pylon_core::ports::installations::{Audit, Installation, Installations};
+use pylon_core::ports::installations::{Audit, Installation, Installations, Standby};
 use pylon_core::ports::journal::{Earnings, Journal, JournalError, OpenInvoice, OutboxRow, Row};
 use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
 use rusqlite::Connection;
@@ -131,6 +134,10 @@ impl Journal for SqliteJournal {
 impl Installations for SqliteJournal {
     fn installations(&self) -> Result<Vec<Installation>, JournalError> {
         self.read(installations::all)
+    }
+
+    fn standbys(&self) -> Result<Vec<Standby>, JournalError> {
+        self.read(standbys::all)
     }
 
     fn audit(&self, limit: usize) -> Result<Vec<Audit>, JournalError> {

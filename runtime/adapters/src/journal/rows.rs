@@ -1,6 +1,6 @@
 //! How each kind of row is written. All of it runs inside the writer's transaction.
 
-use super::{Safe, installations, integer, jobs, retention, tallies, unwritable, words};
+use super::{Safe, installations, integer, jobs, retention, standbys, tallies, unwritable, words};
 use pylon_core::admission::MAX_AGE_SECONDS;
 use pylon_core::machine::JobState;
 use pylon_core::ports::guests::{Cost, Fault};
@@ -53,6 +53,9 @@ pub(super) fn write(conn: &Connection, safe: &Safe, row: &Row, purged_at: &mut O
         Row::Earn(earning) => earn(conn, earning),
         Row::Install(installation) => Ok(installations::insert(conn, installation)?),
         Row::Audit(audit) => Ok(installations::audit(conn, audit)?),
+        Row::Stand(standby) => Ok(standbys::put(conn, standby)?),
+        Row::Leave(slot, purpose) => Ok(standbys::remove(conn, slot, *purpose)?),
+        Row::Shadow(answer) => Ok(standbys::answer(conn, answer)?),
     }
 }
 
@@ -120,6 +123,8 @@ fn purge(conn: &Connection, now: UnixTime) -> Result<usize, Halt> {
         .query_map(params![oldest, PURGE_ROWS], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for id in &ids {
+        conn.prepare_cached("DELETE FROM shadows WHERE decision_id IN (SELECT id FROM decisions WHERE job_id = ?1)")?
+            .execute([id])?;
         conn.prepare_cached("DELETE FROM decisions WHERE job_id = ?1")?.execute([id])?;
         conn.prepare_cached("DELETE FROM refusals WHERE id = ?1")?.execute([id])?;
     }
@@ -161,7 +166,7 @@ fn decide(conn: &Connection, row: &DecisionRow) -> Result<(), Halt> {
 }
 
 /// As serde names it.
-const fn fault_word(fault: Fault) -> &'static str {
+pub(super) const fn fault_word(fault: Fault) -> &'static str {
     match fault {
         Fault::Fuel => "fuel",
         Fault::Cpu => "cpu",

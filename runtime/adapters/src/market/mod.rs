@@ -2,6 +2,7 @@
 
 pub mod announcement;
 pub mod buyer;
+pub mod deletion;
 pub mod identity;
 pub mod nip90;
 pub mod nostr;

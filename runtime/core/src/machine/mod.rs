@@ -4,6 +4,7 @@
 //! promise no order. What an action leads to comes back as another event. Text as it streams never passes through here.
 
 mod money;
+mod review;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,17 @@ pub enum Event {
         /// What it said.
         verdict: Verdict,
     },
+    /// Verification gave no answer.
+    Unjudged {
+        /// On which attempt.
+        attempt: u32,
+    },
+    /// The operator sends a result that waited for it.
+    Released,
+    /// The operator does not send a result that waited for it.
+    Rejected,
+    /// The time that its guests had left is over.
+    Drained,
     /// Pricing has said what is due.
     Metered {
         /// For which attempt.

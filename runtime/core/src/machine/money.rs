@@ -82,7 +82,7 @@ pub(super) fn held(state: &mut JobState, todo: &mut Vec<Action>, hash: PaymentHa
     }
     if state.settlement == Settlement::Held {
         // Said again while the result waits for it: taking it has failed.
-        if state.execution == Execution::Processing && state.output.is_some() {
+        if state.execution == Execution::Processing && state.output.is_some() && !state.is_in_review() {
             todo.push(Action::Claim(hash));
         }
         return;
@@ -120,7 +120,7 @@ pub(super) fn paid(state: &mut JobState, todo: &mut Vec<Action>, hash: PaymentHa
             state.settlement = Settlement::RefundDue;
             fail(state, todo, Failure::Payment(format!("{amount} came for {}", state.due)), now);
         }
-        Execution::Processing if was == Settlement::Held && state.output.is_some() => {
+        Execution::Processing if was == Settlement::Held && state.output.is_some() && !state.is_in_review() => {
             state.settlement = Settlement::Paid;
             earn(state, todo);
             complete(state, todo, now);

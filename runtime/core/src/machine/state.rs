@@ -215,6 +215,11 @@ impl JobState {
         self.settlement == Settlement::Cancelled && self.invoicing == Invoicing::Open
     }
 
+    /// The operator decides whether the result goes out.
+    pub const fn is_in_review(&self) -> bool {
+        matches!(self.delivery, Delivery::InReview)
+    }
+
     /// Somebody may still work on the text, or look at it: until then a confidential job keeps it.
     pub fn needs_text(&self) -> bool {
         !self.is_over() || self.delivery == Delivery::InReview

@@ -1,6 +1,8 @@
 //! Goal: every transition of a job, in order and out of it. Method: a script of events from a fresh job, and what must have become of it;
 //! then scripts made at random, and what must hold of any of them.
 
+mod review;
+
 use super::*;
 use crate::decision::{History, Offer, QuoteContext, Terms};
 use crate::work::{Finish, Route, Usage, WorkPlace};
@@ -383,6 +385,10 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => attempt.clone().prop_map(|n| broke(n, JobError::Timeout)),
         4 => attempt.clone().prop_map(accept),
         1 => attempt.clone().prop_map(reject),
+        2 => attempt.clone().prop_map(|attempt| Event::Unjudged { attempt }),
+        1 => Just(Event::Released),
+        1 => Just(Event::Rejected),
+        1 => Just(Event::Drained),
         1 => attempt.clone().prop_map(retry),
         4 => (attempt, 0..9_000u64).prop_map(|(n, due)| metered(n, due)),
         4 => Just(invoiced(PRICE)),
@@ -422,6 +428,7 @@ proptest! {
                     _ => {}
                 }
             }
+            prop_assert!(!state.is_in_review() || (state.execution == Execution::Processing && state.output.is_some()));
             if state.execution == Execution::Completed && matches!(terms, Terms::BeforeWork | Terms::Hold) {
                 prop_assert_eq!(state.settlement, Settlement::Paid, "nothing goes out unpaid");
             }

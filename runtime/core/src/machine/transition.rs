@@ -1,7 +1,7 @@
 //! The transitions of the work; those of the money are in `money.rs`.
 
-use super::money;
 use super::{Action, Delivery, Event, Execution, Failure, Invoicing, JobState, Plan, Settlement};
+use super::{money, review};
 use crate::decision::{Terms, Verdict, WITHHELD};
 use crate::event::DomainEvent;
 use crate::ports::guests::JobError;
@@ -75,13 +75,21 @@ pub fn step(state: &mut JobState, event: Event, now: UnixTime) -> Vec<Action> {
             }
         }
         Event::Judged { attempt, verdict } => {
-            if is_current(state, attempt) && state.output.is_some() {
+            if is_unjudged(state, attempt) {
                 judged(state, todo, verdict, now);
             }
         }
+        Event::Unjudged { attempt } => {
+            if is_unjudged(state, attempt) {
+                review::unjudged(state);
+            }
+        }
+        Event::Released => review::released(state, todo, now),
+        Event::Rejected => review::rejected(state, todo, now),
+        Event::Drained => review::drained(state, todo, now),
         Event::Metered { attempt, due, step } => {
             let metered = state.plan.offer.terms == Terms::OnDelivery && state.invoicing == Invoicing::None;
-            if metered && is_current(state, attempt) && state.output.is_some() {
+            if metered && is_unjudged(state, attempt) {
                 money::metered(state, todo, due, step, now);
             }
         }
@@ -110,6 +118,11 @@ pub fn step(state: &mut JobState, event: Event, now: UnixTime) -> Vec<Action> {
 /// An answer about an attempt that was given up says nothing about the job.
 fn is_current(state: &JobState, attempt: u32) -> bool {
     state.execution == Execution::Processing && state.attempt == attempt
+}
+
+/// There is an output of this attempt that does not wait for the operator.
+fn is_unjudged(state: &JobState, attempt: u32) -> bool {
+    is_current(state, attempt) && state.output.is_some() && !state.is_in_review()
 }
 
 fn scheduled(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
@@ -192,6 +205,7 @@ pub(super) fn complete(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTi
 /// There will be no result, and nothing is charged.
 pub(super) fn fail(state: &mut JobState, todo: &mut Vec<Action>, failure: Failure, now: UnixTime) {
     state.execution = Execution::Failed;
+    state.delivery = Delivery::None;
     state.ended_at = Some(now);
     money::let_go(state, todo);
     todo.push(Action::Tell(Status::Error(failure.words())));
@@ -208,6 +222,7 @@ fn cancelled(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
         todo.push(Action::Stop);
     }
     state.execution = Execution::Cancelled;
+    state.delivery = Delivery::None;
     state.ended_at = Some(now);
     money::let_go(state, todo);
     let error = "withdrawn by the customer".into();
@@ -218,6 +233,8 @@ fn cancelled(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
 fn restarted(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
     match state.execution {
         Execution::Received => todo.push(Action::Enqueue),
+        // It waits for the operator as before.
+        Execution::Processing if state.is_in_review() => {}
         Execution::Processing if state.output.is_some() && state.invoicing == Invoicing::Created => {
             todo.push(Action::Invoice { amount: state.due, hold: false });
         }

@@ -3,8 +3,9 @@
 //! A row changes one slot, and its number names the whole set of guests since then: set `n` has, for each slot, the newest row up to `n`. A job
 //! keeps the number that it was admitted with, a decision the one that made it, so both find their guests, settings and limits again.
 
+use crate::ports::guests::Fault;
 use crate::ports::journal::JournalError;
-use crate::{Digest, PublicKey, UnixTime};
+use crate::{Digest, JobId, PublicKey, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -67,10 +68,72 @@ pub struct Audit {
     pub detail: String,
 }
 
+/// A guest that stands beside a slot and does not serve in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standby {
+    /// Which slot.
+    pub slot: String,
+    /// What for.
+    pub purpose: Purpose,
+    /// As it would be installed.
+    pub guest: Installed,
+    /// What it wants beyond what the slot had.
+    pub beyond: Vec<String>,
+    /// Since when.
+    pub since: UnixTime,
+}
+
+/// Why a guest stands beside a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// It wants more than the slot had: the operator decides.
+    Approval,
+    /// It is asked beside the active one, and nobody acts on what it says.
+    Shadow,
+}
+
+impl Purpose {
+    /// The word in the journal.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Approval => "approval",
+            Self::Shadow => "shadow",
+        }
+    }
+
+    /// The case of a word in the journal.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Approval, Self::Shadow].into_iter().find(|purpose| purpose.word() == word)
+    }
+}
+
+/// What a shadow said to the question of a decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShadowRow {
+    /// Which slot.
+    pub slot: String,
+    /// Which component.
+    pub digest: Digest,
+    /// For which job.
+    pub job: JobId,
+    /// `rank`, `quote`, `settle` or `judge`.
+    pub function: &'static str,
+    /// Of which attempt; 0 before the first.
+    pub attempt: u32,
+    /// As that of a decision.
+    pub output: Result<String, Fault>,
+    /// What it cost.
+    pub fuel: u64,
+}
+
 /// Reads the history. Rows are written by [`super::journal::Journal::commit`].
 pub trait Installations: Send + Sync {
     /// All of it, oldest first.
     fn installations(&self) -> Result<Vec<Installation>, JournalError>;
+
+    /// Who stands beside the slots.
+    fn standbys(&self) -> Result<Vec<Standby>, JournalError>;
 
     /// What was done or tried last, newest first, at most `limit`.
     fn audit(&self, limit: usize) -> Result<Vec<Audit>, JournalError>;

@@ -3,7 +3,7 @@
 use crate::decision::{History, Refusal};
 use crate::machine::JobState;
 use crate::ports::guests::{Cost, Fault};
-use crate::ports::installations::{Audit, Installation};
+use crate::ports::installations::{Audit, Installation, Purpose, ShadowRow, Standby};
 use crate::ports::market::{GuestStamp, Sealed};
 use crate::{JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use async_trait::async_trait;
@@ -31,6 +31,12 @@ pub enum Row {
     Install(Box<Installation>),
     /// Something was done to a slot, or tried.
     Audit(Box<Audit>),
+    /// A guest stands beside a slot; it takes the place of another with that purpose.
+    Stand(Box<Standby>),
+    /// Nobody stands beside this slot for that any more.
+    Leave(String, Purpose),
+    /// A shadow has answered; nothing is written if its decision is gone.
+    Shadow(Box<ShadowRow>),
 }
 
 /// A request we did not take.

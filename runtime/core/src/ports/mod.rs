@@ -8,3 +8,4 @@ pub mod installations;
 pub mod journal;
 pub mod market;
 pub mod payments;
+pub mod witness;

@@ -23,7 +23,8 @@ pub fn run(args: &JobsShowArgs) -> Result<()> {
     if args.json { json(&facts(&state, &decisions)) } else { say(&page(&state, &decisions)) }
 }
 
-fn find(books: &Books, prefix: &str) -> Result<JobId> {
+/// The one job whose id begins so.
+pub(super) fn find(books: &Books, prefix: &str) -> Result<JobId> {
     let prefix = prefix.to_lowercase();
     if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         bail!("`{}` is no job's id: give its hex digits, or as many as no other begins with", plain(&prefix));

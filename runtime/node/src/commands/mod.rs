@@ -12,6 +12,7 @@ pub mod guest;
 pub mod init;
 pub mod job;
 pub mod jobs_list;
+pub mod jobs_review;
 pub mod jobs_show;
 pub mod man;
 pub mod models;

@@ -116,6 +116,11 @@ async fn until_stop(node: &Node, source: &Source, signals: &mut Signals, waiting
                 Order::Stop(within) => return within,
                 // Who asked may have gone.
                 Order::Reload(reply) => drop(reply.send(reload(node, source).await)),
+                Order::Guests(deed, reply) => drop(reply.send(node.change(&deed).await)),
+                Order::Review(review, reply) => {
+                    let done = node.review(review.job, review.release).await;
+                    drop(reply.send(done.map_err(|error| format!("{error:#}"))));
+                }
             },
         }
     }
@@ -152,7 +157,8 @@ async fn overruled(waiting: &mut mpsc::Receiver<Order>) {
     loop {
         match waiting.recv().await {
             Some(Order::Stop(within)) => return tokio::time::sleep(within).await,
-            Some(Order::Reload(reply)) => drop(reply.send(Err("the node stops".into()))),
+            // Who asks for anything else hears that it stops.
+            Some(_) => {}
             None => return std::future::pending().await,
         }
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 /// What operators read of elsewhere, and look for here.
-const LATER: [&str; 4] = ["codex", "lockdown", "mining", "wallet"];
+const LATER: [&str; 3] = ["codex", "mining", "wallet"];
 
 /// As `line: what`.
 #[derive(Debug, PartialEq, Eq)]

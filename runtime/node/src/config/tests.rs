@@ -32,7 +32,7 @@ fn the_template_sets_nothing() {
     let is_help = |line: &str| line.starts_with("# ") && !line.starts_with("#  ");
     let set: Vec<_> = text.lines().map(|line| if is_help(line) { line } else { line.trim_start_matches('#') }).collect();
     let set = Config::parse(&set.join("\n")).unwrap();
-    assert_eq!(Config { guests: BTreeMap::new(), ..set }, Config::default());
+    assert_eq!(Config { guests: BTreeMap::new(), lockdown: Lockdown::default(), ..set }, Config::default());
 }
 
 /// Goal: a partial file changes what it names and nothing else. Method: one key, and a table in each way to write it.
@@ -42,7 +42,7 @@ fn a_partial_file() {
     let base = Config::default;
     let pricing = || {
         let settings = BTreeMap::from([("base-msat".to_owned(), "1000".to_owned())]);
-        BTreeMap::from([("pricing".to_owned(), Guest { settings })])
+        BTreeMap::from([("pricing".to_owned(), Guest { settings, ..Guest::default() })])
     };
     check("", base());
     check("# nothing\n", base());
@@ -142,7 +142,7 @@ fn each_setting_has_its_origin() {
     check("inference.llama_cpp.url", "\"http://x\"", Some(7));
     check("guests.\"pricing:5050\".settings.base-msat", "\"1\"", Some(9));
     check("max_queued_jobs", "64", None);
-    assert_eq!(found.len(), 17, "{found:?}");
+    assert_eq!(found.len(), 20, "{found:?}");
     let changed = Config { max_queued_jobs: 1, guests: BTreeMap::new(), ..config.clone() };
     assert_eq!(config.differences(&changed), ["guests.\"pricing:5050\".settings.base-msat", "max_queued_jobs"]);
     assert!(config.differences(&config).is_empty());

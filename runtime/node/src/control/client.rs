@@ -1,7 +1,8 @@
 //! The other end of the socket, for the commands.
 
 use super::too_long;
-use super::types::{Backends, Events, Failure, Reloaded, Status, StopRequest, Stopping, VERSION};
+use super::types::{Backends, Events, Failure, Guests, Reloaded, Review, Status, StopRequest, Stopping, VERSION};
+use crate::guests::deed::{Deed, Seated};
 use crate::home::Home;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -108,6 +109,21 @@ impl Client {
     /// Asks it to read its settings again.
     pub async fn reload(&self) -> Result<Reloaded, ClientError> {
         self.post("/reload", None::<&()>, WORK_WITHIN).await
+    }
+
+    /// The guests.
+    pub async fn guests(&self) -> Result<Guests, ClientError> {
+        within(WORK_WITHIN, async { whole(self.ask(Method::GET, "/guests", None).await?).await }).await
+    }
+
+    /// Asks it to change a slot.
+    pub async fn change(&self, deed: &Deed) -> Result<Seated, ClientError> {
+        self.post("/guests", Some(deed), WORK_WITHIN).await
+    }
+
+    /// Asks it to send a result that waits for the operator, or not to.
+    pub async fn review(&self, review: Review) -> Result<Review, ClientError> {
+        self.post("/review", Some(&review), ANSWER_WITHIN).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {

@@ -2,8 +2,10 @@
 
 use super::ring::{self, Ring};
 use super::server::Patience;
-use super::types::{Backends, Daemon, Events, Failure, Reloaded, Status, StopRequest, Stopping};
+use super::types::{Backends, Daemon, Events, Failure, Guests, Reloaded, Review, Status, StopRequest, Stopping};
 use crate::facts::Facts;
+use crate::guests::Stop;
+use crate::guests::deed::{Deed, Seated};
 use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -34,6 +36,10 @@ pub enum Order {
     Stop(Duration),
     /// Read the settings again; the answer is what came of it, or one line.
     Reload(oneshot::Sender<Result<Reloaded, String>>),
+    /// Change a slot; the answer is who is there then, or the step that failed.
+    Guests(Box<Deed>, oneshot::Sender<Result<Seated, Stop>>),
+    /// Send a result that waits for the operator, or do not.
+    Review(Review, oneshot::Sender<Result<(), String>>),
 }
 
 /// What the answers are made of.
@@ -63,6 +69,8 @@ pub(super) fn router(desk: Desk) -> Router {
         .route("/v1/events", get(events))
         .route("/v1/stop", post(stop))
         .route("/v1/reload", post(reload))
+        .route("/v1/guests", get(guests).post(change))
+        .route("/v1/review", post(review))
         .fallback(|| async { refuse(StatusCode::NOT_FOUND, "there is no such path: is this pylon as new as the node?") })
         .method_not_allowed_fallback(|| async { refuse(StatusCode::METHOD_NOT_ALLOWED, "not with this method") })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -70,7 +78,7 @@ pub(super) fn router(desk: Desk) -> Router {
 }
 
 fn refuse(code: StatusCode, error: impl Into<String>) -> Response {
-    (code, Json(Failure { error: error.into() })).into_response()
+    (code, Json(Failure { code: None, error: error.into() })).into_response()
 }
 
 async fn status(State(shared): State<Arc<Shared>>) -> Response {
@@ -153,13 +161,55 @@ async fn stop(State(shared): State<Arc<Shared>>, request: Result<Json<StopReques
 
 async fn reload(State(shared): State<Arc<Shared>>, Extension(patience): Extension<Patience>) -> Response {
     patience.for_work();
-    let (reply, answer) = oneshot::channel();
-    if shared.desk.orders.try_send(Order::Reload(reply)).is_err() {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "the node is busy with other orders: try again");
-    }
-    match answer.await {
+    match ordered(&shared, Order::Reload).await {
         Ok(Ok(reloaded)) => Json(reloaded).into_response(),
         Ok(Err(error)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, error),
-        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the node stops"),
+        Err(busy) => busy,
     }
+}
+
+async fn guests(State(shared): State<Arc<Shared>>, Extension(patience): Extension<Patience>) -> Json<Guests> {
+    // Somebody may be changing them.
+    patience.for_work();
+    Json(Guests { guests: shared.desk.facts.guests().await })
+}
+
+async fn change(
+    State(shared): State<Arc<Shared>>,
+    Extension(patience): Extension<Patience>,
+    deed: Result<Json<Deed>, JsonRejection>,
+) -> Response {
+    let deed = match deed {
+        Ok(Json(deed)) => Box::new(deed),
+        Err(error) => return refuse(error.status(), error.body_text()),
+    };
+    patience.for_work();
+    match ordered(&shared, |reply| Order::Guests(deed, reply)).await {
+        Ok(Ok(seated)) => Json(seated).into_response(),
+        Ok(Err(Stop { code, why })) => {
+            let failure = Failure { code: Some(code.into()), error: format!("{code}: {why}") };
+            (StatusCode::UNPROCESSABLE_ENTITY, Json(failure)).into_response()
+        }
+        Err(busy) => busy,
+    }
+}
+
+async fn review(State(shared): State<Arc<Shared>>, request: Result<Json<Review>, JsonRejection>) -> Response {
+    let request = match request {
+        Ok(Json(request)) => request,
+        Err(error) => return refuse(error.status(), error.body_text()),
+    };
+    match ordered(&shared, |reply| Order::Review(request, reply)).await {
+        Ok(Ok(())) => Json(request).into_response(),
+        Ok(Err(error)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, error),
+        Err(busy) => busy,
+    }
+}
+
+/// What came of an order, or why it was not taken.
+async fn ordered<T>(shared: &Shared, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Response> {
+    let (reply, answer) = oneshot::channel();
+    let busy = |_| refuse(StatusCode::SERVICE_UNAVAILABLE, "the node is busy with other orders: try again");
+    shared.desk.orders.try_send(order(reply)).map_err(busy)?;
+    answer.await.map_err(|_| refuse(StatusCode::SERVICE_UNAVAILABLE, "the node stops"))
 }

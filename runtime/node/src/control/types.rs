@@ -1,6 +1,7 @@
 //! What is said over the socket, and what `--json` prints of it. Fields are only ever added: units are in their names, times are Unix
 //! seconds, and what is absent is unknown.
 
+use crate::guests::deed::Seated;
 use serde::{Deserialize, Serialize};
 
 /// The first part of every path. Another version is another path.
@@ -142,9 +143,28 @@ pub struct Reloaded {
     pub warnings: Vec<String>,
 }
 
+/// `GET /v1/guests`; `POST /v1/guests` takes a deed and answers with the guest it was done to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guests {
+    /// By slot: who serves, then who stands beside.
+    pub guests: Vec<Seated>,
+}
+
+/// `POST /v1/review`: a result that waits for the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// Of which job.
+    pub job: pylon_core::JobId,
+    /// Sent, or not.
+    pub release: bool,
+}
+
 /// Any answer that is not the one asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
+    /// The step that failed, where one of several did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub code: Option<String>,
     /// One line: what is wrong and what to do.
     pub error: String,
 }

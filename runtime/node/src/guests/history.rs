@@ -1,13 +1,11 @@
 //! What the history of the slots says: who is where, who was where, and what has to change. Pure.
 
-use super::shipped;
+use super::shipped::{self, PREFIX};
 use crate::config::{Config, Guest};
+use pylon_core::UnixTime;
 use pylon_core::ports::installations::{Installation, Installed};
-use pylon_sandbox::Slot;
+use pylon_sandbox::{Role, Slot};
 use std::collections::BTreeMap;
-
-/// Begins the source of what this program ships.
-pub(super) const SHIPPED: &str = "shipped:";
 
 /// The newest change of each slot up to generation `number`.
 pub(super) fn at(history: &[Installation], number: u64) -> BTreeMap<Slot, &Installation> {
@@ -23,6 +21,27 @@ pub(super) fn guests_at(history: &[Installation], number: u64) -> BTreeMap<Slot,
 /// The newest generation; 0 before the first.
 pub(super) fn newest(history: &[Installation]) -> u64 {
     history.last().map_or(0, |row| row.generation)
+}
+
+/// When the first guest was replaced of those that serve this kind in set `number`; `None` while they all do.
+pub(super) fn replaced_at(history: &[Installation], number: u64, kind: u16) -> Option<UnixTime> {
+    let guests = guests_at(history, number);
+    let mut serving = BTreeMap::new();
+    for role in [Role::Routing, Role::Pricing, Role::Verification, Role::Handler] {
+        let (own, all) = (Slot::of_kind(role, kind), Slot::policy(role));
+        let guest = own.and_then(|slot| guests.get(&slot)).or_else(|| all.and_then(|slot| guests.get(&slot)));
+        // One of its own kind may come to serve later.
+        serving.extend(own.map(|slot| (slot, guest)));
+        if own.is_none_or(|slot| !guests.contains_key(&slot)) {
+            serving.extend(all.map(|slot| (slot, guest)));
+        }
+    }
+    let later = history.iter().filter(|row| row.generation > number);
+    let replaces = |row: &&Installation| {
+        let before = row.slot.parse().ok().and_then(|slot: Slot| serving.get(&slot));
+        before.is_some_and(|before| row.guest.as_ref() != before.copied())
+    };
+    later.into_iter().find(replaces).map(|row| row.at)
 }
 
 /// What the settings say of a slot, as it is kept beside what came of it.
@@ -51,6 +70,11 @@ pub(super) fn due(history: &[Installation], config: &Config) -> Vec<(Slot, Due)>
     let always = |slot| shipped::defaults().any(|(filled, _)| filled == slot);
     slots.retain(|slot| now.get(slot).is_none_or(|row| row.stanza != stanza(config, *slot) || is_outdated(row)));
     let what = |slot: &Slot| match config.guests.get(&slot.to_string()) {
+        // What a command has put there keeps its settings when a new program brings a new edition.
+        _ if now.get(slot).is_some_and(|row| is_by_command(row) && row.stanza == stanza(config, *slot)) => {
+            let guest = now.get(slot).and_then(|row| row.guest.as_ref())?;
+            Some(Due::Install(Guest { source: guest.source.clone(), settings: guest.settings.clone(), ..Guest::default() }))
+        }
         Some(guest) => Some(Due::Install(guest.clone())),
         None if always(*slot) => Some(Due::Install(Guest::default())),
         None => now.get(slot).is_some_and(|row| row.guest.is_some()).then_some(Due::Empty),
@@ -58,21 +82,26 @@ pub(super) fn due(history: &[Installation], config: &Config) -> Vec<(Slot, Due)>
     slots.iter().filter_map(|slot| Some((*slot, what(slot)?))).collect()
 }
 
+/// Not from the settings file.
+fn is_by_command(row: &Installation) -> bool {
+    !["start", "reload"].contains(&row.why.as_str())
+}
+
 /// Another program shipped this.
 fn is_outdated(row: &Installation) -> bool {
     let Some(guest) = &row.guest else { return false };
-    let ours = guest.source.strip_prefix(SHIPPED).and_then(shipped::component);
+    let ours = guest.source.strip_prefix(PREFIX).and_then(shipped::component);
     ours.is_some_and(|bytes| pylon_core::Digest::of(bytes) != guest.digest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pylon_core::{Digest, UnixTime};
+    use pylon_core::Digest;
 
     fn row(generation: u64, slot: &str, source: Option<&str>, config: &Config) -> Installation {
         let digest = |source: &str| {
-            let bytes = source.strip_prefix(SHIPPED).and_then(shipped::component);
+            let bytes = source.strip_prefix(PREFIX).and_then(shipped::component);
             bytes.map_or(Digest::from_bytes([7; 32]), Digest::of)
         };
         let guest = source.map(|source| Installed {
@@ -92,7 +121,7 @@ mod tests {
 
     fn first(config: &Config) -> Vec<Installation> {
         let rows = shipped::defaults().zip(1..);
-        rows.map(|((slot, name), number)| row(number, &slot.to_string(), Some(&format!("{SHIPPED}{name}")), config)).collect()
+        rows.map(|((slot, name), number)| row(number, &slot.to_string(), Some(&format!("{PREFIX}{name}")), config)).collect()
     }
 
     /// A first start installs what is shipped, the second nothing.
@@ -126,6 +155,25 @@ mod tests {
         history.push(row(5, "pricing:5050", Some("shipped:token_pricing"), &config));
         assert!(due(&history, &config).is_empty());
         assert_eq!(due(&history, &Config::default()), [("pricing:5050".parse().unwrap(), Due::Empty)]);
+    }
+
+    /// A job's guests are replaced when one of those that serve its kind is, and by no other change.
+    #[test]
+    fn who_is_replaced() {
+        let config = Config::default();
+        let mut history = first(&config);
+        let put = |history: &mut Vec<Installation>, slot: &str, source: Option<&str>| {
+            let number = newest(history) + 1;
+            history.push(Installation { at: UnixTime::new(100 + number), ..row(number, slot, source, &config) });
+        };
+        put(&mut history, "pricing:5932", Some("mine.wasm"));
+        put(&mut history, "routing", Some("shipped:preferred_routing"));
+        assert_eq!(replaced_at(&history, 4, 5050), None);
+        assert_eq!(replaced_at(&history, 4, 5932), Some(UnixTime::new(105)), "one of its own kind");
+        put(&mut history, "pricing", Some("mine.wasm"));
+        assert_eq!(replaced_at(&history, 4, 5050), Some(UnixTime::new(107)));
+        assert_eq!(replaced_at(&history, 5, 5932), None, "its own still serves");
+        assert_eq!(replaced_at(&history, 7, 5050), None);
     }
 
     /// Each generation is the newest row of each slot up to it.

@@ -1,14 +1,11 @@
 //! Components by their digest: those that this program ships, and those that were installed here. What was ever installed stays, because jobs,
 //! offers and decisions name it.
 
-use super::shipped;
 use anyhow::{Context, Result, anyhow, ensure};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use pylon_core::Digest;
+use pylon_sandbox::COMPONENT_BYTES_MAX;
 use std::io::{ErrorKind, Read, Write};
-
-/// What the sandbox takes at most; a larger file is none that we wrote.
-const COMPONENT_BYTES_MAX: u64 = 32 << 20;
 
 /// The folder of components.
 pub struct Shelf {
@@ -28,18 +25,29 @@ impl Shelf {
         if self.read(&name, digest).is_ok() {
             return Ok(digest);
         }
+        self.write(&name, bytes).with_context(|| format!("the component {} cannot be kept", digest.short()))?;
+        Ok(digest)
+    }
+
+    /// Keeps the release of a component, as it was signed.
+    pub fn put_release(&self, digest: Digest, release: &str) -> Result<()> {
+        let name = format!("{}.release.json", digest.to_hex());
+        self.write(&name, release.as_bytes()).with_context(|| format!("the release of {} cannot be kept", digest.short()))
+    }
+
+    /// Either all of it is there or nothing.
+    fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
         let unfinished = format!("{name}.{}", std::process::id());
         let written = self
             .dir
             .open_with(&unfinished, OpenOptions::new().write(true).create(true).truncate(true).mode(0o600))
             .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| self.dir.rename(&unfinished, &self.dir, &name));
+            .and_then(|()| self.dir.rename(&unfinished, &self.dir, name));
         if written.is_err() {
             // Nothing else to be done about it: the next one overwrites it.
             let _ = self.dir.remove_file(&unfinished);
         }
-        written.with_context(|| format!("the component {} cannot be kept", digest.short()))?;
-        Ok(digest)
+        written
     }
 
     /// A component that was put here, the very same.
@@ -50,7 +58,7 @@ impl Shelf {
     fn read(&self, name: &str, digest: Digest) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         match self.dir.open(name) {
-            Ok(file) => file.take(COMPONENT_BYTES_MAX + 1).read_to_end(&mut bytes)?,
+            Ok(file) => file.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(anyhow!("the component {} is not here", digest.short()));
             }
@@ -67,9 +75,4 @@ impl Shelf {
 
 fn file_name(digest: Digest) -> String {
     format!("{}.wasm", digest.to_hex())
-}
-
-/// A component of this program by name.
-pub(super) fn shipped_bytes(name: &str) -> Result<&'static [u8]> {
-    shipped::component(name).ok_or_else(|| anyhow!("`{name}` is not among the guests of this program"))
 }

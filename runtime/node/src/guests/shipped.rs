@@ -10,6 +10,19 @@ const POLICIES: &[(Role, &str)] =
 /// Which handler serves which kind.
 const HANDLERS: &[(u16, &str)] = &[(5050, "text_generation")];
 
+/// Begins the source of what this program ships, in the history.
+pub(super) const PREFIX: &str = "shipped:";
+
+/// The names of all of them.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    SHIPPED.iter().map(|(name, _)| *name)
+}
+
+/// The one of this name.
+pub(super) fn named(name: &str) -> Option<&'static str> {
+    names().find(|shipped| *shipped == name)
+}
+
 /// A component of ours.
 pub fn component(name: &str) -> Option<&'static [u8]> {
     SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, bytes)| *bytes)

@@ -13,6 +13,7 @@ use pylon_core::machine::{Action, Plan, admit};
 use pylon_core::ports::guests::Generation as Guests;
 use pylon_core::ports::journal::{JournalError, RefusalRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Status};
+use pylon_core::ports::witness::About;
 use pylon_core::work::{Route, Usage};
 use pylon_core::{Job, JobId, PublicKey, UnixTime};
 use std::sync::Arc;
@@ -67,7 +68,10 @@ pub(super) async fn decide(
                 return live.live().await;
             }
         }
-        Err(refusal) => refuse(&shared, Asked::of(&job), refusal, rows).await,
+        Err(refusal) => {
+            let written = refuse(&shared, Asked::of(&job), refusal, rows).await;
+            shared.decided(&written, About { job: &summary, plan: None, output: None });
+        }
     }
     shared.registry.forget(id);
 }
@@ -77,19 +81,21 @@ async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: 
     let acts = live.resolve(actions, &mut rows);
     let letters = record::letters(&rows);
     rows.insert(0, Row::Admit(Box::new(live.state.clone())));
-    let taken = commit(&live.shared, live.state.job.id, rows.into()).await.is_ok();
+    let rows: Arc<[Row]> = rows.into();
+    let taken = commit(&live.shared, live.state.job.id, Arc::clone(&rows)).await.is_ok();
     if taken {
+        live.decided(&rows);
         live.act(acts, letters, begun);
     }
     taken
 }
 
-/// Says no: stored, and told to a sender who addressed us. Who asks for too much of that is met with silence.
-pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut rows: Vec<Row>) {
+/// Says no: stored, and told to a sender who addressed us. Who asks for too much of that is met with silence. Returns what was written.
+pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut rows: Vec<Row>) -> Arc<[Row]> {
     let Asked { id, kind, customer, created_at, targeted, confidential } = asked;
     if !shared.courtesy().allows(customer, shared.clock.now()) {
         tracing::debug!(job = %id.short(), kind, reason = refusal.code(), "one refusal too many");
-        return;
+        return Arc::default();
     }
     let words = refusal.words();
     let refusal = if confidential.is_some() { refusal.map_text(|_| WITHHELD.into()) } else { refusal };
@@ -101,9 +107,12 @@ pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut 
     }
     let letters = record::letters(&rows);
     rows.insert(0, Row::Refuse(Box::new(RefusalRow { id, kind, customer, created_at, refusal, at: shared.clock.now() })));
-    if commit(shared, id, rows.into()).await.is_ok() {
-        letters.into_iter().for_each(|letter| shared.outbox.send(letter));
+    let rows: Arc<[Row]> = rows.into();
+    if commit(shared, id, Arc::clone(&rows)).await.is_err() {
+        return Arc::default();
     }
+    letters.into_iter().for_each(|letter| shared.outbox.send(letter));
+    rows
 }
 
 /// Asks routing and pricing.

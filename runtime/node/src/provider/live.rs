@@ -12,12 +12,13 @@ use super::{Shared, Step};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use pylon_core::decision::{Terms, Verdict};
+use pylon_core::decision::Terms;
 use pylon_core::machine::{Action, Delivery, Event, Execution, JobState, Settlement, step};
 use pylon_core::ports::guests::{Answer, Generation as Guests, JobError};
 use pylon_core::ports::journal::{Earning, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
 use pylon_core::ports::payments::InvoiceRequest;
+use pylon_core::ports::witness::About;
 use pylon_core::schedule::Place;
 use pylon_core::{Job, Msat};
 use serde::Serialize;
@@ -175,11 +176,19 @@ impl Live {
         }
         let letters = record::letters(&rows);
         rows.push(Row::Update(Box::new(self.state.clone())));
-        let written = commit(&self.shared, self.state.job.id, rows.into()).await.is_ok();
+        let rows: Arc<[Row]> = rows.into();
+        let written = commit(&self.shared, self.state.job.id, Arc::clone(&rows)).await.is_ok();
         if written {
+            self.decided(&rows);
             self.act(acts, letters, begun);
         }
         written
+    }
+
+    /// What its guests have decided is written.
+    pub(super) fn decided(&self, rows: &[Row]) {
+        let about = About { job: &self.summary, plan: Some(&self.state.plan), output: self.state.output.as_ref() };
+        self.shared.decided(rows, about);
     }
 
     /// Follows the actions that need nobody but the machine and the guests, as far as they lead; what is left waits for the commit.
@@ -286,9 +295,14 @@ impl Live {
         let digest = |text: &str| self.shared.journal.digest(self.state.job.id, text);
         let shown = if self.state.job.confidential { evidence.map_text(digest) } else { evidence };
         rows.push(self.record("judge", attempt, &(&shown, &situation), &answer));
-        // Without a verdict nothing is sold.
-        let verdict = answer.value.unwrap_or_else(|fault| Verdict::Reject(format!("verification is {fault}")));
-        Some(Event::Judged { attempt, verdict })
+        match answer.value {
+            Ok(verdict) => Some(Event::Judged { attempt, verdict }),
+            Err(fault) => {
+                let job = self.state.job.id.short();
+                tracing::warn!(job, %fault, "no verdict: the result waits for `pylon jobs release` or `pylon jobs reject`");
+                Some(Event::Unjudged { attempt })
+            }
+        }
     }
 
     fn meter(&mut self, attempt: u32, rows: &mut Vec<Row>) -> Option<Event> {

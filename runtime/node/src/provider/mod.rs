@@ -18,10 +18,12 @@ mod outbox;
 mod places;
 mod record;
 mod registry;
+mod review;
 mod till;
 
 pub use backends::{Backends, Preference};
 pub use bus::{Bus, Observation, Step};
+pub use review::Drainer;
 
 use line::Line;
 use outbox::Outbox;
@@ -30,9 +32,10 @@ use pylon_core::courtesy::Courtesy;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::guests::Guests;
 use pylon_core::ports::inputs::Inputs;
-use pylon_core::ports::journal::{Journal, JournalError};
+use pylon_core::ports::journal::{Journal, JournalError, Row};
 use pylon_core::ports::market::Market;
 use pylon_core::ports::payments::{Capabilities, Wallet};
+use pylon_core::ports::witness::{About, Witness};
 use pylon_core::schedule::Limits;
 use registry::Registry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,6 +51,8 @@ pub struct Ports {
     pub journal: Arc<dyn Journal>,
     /// Who decides and who does the work.
     pub guests: Arc<dyn Guests>,
+    /// Who hears of what they decide.
+    pub witness: Arc<dyn Witness>,
     /// Without one, jobs are free.
     pub wallet: Option<Arc<dyn Wallet>>,
     /// What the customer only pointed to.
@@ -88,6 +93,7 @@ struct Shared {
     market: Arc<dyn Market>,
     journal: Arc<dyn Journal>,
     guests: Arc<dyn Guests>,
+    witness: Arc<dyn Witness>,
     wallet: Option<Arc<dyn Wallet>>,
     inputs: Arc<dyn Inputs>,
     clock: Arc<dyn Clock>,
@@ -104,6 +110,15 @@ struct Shared {
 impl Shared {
     fn capabilities(&self) -> Capabilities {
         self.wallet.as_ref().map_or_else(Capabilities::none, |wallet| wallet.capabilities())
+    }
+
+    /// The decisions among these rows are written.
+    fn decided(&self, rows: &[Row], about: About<'_>) {
+        for row in rows {
+            if let Row::Decision(decision) = row {
+                self.witness.decided(decision, about);
+            }
+        }
     }
 
     fn courtesy(&self) -> MutexGuard<'_, Courtesy> {
@@ -126,6 +141,7 @@ impl Provider {
             market: ports.market,
             journal: ports.journal,
             guests: ports.guests,
+            witness: ports.witness,
             wallet: ports.wallet,
             inputs: ports.inputs,
             backends: ports.backends,

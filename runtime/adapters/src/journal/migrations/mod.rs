@@ -9,6 +9,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("0002_confidential.sql"),
     include_str!("0003_retention.sql"),
     include_str!("0004_guests.sql"),
+    include_str!("0005_standbys.sql"),
 ];
 
 /// Refuses a schema made by a program that knew more steps.

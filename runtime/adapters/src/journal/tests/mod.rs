@@ -9,6 +9,7 @@ mod plans;
 mod retention;
 mod round_trip;
 mod seed;
+mod standbys;
 mod tallies;
 
 use super::{Safe, SqliteJournal};

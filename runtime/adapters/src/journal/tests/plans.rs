@@ -1,7 +1,7 @@
 //! No question grows with the journal: SQLite's own plan for each of them searches, and sorts nothing.
 
 use super::*;
-use crate::journal::{reads, retention};
+use crate::journal::{reads, retention, standbys};
 
 #[test]
 fn no_question_scans() {
@@ -35,6 +35,9 @@ fn no_question_scans() {
     check("SELECT paid_msats FROM tally_days WHERE scope = 'kind' AND key = '5050' AND day BETWEEN 1 AND 30");
     check("SELECT id FROM refusals WHERE created_at < 1 ORDER BY created_at LIMIT 9");
     check("DELETE FROM decisions WHERE job_id = 'x'");
+    check("DELETE FROM shadows WHERE decision_id IN (SELECT id FROM decisions WHERE job_id = 'x')");
+    check(standbys::PAIRS);
+    check(standbys::OF_DECISION);
     // Of the documented ones, those that ask for a few rows.
     check("SELECT * FROM jobs WHERE status = 'failed' LIMIT 5");
 }

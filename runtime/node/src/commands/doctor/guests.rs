@@ -4,10 +4,9 @@ use super::Row;
 use crate::clock::SystemClock;
 use crate::commands::compile_component::apart;
 use crate::config::Config;
-use crate::guests::{self, Shelf, Slots};
+use crate::guests::{self, Ledger, Shelf, Slots};
 use crate::home::Home;
 use anyhow::Result;
-use pylon_adapters::journal::Books;
 use pylon_core::ports::clock::Clock;
 
 const CHECK: &str = "guests";
@@ -28,8 +27,9 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
 /// As a start would, but for what it would write.
 async fn open(home: &Home, config: &Config) -> Result<Slots> {
     let state = home.open()?;
-    let sandbox = guests::sandbox(state.folder("cache")?, apart()?)?;
-    let history = if home.database().exists() { Books::open(&home.database())?.installations()? } else { Vec::new() };
-    let (guests, _) = Slots::open(sandbox, Shelf::new(state.folder("guests")?), history, config, SystemClock.now()).await?;
+    let sandbox = guests::sandbox(state.folder("cache")?, apart()?, &config.lockdown)?;
+    let ledger = Ledger::of(home)?;
+    let shelf = Shelf::new(state.folder("guests")?);
+    let (guests, _) = Slots::open(sandbox, shelf, ledger, config, None, SystemClock.now()).await?;
     Ok(guests)
 }

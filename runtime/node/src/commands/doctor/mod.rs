@@ -7,6 +7,7 @@ mod database;
 mod disk;
 mod guests;
 mod identity;
+mod lockdown;
 mod process;
 mod relays;
 mod settings;
@@ -72,6 +73,7 @@ async fn others(home: &Home, config: &Config) -> Vec<Row> {
     let mut rows = backends::check(config).await;
     rows.push(wallet::check());
     rows.push(guests::check(home, config).await);
+    rows.push(lockdown::check(home, config));
     rows.push(database::check(home));
     rows.push(disk::check(home));
     rows

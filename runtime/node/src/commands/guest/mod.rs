@@ -1,9 +1,17 @@
 //! `pylon guest`: a file for each command.
 
+mod activate;
+mod approve;
+mod audit;
 mod build;
+mod compare;
 mod component;
 mod inspect;
+mod install;
+mod list;
 mod new;
+mod order;
+mod rollback;
 mod sign;
 mod test;
 
@@ -18,5 +26,12 @@ pub fn run(command: &GuestCommand) -> Result<()> {
         GuestCommand::Test(args) => test::run(args),
         GuestCommand::Inspect(args) => inspect::run(args),
         GuestCommand::Sign(args) => sign::run(args),
+        GuestCommand::List(args) => list::run(args),
+        GuestCommand::Install(args) => install::run(args),
+        GuestCommand::Activate(args) => activate::run(args),
+        GuestCommand::Rollback(args) => rollback::run(args),
+        GuestCommand::Approve(args) => approve::run(args),
+        GuestCommand::Compare(args) => compare::run(args),
+        GuestCommand::Audit(args) => audit::run(args),
     }
 }

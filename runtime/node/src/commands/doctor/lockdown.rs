@@ -1,0 +1,38 @@
+//! Which guests may be installed at all, and who is there now that did not come with the program?
+
+use super::Row;
+use crate::config::Config;
+use crate::guests::Ledger;
+use crate::home::Home;
+
+const CHECK: &str = "lockdown";
+
+pub(super) fn check(home: &Home, config: &Config) -> Row {
+    let rules = &config.lockdown;
+    let mut found = vec![match (rules.trusted_publishers.len(), rules.require_signature) {
+        (0, false) => "anybody's guests, signed or not".to_owned(),
+        (0, true) => "anybody's guests, but a release is required".to_owned(),
+        (count, _) => format!("a release is required, by one of {count} publishers"),
+    }];
+    found.push(match rules.max_grants.len() {
+        0 => "no maximum of grants".into(),
+        count => format!("a maximum of grants for {count} slots"),
+    });
+    let seated = match Ledger::of(home) {
+        Ok(ledger) => ledger.seated(),
+        // What is wrong with the journal, another check says.
+        Err(_) => Vec::new(),
+    };
+    for one in seated.iter().filter(|one| one.standing == "serving" && !one.source.starts_with("shipped:")) {
+        let by = one.publisher.map_or_else(|| "not signed".into(), |key| format!("signed by {}", key.short()));
+        found.push(format!("{}: {} {by}", one.slot, one.name));
+    }
+    let waiting = seated.iter().filter(|one| one.standing == "approval").count();
+    match waiting {
+        0 => Row::ok(CHECK, found.join("; ")),
+        count => {
+            found.push(format!("{count} wait for you"));
+            Row::warning(CHECK, found.join("; "), "see `pylon guest list`, then `pylon guest approve SLOT`")
+        }
+    }
+}

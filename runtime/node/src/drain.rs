@@ -1,0 +1,52 @@
+//! Jobs whose guests were replaced have some time left. What still needs them then ends, and what was paid for it is owed back.
+
+use crate::guests::Workshop;
+use crate::provider::Drainer;
+use pylon_core::UnixTime;
+use pylon_core::ports::clock::Clock;
+use pylon_core::ports::journal::Journal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Between two looks while there may be such jobs: one may have been admitted just before the change.
+const LOOK_EVERY_SECONDS: u64 = 30;
+
+/// Until stopped.
+pub(crate) async fn run(
+    workshop: Arc<Workshop>,
+    jobs: Drainer,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    seconds: Arc<AtomicU32>,
+) {
+    let mut changes = workshop.changes();
+    loop {
+        let (now, left) = (clock.now(), u64::from(seconds.load(Ordering::Relaxed)));
+        let mut next = None;
+        match journal.unfinished() {
+            Ok(unfinished) => {
+                for job in unfinished.into_iter().filter(|job| !job.is_over() && job.plan.generation > 0) {
+                    let replaced = workshop.replaced_at(job.plan.generation, job.job.kind).await;
+                    match replaced.map(|at: UnixTime| at.plus(left)) {
+                        Some(due) if due <= now => jobs.end(job.job.id).await,
+                        Some(due) => next = Some(next.map_or(due, |sooner: UnixTime| sooner.min(due))),
+                        None => {}
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "jobs of replaced guests are looked for later"),
+        }
+        let soon = next.map_or(LOOK_EVERY_SECONDS, |due| due.since(now).clamp(1, LOOK_EVERY_SECONDS));
+        let calm = workshop.last_change().await.is_none_or(|at| at.plus(left + 2 * LOOK_EVERY_SECONDS) < now);
+        let changed = if calm && next.is_none() {
+            changes.changed().await
+        } else {
+            timeout(Duration::from_secs(soon), changes.changed()).await.unwrap_or(Ok(()))
+        };
+        if changed.is_err() {
+            return;
+        }
+    }
+}

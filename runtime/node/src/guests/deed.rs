@@ -1,0 +1,159 @@
+//! What an operator does to the slots, as it is said over the socket and carried out with or without a node.
+
+use super::steps::Stop;
+use super::tally::Figures;
+use crate::config::Guest;
+use pylon_core::ports::installations::{Installation, Purpose, Standby};
+use pylon_core::{Digest, PublicKey};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Something to do to a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "lowercase")]
+pub enum Deed {
+    /// Put a guest there, or beside the one that serves.
+    Install {
+        /// Which slot.
+        slot: String,
+        /// As a table of the settings says it.
+        guest: Guest,
+        /// Beside the one that serves.
+        #[serde(default)]
+        shadow: bool,
+    },
+    /// The shadow serves from now on.
+    Activate {
+        /// Which slot.
+        slot: String,
+    },
+    /// Put back what was there.
+    Rollback {
+        /// Which slot.
+        slot: String,
+        /// What was there in this set of guests; without it, what was there before.
+        #[serde(default)]
+        to: Option<u64>,
+    },
+    /// The guest that wants more than the slot had gets it, and serves.
+    Approve {
+        /// Which slot.
+        slot: String,
+    },
+}
+
+impl Deed {
+    /// Which slot.
+    pub fn slot(&self) -> &str {
+        match self {
+            Self::Install { slot, .. } | Self::Activate { slot } | Self::Rollback { slot, .. } | Self::Approve { slot } => slot,
+        }
+    }
+
+    /// In the record of what was done.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Install { shadow: false, .. } => "install",
+            Self::Install { shadow: true, .. } => "shadow",
+            Self::Activate { .. } => "activate",
+            Self::Rollback { .. } => "rollback",
+            Self::Approve { .. } => "approve",
+        }
+    }
+}
+
+/// A guest in a slot or beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seated {
+    /// Which slot.
+    pub slot: String,
+    /// `serving`, `shadow`, or `approval` for one that waits for it.
+    pub standing: String,
+    /// As the component calls itself.
+    pub name: String,
+    /// As the component calls itself.
+    pub version: String,
+    /// Of the component.
+    pub digest: Digest,
+    /// Who signed it.
+    pub publisher: Option<PublicKey>,
+    /// Where it came from.
+    pub source: String,
+    /// What the operator set.
+    pub settings: BTreeMap<String, String>,
+    /// What it gets of what it wants, or would get.
+    pub grants: Vec<String>,
+    /// Of these, what the slot had not: only for one that waits.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub beyond: Vec<String>,
+    /// The set of guests that it came with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub generation: Option<u64>,
+    /// Since when.
+    pub since: u64,
+    /// How it does; only of a node that runs.
+    #[serde(flatten, skip_serializing_if = "Option::is_none", default)]
+    pub figures: Option<Figures>,
+    /// Questions that a shadow was not asked, because others had to be answered first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub missed: Option<u64>,
+}
+
+impl Seated {
+    /// One that serves; `None` for an empty slot.
+    pub fn serving(row: &Installation, figures: Option<Figures>) -> Option<Self> {
+        let guest = row.guest.as_ref()?;
+        Some(Self {
+            slot: row.slot.clone(),
+            standing: "serving".into(),
+            name: guest.name.clone(),
+            version: guest.version.clone(),
+            digest: guest.digest,
+            publisher: guest.publisher,
+            source: guest.source.clone(),
+            settings: guest.settings.clone(),
+            grants: guest.grants.clone(),
+            beyond: Vec::new(),
+            generation: Some(row.generation),
+            since: row.at.get(),
+            figures,
+            missed: None,
+        })
+    }
+
+    /// One that stands beside.
+    pub fn beside(standby: &Standby, missed: Option<u64>) -> Self {
+        let guest = &standby.guest;
+        Self {
+            slot: standby.slot.clone(),
+            standing: standby.purpose.word().into(),
+            name: guest.name.clone(),
+            version: guest.version.clone(),
+            digest: guest.digest,
+            publisher: guest.publisher,
+            source: guest.source.clone(),
+            settings: guest.settings.clone(),
+            grants: guest.grants.clone(),
+            beyond: standby.beyond.clone(),
+            generation: None,
+            since: standby.since.get(),
+            figures: None,
+            missed: missed.filter(|_| standby.purpose == Purpose::Shadow),
+        }
+    }
+}
+
+/// Why nothing was done, as it is said over the socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The step that failed, in a word.
+    pub code: String,
+    /// In a line.
+    pub error: String,
+}
+
+impl From<Stop> for Refusal {
+    fn from(stop: Stop) -> Self {
+        Self { code: stop.code.into(), error: stop.why }
+    }
+}

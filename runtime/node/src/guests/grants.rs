@@ -1,0 +1,99 @@
+//! Grants by their names, as settings and the history have them: `inference`, `progress`, `urls:*.example.org`.
+
+use pylon_sandbox::{Grants, Want};
+
+/// What is written for these.
+pub(super) fn names(wants: &[Want]) -> Vec<String> {
+    let of = |want: &Want| match want {
+        Want::Urls(patterns) => patterns.iter().map(|pattern| format!("urls:{pattern}")).collect(),
+        other => vec![other.name().to_owned()],
+    };
+    wants.iter().flat_map(of).collect()
+}
+
+/// What is granted by these names; `urls` alone is every host.
+pub fn parse(names: &[String]) -> Result<Grants, String> {
+    let mut grants = Grants::default();
+    for name in names {
+        match (name.as_str(), name.split_once(':')) {
+            ("inference", _) => grants.inference = true,
+            ("agent", _) => grants.agent = true,
+            ("progress", _) => grants.progress = true,
+            ("events", _) => grants.events = true,
+            ("jobs", _) => grants.jobs = true,
+            ("urls", _) => grants.urls.push("*".into()),
+            (_, Some(("urls", pattern))) if !pattern.is_empty() => grants.urls.push(pattern.into()),
+            _ => {
+                let known = "inference, agent, progress, events, jobs, urls or urls:HOST";
+                return Err(format!("`{name}` is nothing to grant: there is {known}"));
+            }
+        }
+    }
+    Ok(grants)
+}
+
+/// What both lists grant; a list that is absent grants all. Names that mean nothing grant nothing.
+pub(super) fn both(ours: Option<&[String]>, most: Option<&[String]>) -> Grants {
+    let of = |names: &[String]| parse(names).unwrap_or_default();
+    match (ours, most) {
+        (None, None) => Grants::all(),
+        (Some(one), None) | (None, Some(one)) => of(one),
+        (Some(ours), Some(most)) => {
+            let (ours, most) = (of(ours), of(most));
+            // Of two patterns the narrower one holds, whichever side it is on.
+            let hosts = |wide: &Grants, narrow: &Grants| match wide.divide(&[Want::Urls(narrow.urls.clone())]).0.pop() {
+                Some(Want::Urls(hosts)) => hosts,
+                _ => Vec::new(),
+            };
+            let mut urls = hosts(&most, &ours);
+            urls.extend(hosts(&ours, &most).into_iter().filter(|host| !ours.urls.contains(host)));
+            Grants {
+                inference: ours.inference && most.inference,
+                agent: ours.agent && most.agent,
+                progress: ours.progress && most.progress,
+                urls,
+                events: ours.events && most.events,
+                jobs: ours.jobs && most.jobs,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    /// Goal: names are read as they are written, and none grants by accident. Method: all of them, and near misses.
+    #[test]
+    fn grants_have_names() {
+        let wants = [Want::Inference, Want::Progress, Want::Urls(vec!["a.org".into(), "*.b.org".into()]), Want::Jobs];
+        let written = names(&wants);
+        assert_eq!(written, ["inference", "progress", "urls:a.org", "urls:*.b.org", "jobs"]);
+        assert_eq!(parse(&written).unwrap().divide(&wants), (wants.to_vec(), Vec::new()));
+        assert_eq!(parse(&list(&["urls"])).unwrap().urls, ["*"]);
+        for wrong in ["", "Inference", "urls:", "inference:x", "url"] {
+            assert!(parse(&list(&[wrong])).is_err(), "{wrong}");
+        }
+    }
+
+    /// Goal: what holds is what both say. Method: lists in each combination.
+    #[test]
+    fn the_smaller_of_two() {
+        let check = |ours: Option<&[&str]>, most: Option<&[&str]>, expected: Grants| {
+            let (ours, most) = (ours.map(list), most.map(list));
+            assert_eq!(both(ours.as_deref(), most.as_deref()), expected);
+        };
+        check(None, None, Grants::all());
+        check(None, Some(&["jobs"]), Grants { jobs: true, ..Grants::default() });
+        check(Some(&["jobs"]), None, Grants { jobs: true, ..Grants::default() });
+        check(Some(&["jobs", "events"]), Some(&["events", "agent"]), Grants { events: true, ..Grants::default() });
+        let host = || Grants { urls: vec!["a.org".into()], ..Grants::default() };
+        check(Some(&["urls"]), Some(&["urls:a.org"]), host());
+        check(Some(&["urls:a.org"]), Some(&["urls:*"]), host());
+        check(Some(&[]), None, Grants::default());
+    }
+}

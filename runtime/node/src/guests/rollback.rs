@@ -1,0 +1,114 @@
+//! Which guest a slot goes back to, and how soon it may do so by itself. Pure.
+
+use pylon_core::UnixTime;
+use pylon_core::ports::installations::Installation;
+use pylon_sandbox::Slot;
+
+/// A guest that fails so often in so many calls is taken out by itself: more than the bad luck of a request that no guest can take, and soon enough
+/// that few customers notice.
+pub(super) const TRAPS: usize = 5;
+/// Of so many calls, the latest.
+pub(super) const CALLS: usize = 20;
+/// Between two times that a slot goes back by itself, at first and at most: each time doubles it, a day without one begins anew.
+const REST_FIRST_SECONDS: u64 = 60;
+const REST_MOST_SECONDS: u64 = 24 * 3600;
+
+/// The causes of rows that put back what was there.
+pub(super) const ROLLBACK: &str = "rollback";
+pub(super) const BY_ITSELF: &str = "traps";
+
+/// The row whose guest the slot goes back to: that of set `to`, or the last one that is another than the present. What it has gone back from
+/// already is not gone back to.
+pub(super) fn target(history: &[Installation], slot: Slot, to: Option<u64>) -> Option<&Installation> {
+    let name = slot.to_string();
+    let rows: Vec<_> = history.iter().filter(|row| row.slot == name).collect();
+    if let Some(to) = to {
+        return rows.into_iter().rfind(|row| row.generation <= to).filter(|row| row.guest.is_some());
+    }
+    let mut at = rows.len().checked_sub(1)?;
+    let earlier = |at: usize, wanted: &dyn Fn(&Installation) -> bool| rows.iter().take(at).rposition(|row| wanted(row));
+    // A row that came back stands for the one that it came back to.
+    while let Some(present) = rows.get(at).filter(|row| [ROLLBACK, BY_ITSELF].contains(&row.why.as_str())) {
+        at = earlier(at, &|row| row.guest == present.guest)?;
+    }
+    let present = rows.get(at)?;
+    let found = earlier(at, &|row| row.guest.is_some() && row.guest != present.guest)?;
+    rows.get(found).copied()
+}
+
+/// Before this the slot does not go back by itself.
+pub(super) fn rests_until(history: &[Installation], slot: Slot) -> Option<UnixTime> {
+    let name = slot.to_string();
+    let mut times = history.iter().rev().filter(|row| row.slot == name && row.why == BY_ITSELF).map(|row| row.at);
+    let last = times.next()?;
+    let (mut rest, mut next) = (REST_FIRST_SECONDS, last);
+    for earlier in times {
+        if next.since(earlier) >= REST_MOST_SECONDS {
+            break;
+        }
+        rest = rest.saturating_mul(2).min(REST_MOST_SECONDS);
+        next = earlier;
+    }
+    Some(last.plus(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pylon_core::Digest;
+    use pylon_core::ports::installations::Installed;
+
+    fn row(generation: u64, guest: Option<u8>, why: &str, at: u64) -> Installation {
+        let guest = guest.map(|byte| Installed {
+            digest: Digest::from_bytes([byte; 32]),
+            name: "a".into(),
+            version: "1".into(),
+            source: String::new(),
+            settings: Default::default(),
+            grants: Vec::new(),
+            limits: Default::default(),
+            publisher: None,
+        });
+        Installation { generation, slot: "pricing".into(), guest, stanza: String::new(), why: why.into(), at: UnixTime::new(at) }
+    }
+
+    fn slot() -> Slot {
+        "pricing".parse().unwrap()
+    }
+
+    /// Goal: back is where it worked before, never to what was left. Method: a history, and where it leads; 0 for nowhere.
+    #[test]
+    fn where_back_leads() {
+        let check = |rows: &[(Option<u8>, &str)], to, expected: u64| {
+            let rows: Vec<_> = rows.iter().zip(1..).map(|((guest, why), number)| row(number, *guest, why, 0)).collect();
+            assert_eq!(target(&rows, slot(), to).map_or(0, |row| row.generation), expected, "{rows:?}");
+        };
+        check(&[], None, 0);
+        check(&[(Some(1), "start")], None, 0);
+        check(&[(Some(1), "start"), (Some(2), "install")], None, 1);
+        check(&[(Some(1), "start"), (Some(1), "reload"), (Some(2), "install")], None, 2);
+        check(&[(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)], None, 0);
+        check(&[(Some(1), "start"), (Some(2), "install"), (Some(3), "install"), (Some(2), BY_ITSELF)], None, 1);
+        check(&[(Some(1), "start"), (Some(2), "install"), (Some(1), BY_ITSELF), (Some(3), "install")], None, 3);
+        check(&[(Some(1), "start"), (None, "reload"), (Some(2), "reload")], None, 1);
+        check(&[(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)], Some(2), 2);
+        check(&[(Some(1), "start"), (None, "reload")], Some(2), 0);
+        check(&[(Some(1), "start")], Some(0), 0);
+    }
+
+    /// Goal: a slot that fails again and again is left alone for longer and longer. Method: histories, and how long from the last.
+    #[test]
+    fn each_time_rests_twice_as_long() {
+        let check = |times: &[u64], expected: Option<u64>| {
+            let rows: Vec<_> = times.iter().zip(1..).map(|(at, number)| row(number, Some(1), BY_ITSELF, *at)).collect();
+            assert_eq!(rests_until(&rows, slot()).map(UnixTime::get), expected);
+        };
+        check(&[], None);
+        check(&[1000], Some(1060));
+        check(&[1000, 2000], Some(2120));
+        check(&[1000, 2000, 3000], Some(3240));
+        check(&[1000, 2000, 200_000], Some(200_060));
+        check(&(0..40).collect::<Vec<_>>(), Some(39 + REST_MOST_SECONDS));
+        assert_eq!(rests_until(&[row(1, Some(1), ROLLBACK, 5)], slot()), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! Where a component comes from, and what lies beside it: its release, and perhaps the word that the release is withdrawn.
+
+use super::shipped;
+use super::steps::Stop;
+use pylon_adapters::download;
+use pylon_adapters::market::release;
+use pylon_sandbox::COMPONENT_BYTES_MAX;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use url::Url;
+
+/// How long a download may take in all: shorter than the node takes for an order.
+const DOWNLOAD_WITHIN: Duration = Duration::from_secs(40);
+const RELEASE: &str = ".release.json";
+const DELETION: &str = ".deletion.json";
+
+/// Where a component comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nobody says: what is shipped for the slot.
+    Default,
+    /// One that this program ships.
+    Shipped(&'static str),
+    /// A component, or a folder with one.
+    File(PathBuf),
+    /// An https address.
+    Web(Url),
+}
+
+/// What was there.
+pub(super) struct Found {
+    pub(super) bytes: Vec<u8>,
+    pub(super) release: Option<String>,
+    pub(super) deletion: Option<String>,
+}
+
+impl Place {
+    /// As settings and commands name it; the error says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let name = text.strip_prefix(shipped::PREFIX).unwrap_or(text);
+        if text.is_empty() {
+            Ok(Self::Default)
+        } else if let Some(name) = shipped::named(name) {
+            Ok(Self::Shipped(name))
+        } else if text.contains("://") {
+            let url = Url::parse(text).map_err(|error| format!("`{text}` is not an address: {error}"))?;
+            if url.scheme() == "https" { Ok(Self::Web(url)) } else { Err(format!("`{text}`: only https addresses are fetched")) }
+        } else if Path::new(text).is_absolute() {
+            Ok(Self::File(text.into()))
+        } else {
+            let names = shipped::names().collect::<Vec<_>>().join(", ");
+            Err(format!("`{text}` is no guest of this program ({names}); a path begins with /"))
+        }
+    }
+
+    /// Everything that is there.
+    pub(super) async fn fetch(&self) -> Result<Found, Stop> {
+        match self {
+            Self::Default => {
+                Err(Stop::new("source", "no guest comes with this program for this slot: name a `source`, or leave it out"))
+            }
+            Self::Shipped(name) => {
+                let bytes = shipped::component(name).ok_or_else(|| Stop::new("source", format!("{name} is not shipped")))?;
+                Ok(Found { bytes: bytes.to_vec(), release: None, deletion: None })
+            }
+            Self::File(path) => {
+                let path = component_in(path)?;
+                let bytes = read(&path, COMPONENT_BYTES_MAX)?
+                    .ok_or_else(|| Stop::new("source", format!("{}: no such file", path.display())))?;
+                let beside = |suffix| Ok::<_, Stop>(read(&with(&path, suffix), release::BYTES_MAX)?.map(text));
+                Ok(Found { bytes, release: beside(RELEASE)?, deletion: beside(DELETION)? })
+            }
+            Self::Web(url) => {
+                let slow = |_| Err(Stop::new("source", format!("{url}: not there within {} s", DOWNLOAD_WITHIN.as_secs())));
+                tokio::time::timeout(DOWNLOAD_WITHIN, fetch(url)).await.unwrap_or_else(slow)
+            }
+        }
+    }
+}
+
+async fn fetch(url: &Url) -> Result<Found, Stop> {
+    let get = |url: Url, bytes_max| async move {
+        download::download(&url, bytes_max, DOWNLOAD_WITHIN).await.map_err(|error| match error {
+            download::DownloadError::TooLarge(_) => Stop::new("size", error.to_string()),
+            _ => Stop::new("source", format!("{url}: {error}")),
+        })
+    };
+    let beside = |suffix: &str| {
+        let mut beside = url.clone();
+        beside.set_path(&format!("{}{suffix}", url.path()));
+        beside
+    };
+    let bytes = get(url.clone(), COMPONENT_BYTES_MAX).await?;
+    let bytes = bytes.ok_or_else(|| Stop::new("source", format!("{url}: there is nothing there")))?;
+    let release = get(beside(RELEASE), release::BYTES_MAX).await?.map(text);
+    let deletion = get(beside(DELETION), release::BYTES_MAX).await?.map(text);
+    Ok(Found { bytes, release, deletion })
+}
+
+/// The file itself, or the only component in a folder.
+fn component_in(path: &Path) -> Result<PathBuf, Stop> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let unreadable = |error: std::io::Error| Stop::new("source", format!("{}: {error}", path.display()));
+    let mut components = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        let file = entry.map_err(unreadable)?.path();
+        if file.extension().is_some_and(|extension| extension == "wasm") {
+            components.push(file);
+        }
+    }
+    match components.as_slice() {
+        [one] => Ok(one.clone()),
+        none_or_many => {
+            let count = none_or_many.len();
+            Err(Stop::new("source", format!("{} has {count} components (*.wasm): name the file", path.display())))
+        }
+    }
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// `None` where nothing is.
+fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, Stop> {
+    let unreadable = |error: std::io::Error| Stop::new("source", format!("{}: {error}", path.display()));
+    // A pipe would keep us waiting.
+    if path.metadata().is_ok_and(|about| !about.is_file()) {
+        return Err(Stop::new("source", format!("{} is not a file", path.display())));
+    }
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > bytes_max {
+        return Err(Stop::new("size", format!("{} has more than {bytes_max} bytes", path.display())));
+    }
+    Ok(Some(bytes))
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a source means one thing. Method: each sort, and what is none.
+    #[test]
+    fn what_a_source_names() {
+        assert_eq!(Place::parse(""), Ok(Place::Default));
+        assert_eq!(Place::parse("token_pricing"), Ok(Place::Shipped("token_pricing")));
+        assert_eq!(Place::parse("shipped:token_pricing"), Ok(Place::Shipped("token_pricing")));
+        assert_eq!(Place::parse("/a/b.wasm"), Ok(Place::File("/a/b.wasm".into())));
+        assert!(matches!(Place::parse("https://x.org/a.wasm"), Ok(Place::Web(_))));
+        for (wrong, words) in
+            [("http://x.org/a.wasm", "only https"), ("a.wasm", "begins with /"), ("token_prising", "token_pricing")]
+        {
+            assert!(Place::parse(wrong).is_err_and(|why| why.contains(words)), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The way of a component into a slot, step by step: source, size, digest, signature, publisher, and then what the sandbox asks of it. Each step has
+//! a word of its own, and nothing is at work, nor written, before the last.
+
+use super::source::{Found, Place};
+use super::{Shelf, bounds, grants, shipped};
+use crate::config::{Guest, Lockdown};
+use anyhow::{Context, Result, anyhow, bail};
+use pylon_adapters::market::{deletion, release};
+use pylon_core::ports::installations::Installed as Record;
+use pylon_core::{Digest, Param, PublicKey, UnixTime};
+use pylon_sandbox::{Grants, InstallError, Installed, Sandbox, Setup, Slot};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The step that failed, and what it found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The step in a word.
+    pub code: &'static str,
+    /// In a line.
+    pub why: String,
+}
+
+impl Stop {
+    pub(super) fn new(code: &'static str, why: impl Into<String>) -> Self {
+        Self { code, why: why.into() }
+    }
+}
+
+/// A guest that could be put to work.
+pub(super) struct Ready {
+    pub(super) guest: Arc<Installed>,
+    pub(super) record: Record,
+}
+
+/// A guest that is not put to work, with what is known of it.
+pub(super) struct Refused {
+    pub(super) stop: Stop,
+    pub(super) seen: Seen,
+    /// It could be, if the operator agreed to these.
+    pub(super) approval: Option<(Record, Vec<String>)>,
+}
+
+/// What is known of a component, as far as it came.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) digest: Option<Digest>,
+    pub(super) publisher: Option<PublicKey>,
+}
+
+/// What the steps need.
+#[derive(Clone, Copy)]
+pub(super) struct Bench<'a> {
+    pub(super) sandbox: &'a Sandbox,
+    pub(super) shelf: &'a Shelf,
+    pub(super) rules: &'a Lockdown,
+}
+
+/// What is to be installed, where, and what the slot had before.
+#[derive(Clone, Copy)]
+pub(super) struct Wish<'a> {
+    pub(super) slot: Slot,
+    pub(super) guest: &'a Guest,
+    pub(super) had: Option<&'a Record>,
+}
+
+impl Bench<'_> {
+    /// All steps. The component is on the shelf afterwards.
+    pub(super) async fn prepare(self, wish: Wish<'_>, now: UnixTime) -> Result<Ready, Refused> {
+        let mut seen = Seen::default();
+        let refused = |stop, seen| Refused { stop, seen, approval: None };
+        let (place, found) = match self.fetch(wish, &mut seen, now).await {
+            Ok(found) => found,
+            Err(stop) => return Err(refused(stop, seen)),
+        };
+        let (installed, beyond) = match self.load(wish, &place, &found.bytes).await {
+            Ok(loaded) => loaded,
+            Err(stop) => return Err(refused(stop, seen)),
+        };
+        let kept = self.shelf.put(&found.bytes).and_then(|digest| match (&found.release, seen.publisher) {
+            (Some(release), Some(_)) => self.shelf.put_release(digest, release),
+            _ => Ok(()),
+        });
+        let record = kept.map(|()| record(&installed, place.name(), wish.guest.settings.clone(), seen.publisher));
+        match record {
+            Err(error) => Err(refused(Stop::new("shelf", format!("{error:#}")), seen)),
+            Ok(record) if beyond.is_empty() => Ok(Ready { guest: installed, record }),
+            Ok(record) => {
+                let why = format!("{} {} wants more than the slot had: {}", record.name, record.version, beyond.join(", "));
+                let todo = format!("see it with `pylon guest list`, and let it with `pylon guest approve {}`", wish.slot);
+                let stop = Stop::new("grant", format!("{why}; {todo}"));
+                Err(Refused { stop, seen, approval: Some((record, beyond)) })
+            }
+        }
+    }
+
+    /// What runs nothing: source, size, digest, signature, publisher.
+    async fn fetch(self, wish: Wish<'_>, seen: &mut Seen, now: UnixTime) -> Result<(Place, Found), Stop> {
+        let place = match Place::parse(&wish.guest.source).map_err(|why| Stop::new("source", why))? {
+            Place::Default => shipped::for_slot(wish.slot).map_or(Place::Default, Place::Shipped),
+            place => place,
+        };
+        let named = wish.guest.digest.as_str();
+        if matches!(place, Place::Web(_)) && named.is_empty() {
+            return Err(Stop::new("digest", "an address needs the component's SHA-256 beside it (`--digest`)"));
+        }
+        let found = place.fetch().await?;
+        let digest = Digest::of(&found.bytes);
+        seen.digest = Some(digest);
+        if !named.is_empty() && Digest::from_hex(named) != Some(digest) {
+            return Err(Stop::new("digest", format!("the component has the SHA-256 {digest}, not {named}")));
+        }
+        if !matches!(place, Place::Shipped(_)) {
+            seen.publisher = self.publisher(&found, digest, now)?;
+        }
+        Ok((place, found))
+    }
+
+    /// Who signed it, if anybody has, and whether that is enough. A release that does not hold is never passed over.
+    fn publisher(self, found: &Found, digest: Digest, now: UnixTime) -> Result<Option<PublicKey>, Stop> {
+        let Some(release) = &found.release else {
+            let needed = self.rules.needs_release();
+            let why = "it has no release beside it (COMPONENT.release.json), and `lockdown` asks for one";
+            return if needed { Err(Stop::new("signature", why)) } else { Ok(None) };
+        };
+        let wrong = |why: String| Stop::new("signature", format!("its release does not hold: {why}"));
+        let release = release::verify(release, digest, now).map_err(|error| wrong(error.to_string()))?;
+        if found.deletion.as_ref().is_some_and(|deletion| deletion::withdraws(deletion, &release)) {
+            return Err(wrong("deleted by its author".into()));
+        }
+        let trusted = self.rules.publishers();
+        if !trusted.is_empty() && !trusted.contains(&release.publisher) {
+            let why = format!("signed by {}, who is not among `lockdown.trusted_publishers`", release.publisher);
+            return Err(Stop::new("publisher", why));
+        }
+        Ok(Some(release.publisher))
+    }
+
+    /// What the sandbox asks. A guest that wants more than the slot had comes back with what that is, and is to wait.
+    async fn load(self, wish: Wish<'_>, place: &Place, bytes: &[u8]) -> Result<(Arc<Installed>, Vec<String>), Stop> {
+        let most = self.rules.max_grants.get(&wish.slot.to_string()).map(Vec::as_slice);
+        let limits = bounds::limits(&wish.guest.bounds).map_err(|name| Stop::new("setting", format!("no limit `{name}`")))?;
+        let with = |grants: Grants, withhold| {
+            let setup = Setup { limits: Some(limits), grants, withhold, ..setup(&wish.guest.settings) };
+            async move { self.sandbox.load(wish.slot, bytes, setup).await }
+        };
+        let stop = |error: InstallError| {
+            Stop::new(error.code(), format!("{} {error}", place.name().trim_start_matches(shipped::PREFIX)))
+        };
+        let ours = matches!(place, Place::Shipped(_));
+        let had = wish.had.filter(|_| !ours && wish.guest.grants.is_none()).map(|had| had.grants.as_slice());
+        if had.is_none() {
+            let grants = grants::both(wish.guest.grants.as_deref(), most);
+            return Ok((with(grants, true).await.map_err(stop)?, Vec::new()));
+        }
+        match with(grants::both(had, most), false).await {
+            Ok(installed) => Ok((installed, Vec::new())),
+            Err(InstallError::Grant(_)) => {
+                let installed = with(grants::both(None, most), true).await.map_err(stop)?;
+                let mut beyond = grants::names(installed.granted());
+                beyond.retain(|name| !had.unwrap_or_default().contains(name));
+                Ok((installed, beyond))
+            }
+            Err(error) => Err(stop(error)),
+        }
+    }
+
+    /// A guest as the history has it.
+    pub(super) async fn again(self, slot: Slot, record: &Record) -> Result<Arc<Installed>> {
+        let what = || format!("{} {} in slot {slot}", record.name, record.version);
+        self.is_trusted(record).with_context(what)?;
+        let ours = record.source.strip_prefix(shipped::PREFIX).and_then(shipped::component);
+        let ours = ours.filter(|bytes| Digest::of(bytes) == record.digest);
+        let bytes = ours.map_or_else(|| self.shelf.get(record.digest), |bytes| Ok(bytes.to_vec())).with_context(what)?;
+        let most = self.rules.max_grants.get(&slot.to_string()).map(Vec::as_slice);
+        let setup = Setup {
+            limits: Some(bounds::limits(&record.limits).map_err(|name| anyhow!("no limit `{name}`"))?),
+            grants: grants::both(Some(&record.grants), most),
+            withhold: true,
+            ..setup(&record.settings)
+        };
+        self.sandbox.load(slot, &bytes, setup).await.with_context(what)
+    }
+
+    /// The rules may have changed since it was installed.
+    pub(super) fn is_trusted(self, record: &Record) -> Result<()> {
+        if record.source.starts_with(shipped::PREFIX) {
+            return Ok(());
+        }
+        let trusted = self.rules.publishers();
+        match record.publisher {
+            None if self.rules.needs_release() => bail!("has no release, and `lockdown` asks for one: sign and install it again"),
+            Some(publisher) if !trusted.is_empty() && !trusted.contains(&publisher) => {
+                bail!(
+                    "was signed by {publisher}, who is not among `lockdown.trusted_publishers`: add that key, or roll the slot back"
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Place {
+    /// As the history has it.
+    fn name(&self) -> String {
+        match self {
+            Self::Default => String::new(),
+            Self::Shipped(name) => format!("{}{name}", shipped::PREFIX),
+            Self::File(path) => path.display().to_string(),
+            Self::Web(url) => url.to_string(),
+        }
+    }
+}
+
+fn setup(settings: &BTreeMap<String, String>) -> Setup {
+    let settings = settings.iter().map(|(name, value)| Param { name: name.clone(), values: vec![value.clone()] }).collect();
+    Setup { settings, ..Setup::default() }
+}
+
+fn record(installed: &Installed, source: String, settings: BTreeMap<String, String>, publisher: Option<PublicKey>) -> Record {
+    let stamp = installed.stamp();
+    Record {
+        digest: stamp.digest,
+        name: stamp.name.clone(),
+        version: stamp.version.clone(),
+        source,
+        settings,
+        grants: grants::names(installed.granted()),
+        limits: bounds::by_name(installed.limits()),
+        publisher,
+    }
+}

@@ -1,0 +1,24 @@
+//! A handler that comes while the node runs.
+
+use super::{file, guest, install, serving, until};
+use pylon_tests::stage::{Set, Stage, text};
+
+/// Goal: a new kind is served from the swap on, announced and listened for, and its calls are counted. Method: a request of that kind before and after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_kind_is_served_at_once() {
+    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let mut customer = stage.customer().await;
+    assert_eq!(stage.node().facts().kinds(), [5050]);
+    let path = file(stage.folder.path(), "probe");
+    stage.node().change(&install("handler:5999", guest(path, &[]))).await.unwrap();
+    assert_eq!(stage.node().facts().kinds(), [5050, 5999]);
+    let job = customer.broadcast(5999, vec![text("hello")]).await;
+    // It asks no backend, so there is nothing to charge for and nothing to send.
+    assert_eq!(customer.feedback(job, "error").await.words, "no backend");
+    until(&stage, "counted", async || serving(&stage, "handler:5999").await.figures.is_some_and(|seen| seen.calls == 1)).await;
+    let probe = serving(&stage, "handler:5999").await;
+    assert_eq!((probe.name.as_str(), probe.figures.map(|figures| (figures.calls, figures.traps))), ("probe", Some((1, 0))));
+    assert!(probe.figures.unwrap().cpu_us.is_some());
+    let pricing = serving(&stage, "pricing").await.figures.unwrap();
+    assert!(pricing.calls == 1 && pricing.p50_us.is_some() && pricing.fuel.is_some_and(|fuel| fuel > 0), "{pricing:?}");
+}

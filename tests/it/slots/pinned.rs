@@ -1,0 +1,84 @@
+//! A job keeps the guests that it was taken with.
+
+use super::{audit, file, guest, install, serving};
+use pylon_core::machine::{Delivery, Execution};
+use pylon_tests::stage::{PATIENCE, Set, Stage, param, text};
+use pylon_tests::stub::Script;
+use std::time::Duration;
+
+const CHEAP: &[(&str, &str)] = &[("base-msat", "1000"), ("input-per-1k-msat", "0"), ("output-per-1k-msat", "0")];
+const DEAR: &[(&str, &str)] = &[("base-msat", "9000"), ("input-per-1k-msat", "0"), ("output-per-1k-msat", "0")];
+
+/// Goal: an offer is settled by the guest that made it, while the node runs and after a restart. Method: a job under a cheap pricing, then a dear one,
+/// then a restart; each is invoiced at its own price.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_is_settled_by_who_made_it() {
+    let mut stage = Stage::set(Set { script: Script::Wait, pricing: CHEAP, ..Set::default() }).await;
+    let mut customer = stage.customer().await;
+    let cheap = customer.ask(vec![text("cheap")]).await;
+    stage.until(cheap, |state| state.execution == Execution::Processing).await;
+    let seated = stage.node().change(&install("pricing", guest("token_pricing", DEAR))).await.unwrap();
+    assert_eq!(seated.generation, Some(stage.job(cheap).unwrap().plan.generation + 1));
+    let dear = customer.ask(vec![text("dear")]).await;
+    stage.until(dear, |state| state.execution == Execution::Received).await;
+    stage.stop(Duration::ZERO).await;
+    for _ in 0..4 {
+        stage.stub.release();
+    }
+    stage.start().await;
+    assert_eq!(serving(&stage, "pricing").await.settings.get("base-msat").map(String::as_str), Some("9000"));
+    for (job, msat) in [(cheap, 1000), (dear, 9000)] {
+        let result = customer.result(job).await;
+        assert_eq!(result.due.map(|(amount, _)| amount.get()), Some(msat), "{}", result.content);
+    }
+}
+
+/// Goal: what stays of an older generation is used, and what is gone stops nobody. Method: the component of a job's pricing is removed, and the node
+/// starts with another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_is_gone_stops_nobody() {
+    let mut stage = Stage::set(Set { script: Script::Wait, wallet: false, ..Set::default() }).await;
+    let path = file(stage.folder.path(), "hostile_pricing");
+    let seated = stage.node().change(&install("pricing", guest(path, &[]))).await.unwrap();
+    let mut customer = stage.customer().await;
+    let job = customer.ask(vec![text("hello"), param("max_tokens", "5")]).await;
+    stage.until(job, |state| state.execution == Execution::Processing).await;
+    stage.node().change(&install("pricing", guest("token_pricing", &[]))).await.unwrap();
+    stage.stop(Duration::ZERO).await;
+    let shelf = stage.folder.path().join(".openagents/pylon/guests");
+    std::fs::remove_file(shelf.join(format!("{}.wasm", seated.digest))).unwrap();
+    stage.stub.release();
+    stage.stub.release();
+    stage.start().await;
+    assert_eq!(customer.result(job).await.content, "hello");
+    stage.until(job, |state| state.delivery == Delivery::Delivered).await;
+    let gone = stage.node().change(&pylon::guests::deed::Deed::Rollback { slot: "pricing".into(), to: seated.generation }).await;
+    assert_eq!(gone.unwrap_err().code, "gone");
+    assert_eq!(audit(&stage, 1), ["rollback pricing gone"]);
+    stage.stop(PATIENCE).await;
+}
+
+/// Goal: a swap loses no job and mixes no guests. Method: jobs come in while two pricings take turns; each is answered, and all that was decided for it was
+/// decided by one generation, at that one's price.
+#[tokio::test(flavor = "multi_thread")]
+async fn swaps_under_load() {
+    let stage = Stage::set(Set { pricing: CHEAP, ..Set::default() }).await;
+    let mut customer = stage.customer().await;
+    let mut jobs = Vec::new();
+    for number in 0..40 {
+        jobs.push(customer.ask(vec![text(&format!("job {number}"))]).await);
+        let settings = if number % 2 == 0 { DEAR } else { CHEAP };
+        stage.node().change(&install("pricing", guest("token_pricing", settings))).await.unwrap();
+    }
+    let books = pylon_adapters::journal::Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let history = books.installations().unwrap();
+    for job in jobs {
+        let due = customer.result(job).await.due.unwrap().0.get();
+        let kept = stage.job(job).unwrap().plan.generation;
+        let row = history.iter().rfind(|row| row.slot == "pricing" && row.generation <= kept).unwrap();
+        assert_eq!(due.to_string(), row.guest.as_ref().unwrap().settings["base-msat"]);
+    }
+    let outside = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let mixed = "SELECT count(*) FROM (SELECT job_id FROM decisions GROUP BY job_id HAVING count(DISTINCT generation) > 1)";
+    assert_eq!(outside.query_row(mixed, [], |row| row.get::<_, u32>(0)).unwrap(), 0);
+}

@@ -1,0 +1,55 @@
+//! A policy that is asked beside the one that serves.
+
+use super::{file, guest, install, serving, until};
+use pylon::guests::deed::Deed;
+use pylon_adapters::journal::{Books, Pair};
+use pylon_tests::stage::{Set, Stage, text};
+
+const DEAR: &[(&str, &str)] = &[("base-msat", "9000")];
+
+/// Goal: a shadow answers the same questions and changes nothing, and then serves in one swap. Method: a dearer pricing beside; two jobs, what both
+/// said, a restart, and the swap.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_is_asked_and_then_serves() {
+    let mut stage = Stage::set(Set { pricing: &[("base-msat", "1000")], ..Set::default() }).await;
+    let shadow = Deed::Install { slot: "pricing".into(), guest: guest("token_pricing", DEAR), shadow: true };
+    let seated = stage.node().change(&shadow).await.unwrap();
+    assert_eq!((seated.standing.as_str(), seated.generation), ("shadow", None));
+    let mut customer = stage.customer().await;
+    for words in ["one", "two"] {
+        if words == "two" {
+            stage.stop(std::time::Duration::ZERO).await;
+            stage.start().await;
+        }
+        let job = customer.ask(vec![text(words)]).await;
+        let due = customer.result(job).await.due.unwrap().0;
+        assert!(due.get() < 9000, "{due}");
+    }
+    let pairs = || {
+        let mut pairs: Vec<Pair> = Vec::new();
+        let books = Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+        books.pairs("pricing", seated.digest, 100, |pair| pairs.push(pair)).unwrap();
+        pairs
+    };
+    until(&stage, "both jobs, offered and settled", async || pairs().len() == 4).await;
+    for pair in pairs() {
+        assert!(pair.active.is_ok() && pair.shadow.is_ok() && pair.active != pair.shadow && pair.fuel > 0, "{pair:?}");
+    }
+    assert_eq!(serving(&stage, "pricing").await.settings.get("base-msat").unwrap(), "1000");
+    let served = stage.node().change(&Deed::Activate { slot: "pricing".into() }).await.unwrap();
+    assert_eq!(served.settings.get("base-msat").unwrap(), "9000");
+    let job = customer.ask(vec![text("three")]).await;
+    assert!(customer.result(job).await.due.unwrap().0.get() >= 9000);
+    let again = stage.node().change(&Deed::Activate { slot: "pricing".into() }).await;
+    assert_eq!(again.unwrap_err().code, "nothing");
+}
+
+/// Goal: work is not done twice. Method: a handler as a shadow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_has_no_shadow() {
+    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let path = file(stage.folder.path(), "probe");
+    let deed = Deed::Install { slot: "handler:5999".into(), guest: guest(path, &[]), shadow: true };
+    assert_eq!(stage.node().change(&deed).await.unwrap_err().code, "shadow");
+    assert!(stage.node().change(&install("handler:5050", guest("token_pricing", &[]))).await.is_err());
+}
