@@ -2,7 +2,7 @@
 //! carries a keyed hash over its name and its content. Any doubt is answered by compiling again. A file is named by the digest of its component
 //! and the engine that it is for; what no engine here can use is thrown away, and so is the oldest of too much.
 
-use crate::image::{Authentic, seal};
+use crate::image::{Authentic, IMAGE_BYTES_MAX, seal};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
 use pylon_core::Digest;
 use std::io::{self, Read, Write};
@@ -12,8 +12,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 const KEY_FILE: &str = "key";
-/// No component compiles to more.
-const MAX_FILE_BYTES: u64 = 256 << 20;
+/// An image and what seals it.
+const MAX_FILE_BYTES: u64 = IMAGE_BYTES_MAX as u64 + 32;
 /// What stays, the latest used first.
 const MAX_FILES: usize = 64;
 const MAX_TOTAL_BYTES: u64 = 512 << 20;

@@ -10,6 +10,8 @@ use wasmtime::{Engine, Result};
 
 type Seal = Hmac<Sha256>;
 
+/// No component compiles to more.
+pub const IMAGE_BYTES_MAX: usize = 256 << 20;
 /// In front of an image in the cache.
 const SEAL_BYTES: usize = 32;
 

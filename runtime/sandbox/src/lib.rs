@@ -37,7 +37,7 @@ pub use about::{About, ServedKind, Setting, Want};
 pub use compiling::{ChildCompiler, Compiler, Compiling, compile_stdin};
 pub use examine::Examined;
 pub use generations::{Change, Generations};
-pub use image::{Loaded, SignedImage};
+pub use image::{IMAGE_BYTES_MAX, Loaded, SignedImage};
 pub use install::{COMPONENT_BYTES_MAX, Grants, InstallError, Setup};
 pub use installed::Installed;
 pub use limits::Limits;

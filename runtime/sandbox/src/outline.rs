@@ -63,7 +63,7 @@ impl OutlineError {
 
 impl Outline {
     /// Reads a guest that somebody wants to install: `Size` or `Outline`.
-    pub(crate) fn of_guest(bytes: &[u8]) -> Result<Self, InstallError> {
+    pub fn of_guest(bytes: &[u8]) -> Result<Self, InstallError> {
         if bytes.len() > COMPONENT_BYTES_MAX {
             return Err(InstallError::Size(bytes.len()));
         }
@@ -71,7 +71,7 @@ impl Outline {
     }
 
     /// Could it go there? `Outline`, `World` or `Import`.
-    pub(crate) fn fits(&self, role: Role) -> Result<(), InstallError> {
+    pub fn fits(&self, role: Role) -> Result<(), InstallError> {
         let own = self.role()?;
         if own != role {
             return Err(InstallError::World(format!("is a {} guest, and this slot is for {}", own.name(), role.name())));

@@ -117,7 +117,7 @@ impl Sandbox {
         self.install(slot, digest, &component, loaded, setup).await
     }
 
-    /// The same for code that was compiled elsewhere. World and imports are those of the code itself.
+    /// The same for code that was compiled elsewhere. The caller has looked at the [`Outline`] of its component; the linker holds it again.
     pub async fn load_image(&self, slot: Slot, image: SignedImage<'_>, setup: Setup) -> Result<Arc<Installed>, InstallError> {
         let authentic = Authentic::signed(&image).ok_or_else(|| InstallError::Image("its digest is another".into()))?;
         let component =
@@ -228,7 +228,9 @@ impl Sandbox {
             engine: self.engine_of(slot.role()).into(),
             code,
         };
-        install::self_test(&guest, slot.kind())?;
+        if !setup.untested {
+            install::self_test(&guest, slot.kind())?;
+        }
         Ok(Arc::new(guest))
     }
 }

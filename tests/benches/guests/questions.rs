@@ -23,7 +23,7 @@ pub(crate) async fn load(
     limits: Option<Limits>,
 ) -> Arc<Installed> {
     let settings = what.map(|what| Param { name: "do".into(), values: vec![what.into()] }).into_iter().collect();
-    let setup = Setup { settings, limits, grants: Grants::all(), withhold: false };
+    let setup = Setup { settings, limits, grants: Grants::all(), ..Setup::default() };
     sandbox.load(slot.parse().unwrap(), component(name), setup).await.unwrap()
 }
 

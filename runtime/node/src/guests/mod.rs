@@ -5,6 +5,7 @@ pub mod bounds;
 pub mod deed;
 pub mod grants;
 mod history;
+pub mod image;
 pub(crate) mod keeper;
 mod rollback;
 mod shadow;

@@ -2,6 +2,7 @@
 //! from a compiler that crashes, eats memory or does not end; not from one that is made to emit wrong code, which would run here all the same.
 
 use super::{Compiler, now};
+use crate::image::IMAGE_BYTES_MAX;
 use crate::install::COMPONENT_BYTES_MAX;
 use crate::limits::Limits;
 use crate::slot::Tier;
@@ -18,7 +19,6 @@ use tokio::process::{Child, Command};
 const WALL: Duration = Duration::from_secs(120);
 const CPU_SECONDS: u64 = 60;
 const ADDRESS_SPACE_BYTES: u64 = 4 << 30;
-const IMAGE_BYTES_MAX: u64 = 256 << 20;
 const WORDS_BYTES_MAX: u64 = 4096;
 const LOWEST_PRIORITY: i32 = 19;
 
@@ -68,7 +68,7 @@ async fn converse(mut child: Child, component: &[u8]) -> io::Result<(ExitStatus,
             let _ = stdin.write_all(component).await;
         }
     };
-    let ((), image, words) = tokio::join!(tell, read(stdout, IMAGE_BYTES_MAX), read(stderr, WORDS_BYTES_MAX));
+    let ((), image, words) = tokio::join!(tell, read(stdout, IMAGE_BYTES_MAX as u64), read(stderr, WORDS_BYTES_MAX));
     Ok((child.wait().await?, image?, words?))
 }
 

@@ -33,6 +33,8 @@ pub struct Setup {
     pub grants: Grants,
     /// What to do with a guest that wants more: install it without (`true`), or not at all, so that the operator can be asked.
     pub withhold: bool,
+    /// Leave the samples out: for a guest that has passed them, or that is asked something else first.
+    pub untested: bool,
 }
 
 /// Why a component is not installed: the step that it failed, in the order of the steps.
