@@ -15,17 +15,17 @@ use pylon_sandbox::Compiling;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-const NOW: UnixTime = UnixTime::new(1_800_000_000);
+pub(super) const NOW: UnixTime = UnixTime::new(1_800_000_000);
 
 /// A node's workshop without the node.
-struct Shop {
-    folder: TempDir,
+pub(super) struct Shop {
+    pub(super) folder: TempDir,
     journal: SqliteJournal,
     workshop: Workshop,
 }
 
 impl Shop {
-    fn open(config: &Config) -> Self {
+    pub(super) fn open(config: &Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
         let state = home.open().unwrap();
@@ -36,12 +36,12 @@ impl Shop {
         Self { folder, journal, workshop }
     }
 
-    async fn carry_out(&self, deed: Deed) -> Result<Seated, Stop> {
+    pub(super) async fn carry_out(&self, deed: Deed) -> Result<Seated, Stop> {
         self.workshop.carry_out(&deed, &self.journal, NOW).await
     }
 
     /// It stops at this step, nothing is installed by it, and it is written down.
-    async fn stops(&self, code: &str, slot: &str, guest: Guest) -> String {
+    pub(super) async fn stops(&self, code: &str, slot: &str, guest: Guest) -> String {
         let before = self.journal.installations().unwrap();
         let stop = self.carry_out(install(slot, guest)).await.map(|seated| seated.name).unwrap_err();
         assert_eq!(stop.code, code, "{}", stop.why);
@@ -53,21 +53,21 @@ impl Shop {
     }
 
     /// The component as a file, without a release.
-    fn file(&self, bytes: &[u8]) -> PathBuf {
+    pub(super) fn file(&self, bytes: &[u8]) -> PathBuf {
         let path = self.folder.path().join(format!("{}.wasm", Digest::of(bytes).short()));
         std::fs::write(&path, bytes).unwrap();
         path
     }
 
     /// The component with its author's release beside it.
-    fn signed(&self, author: &Keys, bytes: &[u8]) -> PathBuf {
+    pub(super) fn signed(&self, author: &Keys, bytes: &[u8]) -> PathBuf {
         let path = self.file(bytes);
         std::fs::write(beside(&path, "release"), release(author, Digest::of(bytes), None)).unwrap();
         path
     }
 }
 
-fn beside(component: &std::path::Path, what: &str) -> PathBuf {
+pub(super) fn beside(component: &std::path::Path, what: &str) -> PathBuf {
     format!("{}.{what}.json", component.display()).into()
 }
 
