@@ -28,6 +28,8 @@ impl types::Situation {
 
 impl description::Setting {
     /// A setting with its default, for `describe`.
+    // Inlined for its size: the guest's crate makes texts, too, and each crate has a copy of its own of the code that does.
+    #[inline]
     pub fn new(name: &str, default: &str, help: &str) -> Self {
         Self { name: name.into(), default: default.into(), help: help.into() }
     }
@@ -35,6 +37,7 @@ impl description::Setting {
 
 impl description::About {
     /// A policy in its own words: no kinds, no wants, no bounds.
+    #[inline]
     pub fn policy(name: &str, version: &str, summary: &str, settings: alloc::vec::Vec<description::Setting>) -> Self {
         Self {
             name: name.into(),

@@ -19,7 +19,7 @@ const RESULT: u16 = 6050;
 /// A node that does not wait long for relays.
 async fn stage(script: Script, relays: usize) -> Stage {
     let market = Options { retry: Duration::from_millis(100), send_deadline: Duration::from_secs(2), ..Options::default() };
-    Stage::set(Set { script, wallet: false, relays, proxied: true, market, ..Set::default() }).await
+    Stage::set(Set { script, wallet: false, relays, proxied: Some("{}"), market, ..Set::default() }).await
 }
 
 /// Each of these was worked on once, and the relays have one result of each. A job after them shows that whatever a relay repeated has been read.

@@ -1,16 +1,20 @@
 //! What strangers may try on the real node: floods, withdrawals at odd times, relays that do not take what is offered.
 
+use nostr_sdk::{EventBuilder, Keys, Kind, Tag};
 use pylon_adapters::journal::SqliteJournal;
+use pylon_adapters::market::buyer::{Buyer, Heard};
 use pylon_adapters::market::identity::{generate, keys};
-use pylon_adapters::market::nip90::{self, RequestTag};
+use pylon_adapters::market::nip90::{self, AnswerTag, RequestTag};
+use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::courtesy::EACH;
 use pylon_core::machine::Execution;
 use pylon_core::ports::journal::{Journal as _, OutboxRow, Row};
 use pylon_core::ports::market::Sealed;
-use pylon_core::{JobId, MessageId, UnixTime};
+use pylon_core::{Digest, JobId, MessageId, UnixTime};
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use pylon_tests::stub::Script;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// Goal: a journal that cannot be written for a while costs time and no job, and nothing is said before it is written. Method: another
 /// program holds the lock for longer than the node waits for it.
@@ -123,20 +127,165 @@ async fn one_customer_cannot_take_every_place() {
 }
 
 /// Goal: who asks for nonsense is told so many times and no more, and it costs others nothing. Method: more bad requests than are answered, then
-/// a good one.
+/// a good one of somebody else. (Of the same customer it would be one of many at once, for which there may be neither a place nor a word.)
 #[tokio::test(flavor = "multi_thread")]
 async fn nonsense_is_answered_for_a_while() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+    let (mut loud, mut other) = (stage.customer().await, stage.customer().await);
     for _ in 0..EACH * 2 {
-        customer.ask(vec![text(" "), RequestTag::Output(generate().unwrap())]).await;
+        loud.ask(vec![text(" "), RequestTag::Output(generate().unwrap())]).await;
     }
-    let good = customer.ask(vec![text("good")]).await;
-    assert_eq!(customer.result(good).await.content, "good");
+    let good = other.ask(vec![text("good")]).await;
+    assert_eq!(other.result(good).await.content, "good");
+    for _ in 0..EACH {
+        let heard = timeout(PATIENCE, loud.buyer.next()).await.expect("told").unwrap();
+        assert!(matches!(&heard, Heard::Feedback(feedback) if feedback.standing.word() == "error"), "{heard:?}");
+    }
     let refused = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
     let count: u32 = refused.query_row("SELECT COUNT(*) FROM refusals", [], |row| row.get(0)).unwrap();
     // A minute may have turned meanwhile.
     assert!((EACH..=EACH * 2).contains(&count) && count > 0, "{count}");
+}
+
+/// Goal: refusals that cannot be written now are bounded, none is lost, and they do not keep others from being served. Method: more of them than are
+/// written at once while another program holds the journal, then a good request of somebody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_that_wait_are_told() {
+    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let other = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        let customer = stage.customer().await;
+        for _ in 0..EACH {
+            customer.ask(vec![text(" "), RequestTag::Output(generate().unwrap())]).await;
+        }
+        asked.push(customer);
+    }
+    let mut sensible = stage.customer().await;
+    let good = sensible.ask(vec![text("good")]).await;
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(sensible.result(good).await.content, "good");
+    for mut customer in asked {
+        for _ in 0..EACH {
+            let heard = timeout(PATIENCE, customer.buyer.next()).await.expect("told").unwrap();
+            assert!(matches!(&heard, Heard::Feedback(feedback) if feedback.standing.word() == "error"), "{heard:?}");
+        }
+    }
+}
+
+/// Goal: whatever a stranger writes into a request, the node answers it or passes it over, and serves the next. Method: one thing wrong at a time, each
+/// from another key, then a good request.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_in_a_request_harms_the_node() {
+    let mut stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let node = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
+    let tag = |parts: &[&str]| Tag::parse(parts.iter().copied()).unwrap();
+    let (sealed, plain) = (tag(&["encrypted"]), tag(&["i", "x", "text"]));
+    let (long, now) = ("A".repeat(60_000), nostr_sdk::Timestamp::now());
+    let deep = "[".repeat(30_000);
+    let wrong: Vec<(&str, Vec<Tag>, nostr_sdk::Timestamp)> = vec![
+        ("", vec![sealed.clone()], now),
+        ("?iv=", vec![sealed.clone()], now),
+        ("AAAA?iv=AAAA", vec![sealed.clone()], now),
+        ("Ag==", vec![sealed.clone()], now),
+        ("\u{0}\u{202e}", vec![sealed.clone()], now),
+        (&long, vec![sealed], now),
+        (&deep, vec![plain.clone()], now),
+        ("", std::iter::repeat_n(plain.clone(), 2000).collect(), now),
+        ("", vec![tag(&["i"])], now),
+        ("", vec![tag(&["i", "x", "job"])], now),
+        ("", vec![tag(&["i", &"f".repeat(64), "event", "wss://127.0.0.1/"])], now),
+        ("", vec![tag(&["i", "http://169.254.169.254/latest", "url"])], now),
+        ("", vec![tag(&["i", "x", "telepathy"])], now),
+        ("", vec![plain.clone(), tag(&["bid", "-1"])], now),
+        ("", vec![plain.clone(), tag(&["bid", "99999999999999999999999999"])], now),
+        ("", vec![plain.clone(), tag(&["expiration", "0"])], now),
+        ("", vec![plain.clone(), tag(&["param", "max_tokens", "18446744073709551616"])], now),
+        ("", vec![plain.clone(), tag(&["param", "temperature", "NaN"])], now),
+        ("", vec![plain.clone()], nostr_sdk::Timestamp::from_secs(0)),
+        ("", vec![plain.clone()], nostr_sdk::Timestamp::from_secs(u64::from(u32::MAX))),
+        ("", vec![plain], now + 1000_u64),
+    ];
+    for (words, tags, at) in wrong {
+        let strangers = Strangers::on(&stage.relays[0], node).await;
+        let event = EventBuilder::new(Kind::from_u16(5050), words).tags(tags).tag(Tag::public_key(node)).custom_created_at(at);
+        // A relay may not take it either.
+        let _ = strangers.client.send_event(&event.sign_with_keys(&strangers.key).unwrap()).await;
+        strangers.client.disconnect().await;
+    }
+    let mut customer = stage.customer().await;
+    let good = customer.ask(vec![text("good")]).await;
+    assert_eq!(customer.result(good).await.content, "good");
+    stage.stop(PATIENCE).await;
+}
+
+/// Goal: who names parts that are nowhere keeps the buyer from nothing. Method: many such answers to a request that names nobody, then a real one.
+#[tokio::test(flavor = "multi_thread")]
+async fn lies_about_parts_hold_up_no_answer() {
+    let relay = InProcessRelay::start().await.unwrap();
+    let urls = [relay.url().to_owned()];
+    let keys = Keys::generate();
+    let mut buyer = Buyer::connect(keys.clone(), &urls).await.unwrap();
+    let job = buyer.request(5001, &[text("summarise this")]).await.unwrap();
+    let strangers = Strangers::on(&relay, keys.public_key()).await;
+    for number in 0..12_u8 {
+        let nowhere = AnswerTag::Part(MessageId::from_bytes([number; 32]), Digest::of(b"")).to_tag();
+        let whole = AnswerTag::Whole(Digest::of(b""), 1).to_tag();
+        strangers.say(6001, "see there", [AnswerTag::Job(job).to_tag(), nowhere, whole]).await;
+    }
+    strangers.say(6001, "honest", [AnswerTag::Job(job).to_tag()]).await;
+    let mut put_off = 0;
+    let heard = loop {
+        match timeout(PATIENCE, buyer.next()).await.expect("an answer").unwrap() {
+            Heard::Unreadable { why, .. } if why.contains("too many") => put_off += 1,
+            other => break other,
+        }
+    };
+    assert!(matches!(&heard, Heard::Result(result) if result.content == "honest"), "{heard:?}");
+    assert_eq!(put_off, 12 - 8, "so many are looked for at once");
+    buyer.disconnect().await;
+}
+
+/// Goal: who floods a buyer hides no answer. Method: an answer, and behind it more words than a buyer can be behind, before it reads any.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_hides_no_answer() {
+    let relay = InProcessRelay::start().await.unwrap();
+    let urls = [relay.url().to_owned()];
+    let keys = Keys::generate();
+    let mut buyer = Buyer::connect(keys.clone(), &urls).await.unwrap();
+    let job = buyer.request(5001, &[text("summarise this")]).await.unwrap();
+    let strangers = Strangers::on(&relay, keys.public_key()).await;
+    strangers.say(6001, "honest", [AnswerTag::Job(job).to_tag()]).await;
+    // Each is a notification of its own, of the 4096 that the library keeps.
+    for number in 0..4500 {
+        let about = AnswerTag::Job(JobId::from_bytes([7; 32])).to_tag();
+        strangers.say(nip90::FEEDBACK_KIND, &number.to_string(), [about]).await;
+    }
+    let heard = timeout(PATIENCE, buyer.next()).await.expect("an answer").unwrap();
+    assert!(matches!(&heard, Heard::Result(result) if result.content == "honest"), "{heard:?}");
+    buyer.disconnect().await;
+}
+
+/// Who can write to a relay, and to whom.
+struct Strangers {
+    client: nostr_sdk::Client,
+    to: nostr_sdk::PublicKey,
+    key: Keys,
+}
+
+impl Strangers {
+    async fn on(relay: &InProcessRelay, to: nostr_sdk::PublicKey) -> Self {
+        let client = nostr_sdk::Client::default();
+        client.add_relay(relay.url()).await.unwrap();
+        client.try_connect(PATIENCE).await;
+        Self { client, to, key: Keys::generate() }
+    }
+
+    async fn say(&self, kind: u16, words: &str, tags: impl IntoIterator<Item = Tag>) {
+        let event = EventBuilder::new(Kind::from_u16(kind), words).tags(tags).tag(Tag::public_key(self.to));
+        self.client.send_event(&event.sign_with_keys(&self.key).unwrap()).await.unwrap();
+    }
 }
 
 /// Goal: messages that no relay takes now do not hold up a result. Method: more refusals than can be on their way at once, over a relay that

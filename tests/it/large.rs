@@ -3,6 +3,7 @@
 use nostr_sdk::{Client, Event, EventBuilder, Filter, Keys, Kind, RelayPoolNotification, Tag};
 use pylon_adapters::market::buyer::Heard;
 use pylon_adapters::market::nip90::{PART_KIND, RequestTag, Room, write};
+use pylon_core::machine::{Execution, Settlement};
 use pylon_core::ports::market::Message;
 use pylon_core::work::Output;
 use pylon_core::{Job, PublicKey, UnixTime};
@@ -65,6 +66,26 @@ async fn a_large_answer_arrives_whole() {
         }
     }
     client.disconnect().await;
+}
+
+/// Goal: a result that the relays cannot carry ends in a clear error and is not charged. Method: relays that say they take 16 KiB, and an answer whose
+/// parts no event of that size can name.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_no_relay_can_carry() {
+    let words: Vec<String> = (0..2600).map(|number| format!("{number:04}{}", "\u{1}".repeat(110))).collect();
+    let answer = words.join(" ").leak();
+    let about = r#"{"limitation":{"max_message_length":16384}}"#;
+    let set = Set { script: Script::Say(answer), pricing: &[("terms", "hold")], proxied: Some(about), ..Set::default() };
+    let stage = Stage::set(set).await;
+    stage.proxies[0].told().await;
+    let mut customer = stage.customer().await;
+    let job = customer.ask(vec![text("too much"), param("max_tokens", "4000")]).await;
+    let (_, bolt11) = customer.feedback(job, "payment-required").await.due.unwrap();
+    stage.bank.pay(&bolt11.unwrap()).unwrap();
+    let told = customer.feedback(job, "error").await.words;
+    assert!(told.starts_with("processing error: ") && told.ends_with("even in parts: ask for less"), "{told}");
+    let state = stage.until(job, |state| state.settlement == Settlement::Cancelled).await;
+    assert_eq!(state.execution, Execution::Failed);
 }
 
 /// Goal: a buyer never takes a part for what it is not. Method: a provider that names one text by the hash of another.

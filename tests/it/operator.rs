@@ -340,8 +340,11 @@ async fn events_can_be_followed() {
     });
     let mut customer = program.customer().await;
     let mut events = Vec::new();
+    let mut turn = 0;
     while events.is_empty() {
-        let job = customer.ask(vec![text("follow me")]).await;
+        turn += 1;
+        // The same request within one second would be the same event.
+        let job = customer.ask(vec![text(&format!("follow me {turn}"))]).await;
         customer.result(job).await;
         while let Ok(event) = waiting.try_recv() {
             events.push(event);

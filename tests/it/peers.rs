@@ -109,12 +109,12 @@ fn script_of(peer: &str, interpreter: &Path, script: &str, folder: &Path) -> Com
     command
 }
 
-fn scripts() -> PathBuf {
+pub(crate) fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
 }
 
 /// Where a peer is. Without it a test cannot be done: that is told, and where nothing may be left out it has failed.
-fn installed(peer: &str) -> Option<PathBuf> {
+pub(crate) fn installed(peer: &str) -> Option<PathBuf> {
     let asked = Command::new(scripts().join("install")).args(["--where", peer]).output().unwrap();
     if asked.status.success() {
         return Some(String::from_utf8(asked.stdout).unwrap().trim_end().into());

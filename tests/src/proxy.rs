@@ -7,6 +7,7 @@ use nostr_sdk::{Event, JsonUtil};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncWriteExt, copy, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -16,6 +17,8 @@ use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
 
 /// Connections at once; a further one waits.
 const CONNECTIONS: usize = 16;
+/// The head of a request.
+const HEAD_BYTES: usize = 4096;
 /// Frames that an observer may be behind.
 const SEEN: usize = 4096;
 /// Frames that wait to be slipped in.
@@ -62,6 +65,7 @@ struct Air {
     seen: broadcast::Sender<(Way, String)>,
     injected: broadcast::Sender<(Way, Frame)>,
     written: watch::Sender<u64>,
+    told: watch::Sender<bool>,
 }
 
 /// Runs until dropped. At first everything passes.
@@ -72,8 +76,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one in front of a relay at `ws://HOST:PORT`.
-    pub async fn start(relay: &str) -> Self {
+    /// Starts one in front of a relay at `ws://HOST:PORT`, of which it says this (NIP-11).
+    pub async fn start(relay: &str, about: &'static str) -> Self {
         let relay: SocketAddr = relay.trim_start_matches("ws://").parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
@@ -84,8 +88,9 @@ impl Proxy {
             seen: broadcast::Sender::new(SEEN),
             injected: broadcast::Sender::new(INJECTED),
             written: watch::Sender::new(0),
+            told: watch::Sender::new(false),
         });
-        let task = tokio::spawn(accept(listener, relay, Arc::clone(&air))).abort_handle();
+        let task = tokio::spawn(accept(listener, relay, about, Arc::clone(&air))).abort_handle();
         Self { url, air, task }
     }
 
@@ -131,6 +136,12 @@ impl Proxy {
         timeout(PATIENCE, written.wait_for(|written| *written > before)).await.unwrap().unwrap();
     }
 
+    /// Waits until somebody has read what it says of its relay.
+    pub async fn told(&self) {
+        let mut told = self.air.told.subscribe();
+        timeout(PATIENCE, told.wait_for(|told| *told)).await.expect("somebody asks").unwrap();
+    }
+
     /// All frames from now on, before anything becomes of them.
     pub fn watch(&self) -> Traffic {
         Traffic(self.air.seen.subscribe())
@@ -170,7 +181,7 @@ pub fn event_in(frame: &str) -> Option<Event> {
     Event::from_json(parts.last()?.to_string()).ok()
 }
 
-async fn accept(listener: TcpListener, relay: SocketAddr, air: Arc<Air>) {
+async fn accept(listener: TcpListener, relay: SocketAddr, about: &'static str, air: Arc<Air>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.len() >= CONNECTIONS {
@@ -178,16 +189,25 @@ async fn accept(listener: TcpListener, relay: SocketAddr, air: Arc<Air>) {
         }
         let Ok((node, _)) = listener.accept().await else { return };
         if !air.weather.borrow().refuses {
-            connections.spawn(connect(node, relay, Arc::clone(&air)));
+            connections.spawn(connect(node, relay, about, Arc::clone(&air)));
         }
         while connections.try_join_next().is_some() {}
     }
 }
 
-/// One connection, until an end of it is closed or it is cut. What is no WebSocket, such as a question about the relay (NIP-11), gets no answer.
-async fn connect(node: TcpStream, relay: SocketAddr, air: Arc<Air>) {
+/// One connection, until an end of it is closed or it is cut; or the answer to a question about the relay.
+async fn connect(mut node: TcpStream, relay: SocketAddr, about: &'static str, air: Arc<Air>) {
     let mut weather = air.weather.subscribe();
     let cuts = weather.borrow_and_update().cuts;
+    if asks_about(&node).await {
+        let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{about}", about.len());
+        let _ = node.write_all(answer.as_bytes()).await;
+        let _ = node.shutdown().await;
+        // Until whoever asked has read it.
+        let _ = copy(&mut node, &mut sink()).await;
+        air.told.send_replace(true);
+        return;
+    }
     let Ok(node) = accept_async(node).await else { return };
     let Ok(stream) = TcpStream::connect(relay).await else { return };
     let Ok((relay, _)) = client_async(format!("ws://{relay}"), stream).await else { return };
@@ -199,6 +219,13 @@ async fn connect(node: TcpStream, relay: SocketAddr, air: Arc<Air>) {
         () = carry(Way::Out, from_node, to_relay, &air) => {}
         () = carry(Way::In, from_relay, to_node, &air) => {}
     }
+}
+
+/// A request that does not want a WebSocket. Its head comes in one piece: it is small, and from this machine.
+async fn asks_about(node: &TcpStream) -> bool {
+    let mut head = [0; HEAD_BYTES];
+    let read = node.peek(&mut head).await.unwrap_or_default();
+    !String::from_utf8_lossy(&head[..read]).to_ascii_lowercase().contains("upgrade: websocket")
 }
 
 /// Text frames of one way. Each end's pings are answered here.

@@ -34,6 +34,8 @@ pub struct Set {
     pub script: Script,
     /// With play money, or for free.
     pub wallet: bool,
+    /// The pricing policy; empty: as shipped.
+    pub policy: &'static str,
     /// Settings of the pricing policy.
     pub pricing: &'static [(&'static str, &'static str)],
     /// How many relays.
@@ -48,8 +50,8 @@ pub struct Set {
     pub network: Network,
     /// Answers go where customers want them, too.
     pub customer_relays: bool,
-    /// The node meets its relays through proxies only.
-    pub proxied: bool,
+    /// The node meets its relays through proxies only, which say this of them (NIP-11).
+    pub proxied: Option<&'static str>,
     /// How the node deals with relays.
     pub market: Options,
 }
@@ -59,6 +61,7 @@ impl Default for Set {
         Self {
             script: Script::Echo,
             wallet: true,
+            policy: "",
             pricing: &[],
             relays: 1,
             max_queued_jobs: 64,
@@ -66,7 +69,7 @@ impl Default for Set {
             message_bytes: None,
             network: Network::default(),
             customer_relays: false,
-            proxied: false,
+            proxied: None,
             market: Options::default(),
         }
     }
@@ -134,15 +137,18 @@ impl Stage {
         }
         let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
         let mut proxies = Vec::new();
-        for url in urls.iter().filter(|_| set.proxied) {
-            proxies.push(Proxy::start(url).await);
+        for url in urls.iter() {
+            if let Some(about) = set.proxied {
+                proxies.push(Proxy::start(url, about).await);
+            }
         }
         let near = proxies.iter().map(|proxy| proxy.url().to_owned()).collect::<Vec<_>>();
         let settings: BTreeMap<_, _> =
             set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let guests = BTreeMap::from([("pricing".to_owned(), Guest { settings, ..Guest::default() })]);
+        let guest = Guest { source: set.policy.into(), settings, ..Guest::default() };
+        let guests = BTreeMap::from([("pricing".to_owned(), guest)]);
         let config = Config {
-            relays: if set.proxied { near } else { urls.clone() },
+            relays: if set.proxied.is_some() { near } else { urls.clone() },
             max_queued_jobs: set.max_queued_jobs,
             network: set.network,
             customer_relays: set.customer_relays,
@@ -188,6 +194,11 @@ impl Stage {
     /// The provider's key.
     pub fn provider(&self) -> PublicKey {
         public_key(&self.keys)
+    }
+
+    /// The provider's keys.
+    pub fn keys(&self) -> &nostr_sdk::Keys {
+        &self.keys
     }
 
     /// The node's row of a job.

@@ -1,21 +1,37 @@
 //! Takes out what a component carries for debuggers: the names of its parts and of the tools that made it.
 
 const HEADER_BYTES: usize = 8;
+const COMPONENT: [u8; 4] = [13, 0, 1, 0];
 const CUSTOM: u8 = 0;
+/// In a component: its core modules, each a file of its own.
+const CORE_MODULE: u8 = 1;
 
-/// The component without its custom sections; `None` if its sections are not what they say.
+/// The component, or core module, without its custom sections and those of the modules in it; `None` if its sections are not what they say.
 pub(crate) fn without_names(component: &[u8]) -> Option<Vec<u8>> {
     let (header, mut rest) = component.split_at_checked(HEADER_BYTES)?;
     let mut kept = header.to_vec();
     while let Some((kind, after)) = rest.split_first() {
         let (length, length_bytes) = leb128(after)?;
         let (section, next) = rest.split_at_checked(length.checked_add(length_bytes)?.checked_add(1)?)?;
-        if *kind != CUSTOM {
+        if *kind == CORE_MODULE && header.ends_with(&COMPONENT) {
+            let module = without_names(section.get(1 + length_bytes..)?)?;
+            kept.push(CORE_MODULE);
+            push_leb128(&mut kept, module.len());
+            kept.extend_from_slice(&module);
+        } else if *kind != CUSTOM {
             kept.extend_from_slice(section);
         }
         rest = next;
     }
     Some(kept)
+}
+
+fn push_leb128(bytes: &mut Vec<u8>, mut number: usize) {
+    while number > 0x7f {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
 }
 
 /// An unsigned number in seven bits a byte, least first, and how many bytes it takes.
@@ -43,5 +59,19 @@ mod tests {
         assert_eq!(without_names(&component), Some([&header[..], kept[0], kept[1]].concat()));
         assert_eq!(without_names(&[&header[..], &[7, 200, 1, 0]].concat()), None);
         assert_eq!(without_names(&header[..5]), None);
+    }
+
+    /// A module in a component loses its own, too, and says its new length; in a module the same number is a section of types.
+    #[test]
+    fn modules_inside_lose_theirs() {
+        let module = [&[0, b'a', b's', b'm', 1, 0, 0, 0, 1, 200, 1][..], &[9; 200]].concat();
+        let around = |module: &[u8]| {
+            let mut component = vec![0, b'a', b's', b'm', 13, 0, 1, 0, CORE_MODULE];
+            push_leb128(&mut component, module.len());
+            [&component, module, &[7, 2, 5, 6]].concat()
+        };
+        let named = around(&[&module[..], &[0, 2, 1, b'n']].concat());
+        assert_eq!(without_names(&named), Some(around(&module)));
+        assert_eq!(without_names(&around(&module)), Some(around(&module)));
     }
 }

@@ -112,7 +112,7 @@ impl Job {
     #[must_use]
     pub fn outline(&self, public: &[String]) -> Self {
         let summary = self.summary(public);
-        let is_text = summary.words().map(str::len).sum::<usize>() > OUTLINE_BYTES_MAX;
+        let is_text = !summary.is_short();
         let source = |source: &InputSource| match source {
             InputSource::Text(text) => InputSource::Gone(text.len() as u64),
             InputSource::Url(_) if is_text => InputSource::Url(String::new()),
@@ -130,6 +130,15 @@ impl Job {
             origin: String::new(),
             ..*self
         }
+    }
+
+    /// Does its outline have all that policies see of it?
+    pub fn fits_outline(&self, public: &[String]) -> bool {
+        self.summary(public).is_short()
+    }
+
+    fn is_short(&self) -> bool {
+        self.words().map(str::len).sum::<usize>() <= OUTLINE_BYTES_MAX
     }
 
     /// What policies see that a customer wrote.
@@ -214,6 +223,8 @@ mod tests {
         assert_eq!((short.inputs[0].marker.as_deref(), short.output.as_deref()), (Some("m"), Some("text/plain")));
         let long = of(&"secret".repeat(OUTLINE_BYTES_MAX)).outline(&public);
         assert_eq!((long.input_bytes(), long.params.len(), long.bid), (6, 0, Some(Msat::new(4))));
+        let fits = |model: &str| of(model).fits_outline(&public);
+        assert_eq!((fits("tiny"), fits(&"secret".repeat(OUTLINE_BYTES_MAX))), (true, false));
         for outline in [short, long] {
             let debug = format!("{outline:?}");
             assert!(!debug.contains("secret") && !debug.contains("wss:"), "{debug}");

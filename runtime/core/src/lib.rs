@@ -19,6 +19,7 @@ pub mod recent;
 pub mod schedule;
 pub mod sources;
 pub mod time;
+pub mod transcript;
 pub mod work;
 
 pub use hex32::{Digest, JobId, MessageId, PaymentHash, PublicKey};

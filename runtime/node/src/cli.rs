@@ -326,6 +326,12 @@ mod tests {
         check("pylon guest new policy pricing ../it", Some(ErrorKind::ValueValidation));
         check("pylon guest new handler 6050 it", Some(ErrorKind::ValueValidation));
         check("pylon guest sign it.wasm", Some(ErrorKind::MissingRequiredArgument));
+        check("pylon guest replay 0a1b --json", None);
+        check("pylon guest verify-log --since 12h --json", None);
+        check("pylon guest backtest mine.wasm --slot pricing:5050 --since 30d --kind 5050 --settings s.toml --svg o.svg", None);
+        check("pylon guest replay", Some(ErrorKind::MissingRequiredArgument));
+        check("pylon guest verify-log --since 12", Some(ErrorKind::ValueValidation));
+        check("pylon guest backtest mine.wasm --kind 6050", Some(ErrorKind::ValueValidation));
         check("pylon jobs release 0a1b", None);
         check("pylon jobs reject", Some(ErrorKind::MissingRequiredArgument));
         check("pylon guest list --history --json", None);

@@ -1,6 +1,7 @@
 //! The node: commands, configuration, and the provider that drives the way of one job. `node` wires the real parts together, `control` is how
 //! commands talk to it; `provider` knows none of them.
 
+pub mod backtest;
 pub mod cases;
 pub mod cli;
 pub mod clock;
@@ -21,6 +22,7 @@ pub mod output;
 pub mod presence;
 pub mod provider;
 pub mod purchases;
+pub mod replay;
 mod retention;
 pub mod scaffold;
 pub mod secret;

@@ -13,6 +13,12 @@ const HANDLER_KEEP_RESIDENT: usize = 2 << 20;
 /// Slots that keep their pages after use.
 const WARM_SLOTS: u32 = 16;
 const SMALLEST_POOL: u32 = 4;
+/// What one component may have at once. The pool has as much for each of its places, so that who has a place never lacks the rest, whatever others are
+/// made of. A policy is one module and its stubs, JavaScript a few, Python brings its libraries as modules: some 30.
+const POLICY_MODULES: u32 = 4;
+const HANDLER_MODULES: u32 = 64;
+const MEMORIES: u32 = 1;
+const TABLES: u32 = 2;
 
 /// An engine with the number of instances its pool holds.
 pub(crate) struct Pooled {
@@ -57,11 +63,18 @@ fn code(tier: Tier, limits: &Limits) -> Config {
 }
 
 fn pool(tier: Tier, limits: &Limits, instances: u32) -> PoolingAllocationConfig {
+    let modules = match tier {
+        Tier::Policy => POLICY_MODULES,
+        Tier::Handler => HANDLER_MODULES,
+    };
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(4))
-        .total_memories(instances)
-        .total_tables(instances.saturating_mul(2))
+        .total_core_instances(instances.saturating_mul(modules))
+        .max_core_instances_per_component(modules)
+        .total_memories(instances.saturating_mul(MEMORIES))
+        .max_memories_per_component(MEMORIES)
+        .total_tables(instances.saturating_mul(TABLES))
+        .max_tables_per_component(TABLES)
         .max_memories_per_module(1)
         .max_tables_per_module(1)
         .max_memory_size(size(limits.memory_bytes))

@@ -1,10 +1,16 @@
 //! Guests as their authors and operators meet them.
 
 mod author;
+mod backtest;
 mod cases;
 mod docs;
 mod frozen;
+mod languages;
+mod prices;
+mod replay;
 mod signing;
+mod sold;
+mod walk;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;

@@ -5,10 +5,11 @@ mod cache;
 mod compiling;
 mod generations;
 mod handlers;
-mod host;
+pub(crate) mod host;
 mod install;
 mod nan;
 mod policies;
+mod prices;
 mod self_test;
 mod shares;
 
@@ -41,7 +42,7 @@ fn set(name: &str, values: &[&str]) -> Setup {
 }
 
 /// The same under limits of the operator.
-fn within(setup: Setup, limits: Limits) -> Setup {
+pub(crate) fn within(setup: Setup, limits: Limits) -> Setup {
     Setup { limits: Some(limits), ..setup }
 }
 
@@ -49,7 +50,7 @@ fn param(name: &str, values: &[&str]) -> Param {
     Param { name: name.into(), values: values.iter().map(|value| (*value).into()).collect() }
 }
 
-fn job(number: u8) -> Job {
+pub(crate) fn job(number: u8) -> Job {
     Job {
         id: JobId::from_bytes([number; 32]),
         kind: KIND,

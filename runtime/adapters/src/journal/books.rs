@@ -18,7 +18,7 @@ const COPY_WAIT: Duration = Duration::from_millis(100);
 
 /// The books, open.
 pub struct Books {
-    conn: Connection,
+    pub(super) conn: Connection,
 }
 
 /// What a guest was asked and answered, without the question.
@@ -140,7 +140,7 @@ impl Books {
         }
     }
 
-    fn text_column(&self, question: &str, prefix: &str) -> Result<Vec<String>, JournalError> {
+    pub(super) fn text_column(&self, question: &str, prefix: &str) -> Result<Vec<String>, JournalError> {
         let read = || self.conn.prepare(question)?.query_map([prefix], |row| row.get(0))?.collect::<rusqlite::Result<_>>();
         read().map_err(unreadable)
     }

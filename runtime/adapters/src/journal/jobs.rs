@@ -160,10 +160,10 @@ macro_rules! update {
 }
 
 pub(super) fn update(conn: &Connection, safe: &Safe, before: &Stored, state: &JobState) -> rusqlite::Result<()> {
-    let state = &*kept(before.text_gone_at, state);
+    let (full, state) = (state, &*kept(before.text_gone_at, state));
     if let (None, Some(at)) = (before.text_gone_at, state.text_gone_at) {
         drop_text(conn, state)?;
-        retention::drop_texts_of_decisions(conn, safe, state.job.id, at)?;
+        retention::drop_texts_of_decisions(conn, safe, full, at)?;
     }
     let texts = Texts::of(state, safe)?;
     let closed = state.is_closed();
@@ -257,7 +257,7 @@ pub(super) fn read(row: &Row<'_>, safe: &Safe) -> rusqlite::Result<JobState> {
 fn in_clear(row: &Row<'_>) -> rusqlite::Result<JobState> {
     Ok(JobState {
         job: request::read(row.get_ref(0)?.as_str()?).map_err(|why| unknown(0, why))?.into(),
-        plan: from_json(row, 1)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
+        plan: json_column(row, 1)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
         execution: word(row, 2, Execution::from_word)?,
         delivery: word(row, 3, Delivery::from_word)?,
         invoicing: word(row, 4, Invoicing::from_word)?,
@@ -269,10 +269,10 @@ fn in_clear(row: &Row<'_>) -> rusqlite::Result<JobState> {
         received_at: UnixTime::new(number(row.get(10)?)),
         started_at: time(row, 11)?,
         ended_at: time(row, 12)?,
-        failure: from_json(row, 13)?,
-        invoice: from_json(row, 14)?,
-        evidence: from_json(row, 15)?,
-        output: from_json(row, 16)?,
+        failure: json_column(row, 13)?,
+        invoice: json_column(row, 14)?,
+        evidence: json_column(row, 15)?,
+        output: json_column(row, 16)?,
         text_gone_at: time(row, 18)?,
     })
 }
@@ -291,7 +291,7 @@ pub(super) fn unknown(column: usize, why: impl Into<Box<dyn std::error::Error + 
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into())
 }
 
-fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(unwritten)
 }
 
@@ -299,7 +299,7 @@ fn unwritten(why: serde_json::Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(why.into())
 }
 
-fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+pub(super) fn json_column<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
     let text = row.get_ref(column)?.as_str_or_null()?;
     text.map(serde_json::from_str).transpose().map_err(|why| unknown(column, why))
 }

@@ -1,12 +1,13 @@
 //! The journal in SQLite: one writer thread that commits in groups, and readers that never scan.
 //!
 //! `connection` opens, `migrations` shapes, `writer` commits, `rows` and `jobs` write, `tallies` sums, `reads` answers, `standbys` are those
-//! beside the slots, `safe` seals what is confidential, `request` keeps no text twice, `retention` lets texts go; `books` is all of it for an
-//! operator who only looks.
+//! beside the slots, `safe` seals what is confidential and `seal` what was decided, `decisions` reads that to ask again, `request` keeps no text
+//! twice, `retention` lets texts go; `books` is all of it for an operator who only looks.
 //! What a row means is decided in the core; nothing here decides about a job.
 
 mod books;
 mod connection;
+mod decisions;
 mod installations;
 mod jobs;
 mod migrations;
@@ -15,6 +16,7 @@ mod request;
 mod retention;
 mod rows;
 mod safe;
+mod seal;
 mod standbys;
 mod tallies;
 #[cfg(test)]
@@ -22,8 +24,10 @@ mod tests;
 mod writer;
 
 pub use books::{Books, Decision};
+pub use decisions::{Page, Recorded, Seal};
 pub use retention::Retention;
 pub use safe::Safe;
+pub use seal::Sealed;
 pub use standbys::Pair;
 
 use async_trait::async_trait;

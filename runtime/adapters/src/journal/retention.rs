@@ -1,7 +1,7 @@
 //! How long texts are kept, and how they go. Numbers, times and money stay for good; a row whose text is gone says since when.
 
 use super::rows::Halt;
-use super::{Safe, integer, jobs, number, words};
+use super::{Recorded, Safe, Seal, decisions, integer, jobs, number, words};
 use pylon_core::decision::{Situation, Verdict};
 use pylon_core::machine::JobState;
 use pylon_core::ports::guests::JobError;
@@ -24,7 +24,9 @@ const SPARE_PAGES: u64 = 256;
 const VACUUM_PAGES: u64 = 512;
 
 pub(super) const OLDEST: &str = "SELECT ended_at, job_id, bytes FROM texts_kept ORDER BY ended_at, job_id LIMIT ?1";
-pub(super) const TEXTS_OF: &str = "SELECT id, function, input, output FROM decisions WHERE job_id = ?1 AND function IN ('run', 'judge') AND text_gone_at IS NULL";
+/// Decisions of a job that have texts, and with `?2` all of them.
+pub(super) const TEXTS_OF: &str = "job_id = ?1 AND (?2 OR function IN ('run', 'judge')) AND text_gone_at IS NULL";
+pub(super) const SAID_OF: &str = "SELECT slot, digest, output FROM shadows WHERE decision_id = ?1 AND output IS NOT NULL";
 
 /// How long the texts of finished jobs are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +64,11 @@ pub(super) fn follow(conn: &Connection, before: Option<&jobs::Stored>, state: &J
     let id = state.job.id.to_hex();
     let ended_at = integer(ended_at(state).get());
     if state.is_closed() && !state.needs_text() {
-        // `octet_length` reads no text; the outputs of runs are the only decisions of any size.
+        // `octet_length` reads no text; runs are the only decisions of any size.
         conn.prepare_cached(
             "INSERT INTO texts_kept (ended_at, job_id, bytes) \
              SELECT ?2, id, octet_length(request) + coalesce(octet_length(output), 0) \
-                    + (SELECT coalesce(sum(octet_length(output)), 0) FROM decisions WHERE job_id = ?1 AND function = 'run') \
+                    + (SELECT coalesce(sum(octet_length(input) + coalesce(octet_length(output), 0)), 0) FROM decisions WHERE job_id = ?1 AND function = 'run') \
              FROM jobs WHERE id = ?1 AND text_gone_at IS NULL ON CONFLICT DO NOTHING",
         )?
         .execute(params![id, ended_at])?;
@@ -121,34 +123,65 @@ fn forget(conn: &Connection, safe: &Safe, ended_at: i64, job: &str, now: UnixTim
         && let Some(state) = super::reads::job(conn, safe, id)?
     {
         jobs::drop_text(conn, &state.outline(now))?;
-        drop_texts_of_decisions(conn, safe, id, now)?;
+        drop_texts_of_decisions(conn, safe, &state, now)?;
     }
     conn.prepare_cached("DELETE FROM texts_kept WHERE ended_at = ?1 AND job_id = ?2")?.execute(params![ended_at, job])?;
     Ok(())
 }
 
-/// What a handler made and what was said of it stay by digest.
-pub(super) fn drop_texts_of_decisions(conn: &Connection, safe: &Safe, job: JobId, now: UnixTime) -> rusqlite::Result<()> {
-    let mut asked = conn.prepare_cached(TEXTS_OF)?;
-    let mut rows = asked.query([job.to_hex()])?;
-    let digest = |text: &str| safe.digest(job, text);
+/// What a handler heard and made and what was said of it stay by digest. `state` still has its texts.
+pub(super) fn drop_texts_of_decisions(conn: &Connection, safe: &Safe, state: &JobState, now: UnixTime) -> rusqlite::Result<()> {
+    // Policies cannot be asked again about what is not in an outline.
+    let all = !state.job.fits_outline(&state.plan.public);
+    let mut asked = conn.prepare_cached(&format!("SELECT {} FROM decisions WHERE {TEXTS_OF}", decisions::COLUMNS))?;
+    let mut rows = asked.query(params![state.job.id.to_hex(), all])?;
     while let Some(row) = rows.next()? {
-        let (id, function): (i64, String) = (row.get(0)?, row.get(1)?);
-        let (input, output): (String, Option<String>) = (row.get(2)?, row.get(3)?);
-        let output = output.map(|output| match function.as_str() {
-            "run" => by_digest(&output, |made: Result<Output, JobError>| {
-                made.map(|output| output.map_text(digest)).map_err(|error| error.map_text(digest))
-            }),
-            _ => by_digest(&output, |verdict: Verdict| verdict.map_text(digest)),
-        });
-        let input = match function.as_str() {
-            "run" => input,
-            _ => by_digest(&input, |(shown, situation): (Evidence, Situation)| (shown.map_text(digest), situation)),
-        };
-        conn.prepare_cached("UPDATE decisions SET input = ?2, output = ?3, text_gone_at = ?4 WHERE id = ?1")?
-            .execute(params![id, input, output, integer(now.get())])?;
+        let row = decisions::recorded(row)?;
+        let held = row.seal(safe) == Seal::Holds;
+        let row = Recorded { text_gone_at: Some(now), ..without_text(row, safe, state.job.id) };
+        // What was changed before stays found.
+        let seal = safe.seals().filter(|_| held).map(|key| row.sealable().seal(key).to_vec()).or_else(|| row.seal.clone());
+        conn.prepare_cached("UPDATE decisions SET input = ?2, output = ?3, text_gone_at = ?4, seal = ?5 WHERE id = ?1")?
+            .execute(params![integer(row.id), row.input, row.output.as_ref().ok(), integer(now.get()), seal])?;
+        if row.function == "judge" {
+            drop_texts_of_shadows(conn, integer(row.id), |text| safe.digest(state.job.id, text))?;
+        }
     }
     Ok(())
+}
+
+/// What shadows said of an output may quote it. The same digest in both rows is the same text still.
+fn drop_texts_of_shadows(conn: &Connection, decision: i64, digest: impl Fn(&str) -> String) -> rusqlite::Result<()> {
+    let mut asked = conn.prepare_cached(SAID_OF)?;
+    let mut rows = asked.query([decision])?;
+    while let Some(row) = rows.next()? {
+        let (slot, shadow, output): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let output = by_digest(&output, |verdict: Verdict| verdict.map_text(&digest));
+        conn.prepare_cached("UPDATE shadows SET output = ?4 WHERE slot = ?1 AND digest = ?2 AND decision_id = ?3")?
+            .execute(params![slot, shadow, decision, output])?;
+    }
+    Ok(())
+}
+
+fn without_text(row: Recorded, safe: &Safe, job: JobId) -> Recorded {
+    let digest = |text: &str| safe.digest(job, text);
+    let output = match row.function.as_str() {
+        "run" => row.output.as_ref().map(|made| {
+            by_digest(made, |made: Result<Output, JobError>| {
+                made.map(|output| output.map_text(digest)).map_err(|error| error.map_text(digest))
+            })
+        }),
+        "judge" => row.output.as_ref().map(|said| by_digest(said, |verdict: Verdict| verdict.map_text(digest))),
+        _ => row.output.as_ref().map(Clone::clone),
+    };
+    let output = output.map_err(|fault| *fault);
+    let input = match row.function.as_str() {
+        // What was heard quotes request and output.
+        "run" => "null".into(),
+        "judge" => by_digest(&row.input, |(shown, situation): (Evidence, Situation)| (shown.map_text(digest), situation)),
+        _ => row.input.clone(),
+    };
+    Recorded { input, output, ..row }
 }
 
 /// What is not as the core writes it is all text, and goes as a whole.

@@ -1,6 +1,7 @@
 //! Where the text of confidential jobs is kept: sealed with a key of the node (XChaCha20-Poly1305), each under its job's id, so that no
 //! text can be put in another's place.
 
+use super::seal;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
@@ -18,6 +19,7 @@ pub struct Safe(Option<Keys>);
 #[derive(Clone)]
 struct Keys {
     cipher: XChaCha20Poly1305,
+    seals: seal::Key,
     /// HMAC-SHA-256 under a key that was made of the cipher's.
     digests: Hmac<Sha256>,
 }
@@ -25,10 +27,17 @@ struct Keys {
 impl Safe {
     /// With this key, which must not be used for anything else.
     pub fn new(key: &[u8; 32]) -> Self {
-        let mut own = hmac(*key);
-        own.update(b"digests");
-        let digests = hmac(own.finalize().into_bytes().into());
-        Self(Some(Keys { cipher: XChaCha20Poly1305::new(Key::from_slice(key)), digests }))
+        let own = |purpose: &[u8]| {
+            let mut own = hmac(*key);
+            own.update(purpose);
+            hmac(own.finalize().into_bytes().into())
+        };
+        Self(Some(Keys { cipher: XChaCha20Poly1305::new(Key::from_slice(key)), seals: own(b"seals"), digests: own(b"digests") }))
+    }
+
+    /// What decisions are sealed with.
+    pub(super) fn seals(&self) -> Option<&seal::Key> {
+        self.0.as_ref().map(|keys| &keys.seals)
     }
 
     /// Stands for a text of this job. Who has a copy of the database and guesses the text cannot tell; without a key, nobody can.

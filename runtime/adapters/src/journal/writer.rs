@@ -2,7 +2,7 @@
 //! Each batch stands or falls alone until that commit, which stands or falls for all. What need not be kept goes between two commits.
 
 use super::retention::{self, Held};
-use super::rows::{self, Halt};
+use super::rows::{self, Halt, Memory};
 use super::{Safe, unwritable};
 use pylon_core::UnixTime;
 use pylon_core::ports::journal::{JournalError, Row};
@@ -83,10 +83,10 @@ struct Desk {
 }
 
 fn write(desk: &Desk, mut waiting: mpsc::Receiver<Batch>) {
-    let mut purged_at = None;
+    let mut memory = Memory::default();
     let mut group = Vec::with_capacity(GROUP);
     while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
-        let answers = commit_group(desk, &group, &mut purged_at);
+        let answers = commit_group(desk, &group, &mut memory);
         for (batch, answer) in group.drain(..).zip(answers) {
             // A caller that has gone needs no answer.
             let _ = batch.answer.send(answer);
@@ -107,22 +107,26 @@ fn tidy(Desk { conn, safe, held }: &Desk) -> bool {
 }
 
 /// One answer for each batch, in order.
-fn commit_group(desk: &Desk, group: &[Batch], purged_at: &mut Option<UnixTime>) -> Vec<Answer> {
+fn commit_group(desk: &Desk, group: &[Batch], memory: &mut Memory) -> Vec<Answer> {
     let conn = &desk.conn;
     let mut answers = Vec::with_capacity(group.len());
     let done = run(conn, "BEGIN IMMEDIATE").map_err(unwritable).and_then(|()| {
         // Alone, a batch needs no savepoint: the transaction is one.
         let alone = group.len() == 1;
         for batch in group {
-            answers.push(if alone { apply(desk, batch, purged_at) } else { apply_apart(desk, batch, purged_at)? });
+            answers.push(if alone { apply(desk, batch, memory) } else { apply_apart(desk, batch, memory)? });
         }
         if answers.iter().all(Result::is_err) {
             return Ok(());
+        }
+        if let (Some(numbers), Some(key)) = (&mut memory.numbers, desk.safe.seals()) {
+            numbers.write(conn, key).map_err(unwritable)?;
         }
         run(conn, "COMMIT").map_err(unwritable)
     });
     if !conn.is_autocommit() {
         // Nothing to keep, or a commit that failed; should this fail too, the next BEGIN says so.
+        memory.numbers = None;
         let _ = run(conn, "ROLLBACK");
     }
     match done {
@@ -135,11 +139,13 @@ fn commit_group(desk: &Desk, group: &[Batch], purged_at: &mut Option<UnixTime>) 
 }
 
 /// The outer error is that of the whole transaction.
-fn apply_apart(desk: &Desk, batch: &Batch, purged_at: &mut Option<UnixTime>) -> Result<Answer, JournalError> {
+fn apply_apart(desk: &Desk, batch: &Batch, memory: &mut Memory) -> Result<Answer, JournalError> {
     let conn = &desk.conn;
     run(conn, "SAVEPOINT batch").map_err(unwritable)?;
-    let answer = apply(desk, batch, purged_at);
+    let numbers = memory.numbers;
+    let answer = apply(desk, batch, memory);
     if let Err(why) = &answer {
+        memory.numbers = numbers;
         // A full disk may have ended the transaction already; then this fails, and all batches with it for that reason.
         run(conn, "ROLLBACK TO batch").map_err(|_| again(why))?;
     }
@@ -155,8 +161,8 @@ fn again(why: &JournalError) -> JournalError {
     }
 }
 
-fn apply(desk: &Desk, batch: &Batch, purged_at: &mut Option<UnixTime>) -> Answer {
-    let written: Result<(), Halt> = batch.rows.iter().try_for_each(|row| rows::write(&desk.conn, &desk.safe, row, purged_at));
+fn apply(desk: &Desk, batch: &Batch, memory: &mut Memory) -> Answer {
+    let written: Result<(), Halt> = batch.rows.iter().try_for_each(|row| rows::write(&desk.conn, &desk.safe, row, memory));
     written.map_err(JournalError::from)
 }
 

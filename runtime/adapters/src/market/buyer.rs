@@ -2,9 +2,12 @@
 //! the SDK, the request and the addressee here; what is encrypted to us is opened, and what came in parts is put together.
 
 use super::nip90::{self, Delivered, Feedback, MAX_PARTS, MAX_WHOLE_BYTES, PART_KIND, Parts, RequestTag};
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::{self, FuturesUnordered};
 use nostr_sdk::{Client, Event, EventId, Filter, JsonUtil, Keys, Kind, RelayPoolNotification, Timestamp};
 use pylon_core::{JobId, PublicKey, UnixTime};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -22,6 +25,10 @@ const PARTS_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Parts that are asked for at once: every relay gives that many.
 const PARTS_AT_ONCE: usize = 50;
+/// Answers in parts that are put together at once: whoever names parts that are nowhere must not keep us from the others.
+const WHOLES_AT_ONCE: usize = 8;
+/// Answers to one job that are put together when all of it is looked at.
+const WHOLES_MAX: usize = 32;
 
 /// Why a buyer cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -144,8 +151,10 @@ pub struct Buyer {
     notifications: broadcast::Receiver<RelayPoolNotification>,
     /// What was asked for over this connection.
     asked: Mutex<HashMap<JobId, Request>>,
-    /// A result whose parts are looked for.
-    in_parts: Option<Delivered>,
+    /// Results whose parts are looked for, and looks at what was missed.
+    under_way: FuturesUnordered<BoxFuture<'static, Vec<Heard>>>,
+    /// What these found.
+    found: VecDeque<Heard>,
 }
 
 impl Buyer {
@@ -163,7 +172,14 @@ impl Buyer {
         let kinds = (6000..=6999).chain([nip90::FEEDBACK_KIND]).map(Kind::from_u16);
         let filter = Filter::new().kinds(kinds).pubkey(keys.public_key()).since(Timestamp::now() - 5u64);
         client.subscribe(filter, None).await.map_err(failed)?;
-        Ok(Self { client, keys, notifications, asked: Mutex::default(), in_parts: None })
+        Ok(Self {
+            client,
+            keys,
+            notifications,
+            asked: Mutex::default(),
+            under_way: FuturesUnordered::new(),
+            found: VecDeque::new(),
+        })
     }
 
     /// Signs and publishes a request, as [`Buyer::sign`] does.
@@ -192,28 +208,7 @@ impl Buyer {
 
     /// All that those who were asked have said about this job so far.
     pub async fn said(&self, request: &Request) -> Result<Vec<Heard>, BuyerError> {
-        let about = EventId::from_byte_array(*request.id().as_bytes());
-        let key = |key: PublicKey| nostr_sdk::PublicKey::from_byte_array(*key.as_bytes());
-        let providers: Vec<_> = request.providers().map(key).collect();
-        let mut said = Vec::new();
-        // Apart, so that no flood of the one hides the other.
-        for kind in [request.kind().saturating_add(nip90::RESULT_OFFSET), nip90::FEEDBACK_KIND] {
-            let filter = Filter::new().kind(Kind::from_u16(kind)).event(about).pubkey(self.keys.public_key()).limit(SAID_MAX);
-            let filter = if providers.is_empty() { filter } else { filter.authors(providers.clone()) };
-            let events = self.client.fetch_events(filter, LOOK_WITHIN).await;
-            let events = events.map_err(|error| BuyerError::Relay(error.to_string()))?;
-            for heard in events.iter().filter_map(|event| self.read(event)) {
-                said.push(match heard {
-                    Heard::Result(result) if result.parts.is_some() && request.check(&result).is_ok() => {
-                        self.put_together(result).await
-                    }
-                    heard => heard,
-                });
-            }
-        }
-        // Relays may bring what was not asked for.
-        said.retain(|heard| heard.job() == request.id() && request.is_for(heard.provider()));
-        Ok(said)
+        self.desk().said(request).await
     }
 
     /// Withdraws a request.
@@ -232,24 +227,57 @@ impl Buyer {
         Ok(())
     }
 
-    /// The next thing that is said to us about one of our jobs. Nothing is lost if the wait is given up.
+    /// The next thing that is said to us about one of our jobs. Nothing is lost if the wait is given up. What was said while we could not follow is
+    /// looked for, and may be heard twice.
     pub async fn next(&mut self) -> Result<Heard, BuyerError> {
         loop {
-            if let Some(result) = &self.in_parts {
-                let heard = self.put_together(result.clone()).await;
-                self.in_parts = None;
+            if let Some(heard) = self.found.pop_front() {
                 return Ok(heard);
             }
-            match self.notifications.recv().await {
-                Ok(RelayPoolNotification::Event { event, .. }) => match self.read(&event).filter(|heard| self.is_asked(heard)) {
-                    Some(Heard::Result(result)) if result.parts.is_some() => self.in_parts = Some(result),
-                    Some(heard) => return Ok(heard),
-                    None => {}
-                },
+            let notification = tokio::select! {
+                Some(heard) = self.under_way.next() => {
+                    self.found.extend(heard);
+                    continue;
+                }
+                notification = self.notifications.recv() => notification,
+            };
+            match notification {
+                Ok(RelayPoolNotification::Event { event, .. }) => {
+                    match self.desk().read(&event).filter(|heard| self.is_asked(heard)) {
+                        Some(Heard::Result(result)) if result.parts.is_some() => self.found.extend(self.begin(result)),
+                        Some(heard) => return Ok(heard),
+                        None => {}
+                    }
+                }
+                Err(broadcast::error::RecvError::Lagged(missed)) => self.catch_up(missed),
                 Ok(RelayPoolNotification::Shutdown) | Err(broadcast::error::RecvError::Closed) => return Err(BuyerError::Closed),
-                Ok(RelayPoolNotification::Message { .. }) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Ok(RelayPoolNotification::Message { .. }) => {}
             }
         }
+    }
+
+    /// Puts a result together beside whatever else is said, or says that it cannot be done now.
+    fn begin(&self, result: Delivered) -> Option<Heard> {
+        if self.under_way.len() >= WHOLES_AT_ONCE {
+            let why = "in parts, as too many others are: look again later".into();
+            return Some(Heard::Unreadable { job: result.job, provider: result.provider, why });
+        }
+        let desk = self.desk();
+        self.under_way.push(Box::pin(async move { vec![desk.put_together(result).await] }));
+        None
+    }
+
+    /// A flood of words for us was more than we could read. What was asked for may be among it.
+    fn catch_up(&self, missed: u64) {
+        tracing::debug!(missed, "more was said than could be read: looking again");
+        for request in self.asked().values().take(WHOLES_AT_ONCE.saturating_sub(self.under_way.len())) {
+            let (desk, request) = (self.desk(), request.clone());
+            self.under_way.push(Box::pin(async move { desk.said(&request).await.unwrap_or_default() }));
+        }
+    }
+
+    fn desk(&self) -> Desk {
+        Desk { client: self.client.clone(), keys: self.keys.clone() }
     }
 
     /// Nobody else's words count, and nobody else's parts are looked for.
@@ -262,6 +290,51 @@ impl Buyer {
 
     fn asked(&self) -> MutexGuard<'_, HashMap<JobId, Request>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves.
+    pub async fn disconnect(self) {
+        self.client.disconnect().await;
+    }
+}
+
+/// Reads what relays have for us.
+#[derive(Clone)]
+struct Desk {
+    client: Client,
+    keys: Keys,
+}
+
+impl Desk {
+    async fn said(&self, request: &Request) -> Result<Vec<Heard>, BuyerError> {
+        let about = EventId::from_byte_array(*request.id().as_bytes());
+        let key = |key: PublicKey| nostr_sdk::PublicKey::from_byte_array(*key.as_bytes());
+        let providers: Vec<_> = request.providers().map(key).collect();
+        let (mut said, mut in_parts) = (Vec::new(), Vec::new());
+        // Apart, so that no flood of the one hides the other.
+        for kind in [request.kind().saturating_add(nip90::RESULT_OFFSET), nip90::FEEDBACK_KIND] {
+            let filter = Filter::new().kind(Kind::from_u16(kind)).event(about).pubkey(self.keys.public_key()).limit(SAID_MAX);
+            let filter = if providers.is_empty() { filter } else { filter.authors(providers.clone()) };
+            let events = self.client.fetch_events(filter, LOOK_WITHIN).await;
+            let events = events.map_err(|error| BuyerError::Relay(error.to_string()))?;
+            for heard in events.iter().filter_map(|event| self.read(event)) {
+                match heard {
+                    Heard::Result(result) if result.parts.is_some() && request.check(&result).is_ok() => in_parts.push(result),
+                    heard => said.push(heard),
+                }
+            }
+        }
+        let (few, many) = in_parts.split_at(in_parts.len().min(WHOLES_MAX));
+        said.extend(many.iter().map(|result| Heard::Unreadable {
+            job: result.job,
+            provider: result.provider,
+            why: format!("in parts, as too many others are: {WHOLES_MAX} are looked at"),
+        }));
+        let wholes = stream::iter(few.iter().cloned().map(|result| self.put_together(result)));
+        said.extend(wholes.buffer_unordered(WHOLES_AT_ONCE).collect::<Vec<_>>().await);
+        // Relays may bring what was not asked for.
+        said.retain(|heard| heard.job() == request.id() && request.is_for(heard.provider()));
+        Ok(said)
     }
 
     fn read(&self, event: &Event) -> Option<Heard> {
@@ -316,11 +389,6 @@ impl Buyer {
         }
         found
     }
-
-    /// Leaves.
-    pub async fn disconnect(self) {
-        self.client.disconnect().await;
-    }
 }
 
 #[cfg(test)]
@@ -341,9 +409,9 @@ mod tests {
             event.allow_self_tagging().sign_with_keys(&Keys::generate()).unwrap()
         };
         let (real, mut lie) = (answer("real"), answer("lie"));
-        assert!(matches!(buyer.read(&real), Some(Heard::Result(result)) if result.content == "real"));
+        assert!(matches!(buyer.desk().read(&real), Some(Heard::Result(result)) if result.content == "real"));
         lie.id = real.id;
-        assert_eq!(buyer.read(&lie), None);
+        assert_eq!(buyer.desk().read(&lie), None);
         buyer.disconnect().await;
     }
 

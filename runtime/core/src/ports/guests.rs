@@ -143,7 +143,7 @@ pub trait GuestStream: Send {
 }
 
 /// How a generation ended, for the handler.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GenerationSummary {
     /// Cut at its bound.
     pub length: bool,
@@ -156,7 +156,8 @@ pub struct GenerationSummary {
 }
 
 /// Why a handler gets no text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "named as in the WIT interface `inference`, which documents them")]
 pub enum GuestInferenceError {
     NoBackend,
@@ -168,7 +169,8 @@ pub enum GuestInferenceError {
 }
 
 /// Why a handler gets no input.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "named as in the WIT interface `inputs`, which documents them")]
 pub enum InputError {
     Denied,

@@ -5,7 +5,7 @@ use crate::machine::JobState;
 use crate::ports::guests::{Cost, Fault};
 use crate::ports::installations::{Audit, Installation, Purpose, ShadowRow, Standby};
 use crate::ports::market::{GuestStamp, Sealed};
-use crate::{JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
+use crate::{Job, JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -48,10 +48,12 @@ pub struct RefusalRow {
     pub kind: u16,
     /// Who asked.
     pub customer: PublicKey,
-    /// As the customer dated it; the row is kept until this is too old to be accepted.
+    /// As the customer dated it; the row is kept at least until this is too old to be accepted.
     pub created_at: UnixTime,
     /// Why not.
     pub refusal: Refusal,
+    /// Its outline, where a guest was asked about it: then it is kept for longer, so that another guest can be asked the same.
+    pub asked: Option<Box<Job>>,
     /// When we refused.
     pub at: UnixTime,
 }

@@ -151,6 +151,9 @@ pub trait Market: Send + Sync {
     /// The next thing that came in; `None` once closed. One caller at a time.
     async fn next(&self) -> Option<Incoming>;
 
+    /// Could this be delivered at all, as the market is now? Pure, and cheaper than sealing it: asked before anything is charged.
+    fn check(&self, job: &Job, output: &Output) -> Result<(), MarketError>;
+
     /// Signs. Pure computation: nothing leaves the node.
     fn seal(&self, message: &Message<'_>, now: UnixTime) -> Result<Sealed, MarketError>;
 

@@ -1,5 +1,7 @@
 //! `pylon guest`: what who writes guests, and who runs them, may write.
 
+pub mod records;
+
 use crate::scaffold;
 use clap::{Args, Subcommand, ValueEnum};
 use pylon_core::Digest;
@@ -39,6 +41,16 @@ pub enum GuestCommand {
     Compare(SlotArgs),
     /// Show what was done to slots or tried, the newest first
     Audit(AuditArgs),
+    /// Ask again what was asked about a job, of the guests of that time, and compare
+    ///
+    /// Exit code 0: every answer is as it was recorded. 1: one is not.
+    Replay(records::ReplayArgs),
+    /// Do the same for all jobs, and look whether a record was changed or is missing
+    ///
+    /// Exit code 0: the log is as it was written. 1: it is not.
+    VerifyLog(records::VerifyLogArgs),
+    /// Ask another policy what was asked before, and show what it would have changed
+    Backtest(records::BacktestArgs),
 }
 
 #[derive(Debug, Subcommand)]

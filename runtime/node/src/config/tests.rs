@@ -77,6 +77,10 @@ fn mistakes() {
     check("[inference.lama_cpp]\nurl = 'http://x'", "1: unknown key `lama_cpp`; did you mean `llama_cpp`?");
     check("[inference.llama_cpp]\nport = 1", "2: unknown key `port`; there is `url`");
     check("[guests.pricing]\nsetting = {}", "2: unknown key `setting`; did you mean `settings`?");
+    check(
+        "[guests.pricing]\nsource = 'market_prising'",
+        "2: `source`: no guest `market_prising` comes with this program; did you mean `market_pricing`?",
+    );
     check("[guests.princing]", "1: `princing` is no slot; did you mean `pricing`?");
     check("\n[guests.handler]", "2: `handler` is no slot; did you mean `handler:5050`?");
     check("[guests.\"handler:50\"]", "1: `handler:50` is no slot; did you mean `handler:5050`?");

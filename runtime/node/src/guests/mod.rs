@@ -7,6 +7,7 @@ pub mod grants;
 mod history;
 pub mod image;
 pub(crate) mod keeper;
+mod past;
 mod rollback;
 mod shadow;
 mod shelf;
@@ -17,6 +18,7 @@ pub mod tally;
 mod watch;
 mod workshop;
 
+pub use past::Past;
 pub use shelf::Shelf;
 pub use shipped::component;
 pub use source::Place;

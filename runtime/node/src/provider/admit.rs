@@ -20,6 +20,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
+/// Refusals that are written at once, and become few commits. For further ones the intake waits, and so do the places of those who asked.
+pub(super) const REFUSALS: usize = 64;
+
 /// Who asked, for what, when, and how.
 pub(super) struct Asked {
     pub(super) id: JobId,
@@ -29,6 +32,17 @@ pub(super) struct Asked {
     pub(super) targeted: bool,
     /// As [`Address::confidential`].
     pub(super) confidential: Option<String>,
+    /// What is kept of it, if guests were asked about it.
+    pub(super) outline: Option<Box<Job>>,
+}
+
+/// What is kept of a request that guests have refused: enough to ask others the same, or nothing.
+fn outline(job: &Job, summary: &Job) -> Option<Box<Job>> {
+    if job.confidential {
+        return Some(Box::new(job.without_text()));
+    }
+    let names: Vec<_> = summary.params.iter().map(|param| param.name.clone()).collect();
+    job.fits_outline(&names).then(|| Box::new(job.outline(&names)))
 }
 
 impl Asked {
@@ -41,6 +55,7 @@ impl Asked {
             created_at: job.created_at,
             targeted: job.targeted,
             confidential,
+            outline: None,
         }
     }
 }
@@ -69,7 +84,15 @@ pub(super) async fn decide(
             }
         }
         Err(refusal) => {
-            let written = refuse(&shared, Asked::of(&job), refusal, rows).await;
+            let writing = shared.refusals.acquire().await;
+            // What is only to be written down is in nobody's way.
+            drop(place);
+            let mut asked = Asked::of(&job);
+            if !rows.is_empty() {
+                asked.outline = outline(&job, &summary);
+            }
+            let written = refuse(&shared, asked, refusal, rows).await;
+            drop(writing);
             shared.decided(&written, About { job: &summary, plan: None, output: None });
         }
     }
@@ -92,7 +115,7 @@ async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: 
 
 /// Says no: stored, and told to a sender who addressed us. Who asks for too much of that is met with silence. Returns what was written.
 pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut rows: Vec<Row>) -> Arc<[Row]> {
-    let Asked { id, kind, customer, created_at, targeted, confidential } = asked;
+    let Asked { id, kind, customer, created_at, targeted, confidential, outline } = asked;
     if !shared.courtesy().allows(customer, shared.clock.now()) {
         tracing::debug!(job = %id.short(), kind, reason = refusal.code(), "one refusal too many");
         return Arc::default();
@@ -106,7 +129,8 @@ pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut 
         rows.extend(record::feedback(shared, to, Status::Error(words)));
     }
     let letters = record::letters(&rows);
-    rows.insert(0, Row::Refuse(Box::new(RefusalRow { id, kind, customer, created_at, refusal, at: shared.clock.now() })));
+    let at = shared.clock.now();
+    rows.insert(0, Row::Refuse(Box::new(RefusalRow { id, kind, customer, created_at, refusal, asked: outline, at })));
     let rows: Arc<[Row]> = rows.into();
     if commit(shared, id, Arc::clone(&rows)).await.is_err() {
         return Arc::default();

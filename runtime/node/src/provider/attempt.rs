@@ -3,6 +3,7 @@
 use super::Shared;
 use super::gather::Texts;
 use super::generation;
+use super::listener::Listener;
 use async_trait::async_trait;
 use pylon_core::decision::WITHHELD;
 use pylon_core::event::DomainEvent;
@@ -11,6 +12,7 @@ use pylon_core::ports::guests::{
     LogLevel,
 };
 use pylon_core::ports::market::{Address, Message, Status};
+use pylon_core::transcript::Transcript;
 use pylon_core::work::{Evidence, Finish, Output, Route, Usage};
 use pylon_core::{InputSource, Job};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +44,8 @@ pub(super) struct Done {
     pub(super) attempt: u32,
     pub(super) answer: Answer<Result<Output, JobError>>,
     pub(super) outcome: Result<(Output, Evidence), JobError>,
+    /// What the handler heard, to run it again; nothing of a confidential job, nor what would be too much.
+    pub(super) transcript: Option<Transcript>,
     pub(super) partial_sent: bool,
     /// Time spent waiting for backends.
     pub(super) backend: Duration,
@@ -53,6 +57,7 @@ pub(super) struct Done {
 pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
     let begun = Instant::now();
     let report = Arc::new(Mutex::new(Report { confidential: task.job.confidential, ..Report::default() }));
+    let market = Arc::clone(&shared.market);
     let host = Host {
         shared,
         job: Arc::clone(&task.job),
@@ -63,10 +68,22 @@ pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
         partials: task.partials,
         report: Arc::clone(&report),
     };
-    let answer = task.guests.run(&task.job, task.max_work_ms, Arc::new(host)).await;
+    let host: Arc<dyn HandlerHost> = Arc::new(host);
+    let (answer, transcript) = if task.job.confidential {
+        (task.guests.run(&task.job, task.max_work_ms, host).await, None)
+    } else {
+        let listener = Arc::new(Listener::new(host, Arc::clone(&task.job)));
+        let answer = task.guests.run(&task.job, task.max_work_ms, Arc::clone(&listener) as _).await;
+        let transcript = listener.finish(answer.value.as_ref().ok().and_then(|said| said.as_ref().ok()));
+        (answer, transcript)
+    };
     let report = lock(&report);
     let outcome = match &answer.value {
-        Ok(Ok(output)) => report.evidence(task.attempt).map(|evidence| (output.clone(), evidence)).ok_or(JobError::NoBackend),
+        Ok(Ok(output)) => match market.check(&task.job, output) {
+            Ok(()) => report.evidence(task.attempt).map(|evidence| (output.clone(), evidence)).ok_or(JobError::NoBackend),
+            // Nothing is charged for what cannot be handed over.
+            Err(error) => Err(JobError::Failed(error.to_string())),
+        },
         Ok(Err(error)) => Err(error.clone()),
         Err(Fault::Wall) => Err(JobError::Timeout),
         Err(fault) => Err(JobError::Failed(format!("the handler is {fault}"))),
@@ -74,6 +91,7 @@ pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
     Done {
         attempt: task.attempt,
         outcome,
+        transcript,
         partial_sent: report.partials > 0,
         backend: report.backend,
         elapsed: begun.elapsed(),

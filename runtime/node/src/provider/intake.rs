@@ -29,9 +29,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
             Some(Incoming::Job(job)) => take(&shared, *job).await,
             Some(Incoming::Unusable { id, kind, customer, created_at, targeted, reason, confidential }) => {
-                let asked = Asked { id, kind, customer, created_at, targeted, confidential };
+                let asked = Asked { id, kind, customer, created_at, targeted, confidential, outline: None };
                 if targeted && !is_known(&shared, id) {
-                    admit::refuse(&shared, asked, Refusal::Invalid(reason), Vec::new()).await;
+                    refuse(&shared, asked, Refusal::Invalid(reason)).await;
                 } else {
                     // What is wrong with a confidential request may quote it.
                     let reason = if asked.confidential.is_some() { WITHHELD } else { &reason };
@@ -56,13 +56,13 @@ async fn take(shared: &Arc<Shared>, job: Job) {
     let guests = shared.guests.current();
     if !guests.serves(job.kind) {
         if job.targeted {
-            admit::refuse(shared, Asked::of(&job), Refusal::Unsupported(format!("kind {}", job.kind)), Vec::new()).await;
+            refuse(shared, Asked::of(&job), Refusal::Unsupported(format!("kind {}", job.kind))).await;
         }
         return;
     }
     let Some(place) = shared.places.reserve(job.customer) else {
         if job.targeted {
-            admit::refuse(shared, Asked::of(&job), Refusal::Busy(BUSY_SECONDS), Vec::new()).await;
+            refuse(shared, Asked::of(&job), Refusal::Busy(BUSY_SECONDS)).await;
         } else {
             tracing::warn!(job = %job.id.short(), "dropped: every place is taken");
         }
@@ -71,6 +71,16 @@ async fn take(shared: &Arc<Shared>, job: Job) {
     if let Some(mailbox) = shared.registry.open(job.id, Some(job.customer)) {
         tokio::spawn(admit::decide(Arc::clone(shared), job, begun, guests, place, mailbox));
     }
+}
+
+/// Says no beside what comes next; only when very many are being written already, what comes next waits.
+async fn refuse(shared: &Arc<Shared>, asked: Asked, refusal: Refusal) {
+    let Ok(writing) = Arc::clone(&shared.refusals).acquire_owned().await else { return };
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        admit::refuse(&shared, asked, refusal, Vec::new()).await;
+        drop(writing);
+    });
 }
 
 /// Seen before: live, or in the journal. A journal that cannot be read takes nothing.

@@ -158,7 +158,7 @@ impl Live {
     fn ran(&mut self, done: Done) -> Note {
         let busy = done.elapsed.saturating_sub(done.backend);
         self.node += busy;
-        let rows = vec![self.record("run", done.attempt, &"", &done.answer)];
+        let rows = vec![self.record("run", done.attempt, &done.transcript, &done.answer)];
         let event = Event::Ran { attempt: done.attempt, partial_sent: done.partial_sent, outcome: Box::new(done.outcome) };
         Note { event, rows }
     }
@@ -211,7 +211,7 @@ impl Live {
             Action::Judge { attempt } => return self.judge(attempt, rows),
             Action::Meter { attempt } => return self.meter(attempt, rows),
             Action::Tell(status) => self.tell_customer(status, rows),
-            Action::Deliver => self.deliver(rows),
+            Action::Deliver => return self.deliver(rows),
             Action::Earn { amount, source, payment_hash } => rows.push(Row::Earn(Earning {
                 job: self.state.job.id,
                 amount,
@@ -334,12 +334,17 @@ impl Live {
         rows.extend(record::feedback(&self.shared, Address::of(&self.state.job), status));
     }
 
-    fn deliver(&self, rows: &mut Vec<Row>) {
-        let Some(output) = &self.state.output else { return };
+    fn deliver(&self, rows: &mut Vec<Row>) -> Option<Event> {
+        let output = self.state.output.as_ref()?;
         let unpaid = self.state.settlement == Settlement::Pending;
         let due = self.state.invoice.as_ref().filter(|_| unpaid).map(|invoice| (invoice.amount, invoice.bolt11.clone()));
         let message = Message::Result { job: &self.state.job, output, due, guests: &self.stamps };
-        rows.extend(record::result(&self.shared, self.state.job.id, &message));
+        match record::result(&self.shared, self.state.job.id, &message) {
+            Some(row) => rows.push(row),
+            // Relays may take less than when it was checked.
+            None => return Some(Event::Undeliverable),
+        }
+        None
     }
 
     fn line_place(&self) -> Place {

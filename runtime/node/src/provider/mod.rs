@@ -13,6 +13,7 @@ mod gather;
 mod generation;
 mod intake;
 mod line;
+mod listener;
 mod live;
 mod outbox;
 mod places;
@@ -40,6 +41,7 @@ use pylon_core::schedule::Limits;
 use registry::Registry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -104,6 +106,8 @@ struct Shared {
     registry: Registry,
     places: Arc<Places>,
     courtesy: Mutex<Courtesy>,
+    /// Taken while a refusal is written.
+    refusals: Arc<Semaphore>,
     closing: CancellationToken,
 }
 
@@ -152,6 +156,7 @@ impl Provider {
             registry: Registry::default(),
             places: Places::new(settings.places()),
             courtesy: Mutex::default(),
+            refusals: Arc::new(Semaphore::new(admit::REFUSALS)),
             closing: closing.clone(),
         });
         for state in shared.journal.unfinished()? {

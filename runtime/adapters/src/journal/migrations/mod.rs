@@ -10,6 +10,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("0003_retention.sql"),
     include_str!("0004_guests.sql"),
     include_str!("0005_standbys.sql"),
+    include_str!("0006_replay.sql"),
 ];
 
 /// Refuses a schema made by a program that knew more steps.

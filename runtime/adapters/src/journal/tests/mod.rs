@@ -166,7 +166,8 @@ fn done(number: u64) -> JobState {
 
 fn refusal(number: u64, created_at: u64) -> RefusalRow {
     let refusal = Refusal::Invalid("no usable input".into());
-    RefusalRow { id: id(number), kind: 5050, customer: customer(1), created_at: at(created_at), refusal, at: at(created_at) }
+    let (customer, created_at) = (customer(1), at(created_at));
+    RefusalRow { id: id(number), kind: 5050, customer, created_at, refusal, asked: None, at: created_at }
 }
 
 fn decision(number: u64) -> DecisionRow {

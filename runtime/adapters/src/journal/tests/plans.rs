@@ -1,7 +1,7 @@
 //! No question grows with the journal: SQLite's own plan for each of them searches, and sorts nothing.
 
 use super::*;
-use crate::journal::{reads, retention, standbys};
+use crate::journal::{reads, retention, rows, standbys};
 
 #[test]
 fn no_question_scans() {
@@ -30,10 +30,12 @@ fn no_question_scans() {
     check(reads::UNSENT);
     check(reads::RECENT);
     check(reads::REFUND_DUE);
-    check(retention::TEXTS_OF);
+    check(&format!("SELECT id FROM decisions WHERE {}", retention::TEXTS_OF));
+    check(retention::SAID_OF);
     check("SELECT jobs_completed FROM tallies WHERE scope = 'kind'");
     check("SELECT paid_msats FROM tally_days WHERE scope = 'kind' AND key = '5050' AND day BETWEEN 1 AND 30");
-    check("SELECT id FROM refusals WHERE created_at < 1 ORDER BY created_at LIMIT 9");
+    check(rows::UNASKED);
+    check(rows::ASKED);
     check("DELETE FROM decisions WHERE job_id = 'x'");
     check("DELETE FROM shadows WHERE decision_id IN (SELECT id FROM decisions WHERE job_id = 'x')");
     check(standbys::PAIRS);

@@ -1,7 +1,7 @@
 //! What was written of a job goes in time, its numbers stay, and the file stays bounded whoever fills it.
 
 use super::*;
-use crate::journal::{Books, Retention, Safe, migrations};
+use crate::journal::{Books, Retention, Safe, Seal, migrations};
 use pylon_core::decision::{Situation, Verdict};
 use pylon_core::ports::guests::JobError;
 use pylon_core::ports::journal::{Journal as _, Row};
@@ -196,6 +196,42 @@ async fn old_texts_go_and_numbers_stay() {
     tidied(&shelf).await;
     assert_eq!([2, 3, 4].map(|number| read(&shelf, number).text_gone_at.is_some()), [true, false, true]);
     assert_eq!(kept_bytes(&shelf), 0);
+}
+
+fn seals(shelf: &Shelf, number: u64) -> Vec<Seal> {
+    let recorded = Books::open(&shelf.path()).unwrap().recorded_of(id(number)).unwrap();
+    recorded.iter().map(|one| one.seal(&Safe::new(&KEY))).collect()
+}
+
+/// Goal: that texts go is no change of the record, and hides none. Method: three jobs, of which one is changed before its texts go, and one after; a
+/// fourth whose public words are too long to stay.
+#[tokio::test]
+async fn what_is_left_is_sealed_again() {
+    let shelf = shelf();
+    let wordy = delivered(4, 5000, 1003);
+    let model = Param { name: "model".into(), values: vec![WORDS.repeat(200)] };
+    let wordy = JobState { job: Arc::new(Job { params: vec![model], ..(*wordy.job).clone() }), ..wordy };
+    for state in [delivered(1, 5000, 1003), delivered(2, 5000, 1003), delivered(3, 5000, 1003), wordy] {
+        write(&shelf, &state).await;
+    }
+    let change = |number: u64| {
+        let changed = "UPDATE decisions SET output = output || ' ' WHERE function = 'run' AND job_id = ?1";
+        assert_eq!(shelf.outside().execute(changed, [id(number).to_hex()]).unwrap(), 1);
+    };
+    change(2);
+    shelf.journal.keep(Retention { seconds: 0, ..FOR_GOOD });
+    tidied(&shelf).await;
+    assert!(read(&shelf, 3).text_gone_at.is_some() && !dump(&shelf).contains(WORDS));
+    change(3);
+    let holds = Seal::Holds;
+    assert_eq!(seals(&shelf, 1), [holds; 3]);
+    assert_eq!((seals(&shelf, 2), seals(&shelf, 3)), (vec![holds, Seal::Broken, holds], vec![holds, Seal::Broken, holds]));
+    let of_wordy = Books::open(&shelf.path()).unwrap().recorded_of(id(4)).unwrap();
+    assert!(of_wordy.iter().all(|one| one.text_gone_at.is_some() && one.seal(&Safe::new(&KEY)) == holds), "{of_wordy:?}");
+    // Nor may anybody say that a text went which is there.
+    write(&shelf, &JobState { delivery: Delivery::InReview, ..delivered(5, 5000, 1003) }).await;
+    shelf.outside().execute("UPDATE decisions SET text_gone_at = 7 WHERE job_id = ?1", [id(5).to_hex()]).unwrap();
+    assert_eq!(seals(&shelf, 5), [Seal::Broken; 3]);
 }
 
 /// Goal: what is kept has a bound, the oldest go first, and the room is given back. Method: more than the bound, in one go; then a smaller bound.

@@ -14,6 +14,8 @@ use std::borrow::Cow;
 pub(super) const MAX_WORDS: usize = 1000;
 /// Feedback is of no use to anyone after this (NIP-40).
 const FEEDBACK_SECONDS: u64 = 3600;
+/// What a result may need beside its list of parts: the invoice, about 1 KiB, and the guests that took part, about 200 bytes each.
+const REST_BYTES: usize = 4096;
 
 /// The events that say it, signed, in the order in which they are to be published: each is taken by the relays before the next is sent. The
 /// last is the answer itself; those before it are its [parts](super::parts).
@@ -26,6 +28,18 @@ pub fn write(message: &Message<'_>, now: UnixTime, keys: &Keys, room: Room) -> R
         Message::Result { job, output, due, guests } => pen.result(job, output, due.as_ref(), guests),
     };
     events.map_err(MarketError::Unpublishable)
+}
+
+/// Could [`write`] say this result, whatever is due for it and whoever took part? Signs one event at most, and nothing for most results.
+pub fn check(job: &Job, output: &Output, now: UnixTime, keys: &Keys, room: Room) -> Result<(), MarketError> {
+    if output.content.len() * 2 < room.content_bytes.min(room.message_bytes) {
+        return Ok(());
+    }
+    let scheme = job.confidential.then(|| Scheme::of_request(&job.origin));
+    let sheet = Sheet { kind: job.kind.saturating_add(RESULT_OFFSET), job, output, due: None, guests: &[], scheme };
+    let pen = Pen { now, keys, room: Room { message_bytes: room.message_bytes.saturating_sub(REST_BYTES), ..room } };
+    let checked = Parts::expected(&output.content, scheme, room).and_then(|parts| pen.naming(&sheet, &parts));
+    checked.map(drop).map_err(MarketError::Unpublishable)
 }
 
 /// How much of the request a result repeats.
@@ -97,15 +111,21 @@ impl Pen<'_> {
         }
         let (mut events, parts) =
             parts::cut(&output.content, (job.id, &key(job.customer)), scheme, self.room, self.now, self.keys)?;
+        events.push(self.naming(&sheet, &parts)?);
+        Ok(events)
+    }
+
+    /// The result that names its parts.
+    fn naming(&self, sheet: &Sheet<'_>, parts: &Parts) -> Result<Event, String> {
         for quote in [Quote::All, Quote::Request, Quote::Nothing] {
-            let event = self.fill(&sheet, quote, &parts.notice(), Some(&parts))?;
-            // However long the list of parts is, there is no shorter way to say it.
-            if quote == Quote::Nothing || self.room.holds(&event) {
-                events.push(event);
-                break;
+            let event = self.fill(sheet, quote, &parts.notice(), Some(parts))?;
+            if self.room.holds(&event) {
+                return Ok(event);
             }
         }
-        Ok(events)
+        // However long the list of parts is, there is no shorter way to say it.
+        let bytes = sheet.output.content.len();
+        Err(format!("the result of {bytes} bytes is larger than the relays can carry, even in parts: ask for less"))
     }
 
     /// `None` if it does not fit.

@@ -82,6 +82,13 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// As long as what [`cut`] would make of this text, without its content.
+    pub(super) fn expected(text: &str, scheme: Option<Scheme>, room: Room) -> Result<Self, String> {
+        let (nothing, count) = (Digest::of(b""), pieces_of(text, scheme, room)?.len());
+        let list = vec![(MessageId::from_bytes([0; 32]), nothing); count];
+        Ok(Self { list, whole: nothing, bytes: u64::MAX })
+    }
+
     pub(super) fn tags(&self) -> impl Iterator<Item = Tag> {
         let parts = self.list.iter().map(|(id, digest)| AnswerTag::Part(*id, *digest).to_tag());
         parts.chain([AnswerTag::Whole(self.whole, self.bytes).to_tag()])
@@ -107,14 +114,7 @@ pub(super) fn cut(
     keys: &Keys,
 ) -> Result<(Vec<Event>, Parts), String> {
     let (job, customer) = to;
-    let room = room.of_part();
-    let pieces = match scheme {
-        Some(scheme) => pieces(text, scheme.text_bytes(room), char::len_utf8),
-        None => pieces(text, room, json_bytes),
-    };
-    if pieces.len() > MAX_PARTS {
-        return Err(format!("it would take {} parts, {MAX_PARTS} are allowed", pieces.len()));
-    }
+    let pieces = pieces_of(text, scheme, room)?;
     let (mut events, mut list, mut whole) = (Vec::with_capacity(pieces.len()), Vec::with_capacity(pieces.len()), String::new());
     for (piece, number) in pieces.into_iter().zip(1..) {
         let content = match scheme {
@@ -167,6 +167,19 @@ pub fn assemble(mut result: Delivered, events: &[Event], keys: &Keys) -> Result<
     }
     result.content = text;
     Ok(result)
+}
+
+/// The text of each part.
+fn pieces_of(text: &str, scheme: Option<Scheme>, room: Room) -> Result<Vec<&str>, String> {
+    let room = room.of_part();
+    let pieces = match scheme {
+        Some(scheme) => pieces(text, scheme.text_bytes(room), char::len_utf8),
+        None => pieces(text, room, json_bytes),
+    };
+    match pieces.len() {
+        count if count > MAX_PARTS => Err(format!("it would take {count} parts, {MAX_PARTS} are allowed")),
+        _ => Ok(pieces),
+    }
 }
 
 /// Cuts between characters so that each piece costs at most so much.

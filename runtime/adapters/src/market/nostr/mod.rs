@@ -22,7 +22,7 @@ pub use presence::read_announcement;
 pub use results::NoResult;
 
 use super::announcement::Presence;
-use super::nip90::{Reader, about, standing, write};
+use super::nip90::{Reader, about, check, standing, write};
 use super::{Change, Entry, OpenError, identity};
 use crate::address::Addresses;
 use abroad::Abroad;
@@ -39,7 +39,8 @@ use outgoing::Outgoing;
 use presence::{Herald, Latest};
 use pylon_core::decision::MarketView;
 use pylon_core::ports::market::{Delivery, Incoming, Market, MarketError, Message, Sealed};
-use pylon_core::{JobId, MessageId, PublicKey, UnixTime};
+use pylon_core::work::Output;
+use pylon_core::{Job, JobId, MessageId, PublicKey, UnixTime};
 use questions::Questions;
 use relays::Relays;
 use results::Results;
@@ -329,6 +330,10 @@ impl Market for NostrMarket {
                 return Some(incoming);
             }
         }
+    }
+
+    fn check(&self, job: &Job, output: &Output) -> Result<(), MarketError> {
+        check(job, output, now(), &self.keys, self.limits.room(&self.relays.urls()))
     }
 
     fn seal(&self, message: &Message<'_>, now: UnixTime) -> Result<Sealed, MarketError> {

@@ -3,6 +3,7 @@
 mod activate;
 mod approve;
 mod audit;
+mod backtest;
 mod build;
 mod compare;
 mod compile;
@@ -12,9 +13,12 @@ mod install;
 mod list;
 mod new;
 mod order;
+mod records;
+mod replay;
 mod rollback;
 mod sign;
 mod test;
+mod verify_log;
 
 use crate::cli::guest::GuestCommand;
 use anyhow::Result;
@@ -35,5 +39,8 @@ pub fn run(command: &GuestCommand) -> Result<()> {
         GuestCommand::Approve(args) => approve::run(args),
         GuestCommand::Compare(args) => compare::run(args),
         GuestCommand::Audit(args) => audit::run(args),
+        GuestCommand::Replay(args) => replay::run(args),
+        GuestCommand::VerifyLog(args) => verify_log::run(args),
+        GuestCommand::Backtest(args) => backtest::run(args),
     }
 }

@@ -10,11 +10,14 @@ use crate::purchases::{Purchase, Purchases};
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Buyer, Heard, Request};
 use pylon_adapters::market::identity::public_key;
-use pylon_adapters::market::nip90::{MAX_REQUEST_BYTES, Standing};
+use pylon_adapters::market::nip90::{Delivered, MAX_REQUEST_BYTES, Standing};
 use serde_json::json;
 use std::io::{IsTerminal, Read, Write};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// After the time given to the wait.
+const LAST_LOOK_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
     if args.pay {
@@ -63,6 +66,9 @@ async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result
     let mut refusal = String::new();
     loop {
         let Ok(heard) = timeout_at(until, buyer.next()).await else {
+            if let Some(result) = last_look(buyer, request).await {
+                return Ok(tell::result(&mut std::io::stdout().lock(), &result, args.json)?);
+            }
             bail!("no result within {} s{refusal}: `pylon job results {id}` looks again", args.timeout);
         };
         let heard = heard?;
@@ -92,4 +98,10 @@ async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result
             Heard::Feedback(_) | Heard::Result(_) | Heard::Unreadable { .. } => {}
         }
     }
+}
+
+/// A relay may have a result that it did not pass on: because it closed the subscription, or could not keep up.
+async fn last_look(buyer: &Buyer, request: &Request) -> Option<Delivered> {
+    let said = timeout(LAST_LOOK_WITHIN, buyer.said(request)).await.ok()?.ok()?;
+    tell::sort(request, said).0.into_iter().next()
 }

@@ -120,10 +120,47 @@ fn a_wrong_part_is_noticed() {
     }
 }
 
+/// Goal: what the relays cannot carry is known before it is sold, and what they can goes out whatever is due for it. Method: texts of ever more parts
+/// for relays that take 16 KiB, with an invoice and guests, until one is refused; then more parts than are allowed at all.
+#[test]
+fn a_list_of_parts_has_an_end() {
+    let (us, customer) = (Keys::generate(), Keys::generate());
+    let room = Room { message_bytes: ROOM_BYTES_MIN, content_bytes: ROOM_BYTES_MIN };
+    let due = (Msat::new(u64::MAX), "lnbc".repeat(256));
+    let stamp =
+        |slot: &str| GuestStamp { slot: slot.into(), name: "x".repeat(40), version: "10.20.30".into(), digest: Digest::of(b"") };
+    let guests = ["handler:5050", "routing:5050", "pricing:5050", "verification:5050"].map(stamp);
+    for scheme in [None, Some(Scheme::Nip44)] {
+        let job = job(&us, &customer, scheme);
+        let mut refused = None;
+        for kilobytes in (10..2000).step_by(100) {
+            let output = output("x".repeat(kilobytes * 1000));
+            let sent =
+                write(&Message::Result { job: &job, output: &output, due: Some(due.clone()), guests: &guests }, now(), &us, room);
+            match check(&job, &output, now(), &us, room) {
+                Ok(()) => {
+                    let sent = sent.unwrap();
+                    assert!(sent.iter().all(|event| frame(event) <= room.message_bytes), "{kilobytes} KB");
+                }
+                Err(error) => {
+                    refused = refused.or(Some((kilobytes, error.to_string())));
+                    assert!(kilobytes < 1500 || sent.is_err(), "{kilobytes} KB");
+                }
+            }
+        }
+        let (kilobytes, words) = refused.unwrap();
+        assert!((500..1500).contains(&kilobytes), "{kilobytes} KB");
+        assert!(words.contains("larger than the relays can carry, even in parts: ask for less"), "{words}");
+    }
+    let endless = output("x".repeat(1100 * ROOM_BYTES_MIN));
+    let words = check(&job(&us, &customer, None), &endless, now(), &us, room).unwrap_err().to_string();
+    assert!(words.contains("parts, 1024 are allowed"), "{words}");
+}
+
 proptest! {
     /// Whatever the text and the room, the parts are the text and none is too large.
     #[test]
-    fn parts_are_the_text(text in "(?s).{2000,9000}", bytes in 2000_usize..4000) {
+    fn parts_are_the_text(text in "(?s).{2000,9000}", bytes in 5000_usize..8000) {
         let (us, customer) = (Keys::generate(), Keys::generate());
         let room = Room { message_bytes: bytes, content_bytes: bytes };
         let (job, output) = (job(&us, &customer, None), output(text.clone()));

@@ -1,0 +1,124 @@
+//! Handlers in other languages: made by what others make components with, and run as any handler is.
+
+use crate::peers::{installed, scripts};
+use crate::sandbox::host::Recorder;
+use crate::sandbox::{job, within};
+use pylon_core::ports::guests::{Cost, Fault};
+use pylon_sandbox::{Config, InstallError, Installed, Limits, Sandbox, Setup};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+const WORLDS: [&str; 4] = ["routing-policy", "pricing-policy", "verification-policy", "job-handler"];
+const MIB: u64 = 1 << 20;
+const CALLS: usize = 101;
+const DEADLINE_MS: u64 = 60_000;
+
+/// Goal: a handler can be written in JavaScript. Method: jco reads every world, makes a component of the handler, and it passes its cases.
+#[tokio::test(flavor = "multi_thread")]
+async fn peer_jco_makes_a_handler() {
+    let Some(home) = installed("jco") else { return };
+    let folder = folder();
+    let jco = |args: &[&str]| {
+        done(Command::new("node").arg(home.join("node_modules/.bin/jco")).args(args).current_dir(&folder));
+    };
+    for world in WORLDS {
+        jco(&["guest-types", "wit/deps/provider", "--world-name", world, "--out-dir", world]);
+    }
+    let source = scripts().join("jco/word_count.js");
+    let source = source.to_str().unwrap();
+    // What is disabled is not imported: clocks, HTTP, randomness and files, which no handler is granted.
+    jco(&["componentize", source, "--wit", "wit", "--world-name", "word-count", "--disable", "all", "--out", "word_count.wasm"]);
+    works(folder.path()).await;
+}
+
+/// Goal: and in Python. Method: the same, with componentize-py.
+#[tokio::test(flavor = "multi_thread")]
+async fn peer_componentize_py_makes_a_handler() {
+    let Some(home) = installed("componentize-py") else { return };
+    let folder = folder();
+    let python = |args: &[&str]| {
+        let mut command = Command::new(home.join("bin/python"));
+        command.args(["-c", "from componentize_py import script; script()"]).args(args).env("PYTHONDONTWRITEBYTECODE", "1");
+        done(command.current_dir(&folder));
+    };
+    for world in WORLDS {
+        python(&["--wit-path", "wit/deps/provider", "--world", world, "bindings", world]);
+    }
+    fs::copy(scripts().join("componentize-py/word_count.py"), folder.path().join("word_count.py")).unwrap();
+    // Without a network, files or a clock of WASI: what it would import is a trap inside.
+    let args = ["--wit-path", "wit", "--world", "word-count", "componentize", "--stub-wasi", "word_count"];
+    python(&[&args[..], &["--output", "word_count.wasm"]].concat());
+    works(folder.path()).await;
+}
+
+/// The contract as its authors have it, and the cases.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let wit = folder.path().join("wit/deps/provider");
+    fs::create_dir_all(&wit).unwrap();
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")).unwrap() {
+        let file = file.unwrap().path();
+        fs::copy(&file, wit.join(file.file_name().unwrap())).unwrap();
+    }
+    fs::copy(scripts().join("word_count.wit"), folder.path().join("wit/word_count.wit")).unwrap();
+    fs::copy(scripts().join("word_count.cases.toml"), folder.path().join("word_count.cases.toml")).unwrap();
+    folder
+}
+
+fn done(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&said));
+}
+
+/// Goal: such a guest is a guest like any other. Method: `guest test` on the program; then what it costs, and that the operator's bound on memory
+/// holds it: the smallest that lets it work, and the fault of the one below.
+async fn works(folder: &Path) {
+    let tested = super::guest(folder, &["test", "word_count.wasm"]);
+    assert!(tested.status.success(), "{}", String::from_utf8_lossy(&[tested.stdout, tested.stderr].concat()));
+    let bytes = fs::read(folder.join("word_count.wasm")).unwrap();
+
+    let cache = cap_std::fs::Dir::open_ambient_dir(folder, cap_std::ambient_authority()).unwrap();
+    let sandbox = Sandbox::open(Config { cache: Some(cache), handler_instances: 2, ..Config::default() }).unwrap();
+    let begun = Instant::now();
+    let examined = sandbox.examine(&bytes).await.unwrap();
+    let compiled_ms = begun.elapsed().as_millis();
+    assert!(examined.about.name.starts_with("word-count-"), "{}", examined.about.name);
+
+    let load = async |memory_bytes| {
+        let setup = within(Setup::default(), Limits { memory_bytes, ..Limits::HANDLER });
+        sandbox.load("handler:5999".parse().unwrap(), &bytes, setup).await
+    };
+    let mut memory = MIB;
+    let guest = loop {
+        match load(memory).await {
+            Ok(guest) => break guest,
+            Err(InstallError::Describe(Fault::Memory)) => memory += MIB,
+            Err(error) => panic!("within {memory} bytes: {error}"),
+        }
+    };
+    assert!((2 * MIB..=Limits::HANDLER.memory_bytes).contains(&memory), "{memory}");
+    let begun = Instant::now();
+    load(memory).await.unwrap();
+    let loaded_ms = begun.elapsed().as_millis();
+    let mut micros = Vec::new();
+    for _ in 0..CALLS {
+        micros.push(call(&guest).await);
+    }
+    micros.sort_unstable();
+    let (name, size, cpu, memory) = (&examined.about.name, bytes.len(), micros[CALLS / 2], memory / MIB);
+    println!(
+        "{name}: {size} bytes, compiled in {compiled_ms} ms, loaded in {loaded_ms} ms, a call {cpu} µs of CPU and {memory} MiB"
+    );
+}
+
+/// The CPU of a call that answers.
+async fn call(guest: &Installed) -> u64 {
+    let answer = guest.run(&job(1), DEADLINE_MS, Arc::new(Recorder::reading("one two three"))).await;
+    assert_eq!(answer.value.unwrap().unwrap().content, "3");
+    let Cost::CpuMicros(micros) = answer.call.cost else { panic!("{:?}", answer.call.cost) };
+    micros
+}
