@@ -14,3 +14,4 @@ pub mod program;
 pub mod proxy;
 pub mod stage;
 pub mod stub;
+pub mod yardstick;

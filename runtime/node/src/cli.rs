@@ -63,6 +63,9 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Write the manual pages into a folder
     Man(ManArgs),
+    /// How the node compiles guests in a process of its own: a component on stdin, its code on stdout
+    #[command(hide = true)]
+    CompileComponent(CompileComponentArgs),
 }
 
 #[derive(Debug, Args)]
@@ -226,6 +229,13 @@ pub struct CompletionsArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct CompileComponentArgs {
+    /// For which engine
+    #[arg(value_parser = ["policy", "handler"])]
+    pub tier: String,
+}
+
+#[derive(Debug, Args)]
 pub struct ManArgs {
     /// Where to; it is made if it is not there
     pub dir: PathBuf,
@@ -277,6 +287,8 @@ mod tests {
         check("pylon backup copy.db", None);
         check("pylon completions bash", None);
         check("pylon man pages", None);
+        check("pylon compile-component policy", None);
+        check("pylon compile-component world", Some(ErrorKind::InvalidValue));
         check("pylon demo", None);
         check("pylon demo --backend http://localhost:8080 --json --jobs 5 --keep here", None);
         check("pylon --version", Some(ErrorKind::DisplayVersion));

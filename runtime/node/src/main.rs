@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
         Command::Man(args) => commands::man::run(&args),
+        Command::CompileComponent(args) => commands::compile_component::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,6 +21,7 @@ use pylon_core::ports::inference::Inference;
 use pylon_core::ports::installations::Installations;
 use pylon_core::ports::journal::Journal;
 use pylon_core::ports::payments::Wallet;
+use pylon_sandbox::Compiling;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -39,6 +40,8 @@ pub struct Parts {
     pub host_only: bool,
     /// How relays are dealt with.
     pub market: Options,
+    /// Who compiles guests.
+    pub compiling: Compiling,
 }
 
 /// A node at work.
@@ -54,10 +57,11 @@ pub struct Node {
 impl Node {
     /// Opens everything and begins to take jobs.
     pub async fn start(home: &Home, state: &State, config: &Config, keys: Keys, parts: Parts) -> anyhow::Result<Self> {
-        let Parts { wallet, backends, bus, host_only, market } = parts;
+        let Parts { wallet, backends, bus, host_only, market, compiling } = parts;
         // Pools are reserved and code is read and checked on another thread, while this one opens the rest.
         let (cache, shelf) = (state.folder("cache")?, Shelf::new(state.folder("guests")?));
-        let sandbox = tokio::task::spawn_blocking(|| guests::sandbox(cache));
+        let rules = config.lockdown.clone();
+        let sandbox = tokio::task::spawn_blocking(move || guests::sandbox(cache, compiling, &rules));
         let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
         retention::watch(&journal, &config.journal);
         let before = totals(&journal)?;

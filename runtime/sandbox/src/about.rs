@@ -3,6 +3,7 @@
 use crate::bindings::description as wit;
 use crate::limits::Limits;
 use crate::slot::{Role, is_job_kind};
+use std::fmt;
 
 const MAX_NAME_BYTES: usize = 64;
 const MAX_TEXT_BYTES: usize = 1024;
@@ -64,6 +65,15 @@ pub enum Want {
     Events,
     /// Inputs that are results of other jobs.
     Jobs,
+}
+
+impl fmt::Display for Want {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Urls(hosts) => write!(f, "urls from {}", hosts.join(", ")),
+            other => f.write_str(other.name()),
+        }
+    }
 }
 
 impl Want {
@@ -129,7 +139,6 @@ const UNBOUNDED: Limits = Limits {
     wall_ms: u64::MAX,
     memory_bytes: u64::MAX,
     table_elements: u64::MAX,
-    stack_bytes: u64::MAX,
     hostcall_bytes: u64::MAX,
     resources: u64::MAX,
     emit_count: u64::MAX,

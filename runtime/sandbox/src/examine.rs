@@ -1,10 +1,10 @@
 //! A look at a component that no slot waits for: what it is, and what it says of itself.
 
 use crate::about::About;
-use crate::install::Grants;
+use crate::install::InstallError;
 use crate::limits::Limits;
 use crate::outline::Outline;
-use crate::sandbox::{COMPONENT_BYTES_MAX, InstallError, Sandbox, Setup};
+use crate::sandbox::Sandbox;
 use crate::slot::{Role, Slot};
 use pylon_core::Digest;
 
@@ -30,17 +30,12 @@ impl Examined {
 impl Sandbox {
     /// Reads its outline, compiles it and has it describe itself, as if it were granted all there is.
     pub async fn examine(&self, bytes: &[u8]) -> Result<Examined, InstallError> {
-        if bytes.len() > COMPONENT_BYTES_MAX {
-            return Err(InstallError::Size(bytes.len()));
-        }
-        let role = Outline::read(bytes).and_then(|outline| outline.role()).map_err(InstallError::Outline)?;
-        // Any kind will do: which ones it does is what it is asked.
-        let slot =
-            Slot::policy(role).or_else(|| Slot::of_kind(role, 5000)).ok_or_else(|| InstallError::Compile("no slot".into()))?;
-        let (component, _) = self.compile(role, Digest::of(bytes), bytes).await?;
-        let allowed = self.limits(role);
-        let setup = Setup { grants: Grants::all(), ..Setup::default() };
-        let (_, about, bounds, _) = self.link(slot, &component, allowed, &setup).await?;
+        let outline = Outline::of_guest(bytes)?;
+        let role = outline.role()?;
+        outline.fits(role)?;
+        let (component, _) = self.code(role.tier(), Digest::of(bytes), bytes).await?;
+        let allowed = self.limits(role.tier());
+        let (_, about, bounds) = self.described(role, &component, allowed).await?;
         Ok(Examined { role, about, limits: bounds.min(allowed) })
     }
 }

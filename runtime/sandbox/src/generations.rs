@@ -1,8 +1,8 @@
 //! Which guest serves which slot. A generation is one whole set, never changed: installing makes the next one, and a job keeps the one it has.
 
 use crate::about::Want;
+use crate::install::InstallError;
 use crate::installed::Installed;
-use crate::sandbox::InstallError;
 use crate::slot::{Role, Slot};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;

@@ -1,5 +1,6 @@
 //! One call of a handler: a place, a fresh store with its limits, the call on its own stack, and the CPU time it took.
 
+use crate::admission::{Admission, Guest};
 use crate::fault::{Ceiling, fault_of};
 use crate::imports::wasi;
 use crate::job_log::JobLog;
@@ -11,7 +12,6 @@ use pylon_core::ports::guests::{Cost, Fault, HandlerHost};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Result, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -19,7 +19,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 /// The engine of all handlers, the places in its pool, and its clock.
 pub(crate) struct HandlerTier {
     pub(crate) engine: Engine,
-    pub(crate) places: Semaphore,
+    pub(crate) admission: Admission,
     pub(crate) ticker: Ticker,
 }
 
@@ -28,6 +28,8 @@ pub(crate) struct Work<'a> {
     pub(crate) job: &'a Job,
     pub(crate) limits: Limits,
     pub(crate) host: Arc<dyn HandlerHost>,
+    /// For whom it takes a place.
+    pub(crate) guest: Guest,
 }
 
 /// What a handler's store holds.
@@ -81,7 +83,7 @@ impl HandlerTier {
         let log = Arc::new(JobLog::new(Arc::clone(&work.host), work.limits.log_bytes));
         let meter = Arc::new(Meter::default());
         let value = tokio::time::timeout(wall, async {
-            let _place = self.places.acquire().await.map_err(|_| Fault::Wall)?;
+            let _place = self.admission.enter(work.guest).await;
             let store = self.store(&work, &log, &meter);
             meter.time(&self.ticker, call(store)).await.map_err(|error| fault_of(&error))
         })

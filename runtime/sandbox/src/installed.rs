@@ -1,10 +1,11 @@
 //! A guest that is ready to be called.
 
 use crate::about::{About, Want};
+use crate::admission::Guest;
 use crate::bindings::{JobHandlerPre, PricingPolicyPre, RoutingPolicyPre, VerificationPolicyPre, types};
-use crate::compile::Loaded;
 use crate::exports;
 use crate::handler::{HandlerState, HandlerTier, Work};
+use crate::image::Loaded;
 use crate::limits::Limits;
 use crate::policy::{PolicyState, PolicyTier};
 use pylon_core::Job;
@@ -48,7 +49,7 @@ impl Installed {
         &self.about
     }
 
-    /// What it got of what it wants.
+    /// What it gets of what it wants.
     pub fn granted(&self) -> &[Want] {
         &self.granted
     }
@@ -119,7 +120,13 @@ impl Installed {
         let Code::Handler(tier, handler) = &self.code else { return self.misplaced() };
         let started = Instant::now();
         let limits = Limits { wall_ms: self.limits.wall_ms.min(deadline_ms), ..self.limits };
-        let (value, cost) = exports::handler::run(tier, handler, Work { job, limits, host }, &self.settings).await;
+        let (value, cost) = exports::handler::run(
+            tier,
+            handler,
+            Work { job, limits, host, guest: Guest::AtWork(job.customer, job.kind) },
+            &self.settings,
+        )
+        .await;
         self.answer(value, cost, started)
     }
 

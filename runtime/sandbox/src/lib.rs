@@ -7,9 +7,10 @@
 #![warn(missing_docs)]
 
 mod about;
+mod admission;
 mod bindings;
 mod cache;
-mod compile;
+mod compiling;
 mod convert;
 mod engine;
 mod examine;
@@ -18,6 +19,7 @@ mod fault;
 mod gate;
 mod generations;
 mod handler;
+mod image;
 mod imports;
 mod install;
 mod installed;
@@ -32,12 +34,13 @@ mod slot;
 mod ticker;
 
 pub use about::{About, ServedKind, Setting, Want};
-pub use compile::Loaded;
+pub use compiling::{ChildCompiler, Compiler, Compiling, compile_stdin};
 pub use examine::Examined;
 pub use generations::{Change, Generations};
-pub use install::Grants;
+pub use image::{IMAGE_BYTES_MAX, Loaded, SignedImage};
+pub use install::{COMPONENT_BYTES_MAX, Grants, InstallError, Setup};
 pub use installed::Installed;
 pub use limits::Limits;
 pub use outline::{Import, Outline, OutlineError};
-pub use sandbox::{COMPONENT_BYTES_MAX, Config, InstallError, OpenError, Sandbox, Setup};
-pub use slot::{NotASlot, Role, Slot};
+pub use sandbox::{Config, OpenError, Sandbox};
+pub use slot::{NotASlot, Role, Slot, Tier};

@@ -1,4 +1,5 @@
 //! Every limit of a guest in one record. What holds for a call is the smallest of what the guest asks for, the operator allows and the node can do.
+//! The native stack is not among them: it is compiled into the code, so it is one for all: [`Limits::STACK_BYTES`].
 
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +20,6 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// All tables.
     pub table_elements: u64,
-    /// Native stack. Compiled into the engine: the node's value holds for all.
-    pub stack_bytes: u64,
     /// What one call between guest and host may carry towards the host.
     pub hostcall_bytes: u64,
     /// Things of the host that the guest may hold at once: streams, completions.
@@ -36,6 +35,9 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Native stack of any guest: a number in the code.
+    pub const STACK_BYTES: u64 = 256 * KIB;
+
     /// For policies: the fuel bounds a call near a millisecond.
     pub const POLICY: Self = Self {
         fuel: 11_000_000,
@@ -43,7 +45,6 @@ impl Limits {
         wall_ms: u64::MAX,
         memory_bytes: 4 * MIB,
         table_elements: 10_000,
-        stack_bytes: 256 * KIB,
         hostcall_bytes: MIB,
         resources: 0,
         emit_count: 0,
@@ -59,7 +60,6 @@ impl Limits {
         wall_ms: 3_600_000,
         memory_bytes: 64 * MIB,
         table_elements: 20_000,
-        stack_bytes: 256 * KIB,
         hostcall_bytes: 8 * MIB,
         resources: 64,
         emit_count: 10_000,
@@ -77,7 +77,6 @@ impl Limits {
             wall_ms: self.wall_ms.min(other.wall_ms),
             memory_bytes: self.memory_bytes.min(other.memory_bytes),
             table_elements: self.table_elements.min(other.table_elements),
-            stack_bytes: self.stack_bytes.min(other.stack_bytes),
             hostcall_bytes: self.hostcall_bytes.min(other.hostcall_bytes),
             resources: self.resources.min(other.resources),
             emit_count: self.emit_count.min(other.emit_count),

@@ -1,6 +1,8 @@
 //! What a component imports and exports, read from its sections before anything of it is compiled: a stranger's bytes meet a parser that is
 //! written for them, and no compiler. The linker holds the same again.
 
+use crate::install::{COMPONENT_BYTES_MAX, InstallError, one_line};
+use crate::linking;
 use crate::slot::Role;
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::types::TypesRef;
@@ -49,13 +51,44 @@ pub enum OutlineError {
     Version(String),
 }
 
+impl OutlineError {
+    /// The step of an installation that it belongs to.
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::CoreModule | Self::Broken(_) => "component",
+            Self::NoWorld | Self::ManyWorlds(_) | Self::Version(_) => "world",
+        }
+    }
+}
+
 impl Outline {
+    /// Reads a guest that somebody wants to install: `Size` or `Outline`.
+    pub fn of_guest(bytes: &[u8]) -> Result<Self, InstallError> {
+        if bytes.len() > COMPONENT_BYTES_MAX {
+            return Err(InstallError::Size(bytes.len()));
+        }
+        Ok(Self::read(bytes)?)
+    }
+
+    /// Could it go there? `Outline`, `World` or `Import`.
+    pub fn fits(&self, role: Role) -> Result<(), InstallError> {
+        let own = self.role()?;
+        if own != role {
+            return Err(InstallError::World(format!("is a {} guest, and this slot is for {}", own.name(), role.name())));
+        }
+        let is_linked = |import: &Import| role == Role::Handler && linking::is_grantable(&import.name);
+        match self.imports.iter().find(|import| !import.types_only && !is_linked(import)) {
+            Some(import) => Err(InstallError::Import(import.name.clone())),
+            None => Ok(()),
+        }
+    }
+
     /// Reads the border of a component. Code is left to the compiler.
     pub fn read(bytes: &[u8]) -> Result<Self, OutlineError> {
         if !bytes.starts_with(MAGIC) {
             return Err(OutlineError::Broken("it does not begin as WebAssembly does".into()));
         }
-        let broken = |error: wasmparser::BinaryReaderError| OutlineError::Broken(error.to_string());
+        let broken = |error: wasmparser::BinaryReaderError| OutlineError::Broken(one_line(error.message()));
         let mut validator = Validator::new_with_features(WasmFeatures::all());
         let (mut outline, mut depth) = (Self::default(), 0_u32);
         for payload in Parser::new(0).parse_all(bytes) {
@@ -95,9 +128,7 @@ impl Outline {
         let mut found: Vec<(Role, &str)> = Vec::new();
         for export in &self.exports {
             let Some((interface, version)) = export.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@')) else { continue };
-            let role =
-                [Role::Routing, Role::Pricing, Role::Verification, Role::Handler].into_iter().find(|it| it.name() == interface);
-            let Some(role) = role else { continue };
+            let Some(role) = Role::ALL.into_iter().find(|it| it.name() == interface) else { continue };
             if !version.starts_with(VERSION) {
                 return Err(OutlineError::Version(export.clone()));
             }

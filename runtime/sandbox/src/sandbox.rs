@@ -1,32 +1,29 @@
-//! The way of a component into the node: size, compile, imports, world, `describe`, grants. One case of `InstallError` for each step.
+//! The engines on which guests run, and the door through which guests come in.
 
-use crate::about::{self, About, Want};
-use crate::bindings::{JobHandlerPre, PricingPolicyPre, RoutingPolicyPre, VerificationPolicyPre, types};
+use crate::about::About;
+use crate::admission::{Admission, Shares};
+use crate::bindings::types;
 use crate::cache::Cache;
-use crate::compile::{self, Loaded};
+use crate::compiling::{self, Compiling};
 use crate::engine;
-use crate::exports::description;
 use crate::gate::Gate;
 use crate::handler::HandlerTier;
-use crate::install::Grants;
+use crate::image::{Authentic, Loaded, SignedImage, engine_id};
+use crate::install::{self, InstallError, Setup};
 use crate::installed::{Code, Installed};
 use crate::limits::Limits;
-use crate::linking;
-use crate::outline::OutlineError;
-use crate::policy::{PolicyState, PolicyTier};
-use crate::slot::{Role, Slot};
+use crate::outline::Outline;
+use crate::policy::PolicyTier;
+use crate::slot::{Role, Slot, Tier};
 use crate::ticker::Ticker;
 use cap_std::fs::Dir;
-use pylon_core::ports::guests::Fault;
+use pylon_core::Digest;
 use pylon_core::ports::market::GuestStamp;
-use pylon_core::{Digest, Param};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::Engine;
+use wasmtime::component::Component;
 
-/// A larger component is not looked at.
-pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
 /// Instances kept free in a pool, beyond those that are admitted: a slot is given back a moment after its call.
 const SPARE: u32 = 2;
 
@@ -34,6 +31,8 @@ const SPARE: u32 = 2;
 pub struct Config {
     /// Where compiled code is kept; `None` compiles at each start.
     pub cache: Option<Dir>,
+    /// Who compiles what is not there.
+    pub compiling: Compiling,
     /// The most a policy may take.
     pub policy_limits: Limits,
     /// The most a handler may take.
@@ -42,31 +41,25 @@ pub struct Config {
     pub policy_instances: u32,
     /// Handlers at one moment.
     pub handler_instances: u32,
+    /// Of those, handlers of one kind; `None`: a quarter of what the pool has, and so below.
+    pub handlers_per_kind: Option<u32>,
+    /// Of those, handlers for one customer.
+    pub handlers_per_customer: Option<u32>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             cache: None,
+            compiling: Compiling::Here,
             policy_limits: Limits::POLICY,
             handler_limits: Limits::HANDLER,
             policy_instances: 64,
             handler_instances: 256,
+            handlers_per_kind: None,
+            handlers_per_customer: None,
         }
     }
-}
-
-/// How an operator installs a guest.
-#[derive(Clone, Debug, Default)]
-pub struct Setup {
-    /// Settings by name. What is not set has the default that the guest declares.
-    pub settings: Vec<Param>,
-    /// The most that the operator allows this guest; the node's limits hold anyway.
-    pub limits: Option<Limits>,
-    /// What it gets of what it wants: by default nothing.
-    pub grants: Grants,
-    /// What to do with a guest that wants more: install it without (`true`), or not at all, so that the operator can be asked.
-    pub withhold: bool,
 }
 
 /// Why there is no sandbox.
@@ -83,67 +76,12 @@ pub enum OpenError {
     Clock(std::io::Error),
 }
 
-/// Why a component is not installed: the step that it failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InstallError {
-    /// Too many bytes.
-    #[error("a component of {0} bytes is too large")]
-    Size(usize),
-    /// Not a component, or not that of one guest.
-    #[error(transparent)]
-    Outline(#[from] OutlineError),
-    /// Not a component, or not one that this engine runs.
-    #[error("cannot be compiled: {0}")]
-    Compile(String),
-    /// This import, which its role does not have or which is not granted.
-    #[error("imports `{0}`, which is not granted")]
-    Import(String),
-    /// It does not export what its role must.
-    #[error("is not a guest for `{0}`: {1}")]
-    World(Slot, String),
-    /// `describe` gave no answer.
-    #[error("cannot describe itself: {0}")]
-    Describe(Fault),
-    /// What `describe` answered.
-    #[error("describes itself wrongly: {0}")]
-    About(String),
-    /// The operator set something that the guest does not have, or nothing at all.
-    #[error("has no setting `{0}`, or it has no value; {1}")]
-    Setting(String, String),
-    /// What it wants beyond the grants.
-    #[error("wants more than it is granted: {}", .0.iter().map(Want::name).collect::<Vec<_>>().join(", "))]
-    Grant(Vec<Want>),
-    /// A set of guests has no policy for every kind in this role.
-    #[error("there is no guest for `{0}`")]
-    Missing(&'static str),
-    /// It is for other slots.
-    #[error("does not serve `{0}`")]
-    Slot(Slot),
-}
-
-impl InstallError {
-    /// The step in a word, for programs.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Size(_) => "size",
-            Self::Outline(OutlineError::CoreModule | OutlineError::Broken(_)) => "component",
-            Self::Outline(_) | Self::World(..) | Self::Missing(_) => "world",
-            Self::Compile(_) => "compile",
-            Self::Import(_) => "import",
-            Self::Describe(_) => "describe",
-            Self::About(_) => "about",
-            Self::Setting(..) => "setting",
-            Self::Grant(_) => "grant",
-            Self::Slot(_) => "slot",
-        }
-    }
-}
-
 /// The engines on which guests run, and the cache of their code.
 pub struct Sandbox {
     policies: Arc<PolicyTier>,
     handlers: Arc<HandlerTier>,
     cache: Option<Arc<Cache>>,
+    compiling: Compiling,
     policy_limits: Limits,
     handler_limits: Limits,
 }
@@ -155,159 +93,149 @@ impl Sandbox {
             .map_err(|error| OpenError::Engine("policies", format!("{error:#}")))?;
         let handlers = engine::handlers(&config.handler_limits, config.handler_instances.saturating_add(SPARE))
             .map_err(|error| OpenError::Engine("handlers", format!("{error:#}")))?;
-        let cache = config.cache.map(Cache::open).transpose().map_err(OpenError::Cache)?.map(Arc::new);
+        let engines = [engine_id(&policies.engine), engine_id(&handlers.engine)];
+        let cache = config.cache.map(|dir| Cache::open(dir, engines)).transpose().map_err(OpenError::Cache)?.map(Arc::new);
         let ticker = Ticker::start(&handlers.engine).map_err(OpenError::Clock)?;
+        let all = handlers.instances - SPARE;
+        let shares = Shares { all, per_kind: config.handlers_per_kind, per_customer: config.handlers_per_customer };
         Ok(Self {
             policies: Arc::new(PolicyTier { engine: policies.engine, gate: Gate::new(policies.instances - SPARE) }),
-            handlers: Arc::new(HandlerTier {
-                engine: handlers.engine,
-                places: Semaphore::new((handlers.instances - SPARE) as usize),
-                ticker,
-            }),
+            handlers: Arc::new(HandlerTier { engine: handlers.engine, admission: Admission::new(&shares), ticker }),
             cache,
+            compiling: config.compiling,
             policy_limits: config.policy_limits,
             handler_limits: config.handler_limits,
         })
     }
 
-    /// Makes a component ready for a slot. Nothing of it has run before its imports are checked, and `describe` is all that runs here.
+    /// Makes a component ready for a slot, step by step as [`InstallError`] lists them. Nothing of it is compiled before its world and its
+    /// imports are known, and nothing but `describe` and, for a policy, the samples is run.
     pub async fn load(&self, slot: Slot, bytes: &[u8], setup: Setup) -> Result<Arc<Installed>, InstallError> {
-        if bytes.len() > COMPONENT_BYTES_MAX {
-            return Err(InstallError::Size(bytes.len()));
-        }
+        Outline::of_guest(bytes)?.fits(slot.role())?;
         let digest = Digest::from_bytes(Sha256::digest(bytes).into());
-        let (component, loaded) = self.compile(slot.role(), digest, bytes).await?;
-        let engine = match slot.role() {
-            Role::Handler => &self.handlers.engine,
-            _ => &self.policies.engine,
+        let (component, loaded) = self.code(slot.role().tier(), digest, bytes).await?;
+        self.install(slot, digest, &component, loaded, setup).await
+    }
+
+    /// The same for code that was compiled elsewhere. The caller has looked at the [`Outline`] of its component; the linker holds it again.
+    pub async fn load_image(&self, slot: Slot, image: SignedImage<'_>, setup: Setup) -> Result<Arc<Installed>, InstallError> {
+        let authentic = Authentic::signed(&image).ok_or_else(|| InstallError::Image("its digest is another".into()))?;
+        let component =
+            authentic.load(self.engine(slot.role().tier())).map_err(|error| InstallError::Image(format!("{error:#}")))?;
+        self.install(slot, image.component, &component, Loaded::Signed, setup).await
+    }
+
+    /// Compiles a component for engines like these, to be signed and loaded elsewhere.
+    pub async fn image(&self, bytes: &[u8]) -> Result<Vec<u8>, InstallError> {
+        let outline = Outline::of_guest(bytes)?;
+        let role = outline.role()?;
+        outline.fits(role)?;
+        self.compiled(role.tier(), bytes).await
+    }
+
+    /// Names the engine of this role: code and fuel are the same where it is the same.
+    pub fn engine_of(&self, role: Role) -> String {
+        engine_id(self.engine(role.tier()))
+    }
+
+    fn engine(&self, tier: Tier) -> &Engine {
+        match tier {
+            Tier::Policy => &self.policies.engine,
+            Tier::Handler => &self.handlers.engine,
+        }
+    }
+
+    /// What the node allows to a guest of this tier.
+    pub(crate) const fn limits(&self, tier: Tier) -> Limits {
+        match tier {
+            Tier::Policy => self.policy_limits,
+            Tier::Handler => self.handler_limits,
+        }
+    }
+
+    /// From the cache, else from the compiler and into the cache.
+    pub(crate) async fn code(&self, tier: Tier, digest: Digest, bytes: &[u8]) -> Result<(Component, Loaded), InstallError> {
+        let (engine, id) = (self.engine(tier).clone(), engine_id(self.engine(tier)));
+        if let Some(cache) = self.cache.clone() {
+            let (engine, id) = (engine.clone(), id.clone());
+            if let Some(component) = apart(move || cache.load(digest, &id, &engine)).await? {
+                return Ok((component, Loaded::Cached));
+            }
+        }
+        let image = self.compiled(tier, bytes).await?;
+        let cache = self.cache.clone();
+        let loading = apart(move || {
+            let component = Authentic::made(&image).load(&engine)?;
+            if let Some(cache) = cache {
+                cache.store(digest, &id, &image);
+            }
+            Ok::<_, wasmtime::Error>(component)
+        });
+        let component = loading.await?.map_err(|error| InstallError::Compile(format!("{error:#}")))?;
+        Ok((component, Loaded::Compiled))
+    }
+
+    async fn compiled(&self, tier: Tier, bytes: &[u8]) -> Result<Vec<u8>, InstallError> {
+        let image = match &self.compiling {
+            Compiling::Here => compiling::here(tier, self.limits(tier), bytes).await,
+            Compiling::By(compiler) => compiler.compile(tier, bytes).await,
+            Compiling::Never => Err("this node compiles nothing, and has no code for it".into()),
         };
-        let node = self.limits(slot.role());
+        image.map_err(|why| InstallError::Compile(install::one_line(&why)))
+    }
+
+    /// Has it say what it is.
+    pub(crate) async fn described(
+        &self,
+        role: Role,
+        component: &Component,
+        allowed: Limits,
+    ) -> Result<(Code, About, Limits), InstallError> {
+        install::described(&self.policies, &self.handlers, role, component, allowed).await
+    }
+
+    /// All steps after the code is there.
+    async fn install(
+        &self,
+        slot: Slot,
+        digest: Digest,
+        component: &Component,
+        loaded: Loaded,
+        setup: Setup,
+    ) -> Result<Arc<Installed>, InstallError> {
+        let node = self.limits(slot.role().tier());
         let allowed = setup.limits.map_or(node, |operator| operator.min(node));
-        let (code, about, bounds, granted) = self.link(slot, &component, allowed, &setup).await?;
+        let (code, about, bounds) = self.described(slot.role(), component, allowed).await?;
         let serves = |kind| about.kinds.iter().any(|served| served.kind == kind);
         if slot.role() == Role::Handler && !slot.kind().is_some_and(serves) {
             return Err(InstallError::Slot(slot));
         }
-        let stamp =
-            GuestStamp { slot: slot.role().name().into(), name: about.name.clone(), version: about.version.clone(), digest };
-        Ok(Arc::new(Installed {
-            stamp: Arc::new(stamp),
-            settings: settings(&about, setup.settings)?,
-            about,
-            granted,
-            limits: bounds.min(allowed),
-            loaded,
-            engine: compile::engine_id(engine).into(),
-            code,
-        }))
-    }
-
-    /// What the node allows to a guest of this role.
-    pub(crate) const fn limits(&self, role: Role) -> Limits {
-        match role {
-            Role::Handler => self.handler_limits,
-            _ => self.policy_limits,
-        }
-    }
-
-    /// Off the threads that serve jobs.
-    pub(crate) async fn compile(&self, role: Role, digest: Digest, bytes: &[u8]) -> Result<(Component, Loaded), InstallError> {
-        let engine = match role {
-            Role::Handler => self.handlers.engine.clone(),
-            _ => self.policies.engine.clone(),
-        };
-        let (cache, bytes) = (self.cache.clone(), bytes.to_vec());
-        let compiling = tokio::task::spawn_blocking(move || compile::compile(cache.as_deref(), &engine, digest, &bytes));
-        match compiling.await {
-            Ok(Ok(compiled)) => Ok(compiled),
-            Ok(Err(error)) => Err(InstallError::Compile(format!("{error:#}"))),
-            Err(panic) => Err(InstallError::Compile(panic.to_string())),
-        }
-    }
-
-    pub(crate) async fn link(
-        &self,
-        slot: Slot,
-        component: &Component,
-        limits: Limits,
-        setup: &Setup,
-    ) -> Result<(Code, About, Limits, Vec<Want>), InstallError> {
-        if slot.role() == Role::Handler {
-            return self.link_handler(slot, component, limits, setup).await;
-        }
-        let tier = &self.policies;
-        if let Some(import) = linking::ungranted(component, &tier.engine, |_| false) {
-            return Err(InstallError::Import(import));
-        }
-        let not_this_world = |error: wasmtime::Error| InstallError::World(slot, format!("{error:#}"));
-        let pre: InstancePre<PolicyState> = Linker::new(&tier.engine).instantiate_pre(component).map_err(not_this_world)?;
-        let (code, described) = match slot.role() {
-            Role::Routing => {
-                let guest = RoutingPolicyPre::new(pre).map_err(not_this_world)?;
-                let described = description::routing(tier, &limits, &guest);
-                (Code::Routing(Arc::clone(tier), guest), described)
-            }
-            Role::Pricing => {
-                let guest = PricingPolicyPre::new(pre).map_err(not_this_world)?;
-                let described = description::pricing(tier, &limits, &guest);
-                (Code::Pricing(Arc::clone(tier), guest), described)
-            }
-            Role::Verification | Role::Handler => {
-                let guest = VerificationPolicyPre::new(pre).map_err(not_this_world)?;
-                let described = description::verification(tier, &limits, &guest);
-                (Code::Verification(Arc::clone(tier), guest), described)
-            }
-        };
-        let described = described.map_err(InstallError::Describe)?;
-        let (about, bounds) = about::checked(described, slot.role()).map_err(InstallError::About)?;
-        Ok((code, about, bounds, Vec::new()))
-    }
-
-    async fn link_handler(
-        &self,
-        slot: Slot,
-        component: &Component,
-        limits: Limits,
-        setup: &Setup,
-    ) -> Result<(Code, About, Limits, Vec<Want>), InstallError> {
-        let engine = &self.handlers.engine;
-        let not_this_world = |error: wasmtime::Error| InstallError::World(slot, format!("{error:#}"));
-        let prepare = |linker: Linker<_>| linker.instantiate_pre(component).and_then(JobHandlerPre::new);
-        if let Some(import) = linking::ungranted(component, engine, linking::is_grantable) {
-            return Err(InstallError::Import(import));
-        }
-        let unlinked = linking::inert(engine, component).and_then(prepare).map_err(not_this_world)?;
-        let described = description::handler(&self.handlers, limits, &unlinked).await.map_err(InstallError::Describe)?;
-        let (about, bounds) = about::checked(described, Role::Handler).map_err(InstallError::About)?;
-
+        let settings: Vec<types::Param> = install::settings(&about, setup.settings)?;
         let (granted, beyond) = setup.grants.divide(&about.wants);
         if !beyond.is_empty() && !setup.withhold {
             return Err(InstallError::Grant(beyond));
         }
-        if let Some(import) = linking::ungranted(component, engine, |name| linking::is_granted(name, &granted)) {
-            return Err(InstallError::Import(import));
+        let code = install::granted(code, component, &granted)?;
+        let stamp =
+            GuestStamp { slot: slot.role().name().into(), name: about.name.clone(), version: about.version.clone(), digest };
+        let guest = Installed {
+            stamp: Arc::new(stamp),
+            settings,
+            about,
+            granted,
+            limits: bounds.min(allowed),
+            loaded,
+            engine: self.engine_of(slot.role()).into(),
+            code,
+        };
+        if !setup.untested {
+            install::self_test(&guest, slot.kind())?;
         }
-        let linked = linking::granted(engine, &granted).and_then(prepare).map_err(not_this_world)?;
-        Ok((Code::Handler(Arc::clone(&self.handlers), linked), about, bounds, granted))
+        Ok(Arc::new(guest))
     }
 }
 
-/// What there is to set, for whoever set something else.
-fn known(about: &About) -> String {
-    let names: Vec<_> = about.settings.iter().map(|setting| format!("`{}`", setting.name)).collect();
-    if names.is_empty() { "it has none".into() } else { format!("there is {}", names.join(", ")) }
-}
-
-/// What the guest declares, in its order, each with the operator's values or the default.
-fn settings(about: &About, mut set: Vec<Param>) -> Result<Vec<types::Param>, InstallError> {
-    if let Some(empty) = set.iter().find(|param| param.values.is_empty()) {
-        return Err(InstallError::Setting(empty.name.clone(), known(about)));
-    }
-    let filled = about.settings.iter().map(|setting| {
-        let own = set.iter().position(|param| param.name == setting.name).map(|place| set.swap_remove(place));
-        let values = own.map_or_else(|| vec![setting.default.clone()], |param| param.values);
-        types::Param { name: setting.name.clone(), values }
-    });
-    let filled = filled.collect();
-    set.pop().map_or(Ok(filled), |unknown| Err(InstallError::Setting(unknown.name, known(about))))
+/// Off the threads that serve jobs.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, InstallError> {
+    tokio::task::spawn_blocking(work).await.map_err(|panic| InstallError::Compile(panic.to_string()))
 }

@@ -14,6 +14,8 @@ pub enum Role {
 }
 
 impl Role {
+    pub(crate) const ALL: [Self; 4] = [Self::Routing, Self::Pricing, Self::Verification, Self::Handler];
+
     /// As a slot, a stamp and a WIT interface call it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -31,6 +33,33 @@ impl Role {
             Self::Pricing => "pricing-policy",
             Self::Verification => "verification-policy",
             Self::Handler => "job-handler",
+        }
+    }
+
+    /// The engine it runs on.
+    pub const fn tier(self) -> Tier {
+        match self {
+            Self::Routing | Self::Pricing | Self::Verification => Tier::Policy,
+            Self::Handler => Tier::Handler,
+        }
+    }
+}
+
+/// The two engines: code for one does not run on the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Routing, pricing and verification.
+    Policy,
+    /// Handlers.
+    Handler,
+}
+
+impl Tier {
+    /// As a command line names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Handler => "handler",
         }
     }
 }
@@ -88,7 +117,7 @@ impl FromStr for Slot {
 
     fn from_str(text: &str) -> Result<Self, NotASlot> {
         let (name, kind) = text.split_once(':').map_or((text, None), |(name, kind)| (name, Some(kind)));
-        let role = [Role::Routing, Role::Pricing, Role::Verification, Role::Handler].into_iter().find(|role| role.name() == name);
+        let role = Role::ALL.into_iter().find(|role| role.name() == name);
         let slot = match (role, kind) {
             (Some(role), None) => Self::policy(role),
             (Some(role), Some(kind)) => kind.parse().ok().and_then(|kind| Self::of_kind(role, kind)),

@@ -72,3 +72,30 @@ fn tick(engine: &EngineWeak, state: &State) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmtime::Config;
+
+    /// Goal: a node whose handlers wait uses no CPU for the clock, and the clock is there when one goes on. Method: what the thread says of itself.
+    #[test]
+    fn the_clock_stops_when_nobody_runs() {
+        let engine = Engine::new(Config::new().epoch_interruption(true)).unwrap();
+        let ticker = Ticker::start(&engine).unwrap();
+        let until = |asleep: bool| {
+            let begun = Instant::now();
+            while ticker.state.asleep.load(Ordering::SeqCst) != asleep {
+                assert!(begun.elapsed() < Duration::from_secs(10), "asleep is never {asleep}");
+                std::thread::yield_now();
+            }
+        };
+        for _ in 0..3 {
+            until(true);
+            ticker.enter();
+            until(false);
+            ticker.leave();
+        }
+        until(true);
+    }
+}

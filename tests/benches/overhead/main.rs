@@ -10,15 +10,15 @@
 )]
 
 mod bare;
-mod bindings;
 mod node;
 mod policy;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use pylon::config::Config;
+use pylon::config::{Config, Lockdown};
 use pylon::guests::{Ledger, Shelf, Slots, sandbox};
 use pylon_core::UnixTime;
+use pylon_sandbox::Compiling;
 use pylon_tests::figures::report;
 use std::path::Path;
 
@@ -36,6 +36,7 @@ async fn shipped(home: &Path) -> Slots {
         std::fs::create_dir(home.join(name)).unwrap();
         Dir::open_ambient_dir(home.join(name), ambient_authority()).unwrap()
     };
-    let (sandbox, shelf) = (sandbox(folder("cache")).unwrap(), Shelf::new(folder("guests")));
+    let (sandbox, shelf) =
+        (sandbox(folder("cache"), Compiling::Here, &Lockdown::default()).unwrap(), Shelf::new(folder("guests")));
     Slots::open(sandbox, shelf, Ledger::default(), &Config::default(), None, UnixTime::new(0)).await.unwrap().0
 }

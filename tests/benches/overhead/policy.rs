@@ -1,11 +1,11 @@
 //! The isolated policy call: through the node's own API, bare, and a process instead of it.
 
-use crate::bindings::Loop;
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
 use pylon_core::ports::guests::{Generation, Guests};
 use pylon_core::work::{Route, WorkPlace};
 use pylon_core::{Job, JobId, Msat, Param, PublicKey, UnixTime};
 use pylon_tests::figures::{Figure, Goal, median};
+use pylon_tests::yardstick::Loop;
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::Arc;

@@ -47,6 +47,7 @@ impl Handler for Hostile {
                 drop(black_box(held));
             }
             "output" => output.content = "x".repeat(5 << 20),
+            "list" => output.attributes = vec![Attribute { name: "a".into(), value: "b".into() }; 500_000],
             "attributes" => output.attributes = vec![Attribute { name: String::new(), value: String::new() }],
             "mime" => output.mime = "text/\nplain".into(),
             "panic" => panic!("on purpose"),

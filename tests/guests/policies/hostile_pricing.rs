@@ -1,4 +1,5 @@
-//! Breaks one limit, the one that the setting `do` names; with `answer` it behaves.
+//! Breaks one limit, the one that the setting `do` names; with `answer` it behaves. While it is only tried, for a customer who is nobody, it does what
+//! `tried` names.
 
 #![no_std]
 #![allow(unsafe_code, clippy::panic, reason = "a fixture that does what guests must not")]
@@ -16,7 +17,14 @@ struct Hostile;
 
 impl Pricing for Hostile {
     fn describe() -> About {
-        About::policy("hostile-pricing", "1.0.0", "Breaks limits.", [Setting::new("do", "answer", "What to break.")].into())
+        let settings =
+            [Setting::new("do", "answer", "What to break."), Setting::new("tried", "answer", "The same, at the samples.")];
+        About::policy(
+            "hostile-pricing",
+            "1.0.0",
+            &["Breaks limits; what is no number: ", hex(nan()).as_str()].concat(),
+            settings.into(),
+        )
     }
 
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal> {
@@ -30,7 +38,8 @@ impl Pricing for Hostile {
             priority: 0,
             note: String::new(),
         };
-        match situation.settings().text("do").unwrap_or_default() {
+        let setting = if job.customer.bytes().all(|digit| digit == b'0') { "tried" } else { "do" };
+        match situation.settings().text(setting).unwrap_or_default() {
             "fuel" => endless(),
             "memory" => {
                 black_box(wasm32::memory_grow::<0>(1024));
@@ -45,10 +54,26 @@ impl Pricing for Hostile {
             "terms" => Ok(Offer { terms: Terms::Hold, ..good }),
             "cap" => Ok(Offer { terms: Terms::OnDelivery, price_msat: 2, cap_msat: 1, ..good }),
             "supply" => Ok(Offer { terms: Terms::OnDelivery, cap_msat: u64::MAX, ..good }),
+            "setting" => Err(Refusal::Other("no price: wrong setting do".into())),
+            "nan" => Ok(Offer { max_work_ms: nan(), ..good }),
             "refuse" => Err(Refusal::BidTooLow(context.max_receivable_msat)),
             _ => Ok(good),
         }
     }
+}
+
+/// What comes of a number that is none, with bits of its own: that differs from one processor to the next.
+fn nan() -> u64 {
+    (black_box(f64::from_bits(0x7ff8_0000_0000_1234)) + black_box(1.0)).to_bits()
+}
+
+fn hex(mut number: u64) -> String {
+    let mut digits = String::new();
+    for _ in 0..16 {
+        number = number.rotate_left(4);
+        digits.extend(char::from_digit((number & 15) as u32, 16));
+    }
+    digits
 }
 
 fn endless() -> ! {

@@ -1,4 +1,4 @@
-//! Ranks as the setting `order` says, which need not make sense.
+//! Ranks as the setting `order` says, which need not make sense; while it is only tried, for a customer who is nobody, as it should.
 
 #![no_std]
 
@@ -17,8 +17,15 @@ impl Routing for Hostile {
         About::policy("hostile-routing", "1.0.0", "Ranks as told.", [Setting::new("order", "0", "Indices.")].into())
     }
 
-    fn rank(_: &Job, _: &[Candidate], situation: &Situation) -> Result<Ranking, Refusal> {
+    fn rank(job: &Job, _: &[Candidate], situation: &Situation) -> Result<Ranking, Refusal> {
+        if job.customer.bytes().all(|digit| digit == b'0') {
+            return Ok(Ranking { order: [0].into(), note: String::new() });
+        }
         let indices = situation.settings().values("order");
+        // More than there are pages for.
+        if indices.iter().any(|index| index == "endless-list") {
+            return Ok(Ranking { order: alloc::vec![0; 300_000], note: String::new() });
+        }
         let order: Vec<u32> = indices.iter().filter_map(|index| index.parse().ok()).collect();
         Ok(Ranking { order, note: String::new() })
     }

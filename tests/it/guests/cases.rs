@@ -78,7 +78,7 @@ async fn what_is_not_met_is_told() {
     let unknown = "[[case]]\nname = 'a'\nfunction = 'quote'\nsettings.undo = 'x'\nexpect.note = ''\n";
     assert_eq!(
         asked(component("hostile_pricing"), unknown).await[0].unmet,
-        ["has no setting `undo`, or it has no value; there is `do`"]
+        ["has no setting `undo`, or it has no value; there is `do`, `tried`"]
     );
     let other = "[[case]]\nname = 'a'\nfunction = 'rank'\nexpect.note = ''\n";
     assert_eq!(

@@ -28,14 +28,14 @@ fn the_limits_are_those_of_the_node() {
         format!("{} units of fuel", thousands(policy.fuel)),
         format!("{} of memory", size(policy.memory_bytes)),
         format!("{} table elements", thousands(policy.table_elements)),
-        format!("{} of stack", size(policy.stack_bytes)),
+        format!("{} of stack", size(Limits::STACK_BYTES)),
         format!("at most {}", size(policy.output_bytes)),
     ];
     let of_handlers = [
         format!("{} s of CPU", handler.cpu_ms / 1000),
         format!("{} of memory", size(handler.memory_bytes)),
         format!("{} table elements", thousands(handler.table_elements)),
-        format!("{} of stack", size(handler.stack_bytes)),
+        format!("{} of stack", size(Limits::STACK_BYTES)),
         format!("at most {} towards it", size(handler.hostcall_bytes)),
         format!("{} things of the host", handler.resources),
         format!("at most {}", thousands(handler.emit_count)),

@@ -1,17 +1,28 @@
 //! Compiled code on disk: used when it is ours to the last bit, made again at any doubt.
 
+use super::granted;
 use crate::component;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use pylon_sandbox::{Config, Loaded, Sandbox, Setup};
+use pylon_sandbox::{Compiling, Config, InstallError, Loaded, Sandbox, SignedImage};
+use sha2::Digest as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn sandbox_of(path: &Path) -> Sandbox {
+    let dir = Dir::open_ambient_dir(path, ambient_authority()).unwrap();
+    Sandbox::open(Config { cache: Some(dir), ..Config::default() }).unwrap()
+}
+
+fn digest(bytes: &[u8]) -> pylon_core::Digest {
+    pylon_core::Digest::from_bytes(sha2::Sha256::digest(bytes).into())
+}
 
 /// What a fresh start finds.
 async fn start(path: &Path) -> Loaded {
-    let dir = Dir::open_ambient_dir(path, ambient_authority()).unwrap();
-    let sandbox = Sandbox::open(Config { cache: Some(dir), ..Config::default() }).unwrap();
-    let guest = sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), Setup::default()).await.unwrap();
+    let guest = sandbox_of(path).load("pricing".parse().unwrap(), component("hostile_pricing"), granted()).await.unwrap();
     guest.loaded()
 }
 
@@ -81,11 +92,97 @@ async fn a_seal_covers_the_name() {
     assert_eq!(start(folder.path()).await, Loaded::Compiled);
     let ours = code(folder.path());
     let name = ours.file_name().unwrap().to_str().unwrap().to_owned();
-    let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
-    let sandbox = Sandbox::open(Config { cache: Some(dir), ..Config::default() }).unwrap();
-    sandbox.load("pricing".parse().unwrap(), component("token_pricing"), Setup::default()).await.unwrap();
+    sandbox_of(folder.path()).load("pricing".parse().unwrap(), component("token_pricing"), granted()).await.unwrap();
     let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
     let other = files.into_iter().find(|path| path.file_name().unwrap() != "key" && !path.ends_with(&name)).unwrap();
     std::fs::rename(other, ours).unwrap();
     assert_eq!(start(folder.path()).await, Loaded::Compiled);
+}
+
+/// Goal: what is checked is what runs, however fast the file is swapped. Method: another thread puts sealed code of another component, and broken
+/// code, in its place all the time; each load is the right guest, whether from the cache or compiled again.
+#[tokio::test]
+async fn a_swapped_file_is_never_run() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(start(folder.path()).await, Loaded::Compiled);
+    let ours = code(folder.path());
+    let good = std::fs::read(&ours).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    std::fs::copy(folder.path().join("key"), other.path().join("key")).unwrap();
+    sandbox_of(other.path()).load("pricing".parse().unwrap(), component("token_pricing"), granted()).await.unwrap();
+    let evil = std::fs::read(code(other.path())).unwrap();
+    let mut broken = good.clone();
+    *broken.last_mut().unwrap() ^= 1;
+    let (sandbox, swapped) = (sandbox_of(folder.path()), folder.path().join("swapped.0"));
+    let done = Arc::new(AtomicBool::new(false));
+    let its_done = Arc::clone(&done);
+    let swapping = std::thread::spawn(move || {
+        while !its_done.load(Ordering::SeqCst) {
+            for bytes in [&evil, &good, &broken] {
+                std::fs::write(&swapped, bytes).unwrap();
+                std::fs::rename(&swapped, &ours).unwrap();
+            }
+        }
+    });
+    let mut ways = Vec::new();
+    while ways.len() < 10 || !ways.contains(&Loaded::Cached) || !ways.contains(&Loaded::Compiled) {
+        let guest = sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), granted()).await.unwrap();
+        assert_eq!(guest.stamp().name, "hostile-pricing");
+        ways.push(guest.loaded());
+    }
+    done.store(true, Ordering::SeqCst);
+    swapping.join().unwrap();
+}
+
+/// Goal: an upgrade leaves nothing behind. Method: code for another engine and a file that nobody goes on writing, beside our own.
+#[tokio::test]
+async fn code_for_other_engines_is_thrown_away() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(start(folder.path()).await, Loaded::Compiled);
+    let ours = code(folder.path());
+    let others = [format!("{}-{}", "0".repeat(64), "1".repeat(32)), "unknown".into()].map(|name| folder.path().join(name));
+    let unfinished = [("old.1-0", 7200), ("new.1-0", 0)].map(|(name, age)| {
+        let path = folder.path().join(name);
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(age)).unwrap();
+        path
+    });
+    others.iter().for_each(|path| std::fs::write(path, b"x").unwrap());
+    assert_eq!(start(folder.path()).await, Loaded::Cached);
+    assert!(ours.exists() && unfinished[1].exists(), "ours, and what is being written");
+    assert!(!others.iter().chain(&unfinished[..1]).any(|path| path.exists()));
+}
+
+/// Goal: a node that compiles nothing runs what it has and what was signed, and nothing else. Method: each way in, with one bit or one word wrong.
+#[tokio::test]
+async fn a_node_without_a_compiler() {
+    let folder = tempfile::tempdir().unwrap();
+    let maker = sandbox_of(folder.path());
+    let (slot, bytes) = ("pricing".parse().unwrap(), component("hostile_pricing"));
+    let image = maker.image(bytes).await.unwrap();
+    let never = |cache| Sandbox::open(Config { cache, compiling: Compiling::Never, ..Config::default() }).unwrap();
+    let refused = never(None).load(slot, bytes, granted()).await.err().unwrap();
+    assert_eq!(refused.code(), "compile", "{refused}");
+    maker.load(slot, bytes, granted()).await.unwrap();
+    let kept = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
+    assert_eq!(never(Some(kept)).load(slot, bytes, granted()).await.unwrap().loaded(), Loaded::Cached);
+
+    let component = pylon_core::Digest::from_bytes([7; 32]);
+    let sandbox = never(None);
+    let signed = |bytes| SignedImage { component, digest: digest(bytes), bytes };
+    let guest = sandbox.load_image(slot, signed(&image), granted()).await.unwrap();
+    assert_eq!((guest.loaded(), guest.stamp().digest), (Loaded::Signed, component));
+    let mut flipped = image.clone();
+    flipped[image.len() / 2] ^= 1;
+    let swapped = SignedImage { bytes: &flipped, ..signed(&image) };
+    for (what, wrong, step) in [
+        ("one bit", sandbox.load_image(slot, swapped, granted()).await, "image"),
+        ("no image", sandbox.load_image(slot, signed(bytes), granted()).await, "image"),
+        ("another engine", sandbox.load_image("handler:5999".parse().unwrap(), signed(&image), granted()).await, "image"),
+        ("another world", sandbox.load_image("routing".parse().unwrap(), signed(&image), granted()).await, "world"),
+    ] {
+        let error = wrong.err().unwrap();
+        assert_eq!(error.code(), step, "{what}: {error}");
+    }
+    assert!(matches!(sandbox.image(bytes).await, Err(InstallError::Compile(_))));
 }

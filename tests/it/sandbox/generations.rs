@@ -1,15 +1,15 @@
 //! Generations: a swap is for those who come after; who came before keeps what it has.
 
-use super::{KIND, context, job, load, sandbox, set, situation};
+use super::{KIND, context, granted, job, load, sandbox, set, situation};
 use pylon_core::ports::guests::{Fault, Guests};
-use pylon_sandbox::{Generations, InstallError, Sandbox, Setup, Slot};
+use pylon_sandbox::{Generations, InstallError, Sandbox, Slot};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 async fn generations(sandbox: &Sandbox) -> Generations {
-    let routing = load(sandbox, "routing", "preferred_routing", Setup::default()).await;
-    let pricing = load(sandbox, "pricing", "hostile_pricing", Setup::default()).await;
-    let verification = load(sandbox, "verification", "basic_verification", Setup::default()).await;
+    let routing = load(sandbox, "routing", "preferred_routing", granted()).await;
+    let pricing = load(sandbox, "pricing", "hostile_pricing", granted()).await;
+    let verification = load(sandbox, "verification", "basic_verification", granted()).await;
     Generations::new(routing, pricing, verification).unwrap()
 }
 
@@ -52,7 +52,7 @@ async fn a_kind_has_its_own() {
 async fn handlers_are_known_by_kind() {
     let sandbox = sandbox();
     let guests = generations(&sandbox).await;
-    let probe = load(&sandbox, "handler:5999", "probe", Setup::default()).await;
+    let probe = load(&sandbox, "handler:5999", "probe", granted()).await;
     assert!(!guests.current().serves(KIND));
     guests.install(slot("handler:5999"), &probe).unwrap();
     let now = guests.current();

@@ -1,10 +1,10 @@
 //! Handlers: each limit trips exactly its own fault, std sees a world that stands still, and a guest that is gone holds nothing.
 
 use super::host::Recorder;
-use super::{KIND, job, load, sandbox, set, within};
+use super::{KIND, granted, job, load, sandbox, set, within};
 use pylon_core::Job;
 use pylon_core::ports::guests::{Cost, Fault, JobError, LogLevel};
-use pylon_sandbox::{Config, Installed, Limits, Sandbox, Setup};
+use pylon_sandbox::{Config, Installed, Limits, Sandbox};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,7 @@ async fn each_limit_has_its_fault() {
         ("emit-bytes", Limits { emit_bytes: 1024, ..all }, Fault::Traffic),
         ("resources", all, Fault::Traffic),
         ("output", all, Fault::Traffic),
+        ("list", all, Fault::Traffic),
         ("attributes", all, Fault::Nonsense),
         ("mime", all, Fault::Nonsense),
         ("panic", all, Fault::Trap),
@@ -75,7 +76,8 @@ async fn the_deadline_is_wall_time() {
 /// Two places, both taken by guests that wait: the third waits for a place as long as it may, then gets one when it is free.
 #[tokio::test]
 async fn a_full_house_is_waited_for() {
-    let sandbox = Sandbox::open(Config { handler_instances: 2, ..Config::default() }).unwrap();
+    let shares = Config { handlers_per_kind: Some(2), handlers_per_customer: Some(2), ..Config::default() };
+    let sandbox = Sandbox::open(Config { handler_instances: 2, ..shares }).unwrap();
     let waiter = hostile(&sandbox, "wait", Limits::HANDLER).await;
     let good = hostile(&sandbox, "answer", Limits::HANDLER).await;
     let host = Arc::new(Recorder::default());
@@ -93,7 +95,7 @@ async fn a_full_house_is_waited_for() {
 /// What std can see is nothing, the job's own date, and randomness that follows from the job.
 #[tokio::test]
 async fn std_sees_a_world_that_stands_still() {
-    let guest = load(&sandbox(), &format!("handler:{KIND}"), "probe", Setup::default()).await;
+    let guest = load(&sandbox(), &format!("handler:{KIND}"), "probe", granted()).await;
     let host = Arc::new(Recorder::default());
     let seen = async |job: Job| {
         let output = guest.run(&job, LONG_MS, Arc::clone(&host) as Arc<_>).await.value.unwrap().unwrap();

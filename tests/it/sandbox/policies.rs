@@ -1,11 +1,11 @@
 //! Policies: each limit trips exactly its own fault, and what is asked twice is answered twice the same, for the same fuel.
 
-use super::{context, job, load, param, route, sandbox, set, situation, within};
+use super::{context, granted, job, load, param, route, sandbox, set, situation, within};
 use crate::component;
 use pylon_core::Msat;
 use pylon_core::decision::{Candidate, Refusal};
 use pylon_core::ports::guests::{Cost, Fault};
-use pylon_sandbox::{InstallError, Limits, Setup};
+use pylon_sandbox::{InstallError, Limits};
 
 /// A guest that breaks the limit it is told to, asked once for each.
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn each_limit_has_its_fault() {
 #[tokio::test]
 async fn a_fault_harms_nobody_else() {
     let sandbox = sandbox();
-    let good = load(&sandbox, "pricing", "hostile_pricing", Setup::default()).await;
+    let good = load(&sandbox, "pricing", "hostile_pricing", granted()).await;
     for what in ["fuel", "memory", "stack", "trap"] {
         let bad = load(&sandbox, "pricing", "hostile_pricing", set("do", &[what])).await;
         for _ in 0..200 {
@@ -48,10 +48,8 @@ async fn a_fault_harms_nobody_else() {
 #[tokio::test]
 async fn equal_calls_cost_equal_fuel() {
     let (one, other) = (sandbox(), sandbox());
-    let guests = [
-        load(&one, "pricing", "token_pricing", Setup::default()).await,
-        load(&other, "pricing", "token_pricing", Setup::default()).await,
-    ];
+    let guests =
+        [load(&one, "pricing", "token_pricing", granted()).await, load(&other, "pricing", "token_pricing", granted()).await];
     let first = guests[0].quote(&job(1), &context(), &situation());
     assert!(first.value.as_ref().unwrap().is_ok(), "{first:?}");
     std::thread::scope(|scope| {
@@ -99,6 +97,12 @@ async fn a_ranking_is_checked() {
         let answer = guest.rank(&job(1), &[candidate.clone(), candidate.clone()], &situation());
         assert_eq!(answer.value.err(), nonsense.then_some(Fault::Nonsense), "{order:?}");
     }
+    let long = load(&sandbox, "routing", "hostile_routing", set("order", &["endless-list"])).await;
+    assert_eq!(
+        long.rank(&job(1), &[candidate], &situation()).value,
+        Err(Fault::Traffic),
+        "a list that is longer than a call may carry"
+    );
 }
 
 /// A table larger than allowed cannot even be described; neither can a guest that never comes to an end.
@@ -110,20 +114,23 @@ async fn describe_is_bounded() {
         ("hostile_pricing", Limits { table_elements: 0, ..Limits::POLICY }, Fault::Memory),
         ("hostile_pricing", Limits { memory_bytes: 1, ..Limits::POLICY }, Fault::Memory),
         ("endless_describe", Limits::POLICY, Fault::Fuel),
+        ("trapping_describe", Limits::POLICY, Fault::Trap),
     ] {
-        let refused = sandbox.load(slot, component(name), within(Setup::default(), limits)).await.err();
+        let refused = sandbox.load(slot, component(name), within(granted(), limits)).await.err();
         assert_eq!(refused, Some(InstallError::Describe(fault)), "{name}");
     }
+    let handler = sandbox.load("handler:5999".parse().unwrap(), component("busy_describe"), granted()).await.err();
+    assert_eq!(handler, Some(InstallError::Describe(Fault::Cpu)));
 }
 
 /// Defaults are filled in; what the guest does not know is refused, and so is nothing at all.
 #[tokio::test]
 async fn settings_are_those_of_the_guest() {
     let sandbox = sandbox();
-    let guest = load(&sandbox, "pricing", "hostile_pricing", Setup::default()).await;
-    assert_eq!(guest.settings(), [param("do", &["answer"])]);
+    let guest = load(&sandbox, "pricing", "hostile_pricing", granted()).await;
+    assert_eq!(guest.settings(), [param("do", &["answer"]), param("tried", &["answer"])]);
     for (setup, name) in [(set("undo", &["x"]), "undo"), (set("do", &[]), "do")] {
         let refused = sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), setup).await.err();
-        assert_eq!(refused, Some(InstallError::Setting(name.into(), "there is `do`".into())));
+        assert_eq!(refused, Some(InstallError::Setting(name.into(), "there is `do`, `tried`".into())));
     }
 }

@@ -3,6 +3,7 @@
 mod commands;
 mod drain;
 mod handlers;
+mod images;
 mod pinned;
 mod review;
 mod shadow;

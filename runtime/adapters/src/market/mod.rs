@@ -4,6 +4,7 @@ pub mod announcement;
 pub mod buyer;
 pub mod deletion;
 pub mod identity;
+pub mod image_release;
 pub mod nip90;
 pub mod nostr;
 pub mod probe;

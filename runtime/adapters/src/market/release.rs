@@ -83,9 +83,19 @@ pub fn sign(keys: &Keys, claim: &Claim, at: UnixTime, expires_at: Option<UnixTim
     let size = claim.size.to_string();
     let digest = claim.digest.to_hex();
     let facts = [("x", &*digest), ("m", MIME), ("size", &size), ("name", &claim.name), ("version", &claim.version)];
-    let mut tags: Vec<_> = facts.into_iter().map(|(name, value)| Tag::custom(TagKind::custom(name), [value])).collect();
+    signed(keys, &facts, format!("{} {}", claim.name, claim.version), at, expires_at)
+}
+
+/// An event with these facts, as JSON.
+pub(super) fn signed(
+    keys: &Keys,
+    facts: &[(&'static str, &str)],
+    content: String,
+    at: UnixTime,
+    expires_at: Option<UnixTime>,
+) -> Result<String, ReleaseError> {
+    let mut tags: Vec<_> = facts.iter().map(|(name, value)| Tag::custom(TagKind::custom(*name), [*value])).collect();
     tags.extend(expires_at.map(|at| Tag::expiration(Timestamp::from(at.get()))));
-    let content = format!("{} {}", claim.name, claim.version);
     let event = EventBuilder::new(Kind::from_u16(KIND), content).tags(tags).custom_created_at(Timestamp::from(at.get()));
     let event = event.sign_with_keys(keys).map_err(|error| ReleaseError::Malformed(error.to_string()))?;
     Ok(event.as_json())
@@ -105,27 +115,13 @@ pub fn verify(json: &str, digest: Digest, now: UnixTime) -> Result<Release, Rele
 
 /// What is said and by whom, whatever it is about.
 fn read(json: &str) -> Result<Release, ReleaseError> {
-    if json.len() > BYTES_MAX {
-        return Err(ReleaseError::Malformed(format!("more than {BYTES_MAX} bytes")));
-    }
-    let event = Event::from_json(json).map_err(|error| ReleaseError::Malformed(error.to_string()))?;
-    if event.kind.as_u16() != KIND {
-        return Err(ReleaseError::Kind(event.kind.as_u16()));
-    }
-    event.verify().map_err(|_| ReleaseError::Signature)?;
-    if tag(&event, "m")? != MIME {
-        return Err(ReleaseError::Tag("m"));
-    }
-    let expires_at = match tag(&event, "expiration") {
-        Ok(at) => Some(UnixTime::new(at.parse().map_err(|_| ReleaseError::Tag("expiration"))?)),
-        Err(_) if values(&event, "expiration").next().is_none() => None,
-        Err(wrong) => return Err(wrong),
-    };
+    let event = event(json, MIME)?;
+    let expires_at = expiration(&event)?;
     Ok(Release {
         id: MessageId::from_bytes(*event.id.as_bytes()),
         publisher: PublicKey::from_bytes(*event.pubkey.as_bytes()),
         claim: Claim {
-            digest: Digest::from_hex(tag(&event, "x")?).ok_or(ReleaseError::Tag("x"))?,
+            digest: digest(&event, "x")?,
             size: tag(&event, "size")?.parse().map_err(|_| ReleaseError::Tag("size"))?,
             name: tag(&event, "name")?.into(),
             version: tag(&event, "version")?.into(),
@@ -135,8 +131,37 @@ fn read(json: &str) -> Result<Release, ReleaseError> {
     })
 }
 
+/// A signed event about a file of this type.
+pub(super) fn event(json: &str, mime: &str) -> Result<Event, ReleaseError> {
+    if json.len() > BYTES_MAX {
+        return Err(ReleaseError::Malformed(format!("more than {BYTES_MAX} bytes")));
+    }
+    let event = Event::from_json(json).map_err(|error| ReleaseError::Malformed(error.to_string()))?;
+    if event.kind.as_u16() != KIND {
+        return Err(ReleaseError::Kind(event.kind.as_u16()));
+    }
+    event.verify().map_err(|_| ReleaseError::Signature)?;
+    if tag(&event, "m")? != mime {
+        return Err(ReleaseError::Tag("m"));
+    }
+    Ok(event)
+}
+
+/// When it ends.
+pub(super) fn expiration(event: &Event) -> Result<Option<UnixTime>, ReleaseError> {
+    match tag(event, "expiration") {
+        Ok(at) => Ok(Some(UnixTime::new(at.parse().map_err(|_| ReleaseError::Tag("expiration"))?))),
+        Err(_) if values(event, "expiration").next().is_none() => Ok(None),
+        Err(wrong) => Err(wrong),
+    }
+}
+
+pub(super) fn digest(event: &Event, name: &'static str) -> Result<Digest, ReleaseError> {
+    Digest::from_hex(tag(event, name)?).ok_or(ReleaseError::Tag(name))
+}
+
 /// The value of a tag that is there once: of two, one reader would see the first and another the last.
-fn tag<'a>(event: &'a Event, name: &'static str) -> Result<&'a str, ReleaseError> {
+pub(super) fn tag<'a>(event: &'a Event, name: &'static str) -> Result<&'a str, ReleaseError> {
     let mut found = values(event, name);
     match (found.next(), found.next()) {
         (Some(Some(value)), None) => Ok(value),

@@ -23,7 +23,9 @@ pub enum GuestCommand {
     ///
     /// Exit code 0: a node can run it. 1: none can.
     Inspect(InspectArgs),
-    /// Sign a component as yours, in a file beside it
+    /// Compile a component to an image for nodes that compile nothing (`lockdown.allow_compile`); this machine must be as theirs
+    Compile(CompileArgs),
+    /// Sign a component or an image as yours, in a file beside it
     Sign(SignArgs),
     /// Show who is in which slot, and how they do
     List(ListArgs),
@@ -134,8 +136,14 @@ pub struct SignArgs {
     /// For how many days the release is good; without it, for ever
     #[arg(short, long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub expires: Option<u32>,
-    /// The component
-    pub component: PathBuf,
+    /// The component, or an image of it that `pylon guest compile` made
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    /// The component; or the name of a guest that comes with pylon, whose image is then written here
+    pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod backup;
+pub mod compile_component;
 pub mod completions;
 pub mod demo;
 pub mod doctor;

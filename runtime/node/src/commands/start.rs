@@ -2,6 +2,7 @@
 
 use crate::cli::{Mode, StartArgs};
 use crate::clock::SystemClock;
+use crate::commands::compile_component::apart;
 use crate::config::{Config, Source};
 use crate::control::{Daemon, Desk, Order, Reloaded, Ring, Server};
 use crate::daemon;
@@ -48,7 +49,7 @@ fn work(home: &Home, args: &StartArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let parts = Parts { host_only: args.mode == Mode::Host, ..Parts::default() };
+        let parts = Parts { host_only: args.mode == Mode::Host, compiling: apart()?, ..Parts::default() };
         let ring = Ring::listen(&parts.bus);
         let (begun, started_at) = (Instant::now(), SystemClock.now().get());
         let node = Node::start(home, &state, &config, identity.keys().clone(), parts).await?;

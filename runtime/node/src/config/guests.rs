@@ -50,16 +50,24 @@ impl Guest {
 }
 
 /// What may be installed at all. What comes with this program always may.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lockdown {
     /// Only their releases, each an npub or hex. Empty: anybody's.
     pub trusted_publishers: Vec<String>,
     /// Nothing without a release.
     pub require_signature: bool,
+    /// `false`: nothing is compiled here, what comes with the program neither. Runs only images that one of the publishers has signed.
+    pub allow_compile: bool,
     /// By slot, the most that any guest there may be granted. A slot that is not named has no such bound.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub max_grants: BTreeMap<String, Vec<String>>,
+}
+
+impl Default for Lockdown {
+    fn default() -> Self {
+        Self { trusted_publishers: Vec::new(), require_signature: false, allow_compile: true, max_grants: BTreeMap::new() }
+    }
 }
 
 impl Lockdown {
@@ -72,6 +80,10 @@ impl Lockdown {
         if let Some(no_key) = publishers.iter().find(|key| parse_public_key(key).is_none()) {
             let what = format!("`trusted_publishers`: `{no_key}` is not a public key: npub1… or 64 hex digits");
             return Err((vec!["lockdown", "trusted_publishers"], what));
+        }
+        if !self.allow_compile && publishers.is_empty() {
+            let what = "`allow_compile = false` needs `trusted_publishers`: whose images may run here";
+            return Err((vec!["lockdown", "allow_compile"], what.into()));
         }
         for (slot, names) in &self.max_grants {
             let wrong = |why: String| (vec!["lockdown", "max_grants", slot], format!("`max_grants`: {why}"));

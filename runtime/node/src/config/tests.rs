@@ -146,7 +146,7 @@ fn each_setting_has_its_origin() {
     check("inference.llama_cpp.url", "\"http://x\"", Some(7));
     check("guests.\"pricing:5050\".settings.base-msat", "\"1\"", Some(9));
     check("max_queued_jobs", "64", None);
-    assert_eq!(found.len(), 20, "{found:?}");
+    assert_eq!(found.len(), 21, "{found:?}");
     let changed = Config { max_queued_jobs: 1, guests: BTreeMap::new(), ..config.clone() };
     assert_eq!(config.differences(&changed), ["guests.\"pricing:5050\".settings.base-msat", "max_queued_jobs"]);
     assert!(config.differences(&config).is_empty());

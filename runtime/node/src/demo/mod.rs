@@ -7,6 +7,7 @@ mod moment;
 mod prompts;
 
 use crate::clock::SystemClock;
+use crate::commands::compile_component::apart;
 use crate::config::Config;
 use crate::earnings;
 use crate::home::Home;
@@ -74,6 +75,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         wallet: Some(Arc::new(bank.wallet())),
         backends: Some(vec![chosen.adapter]),
         bus: bus.clone(),
+        compiling: apart()?,
         ..Parts::default()
     };
     let node = Node::start(&home, &state, &config, provider.keys().clone(), parts).await?;

@@ -4,12 +4,9 @@ use pylon_sandbox::Limits;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Compiled into the engine, so nobody can set it.
-const FIXED: &str = "stack_bytes";
-
 /// Every limit that can be set.
 pub fn names() -> Vec<String> {
-    all().into_iter().map(|(name, _)| name).filter(|name| name != FIXED).collect()
+    all().into_iter().map(|(name, _)| name).collect()
 }
 
 /// Those that are named; all others are left to guest and node. The error is a name that is none.
@@ -17,15 +14,14 @@ pub fn limits(named: &BTreeMap<String, u64>) -> Result<Limits, String> {
     let mut fields = all();
     fields.values_mut().for_each(|value| *value = u64::MAX.into());
     for (name, bound) in named {
-        *fields.get_mut(name).filter(|_| name != FIXED).ok_or_else(|| name.clone())? = (*bound).into();
+        *fields.get_mut(name).ok_or_else(|| name.clone())? = (*bound).into();
     }
     serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
 }
 
 /// As the history keeps them.
 pub(super) fn by_name(limits: &Limits) -> BTreeMap<String, u64> {
-    let fields = fields(limits).into_iter();
-    fields.filter(|(name, _)| name != FIXED).filter_map(|(name, value)| Some((name, value.as_u64()?))).collect()
+    fields(limits).into_iter().filter_map(|(name, value)| Some((name, value.as_u64()?))).collect()
 }
 
 fn all() -> Map<String, Value> {
@@ -49,7 +45,7 @@ mod tests {
         let set = limits(&BTreeMap::from([("fuel".to_owned(), 7)])).unwrap();
         assert_eq!((set.fuel, set.memory_bytes), (7, u64::MAX));
         assert_eq!(limits(&by_name(&Limits::POLICY)).unwrap().min(Limits::POLICY), Limits::POLICY);
-        for wrong in ["fule", FIXED] {
+        for wrong in ["fule", "stack_bytes"] {
             assert_eq!(limits(&BTreeMap::from([(wrong.to_owned(), 7)])), Err(wrong.to_owned()));
         }
         assert!(names().contains(&"output_bytes".to_owned()));

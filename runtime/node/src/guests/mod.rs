@@ -5,6 +5,7 @@ pub mod bounds;
 pub mod deed;
 pub mod grants;
 mod history;
+pub mod image;
 pub(crate) mod keeper;
 mod past;
 mod rollback;
@@ -24,14 +25,14 @@ pub use source::Place;
 pub use steps::Stop;
 pub use workshop::{Ledger, Workshop};
 
-use crate::config::Config;
+use crate::config::{Config, Lockdown};
 use anyhow::Result;
 use cap_std::fs::Dir;
 use pylon_core::UnixTime;
 use pylon_core::ports::guests::Guests;
 use pylon_core::ports::journal::Journal;
 use pylon_core::ports::witness::Witness;
-use pylon_sandbox::{Config as SandboxConfig, Generations, Installed, Role, Sandbox, Slot, Want};
+use pylon_sandbox::{Compiling, Config as SandboxConfig, Generations, Installed, Role, Sandbox, Slot, Want};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 pub use watch::Reports;
@@ -44,9 +45,10 @@ pub struct Slots {
     pub workshop: Arc<Workshop>,
 }
 
-/// Reserves what guests run on.
-pub fn sandbox(cache: Dir) -> Result<Sandbox> {
-    Ok(Sandbox::open(SandboxConfig { cache: Some(cache), ..SandboxConfig::default() })?)
+/// Reserves what guests run on. Under rules that allow no compiler there is none, nor code that one has left.
+pub fn sandbox(cache: Dir, compiling: Compiling, rules: &Lockdown) -> Result<Sandbox> {
+    let (cache, compiling) = if rules.allow_compile { (Some(cache), compiling) } else { (None, Compiling::Never) };
+    Ok(Sandbox::open(SandboxConfig { cache, compiling, ..SandboxConfig::default() })?)
 }
 
 impl Slots {

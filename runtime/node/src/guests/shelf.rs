@@ -1,10 +1,12 @@
 //! Components by their digest: those that this program ships, and those that were installed here. What was ever installed stays, because jobs,
 //! offers and decisions name it.
 
+use super::image::{Image, suffix};
 use anyhow::{Context, Result, anyhow, ensure};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use pylon_adapters::market::release;
 use pylon_core::Digest;
-use pylon_sandbox::COMPONENT_BYTES_MAX;
+use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX};
 use std::io::{ErrorKind, Read, Write};
 
 /// The folder of components.
@@ -31,8 +33,36 @@ impl Shelf {
 
     /// Keeps the release of a component, as it was signed.
     pub fn put_release(&self, digest: Digest, release: &str) -> Result<()> {
-        let name = format!("{}.release.json", digest.to_hex());
+        let name = release_name(&digest.to_hex());
         self.write(&name, release.as_bytes()).with_context(|| format!("the release of {} cannot be kept", digest.short()))
+    }
+
+    /// Keeps what was compiled elsewhere, with its release.
+    pub(super) fn put_image(&self, component: Digest, engine: &str, image: &Image) -> Result<()> {
+        let name = image_name(component, engine);
+        let release = image.release.as_ref().map_or(Ok(()), |release| self.write(&release_name(&name), release.as_bytes()));
+        let written = release.and_then(|()| self.write(&name, &image.bytes));
+        written.with_context(|| format!("the image of {} cannot be kept", component.short()))
+    }
+
+    /// What was compiled elsewhere, as it was put here by whoever it was: nothing is believed of it.
+    pub(super) fn image(&self, component: Digest, engine: &str) -> Result<Option<Image>> {
+        let name = image_name(component, engine);
+        let read = self.bounded(&name, IMAGE_BYTES_MAX).and_then(|bytes| {
+            let release = self.bounded(&release_name(&name), release::BYTES_MAX)?;
+            Ok(bytes.map(|bytes| Image { bytes, release: release.map(|text| String::from_utf8_lossy(&text).into_owned()) }))
+        });
+        read.with_context(|| format!("the image of {} cannot be read", component.short()))
+    }
+
+    fn bounded(&self, name: &str, bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        match self.dir.open(name) {
+            Ok(file) => file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(bytes))
     }
 
     /// Either all of it is there or nothing.
@@ -56,14 +86,9 @@ impl Shelf {
     }
 
     fn read(&self, name: &str, digest: Digest) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        match self.dir.open(name) {
-            Ok(file) => file.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(anyhow!("the component {} is not here", digest.short()));
-            }
-            Err(error) => return Err(error).with_context(|| format!("the component {} cannot be read", digest.short())),
-        };
+        let read = self.bounded(name, COMPONENT_BYTES_MAX);
+        let bytes = read.with_context(|| format!("the component {} cannot be read", digest.short()))?;
+        let bytes = bytes.ok_or_else(|| anyhow!("the component {} is not here", digest.short()))?;
         ensure!(
             Digest::of(&bytes) == digest,
             "the file of the component {} is not what was put there: remove it",
@@ -75,4 +100,12 @@ impl Shelf {
 
 fn file_name(digest: Digest) -> String {
     format!("{}.wasm", digest.to_hex())
+}
+
+fn image_name(component: Digest, engine: &str) -> String {
+    format!("{}{}", component.to_hex(), suffix(engine))
+}
+
+fn release_name(of: &str) -> String {
+    format!("{of}.release.json")
 }

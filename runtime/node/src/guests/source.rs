@@ -1,10 +1,11 @@
 //! Where a component comes from, and what lies beside it: its release, and perhaps the word that the release is withdrawn.
 
+use super::image::{self, Image};
 use super::shipped;
 use super::steps::Stop;
 use pylon_adapters::download;
 use pylon_adapters::market::release;
-use pylon_sandbox::COMPONENT_BYTES_MAX;
+use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ pub(super) struct Found {
     pub(super) bytes: Vec<u8>,
     pub(super) release: Option<String>,
     pub(super) deletion: Option<String>,
+    /// Where nothing is compiled; of what this program ships, the shelf has it.
+    pub(super) image: Option<Image>,
 }
 
 impl Place {
@@ -55,32 +58,38 @@ impl Place {
         }
     }
 
-    /// Everything that is there.
-    pub(super) async fn fetch(&self) -> Result<Found, Stop> {
+    /// Everything that is there, with an image for this engine.
+    pub(super) async fn fetch(&self, engine: Option<&str>) -> Result<Found, Stop> {
         match self {
             Self::Default => {
                 Err(Stop::new("source", "no guest comes with this program for this slot: name a `source`, or leave it out"))
             }
             Self::Shipped(name) => {
                 let bytes = shipped::component(name).ok_or_else(|| Stop::new("source", format!("{name} is not shipped")))?;
-                Ok(Found { bytes: bytes.to_vec(), release: None, deletion: None })
+                Ok(Found { bytes: bytes.to_vec(), release: None, deletion: None, image: None })
             }
             Self::File(path) => {
                 let path = component_in(path)?;
                 let bytes = read(&path, COMPONENT_BYTES_MAX)?
                     .ok_or_else(|| Stop::new("source", format!("{}: no such file", path.display())))?;
-                let beside = |suffix| Ok::<_, Stop>(read(&with(&path, suffix), release::BYTES_MAX)?.map(text));
-                Ok(Found { bytes, release: beside(RELEASE)?, deletion: beside(DELETION)? })
+                let beside = |suffix: &str| Ok::<_, Stop>(read(&with(&path, suffix), release::BYTES_MAX)?.map(text));
+                let image = match engine.map(image::suffix) {
+                    Some(suffix) => read(&with(&path, &suffix), IMAGE_BYTES_MAX)?
+                        .map(|bytes| Ok::<_, Stop>(Image { bytes, release: beside(&format!("{suffix}{RELEASE}"))? }))
+                        .transpose()?,
+                    None => None,
+                };
+                Ok(Found { bytes, release: beside(RELEASE)?, deletion: beside(DELETION)?, image })
             }
             Self::Web(url) => {
                 let slow = |_| Err(Stop::new("source", format!("{url}: not there within {} s", DOWNLOAD_WITHIN.as_secs())));
-                tokio::time::timeout(DOWNLOAD_WITHIN, fetch(url)).await.unwrap_or_else(slow)
+                tokio::time::timeout(DOWNLOAD_WITHIN, fetch(url, engine)).await.unwrap_or_else(slow)
             }
         }
     }
 }
 
-async fn fetch(url: &Url) -> Result<Found, Stop> {
+async fn fetch(url: &Url, engine: Option<&str>) -> Result<Found, Stop> {
     let get = |url: Url, bytes_max| async move {
         download::download(&url, bytes_max, DOWNLOAD_WITHIN).await.map_err(|error| match error {
             download::DownloadError::TooLarge(_) => Stop::new("size", error.to_string()),
@@ -96,7 +105,14 @@ async fn fetch(url: &Url) -> Result<Found, Stop> {
     let bytes = bytes.ok_or_else(|| Stop::new("source", format!("{url}: there is nothing there")))?;
     let release = get(beside(RELEASE), release::BYTES_MAX).await?.map(text);
     let deletion = get(beside(DELETION), release::BYTES_MAX).await?.map(text);
-    Ok(Found { bytes, release, deletion })
+    let mut image = None;
+    if let Some(suffix) = engine.map(image::suffix)
+        && let Some(bytes) = get(beside(&suffix), IMAGE_BYTES_MAX).await?
+    {
+        let release = get(beside(&format!("{suffix}{RELEASE}")), release::BYTES_MAX).await?.map(text);
+        image = Some(Image { bytes, release });
+    }
+    Ok(Found { bytes, release, deletion, image })
 }
 
 /// The file itself, or the only component in a folder.

@@ -1,6 +1,7 @@
 //! The way of a component into a slot, step by step: source, size, digest, signature, publisher, and then what the sandbox asks of it. Each step has
 //! a word of its own, and nothing is at work, nor written, before the last.
 
+use super::image::Image;
 use super::source::{Found, Place};
 use super::{Shelf, bounds, grants, shipped};
 use crate::config::{Guest, Lockdown};
@@ -8,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use pylon_adapters::market::{deletion, release};
 use pylon_core::ports::installations::Installed as Record;
 use pylon_core::{Digest, Param, PublicKey, UnixTime};
-use pylon_sandbox::{Grants, InstallError, Installed, Sandbox, Setup, Slot};
+use pylon_sandbox::{Grants, InstallError, Installed, Outline, Sandbox, Setup, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -73,13 +74,17 @@ impl Bench<'_> {
             Ok(found) => found,
             Err(stop) => return Err(refused(stop, seen)),
         };
-        let (installed, beyond) = match self.load(wish, &place, &found.bytes).await {
+        let (installed, beyond) = match self.load(wish, &place, &found, now).await {
             Ok(loaded) => loaded,
             Err(stop) => return Err(refused(stop, seen)),
         };
         let kept = self.shelf.put(&found.bytes).and_then(|digest| match (&found.release, seen.publisher) {
-            (Some(release), Some(_)) => self.shelf.put_release(digest, release),
-            _ => Ok(()),
+            (Some(release), Some(_)) => self.shelf.put_release(digest, release).map(|()| digest),
+            _ => Ok(digest),
+        });
+        let kept = kept.and_then(|digest| match &found.image {
+            Some(image) => self.shelf.put_image(digest, &self.engine(wish.slot), image),
+            None => Ok(()),
         });
         let record = kept.map(|()| record(&installed, place.name(), wish.guest.settings.clone(), seen.publisher));
         match record {
@@ -104,8 +109,12 @@ impl Bench<'_> {
         if matches!(place, Place::Web(_)) && named.is_empty() {
             return Err(Stop::new("digest", "an address needs the component's SHA-256 beside it (`--digest`)"));
         }
-        let found = place.fetch().await?;
+        let engine = (!self.rules.allow_compile).then(|| self.engine(wish.slot));
+        let mut found = place.fetch(engine.as_deref()).await?;
         let digest = Digest::of(&found.bytes);
+        if let (Place::Shipped(_), Some(engine)) = (&place, &engine) {
+            found.image = self.shelf.image(digest, engine).map_err(|error| Stop::new("image", format!("{error:#}")))?;
+        }
         seen.digest = Some(digest);
         if !named.is_empty() && Digest::from_hex(named) != Some(digest) {
             return Err(Stop::new("digest", format!("the component has the SHA-256 {digest}, not {named}")));
@@ -137,12 +146,18 @@ impl Bench<'_> {
     }
 
     /// What the sandbox asks. A guest that wants more than the slot had comes back with what that is, and is to wait.
-    async fn load(self, wish: Wish<'_>, place: &Place, bytes: &[u8]) -> Result<(Arc<Installed>, Vec<String>), Stop> {
+    async fn load(
+        self,
+        wish: Wish<'_>,
+        place: &Place,
+        found: &Found,
+        now: UnixTime,
+    ) -> Result<(Arc<Installed>, Vec<String>), Stop> {
         let most = self.rules.max_grants.get(&wish.slot.to_string()).map(Vec::as_slice);
         let limits = bounds::limits(&wish.guest.bounds).map_err(|name| Stop::new("setting", format!("no limit `{name}`")))?;
         let with = |grants: Grants, withhold| {
             let setup = Setup { limits: Some(limits), grants, withhold, ..setup(&wish.guest.settings) };
-            async move { self.sandbox.load(wish.slot, bytes, setup).await }
+            async move { self.make(wish.slot, &found.bytes, found.image.as_ref(), setup, Some(now)).await }
         };
         let stop = |error: InstallError| {
             Stop::new(error.code(), format!("{} {error}", place.name().trim_start_matches(shipped::PREFIX)))
@@ -165,6 +180,34 @@ impl Bench<'_> {
         }
     }
 
+    /// A guest of this component: compiled here, or from an image where nothing is compiled.
+    async fn make(
+        self,
+        slot: Slot,
+        bytes: &[u8],
+        image: Option<&Image>,
+        setup: Setup,
+        now: Option<UnixTime>,
+    ) -> Result<Arc<Installed>, InstallError> {
+        if self.rules.allow_compile {
+            return self.sandbox.load(slot, bytes, setup).await;
+        }
+        Outline::of_guest(bytes)?.fits(slot.role())?;
+        let (component, engine) = (Digest::of(bytes), self.engine(slot));
+        let image = image.ok_or_else(|| {
+            let todo = "make it with `pylon guest compile` on such a machine, and sign it";
+            InstallError::Image(format!(
+                "nothing is compiled here, and there is none of {component} for the engine {engine}: {todo}"
+            ))
+        })?;
+        let signed = image.signed(component, &engine, self.rules, now).map_err(InstallError::Image)?;
+        self.sandbox.load_image(slot, signed, setup).await
+    }
+
+    fn engine(self, slot: Slot) -> String {
+        self.sandbox.engine_of(slot.role())
+    }
+
     /// A guest as the history has it.
     pub(super) async fn again(self, slot: Slot, record: &Record) -> Result<Arc<Installed>> {
         let what = || format!("{} {} in slot {slot}", record.name, record.version);
@@ -177,9 +220,11 @@ impl Bench<'_> {
             limits: Some(bounds::limits(&record.limits).map_err(|name| anyhow!("no limit `{name}`"))?),
             grants: grants::both(Some(&record.grants), most),
             withhold: true,
+            untested: true,
             ..setup(&record.settings)
         };
-        self.sandbox.load(slot, &bytes, setup).await.with_context(what)
+        let image = if self.rules.allow_compile { None } else { self.shelf.image(record.digest, &self.engine(slot))? };
+        self.make(slot, &bytes, image.as_ref(), setup, None).await.with_context(what)
     }
 
     /// The rules may have changed since it was installed.

@@ -1,5 +1,6 @@
 //! `describe`: asked once, of a guest that nobody has looked at yet. So it gets little time and can reach nothing.
 
+use crate::admission::Guest;
 use crate::bindings::description::About;
 use crate::bindings::{JobHandlerPre, PricingPolicyPre, RoutingPolicyPre, VerificationPolicyPre};
 use crate::handler::{HandlerState, HandlerTier, Work};
@@ -32,7 +33,7 @@ pub(crate) fn verification(
 pub(crate) async fn handler(tier: &HandlerTier, limits: Limits, guest: &JobHandlerPre<HandlerState>) -> Result<About, Fault> {
     let limits = Limits { wall_ms: limits.wall_ms.min(WALL_MS), cpu_ms: limits.cpu_ms.min(CPU_MS), ..limits };
     let job = nobodys();
-    let work = Work { job: &job, limits, host: Arc::new(Nothing) };
+    let work = Work { job: &job, limits, host: Arc::new(Nothing), guest: Guest::Described };
     let (about, _) = tier
         .run(work, |mut store| async move { guest.instantiate_async(&mut store).await?.call_describe(&mut store).await })
         .await;

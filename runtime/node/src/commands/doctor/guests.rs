@@ -2,6 +2,7 @@
 
 use super::Row;
 use crate::clock::SystemClock;
+use crate::commands::compile_component::apart;
 use crate::config::Config;
 use crate::guests::{self, Ledger, Shelf, Slots};
 use crate::home::Home;
@@ -26,7 +27,7 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
 /// As a start would, but for what it would write.
 async fn open(home: &Home, config: &Config) -> Result<Slots> {
     let state = home.open()?;
-    let sandbox = guests::sandbox(state.folder("cache")?)?;
+    let sandbox = guests::sandbox(state.folder("cache")?, apart()?, &config.lockdown)?;
     let ledger = Ledger::of(home)?;
     let shelf = Shelf::new(state.folder("guests")?);
     let (guests, _) = Slots::open(sandbox, shelf, ledger, config, None, SystemClock.now()).await?;

@@ -18,6 +18,11 @@ pub(super) fn check(home: &Home, config: &Config) -> Row {
         0 => "no maximum of grants".into(),
         count => format!("a maximum of grants for {count} slots"),
     });
+    found.push(if rules.allow_compile {
+        "guests are compiled here, in a process of their own".into()
+    } else {
+        "nothing is compiled here, and only signed images run".into()
+    });
     let seated = match Ledger::of(home) {
         Ok(ledger) => ledger.seated(),
         // What is wrong with the journal, another check says.

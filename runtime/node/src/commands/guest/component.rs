@@ -1,9 +1,10 @@
 //! A component in a file, and the release beside it.
 
+use crate::commands::compile_component::apart;
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::release;
 use pylon_sandbox::{Config, Sandbox};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// More than a node takes.
@@ -11,11 +12,16 @@ const BYTES_MAX: u64 = 64 << 20;
 
 /// The bytes of a component.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    read_most(path, BYTES_MAX)
+}
+
+/// The bytes of a file that has at most so many.
+pub(super) fn read_most(path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
     let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut bytes = Vec::new();
-    let length = file.take(BYTES_MAX + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {}", path.display()))?;
-    if length as u64 > BYTES_MAX {
-        bail!("{} is larger than any component: {BYTES_MAX} bytes", path.display());
+    let length = file.take(bytes_max + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {}", path.display()))?;
+    if length as u64 > bytes_max {
+        bail!("{} is larger than any that a node takes: {bytes_max} bytes", path.display());
     }
     Ok(bytes)
 }
@@ -40,9 +46,20 @@ pub(super) fn release(component: &Path) -> Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }
 
+/// Writes what is for everyone to read; who reads meanwhile finds the old file or the new one.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(".".as_ref());
+    let public = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    let written = tempfile::Builder::new().permissions(public).tempfile_in(dir).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.persist(path).map_err(|error| error.error)
+    });
+    written.map(drop).with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// The engines of a node, for one guest at a time. Compiled code is kept in `cache`.
 pub(super) fn sandbox(cache: Option<&Path>) -> Result<Sandbox> {
     let open = |dir: &Path| cap_std::fs::Dir::open_ambient_dir(dir, cap_std::ambient_authority());
     let cache = cache.map(open).transpose().context("no folder for compiled code")?;
-    Ok(Sandbox::open(Config { cache, policy_instances: 2, handler_instances: 2, ..Config::default() })?)
+    Ok(Sandbox::open(Config { cache, compiling: apart()?, policy_instances: 2, handler_instances: 2, ..Config::default() })?)
 }

@@ -6,6 +6,7 @@ mod audit;
 mod backtest;
 mod build;
 mod compare;
+mod compile;
 mod component;
 mod inspect;
 mod install;
@@ -29,6 +30,7 @@ pub fn run(command: &GuestCommand) -> Result<()> {
         GuestCommand::Build(args) => build::run(args),
         GuestCommand::Test(args) => test::run(args),
         GuestCommand::Inspect(args) => inspect::run(args),
+        GuestCommand::Compile(args) => compile::run(args),
         GuestCommand::Sign(args) => sign::run(args),
         GuestCommand::List(args) => list::run(args),
         GuestCommand::Install(args) => install::run(args),

@@ -2,6 +2,7 @@
 
 use crate::clock::SystemClock;
 use crate::commands::block_on;
+use crate::commands::compile_component::apart;
 use crate::config::Source;
 use crate::control::{Client, ClientError};
 use crate::guests::deed::{Deed, Seated};
@@ -30,7 +31,7 @@ async fn without_node(home: &Home, deed: &Deed) -> Result<Seated> {
     let state = home.open()?;
     let _lock = state.lock()?;
     let config = Source::new(home, None).load()?;
-    let sandbox = guests::sandbox(state.folder("cache")?)?;
+    let sandbox = guests::sandbox(state.folder("cache")?, apart()?, &config.lockdown)?;
     let journal = SqliteJournal::open(&home.database())?;
     let ledger = Ledger { history: journal.installations()?, standbys: journal.standbys()? };
     let workshop = Workshop::offline(sandbox, Shelf::new(state.folder("guests")?), ledger, &config);

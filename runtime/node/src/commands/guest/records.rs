@@ -1,5 +1,6 @@
 //! What a command about old decisions works with: the books, the guests of before, and the key that decisions are sealed with.
 
+use crate::commands::compile_component::apart;
 use crate::guests::{Past, Shelf};
 use crate::home::Home;
 use crate::identity::Identity;
@@ -28,6 +29,7 @@ impl Records {
         let state = home.open()?;
         let config = Config {
             cache: Some(state.folder("cache")?),
+            compiling: apart()?,
             policy_instances: INSTANCES,
             handler_instances: INSTANCES,
             ..Config::default()

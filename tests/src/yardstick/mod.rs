@@ -1,16 +1,18 @@
-//! The yardstick of a policy call: nothing but wasmtime, with the sandbox's settings and its arguments ready.
+//! The yardstick of a policy call: nothing but wasmtime, with its arguments ready; with the sandbox's settings, or with those of a textbook.
 
-use self::exports::pylon::provider::pricing;
-use self::pylon::provider::types;
+mod bindings;
+
+use self::bindings::exports::pylon::provider::pricing;
+use self::bindings::pylon::provider::types;
+use self::bindings::{PricingPolicy, PricingPolicyPre};
 use pylon_sandbox::Installed;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, StoreLimits, StoreLimitsBuilder,
 };
 
-wasmtime::component::bindgen!({ path: "../wit", world: "pylon:provider/pricing-policy" });
-
-pub(crate) struct Loop {
+/// A loop around one guest.
+pub struct Loop {
     engine: Engine,
     policy: PricingPolicyPre<StoreLimits>,
     job: types::Job,
@@ -18,9 +20,26 @@ pub(crate) struct Loop {
     situation: types::Situation,
 }
 
+/// An instance that serves more than one call.
+pub struct Warm<'a> {
+    yardstick: &'a Loop,
+    store: Store<StoreLimits>,
+    policy: PricingPolicy,
+}
+
 impl Loop {
-    pub(crate) fn new(bytes: &[u8], guest: &Installed) -> Self {
-        let engine = Engine::new(&config()).unwrap();
+    /// With the sandbox's settings.
+    pub fn new(bytes: &[u8], guest: &Installed) -> Self {
+        Self::with(&config(), bytes, guest)
+    }
+
+    /// With what the handbook of wasmtime says about many short calls.
+    pub fn textbook(bytes: &[u8], guest: &Installed) -> Self {
+        Self::with(&textbook(), bytes, guest)
+    }
+
+    fn with(config: &Config, bytes: &[u8], guest: &Installed) -> Self {
+        let engine = Engine::new(config).unwrap();
         let component = Component::new(&engine, bytes).unwrap();
         let policy = Linker::new(&engine).instantiate_pre(&component).and_then(PricingPolicyPre::new).unwrap();
         let settings = guest.settings().into_iter().map(|param| types::Param { name: param.name, values: param.values });
@@ -64,11 +83,19 @@ impl Loop {
         }
     }
 
-    pub(crate) fn call(&self) {
+    /// A store and an instance for one call, as the sandbox does it.
+    pub fn call(&self) {
         let mut store = self.store();
         let policy = self.policy.instantiate(&mut store).unwrap();
         self.quote(&policy, &mut store);
         store.get_fuel().unwrap();
+    }
+
+    /// An instance that stays.
+    pub fn warm(&self) -> Warm<'_> {
+        let mut store = self.store();
+        let policy = self.policy.instantiate(&mut store).unwrap();
+        Warm { yardstick: self, store, policy }
     }
 
     fn store(&self) -> Store<StoreLimits> {
@@ -83,6 +110,39 @@ impl Loop {
         let quoted = policy.pylon_provider_pricing().call_quote(store, &self.job, &self.context, &self.situation);
         quoted.unwrap().unwrap();
     }
+}
+
+impl Warm<'_> {
+    /// The call alone. Memory is never given back by such a guest, so it serves some dozens.
+    pub fn call(&mut self) {
+        self.yardstick.quote(&self.policy, &mut self.store);
+    }
+}
+
+/// Pooling, copy-on-write, and the numbers that examples have.
+fn textbook() -> Config {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(1100)
+        .total_core_instances(4400)
+        .total_memories(1100)
+        .total_tables(2200)
+        .max_memories_per_module(1)
+        .max_tables_per_module(1)
+        .max_memory_size(64 << 20)
+        .table_elements(20_000)
+        .linear_memory_keep_resident(128 << 10)
+        .table_keep_resident(16 << 10)
+        .max_unused_warm_slots(64);
+    let mut config = Config::new();
+    config
+        .cranelift_opt_level(OptLevel::Speed)
+        .memory_init_cow(true)
+        .memory_reservation(64 << 20)
+        .memory_guard_size(32 << 10)
+        .max_wasm_stack(256 << 10)
+        .consume_fuel(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
 }
 
 /// As `engine.rs` has it.

@@ -1,0 +1,93 @@
+//! A policy answers the samples with the operator's settings before it answers anybody: no fault, no nonsense, and not the same complaint about
+//! a setting every time. It finds what is broken, not what is hostile: a guest that waits for a real customer is held by its limits.
+//!
+//! How a policy says that it cannot read a setting: it refuses with `other` (verification: rejects) in words that hold `setting` and the
+//! setting's name, as `no price can be made: wrong setting base-msat`. One that answers all samples so would answer all jobs so, and is refused.
+//!
+//! A handler is not run: its work is done by a host, and there is none yet. What `describe` tells is all that is known of it.
+
+use super::{InstallError, samples};
+use crate::installed::{Code, Installed};
+use pylon_core::decision::{Refusal, Verdict};
+use pylon_core::ports::guests::Answer;
+
+/// Kind of the samples where a slot is for all kinds.
+const ANY_KIND: u16 = 5050;
+
+pub(crate) fn self_test(guest: &Installed, kind: Option<u16>) -> Result<(), InstallError> {
+    let kind = kind.unwrap_or(ANY_KIND);
+    let said = match &guest.code {
+        Code::Routing(..) => rank(guest, kind)?,
+        Code::Pricing(..) => quote(guest, kind)?,
+        Code::Verification(..) => judge(guest, kind)?,
+        Code::Handler(..) => return Ok(()),
+    };
+    let complaint = said.iter().map(|words| words.as_deref().filter(|words| names_a_setting(guest, words)));
+    match complaint.collect::<Option<Vec<_>>>().and_then(|complaints| complaints.first().copied()) {
+        Some(words) => Err(InstallError::SelfTest(format!("it refuses every sample: {words}"))),
+        None => Ok(()),
+    }
+}
+
+/// For each sample the words of a refusal.
+type Said = Result<Vec<Option<String>>, InstallError>;
+
+fn rank(guest: &Installed, kind: u16) -> Said {
+    let situation = samples::situation();
+    let ask = |(sample, job, candidates): (_, _, Vec<_>)| {
+        Ok(refusal(answered(sample, guest.rank(&job, &candidates, &situation))?.err()))
+    };
+    samples::routed(kind).into_iter().map(ask).collect()
+}
+
+fn quote(guest: &Installed, kind: u16) -> Said {
+    let (situation, route) = (samples::situation(), samples::route());
+    let ask = |(sample, job, context)| {
+        let offer = match answered(sample, guest.quote(&job, &context, &situation))? {
+            Ok(offer) => offer,
+            Err(refused) => return Ok(refusal(Some(refused))),
+        };
+        for usage in samples::usages() {
+            answered(sample, guest.settle(&job, &context, &offer, &route, &usage, &situation))?;
+        }
+        Ok(None)
+    };
+    samples::priced(kind).into_iter().map(ask).collect()
+}
+
+fn judge(guest: &Installed, kind: u16) -> Said {
+    let situation = samples::situation();
+    let ask = |(sample, job, output, evidence)| {
+        let verdict = answered(sample, guest.judge(&job, &output, &evidence, &situation))?;
+        Ok(match verdict {
+            Verdict::Reject(words) => Some(words),
+            Verdict::Accept | Verdict::Retry(_) => None,
+        })
+    };
+    samples::judged(kind).into_iter().map(ask).collect()
+}
+
+fn answered<T>(sample: &str, answer: Answer<T>) -> Result<T, InstallError> {
+    answer.value.map_err(|fault| InstallError::SelfTest(format!("asked about {sample}, it {}", did(fault))))
+}
+
+fn did(fault: pylon_core::ports::guests::Fault) -> String {
+    use pylon_core::ports::guests::Fault;
+    match fault {
+        Fault::Trap | Fault::Nonsense => fault.to_string(),
+        limit => format!("went {limit}"),
+    }
+}
+
+fn refusal(refusal: Option<Refusal>) -> Option<String> {
+    match refusal {
+        Some(Refusal::Other(words)) => Some(words),
+        _ => None,
+    }
+}
+
+fn names_a_setting(guest: &Installed, words: &str) -> bool {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    let mut named = words.split(|letter| !is_part(letter));
+    words.contains("setting") && named.any(|word| guest.about.settings.iter().any(|setting| setting.name == word))
+}

@@ -1,0 +1,66 @@
+//! Handlers that wait for a backend: what each holds, and what is left when all are gone.
+
+use crate::host::Host;
+use crate::questions::{KIND, job, load};
+use pylon_sandbox::{Config, Sandbox};
+use pylon_tests::figures::{Figure, Goal};
+use std::sync::Arc;
+
+const HANDLERS: u32 = 1_000;
+
+/// The first measurement of the run: later ones leave their own memory behind.
+pub(crate) async fn measure() -> Vec<Figure> {
+    let all = Some(HANDLERS);
+    let config = Config { handler_instances: HANDLERS, handlers_per_kind: all, handlers_per_customer: all, ..Config::default() };
+    let sandbox = Sandbox::open(config).unwrap();
+    let guest = load(&sandbox, &format!("handler:{KIND}"), "hostile_handler", Some("wait"), None).await;
+    // Once, so that what is loaded on the first call is there.
+    burst(&guest, 8).await;
+    let before = Memory::now();
+    let during = burst(&guest, HANDLERS).await;
+    let after = Memory::now();
+    let each = (during.private_kb - before.private_kb) / f64::from(HANDLERS);
+    vec![
+        Figure { name: "private memory of a suspended handler (kB)", ours: each, against: 1.0, goal: Goal::AtMost(64.0) },
+        Figure {
+            name: "resident after a burst of 1,000 ÷ before (kB)",
+            ours: after.resident_kb,
+            against: before.resident_kb,
+            goal: Goal::AtMost(1.5),
+        },
+    ]
+}
+
+/// Memory while so many handlers wait; afterwards they have all answered.
+async fn burst(guest: &Arc<pylon_sandbox::Installed>, handlers: u32) -> Memory {
+    let host = Arc::new(Host::held());
+    let running: Vec<_> = (0..handlers)
+        .map(|_| {
+            let (guest, host) = (Arc::clone(guest), Arc::clone(&host));
+            tokio::spawn(async move { guest.run(&job(1), 600_000, host).await.value.unwrap().unwrap() })
+        })
+        .collect();
+    host.until_waiting(handlers).await;
+    let memory = Memory::now();
+    host.release(handlers);
+    for handler in running {
+        handler.await.unwrap();
+    }
+    memory
+}
+
+struct Memory {
+    private_kb: f64,
+    resident_kb: f64,
+}
+
+impl Memory {
+    fn now() -> Self {
+        let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+        let field = |name: &str| -> f64 {
+            let line = rollup.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().trim_end_matches(" kB").parse().unwrap()
+        };
+        Self { private_kb: field("Private_Dirty:"), resident_kb: field("Rss:") }
+    }
+}

@@ -1,0 +1,23 @@
+//! A handler that never says what it is.
+
+use pylon_guest::Params;
+use pylon_guest::description::About;
+use pylon_guest::handler::{Handler, JobError};
+use pylon_guest::types::{Job, Output};
+use std::hint::black_box;
+
+struct Busy;
+
+impl Handler for Busy {
+    fn describe() -> About {
+        loop {
+            black_box(());
+        }
+    }
+
+    fn run(_: &Job, _: Params<'_>, _: u64) -> Result<Output, JobError> {
+        Err(JobError::NoBackend)
+    }
+}
+
+pylon_guest::handler::export!(Busy);

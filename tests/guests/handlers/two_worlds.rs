@@ -1,0 +1,63 @@
+//! Offers to price jobs and to route them. The SDK does not let an author do that, so this one goes without.
+
+mod bindings {
+    #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        inline: "
+            package pylon:test;
+            world two-worlds {
+                use pylon:provider/description@0.1.0.{about};
+                export describe: func() -> about;
+                export pylon:provider/pricing@0.1.0;
+                export pylon:provider/routing@0.1.0;
+            }
+        ",
+        world: "pylon:test/two-worlds",
+        generate_all,
+    });
+}
+
+use bindings::exports::pylon::provider::{pricing, routing};
+use bindings::pylon::provider::description::About;
+use bindings::pylon::provider::types::{Job, Refusal, Route, Situation, Usage};
+
+struct Two;
+
+impl bindings::Guest for Two {
+    fn describe() -> About {
+        About {
+            name: "two-worlds".into(),
+            version: "1.0.0".into(),
+            summary: String::new(),
+            settings: Vec::new(),
+            kinds: Vec::new(),
+            wants: Vec::new(),
+            bounds: None,
+        }
+    }
+}
+
+impl pricing::Guest for Two {
+    fn quote(_: Job, _: pricing::Context, _: Situation) -> Result<pricing::Offer, Refusal> {
+        Err(Refusal::Blocked)
+    }
+
+    fn settle(_: Job, _: pricing::Context, _: pricing::Offer, _: Route, _: Usage, _: Situation) -> u64 {
+        0
+    }
+}
+
+impl routing::Guest for Two {
+    fn rank(_: Job, _: Vec<routing::Candidate>, _: Situation) -> Result<routing::Ranking, Refusal> {
+        Err(Refusal::Blocked)
+    }
+}
+
+#[allow(unsafe_code, unreachable_pub, reason = "generated")]
+mod exported {
+    use crate::{Two, bindings};
+
+    bindings::export!(Two with_types_in bindings);
+}

@@ -1,0 +1,125 @@
+//! The steps of an installation, in their order: each is told by its code, and what fails early has not been compiled.
+
+use super::{KIND, component, granted, load, sandbox, set};
+use async_trait::async_trait;
+use pylon_sandbox::{COMPONENT_BYTES_MAX, Compiler, Compiling, Config, Grants, InstallError, Sandbox, Setup, Slot, Tier, Want};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Compiles nothing, and counts how often it was asked to.
+#[derive(Default)]
+struct Asked(AtomicUsize);
+
+#[async_trait]
+impl Compiler for Asked {
+    async fn compile(&self, _: Tier, _: &[u8]) -> Result<Vec<u8>, String> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err("not here".into())
+    }
+}
+
+fn slot(text: &str) -> Slot {
+    text.parse().unwrap()
+}
+
+/// Goal: what is cheap to see is seen before the compiler is asked. Method: a stranger for each step, and a compiler that counts.
+#[tokio::test]
+async fn strangers_are_refused_before_they_are_compiled() {
+    let asked = Arc::new(Asked::default());
+    let sandbox = Sandbox::open(Config { compiling: Compiling::By(Arc::clone(&asked) as Arc<_>), ..Config::default() }).unwrap();
+    let (good, handler) = (component("hostile_pricing"), slot("handler:5999"));
+    let garbage: Vec<u8> = (0..200_u32 << 20).map(|place| (place ^ (place >> 7)) as u8).collect();
+    let headed = [&b"\0asm\x0d\0\x01\0"[..], &garbage[..1 << 20]].concat();
+    let mut lying = good.to_vec();
+    lying[9] = 0xff;
+    let of_the_future: Vec<u8> = good.to_vec();
+    let of_the_future = replaced(of_the_future, b"pylon:provider/pricing@0.1.0", b"pylon:provider/pricing@0.2.0");
+    for (what, slot, bytes, step) in [
+        ("200 MB of garbage", slot("pricing"), &garbage[..], "size"),
+        ("a byte too much", slot("pricing"), &garbage[..=COMPONENT_BYTES_MAX], "size"),
+        ("garbage", slot("pricing"), &garbage[..1 << 20], "component"),
+        ("garbage behind a header", slot("pricing"), &headed, "component"),
+        ("nothing", slot("pricing"), b"", "component"),
+        ("no WebAssembly", slot("pricing"), b"no", "component"),
+        ("a core module", slot("pricing"), b"\0asm\x01\0\0\0", "component"),
+        ("a truncated file", slot("pricing"), &good[..good.len() / 2], "component"),
+        ("a byte too few", slot("pricing"), &good[..good.len() - 1], "component"),
+        ("a section that lies about its size", slot("pricing"), &lying, "component"),
+        ("a component without anything", slot("pricing"), b"\0asm\x0d\0\x01\0", "world"),
+        ("two worlds", slot("pricing"), component("two_worlds"), "world"),
+        ("another world", slot("pricing"), component("hostile_routing"), "world"),
+        ("a policy for a handler", handler, good, "world"),
+        ("a later contract", slot("pricing"), &of_the_future, "world"),
+        ("a policy that imports", slot("pricing"), component("std_pricing"), "import"),
+        ("an agent", handler, component("wants_agent"), "import"),
+        ("files", handler, component("reads_files"), "import"),
+    ] {
+        let error = sandbox.load(slot, bytes, granted()).await.err().unwrap();
+        assert_eq!(error.code(), step, "{what}: {error}");
+        assert!(!error.to_string().contains('\n'), "{what}: {error}");
+    }
+    assert_eq!(asked.0.load(Ordering::SeqCst), 0);
+    assert_eq!(sandbox.load(slot("pricing"), good, granted()).await.err(), Some(InstallError::Compile("not here".into())));
+    assert_eq!(asked.0.load(Ordering::SeqCst), 1);
+}
+
+/// All places where `from` is.
+fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
+    for place in 0..bytes.len() - from.len() {
+        if bytes[place..].starts_with(from) {
+            bytes[place..place + from.len()].copy_from_slice(to);
+        }
+    }
+    bytes
+}
+
+/// Goal: the order of the steps. Method: one guest with a mistake at a step and all later ones; mending one shows the next.
+#[tokio::test]
+async fn steps_come_in_their_order() {
+    let sandbox = sandbox();
+    let step = async |name: &str, place: &str, setup: Setup| match sandbox.load(slot(place), component(name), setup).await {
+        Ok(_) => "installed",
+        Err(error) => error.code(),
+    };
+    let bare = |settings: &[(&str, &str)]| Setup {
+        settings: settings.iter().map(|(name, value)| super::param(name, &[value])).collect(),
+        ..Setup::default()
+    };
+    assert_eq!(step("busy_describe", "handler:5000", bare(&[("undo", "x")])).await, "describe");
+    assert_eq!(step("hostile_handler", "handler:5000", bare(&[("undo", "x")])).await, "slot");
+    assert_eq!(step("hostile_handler", "handler:5999", bare(&[("undo", "x")])).await, "setting");
+    assert_eq!(step("hostile_handler", "handler:5999", bare(&[])).await, "grant");
+    assert_eq!(step("hostile_handler", "handler:5999", granted()).await, "installed");
+    assert_eq!(step("hostile_pricing", "pricing", bare(&[("tried", "trap"), ("undo", "x")])).await, "setting");
+    assert_eq!(step("hostile_pricing", "pricing", bare(&[("tried", "trap")])).await, "self-test");
+    assert_eq!(step("hostile_pricing", "pricing", bare(&[])).await, "installed");
+}
+
+/// Goal: not granted, not linked. Method: a guest that wants two things, with one of them; and one that imports what it does not say it wants.
+#[tokio::test]
+async fn a_handler_gets_what_it_wants_and_is_granted() {
+    let sandbox = sandbox();
+    let place = slot("handler:5999");
+    let some = |withhold| Setup { grants: Grants { progress: true, ..Grants::default() }, withhold, ..Setup::default() };
+    let asked = sandbox.load(place, component("hostile_handler"), some(false)).await.err();
+    assert_eq!(asked, Some(InstallError::Grant(vec![Want::Inference])));
+    // Without it there is nothing behind its import.
+    let withheld = sandbox.load(place, component("hostile_handler"), some(true)).await.err();
+    assert_eq!(withheld, Some(InstallError::Import("pylon:provider/inference@0.1.0".into())));
+    let undeclared = sandbox.load(place, component("undeclared"), granted()).await.err();
+    assert_eq!(undeclared, Some(InstallError::Import("pylon:provider/progress@0.1.0".into())));
+    let shipped = slot("handler:5050");
+    let grants = Grants { inference: true, progress: true, events: true, ..Grants::default() };
+    let setup = Setup { grants, withhold: true, ..Setup::default() };
+    let guest = sandbox.load(shipped, component("text_generation"), setup).await.unwrap();
+    assert_eq!(guest.granted(), [Want::Inference, Want::Progress, Want::Events]);
+    load(&sandbox, &format!("handler:{KIND}"), "probe", Setup::default()).await;
+}
+
+/// The settings of a policy are tried by those who set them.
+#[tokio::test]
+async fn a_setting_that_cannot_be_read_is_found() {
+    let sandbox = sandbox();
+    let error = sandbox.load(slot("pricing"), component("token_pricing"), set("base-msat", &["lots"])).await.err().unwrap();
+    assert_eq!(error.to_string(), "fails its test: it refuses every sample: no price can be made: wrong setting base-msat");
+}

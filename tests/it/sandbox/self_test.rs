@@ -1,0 +1,49 @@
+//! A policy is tried before it is put to work.
+
+use super::{component, granted, sandbox, set, within};
+use pylon_sandbox::{InstallError, Limits, Setup};
+
+/// Goal: what is broken is found before a customer finds it. Method: the fixture breaks at the samples, once for each limit.
+#[tokio::test]
+async fn a_broken_policy_is_not_installed() {
+    let sandbox = sandbox();
+    for (what, words) in [
+        ("fuel", "went out of fuel"),
+        ("memory", "went over its memory"),
+        ("stack", "went over its stack"),
+        ("traffic", "went over its traffic with the host"),
+        ("trap", "trapped"),
+        ("terms", "answered nonsense"),
+        ("cap", "answered nonsense"),
+    ] {
+        let setup = within(set("tried", &[what]), Limits { hostcall_bytes: 64 << 10, ..Limits::POLICY });
+        let refused = sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), setup).await.err();
+        assert_eq!(refused, Some(InstallError::SelfTest(format!("asked about a job without a bid, it {words}"))), "{what}");
+    }
+}
+
+/// Refusing everybody is a decision; refusing everybody for a setting is a mistake.
+#[tokio::test]
+async fn a_complaint_about_a_setting_is_told_from_a_refusal() {
+    let sandbox = sandbox();
+    let tried =
+        async |what: &str| sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), set("tried", &[what])).await;
+    assert!(tried("refuse").await.is_ok());
+    let refused = tried("setting").await.err();
+    assert_eq!(refused, Some(InstallError::SelfTest("it refuses every sample: no price: wrong setting do".into())));
+}
+
+/// What we ship answers them all, with every setting at its default.
+#[tokio::test]
+async fn what_we_ship_passes() {
+    let sandbox = sandbox();
+    for (slot, name) in [
+        ("routing", "preferred_routing"),
+        ("pricing", "token_pricing"),
+        ("verification", "basic_verification"),
+        ("handler:5050", "text_generation"),
+    ] {
+        let setup = if slot.starts_with("handler") { granted() } else { Setup::default() };
+        sandbox.load(slot.parse().unwrap(), component(name), setup).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}

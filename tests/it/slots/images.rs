@@ -1,0 +1,125 @@
+//! A node that compiles nothing: what is not signed machine code for it, it refuses; what is, it runs.
+
+use super::steps::{NOW, Shop, beside};
+use super::{guest, install};
+use crate::component;
+use nostr_sdk::prelude::Keys;
+use pylon::config::{Config, Lockdown};
+use pylon::guests::deed::Deed;
+use pylon_adapters::market::image_release::{ImageClaim, sign};
+use pylon_core::Digest;
+use pylon_sandbox::{Role, Sandbox};
+use pylon_tests::program::{PHRASE, said};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+fn locked_to(author: &Keys) -> Config {
+    let trusted_publishers = vec![author.public_key().to_hex()];
+    Config { lockdown: Lockdown { trusted_publishers, allow_compile: false, ..Lockdown::default() }, ..Config::default() }
+}
+
+/// Code of a component as a machine like this one makes it, and a claim about it.
+async fn compiled(bytes: &[u8]) -> (Vec<u8>, ImageClaim) {
+    let maker = Sandbox::open(pylon_sandbox::Config::default()).unwrap();
+    let image = maker.image(bytes).await.unwrap();
+    let (digest, size) = (Digest::of(&image), image.len() as u64);
+    let claim = ImageClaim { digest, size, component: Digest::of(bytes), engine: maker.engine_of(Role::Pricing) };
+    (image, claim)
+}
+
+/// Goal: only what one of the publishers signed, for this component and this engine, runs, and it runs without a compiler. Method: an image with one
+/// thing wrong at a time, then the right one; and a component with a mistake of its own, which is told first.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_signed_images_run() {
+    let author = Keys::generate();
+    let shop = Shop::open(&locked_to(&author));
+    let bytes = component("hostile_pricing");
+    let path = shop.signed(&author, bytes);
+    let at = || guest(&path, &[]);
+    let why = shop.stops("image", "pricing", at()).await;
+    assert!(why.contains("nothing is compiled here") && why.contains("pylon guest compile"), "{why}");
+    let (image, claim) = compiled(bytes).await;
+    let file = path.with_file_name(format!("{}.{}.image", path.file_name().unwrap().display(), claim.engine));
+    std::fs::write(&file, &image).unwrap();
+    let why = shop.stops("image", "pricing", at()).await;
+    assert!(why.contains("has no release"), "{why}");
+    let flipped = {
+        let mut flipped = image.clone();
+        flipped[image.len() / 2] ^= 1;
+        flipped
+    };
+    let signed = |keys: &Keys, claim: &ImageClaim| sign(keys, claim, NOW.minus(60), None).unwrap();
+    let good = signed(&author, &claim);
+    for (what, image, release) in [
+        ("who is not among", &image, signed(&Keys::generate(), &claim)),
+        ("about another component", &flipped, good.clone()),
+        ("made of another component", &image, signed(&author, &ImageClaim { component: Digest::of(b"other"), ..claim.clone() })),
+        ("for the engine other", &image, signed(&author, &ImageClaim { engine: "other".into(), ..claim.clone() })),
+        ("expired", &image, sign(&author, &claim, NOW.minus(60), Some(NOW)).unwrap()),
+        ("signature", &image, good.replace(&format!("for {}", claim.engine), "for all")),
+    ] {
+        std::fs::write(&file, image).unwrap();
+        std::fs::write(beside(&file, "release"), release).unwrap();
+        let why = shop.stops("image", "pricing", at()).await;
+        assert!(why.contains(what), "{what}: {why}");
+    }
+    shop.stops("component", "pricing", guest(shop.signed(&author, b"garbage"), &[])).await;
+    shop.stops("import", "pricing", guest(shop.signed(&author, component("std_pricing")), &[])).await;
+    std::fs::write(beside(&file, "release"), good).unwrap();
+    let seated = shop.carry_out(install("pricing", at())).await.unwrap();
+    assert_eq!((seated.name.as_str(), seated.generation), ("hostile-pricing", Some(1)));
+
+    // What comes with the program needs one, too, and the node's folder has it.
+    shop.stops("image", "pricing", guest("token_pricing", &[])).await;
+    let (image, claim) = compiled(component("token_pricing")).await;
+    let file = shop.folder.path().join(".openagents/pylon/guests").join(format!("{}.{}.image", claim.component, claim.engine));
+    std::fs::write(&file, image).unwrap();
+    std::fs::write(beside(&file, "release"), signed(&author, &claim)).unwrap();
+    assert_eq!(shop.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap().name, "token_pricing");
+    let back = shop.carry_out(Deed::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
+    assert_eq!(back.name, "hostile-pricing", "the folder has kept its image");
+}
+
+/// Goal: an operator gets a node without a compiler by the commands alone. Method: the images of all that comes with the program are made, signed and
+/// put into the folder of a locked-down node; the doctor loads them as a start would.
+#[test]
+fn a_locked_node_is_made_by_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let pylon = |args: &[&str]| {
+        let mut command = Command::new(pylon_tests::process::pylon());
+        command.args(args).current_dir(home).env("PYLON_HOME", home).output().unwrap()
+    };
+    let well = |args: &[&str]| {
+        let output = pylon(args);
+        assert!(output.status.success(), "{args:?}: {}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    well(&["init"]);
+    std::fs::write(home.join("key"), PHRASE).unwrap();
+    std::fs::set_permissions(home.join("key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let key = pylon_adapters::market::identity::keys(PHRASE).unwrap();
+    let config = home.join(".config/pylon/config.toml");
+    let locked = format!("[lockdown]\nallow_compile = false\ntrusted_publishers = [\"{}\"]\n", key.public_key().to_hex());
+    std::fs::write(&config, locked).unwrap();
+    let check = |name: &str| {
+        let output = pylon(&["doctor", "--json"]);
+        let page: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+        page["checks"].as_array().unwrap().iter().find(|row| row["check"] == name).unwrap().to_string()
+    };
+    assert!(check("guests").contains("nothing is compiled here"), "{}", check("guests"));
+    assert!(check("lockdown").contains("only signed images run"), "{}", check("lockdown"));
+    let shelf = home.join(".openagents/pylon/guests");
+    std::fs::create_dir_all(&shelf).unwrap();
+    for name in ["preferred_routing", "token_pricing", "basic_verification", "text_generation"] {
+        let made = well(&["guest", "compile", name]);
+        let file = made.split_whitespace().next().unwrap();
+        well(&["guest", "sign", "--key", "key", file]);
+        for file in [file.to_owned(), format!("{file}.release.json")] {
+            std::fs::rename(home.join(&file), shelf.join(&file)).unwrap();
+        }
+    }
+    assert!(check("guests").contains("token_pricing"), "{}", check("guests"));
+    assert!(!Path::new(&home.join(".openagents/pylon/cache/key")).exists(), "nothing was compiled, so nothing is kept");
+}
