@@ -10,6 +10,7 @@ mod identity;
 mod lockdown;
 mod process;
 mod relays;
+mod review;
 mod settings;
 mod wallet;
 
@@ -74,6 +75,7 @@ async fn others(home: &Home, config: &Config) -> Vec<Row> {
     rows.push(wallet::check());
     rows.push(guests::check(home, config).await);
     rows.push(lockdown::check(home, config));
+    rows.push(review::check(home, config));
     rows.push(database::check(home));
     rows.push(disk::check(home));
     rows
