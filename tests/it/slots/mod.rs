@@ -3,7 +3,10 @@
 mod commands;
 mod drain;
 mod handlers;
+mod kill;
+mod lockdown;
 mod pinned;
+mod promptness;
 mod review;
 mod shadow;
 mod steps;

@@ -194,11 +194,16 @@ async fn change(
     }
 }
 
-async fn review(State(shared): State<Arc<Shared>>, request: Result<Json<Review>, JsonRejection>) -> Response {
+async fn review(
+    State(shared): State<Arc<Shared>>,
+    Extension(patience): Extension<Patience>,
+    request: Result<Json<Review>, JsonRejection>,
+) -> Response {
     let request = match request {
         Ok(Json(request)) => request,
         Err(error) => return refuse(error.status(), error.body_text()),
     };
+    patience.for_work();
     match ordered(&shared, |reply| Order::Review(request, reply)).await {
         Ok(Ok(())) => Json(request).into_response(),
         Ok(Err(error)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, error),

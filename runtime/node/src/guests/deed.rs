@@ -39,6 +39,9 @@ pub enum Deed {
     Approve {
         /// Which slot.
         slot: String,
+        /// Of the component that was seen to wait there; without it, whichever waits.
+        #[serde(default)]
+        digest: Option<Digest>,
     },
 }
 
@@ -46,7 +49,9 @@ impl Deed {
     /// Which slot.
     pub fn slot(&self) -> &str {
         match self {
-            Self::Install { slot, .. } | Self::Activate { slot } | Self::Rollback { slot, .. } | Self::Approve { slot } => slot,
+            Self::Install { slot, .. } | Self::Activate { slot } | Self::Rollback { slot, .. } | Self::Approve { slot, .. } => {
+                slot
+            }
         }
     }
 
@@ -62,12 +67,15 @@ impl Deed {
     }
 }
 
+/// How one stands that served in a slot which is empty now.
+pub(crate) const REMOVED: &str = "removed";
+
 /// A guest in a slot or beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seated {
     /// Which slot.
     pub slot: String,
-    /// `serving`, `shadow`, or `approval` for one that waits for it.
+    /// `serving`, `shadow`, or `approval` for one that waits for it; `removed` in the answer to what has emptied the slot.
     pub standing: String,
     /// As the component calls itself.
     pub name: String,

@@ -6,6 +6,8 @@ pub mod deed;
 pub mod grants;
 mod history;
 pub(crate) mod keeper;
+mod ledger;
+mod record;
 mod rollback;
 mod shadow;
 mod shelf;
@@ -16,11 +18,13 @@ pub mod tally;
 mod watch;
 mod workshop;
 
+pub use ledger::Ledger;
 pub use shelf::Shelf;
 pub use shipped::component;
 pub use source::Place;
 pub use steps::Stop;
-pub use workshop::{Ledger, Workshop};
+pub use watch::{Alarm, Reports};
+pub use workshop::Workshop;
 
 use crate::config::Config;
 use anyhow::Result;
@@ -32,7 +36,6 @@ use pylon_core::ports::witness::Witness;
 use pylon_sandbox::{Config as SandboxConfig, Generations, Installed, Role, Sandbox, Slot, Want};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-pub use watch::Reports;
 
 /// The guests at work.
 pub struct Slots {

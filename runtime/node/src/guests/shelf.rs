@@ -3,9 +3,12 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use pylon_adapters::market::release;
 use pylon_core::Digest;
 use pylon_sandbox::COMPONENT_BYTES_MAX;
 use std::io::{ErrorKind, Read, Write};
+
+const RELEASE_BYTES_MAX: u64 = release::BYTES_MAX as u64;
 
 /// The folder of components.
 pub struct Shelf {
@@ -31,8 +34,16 @@ impl Shelf {
 
     /// Keeps the release of a component, as it was signed.
     pub fn put_release(&self, digest: Digest, release: &str) -> Result<()> {
-        let name = format!("{}.release.json", digest.to_hex());
-        self.write(&name, release.as_bytes()).with_context(|| format!("the release of {} cannot be kept", digest.short()))
+        self.write(&release_name(digest), release.as_bytes())
+            .with_context(|| format!("the release of {} cannot be kept", digest.short()))
+    }
+
+    /// The release that was put here.
+    pub fn release(&self, digest: Digest) -> Result<String> {
+        let mut text = String::new();
+        let read = self.dir.open(release_name(digest)).and_then(|file| file.take(RELEASE_BYTES_MAX).read_to_string(&mut text));
+        read.with_context(|| format!("the release of {} cannot be read: install it again", digest.short()))?;
+        Ok(text)
     }
 
     /// Either all of it is there or nothing.
@@ -71,6 +82,10 @@ impl Shelf {
         );
         Ok(bytes)
     }
+}
+
+fn release_name(digest: Digest) -> String {
+    format!("{}.release.json", digest.to_hex())
 }
 
 fn file_name(digest: Digest) -> String {
