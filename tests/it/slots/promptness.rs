@@ -20,6 +20,7 @@ async fn a_slow_download() {
     let _connection = silent.accept().await.unwrap();
     let path = file(program.home(), "hostile_pricing");
     program.print(&["guest", "list"]);
+    assert!(fetching.try_wait().unwrap().is_none(), "the list did not wait for it");
     program.print(&["guest", "install", path.to_str().unwrap(), "--slot", "pricing:5050"]);
     check_failure("no such job", &program.run(&["jobs", "release", &digest]), &["no job"]);
     program.print(&["reload"]);

@@ -171,7 +171,8 @@ async fn reload(State(shared): State<Arc<Shared>>, Extension(patience): Extensio
 async fn guests(State(shared): State<Arc<Shared>>, Extension(patience): Extension<Patience>) -> Json<Guests> {
     // Somebody may be changing them.
     patience.for_work();
-    Json(Guests { guests: shared.desk.facts.guests().await })
+    let facts = &shared.desk.facts;
+    Json(Guests { guests: facts.guests().await, lockdown: Some(facts.rules().await) })
 }
 
 async fn change(

@@ -8,7 +8,7 @@ use super::source::{self, Found};
 use super::steps::{Bench, Ready, Refused, Stop, Wish};
 use super::watch::{Alarm, Reports, Watch};
 use super::{Ledger, Shelf, grants, rollback};
-use crate::config::Config;
+use crate::config::{Config, Lockdown};
 use crate::units::moment;
 use anyhow::{Context, Result, anyhow};
 use pylon_core::UnixTime;
@@ -125,11 +125,15 @@ impl Workshop {
     pub(super) async fn bring_back(&self, number: u64) {
         let state = self.state.lock().await;
         let Some(live) = self.live.get().filter(|live| (1..live.number()).contains(&number)) else { return };
-        let mut guests = Vec::new();
+        let (mut guests, now) = (Vec::new(), live.list());
         for (slot, record) in history::guests_at(&state.history, number) {
             match self.bench(&state.config).again(slot, record).await {
                 Ok(guest) => guests.push((slot, guest)),
-                Err(error) => tracing::warn!(%slot, number, error = format!("{error:#}"), "a guest of before is gone"),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(%slot, number, error, "a guest of before is gone: the one of now stands in for it");
+                    guests.extend(now.iter().find(|(same, _)| *same == slot).cloned());
+                }
             }
         }
         if let Err(error) = live.keep(number, guests) {
@@ -276,6 +280,11 @@ impl Workshop {
         let missed = |standby: &Standby| standby.slot.parse().ok().map(|slot| self.watch.missed(slot));
         let beside = state.standbys.iter().map(|standby| Seated::beside(standby, missed(standby)));
         serving.chain(beside).collect()
+    }
+
+    /// What may be installed, as it holds now.
+    pub async fn rules(&self) -> Lockdown {
+        self.state.lock().await.config.lockdown.clone()
     }
 
     /// Sees each change from now on: the newest set of guests.

@@ -20,7 +20,7 @@ pub(super) fn check(home: &Home, config: &Config) -> Row {
     };
     let since = ago(SystemClock.now().since(oldest));
     let (count, places) = (waiting.len(), config.max_queued_jobs);
-    let found = format!("{count} results wait for you, the oldest since {since}, and keep {count} of {places} places");
+    let found = format!("results that wait for you: {count}, the oldest since {since}; they keep {count} of {places} places");
     Row::warning(
         CHECK,
         found,

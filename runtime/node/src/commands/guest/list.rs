@@ -24,7 +24,7 @@ pub(super) fn run(args: &ListArgs) -> Result<()> {
     }
     let guests = block_on(async {
         match Client::new(&home).guests().await {
-            Err(ClientError::NotRunning) => Ok(Guests { guests: Ledger::of(&home)?.seated() }),
+            Err(ClientError::NotRunning) => Ok(Guests { guests: Ledger::of(&home)?.seated(), lockdown: None }),
             answer => Ok(answer?),
         }
     })?;
