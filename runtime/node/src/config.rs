@@ -12,7 +12,6 @@ pub use keys::Setting;
 use crate::home::Home;
 use anyhow::{Context, Result, bail};
 use mistake::Mistake;
-use pylon_sandbox::Slot;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
@@ -346,7 +345,7 @@ fn address(text: &str, schemes: &[&str]) -> Result<(), String> {
 }
 
 fn is_slot(slot: &str) -> bool {
-    slot.parse::<Slot>().is_ok()
+    guests::slot(slot).is_ok()
 }
 
 fn slots_near(slot: &str) -> String {

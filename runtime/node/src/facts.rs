@@ -1,5 +1,6 @@
 //! What can be said of a node at work, each time as it is at that moment.
 
+use crate::config::Lockdown;
 use crate::control::{Backend, Model, Relay, Stats};
 use crate::guests::deed::Seated;
 use crate::guests::{Workshop, skills};
@@ -56,6 +57,11 @@ impl Facts {
     /// The guests, with how they do.
     pub async fn guests(&self) -> Vec<Seated> {
         self.workshop.seated().await
+    }
+
+    /// What may be installed.
+    pub async fn rules(&self) -> Lockdown {
+        self.workshop.rules().await
     }
 
     /// The relays, in the operator's order.

@@ -50,3 +50,19 @@ async fn rejected() {
         assert_eq!((state.settlement, state.delivery), (settlement, Delivery::None), "{terms}");
     }
 }
+
+/// Goal: of two words on one result the first holds, and only it is written down. Method: both at once, and a word on what its customer has withdrawn.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_word_holds() {
+    let (stage, mut customer, job) = stage(&[]).await;
+    let (one, other) = tokio::join!(stage.node().review(job, true), stage.node().review(job, false));
+    assert!(one.is_ok() && other.is_err(), "{one:?} {other:?}");
+    customer.result(job).await;
+    assert_eq!(audit(&stage, 2), ["release verification:5050 done", "install verification done"]);
+    let next = customer.ask(vec![text("please break again")]).await;
+    stage.until(next, |state| state.delivery == Delivery::InReview).await;
+    customer.buyer.cancel(next, 5050).await.unwrap();
+    stage.until(next, |state| state.execution == Execution::Cancelled).await;
+    assert!(stage.node().review(next, true).await.is_err());
+    assert_eq!(audit(&stage, 1), ["release verification:5050 done"]);
+}

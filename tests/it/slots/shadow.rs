@@ -3,6 +3,7 @@
 use super::{file, guest, install, serving, until};
 use pylon::guests::deed::Deed;
 use pylon_adapters::journal::{Books, Pair};
+use pylon_core::ports::guests::Fault;
 use pylon_tests::stage::{Set, Stage, text};
 
 const DEAR: &[(&str, &str)] = &[("base-msat", "9000")];
@@ -52,4 +53,28 @@ async fn a_handler_has_no_shadow() {
     let deed = Deed::Install { slot: "handler:5999".into(), guest: guest(path, &[]), shadow: true };
     assert_eq!(stage.node().change(&deed).await.unwrap_err().code, "shadow");
     assert!(stage.node().change(&install("handler:5050", guest("token_pricing", &[]))).await.is_err());
+}
+
+/// Goal: a shadow harms nobody but itself. Method: one that burns all its fuel at every question; jobs, and what is known of both.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_that_never_answers() {
+    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let path = file(stage.folder.path(), "hostile_pricing");
+    let deed = Deed::Install { slot: "pricing".into(), guest: guest(path, &[("do", "fuel")]), shadow: true };
+    let seated = stage.node().change(&deed).await.unwrap();
+    let mut customer = stage.customer().await;
+    for number in 0..12 {
+        let job = customer.ask(vec![text(&format!("job {number}"))]).await;
+        customer.result(job).await;
+    }
+    let pairs = || {
+        let mut pairs: Vec<Pair> = Vec::new();
+        let books = Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+        books.pairs("pricing", seated.digest, 100, |pair| pairs.push(pair)).unwrap();
+        pairs
+    };
+    until(&stage, "asked", async || pairs().len() == 12).await;
+    assert!(pairs().iter().all(|pair| pair.active.is_ok() && pair.shadow == Err(Fault::Fuel)));
+    let serving = serving(&stage, "pricing").await;
+    assert_eq!((serving.name.as_str(), serving.figures.map(|seen| (seen.calls, seen.traps))), ("token_pricing", Some((12, 0))));
 }

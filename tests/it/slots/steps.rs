@@ -20,20 +20,23 @@ pub(super) const NOW: UnixTime = UnixTime::new(1_800_000_000);
 /// A node's workshop without the node.
 pub(super) struct Shop {
     pub(super) folder: TempDir,
-    journal: SqliteJournal,
-    workshop: Workshop,
+    pub(super) journal: SqliteJournal,
+    pub(super) workshop: Workshop,
 }
 
 impl Shop {
     pub(super) fn open(config: &Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
-        let state = home.open().unwrap();
+        home.open().unwrap();
         let journal = SqliteJournal::open(&home.database()).unwrap();
-        let sandbox = sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
-        let shelf = Shelf::new(state.folder("guests").unwrap());
-        let workshop = Workshop::offline(sandbox, shelf, Ledger::default(), config);
+        let workshop = workshop(&folder, &journal, config);
         Self { folder, journal, workshop }
+    }
+
+    /// The same home under other settings.
+    pub(super) fn under(self, config: &Config) -> Self {
+        Self { workshop: workshop(&self.folder, &self.journal, config), ..self }
     }
 
     pub(super) async fn carry_out(&self, deed: Deed) -> Result<Seated, Stop> {
@@ -67,11 +70,19 @@ impl Shop {
     }
 }
 
+fn workshop(folder: &TempDir, journal: &SqliteJournal, config: &Config) -> Workshop {
+    let state = Home::at(folder.path()).open().unwrap();
+    let sandbox = sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
+    let shelf = Shelf::new(state.folder("guests").unwrap());
+    let ledger = Ledger { history: journal.installations().unwrap(), standbys: journal.standbys().unwrap() };
+    Workshop::offline(sandbox, shelf, ledger, config)
+}
+
 pub(super) fn beside(component: &std::path::Path, what: &str) -> PathBuf {
     format!("{}.{what}.json", component.display()).into()
 }
 
-fn release(author: &Keys, digest: Digest, expires_at: Option<UnixTime>) -> String {
+pub(super) fn release(author: &Keys, digest: Digest, expires_at: Option<UnixTime>) -> String {
     sign(author, &Claim { digest, size: 1, name: "a".into(), version: "1".into() }, NOW.minus(60), expires_at).unwrap()
 }
 
@@ -155,10 +166,10 @@ async fn more_than_the_slot_had() {
     let waiting = shop.workshop.seated().await.into_iter().find(|one| one.standing == "approval").unwrap();
     assert_eq!((waiting.name.as_str(), waiting.beyond.join(" ")), ("hostile-handler", "inference progress".into()));
     assert_eq!(shop.journal.standbys().unwrap().len(), 1, "it waits over a restart, too");
-    let seated = shop.carry_out(Deed::Approve { slot: slot.into() }).await.unwrap();
+    let seated = shop.carry_out(Deed::Approve { slot: slot.into(), digest: None }).await.unwrap();
     assert_eq!((seated.name.as_str(), seated.grants.join(" ")), ("hostile-handler", "inference progress".into()));
     assert!(shop.journal.standbys().unwrap().is_empty());
-    assert_eq!(shop.carry_out(Deed::Approve { slot: slot.into() }).await.unwrap_err().code, "nothing");
+    assert_eq!(shop.carry_out(Deed::Approve { slot: slot.into(), digest: None }).await.unwrap_err().code, "nothing");
     let again = shop.carry_out(install(slot, more(&shop))).await.unwrap();
     assert_eq!(again.grants.join(" "), "inference progress", "the slot has it now");
     config.lockdown.max_grants.insert(slot.into(), vec!["progress".into()]);

@@ -1,7 +1,12 @@
 //! A guest that fails again and again.
 
+use super::steps::{NOW, Shop};
 use super::{audit, file, guest, install, serving, until};
+use crate::component;
+use pylon::config::Config;
+use pylon::guests::Alarm;
 use pylon::guests::deed::Deed;
+use pylon_core::ports::installations::Installations;
 use pylon_tests::stage::{Customer, Set, Stage, bid, text};
 
 async fn unlucky(customer: &mut Customer, words: &str, times: usize) {
@@ -35,14 +40,66 @@ async fn a_guest_that_traps_is_taken_out() {
     assert_eq!(back.name, "token_pricing", "the operator need not wait");
 }
 
-/// Goal: with nothing to go back to, the guest stays and that is told. Method: a kind whose only pricing traps.
+/// Goal: a kind whose only pricing fails has the one for all again. Method: a pricing of a kind that traps, where none was before.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_to_go_back_to() {
+async fn back_to_the_policy_for_all() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let path = file(stage.folder.path(), "hostile_pricing");
     stage.node().change(&install("pricing:5050", guest(path, &[("do", "unlucky")]))).await.unwrap();
     unlucky(&mut customer, "hello", 5).await;
-    until(&stage, "told", async || audit(&stage, 1) == ["rollback pricing:5050 nothing"]).await;
-    assert_eq!(serving(&stage, "pricing:5050").await.name, "hostile-pricing");
+    until(&stage, "taken out", async || audit(&stage, 1) == ["remove pricing:5050 done"]).await;
+    let job = customer.ask(vec![text("hello"), bid(13_000)]).await;
+    assert_eq!(customer.result(job).await.content, "hello");
+}
+
+/// Goal: with nothing to go back to, the guest stays and that is told, until the operator says otherwise. Method: the only handler of a kind traps, and is
+/// then removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_to_go_back_to() {
+    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let mut customer = stage.customer().await;
+    let path = file(stage.folder.path(), "hostile_handler");
+    stage.node().change(&install("handler:5999", guest(path, &[("do", "panic")]))).await.unwrap();
+    for number in 0..5 {
+        let job = customer.broadcast(5999, vec![text(&format!("hello {number}"))]).await;
+        customer.feedback(job, "error").await;
+    }
+    until(&stage, "told", async || audit(&stage, 1) == ["rollback handler:5999 nothing"]).await;
+    assert_eq!(serving(&stage, "handler:5999").await.name, "hostile-handler");
+    let removed = stage.node().change(&Deed::Rollback { slot: "handler:5999".into(), to: Some(1) }).await.unwrap();
+    assert_eq!((removed.name.as_str(), removed.standing.as_str()), ("hostile-handler", "removed"));
+    assert_eq!(stage.node().facts().kinds(), [5050]);
+}
+
+/// Goal: what cannot be helped is told once, not with every fifth call. Method: a pricing that was taken out a moment ago fails again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn told_once() {
+    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let mut customer = stage.customer().await;
+    let path = file(stage.folder.path(), "hostile_pricing");
+    let bad = || install("pricing", guest(&path, &[("do", "unlucky")]));
+    stage.node().change(&bad()).await.unwrap();
+    unlucky(&mut customer, "once", 5).await;
+    until(&stage, "taken out", async || serving(&stage, "pricing").await.name == "token_pricing").await;
+    stage.node().change(&bad()).await.unwrap();
+    unlucky(&mut customer, "again", 15).await;
+    until(&stage, "counted", async || serving(&stage, "pricing").await.figures.unwrap().traps == 15).await;
+    // Alarms are heard one after the other, and before this change.
+    stage.node().change(&install("pricing:5051", guest("token_pricing", &[]))).await.unwrap();
+    assert_eq!(audit(&stage, 3), ["install pricing:5051 done", "rollback pricing wait", "install pricing done"]);
+}
+
+/// Goal: an alarm is about the guest that failed, and nobody else. Method: one that comes when another guest is there already.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_that_comes_late() {
+    let shop = Shop::open(&Config::default());
+    let bad = guest(shop.file(component("hostile_pricing")), &[("do", "unlucky")]);
+    shop.carry_out(install("pricing", bad)).await.unwrap();
+    shop.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap();
+    let slot = "pricing".parse().unwrap();
+    shop.workshop.take_out(Alarm { slot, generation: 1 }, &shop.journal, NOW).await;
+    assert_eq!(shop.journal.installations().unwrap().len(), 2);
+    shop.workshop.take_out(Alarm { slot, generation: 2 }, &shop.journal, NOW).await;
+    assert_eq!(shop.journal.installations().unwrap()[2].why, "traps");
 }

@@ -12,14 +12,16 @@ use crate::log;
 use crate::node::{Node, Parts};
 use crate::output::say;
 use anyhow::{Context, Result};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use pylon_core::ports::clock::Clock;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// How long work may go on after a signal; what is not done then goes on at the next start.
 const DRAIN: Duration = Duration::from_secs(20);
-/// Orders that wait for the one before them.
+/// Orders that are followed at once, and that wait for those.
 const ORDERS: usize = 8;
 
 /// Runs the node until it is asked to stop, here or in the background.
@@ -105,23 +107,33 @@ impl Signals {
     }
 }
 
-/// Follows orders until one is to stop, and within which time.
+/// Follows orders until one is to stop, and within which time. An order that takes long holds up no other.
 async fn until_stop(node: &Node, source: &Source, signals: &mut Signals, waiting: &mut mpsc::Receiver<Order>) -> Duration {
+    let mut followed = FuturesUnordered::new();
     loop {
-        tokio::select! {
+        let order = tokio::select! {
             _ = signals.terminate.recv() => return DRAIN,
             _ = signals.interrupt.recv() => return DRAIN,
-            _ = signals.hang_up.recv() => drop(reload(node, source).await),
-            Some(order) = waiting.recv() => match order {
-                Order::Stop(within) => return within,
-                // Who asked may have gone.
-                Order::Reload(reply) => drop(reply.send(reload(node, source).await)),
-                Order::Guests(deed, reply) => drop(reply.send(node.change(&deed).await)),
-                Order::Review(review, reply) => {
-                    let done = node.review(review.job, review.release).await;
-                    drop(reply.send(done.map_err(|error| format!("{error:#}"))));
-                }
-            },
+            _ = signals.hang_up.recv(), if followed.len() < ORDERS => Order::Reload(oneshot::channel().0),
+            Some(()) = followed.next(), if !followed.is_empty() => continue,
+            Some(order) = waiting.recv(), if followed.len() < ORDERS => order,
+        };
+        match order {
+            Order::Stop(within) => return within,
+            order => followed.push(follow(order, node, source)),
+        }
+    }
+}
+
+/// Does what is asked, and says what came of it. Who asked may have gone.
+async fn follow(order: Order, node: &Node, source: &Source) {
+    match order {
+        Order::Stop(_) => {}
+        Order::Reload(reply) => drop(reply.send(reload(node, source).await)),
+        Order::Guests(deed, reply) => drop(reply.send(node.change(&deed).await)),
+        Order::Review(review, reply) => {
+            let done = node.review(review.job, review.release).await;
+            drop(reply.send(done.map_err(|error| format!("{error:#}"))));
         }
     }
 }

@@ -8,6 +8,12 @@ use pylon_sandbox::Slot;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// A slot as it is written: another spelling would be another key, and hold for nobody.
+pub(super) fn slot(text: &str) -> Result<Slot, String> {
+    let slot: Slot = text.parse().map_err(|error| format!("{error}"))?;
+    if slot.to_string() == text { Ok(slot) } else { Err(format!("`{text}` is written `{slot}`")) }
+}
+
 const PUBLISHERS_MAX: usize = 64;
 
 /// What is set for one slot.
@@ -87,7 +93,7 @@ impl Lockdown {
         }
         for (slot, names) in &self.max_grants {
             let wrong = |why: String| (vec!["lockdown", "max_grants", slot], format!("`max_grants`: {why}"));
-            slot.parse::<Slot>().map_err(|error| wrong(error.to_string()))?;
+            self::slot(slot).map_err(wrong)?;
             grants::parse(names).map_err(wrong)?;
         }
         Ok(())

@@ -86,6 +86,8 @@ fn mistakes() {
     check("[guests.\"handler:50\"]", "1: `handler:50` is no slot; did you mean `handler:5050`?");
     check("[guests.\"handler:6050\"]", "1: `handler:6050` is no slot");
     check("[guests.\"pricng:5932\"]", "1: `pricng:5932` is no slot; did you mean `pricing:5932`?");
+    check("[guests.\"handler:05050\"]", "1: `handler:05050` is no slot; did you mean `handler:5050`?");
+    check("[lockdown]\nmax_grants.\"pricing:+5050\" = []", "2: `max_grants`: `pricing:+5050` is written `pricing:5050`");
     check("[guests.zzz]", "1: `zzz` is no slot; there is ");
     check("default_backend = 'lama_cpp'", "1: `default_backend`: no backend `lama_cpp`; did you mean `llama_cpp`?");
     // Types.

@@ -123,7 +123,7 @@ impl Client {
 
     /// Asks it to send a result that waits for the operator, or not to.
     pub async fn review(&self, review: Review) -> Result<Review, ClientError> {
-        self.post("/review", Some(&review), ANSWER_WITHIN).await
+        self.post("/review", Some(&review), WORK_WITHIN).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {

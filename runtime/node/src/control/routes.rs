@@ -171,7 +171,8 @@ async fn reload(State(shared): State<Arc<Shared>>, Extension(patience): Extensio
 async fn guests(State(shared): State<Arc<Shared>>, Extension(patience): Extension<Patience>) -> Json<Guests> {
     // Somebody may be changing them.
     patience.for_work();
-    Json(Guests { guests: shared.desk.facts.guests().await })
+    let facts = &shared.desk.facts;
+    Json(Guests { guests: facts.guests().await, lockdown: Some(facts.rules().await) })
 }
 
 async fn change(
@@ -194,11 +195,16 @@ async fn change(
     }
 }
 
-async fn review(State(shared): State<Arc<Shared>>, request: Result<Json<Review>, JsonRejection>) -> Response {
+async fn review(
+    State(shared): State<Arc<Shared>>,
+    Extension(patience): Extension<Patience>,
+    request: Result<Json<Review>, JsonRejection>,
+) -> Response {
     let request = match request {
         Ok(Json(request)) => request,
         Err(error) => return refuse(error.status(), error.body_text()),
     };
+    patience.for_work();
     match ordered(&shared, |reply| Order::Review(request, reply)).await {
         Ok(Ok(())) => Json(request).into_response(),
         Ok(Err(error)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, error),

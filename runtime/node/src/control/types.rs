@@ -1,6 +1,7 @@
 //! What is said over the socket, and what `--json` prints of it. Fields are only ever added: units are in their names, times are Unix
 //! seconds, and what is absent is unknown.
 
+use crate::config::Lockdown;
 use crate::guests::deed::Seated;
 use serde::{Deserialize, Serialize};
 
@@ -148,6 +149,9 @@ pub struct Reloaded {
 pub struct Guests {
     /// By slot: who serves, then who stands beside.
     pub guests: Vec<Seated>,
+    /// The rules by which the node works; absent without a node.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lockdown: Option<Lockdown>,
 }
 
 /// `POST /v1/review`: a result that waits for the operator.

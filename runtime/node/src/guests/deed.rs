@@ -3,14 +3,14 @@
 use super::steps::Stop;
 use super::tally::Figures;
 use crate::config::Guest;
-use pylon_core::ports::installations::{Installation, Purpose, Standby};
-use pylon_core::{Digest, PublicKey};
+use pylon_core::ports::installations::{Installation, Installed, Purpose, Standby};
+use pylon_core::{Digest, PublicKey, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Something to do to a slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "lowercase")]
+#[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Deed {
     /// Put a guest there, or beside the one that serves.
     Install {
@@ -39,6 +39,9 @@ pub enum Deed {
     Approve {
         /// Which slot.
         slot: String,
+        /// Of the component that was seen to wait there; without it, whichever waits.
+        #[serde(default)]
+        digest: Option<Digest>,
     },
 }
 
@@ -46,7 +49,9 @@ impl Deed {
     /// Which slot.
     pub fn slot(&self) -> &str {
         match self {
-            Self::Install { slot, .. } | Self::Activate { slot } | Self::Rollback { slot, .. } | Self::Approve { slot } => slot,
+            Self::Install { slot, .. } | Self::Activate { slot } | Self::Rollback { slot, .. } | Self::Approve { slot, .. } => {
+                slot
+            }
         }
     }
 
@@ -62,12 +67,15 @@ impl Deed {
     }
 }
 
+/// How one stands that served in a slot which is empty now.
+pub(crate) const REMOVED: &str = "removed";
+
 /// A guest in a slot or beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seated {
     /// Which slot.
     pub slot: String,
-    /// `serving`, `shadow`, or `approval` for one that waits for it.
+    /// `serving`, `shadow`, or `approval` for one that waits for it; `removed` in the answer to what has emptied the slot.
     pub standing: String,
     /// As the component calls itself.
     pub name: String,
@@ -102,10 +110,23 @@ pub struct Seated {
 impl Seated {
     /// One that serves; `None` for an empty slot.
     pub fn serving(row: &Installation, figures: Option<Figures>) -> Option<Self> {
-        let guest = row.guest.as_ref()?;
-        Some(Self {
-            slot: row.slot.clone(),
-            standing: "serving".into(),
+        let seated = Self::of(&row.slot, row.guest.as_ref()?, "serving", row.at);
+        Some(Self { generation: Some(row.generation), figures, ..seated })
+    }
+
+    /// One that stands beside.
+    pub fn beside(standby: &Standby, missed: Option<u64>) -> Self {
+        Self {
+            beyond: standby.beyond.clone(),
+            missed: missed.filter(|_| standby.purpose == Purpose::Shadow),
+            ..Self::of(&standby.slot, &standby.guest, standby.purpose.word(), standby.since)
+        }
+    }
+
+    fn of(slot: &str, guest: &Installed, standing: &str, since: UnixTime) -> Self {
+        Self {
+            slot: slot.into(),
+            standing: standing.into(),
             name: guest.name.clone(),
             version: guest.version.clone(),
             digest: guest.digest,
@@ -114,31 +135,10 @@ impl Seated {
             settings: guest.settings.clone(),
             grants: guest.grants.clone(),
             beyond: Vec::new(),
-            generation: Some(row.generation),
-            since: row.at.get(),
-            figures,
-            missed: None,
-        })
-    }
-
-    /// One that stands beside.
-    pub fn beside(standby: &Standby, missed: Option<u64>) -> Self {
-        let guest = &standby.guest;
-        Self {
-            slot: standby.slot.clone(),
-            standing: standby.purpose.word().into(),
-            name: guest.name.clone(),
-            version: guest.version.clone(),
-            digest: guest.digest,
-            publisher: guest.publisher,
-            source: guest.source.clone(),
-            settings: guest.settings.clone(),
-            grants: guest.grants.clone(),
-            beyond: standby.beyond.clone(),
             generation: None,
-            since: standby.since.get(),
+            since: since.get(),
             figures: None,
-            missed: missed.filter(|_| standby.purpose == Purpose::Shadow),
+            missed: None,
         }
     }
 }
@@ -155,5 +155,20 @@ pub struct Refusal {
 impl From<Stop> for Refusal {
     fn from(stop: Stop) -> Self {
         Self { code: stop.code.into(), error: stop.why }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: nothing that an order says is passed over. Method: an approval as it is written, and with a name that means nothing.
+    #[test]
+    fn an_order_is_read_to_its_end() {
+        let digest = Digest::of(b"seen");
+        let approve = Deed::Approve { slot: "handler:5050".into(), digest: Some(digest) };
+        let text = serde_json::to_string(&approve).unwrap();
+        assert_eq!(serde_json::from_str::<Deed>(&text).unwrap(), approve);
+        assert!(serde_json::from_str::<Deed>(&text.replace("digest", "digset")).is_err());
     }
 }

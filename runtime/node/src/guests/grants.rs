@@ -32,30 +32,27 @@ pub fn parse(names: &[String]) -> Result<Grants, String> {
     Ok(grants)
 }
 
-/// What both lists grant; a list that is absent grants all. Names that mean nothing grant nothing.
-pub(super) fn both(ours: Option<&[String]>, most: Option<&[String]>) -> Grants {
-    let of = |names: &[String]| parse(names).unwrap_or_default();
-    match (ours, most) {
-        (None, None) => Grants::all(),
-        (Some(one), None) | (None, Some(one)) => of(one),
-        (Some(ours), Some(most)) => {
-            let (ours, most) = (of(ours), of(most));
-            // Of two patterns the narrower one holds, whichever side it is on.
-            let hosts = |wide: &Grants, narrow: &Grants| match wide.divide(&[Want::Urls(narrow.urls.clone())]).0.pop() {
-                Some(Want::Urls(hosts)) => hosts,
-                _ => Vec::new(),
-            };
-            let mut urls = hosts(&most, &ours);
-            urls.extend(hosts(&ours, &most).into_iter().filter(|host| !ours.urls.contains(host)));
-            Grants {
-                inference: ours.inference && most.inference,
-                agent: ours.agent && most.agent,
-                progress: ours.progress && most.progress,
-                urls,
-                events: ours.events && most.events,
-                jobs: ours.jobs && most.jobs,
-            }
-        }
+/// What all lists grant; a list that is absent grants all. Names that mean nothing grant nothing.
+pub(super) fn least(lists: &[Option<&[String]>]) -> Grants {
+    let of = |names: &&[String]| parse(names).unwrap_or_default();
+    lists.iter().flatten().map(of).reduce(|one, other| both(&one, &other)).unwrap_or_else(Grants::all)
+}
+
+fn both(one: &Grants, other: &Grants) -> Grants {
+    // Of two patterns the narrower one holds, whichever side it is on.
+    let hosts = |wide: &Grants, narrow: &Grants| match wide.divide(&[Want::Urls(narrow.urls.clone())]).0.pop() {
+        Some(Want::Urls(hosts)) => hosts,
+        _ => Vec::new(),
+    };
+    let mut urls = hosts(other, one);
+    urls.extend(hosts(one, other).into_iter().filter(|host| !one.urls.contains(host)));
+    Grants {
+        inference: one.inference && other.inference,
+        agent: one.agent && other.agent,
+        progress: one.progress && other.progress,
+        urls,
+        events: one.events && other.events,
+        jobs: one.jobs && other.jobs,
     }
 }
 
@@ -80,12 +77,12 @@ mod tests {
         }
     }
 
-    /// Goal: what holds is what both say. Method: lists in each combination.
+    /// Goal: what holds is what all say. Method: lists in each combination.
     #[test]
-    fn the_smaller_of_two() {
+    fn the_least_of_all() {
         let check = |ours: Option<&[&str]>, most: Option<&[&str]>, expected: Grants| {
             let (ours, most) = (ours.map(list), most.map(list));
-            assert_eq!(both(ours.as_deref(), most.as_deref()), expected);
+            assert_eq!(least(&[ours.as_deref(), None, most.as_deref()]), expected);
         };
         check(None, None, Grants::all());
         check(None, Some(&["jobs"]), Grants { jobs: true, ..Grants::default() });

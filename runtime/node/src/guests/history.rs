@@ -67,7 +67,6 @@ pub(super) fn due(history: &[Installation], config: &Config) -> Vec<(Slot, Due)>
     let mut slots: Vec<Slot> = shipped::defaults().map(|(slot, _)| slot).chain(named).chain(now.keys().copied()).collect();
     slots.sort_unstable();
     slots.dedup();
-    let always = |slot| shipped::defaults().any(|(filled, _)| filled == slot);
     slots.retain(|slot| now.get(slot).is_none_or(|row| row.stanza != stanza(config, *slot) || is_outdated(row)));
     let what = |slot: &Slot| match config.guests.get(&slot.to_string()) {
         // What a command has put there keeps its settings when a new program brings a new edition.
@@ -76,7 +75,7 @@ pub(super) fn due(history: &[Installation], config: &Config) -> Vec<(Slot, Due)>
             Some(Due::Install(Guest { source: guest.source.clone(), settings: guest.settings.clone(), ..Guest::default() }))
         }
         Some(guest) => Some(Due::Install(guest.clone())),
-        None if always(*slot) => Some(Due::Install(Guest::default())),
+        None if shipped::fills(*slot) => Some(Due::Install(Guest::default())),
         None => now.get(slot).is_some_and(|row| row.guest.is_some()).then_some(Due::Empty),
     };
     slots.iter().filter_map(|slot| Some((*slot, what(slot)?))).collect()

@@ -11,7 +11,7 @@ pub(crate) async fn run(reports: Reports, workshop: Arc<Workshop>, journal: Arc<
     loop {
         tokio::select! {
             biased;
-            Some(slot) = alarms.recv() => workshop.take_out(slot, &*journal, clock.now()).await,
+            Some(alarm) = alarms.recv() => workshop.take_out(alarm, &*journal, clock.now()).await,
             Some(question) = questions.recv() => {
                 if let Some(answer) = question.ask()
                     && let Err(error) = journal.commit([Row::Shadow(Box::new(answer))].into()).await

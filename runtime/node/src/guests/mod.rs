@@ -7,7 +7,9 @@ pub mod grants;
 mod history;
 pub mod image;
 pub(crate) mod keeper;
+mod ledger;
 mod past;
+mod record;
 mod rollback;
 mod shadow;
 mod shelf;
@@ -18,12 +20,14 @@ pub mod tally;
 mod watch;
 mod workshop;
 
+pub use ledger::Ledger;
 pub use past::Past;
 pub use shelf::Shelf;
 pub use shipped::component;
 pub use source::Place;
 pub use steps::Stop;
-pub use workshop::{Ledger, Workshop};
+pub use watch::{Alarm, Reports};
+pub use workshop::Workshop;
 
 use crate::config::{Config, Lockdown};
 use anyhow::Result;
@@ -35,7 +39,6 @@ use pylon_core::ports::witness::Witness;
 use pylon_sandbox::{Compiling, Config as SandboxConfig, Generations, Installed, Role, Sandbox, Slot, Want};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-pub use watch::Reports;
 
 /// The guests at work.
 pub struct Slots {

@@ -1,8 +1,9 @@
 //! Which guest a slot goes back to, and how soon it may do so by itself. Pure.
 
+use super::shipped;
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::Installation;
-use pylon_sandbox::Slot;
+use pylon_core::ports::installations::{Installation, Installed};
+use pylon_sandbox::{Role, Slot};
 
 /// A guest that fails so often in so many calls is taken out by itself: more than the bad luck of a request that no guest can take, and soon enough
 /// that few customers notice.
@@ -17,13 +18,18 @@ const REST_MOST_SECONDS: u64 = 24 * 3600;
 pub(super) const ROLLBACK: &str = "rollback";
 pub(super) const BY_ITSELF: &str = "traps";
 
-/// The row whose guest the slot goes back to: that of set `to`, or the last one that is another than the present. What it has gone back from
-/// already is not gone back to.
-pub(super) fn target(history: &[Installation], slot: Slot, to: Option<u64>) -> Option<&Installation> {
+/// Whom the slot goes back to: to the guest of set `to`, or to the last one that is another than the present. What it has gone back from already is
+/// not gone back to. `Some(None)`: to nobody, as it was before its first guest. A policy of a kind leaves it to the policy for all; a handler has to be
+/// told so by naming the set, as nobody would serve its kind.
+pub(super) fn target(history: &[Installation], slot: Slot, to: Option<u64>) -> Option<Option<&Installed>> {
     let name = slot.to_string();
     let rows: Vec<_> = history.iter().filter(|row| row.slot == name).collect();
+    let is_served = rows.last().is_some_and(|row| row.guest.is_some());
+    let nobody = (is_served && !shipped::fills(slot)).then_some(None);
     if let Some(to) = to {
-        return rows.into_iter().rfind(|row| row.generation <= to).filter(|row| row.guest.is_some());
+        history.last().filter(|newest| (1..=newest.generation).contains(&to))?;
+        let then = rows.into_iter().rfind(|row| row.generation <= to).and_then(|row| row.guest.as_ref());
+        return then.map(Some).or(nobody);
     }
     let mut at = rows.len().checked_sub(1)?;
     let earlier = |at: usize, wanted: &dyn Fn(&Installation) -> bool| rows.iter().take(at).rposition(|row| wanted(row));
@@ -32,8 +38,8 @@ pub(super) fn target(history: &[Installation], slot: Slot, to: Option<u64>) -> O
         at = earlier(at, &|row| row.guest == present.guest)?;
     }
     let present = rows.get(at)?;
-    let found = earlier(at, &|row| row.guest.is_some() && row.guest != present.guest)?;
-    rows.get(found).copied()
+    let found = earlier(at, &|row| row.guest.is_some() && row.guest != present.guest).and_then(|found| rows.get(found));
+    found.map(|row| row.guest.as_ref()).or(nobody.filter(|_| slot.role() != Role::Handler))
 }
 
 /// Before this the slot does not go back by itself.
@@ -56,7 +62,6 @@ pub(super) fn rests_until(history: &[Installation], slot: Slot) -> Option<UnixTi
 mod tests {
     use super::*;
     use pylon_core::Digest;
-    use pylon_core::ports::installations::Installed;
 
     fn row(generation: u64, guest: Option<u8>, why: &str, at: u64) -> Installation {
         let guest = guest.map(|byte| Installed {
@@ -79,21 +84,46 @@ mod tests {
     /// Goal: back is where it worked before, never to what was left. Method: a history, and where it leads; 0 for nowhere.
     #[test]
     fn where_back_leads() {
-        let check = |rows: &[(Option<u8>, &str)], to, expected: u64| {
+        let check = |rows: &[(Option<u8>, &str)], to, expected: u8| {
             let rows: Vec<_> = rows.iter().zip(1..).map(|((guest, why), number)| row(number, *guest, why, 0)).collect();
-            assert_eq!(target(&rows, slot(), to).map_or(0, |row| row.generation), expected, "{rows:?}");
+            let back = target(&rows, slot(), to).map(|guest| guest.unwrap().digest);
+            assert_eq!(back, Some(Digest::from_bytes([expected; 32])).filter(|_| expected > 0), "{rows:?}");
         };
         check(&[], None, 0);
         check(&[(Some(1), "start")], None, 0);
         check(&[(Some(1), "start"), (Some(2), "install")], None, 1);
-        check(&[(Some(1), "start"), (Some(1), "reload"), (Some(2), "install")], None, 2);
+        check(&[(Some(1), "start"), (Some(1), "reload"), (Some(2), "install")], None, 1);
         check(&[(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)], None, 0);
         check(&[(Some(1), "start"), (Some(2), "install"), (Some(3), "install"), (Some(2), BY_ITSELF)], None, 1);
-        check(&[(Some(1), "start"), (Some(2), "install"), (Some(1), BY_ITSELF), (Some(3), "install")], None, 3);
+        check(&[(Some(1), "start"), (Some(2), "install"), (Some(1), BY_ITSELF), (Some(3), "install")], None, 1);
         check(&[(Some(1), "start"), (None, "reload"), (Some(2), "reload")], None, 1);
         check(&[(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)], Some(2), 2);
         check(&[(Some(1), "start"), (None, "reload")], Some(2), 0);
         check(&[(Some(1), "start")], Some(0), 0);
+        check(&[(Some(1), "start")], Some(2), 0);
+    }
+
+    /// Goal: what was empty can be so again. Method: slots that nothing has to fill, with and without a set that is named.
+    #[test]
+    fn where_nobody_was() {
+        let check = |slot: &str, whys: &[&str], to, expected: Option<bool>| {
+            let row = |(why, number): (&&str, u64)| Installation {
+                slot: slot.into(),
+                ..row(number + 1, (*why != "empty").then_some(1), why, 0)
+            };
+            let rows: Vec<_> =
+                std::iter::once(super::tests::row(1, Some(9), "start", 0)).chain(whys.iter().zip(1..).map(row)).collect();
+            let back = target(&rows, slot.parse().unwrap(), to);
+            assert_eq!(back.map(|guest| guest.is_some()), expected, "{slot} {whys:?} {to:?}");
+        };
+        check("pricing:5050", &["install"], None, Some(false));
+        check("pricing:5050", &["install"], Some(1), Some(false));
+        check("pricing:5050", &["install"], Some(2), Some(true));
+        check("pricing:5050", &["install", "empty"], None, Some(true));
+        check("pricing:5050", &["install", "empty"], Some(1), None);
+        check("handler:5999", &["install"], None, None);
+        check("handler:5999", &["install"], Some(1), Some(false));
+        check("handler:5050", &["install"], Some(1), None);
     }
 
     /// Goal: a slot that fails again and again is left alone for longer and longer. Method: histories, and how long from the last.

@@ -33,8 +33,16 @@ impl Shelf {
 
     /// Keeps the release of a component, as it was signed.
     pub fn put_release(&self, digest: Digest, release: &str) -> Result<()> {
-        let name = release_name(&digest.to_hex());
-        self.write(&name, release.as_bytes()).with_context(|| format!("the release of {} cannot be kept", digest.short()))
+        self.write(&release_name(&digest.to_hex()), release.as_bytes())
+            .with_context(|| format!("the release of {} cannot be kept", digest.short()))
+    }
+
+    /// The release that was put here.
+    pub fn release(&self, digest: Digest) -> Result<String> {
+        let read = self.bounded(&release_name(&digest.to_hex()), release::BYTES_MAX);
+        let read = read.and_then(|bytes| bytes.ok_or_else(|| ErrorKind::NotFound.into()));
+        let bytes = read.with_context(|| format!("the release of {} cannot be read: install it again", digest.short()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Keeps what was compiled elsewhere, with its release.
@@ -96,6 +104,10 @@ impl Shelf {
         );
         Ok(bytes)
     }
+}
+
+fn release_name(digest: Digest) -> String {
+    format!("{}.release.json", digest.to_hex())
 }
 
 fn file_name(digest: Digest) -> String {

@@ -34,6 +34,11 @@ pub(super) fn defaults() -> impl Iterator<Item = (Slot, &'static str)> {
     policies.chain(HANDLERS.iter().filter_map(|(kind, name)| Some((Slot::of_kind(Role::Handler, *kind)?, *name))))
 }
 
+/// Does something always serve in this slot?
+pub(super) fn fills(slot: Slot) -> bool {
+    defaults().any(|(filled, _)| filled == slot)
+}
+
 /// The guest that serves in a slot if nobody says otherwise; none for handlers of other kinds.
 pub(super) fn for_slot(slot: Slot) -> Option<&'static str> {
     let policy = POLICIES.iter().find(|(role, _)| *role == slot.role()).map(|(_, name)| *name);

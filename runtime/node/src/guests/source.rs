@@ -3,10 +3,10 @@
 use super::image::{self, Image};
 use super::shipped;
 use super::steps::Stop;
-use crate::config::mistake;
+use crate::config::{Guest, mistake};
 use pylon_adapters::download;
 use pylon_adapters::market::release;
-use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX};
+use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX, Slot};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -33,11 +33,24 @@ pub enum Place {
 
 /// What was there.
 pub(super) struct Found {
+    pub(super) place: Place,
     pub(super) bytes: Vec<u8>,
     pub(super) release: Option<String>,
     pub(super) deletion: Option<String>,
     /// Where nothing is compiled; of what this program ships, the shelf has it.
     pub(super) image: Option<Image>,
+}
+
+/// What is to come into a slot, from wherever that is, with an image for this engine. It may take a while, and nothing of it runs.
+pub(super) async fn find(slot: Slot, guest: &Guest, engine: Option<&str>) -> Result<Found, Stop> {
+    let place = match Place::parse(&guest.source).map_err(|why| Stop::new("source", why))? {
+        Place::Default => shipped::for_slot(slot).map_or(Place::Default, Place::Shipped),
+        place => place,
+    };
+    if matches!(place, Place::Web(_)) && guest.digest.is_empty() {
+        return Err(Stop::new("digest", "an address needs the component's SHA-256 beside it (`--digest`)"));
+    }
+    place.fetch(engine).await
 }
 
 impl Place {
@@ -50,7 +63,14 @@ impl Place {
             Ok(Self::Shipped(name))
         } else if text.contains("://") {
             let url = Url::parse(text).map_err(|error| format!("`{text}` is not an address: {error}"))?;
-            if url.scheme() == "https" { Ok(Self::Web(url)) } else { Err(format!("`{text}`: only https addresses are fetched")) }
+            if url.scheme() != "https" {
+                Err(format!("`{text}`: only https addresses are fetched"))
+            } else if !url.username().is_empty() || url.password().is_some() {
+                // It would be kept in the history, and shown.
+                Err(format!("the address of `{}` carries a user or password: leave them out", url.host_str().unwrap_or_default()))
+            } else {
+                Ok(Self::Web(url))
+            }
         } else if Path::new(text).is_absolute() {
             Ok(Self::File(text.into()))
         } else {
@@ -59,15 +79,25 @@ impl Place {
         }
     }
 
-    /// Everything that is there, with an image for this engine.
-    pub(super) async fn fetch(&self, engine: Option<&str>) -> Result<Found, Stop> {
+    /// As the history has it.
+    pub(super) fn name(&self) -> String {
         match self {
+            Self::Default => String::new(),
+            Self::Shipped(name) => format!("{}{name}", shipped::PREFIX),
+            Self::File(path) => path.display().to_string(),
+            Self::Web(url) => url.to_string(),
+        }
+    }
+
+    /// Everything that is there.
+    async fn fetch(self, engine: Option<&str>) -> Result<Found, Stop> {
+        match &self {
             Self::Default => {
                 Err(Stop::new("source", "no guest comes with this program for this slot: name a `source`, or leave it out"))
             }
             Self::Shipped(name) => {
                 let bytes = shipped::component(name).ok_or_else(|| Stop::new("source", format!("{name} is not shipped")))?;
-                Ok(Found { bytes: bytes.to_vec(), release: None, deletion: None, image: None })
+                Ok(Found { place: self, bytes: bytes.to_vec(), release: None, deletion: None, image: None })
             }
             Self::File(path) => {
                 let path = component_in(path)?;
@@ -80,7 +110,7 @@ impl Place {
                         .transpose()?,
                     None => None,
                 };
-                Ok(Found { bytes, release: beside(RELEASE)?, deletion: beside(DELETION)?, image })
+                Ok(Found { release: beside(RELEASE)?, deletion: beside(DELETION)?, place: self, bytes, image })
             }
             Self::Web(url) => {
                 let slow = |_| Err(Stop::new("source", format!("{url}: not there within {} s", DOWNLOAD_WITHIN.as_secs())));
@@ -113,7 +143,7 @@ async fn fetch(url: &Url, engine: Option<&str>) -> Result<Found, Stop> {
         let release = get(beside(&format!("{suffix}{RELEASE}")), release::BYTES_MAX).await?.map(text);
         image = Some(Image { bytes, release });
     }
-    Ok(Found { bytes, release, deletion, image })
+    Ok(Found { place: Place::Web(url.clone()), bytes, release, deletion, image })
 }
 
 /// The file itself, or the only component in a folder.
@@ -180,10 +210,13 @@ mod tests {
         assert_eq!(Place::parse("shipped:token_pricing"), Ok(Place::Shipped("token_pricing")));
         assert_eq!(Place::parse("/a/b.wasm"), Ok(Place::File("/a/b.wasm".into())));
         assert!(matches!(Place::parse("https://x.org/a.wasm"), Ok(Place::Web(_))));
-        for (wrong, words) in
-            [("http://x.org/a.wasm", "only https"), ("a.wasm", "begins with /"), ("token_prising", "token_pricing")]
-        {
-            assert!(Place::parse(wrong).is_err_and(|why| why.contains(words)), "{wrong}");
+        for (wrong, words) in [
+            ("http://x.org/a.wasm", "only https"),
+            ("a.wasm", "begins with /"),
+            ("token_prising", "token_pricing"),
+            ("https://me:word@x.org/a", "of `x.org` carries a user"),
+        ] {
+            assert!(Place::parse(wrong).is_err_and(|why| why.contains(words) && !why.contains("word@")), "{wrong}");
         }
     }
 }

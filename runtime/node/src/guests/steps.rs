@@ -1,15 +1,15 @@
-//! The way of a component into a slot, step by step: source, size, digest, signature, publisher, and then what the sandbox asks of it. Each step has
-//! a word of its own, and nothing is at work, nor written, before the last.
+//! The way of a component into a slot, step by step: source and size (`source`), digest, signature, publisher, and then what the sandbox asks of it.
+//! Each step has a word of its own, and nothing is at work, nor written, before the last.
 
 use super::image::Image;
 use super::source::{Found, Place};
 use super::{Shelf, bounds, grants, shipped};
-use crate::config::{Guest, Lockdown};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::config::{Config, Guest};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use pylon_adapters::market::{deletion, release};
 use pylon_core::ports::installations::Installed as Record;
 use pylon_core::{Digest, Param, PublicKey, UnixTime};
-use pylon_sandbox::{Grants, InstallError, Installed, Outline, Sandbox, Setup, Slot};
+use pylon_sandbox::{Grants, InstallError, Installed, Limits, Outline, Sandbox, Setup, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,6 +42,20 @@ pub(super) struct Refused {
     pub(super) approval: Option<(Record, Vec<String>)>,
 }
 
+impl From<Stop> for Refused {
+    fn from(stop: Stop) -> Self {
+        Self { stop, seen: Seen::default(), approval: None }
+    }
+}
+
+impl Refused {
+    /// A guest of before that cannot be had any more.
+    pub(super) fn gone(record: &Record, error: &anyhow::Error) -> Self {
+        let seen = Seen { digest: Some(record.digest), publisher: record.publisher };
+        Self { stop: Stop::new("gone", format!("{error:#}")), seen, approval: None }
+    }
+}
+
 /// What is known of a component, as far as it came.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -54,7 +68,8 @@ pub(super) struct Seen {
 pub(super) struct Bench<'a> {
     pub(super) sandbox: &'a Sandbox,
     pub(super) shelf: &'a Shelf,
-    pub(super) rules: &'a Lockdown,
+    /// What holds for whoever comes into a slot, however it comes.
+    pub(super) config: &'a Config,
 }
 
 /// What is to be installed, where, and what the slot had before.
@@ -66,15 +81,16 @@ pub(super) struct Wish<'a> {
 }
 
 impl Bench<'_> {
-    /// All steps. The component is on the shelf afterwards.
-    pub(super) async fn prepare(self, wish: Wish<'_>, now: UnixTime) -> Result<Ready, Refused> {
+    /// All steps, with what was found where the wish says. The component is on the shelf afterwards.
+    pub(super) async fn prepare(self, wish: Wish<'_>, found: Result<Found, Stop>, now: UnixTime) -> Result<Ready, Refused> {
         let mut seen = Seen::default();
         let refused = |stop, seen| Refused { stop, seen, approval: None };
-        let (place, found) = match self.fetch(wish, &mut seen, now).await {
+        let checked = found.and_then(|found| self.check(wish, &mut seen, &found, now).map(|()| found));
+        let found = match checked.and_then(|found| self.with_image(wish.slot, found)) {
             Ok(found) => found,
             Err(stop) => return Err(refused(stop, seen)),
         };
-        let (installed, beyond) = match self.load(wish, &place, &found, now).await {
+        let (installed, beyond) = match self.load(wish, &found, now).await {
             Ok(loaded) => loaded,
             Err(stop) => return Err(refused(stop, seen)),
         };
@@ -86,7 +102,7 @@ impl Bench<'_> {
             Some(image) => self.shelf.put_image(digest, &self.engine(wish.slot), image),
             None => Ok(()),
         });
-        let record = kept.map(|()| record(&installed, place.name(), wish.guest.settings.clone(), seen.publisher));
+        let record = kept.map(|()| record(&installed, found.place.name(), wish.guest.settings.clone(), seen.publisher));
         match record {
             Err(error) => Err(refused(Stop::new("shelf", format!("{error:#}")), seen)),
             Ok(record) if beyond.is_empty() => Ok(Ready { guest: installed, record }),
@@ -99,45 +115,40 @@ impl Bench<'_> {
         }
     }
 
-    /// What runs nothing: source, size, digest, signature, publisher.
-    async fn fetch(self, wish: Wish<'_>, seen: &mut Seen, now: UnixTime) -> Result<(Place, Found), Stop> {
-        let place = match Place::parse(&wish.guest.source).map_err(|why| Stop::new("source", why))? {
-            Place::Default => shipped::for_slot(wish.slot).map_or(Place::Default, Place::Shipped),
-            place => place,
-        };
-        let named = wish.guest.digest.as_str();
-        if matches!(place, Place::Web(_)) && named.is_empty() {
-            return Err(Stop::new("digest", "an address needs the component's SHA-256 beside it (`--digest`)"));
-        }
-        let engine = (!self.rules.allow_compile).then(|| self.engine(wish.slot));
-        let mut found = place.fetch(engine.as_deref()).await?;
-        let digest = Digest::of(&found.bytes);
-        if let (Place::Shipped(_), Some(engine)) = (&place, &engine) {
-            found.image = self.shelf.image(digest, engine).map_err(|error| Stop::new("image", format!("{error:#}")))?;
-        }
+    /// What runs nothing: digest, signature, publisher.
+    fn check(self, wish: Wish<'_>, seen: &mut Seen, found: &Found, now: UnixTime) -> Result<(), Stop> {
+        let (named, digest) = (wish.guest.digest.as_str(), Digest::of(&found.bytes));
         seen.digest = Some(digest);
         if !named.is_empty() && Digest::from_hex(named) != Some(digest) {
             return Err(Stop::new("digest", format!("the component has the SHA-256 {digest}, not {named}")));
         }
-        if !matches!(place, Place::Shipped(_)) {
-            seen.publisher = self.publisher(&found, digest, now)?;
+        if !matches!(found.place, Place::Shipped(_)) {
+            seen.publisher = self.publisher(found, digest, now)?;
         }
-        Ok((place, found))
+        Ok(())
+    }
+
+    /// The image of what this program ships is on the shelf.
+    fn with_image(self, slot: Slot, found: Found) -> Result<Found, Stop> {
+        let (Place::Shipped(_), Some(engine)) = (&found.place, self.image_engine(slot)) else { return Ok(found) };
+        let image =
+            self.shelf.image(Digest::of(&found.bytes), &engine).map_err(|error| Stop::new("image", format!("{error:#}")))?;
+        Ok(Found { image, ..found })
     }
 
     /// Who signed it, if anybody has, and whether that is enough. A release that does not hold is never passed over.
     fn publisher(self, found: &Found, digest: Digest, now: UnixTime) -> Result<Option<PublicKey>, Stop> {
+        let rules = &self.config.lockdown;
         let Some(release) = &found.release else {
-            let needed = self.rules.needs_release();
             let why = "it has no release beside it (COMPONENT.release.json), and `lockdown` asks for one";
-            return if needed { Err(Stop::new("signature", why)) } else { Ok(None) };
+            return if rules.needs_release() { Err(Stop::new("signature", why)) } else { Ok(None) };
         };
         let wrong = |why: String| Stop::new("signature", format!("its release does not hold: {why}"));
         let release = release::verify(release, digest, now).map_err(|error| wrong(error.to_string()))?;
         if found.deletion.as_ref().is_some_and(|deletion| deletion::withdraws(deletion, &release)) {
             return Err(wrong("deleted by its author".into()));
         }
-        let trusted = self.rules.publishers();
+        let trusted = rules.publishers();
         if !trusted.is_empty() && !trusted.contains(&release.publisher) {
             let why = format!("signed by {}, who is not among `lockdown.trusted_publishers`", release.publisher);
             return Err(Stop::new("publisher", why));
@@ -146,34 +157,28 @@ impl Bench<'_> {
     }
 
     /// What the sandbox asks. A guest that wants more than the slot had comes back with what that is, and is to wait.
-    async fn load(
-        self,
-        wish: Wish<'_>,
-        place: &Place,
-        found: &Found,
-        now: UnixTime,
-    ) -> Result<(Arc<Installed>, Vec<String>), Stop> {
-        let most = self.rules.max_grants.get(&wish.slot.to_string()).map(Vec::as_slice);
-        let limits = bounds::limits(&wish.guest.bounds).map_err(|name| Stop::new("setting", format!("no limit `{name}`")))?;
+    async fn load(self, wish: Wish<'_>, found: &Found, now: UnixTime) -> Result<(Arc<Installed>, Vec<String>), Stop> {
+        let limits =
+            self.limits(wish.slot, &wish.guest.bounds).map_err(|name| Stop::new("setting", format!("no limit `{name}`")))?;
         let with = |grants: Grants, withhold| {
             let setup = Setup { limits: Some(limits), grants, withhold, ..setup(&wish.guest.settings) };
             async move { self.make(wish.slot, &found.bytes, found.image.as_ref(), setup, Some(now)).await }
         };
         let stop = |error: InstallError| {
-            Stop::new(error.code(), format!("{} {error}", place.name().trim_start_matches(shipped::PREFIX)))
+            Stop::new(error.code(), format!("{} {error}", found.place.name().trim_start_matches(shipped::PREFIX)))
         };
-        let ours = matches!(place, Place::Shipped(_));
-        let had = wish.had.filter(|_| !ours && wish.guest.grants.is_none()).map(|had| had.grants.as_slice());
-        if had.is_none() {
-            let grants = grants::both(wish.guest.grants.as_deref(), most);
-            return Ok((with(grants, true).await.map_err(stop)?, Vec::new()));
-        }
-        match with(grants::both(had, most), false).await {
+        let named = wish.guest.grants.as_deref();
+        let is_said = named.is_some() || self.table(wish.slot).is_some_and(|table| table.grants.is_some());
+        let ours = matches!(found.place, Place::Shipped(_));
+        let Some(had) = wish.had.filter(|_| !ours && !is_said).map(|had| had.grants.as_slice()) else {
+            return Ok((with(self.grants(wish.slot, named), true).await.map_err(stop)?, Vec::new()));
+        };
+        match with(self.grants(wish.slot, Some(had)), false).await {
             Ok(installed) => Ok((installed, Vec::new())),
             Err(InstallError::Grant(_)) => {
-                let installed = with(grants::both(None, most), true).await.map_err(stop)?;
+                let installed = with(self.grants(wish.slot, None), true).await.map_err(stop)?;
                 let mut beyond = grants::names(installed.granted());
-                beyond.retain(|name| !had.unwrap_or_default().contains(name));
+                beyond.retain(|name| !had.contains(name));
                 Ok((installed, beyond))
             }
             Err(error) => Err(stop(error)),
@@ -189,7 +194,7 @@ impl Bench<'_> {
         setup: Setup,
         now: Option<UnixTime>,
     ) -> Result<Arc<Installed>, InstallError> {
-        if self.rules.allow_compile {
+        if self.config.lockdown.allow_compile {
             return self.sandbox.load(slot, bytes, setup).await;
         }
         Outline::of_guest(bytes)?.fits(slot.role())?;
@@ -200,31 +205,48 @@ impl Bench<'_> {
                 "nothing is compiled here, and there is none of {component} for the engine {engine}: {todo}"
             ))
         })?;
-        let signed = image.signed(component, &engine, self.rules, now).map_err(InstallError::Image)?;
+        let signed = image.signed(component, &engine, &self.config.lockdown, now).map_err(InstallError::Image)?;
         self.sandbox.load_image(slot, signed, setup).await
+    }
+
+    /// Where nothing is compiled, an image for this engine has to come along.
+    pub(super) fn image_engine(self, slot: Slot) -> Option<String> {
+        (!self.config.lockdown.allow_compile).then(|| self.engine(slot))
     }
 
     fn engine(self, slot: Slot) -> String {
         self.sandbox.engine_of(slot.role())
     }
 
-    /// A guest as the history has it.
+    /// A guest as the history has it, as far as the settings of now let it.
     pub(super) async fn again(self, slot: Slot, record: &Record) -> Result<Arc<Installed>> {
         let what = || format!("{} {} in slot {slot}", record.name, record.version);
         self.is_trusted(record).with_context(what)?;
         let ours = record.source.strip_prefix(shipped::PREFIX).and_then(shipped::component);
         let ours = ours.filter(|bytes| Digest::of(bytes) == record.digest);
         let bytes = ours.map_or_else(|| self.shelf.get(record.digest), |bytes| Ok(bytes.to_vec())).with_context(what)?;
-        let most = self.rules.max_grants.get(&slot.to_string()).map(Vec::as_slice);
         let setup = Setup {
-            limits: Some(bounds::limits(&record.limits).map_err(|name| anyhow!("no limit `{name}`"))?),
-            grants: grants::both(Some(&record.grants), most),
+            limits: Some(self.limits(slot, &record.limits).map_err(|name| anyhow!("no limit `{name}`"))?),
+            grants: self.grants(slot, Some(&record.grants)),
             withhold: true,
             untested: true,
             ..setup(&record.settings)
         };
-        let image = if self.rules.allow_compile { None } else { self.shelf.image(record.digest, &self.engine(slot))? };
+        let image =
+            if self.config.lockdown.allow_compile { None } else { self.shelf.image(record.digest, &self.engine(slot))? };
         self.make(slot, &bytes, image.as_ref(), setup, None).await.with_context(what)
+    }
+
+    /// The same for one that does not serve now: its release must still hold.
+    pub(super) async fn back(self, slot: Slot, record: &Record, now: UnixTime) -> Result<Arc<Installed>> {
+        if let Some(publisher) = record.publisher {
+            let what = || format!("{} {}", record.name, record.version);
+            let release = self.shelf.release(record.digest).with_context(what)?;
+            let release = release::verify(&release, record.digest, now);
+            let release = release.map_err(|why| anyhow!("its release does not hold any more: {why}")).with_context(what)?;
+            ensure!(release.publisher == publisher, "{} was not signed by who signs its release: install it again", what());
+        }
+        self.again(slot, record).await
     }
 
     /// The rules may have changed since it was installed.
@@ -232,9 +254,10 @@ impl Bench<'_> {
         if record.source.starts_with(shipped::PREFIX) {
             return Ok(());
         }
-        let trusted = self.rules.publishers();
+        let rules = &self.config.lockdown;
+        let trusted = rules.publishers();
         match record.publisher {
-            None if self.rules.needs_release() => bail!("has no release, and `lockdown` asks for one: sign and install it again"),
+            None if rules.needs_release() => bail!("has no release, and `lockdown` asks for one: sign and install it again"),
             Some(publisher) if !trusted.is_empty() && !trusted.contains(&publisher) => {
                 bail!(
                     "was signed by {publisher}, who is not among `lockdown.trusted_publishers`: add that key, or roll the slot back"
@@ -243,17 +266,23 @@ impl Bench<'_> {
             _ => Ok(()),
         }
     }
-}
 
-impl Place {
-    /// As the history has it.
-    fn name(&self) -> String {
-        match self {
-            Self::Default => String::new(),
-            Self::Shipped(name) => format!("{}{name}", shipped::PREFIX),
-            Self::File(path) => path.display().to_string(),
-            Self::Web(url) => url.to_string(),
-        }
+    /// What a guest in this slot gets at most: of these, where they are named, what its table and the rules leave.
+    pub(super) fn grants(self, slot: Slot, named: Option<&[String]>) -> Grants {
+        let table = self.table(slot).and_then(|table| table.grants.as_deref());
+        let most = self.config.lockdown.max_grants.get(&slot.to_string()).map(Vec::as_slice);
+        grants::least(&[named, table, most])
+    }
+
+    /// Likewise its limits. The error is a name that is none.
+    fn limits(self, slot: Slot, named: &BTreeMap<String, u64>) -> Result<Limits, String> {
+        let table = self.table(slot).map(|table| bounds::limits(&table.bounds)).transpose()?;
+        let named = bounds::limits(named)?;
+        Ok(table.map_or(named, |table| table.min(named)))
+    }
+
+    fn table(&self, slot: Slot) -> Option<&Guest> {
+        self.config.guests.get(&slot.to_string())
     }
 }
 

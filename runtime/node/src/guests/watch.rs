@@ -11,6 +11,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
+/// A guest has failed too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// Where.
+    pub slot: Slot,
+    /// The set of guests that it came with: by the time that somebody hears of it, another one may be there.
+    pub generation: u64,
+}
+
 /// Alarms that are not heard yet: a slot raises no second one before it has been counted anew.
 const ALARMS: usize = 16;
 /// Questions that shadows have not answered yet; what finds no room is not asked.
@@ -19,13 +28,13 @@ const QUESTIONS: usize = 256;
 /// Sees every decision.
 pub(crate) struct Watch {
     seats: Mutex<Seats>,
-    alarms: mpsc::Sender<Slot>,
+    alarms: mpsc::Sender<Alarm>,
     questions: mpsc::Sender<Question>,
 }
 
 /// What the watch has to say, for those who act on it.
 pub struct Reports {
-    pub(crate) alarms: mpsc::Receiver<Slot>,
+    pub(crate) alarms: mpsc::Receiver<Alarm>,
     pub(crate) questions: mpsc::Receiver<Question>,
 }
 
@@ -103,7 +112,7 @@ impl Witness for Watch {
         let Some(seat) = seats.serving.get_mut(&slot).filter(|seat| seat.digest == decision.guest.digest) else { return };
         if seat.tally.count(decision) {
             // One that waits for an answer is alarm enough.
-            let _ = self.alarms.try_send(slot);
+            let _ = self.alarms.try_send(Alarm { slot, generation: seat.since });
         }
         if let Some(shadow) = seats.shadows.get_mut(&slot)
             && let Some(question) = Question::of(slot, &shadow.guest, decision, about)

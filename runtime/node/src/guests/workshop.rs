@@ -1,16 +1,16 @@
 //! Where slots are changed, one change after the other: prepared, written down with who did what, and only then put to work. With a node the jobs
 //! from then on have the change; without one the next start has it.
 
-use super::Shelf;
-use super::deed::{Deed, Seated};
+use super::deed::{Deed, REMOVED, Seated};
 use super::history::{self, Due};
-use super::rollback;
-use super::steps::{Bench, Ready, Refused, Seen, Stop, Wish};
-use super::watch::{Reports, Watch};
-use crate::config::Config;
-use crate::home::Home;
+use super::record::{audit, installed, refusal};
+use super::source::{self, Found};
+use super::steps::{Bench, Ready, Refused, Stop, Wish};
+use super::watch::{Alarm, Reports, Watch};
+use super::{Ledger, Shelf, grants, rollback};
+use crate::config::{Config, Lockdown};
+use crate::units::moment;
 use anyhow::{Context, Result, anyhow};
-use pylon_adapters::journal::Books;
 use pylon_core::UnixTime;
 use pylon_core::ports::installations::{Audit, Installation, Installed as Record, Purpose, Standby};
 use pylon_core::ports::journal::{Journal, JournalError, Row};
@@ -18,6 +18,9 @@ use pylon_sandbox::{Change, Generations, Role, Sandbox, Slot};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{Mutex, watch};
+
+/// That a guest fails and stays is told again after this.
+const TOLD_AGAIN_SECONDS: u64 = 3600;
 
 /// All that a change needs.
 pub struct Workshop {
@@ -35,33 +38,8 @@ struct State {
     history: Vec<Installation>,
     standbys: Vec<Standby>,
     config: Config,
-}
-
-/// What the journal says of the slots.
-#[derive(Clone, Debug, Default)]
-pub struct Ledger {
-    /// All of it, oldest first.
-    pub history: Vec<Installation>,
-    /// Who stands beside.
-    pub standbys: Vec<Standby>,
-}
-
-impl Ledger {
-    /// That of a home, as anybody may read it.
-    pub fn of(home: &Home) -> Result<Self> {
-        if !home.database().exists() {
-            return Ok(Self::default());
-        }
-        let books = Books::open(&home.database())?;
-        Ok(Self { history: books.installations()?, standbys: books.standbys()? })
-    }
-
-    /// Who is where, and beside whom, without how they do.
-    pub fn seated(&self) -> Vec<Seated> {
-        let now = history::at(&self.history, history::newest(&self.history));
-        let serving = now.values().filter_map(|row| Seated::serving(row, None));
-        serving.chain(self.standbys.iter().map(|standby| Seated::beside(standby, None))).collect()
-    }
+    /// Since when it is known that the guest of a set fails and stays, and why.
+    told: BTreeMap<Slot, (u64, &'static str, UnixTime)>,
 }
 
 /// Changes that could be made, with what is to be written of them.
@@ -70,10 +48,22 @@ struct Changes {
     rows: Vec<Installation>,
 }
 
-/// One that could not be made.
+/// What serves on with other grants, and the record of that.
+struct Anew {
+    changes: Vec<Change>,
+    told: Vec<Row>,
+}
+
+/// A change that could not be made.
 struct Failed {
     slot: Slot,
-    refused: Refused,
+    refused: Box<Refused>,
+}
+
+impl Failed {
+    fn gone(slot: Slot, record: &Record, error: &anyhow::Error) -> Self {
+        Self { slot, refused: Box::new(Refused::gone(record, error)) }
+    }
 }
 
 impl Workshop {
@@ -82,7 +72,7 @@ impl Workshop {
         let (watch, reports) = Watch::new();
         let Ledger { history, standbys } = ledger;
         let changed = watch::Sender::new(history::newest(&history));
-        let state = Mutex::new(State { history, standbys, config: config.clone() });
+        let state = Mutex::new(State { history, standbys, config: config.clone(), told: BTreeMap::new() });
         (Self { sandbox, shelf, state, live: OnceLock::new(), watch, changed }, reports)
     }
 
@@ -95,15 +85,22 @@ impl Workshop {
     pub(super) async fn start(&self, journal: Option<&dyn Journal>, now: UnixTime) -> Result<Arc<Generations>> {
         let mut state = self.state.lock().await;
         let config = state.config.clone();
-        let Changes { changes, rows } = self.due(&mut state, &config, "start", journal, now).await?;
-        let mut guests: BTreeMap<_, _> = changes.into_iter().collect();
-        for (slot, record) in history::guests_at(&state.history, history::newest(&state.history)) {
-            if let std::collections::btree_map::Entry::Vacant(unchanged) = guests.entry(slot) {
-                let again = self.bench(&config).again(slot, record).await;
-                let todo = || format!("put another guest into {slot} (`pylon guest rollback` or `pylon guest install`)");
-                unchanged.insert(Some(again.with_context(todo)?));
+        let due = async {
+            let Changes { changes, rows } = self.due(&state, &config, "start", now).await?;
+            let mut guests: BTreeMap<_, _> = changes.into_iter().collect();
+            for (slot, record) in history::guests_at(&state.history, history::newest(&state.history)) {
+                if let std::collections::btree_map::Entry::Vacant(unchanged) = guests.entry(slot) {
+                    let todo = || format!("put another guest into {slot} (`pylon guest rollback` or `pylon guest install`)");
+                    let again = self.bench(&config).again(slot, record).await.with_context(todo);
+                    unchanged.insert(Some(again.map_err(|error| Failed::gone(slot, record, &error))?));
+                }
             }
-        }
+            Ok((guests, rows))
+        };
+        let (guests, rows) = match due.await {
+            Ok(due) => due,
+            Err(failed) => return Err(write_down(&mut state, "start", failed, journal, now).await),
+        };
         if let Some(journal) = journal {
             commit(journal, installed(&rows, "start")).await?;
         }
@@ -112,13 +109,15 @@ impl Workshop {
         let generations = Arc::new(Generations::starting(history::newest(&state.history), guests)?);
         let generations = Arc::clone(self.live.get_or_init(|| generations));
         self.tell(&state);
+        let mut gone = Vec::new();
         for standby in state.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow) {
             let Ok(slot) = standby.slot.parse() else { continue };
             match self.bench(&config).again(slot, &standby.guest).await {
                 Ok(guest) => self.watch.shadow(slot, Some(guest)),
-                Err(error) => tracing::warn!(%slot, error = format!("{error:#}"), "the shadow is gone"),
+                Err(error) => gone.push((slot, standby.guest.clone(), error)),
             }
         }
+        self.dismiss(&mut state, gone, "start", journal, now).await?;
         Ok(generations)
     }
 
@@ -126,11 +125,15 @@ impl Workshop {
     pub(super) async fn bring_back(&self, number: u64) {
         let state = self.state.lock().await;
         let Some(live) = self.live.get().filter(|live| (1..live.number()).contains(&number)) else { return };
-        let mut guests = Vec::new();
+        let (mut guests, now) = (Vec::new(), live.list());
         for (slot, record) in history::guests_at(&state.history, number) {
             match self.bench(&state.config).again(slot, record).await {
                 Ok(guest) => guests.push((slot, guest)),
-                Err(error) => tracing::warn!(%slot, number, error = format!("{error:#}"), "a guest of before is gone"),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(%slot, number, error, "a guest of before is gone: the one of now stands in for it");
+                    guests.extend(now.iter().find(|(same, _)| *same == slot).cloned());
+                }
             }
         }
         if let Err(error) = live.keep(number, guests) {
@@ -141,45 +144,57 @@ impl Workshop {
     /// Follows the settings. All of it or nothing.
     pub async fn reload(&self, config: &Config, journal: &dyn Journal, now: UnixTime) -> Result<()> {
         let mut state = self.state.lock().await;
-        let Changes { changes, rows } = self.due(&mut state, config, "reload", Some(journal), now).await?;
-        let serving = history::guests_at(&state.history, history::newest(&state.history));
-        for (slot, guest) in serving.into_iter().filter(|(slot, _)| changes.iter().all(|(changed, _)| changed != slot)) {
-            let trusted = self.bench(config).is_trusted(guest);
-            trusted.with_context(|| format!("{} {} in slot {slot}", guest.name, guest.version))?;
-        }
-        commit(journal, installed(&rows, "reload")).await?;
+        let due = async {
+            let mut due = self.due(&state, config, "reload", now).await?;
+            let others = self.linked_anew(&state, config, &due.changes, now).await?;
+            due.changes.extend(others.changes);
+            Ok((due, others.told))
+        };
+        let (Changes { changes, rows }, told) = match due.await {
+            Ok(due) => due,
+            Err(failed) => return Err(write_down(&mut state, "reload", failed, Some(journal), now).await),
+        };
+        commit(journal, installed(&rows, "reload").into_iter().chain(told).collect()).await?;
         self.put(&mut state, &changes, rows)?;
         state.config = config.clone();
-        Ok(())
+        let shadows = state.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow);
+        let untrusted = shadows.filter_map(|standby| {
+            let error = self.bench(config).is_trusted(&standby.guest).err()?;
+            Some((standby.slot.parse().ok()?, standby.guest.clone(), error))
+        });
+        let untrusted = untrusted.collect();
+        self.dismiss(&mut state, untrusted, "reload", Some(journal), now).await
     }
 
     /// Does it, or leaves everything as it was. Either is written down.
     pub async fn carry_out(&self, deed: &Deed, journal: &dyn Journal, now: UnixTime) -> Result<Seated, Stop> {
         let slot: Slot = deed.slot().parse().map_err(|error| Stop::new("slot", format!("{error}")))?;
-        let mut state = self.state.lock().await;
-        let Ready { guest, record } = match self.ready(&state, deed, slot, now).await {
-            Ok(ready) => ready,
-            Err(refused) => {
-                let (stop, rows) = refusal(deed.word(), slot, refused, now);
-                state.remember(&rows);
-                // What was refused stays refused, written down or not.
-                if let Err(error) = commit(journal, rows).await {
-                    tracing::error!(%error, "a refusal is not written down");
-                }
-                return Err(stop);
+        // What takes long comes first: other changes need not wait for it.
+        let found = match deed {
+            Deed::Install { guest, .. } => {
+                let engine = self.bench(&self.state.lock().await.config).image_engine(slot);
+                Some(source::find(slot, guest, engine.as_deref()).await)
             }
+            _ => None,
         };
-        if matches!(deed, Deed::Install { shadow: true, .. }) {
-            let name = slot.to_string();
+        let mut state = self.state.lock().await;
+        let next = match self.ready(&state, deed, slot, found, now).await {
+            Ok(next) => next,
+            Err(refused) => return Err(refuse(&mut state, deed.word(), slot, refused, Some(journal), now).await),
+        };
+        if let (Deed::Install { shadow: true, .. }, Some(Ready { guest, record })) = (deed, &next) {
+            let (name, record) = (slot.to_string(), record.clone());
             let standby = Standby { slot: name, purpose: Purpose::Shadow, guest: record, beyond: Vec::new(), since: now };
             let audit = audit(deed.word(), slot, &standby.guest, now);
             let rows = vec![Row::Stand(Box::new(standby.clone())), Row::Audit(Box::new(audit))];
             state.commit(journal, rows).await?;
-            self.watch.shadow(slot, Some(guest));
+            self.watch.shadow(slot, Some(Arc::clone(guest)));
             return Ok(Seated::beside(&standby, Some(0)));
         }
+        let (guest, record) = next.map(|ready| (ready.guest, ready.record)).unzip();
         let row = state.row(slot, record, deed.word(), now);
-        let seated = Seated::serving(&row, None);
+        let left = || Some(Seated { standing: REMOVED.into(), generation: Some(row.generation), ..state.serving(slot)? });
+        let seated = Seated::serving(&row, None).or_else(left);
         let mut rows = installed(std::slice::from_ref(&row), deed.word());
         let leaves = match deed {
             Deed::Activate { .. } => Some(Purpose::Shadow),
@@ -192,35 +207,34 @@ impl Workshop {
         if leaves == Some(Purpose::Shadow) {
             self.watch.shadow(slot, None);
         }
-        self.put(&mut state, &[(slot, Some(guest))], vec![row]).map_err(|error| Stop::new("slot", error.to_string()))?;
+        self.put(&mut state, &[(slot, guest)], vec![row]).map_err(|error| Stop::new("slot", error.to_string()))?;
         seated.ok_or_else(|| Stop::new("slot", "nothing is there"))
     }
 
-    /// The guest of a slot has failed too often: what was there before comes back, unless that has just happened.
-    pub(crate) async fn take_out(&self, slot: Slot, journal: &dyn Journal, now: UnixTime) {
+    /// The guest of a slot has failed too often: what was there before comes back, unless that has just happened. Another guest may be there by now.
+    pub async fn take_out(&self, alarm: Alarm, journal: &dyn Journal, now: UnixTime) {
+        let Alarm { slot, generation } = alarm;
         let mut state = self.state.lock().await;
-        let serving = history::at(&state.history, history::newest(&state.history)).get(&slot).and_then(|row| row.guest.clone());
-        let Some(failing) = serving else { return };
+        let serving = history::at(&state.history, history::newest(&state.history)).get(&slot).copied().cloned();
+        let Some(failing) = serving.filter(|row| row.generation == generation).and_then(|row| row.guest) else { return };
         let what = format!("{} {}", failing.name, failing.version);
-        let before = rollback::target(&state.history, slot, None).and_then(|row| row.guest.clone());
-        let stays = match (rollback::rests_until(&state.history, slot).filter(|until| *until > now), before) {
-            (Some(until), _) => {
-                Err(Stop::new("wait", format!("{what} stays: the slot went back lately, and does not before {until:?}")))
-            }
-            (None, None) => Err(Stop::new("nothing", format!("{what} stays: there is nothing to go back to"))),
-            (None, Some(record)) => match self.bench(&state.config).again(slot, &record).await {
-                Ok(guest) => Ok((guest, record)),
-                Err(error) => Err(Stop::new("gone", format!("{what} stays: {error:#}"))),
-            },
-        };
-        let done = match stays {
+        let done = match self.before(&state, slot, now).await {
             Err(stop) => {
-                tracing::warn!(%slot, guest = what, why = stop.why, "a guest fails again and again, and stays");
-                let told =
-                    Audit { outcome: stop.code.into(), detail: stop.why, ..audit(rollback::ROLLBACK, slot, &failing, now) };
+                let is_told = state
+                    .told
+                    .get(&slot)
+                    .is_some_and(|(of, code, at)| (*of, *code) == (generation, stop.code) && now.since(*at) < TOLD_AGAIN_SECONDS);
+                if is_told {
+                    return;
+                }
+                state.told.insert(slot, (generation, stop.code, now));
+                let detail = format!("{what} stays: {}", stop.why);
+                tracing::warn!(%slot, why = detail, "a guest fails again and again, and stays");
+                let told = Audit { outcome: stop.code.into(), detail, ..audit(rollback::ROLLBACK, slot, &failing, now) };
                 commit(journal, vec![Row::Audit(Box::new(told))]).await.map_err(anyhow::Error::from)
             }
-            Ok((guest, record)) => {
+            Ok(next) => {
+                let (guest, record) = next.map(|ready| (ready.guest, ready.record)).unzip();
                 let row = state.row(slot, record, rollback::BY_ITSELF, now);
                 let traps = format!("{what} gave no answer {} times in {} calls", rollback::TRAPS, rollback::CALLS);
                 let mut rows = installed(std::slice::from_ref(&row), rollback::ROLLBACK);
@@ -232,7 +246,7 @@ impl Workshop {
                 match commit(journal, rows).await {
                     Ok(()) => {
                         tracing::warn!(%slot, generation = row.generation, traps, "rolled back by itself");
-                        self.put(&mut state, &[(slot, Some(guest))], vec![row])
+                        self.put(&mut state, &[(slot, guest)], vec![row])
                     }
                     Err(error) => Err(error.into()),
                 }
@@ -243,14 +257,37 @@ impl Workshop {
         }
     }
 
+    /// Who comes back into a slot by itself now, or why nobody does.
+    async fn before(&self, state: &State, slot: Slot, now: UnixTime) -> Result<Option<Ready>, Stop> {
+        if let Some(until) = rollback::rests_until(&state.history, slot).filter(|until| *until > now) {
+            return Err(Stop::new("wait", format!("the slot went back lately, and does not before {} UTC", moment(until))));
+        }
+        let before = rollback::target(&state.history, slot, None);
+        let before = before.ok_or_else(|| Stop::new("nothing", "there is nothing to go back to"))?;
+        let Some(record) = before.cloned() else { return Ok(None) };
+        let guest = self.bench(&state.config).back(slot, &record, now).await;
+        guest.map(|guest| Some(Ready { guest, record })).map_err(|error| Stop::new("gone", format!("{error:#}")))
+    }
+
     /// Who is where, and beside whom.
     pub async fn seated(&self) -> Vec<Seated> {
         let state = self.state.lock().await;
         let now = history::at(&state.history, history::newest(&state.history));
-        let serving = now.iter().filter_map(|(slot, row)| Seated::serving(row, self.watch.figures(*slot)));
+        let live: BTreeMap<_, _> = self.live.get().map(|live| live.list()).into_iter().flatten().collect();
+        let serving = now.iter().filter_map(|(slot, row)| {
+            let seated = Seated::serving(row, self.watch.figures(*slot))?;
+            // Rules that came later may have left less.
+            let grants = live.get(slot).map_or_else(|| seated.grants.clone(), |guest| grants::names(guest.granted()));
+            Some(Seated { grants, ..seated })
+        });
         let missed = |standby: &Standby| standby.slot.parse().ok().map(|slot| self.watch.missed(slot));
         let beside = state.standbys.iter().map(|standby| Seated::beside(standby, missed(standby)));
         serving.chain(beside).collect()
+    }
+
+    /// What may be installed, as it holds now.
+    pub async fn rules(&self) -> Lockdown {
+        self.state.lock().await.config.lockdown.clone()
     }
 
     /// Sees each change from now on: the newest set of guests.
@@ -269,79 +306,39 @@ impl Workshop {
     }
 
     fn bench<'a>(&'a self, config: &'a Config) -> Bench<'a> {
-        Bench { sandbox: &self.sandbox, shelf: &self.shelf, rules: &config.lockdown }
+        Bench { sandbox: &self.sandbox, shelf: &self.shelf, config }
     }
 
-    async fn ready(&self, state: &State, deed: &Deed, slot: Slot, now: UnixTime) -> Result<Ready, Refused> {
-        let stopped = |code, why: String| Refused { stop: Stop::new(code, why), seen: Seen::default(), approval: None };
-        let bench = self.bench(&state.config);
-        let record = match deed {
-            Deed::Install { guest, shadow, .. } => {
-                if *shadow && slot.role() == Role::Handler {
-                    return Err(stopped(
-                        "shadow",
-                        format!("{slot} does work, and work is not done twice: only policies have a shadow"),
-                    ));
-                }
-                let serving = history::guests_at(&state.history, history::newest(&state.history));
-                // What the settings say of the slot's bounds and grants holds for whoever comes there.
-                let mut guest = guest.clone();
-                if let Some(table) = state.config.guests.get(&slot.to_string()) {
-                    guest.grants = guest.grants.or_else(|| table.grants.clone());
-                    if guest.bounds.is_empty() {
-                        guest.bounds.clone_from(&table.bounds);
-                    }
-                }
-                return bench.prepare(Wish { slot, guest: &guest, had: serving.get(&slot).copied() }, now).await;
-            }
-            Deed::Rollback { to, .. } => match rollback::target(&state.history, slot, *to).and_then(|row| row.guest.clone()) {
-                Some(record) => record,
-                None => {
-                    return Err(stopped("nothing", "there is nothing to go back to: see `pylon guest list --history`".into()));
-                }
-            },
-            Deed::Activate { .. } => state.standby(slot, Purpose::Shadow).ok_or_else(|| {
-                stopped(
-                    "nothing",
-                    format!("{slot} has no shadow: `pylon guest install SOURCE --slot {slot} --shadow` puts one there"),
-                )
-            })?,
-            Deed::Approve { .. } => state.standby(slot, Purpose::Approval).ok_or_else(|| {
-                stopped("nothing", format!("no guest waits for {slot}: `pylon guest list` shows those that do"))
-            })?,
-        };
-        match bench.again(slot, &record).await {
-            Ok(guest) => Ok(Ready { guest, record }),
-            Err(error) => Err(stopped("gone", format!("{error:#}"))),
-        }
-    }
-
-    /// What history and settings ask for. What cannot be is written down.
-    async fn due(
+    /// Who is to come there; nobody empties the slot.
+    async fn ready(
         &self,
-        state: &mut State,
-        config: &Config,
-        why: &str,
-        journal: Option<&dyn Journal>,
+        state: &State,
+        deed: &Deed,
+        slot: Slot,
+        found: Option<Result<Found, Stop>>,
         now: UnixTime,
-    ) -> Result<Changes> {
-        match self.prepared(state, config, why, now).await {
-            Ok(changes) => Ok(changes),
-            Err(failed) => {
-                let Failed { slot, refused } = *failed;
-                let (stop, rows) = refusal(why, slot, refused, now);
-                state.remember(&rows);
-                if let Some(journal) = journal
-                    && let Err(error) = commit(journal, rows).await
-                {
-                    tracing::error!(%error, "a refusal is not written down");
-                }
-                Err(anyhow!("`guests.{slot}` cannot be installed ({}): {}", stop.code, stop.why))
+    ) -> Result<Option<Ready>, Refused> {
+        let bench = self.bench(&state.config);
+        let record = match (deed, found) {
+            (Deed::Install { shadow: true, .. }, _) if slot.role() == Role::Handler => {
+                let why = format!("{slot} does work, and work is not done twice: only policies have a shadow");
+                return Err(Stop::new("shadow", why).into());
             }
+            (Deed::Install { guest, .. }, Some(found)) => {
+                let serving = history::guests_at(&state.history, history::newest(&state.history));
+                return bench.prepare(Wish { slot, guest, had: serving.get(&slot).copied() }, found, now).await.map(Some);
+            }
+            _ => state.named(deed, slot)?,
+        };
+        let Some(record) = record else { return Ok(None) };
+        match bench.back(slot, &record, now).await {
+            Ok(guest) => Ok(Some(Ready { guest, record })),
+            Err(error) => Err(Refused::gone(&record, &error)),
         }
     }
 
-    async fn prepared(&self, state: &State, config: &Config, why: &str, now: UnixTime) -> Result<Changes, Box<Failed>> {
+    /// What history and settings ask for.
+    async fn due(&self, state: &State, config: &Config, why: &str, now: UnixTime) -> Result<Changes, Failed> {
         let (mut changes, mut rows) = (Vec::new(), Vec::new());
         let serving = history::guests_at(&state.history, history::newest(&state.history));
         for ((slot, due), generation) in
@@ -350,7 +347,10 @@ impl Workshop {
             let ready = match &due {
                 Due::Install(guest) => {
                     let wish = Wish { slot, guest, had: serving.get(&slot).copied() };
-                    Some(self.bench(config).prepare(wish, now).await.map_err(|refused| Box::new(Failed { slot, refused }))?)
+                    let bench = self.bench(config);
+                    let found = source::find(slot, guest, bench.image_engine(slot).as_deref()).await;
+                    let prepared = bench.prepare(wish, found, now).await;
+                    Some(prepared.map_err(|refused| Failed { slot, refused: Box::new(refused) })?)
                 }
                 Due::Empty => None,
             };
@@ -362,12 +362,56 @@ impl Workshop {
         Ok(Changes { changes, rows })
     }
 
+    /// What serves on under other settings, where they leave it other grants. As at a start, its set of guests keeps the number.
+    async fn linked_anew(&self, state: &State, config: &Config, due: &[Change], now: UnixTime) -> Result<Anew, Failed> {
+        let (before, bench) = (self.bench(&state.config), self.bench(config));
+        let mut anew = Anew { changes: Vec::new(), told: Vec::new() };
+        for (slot, record) in history::guests_at(&state.history, history::newest(&state.history)) {
+            if due.iter().any(|(changed, _)| *changed == slot) {
+                continue;
+            }
+            let gone = |error: anyhow::Error| Failed::gone(slot, record, &error);
+            let what = || format!("{} {} in slot {slot}", record.name, record.version);
+            bench.is_trusted(record).with_context(what).map_err(gone)?;
+            if bench.grants(slot, Some(&record.grants)) != before.grants(slot, Some(&record.grants)) {
+                let guest = bench.again(slot, record).await.map_err(gone)?;
+                let granted = Record { grants: grants::names(guest.granted()), ..record.clone() };
+                anew.told.push(Row::Audit(Box::new(audit("reload", slot, &granted, now))));
+                anew.changes.push((slot, Some(guest)));
+            }
+        }
+        Ok(anew)
+    }
+
+    /// These shadows are asked no more.
+    async fn dismiss(
+        &self,
+        state: &mut State,
+        shadows: Vec<(Slot, Record, anyhow::Error)>,
+        action: &str,
+        journal: Option<&dyn Journal>,
+        now: UnixTime,
+    ) -> Result<()> {
+        let mut rows = Vec::new();
+        for (slot, record, error) in shadows {
+            let detail = format!("no shadow any more: {} {} {error:#}", record.name, record.version);
+            tracing::warn!(%slot, detail, "a shadow is gone");
+            let told = Audit { outcome: "gone".into(), detail, ..audit(action, slot, &record, now) };
+            rows.extend([Row::Leave(slot.to_string(), Purpose::Shadow), Row::Audit(Box::new(told))]);
+            self.watch.shadow(slot, None);
+        }
+        state.remember(&rows);
+        match journal {
+            Some(journal) => Ok(commit(journal, rows).await?),
+            None => Ok(()),
+        }
+    }
+
     /// It is written: the jobs from now on have it.
     fn put(&self, state: &mut State, changes: &[Change], rows: Vec<Installation>) -> Result<()> {
-        let Some(newest) = rows.last().map(|row| row.generation) else { return Ok(()) };
         state.history.extend(rows);
-        if let Some(live) = self.live.get() {
-            live.swap(newest, changes)?;
+        if let Some(live) = self.live.get().filter(|_| !changes.is_empty()) {
+            live.swap(history::newest(&state.history), changes)?;
         }
         self.tell(state);
         Ok(())
@@ -382,9 +426,40 @@ impl Workshop {
 }
 
 impl State {
-    fn row(&self, slot: Slot, guest: Record, why: &str, at: UnixTime) -> Installation {
+    fn row(&self, slot: Slot, guest: Option<Record>, why: &str, at: UnixTime) -> Installation {
         let (generation, stanza) = (history::newest(&self.history) + 1, history::stanza(&self.config, slot));
-        Installation { generation, slot: slot.to_string(), guest: Some(guest), stanza, why: why.into(), at }
+        Installation { generation, slot: slot.to_string(), guest, stanza, why: why.into(), at }
+    }
+
+    fn serving(&self, slot: Slot) -> Option<Seated> {
+        Seated::serving(history::at(&self.history, history::newest(&self.history)).get(&slot)?, None)
+    }
+
+    /// The guest of before that this is about; nobody, if the slot was empty then.
+    fn named(&self, deed: &Deed, slot: Slot) -> Result<Option<Record>, Stop> {
+        let nothing = |why: String| Stop::new("nothing", why);
+        match deed {
+            Deed::Activate { .. } => self.standby(slot, Purpose::Shadow).map(Some).ok_or_else(|| {
+                nothing(format!("{slot} has no shadow: `pylon guest install SOURCE --slot {slot} --shadow` puts one there"))
+            }),
+            Deed::Approve { digest, .. } => {
+                let waiting = self.standby(slot, Purpose::Approval);
+                let waiting = waiting
+                    .ok_or_else(|| nothing(format!("no guest waits for {slot}: `pylon guest list` shows those that do")))?;
+                if digest.is_some_and(|seen| seen != waiting.digest) {
+                    let why = format!("by now {} {} waits for {slot}, {}", waiting.name, waiting.version, waiting.digest);
+                    return Err(Stop::new("digest", format!("{why}: see it with `pylon guest list`")));
+                }
+                Ok(Some(waiting))
+            }
+            Deed::Rollback { to, .. } => {
+                let before = rollback::target(&self.history, slot, *to).map(Option::<&Record>::cloned);
+                before.ok_or_else(|| {
+                    nothing("there is nothing to go back to: `pylon guest list --history` shows what `--to` can name".into())
+                })
+            }
+            Deed::Install { .. } => Err(nothing("a guest that comes anew is none of before".into())),
+        }
     }
 
     fn standby(&self, slot: Slot, purpose: Purpose) -> Option<Record> {
@@ -418,58 +493,35 @@ async fn commit(journal: &dyn Journal, rows: Vec<Row>) -> Result<(), JournalErro
     if rows.is_empty() { Ok(()) } else { journal.commit(rows.into()).await }
 }
 
-/// The rows of history, each with the record of who did it.
-fn installed(rows: &[Installation], action: &str) -> Vec<Row> {
-    let of = |row: &Installation| {
-        let audit = match (&row.guest, row.slot.parse()) {
-            (Some(guest), Ok(slot)) => audit(action, slot, guest, row.at),
-            _ => Audit {
-                at: row.at,
-                action: "remove".into(),
-                slot: row.slot.clone(),
-                digest: None,
-                guest: String::new(),
-                publisher: None,
-                outcome: DONE.into(),
-                detail: format!("{action}: the settings name it no more"),
-            },
-        };
-        [Row::Install(Box::new(row.clone())), Row::Audit(Box::new(audit))]
-    };
-    rows.iter().flat_map(of).collect()
-}
-
-const DONE: &str = "done";
-
-fn audit(action: &str, slot: Slot, guest: &Record, at: UnixTime) -> Audit {
-    let grants = if guest.grants.is_empty() { String::new() } else { format!(", granted {}", guest.grants.join(" ")) };
-    Audit {
-        at,
-        action: action.into(),
-        slot: slot.to_string(),
-        digest: Some(guest.digest),
-        guest: format!("{} {}", guest.name, guest.version),
-        publisher: guest.publisher,
-        outcome: DONE.into(),
-        detail: format!("from {}{grants}", guest.source),
+/// Writes down that this was refused, and says why.
+async fn refuse(
+    state: &mut State,
+    action: &str,
+    slot: Slot,
+    refused: Refused,
+    journal: Option<&dyn Journal>,
+    now: UnixTime,
+) -> Stop {
+    let (stop, rows) = refusal(action, slot, refused, now);
+    state.remember(&rows);
+    // What was refused stays refused, written down or not.
+    if let Some(journal) = journal
+        && let Err(error) = commit(journal, rows).await
+    {
+        tracing::error!(%error, "a refusal is not written down");
     }
+    stop
 }
 
-/// Why not, and what is written of it.
-fn refusal(action: &str, slot: Slot, refused: Refused, at: UnixTime) -> (Stop, Vec<Row>) {
-    let Refused { stop, seen, approval } = refused;
-    let audit = Audit {
-        at,
-        action: action.into(),
-        slot: slot.to_string(),
-        digest: seen.digest,
-        guest: approval.as_ref().map_or_else(String::new, |(guest, _)| format!("{} {}", guest.name, guest.version)),
-        publisher: seen.publisher,
-        outcome: stop.code.into(),
-        detail: stop.why.clone(),
-    };
-    let waits = approval.map(|(guest, beyond)| {
-        Row::Stand(Box::new(Standby { slot: slot.to_string(), purpose: Purpose::Approval, guest, beyond, since: at }))
-    });
-    (stop, std::iter::once(Row::Audit(Box::new(audit))).chain(waits).collect())
+/// The same of what the settings ask for.
+async fn write_down(
+    state: &mut State,
+    action: &str,
+    failed: Failed,
+    journal: Option<&dyn Journal>,
+    now: UnixTime,
+) -> anyhow::Error {
+    let Failed { slot, refused } = failed;
+    let stop = refuse(state, action, slot, *refused, journal, now).await;
+    anyhow!("`guests.{slot}` is not put to work ({}): {}", stop.code, stop.why)
 }

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::admit::{self, Asked};
-use super::registry::{self, Note};
+use super::registry;
 use pylon_core::decision::{Refusal, WITHHELD};
 use pylon_core::machine::Event;
 use pylon_core::ports::market::Incoming;
@@ -100,7 +100,7 @@ async fn cancel(shared: &Arc<Shared>, customer: PublicKey, id: JobId, withdrawn:
     };
     match author {
         Ok(Some(author)) if author == customer => {
-            registry::tell(shared, id, Note { event: Event::Cancelled, rows: Vec::new() }).await;
+            registry::tell(shared, id, Event::Cancelled.into()).await;
         }
         Ok(Some(_)) => {}
         Ok(None) => drop(withdrawn.remember((customer, id))),

@@ -111,22 +111,22 @@ impl Live {
                     Ok(texts) => {
                         self.texts = Some(texts);
                         match self.line_up() {
-                            Some(event) => Note { event, rows: Vec::new() },
+                            Some(event) => event.into(),
                             None => continue,
                         }
                     }
-                    Err(error) => Note { event: Event::NotGathered(error), rows: Vec::new() },
+                    Err(error) => Event::NotGathered(error).into(),
                 },
                 done = ready(&mut self.running) => self.ran(done),
                 ticket = ready(&mut self.turn) => match ticket {
                     Ok(ticket) => {
                         self.ticket = Some(ticket);
-                        Note { event: Event::Scheduled, rows: Vec::new() }
+                        Event::Scheduled.into()
                     }
                     Err(_) => continue,
                 },
                 Some(event) = self.errands.next(), if !self.errands.is_empty() => match event {
-                    Some(event) => Note { event, rows: Vec::new() },
+                    Some(event) => event.into(),
                     None => continue,
                 },
             };
@@ -160,7 +160,7 @@ impl Live {
         self.node += busy;
         let rows = vec![self.record("run", done.attempt, &done.transcript, &done.answer)];
         let event = Event::Ran { attempt: done.attempt, partial_sent: done.partial_sent, outcome: Box::new(done.outcome) };
-        Note { event, rows }
+        Note::with(event, rows)
     }
 
     /// Steps, asks the guests that the step wants asked, commits all of it, and acts. `false`: it cannot be written, now or ever, and this state
@@ -168,8 +168,12 @@ impl Live {
     async fn advance(&mut self, note: Note) -> bool {
         let begun = Instant::now();
         let columns = self.columns();
-        let mut rows = note.rows;
-        let actions = step(&mut self.state, note.event, self.shared.clock.now());
+        let Note { event, mut rows, heard } = note;
+        // Of two words on a result the first one holds.
+        if heard.is_some() && !self.state.is_in_review() {
+            return true;
+        }
+        let actions = step(&mut self.state, event, self.shared.clock.now());
         let acts = self.resolve(actions, &mut rows);
         if rows.is_empty() && acts.is_empty() && columns == self.columns() {
             return true;
@@ -181,6 +185,10 @@ impl Live {
         if written {
             self.decided(&rows);
             self.act(acts, letters, begun);
+            if let Some(heard) = heard {
+                // Who asked may have gone.
+                let _ = heard.send(());
+            }
         }
         written
     }

@@ -205,7 +205,7 @@ impl Desk {
         self.acknowledged.push(id);
         if row.result {
             let rows = self.acknowledged.drain(..).map(Row::Sent).collect();
-            registry::tell(shared, row.job, Note { event, rows }).await;
+            registry::tell(shared, row.job, Note::with(event, rows)).await;
         }
     }
 

@@ -7,7 +7,7 @@ use pylon_core::ports::journal::Row;
 use pylon_core::{JobId, PublicKey};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Notes a job may be behind; who sends more waits.
 const MAILBOX: usize = 16;
@@ -16,6 +16,20 @@ const MAILBOX: usize = 16;
 pub(super) struct Note {
     pub(super) event: Event,
     pub(super) rows: Vec<Row>,
+    /// For the operator's word on a result: told when it is written, and dropped where no result waits.
+    pub(super) heard: Option<oneshot::Sender<()>>,
+}
+
+impl Note {
+    pub(super) fn with(event: Event, rows: Vec<Row>) -> Self {
+        Self { event, rows, heard: None }
+    }
+}
+
+impl From<Event> for Note {
+    fn from(event: Event) -> Self {
+        Self::with(event, Vec::new())
+    }
 }
 
 /// The mailboxes of all live jobs.
@@ -113,6 +127,6 @@ pub(super) fn resume(shared: &Arc<Shared>, state: JobState) {
         return;
     }
     if let Some(mailbox) = shared.registry.open(state.job.id, None) {
-        Live::from_journal(shared, state, mailbox).go_on(Note { event: Event::Restarted, rows: Vec::new() });
+        Live::from_journal(shared, state, mailbox).go_on(Event::Restarted.into());
     }
 }

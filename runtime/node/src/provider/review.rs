@@ -2,12 +2,18 @@
 
 use super::registry::{self, Note};
 use super::{Provider, Shared};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, anyhow};
 use pylon_core::machine::Event;
 use pylon_core::ports::installations::Audit;
 use pylon_core::ports::journal::Row;
 use pylon_core::{JobId, UnixTime};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// Longer than this the operator does not wait for the journal.
+const HEARD_WITHIN: Duration = Duration::from_secs(30);
 
 /// Ends jobs whose guests are to go.
 pub struct Drainer(Arc<Shared>);
@@ -15,7 +21,7 @@ pub struct Drainer(Arc<Shared>);
 impl Drainer {
     /// Ends it, if it still needs them.
     pub async fn end(&self, job: JobId) {
-        registry::tell(&self.0, job, Note { event: Event::Drained, rows: Vec::new() }).await;
+        registry::tell(&self.0, job, Event::Drained.into()).await;
     }
 }
 
@@ -27,10 +33,10 @@ impl Provider {
 
     /// Sends a result that waits for the operator, or does not. What it leads to is seen in the job's row.
     pub async fn review(&self, job: JobId, release: bool, now: UnixTime) -> Result<()> {
-        let state = self.shared.journal.job(job)?;
-        let Some(state) = state.filter(|state| state.is_in_review()) else {
-            bail!("job {} has no result that waits for you: `pylon jobs list` shows those that have (in_review)", job.short());
+        let nothing = || {
+            anyhow!("job {} has no result that waits for you: `pylon jobs list` shows those that have (in_review)", job.short())
         };
+        let state = self.shared.journal.job(job)?.filter(|state| state.is_in_review()).ok_or_else(nothing)?;
         let (event, action) = if release { (Event::Released, "release") } else { (Event::Rejected, "reject") };
         let audit = Audit {
             at: now,
@@ -42,7 +48,10 @@ impl Provider {
             outcome: "done".into(),
             detail: format!("job {job}"),
         };
-        registry::tell(&self.shared, job, Note { event, rows: vec![Row::Audit(Box::new(audit))] }).await;
-        Ok(())
+        let (heard, answer) = oneshot::channel();
+        registry::tell(&self.shared, job, Note { heard: Some(heard), ..Note::with(event, vec![Row::Audit(Box::new(audit))]) })
+            .await;
+        let slow = || format!("job {} is not written within {} s: see the log", job.short(), HEARD_WITHIN.as_secs());
+        timeout(HEARD_WITHIN, answer).await.with_context(slow)?.map_err(|_| nothing())
     }
 }

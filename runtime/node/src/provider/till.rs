@@ -1,7 +1,7 @@
 //! Watches the wallet. Its stream is a hint that makes things quick; what is right comes from looking up every open invoice again and again.
 
 use super::Shared;
-use super::registry::{self, Note};
+use super::registry;
 use futures::StreamExt;
 use pylon_core::PaymentHash;
 use pylon_core::machine::Event;
@@ -51,7 +51,7 @@ async fn look_up(shared: &Arc<Shared>, wallet: &dyn Wallet, invoice: OpenInvoice
         None => {}
         // What waits to be paid is no news.
         Some(Event::StillOpen(_)) if !invoice.let_go => {}
-        Some(event) => registry::tell(shared, invoice.job, Note { event, rows: Vec::new() }).await,
+        Some(event) => registry::tell(shared, invoice.job, event.into()).await,
     }
 }
 

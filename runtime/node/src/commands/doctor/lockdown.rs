@@ -2,12 +2,13 @@
 
 use super::Row;
 use crate::config::Config;
+use crate::control::Client;
 use crate::guests::Ledger;
 use crate::home::Home;
 
 const CHECK: &str = "lockdown";
 
-pub(super) fn check(home: &Home, config: &Config) -> Row {
+pub(super) async fn check(home: &Home, config: &Config) -> Row {
     let rules = &config.lockdown;
     let mut found = vec![match (rules.trusted_publishers.len(), rules.require_signature) {
         (0, false) => "anybody's guests, signed or not".to_owned(),
@@ -31,6 +32,11 @@ pub(super) fn check(home: &Home, config: &Config) -> Row {
     for one in seated.iter().filter(|one| one.standing == "serving" && !one.source.starts_with("shipped:")) {
         let by = one.publisher.map_or_else(|| "not signed".into(), |key| format!("signed by {}", key.short()));
         found.push(format!("{}: {} {by}", one.slot, one.name));
+    }
+    let running = Client::new(home).guests().await.ok().and_then(|guests| guests.lockdown);
+    if running.is_some_and(|running| running != *rules) {
+        found.push("but the node that runs has other rules".into());
+        return Row::warning(CHECK, found.join("; "), "`pylon reload`, and see what it says");
     }
     let waiting = seated.iter().filter(|one| one.standing == "approval").count();
     match waiting {

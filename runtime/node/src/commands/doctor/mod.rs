@@ -10,6 +10,7 @@ mod identity;
 mod lockdown;
 mod process;
 mod relays;
+mod review;
 mod settings;
 mod wallet;
 
@@ -73,7 +74,8 @@ async fn others(home: &Home, config: &Config) -> Vec<Row> {
     let mut rows = backends::check(config).await;
     rows.push(wallet::check());
     rows.push(guests::check(home, config).await);
-    rows.push(lockdown::check(home, config));
+    rows.push(lockdown::check(home, config).await);
+    rows.push(review::check(home, config));
     rows.push(database::check(home));
     rows.push(disk::check(home));
     rows

@@ -14,11 +14,11 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
     if args.json {
         return json(&rows);
     }
-    let mut out = String::from("WHEN                 ACTION    SLOT              OUTCOME     GUEST\n");
+    let mut out = String::from("WHEN                 ACTION    SLOT               OUTCOME     GUEST\n");
     for row in rows {
         let guest = format!("{}  {}", row.guest, row.detail);
         let (at, guest) = (moment(row.at), plain(guest.trim()));
-        let _ = writeln!(out, "{at}  {:<8}  {:<16}  {:<10}  {guest}", row.action, row.slot, row.outcome);
+        let _ = writeln!(out, "{at}  {:<8}  {:<17}  {:<10}  {guest}", row.action, row.slot, row.outcome);
     }
     say(&out)
 }

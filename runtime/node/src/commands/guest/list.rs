@@ -24,7 +24,7 @@ pub(super) fn run(args: &ListArgs) -> Result<()> {
     }
     let guests = block_on(async {
         match Client::new(&home).guests().await {
-            Err(ClientError::NotRunning) => Ok(Guests { guests: Ledger::of(&home)?.seated() }),
+            Err(ClientError::NotRunning) => Ok(Guests { guests: Ledger::of(&home)?.seated(), lockdown: None }),
             answer => Ok(answer?),
         }
     })?;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &ListArgs) -> Result<()> {
 
 fn present(guests: &[Seated], now: UnixTime) -> String {
     let mut out = String::from(
-        "SLOT              GUEST                           DIGEST    PUBLISHER  GEN    CALLS  TRAPS   P50 US   P99 US       COST  SINCE\n",
+        "SLOT               GUEST                           DIGEST    PUBLISHER  GEN    CALLS  TRAPS   P50 US   P99 US       COST  SINCE\n",
     );
     for one in guests {
         let guest = plain(&format!("{} {}", one.name, one.version));
@@ -43,7 +43,7 @@ fn present(guests: &[Seated], now: UnixTime) -> String {
         let seen = one.figures.is_some();
         let _ = write!(
             out,
-            "{:<16}  {guest:<30}  {}  {publisher:<9}  {:>3}  {:>7}  {:>5}  {:>7}  {:>7}  {:>9}  {}",
+            "{:<17}  {guest:<30}  {}  {publisher:<9}  {:>3}  {:>7}  {:>5}  {:>7}  {:>7}  {:>9}  {}",
             one.slot,
             one.digest.short(),
             count(one.generation),
@@ -70,14 +70,14 @@ fn present(guests: &[Seated], now: UnixTime) -> String {
 }
 
 fn past(history: &[Installation]) -> String {
-    let mut out = String::from("GEN  WHEN                 SLOT              WHY       GUEST\n");
+    let mut out = String::from("GEN  WHEN                 SLOT               WHY       GUEST\n");
     for row in history {
         let guest = row.guest.as_ref().map_or_else(
             || "(empty)".into(),
             |guest| format!("{} {} {} from {}", guest.name, guest.version, guest.digest.short(), guest.source),
         );
         let (at, guest) = (moment(row.at), plain(&guest));
-        let _ = writeln!(out, "{:>3}  {at}  {:<16}  {:<8}  {guest}", row.generation, row.slot, row.why);
+        let _ = writeln!(out, "{:>3}  {at}  {:<17}  {:<8}  {guest}", row.generation, row.slot, row.why);
     }
     out
 }

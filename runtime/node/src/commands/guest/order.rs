@@ -5,7 +5,7 @@ use crate::commands::block_on;
 use crate::commands::compile_component::apart;
 use crate::config::Source;
 use crate::control::{Client, ClientError};
-use crate::guests::deed::{Deed, Seated};
+use crate::guests::deed::{Deed, REMOVED, Seated};
 use crate::guests::{self, Ledger, Shelf, Workshop};
 use crate::home::Home;
 use crate::output::{json, plain, say};
@@ -42,6 +42,7 @@ async fn without_node(home: &Home, deed: &Deed) -> Result<Seated> {
 fn page(seated: &Seated, live: bool) -> String {
     let Seated { slot, name, version, digest, .. } = seated;
     let mut out = match (seated.standing.as_str(), seated.generation) {
+        (REMOVED, Some(number)) => format!("{slot}: {name} {version} is removed, and nobody came, generation {number}"),
         ("serving", Some(number)) => format!("{slot}: {name} {version}, generation {number}"),
         _ => format!("{slot}: {name} {version} beside the guest that serves"),
     };

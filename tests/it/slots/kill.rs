@@ -1,0 +1,66 @@
+//! A crash in the middle of changes.
+
+use pylon_adapters::market::buyer::Heard;
+use pylon_core::JobId;
+use pylon_tests::process::run;
+use pylon_tests::program::{Program, started};
+use pylon_tests::stage::{PATIENCE, text};
+use pylon_tests::stub::Script;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Goal: whenever a node dies while slots change, each job is answered once, by the guests that it was taken with. Method: jobs and installations, the
+/// program killed as soon as a few of both are seen in the journal, again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_slots_change() {
+    let program = Program::set(Script::Echo).await;
+    let mut customer = program.customer().await;
+    let mut results = BTreeMap::<JobId, u32>::new();
+    for round in 0..4 {
+        let (node, log, _) = started(program.home(), None);
+        let (generations, jobs) = (count(&program, "generations"), count(&program, "jobs"));
+        let over = AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                for number in 0..1000 {
+                    if over.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let setting = format!("base-msat={}", round * 1000 + number);
+                    run(program.home(), &["guest", "install", "token_pricing", "--slot", "pricing", "--settings", &setting]);
+                }
+            });
+            tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(async {
+                    let seen = tokio::time::timeout(PATIENCE, async {
+                        for number in 0..6 {
+                            results.insert(customer.ask(vec![text(&format!("job {round} {number}"))]).await, 0);
+                        }
+                        while count(&program, "generations") < generations + 5 || count(&program, "jobs") < jobs + 5 {
+                            tokio::task::yield_now().await;
+                        }
+                    });
+                    seen.await.unwrap();
+                });
+            });
+            drop((node, log));
+            over.store(true, Ordering::SeqCst);
+        });
+    }
+    let _node = started(program.home(), None);
+    let all = tokio::time::timeout(PATIENCE, async {
+        while results.values().any(|count| *count == 0) {
+            if let Heard::Result(result) = customer.buyer.next().await.unwrap() {
+                *results.get_mut(&result.job).unwrap() += 1;
+            }
+        }
+    });
+    all.await.unwrap_or_else(|_| panic!("jobs without a result: {results:?}"));
+    assert!(results.values().all(|count| *count == 1), "{results:?}");
+    assert_eq!(count(&program, "(SELECT job_id FROM decisions GROUP BY job_id HAVING count(DISTINCT generation) > 1)"), 0);
+}
+
+fn count(program: &Program, rows: &str) -> u32 {
+    let journal = rusqlite::Connection::open(program.state("pylon.db")).unwrap();
+    journal.query_row(&format!("SELECT count(*) FROM {rows}"), [], |row| row.get(0)).unwrap()
+}

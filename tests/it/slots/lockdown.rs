@@ -1,0 +1,108 @@
+//! What is locked down stays so: no way round by going back, by waiting, or by rules that come later.
+
+use super::steps::{NOW, Shop, beside, release};
+use super::{audit, file, guest, install, serving};
+use crate::component;
+use nostr_sdk::prelude::Keys;
+use pylon::config::Config;
+use pylon::guests::deed::{Deed, Seated};
+use pylon_core::Digest;
+use pylon_tests::stage::{Set, Stage, text};
+
+const SLOT: &str = "handler:5999";
+
+fn granting(names: &[&str]) -> Config {
+    let mut config = Config::default();
+    let grants = Some(names.iter().map(|name| (*name).to_owned()).collect());
+    config.guests.insert(SLOT.into(), pylon::config::Guest { grants, ..guest("", &[]) });
+    config
+}
+
+/// Goal: what the settings grant in a slot holds for whoever comes there, and however. Method: a handler that had all it wants, put back and approved
+/// under settings that grant less.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_settings_grant_what_comes_back() {
+    let shop = Shop::open(&Config::default());
+    let more = guest(shop.file(component("hostile_handler")), &[]);
+    let none = guest(shop.file(component("probe")), &[]);
+    shop.carry_out(install(SLOT, none.clone())).await.unwrap();
+    shop.carry_out(install(SLOT, more)).await.unwrap_err();
+    let less = granting(&["progress"]);
+    let shop = shop.under(&less);
+    let refused = shop.carry_out(Deed::Approve { slot: SLOT.into(), digest: None }).await.unwrap_err();
+    assert!(refused.code == "gone" && refused.why.contains("inference"), "{refused:?}");
+    let shop = shop.under(&Config::default());
+    shop.carry_out(Deed::Approve { slot: SLOT.into(), digest: None }).await.unwrap();
+    shop.carry_out(install(SLOT, none)).await.unwrap();
+    let shop = shop.under(&less);
+    for to in [None, Some(2)] {
+        let refused = shop.carry_out(Deed::Rollback { slot: SLOT.into(), to }).await.unwrap_err();
+        assert!(refused.code == "gone" && refused.why.contains("inference"), "{refused:?}");
+    }
+    shop.under(&Config::default()).carry_out(Deed::Rollback { slot: SLOT.into(), to: None }).await.unwrap();
+}
+
+/// Goal: what is approved is what was seen. Method: another guest waits by the time that the first is approved.
+#[tokio::test(flavor = "multi_thread")]
+async fn approved_as_it_was_seen() {
+    let shop = Shop::open(&Config::default());
+    shop.carry_out(install(SLOT, guest(shop.file(component("probe")), &[]))).await.unwrap();
+    shop.carry_out(install(SLOT, guest(shop.file(component("hostile_handler")), &[]))).await.unwrap_err();
+    let deed = |digest| Deed::Approve { slot: SLOT.into(), digest: Some(digest) };
+    let refused = shop.carry_out(deed(Digest::of(b"what was seen"))).await.unwrap_err();
+    assert!(refused.code == "digest" && refused.why.contains("hostile-handler"), "{refused:?}");
+    shop.carry_out(deed(Digest::of(component("hostile_handler")))).await.unwrap();
+}
+
+/// Goal: a release that is over lets nobody in, by no way. Method: a guest signed for a minute, which is a shadow and then goes, and comes back late.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_ends() {
+    let shop = Shop::open(&Config::default());
+    let path = shop.file(component("hostile_pricing"));
+    std::fs::write(
+        beside(&path, "release"),
+        release(&Keys::generate(), Digest::of(component("hostile_pricing")), Some(NOW.plus(60))),
+    )
+    .unwrap();
+    let late = async |deed| shop.workshop.carry_out(&deed, &shop.journal, NOW.plus(60)).await.map(|seated| seated.name);
+    let shadow = Deed::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
+    shop.carry_out(shadow).await.unwrap();
+    let refused = late(Deed::Activate { slot: "pricing".into() }).await.unwrap_err();
+    assert!(refused.code == "gone" && refused.why.contains("expired"), "{refused:?}");
+    shop.carry_out(Deed::Activate { slot: "pricing".into() }).await.unwrap();
+    shop.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap();
+    let refused = late(Deed::Rollback { slot: "pricing".into(), to: None }).await.unwrap_err();
+    assert!(refused.code == "gone" && refused.why.contains("expired"), "{refused:?}");
+    shop.carry_out(Deed::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
+}
+
+/// Goal: rules that come later hold at once, or are refused with a record of it. Method: a node that runs; fewer grants than its handler lives with, then
+/// releases for all, with an unsigned shadow and then an unsigned pricing.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_come_later() {
+    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let mut customer = stage.customer().await;
+    let mut tight = stage.config.clone();
+    tight.lockdown.max_grants.insert("handler:5050".into(), vec!["progress".into()]);
+    let refused = format!("{:#}", stage.node().reload(&tight).await.unwrap_err());
+    assert!(refused.contains("handler:5050") && refused.contains("inference"), "{refused}");
+    assert_eq!(audit(&stage, 1), ["reload handler:5050 gone"]);
+    let path = file(stage.folder.path(), "hostile_pricing");
+    let shadow = Deed::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
+    stage.node().change(&shadow).await.unwrap();
+    let mut signed = stage.config.clone();
+    signed.lockdown.require_signature = true;
+    stage.node().reload(&signed).await.unwrap();
+    let shadows = async || {
+        let all = stage.node().facts().guests().await;
+        all.into_iter().filter(|one: &Seated| one.standing == "shadow").count()
+    };
+    assert_eq!((shadows().await, audit(&stage, 1)), (0, vec!["reload pricing gone".to_owned()]));
+    stage.node().reload(&stage.config).await.unwrap();
+    stage.node().change(&install("pricing", guest(&path, &[]))).await.unwrap();
+    assert!(stage.node().reload(&signed).await.is_err());
+    assert_eq!(audit(&stage, 1), ["reload pricing gone"]);
+    assert_eq!(serving(&stage, "pricing").await.name, "hostile-pricing");
+    let job = customer.ask(vec![text("hello")]).await;
+    assert_eq!(customer.result(job).await.content, "hello");
+}
