@@ -15,10 +15,10 @@ pub(crate) fn all(filled: &Filled, guest: &Installed) {
     let evidence = state.evidence.clone().unwrap();
     let mut rows = decisions.query([]).unwrap();
     while let Some(row) = rows.next().unwrap() {
-        read(row);
+        read(row).unwrap();
         let id: String = row.get("job_id").unwrap();
         if row.get_ref("function").unwrap().as_str().unwrap() == "quote" {
-            job.query_row([&id], |row| Ok(read(row))).unwrap();
+            job.query_row([&id], read).unwrap();
             black_box(guest.quote(&state.job, &state.plan.context, &situation));
         } else {
             let plan = &state.plan;
@@ -28,10 +28,11 @@ pub(crate) fn all(filled: &Filled, guest: &Installed) {
 }
 
 /// Every column, as it is.
-fn read(row: &Row<'_>) {
+fn read(row: &Row<'_>) -> rusqlite::Result<()> {
     for column in 0..row.as_ref().column_count() {
-        if let ValueRef::Text(text) = row.get_ref(column).unwrap() {
+        if let ValueRef::Text(text) = row.get_ref(column)? {
             black_box(text.to_vec());
         }
     }
+    Ok(())
 }

@@ -14,7 +14,10 @@ const SHIPPED: [&str; 4] = ["token_pricing", "market_pricing", "reputation_prici
 /// What the defaults ask for 1000 tokens read and 512 written.
 const PLAIN: u64 = 1000 + 200 + 512;
 
-async fn policy(name: &str, settings: &[(&str, &str)]) -> Arc<Installed> {
+/// Names and values.
+type Settings<'a> = &'a [(&'a str, &'a str)];
+
+async fn policy(name: &str, settings: Settings<'_>) -> Arc<Installed> {
     let settings = settings.iter().map(|(name, value)| param(name, &[value])).collect();
     load(&sandbox(), "pricing", name, Setup { settings, ..Setup::default() }).await
 }
@@ -71,7 +74,7 @@ async fn each_moves_by_what_it_looks_at() {
     let none = History::default;
     // A typical job costs 1000 + 100 + 512 by tokens.
     let typical = 1612;
-    let rows: [(&str, &[(&str, &str)], QuoteContext, u64); 17] = [
+    let rows: [(&str, Settings<'_>, QuoteContext, u64); 17] = [
         ("token_pricing", &[], of(record(900, 9, 1 << 40), record(900, 9, 0), market(1)), PLAIN),
         ("market_pricing", &[], of(none(), none(), None), PLAIN),
         ("market_pricing", &[], of(none(), none(), market(typical)), PLAIN),
@@ -102,13 +105,16 @@ async fn each_moves_by_what_it_looks_at() {
     }
 }
 
+/// Settings, what the wallet can do, jobs completed and unpaid, and the answer.
+type Row<'a> = (Settings<'a>, &'a [Terms], u32, u32, Result<Terms, Refusal>);
+
 /// Goal: who does not pay pays first, then is not served, and nobody is punished for a little among much. Method: one record a row.
 #[tokio::test]
 async fn credit_is_for_those_who_pay() {
     let first = Ok(Terms::BeforeWork);
     let credit = Ok(Terms::OnDelivery);
     let all = [Terms::Free, Terms::OnDelivery, Terms::BeforeWork, Terms::Hold];
-    let rows: [(&[(&str, &str)], &[Terms], u32, u32, Result<Terms, Refusal>); 11] = [
+    let rows: [Row<'_>; 11] = [
         (&[], &all, 0, 0, credit.clone()),
         (&[], &all, 1, 1, first.clone()),
         (&[], &all, 2, 2, first.clone()),

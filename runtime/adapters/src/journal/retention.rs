@@ -165,23 +165,21 @@ fn drop_texts_of_shadows(conn: &Connection, decision: i64, digest: impl Fn(&str)
 
 fn without_text(row: Recorded, safe: &Safe, job: JobId) -> Recorded {
     let digest = |text: &str| safe.digest(job, text);
-    let output = match row.function.as_str() {
-        "run" => row.output.as_ref().map(|made| {
-            by_digest(made, |made: Result<Output, JobError>| {
+    match row.function.as_str() {
+        "run" => {
+            let made = |made: Result<Output, JobError>| {
                 made.map(|output| output.map_text(digest)).map_err(|error| error.map_text(digest))
-            })
-        }),
-        "judge" => row.output.as_ref().map(|said| by_digest(said, |verdict: Verdict| verdict.map_text(digest))),
-        _ => row.output.as_ref().map(Clone::clone),
-    };
-    let output = output.map_err(|fault| *fault);
-    let input = match row.function.as_str() {
-        // What was heard quotes request and output.
-        "run" => "null".into(),
-        "judge" => by_digest(&row.input, |(shown, situation): (Evidence, Situation)| (shown.map_text(digest), situation)),
-        _ => row.input.clone(),
-    };
-    Recorded { input, output, ..row }
+            };
+            // What was heard quotes request and output.
+            Recorded { input: "null".into(), output: row.output.map(|output| by_digest(&output, made)), ..row }
+        }
+        "judge" => {
+            let shown = |(shown, situation): (Evidence, Situation)| (shown.map_text(digest), situation);
+            let said = |verdict: Verdict| verdict.map_text(digest);
+            Recorded { input: by_digest(&row.input, shown), output: row.output.map(|output| by_digest(&output, said)), ..row }
+        }
+        _ => row,
+    }
 }
 
 /// What is not as the core writes it is all text, and goes as a whole.

@@ -79,7 +79,7 @@ fn mistakes() {
     check("[guests.pricing]\nsetting = {}", "2: unknown key `setting`; did you mean `settings`?");
     check(
         "[guests.pricing]\nsource = 'market_prising'",
-        "2: `source`: no guest `market_prising` comes with this program; did you mean `market_pricing`?",
+        "2: `source`: no guest `market_prising` comes with this program, and a path begins with /; did you mean `market_pricing`?",
     );
     check("[guests.princing]", "1: `princing` is no slot; did you mean `pricing`?");
     check("\n[guests.handler]", "2: `handler` is no slot; did you mean `handler:5050`?");

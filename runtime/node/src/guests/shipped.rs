@@ -14,7 +14,7 @@ const HANDLERS: &[(u16, &str)] = &[(5050, "text_generation")];
 pub(super) const PREFIX: &str = "shipped:";
 
 /// The names of all of them.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
     SHIPPED.iter().map(|(name, _)| *name)
 }
 

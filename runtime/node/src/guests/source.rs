@@ -3,6 +3,7 @@
 use super::image::{self, Image};
 use super::shipped;
 use super::steps::Stop;
+use crate::config::mistake;
 use pylon_adapters::download;
 use pylon_adapters::market::release;
 use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX};
@@ -53,8 +54,8 @@ impl Place {
         } else if Path::new(text).is_absolute() {
             Ok(Self::File(text.into()))
         } else {
-            let names = shipped::names().collect::<Vec<_>>().join(", ");
-            Err(format!("`{text}` is no guest of this program ({names}); a path begins with /"))
+            let near = mistake::nearest(text, shipped::names());
+            Err(format!("no guest `{text}` comes with this program, and a path begins with /; {near}"))
         }
     }
 
