@@ -2,7 +2,7 @@
 //! a setting every time. It finds what is broken, not what is hostile: a guest that waits for a real customer is held by its limits.
 //!
 //! How a policy says that it cannot read a setting: it refuses with `other` (verification: rejects) in words that hold `setting` and the
-//! setting's name, as `no price can be made: wrong setting base-msat`. One that answers all samples so would answer all jobs so, and is refused.
+//! setting's name, as `no price: wrong setting base-msat`. One that answers all samples so would answer all jobs so, and is refused.
 //!
 //! A handler is not run: its work is done by a host, and there is none yet. What `describe` tells is all that is known of it.
 
