@@ -2,7 +2,7 @@
 
 use super::steps::Bench;
 use super::{Shelf, history};
-use crate::config::Lockdown;
+use crate::config::Config;
 use anyhow::{Context, Result};
 use pylon_core::ports::installations::Installation;
 use pylon_sandbox::{Installed, Role, Sandbox, Slot};
@@ -52,7 +52,7 @@ impl Past {
         let found = slots.into_iter().flatten().find_map(|slot| Some((slot, *guests.get(&slot)?)));
         let (slot, record) = found.with_context(|| format!("generation {generation} has no guest for {}", role.name()))?;
         // Nobody is served by them: they need not be trusted now.
-        let bench = Bench { sandbox: &self.sandbox, shelf: &self.shelf, rules: &Lockdown::default() };
+        let bench = Bench { sandbox: &self.sandbox, shelf: &self.shelf, config: &Config::default() };
         bench.again(slot, record).await
     }
 }

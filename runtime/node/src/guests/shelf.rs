@@ -106,10 +106,6 @@ impl Shelf {
     }
 }
 
-fn release_name(digest: Digest) -> String {
-    format!("{}.release.json", digest.to_hex())
-}
-
 fn file_name(digest: Digest) -> String {
     format!("{}.wasm", digest.to_hex())
 }
