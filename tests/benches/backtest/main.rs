@@ -39,6 +39,8 @@ async fn main() {
         bare.push(micros_cpu(SMALL, || bare::all(&small, &guest)));
         times_large.push(again(&large, &guest).1);
     }
+    // `report` does not come back.
+    drop((small, large));
     let (ours, bare) = (median(ours), median(bare));
     let (small, large) = (median(times_small), median(times_large));
     let figures = [
