@@ -7,6 +7,7 @@ use nostr_sdk::prelude::Keys;
 use pylon::config::Config;
 use pylon::guests::deed::{Deed, Seated};
 use pylon_core::Digest;
+use pylon_core::ports::installations::Installations;
 use pylon_tests::stage::{Set, Stage, text};
 
 const SLOT: &str = "handler:5999";
@@ -52,6 +53,22 @@ async fn approved_as_it_was_seen() {
     let refused = shop.carry_out(deed(Digest::of(b"what was seen"))).await.unwrap_err();
     assert!(refused.code == "digest" && refused.why.contains("hostile-handler"), "{refused:?}");
     shop.carry_out(deed(Digest::of(component("hostile_handler")))).await.unwrap();
+}
+
+/// Goal: nobody is approved against a guest that is gone. Method: the slot changes otherwise while a guest waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn passed_over() {
+    let shop = Shop::open(&Config::default());
+    let more = guest(shop.file(component("hostile_handler")), &[]);
+    shop.carry_out(install(SLOT, guest(shop.file(component("probe")), &[]))).await.unwrap();
+    let approve = || Deed::Approve { slot: SLOT.into(), digest: None };
+    shop.carry_out(install(SLOT, more.clone())).await.unwrap_err();
+    shop.carry_out(approve()).await.unwrap();
+    shop.carry_out(Deed::Rollback { slot: SLOT.into(), to: None }).await.unwrap();
+    shop.carry_out(install(SLOT, more)).await.unwrap_err();
+    shop.carry_out(Deed::Rollback { slot: SLOT.into(), to: Some(2) }).await.unwrap();
+    assert_eq!(shop.carry_out(approve()).await.unwrap_err().code, "nothing");
+    assert!(shop.journal.standbys().unwrap().is_empty());
 }
 
 /// Goal: a release that is over lets nobody in, by no way. Method: a guest signed for a minute, which is a shadow and then goes, and comes back late.

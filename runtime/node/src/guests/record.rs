@@ -6,7 +6,8 @@ use pylon_core::ports::installations::{Audit, Installation, Installed as Record,
 use pylon_core::ports::journal::Row;
 use pylon_sandbox::Slot;
 
-/// The rows of history, each with the record of who did it.
+/// The rows of history, each with the record of who did it. Whoever waited for a slot has been passed over: what it wants beyond was said of the guest
+/// that is gone.
 pub(super) fn installed(rows: &[Installation], action: &str) -> Vec<Row> {
     let of = |row: &Installation| {
         let audit = match (&row.guest, row.slot.parse()) {
@@ -25,7 +26,8 @@ pub(super) fn installed(rows: &[Installation], action: &str) -> Vec<Row> {
                 },
             },
         };
-        [Row::Install(Box::new(row.clone())), Row::Audit(Box::new(audit))]
+        let waited = Row::Leave(row.slot.clone(), Purpose::Approval);
+        [Row::Install(Box::new(row.clone())), Row::Audit(Box::new(audit)), waited]
     };
     rows.iter().flat_map(of).collect()
 }

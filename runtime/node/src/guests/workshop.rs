@@ -101,8 +101,10 @@ impl Workshop {
             Ok(due) => due,
             Err(failed) => return Err(write_down(&mut state, "start", failed, journal, now).await),
         };
+        let written = installed(&rows, "start");
+        state.remember(&written);
         if let Some(journal) = journal {
-            commit(journal, installed(&rows, "start")).await?;
+            commit(journal, written).await?;
         }
         state.history.extend(rows);
         let guests = guests.into_iter().filter_map(|(slot, guest)| Some((slot, guest?))).collect();
@@ -154,7 +156,8 @@ impl Workshop {
             Ok(due) => due,
             Err(failed) => return Err(write_down(&mut state, "reload", failed, Some(journal), now).await),
         };
-        commit(journal, installed(&rows, "reload").into_iter().chain(told).collect()).await?;
+        let written = installed(&rows, "reload").into_iter().chain(told).collect();
+        state.write(journal, written).await?;
         self.put(&mut state, &changes, rows)?;
         state.config = config.clone();
         let shadows = state.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow);
@@ -187,7 +190,7 @@ impl Workshop {
             let standby = Standby { slot: name, purpose: Purpose::Shadow, guest: record, beyond: Vec::new(), since: now };
             let audit = audit(deed.word(), slot, &standby.guest, now);
             let rows = vec![Row::Stand(Box::new(standby.clone())), Row::Audit(Box::new(audit))];
-            state.commit(journal, rows).await?;
+            state.write(journal, rows).await.map_err(unwritten)?;
             self.watch.shadow(slot, Some(Arc::clone(guest)));
             return Ok(Seated::beside(&standby, Some(0)));
         }
@@ -196,15 +199,10 @@ impl Workshop {
         let left = || Some(Seated { standing: REMOVED.into(), generation: Some(row.generation), ..state.serving(slot)? });
         let seated = Seated::serving(&row, None).or_else(left);
         let mut rows = installed(std::slice::from_ref(&row), deed.word());
-        let leaves = match deed {
-            Deed::Activate { .. } => Some(Purpose::Shadow),
-            // Whoever waited there has been passed over.
-            Deed::Approve { .. } | Deed::Install { .. } => Some(Purpose::Approval),
-            Deed::Rollback { .. } => None,
-        };
-        rows.extend(leaves.map(|purpose| Row::Leave(slot.to_string(), purpose)));
-        state.commit(journal, rows).await?;
-        if leaves == Some(Purpose::Shadow) {
+        let is_shadow = matches!(deed, Deed::Activate { .. });
+        rows.extend(is_shadow.then(|| Row::Leave(slot.to_string(), Purpose::Shadow)));
+        state.write(journal, rows).await.map_err(unwritten)?;
+        if is_shadow {
             self.watch.shadow(slot, None);
         }
         self.put(&mut state, &[(slot, guest)], vec![row]).map_err(|error| Stop::new("slot", error.to_string()))?;
@@ -243,7 +241,7 @@ impl Workshop {
                         audit.detail.clone_from(&traps)
                     }
                 });
-                match commit(journal, rows).await {
+                match state.write(journal, rows).await {
                     Ok(()) => {
                         tracing::warn!(%slot, generation = row.generation, traps, "rolled back by itself");
                         self.put(&mut state, &[(slot, guest)], vec![row])
@@ -468,8 +466,8 @@ impl State {
         found.map(|standby| standby.guest.clone())
     }
 
-    async fn commit(&mut self, journal: &dyn Journal, rows: Vec<Row>) -> Result<(), Stop> {
-        commit(journal, rows.clone()).await.map_err(|error| Stop::new("journal", error.to_string()))?;
+    async fn write(&mut self, journal: &dyn Journal, rows: Vec<Row>) -> Result<(), JournalError> {
+        commit(journal, rows.clone()).await?;
         self.remember(&rows);
         Ok(())
     }
@@ -487,6 +485,10 @@ impl State {
             }
         }
     }
+}
+
+fn unwritten(error: JournalError) -> Stop {
+    Stop::new("journal", error.to_string())
 }
 
 async fn commit(journal: &dyn Journal, rows: Vec<Row>) -> Result<(), JournalError> {
