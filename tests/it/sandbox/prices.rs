@@ -1,6 +1,6 @@
 //! The pricing policies that we ship: small, never more than was agreed, never less for more, and never at a loss for an answer.
 
-use super::{context, job, load, param, route, sandbox, set, situation};
+use super::{context, job, load, param, route, sandbox, situation};
 use crate::component;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, TestRunner};
@@ -19,7 +19,7 @@ type Settings<'a> = &'a [(&'a str, &'a str)];
 
 async fn policy(name: &str, settings: Settings<'_>) -> Arc<Installed> {
     let settings = settings.iter().map(|(name, value)| param(name, &[value])).collect();
-    load(&sandbox(), "pricing", name, Setup { settings, ..Setup::default() }).await
+    load(&sandbox(), "pricing", name, Setup { settings, untested: true, ..Setup::default() }).await
 }
 
 /// A job of nobody in particular: no bid, no length.
@@ -145,8 +145,7 @@ async fn senseless_settings_sell_nothing() {
         for setting in &guest.about().settings {
             assert!(!setting.help.is_empty() && !setting.default.is_empty(), "{name}: {}", setting.name);
             for value in ["x", "-1", "1.5", "+1", "99999999999999999999", "1000000000001"] {
-                let untested = Setup { untested: true, ..set(&setting.name, &[value]) };
-                let guest = load(&sandbox(), "pricing", name, untested).await;
+                let guest = policy(name, &[(setting.name.as_str(), value)]).await;
                 let refused = quote(&guest, &plain_job(), &plain_context());
                 let told = Err(Refusal::Other(format!("no price: wrong setting {}", setting.name)));
                 assert_eq!(refused, told, "{name}: {} = {value}", setting.name);
