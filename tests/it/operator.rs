@@ -289,16 +289,16 @@ async fn settings_are_read_again() {
     let relays = program.json(&["status", "--json"])["relays"].clone();
     assert_eq!((&relays[0]["url"], &relays[0]["connected"]), (&json!("ws://127.0.0.1:9"), &json!(false)), "{relays}");
     assert_eq!(relays[1]["connected"], true, "{relays}");
-    program.configure("name = \"Another\"\ndescription = \"words\"\ncustomer_relays = true\n[network]\nfetch_urls = true");
+    let lockdown = "[lockdown]\nallow_compile = false\ntrusted_publishers = [\"79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\"]";
+    let words = "name = \"Another\"\ndescription = \"words\"\ncustomer_relays = true";
+    program.configure(&format!("{words}\n[network]\nfetch_urls = true\n{lockdown}"));
     let reloaded = program.json(&["reload", "--json"]);
-    assert_eq!(reloaded["needs_restart"], json!(["network.fetch_urls"]));
-    for setting in ["name", "description", "customer_relays", "relays"] {
+    let later = json!(["lockdown.allow_compile", "network.fetch_urls"]);
+    assert_eq!(reloaded["needs_restart"], later);
+    for setting in ["name", "description", "customer_relays", "relays", "lockdown.trusted_publishers"] {
         assert!(reloaded["applied"].as_array().unwrap().contains(&json!(setting)), "{reloaded}");
     }
-    assert_eq!(
-        program.json(&["reload", "--json"]),
-        json!({"applied": [], "needs_restart": ["network.fetch_urls"], "warnings": []})
-    );
+    assert_eq!(program.json(&["reload", "--json"]), json!({"applied": [], "needs_restart": later, "warnings": []}));
 }
 
 /// Goal: SIGHUP is a reload. Method: send it to a node in the foreground and read its log.

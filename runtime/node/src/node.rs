@@ -1,7 +1,7 @@
 //! The wiring: a home, a configuration and an identity become a node with real parts. No decision about a job is made here.
 
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, Lockdown};
 use crate::control::Reloaded;
 use crate::facts::{Facts, totals};
 use crate::guests::deed::{Deed, Seated};
@@ -115,12 +115,6 @@ impl Node {
     /// Works by these settings from now on, as far as it can without a restart. An error has changed nothing.
     pub async fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
         let mut running = self.config.lock().await;
-        self.guests.workshop.reload(config, &*self.facts.journal, SystemClock.now()).await?;
-        if let Some(seller) = &self.seller {
-            seller.set(config).await?;
-        }
-        self.facts.backends.prefer(preference(config));
-        self.facts.journal.keep(retention::of(&config.journal));
         let next = Config {
             name: config.name.clone(),
             description: config.description.clone(),
@@ -133,9 +127,16 @@ impl Node {
             journal: config.journal.clone(),
             guest_drain_seconds: config.guest_drain_seconds,
             guests: config.guests.clone(),
-            lockdown: config.lockdown.clone(),
+            // The sandbox is made with or without a compiler.
+            lockdown: Lockdown { allow_compile: running.lockdown.allow_compile, ..config.lockdown.clone() },
             ..running.clone()
         };
+        self.guests.workshop.reload(&next, &*self.facts.journal, SystemClock.now()).await?;
+        if let Some(seller) = &self.seller {
+            seller.set(&next).await?;
+        }
+        self.facts.backends.prefer(preference(&next));
+        self.facts.journal.keep(retention::of(&next.journal));
         let warnings = Vec::from_iter(self.facts.backends.misfit());
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config), warnings };
