@@ -143,7 +143,8 @@ impl Bench<'_> {
             let why = "it has no release beside it (COMPONENT.release.json), and `lockdown` asks for one";
             return if rules.needs_release() { Err(Stop::new("signature", why)) } else { Ok(None) };
         };
-        let wrong = |why: String| Stop::new("signature", format!("its release does not hold: {why}"));
+        let wrong =
+            |why: String| Stop::new("signature", format!("its release does not hold: {why}; sign it again, or remove that file"));
         let release = release::verify(release, digest, now).map_err(|error| wrong(error.to_string()))?;
         if found.deletion.as_ref().is_some_and(|deletion| deletion::withdraws(deletion, &release)) {
             return Err(wrong("deleted by its author".into()));

@@ -42,6 +42,9 @@ pub(super) fn decision<T: Serialize + Words>(
     let by_digest = answer.value.as_ref().ok().filter(|_| job.confidential).map(|said| said.map_text(&digest));
     let said = by_digest.as_ref().map_or(answer.value.as_ref(), Ok);
     let output: Result<String, Fault> = said.map(json).map_err(|fault| *fault);
+    if let Err(fault) = output {
+        tracing::warn!(job = %job.id.short(), guest = answer.call.guest.name, function, %fault, "a guest gave no answer");
+    }
     shared.bus.step(job.id, || Step::Guest {
         function,
         call: answer.call.clone(),
