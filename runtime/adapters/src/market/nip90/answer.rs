@@ -30,7 +30,7 @@ pub fn write(message: &Message<'_>, now: UnixTime, keys: &Keys, room: Room) -> R
     events.map_err(MarketError::Unpublishable)
 }
 
-/// Could [`write`] say this result, whatever is due for it and whoever took part? Signs one event at most, and nothing for most results.
+/// Could [`write()`] say this result, whatever is due for it and whoever took part? Signs one event at most, and nothing for most results.
 pub fn check(job: &Job, output: &Output, now: UnixTime, keys: &Keys, room: Room) -> Result<(), MarketError> {
     if output.content.len() * 2 < room.content_bytes.min(room.message_bytes) {
         return Ok(());
