@@ -8,7 +8,7 @@ use std::time::Duration;
 const DAY_SECONDS: u64 = 86_400;
 const MB: u64 = 1 << 20;
 /// A node that writes lets go of old texts with every commit; one that does not, after this.
-const REMIND_EVERY: Duration = Duration::from_secs(60);
+const REMIND_EVERY: Duration = Duration::from_secs(600);
 
 /// What the settings say.
 pub(crate) fn of(settings: &config::Journal) -> Retention {

@@ -12,7 +12,7 @@ use pylon_core::ports::market::{Delivery, Sealed};
 use std::collections::btree_map::OccupiedEntry;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -25,8 +25,8 @@ const WAITING: usize = 4096;
 const AT_ONCE: usize = 64;
 /// Of them such as were offered before.
 const RETRIES_AT_ONCE: usize = 16;
-/// Between two looks at what waits in the journal.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// From leaving something behind to the next look at the journal.
+const SWEEP_AFTER: Duration = Duration::from_secs(60);
 /// Acknowledged feedback is noted with the next result, or after this.
 const NOTE_AFTER: Duration = Duration::from_secs(1);
 /// Between two offers of one message, at first and at most.
@@ -36,8 +36,8 @@ const RETRY_MOST: Duration = Duration::from_secs(60);
 /// Where messages are handed over.
 pub(super) struct Outbox {
     queue: mpsc::Sender<Letter>,
-    /// Something was left in the journal for the next look.
-    left_behind: AtomicBool,
+    /// Something was left in the journal, for a later look.
+    left_behind: Notify,
     /// Handed over, and not offered even once.
     fresh: AtomicUsize,
     changed: Notify,
@@ -54,7 +54,7 @@ pub(super) enum Letter {
 impl Outbox {
     pub(super) fn new() -> (Self, mpsc::Receiver<Letter>) {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        let outbox = Self { queue, left_behind: AtomicBool::new(true), fresh: AtomicUsize::new(0), changed: Notify::new() };
+        let outbox = Self { queue, left_behind: Notify::new(), fresh: AtomicUsize::new(0), changed: Notify::new() };
         (outbox, receiver)
     }
 
@@ -73,7 +73,7 @@ impl Outbox {
         if let Err(refused) = self.queue.try_send(letter) {
             self.offered();
             if matches!(refused.into_inner(), Letter::Kept(_)) {
-                self.left_behind.store(true, Ordering::Release);
+                self.left_behind.notify_one();
             }
         }
     }
@@ -158,7 +158,7 @@ impl Desk {
             Letter::Kept(row) if self.pile(row.result).len() >= WAITING => {
                 let id = row.sealed.id;
                 self.known.remove(&id);
-                outbox.left_behind.store(true, Ordering::Release);
+                outbox.left_behind.notify_one();
                 return outbox.offered();
             }
             Letter::Kept(row) => row.result,
@@ -215,7 +215,7 @@ impl Desk {
         for is_result in [true, false] {
             let room = WAITING.saturating_sub(self.pile(is_result).len()).min(QUEUE);
             if room == 0 {
-                shared.outbox.left_behind.store(true, Ordering::Release);
+                shared.outbox.left_behind.notify_one();
                 continue;
             }
             match shared.journal.unsent(is_result, self.known.len() + room) {
@@ -230,7 +230,7 @@ impl Desk {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot look for unsent messages");
-                    shared.outbox.left_behind.store(true, Ordering::Release);
+                    shared.outbox.left_behind.notify_one();
                 }
             }
         }
@@ -241,10 +241,11 @@ impl Desk {
 pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Letter>) {
     let mut sending = FuturesUnordered::new();
     let mut desk = Desk::default();
-    let mut sweep = tokio::time::interval(SWEEP_EVERY);
     let mut note = tokio::time::interval(NOTE_AFTER);
     note.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut more, mut retrying) = (false, 0_usize);
+    // Whatever an earlier run has left.
+    let (mut more, mut sweep_at) = (true, None);
+    let mut retrying = 0_usize;
     loop {
         if more && desk.is_calm() {
             more = desk.look(&shared);
@@ -268,8 +269,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Letter>) 
                     retrying = retrying.saturating_sub(1);
                 }
             }
-            () = async { if let Some(at) = wake { sleep_until(at).await } }, if wake.is_some() => {}
-            _ = sweep.tick() => more |= shared.outbox.left_behind.swap(false, Ordering::AcqRel),
+            () = until(wake) => {}
+            () = shared.outbox.left_behind.notified(), if sweep_at.is_none() => sweep_at = Some(Instant::now() + SWEEP_AFTER),
+            () = until(sweep_at) => (more, sweep_at) = (true, None),
             _ = note.tick(), if !desk.acknowledged.is_empty() => {
                 let rows: Vec<_> = desk.acknowledged.drain(..).map(Row::Sent).collect();
                 if let Err(error) = shared.journal.commit(rows.into()).await {
@@ -277,6 +279,13 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Letter>) 
                 }
             }
         }
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -300,6 +309,7 @@ async fn send(shared: &Shared, offer: Offer) -> (Outcome, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt as _;
     use pylon_core::{JobId, UnixTime};
 
     fn row(number: u32, result: bool) -> OutboxRow {
@@ -337,17 +347,17 @@ mod tests {
     #[test]
     fn what_finds_no_room_stays_in_the_journal() {
         let (outbox, _queue) = Outbox::new();
-        outbox.left_behind.store(false, Ordering::Release);
+        let left_behind = || outbox.left_behind.notified().now_or_never().is_some();
         let mut desk = Desk::default();
         let hand_over = |desk: &mut Desk, letter| {
             outbox.fresh.fetch_add(1, Ordering::AcqRel);
             desk.take(&outbox, letter);
         };
         for count in 0..=u32::try_from(WAITING).unwrap() {
-            assert!(!outbox.left_behind.load(Ordering::Acquire), "{count}");
+            assert!(!left_behind(), "{count}");
             hand_over(&mut desk, Letter::Kept(row(count, true)));
         }
-        assert!(outbox.left_behind.load(Ordering::Acquire) && desk.results.len() == WAITING && desk.known.len() == WAITING);
+        assert!(left_behind() && desk.results.len() == WAITING && desk.known.len() == WAITING);
         for count in 0..=AT_ONCE {
             let once = Sealed { id: row(u32::try_from(count).unwrap(), false).sealed.id, bytes: String::new() };
             hand_over(&mut desk, Letter::Once(once));
