@@ -6,6 +6,7 @@ use crate::image::{Authentic, IMAGE_BYTES_MAX, seal};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
 use pylon_core::Digest;
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 use wasmtime::Engine;
@@ -24,7 +25,7 @@ const UNFINISHED_FOR: Duration = Duration::from_secs(3600);
 pub(crate) struct Cache {
     dir: Dir,
     key: [u8; 32],
-    engines: [String; 2],
+    engines: [Arc<str>; 2],
     written: AtomicU64,
 }
 
@@ -36,7 +37,7 @@ struct Kept {
 
 impl Cache {
     /// Takes the folder over: closed to everyone else, with a key of its own, and with nothing in it but code for these engines.
-    pub(crate) fn open(dir: Dir, engines: [String; 2]) -> io::Result<Self> {
+    pub(crate) fn open(dir: Dir, engines: [Arc<str>; 2]) -> io::Result<Self> {
         dir.set_permissions(".", Permissions::from_mode(0o700))?;
         let key = match read_key(&dir)? {
             Some(key) => key,
@@ -104,7 +105,7 @@ impl Cache {
 
     /// Whole, and for an engine that is here.
     fn is_ours(&self, name: &str) -> bool {
-        name.split_once('-').is_some_and(|(_, engine)| self.engines.iter().any(|ours| ours == engine))
+        name.split_once('-').is_some_and(|(_, engine)| self.engines.iter().any(|ours| **ours == *engine))
     }
 }
 

@@ -50,6 +50,9 @@ fn code(tier: Tier, limits: &Limits) -> Config {
         .memory_guard_size(32 << 10)
         .max_wasm_stack(size(Limits::STACK_BYTES))
         .wasm_backtrace_max_frames(None)
+        // Nobody unwinds through guests or asks where in one it was; each would make code larger and slower to load.
+        .native_unwind_info(false)
+        .generate_address_map(false)
         .wasm_threads(false);
     match tier {
         // Fuel, no epochs, nothing that could differ between two machines.

@@ -15,7 +15,7 @@ use pylon_core::ports::market::GuestStamp;
 use pylon_core::work::{Evidence, Output, Route, Usage};
 use pylon_core::{Msat, Param};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wasmtime::{Result as Called, Store};
 
 /// A component that was compiled, described and linked with what it is granted. Each call makes an instance and drops it.
@@ -26,6 +26,7 @@ pub struct Installed {
     pub(crate) limits: Limits,
     pub(crate) settings: Vec<types::Param>,
     pub(crate) loaded: Loaded,
+    pub(crate) loaded_within: Duration,
     pub(crate) engine: Arc<str>,
     pub(crate) code: Code,
 }
@@ -67,6 +68,11 @@ impl Installed {
     /// Where its code came from.
     pub fn loaded(&self) -> Loaded {
         self.loaded
+    }
+
+    /// How long that took: the compiler, or reading and authenticating what there was.
+    pub fn loaded_within(&self) -> Duration {
+        self.loaded_within
     }
 
     /// Names the engine: where it is the same, a policy answers the same with the same fuel.

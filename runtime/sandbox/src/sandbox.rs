@@ -21,6 +21,7 @@ use pylon_core::Digest;
 use pylon_core::ports::market::GuestStamp;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -80,6 +81,8 @@ pub enum OpenError {
 pub struct Sandbox {
     policies: Arc<PolicyTier>,
     handlers: Arc<HandlerTier>,
+    /// Of the policies and of the handlers.
+    engines: [Arc<str>; 2],
     cache: Option<Arc<Cache>>,
     compiling: Compiling,
     policy_limits: Limits,
@@ -93,14 +96,16 @@ impl Sandbox {
             .map_err(|error| OpenError::Engine("policies", format!("{error:#}")))?;
         let handlers = engine::handlers(&config.handler_limits, config.handler_instances.saturating_add(SPARE))
             .map_err(|error| OpenError::Engine("handlers", format!("{error:#}")))?;
-        let engines = [engine_id(&policies.engine), engine_id(&handlers.engine)];
-        let cache = config.cache.map(|dir| Cache::open(dir, engines)).transpose().map_err(OpenError::Cache)?.map(Arc::new);
+        let engines = [engine_id(&policies.engine), engine_id(&handlers.engine)].map(Arc::from);
+        let cache =
+            config.cache.map(|dir| Cache::open(dir, engines.clone())).transpose().map_err(OpenError::Cache)?.map(Arc::new);
         let ticker = Ticker::start(&handlers.engine).map_err(OpenError::Clock)?;
         let all = handlers.instances - SPARE;
         let shares = Shares { all, per_kind: config.handlers_per_kind, per_customer: config.handlers_per_customer };
         Ok(Self {
             policies: Arc::new(PolicyTier { engine: policies.engine, gate: Gate::new(policies.instances - SPARE) }),
             handlers: Arc::new(HandlerTier { engine: handlers.engine, admission: Admission::new(&shares), ticker }),
+            engines,
             cache,
             compiling: config.compiling,
             policy_limits: config.policy_limits,
@@ -113,16 +118,20 @@ impl Sandbox {
     pub async fn load(&self, slot: Slot, bytes: &[u8], setup: Setup) -> Result<Arc<Installed>, InstallError> {
         Outline::of_guest(bytes)?.fits(slot.role())?;
         let digest = Digest::from_bytes(Sha256::digest(bytes).into());
+        let begun = Instant::now();
         let (component, loaded) = self.code(slot.role().tier(), digest, bytes).await?;
-        self.install(slot, digest, &component, loaded, setup).await
+        let code = Origin { digest, loaded, within: begun.elapsed() };
+        self.install(slot, code, &component, setup).await
     }
 
     /// The same for code that was compiled elsewhere. The caller has looked at the [`Outline`] of its component; the linker holds it again.
     pub async fn load_image(&self, slot: Slot, image: SignedImage<'_>, setup: Setup) -> Result<Arc<Installed>, InstallError> {
+        let begun = Instant::now();
         let authentic = Authentic::signed(&image).ok_or_else(|| InstallError::Image("its digest is another".into()))?;
         let component =
             authentic.load(self.engine(slot.role().tier())).map_err(|error| InstallError::Image(format!("{error:#}")))?;
-        self.install(slot, image.component, &component, Loaded::Signed, setup).await
+        let code = Origin { digest: image.component, loaded: Loaded::Signed, within: begun.elapsed() };
+        self.install(slot, code, &component, setup).await
     }
 
     /// Compiles a component for engines like these, to be signed and loaded elsewhere.
@@ -135,7 +144,15 @@ impl Sandbox {
 
     /// Names the engine of this role: code and fuel are the same where it is the same.
     pub fn engine_of(&self, role: Role) -> String {
-        engine_id(self.engine(role.tier()))
+        self.engine_id(role.tier()).to_string()
+    }
+
+    fn engine_id(&self, tier: Tier) -> Arc<str> {
+        let [policies, handlers] = &self.engines;
+        Arc::clone(match tier {
+            Tier::Policy => policies,
+            Tier::Handler => handlers,
+        })
     }
 
     fn engine(&self, tier: Tier) -> &Engine {
@@ -155,7 +172,7 @@ impl Sandbox {
 
     /// From the cache, else from the compiler and into the cache.
     pub(crate) async fn code(&self, tier: Tier, digest: Digest, bytes: &[u8]) -> Result<(Component, Loaded), InstallError> {
-        let (engine, id) = (self.engine(tier).clone(), engine_id(self.engine(tier)));
+        let (engine, id) = (self.engine(tier).clone(), self.engine_id(tier));
         if let Some(cache) = self.cache.clone() {
             let (engine, id) = (engine.clone(), id.clone());
             if let Some(component) = apart(move || cache.load(digest, &id, &engine)).await? {
@@ -198,11 +215,11 @@ impl Sandbox {
     async fn install(
         &self,
         slot: Slot,
-        digest: Digest,
+        origin: Origin,
         component: &Component,
-        loaded: Loaded,
         setup: Setup,
     ) -> Result<Arc<Installed>, InstallError> {
+        let Origin { digest, loaded, within } = origin;
         let node = self.limits(slot.role().tier());
         let allowed = setup.limits.map_or(node, |operator| operator.min(node));
         let (code, about, bounds) = self.described(slot.role(), component, allowed).await?;
@@ -225,7 +242,8 @@ impl Sandbox {
             granted,
             limits: bounds.min(allowed),
             loaded,
-            engine: self.engine_of(slot.role()).into(),
+            loaded_within: within,
+            engine: self.engine_id(slot.role().tier()),
             code,
         };
         if !setup.untested {
@@ -233,6 +251,13 @@ impl Sandbox {
         }
         Ok(Arc::new(guest))
     }
+}
+
+/// Where the code of a component came from.
+struct Origin {
+    digest: Digest,
+    loaded: Loaded,
+    within: Duration,
 }
 
 /// Off the threads that serve jobs.

@@ -2,37 +2,49 @@
 
 use crate::host::Host;
 use crate::questions::{KIND, job, load};
-use pylon_sandbox::{Config, Sandbox};
+use pylon_sandbox::{Config, Installed, Sandbox};
 use pylon_tests::figures::{Figure, Goal};
 use std::sync::Arc;
 
 const HANDLERS: u32 = 1_000;
+/// At once, as a node has it.
+const PLACES: u32 = 256;
 
 /// The first measurement of the run: later ones leave their own memory behind.
 pub(crate) async fn measure() -> Vec<Figure> {
-    let all = Some(HANDLERS);
-    let config = Config { handler_instances: HANDLERS, handlers_per_kind: all, handlers_per_customer: all, ..Config::default() };
-    let sandbox = Sandbox::open(config).unwrap();
-    let guest = load(&sandbox, &format!("handler:{KIND}"), "hostile_handler", Some("wait"), None).await;
+    let served = guest(PLACES).await;
     // Once, so that what is loaded on the first call is there.
-    burst(&guest, 8).await;
-    let before = Memory::now();
-    let during = burst(&guest, HANDLERS).await;
+    burst(&served, 8, 8).await;
+    let quiet = Memory::now();
+    burst(&served, HANDLERS, PLACES).await;
     let after = Memory::now();
+    drop(served);
+    let suspended = guest(HANDLERS).await;
+    burst(&suspended, 8, 8).await;
+    let before = Memory::now();
+    let during = burst(&suspended, HANDLERS, HANDLERS).await;
     let each = (during.private_kb - before.private_kb) / f64::from(HANDLERS);
     vec![
         Figure { name: "private memory of a suspended handler (kB)", ours: each, against: 1.0, goal: Goal::AtMost(64.0) },
         Figure {
-            name: "resident after a burst of 1,000 ÷ before (kB)",
+            name: "resident after a burst of 1,000 jobs in the pool of a node ÷ before (kB)",
             ours: after.resident_kb,
-            against: before.resident_kb,
+            against: quiet.resident_kb,
             goal: Goal::AtMost(1.5),
         },
     ]
 }
 
-/// Memory while so many handlers wait; afterwards they have all answered.
-async fn burst(guest: &Arc<pylon_sandbox::Installed>, handlers: u32) -> Memory {
+/// One that waits, in a sandbox with so many places, all for one kind.
+async fn guest(places: u32) -> Arc<Installed> {
+    let all = Some(places);
+    let config = Config { handler_instances: places, handlers_per_kind: all, handlers_per_customer: all, ..Config::default() };
+    let sandbox = Sandbox::open(config).unwrap();
+    load(&sandbox, &format!("handler:{KIND}"), "hostile_handler", Some("wait"), None).await
+}
+
+/// Memory while so many handlers wait, as many as there are places; afterwards all have answered.
+async fn burst(guest: &Arc<Installed>, handlers: u32, places: u32) -> Memory {
     let host = Arc::new(Host::held());
     let running: Vec<_> = (0..handlers)
         .map(|_| {
@@ -40,7 +52,7 @@ async fn burst(guest: &Arc<pylon_sandbox::Installed>, handlers: u32) -> Memory {
             tokio::spawn(async move { guest.run(&job(1), 600_000, host).await.value.unwrap().unwrap() })
         })
         .collect();
-    host.until_waiting(handlers).await;
+    host.until_waiting(places).await;
     let memory = Memory::now();
     host.release(handlers);
     for handler in running {

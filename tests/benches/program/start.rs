@@ -15,6 +15,7 @@ use pylon_core::ports::inference::Inference as _;
 use pylon_core::ports::journal::Journal as _;
 use pylon_tests::figures::{Figure, Goal, median};
 use pylon_tests::stub::{Script, Stub};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 15;
@@ -30,13 +31,13 @@ pub(crate) async fn measure() -> Figure {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         ours.push(whole(folder.path(), &config).await);
-        theirs.push(without_guests(&config).await);
+        theirs.push(without_guests(folder.path(), &config).await);
     }
     let name = "start with cached guests ÷ the same without guests (ms)";
     Figure { name, ours: median(ours), against: median(theirs), goal: Goal::AtMost(1.2) }
 }
 
-async fn whole(home: &std::path::Path, config: &Config) -> f64 {
+async fn whole(home: &Path, config: &Config) -> f64 {
     let keys = keys(&generate().unwrap()).unwrap();
     let begun = Instant::now();
     let home = Home::at(home);
@@ -47,11 +48,11 @@ async fn whole(home: &std::path::Path, config: &Config) -> f64 {
     took.as_secs_f64() * 1000.0
 }
 
-/// An empty home, the journal, the backend and the market: everything but the guests.
-async fn without_guests(config: &Config) -> f64 {
-    let (keys, folder) = (keys(&generate().unwrap()).unwrap(), tempfile::tempdir().unwrap());
+/// The same home, the journal, the backend and the market: everything but the guests.
+async fn without_guests(home: &Path, config: &Config) -> f64 {
+    let keys = keys(&generate().unwrap()).unwrap();
     let begun = Instant::now();
-    let home = Home::at(folder.path());
+    let home = Home::at(home);
     let _state = home.open().unwrap();
     let journal = SqliteJournal::open(&home.database()).unwrap();
     journal.unfinished().unwrap();
