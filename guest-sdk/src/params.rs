@@ -1,6 +1,6 @@
 //! Named values as they come: settings of the operator and params of a job, all of them text.
 
-use crate::types::Param;
+use crate::types::{Param, Refusal};
 use alloc::string::String;
 use core::str::FromStr;
 
@@ -39,7 +39,14 @@ impl<'a> Params<'a> {
         text.parse().map(Some).map_err(|_| Malformed { name: name.into(), value: text.into() })
     }
 
-    /// A whole number, or `default` if it is not set or not a number. Where a guess would be dear use [`Params::parse`].
+    /// A setting of a policy. It is always there: what the operator did not set has the default that `describe` names. What is not a number, or
+    /// whatever it must be, is refused in the words that a node looks for when a policy is installed or its settings change: the operator reads the
+    /// setting's name, and customers no value.
+    pub fn setting<T: FromStr>(self, name: &str) -> Result<T, Refusal> {
+        self.parse(name).ok().flatten().ok_or_else(|| Refusal::Other(["wrong setting ", name].concat()))
+    }
+
+    /// A whole number that a customer may name, or `default` if there is none or it is not a number. Settings are read with [`Params::setting`].
     pub fn u64(self, name: &str, default: u64) -> u64 {
         self.parse(name).ok().flatten().unwrap_or(default)
     }
@@ -64,6 +71,11 @@ mod tests {
         assert_eq!(params.parse::<u64>("b"), Err(Malformed { name: "b".into(), value: "x".into() }));
         for absent in ["c", "d", "e", "A"] {
             assert_eq!(params.parse::<u64>(absent), Ok(None), "{absent}");
+        }
+        assert_eq!(params.setting::<u64>("a"), Ok(7));
+        for wrong in ["b", "c", "e"] {
+            let Err(Refusal::Other(words)) = params.setting::<u64>(wrong) else { panic!("{wrong}") };
+            assert_eq!(words, ["wrong setting ", wrong].concat());
         }
     }
 }

@@ -37,12 +37,12 @@ pub use wit::{Context, History, Market, Offer, Terms};
 ///         About::policy("gratis", env!("CARGO_PKG_VERSION"), "Everything for nothing.", [].into())
 ///     }
 ///
-///     fn quote(_: &Job, _: &Context, situation: &Situation) -> Result<Offer, Refusal> {
+///     fn quote(_: &Job, _: &Context, _: &Situation) -> Result<Offer, Refusal> {
 ///         Ok(Offer {
 ///             terms: Terms::Free,
 ///             price_msat: 0,
 ///             cap_msat: 0,
-///             max_output_tokens: situation.settings().u64("max-tokens", 256),
+///             max_output_tokens: 256,
 ///             max_work_ms: 60_000,
 ///             valid_seconds: 600,
 ///             priority: 0,

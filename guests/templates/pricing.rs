@@ -6,10 +6,6 @@ use pylon_guest::description::{About, Setting};
 use pylon_guest::pricing::{Context, Offer, Pricing, Terms};
 use pylon_guest::types::{Job, Msat, Refusal, Route, Situation, Usage};
 
-const BASE_MSAT: u64 = 1000;
-const PER_1K_MSAT: u64 = 500;
-const MAX_TOKENS: u64 = 512;
-
 struct Policy;
 
 impl Pricing for Policy {
@@ -23,13 +19,14 @@ impl Pricing for Policy {
     }
 
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal> {
-        let most = situation.settings().u64("max-tokens", MAX_TOKENS).max(1);
-        let max_output_tokens = job.params().u64("max_tokens", most).clamp(1, most);
+        // First of all: a setting that cannot be read sells nothing, and the operator learns it at the installation.
+        let tariff = Tariff::read(situation)?;
+        let max_output_tokens = job.params().u64("max_tokens", tariff.max_tokens).clamp(1, tariff.max_tokens);
         // Without a wallet there is nothing but `free`.
         let terms = if context.terms.contains(&Terms::OnDelivery) { Terms::OnDelivery } else { Terms::Free };
         let price_msat = match terms {
             Terms::Free => 0,
-            _ => price(context.input_tokens_estimate, max_output_tokens, situation),
+            _ => tariff.price(context.input_tokens_estimate, max_output_tokens),
         };
         if job.bid_msat.is_some_and(|bid| bid < price_msat) {
             return Err(Refusal::BidTooLow(price_msat));
@@ -47,15 +44,32 @@ impl Pricing for Policy {
     }
 
     fn settle(_: &Job, _: &Context, offer: &Offer, _: &Route, usage: &Usage, situation: &Situation) -> Msat {
-        price(usage.input_tokens, usage.output_tokens, situation).min(offer.cap_msat)
+        // The offer was made with these settings, so they can be read.
+        Tariff::read(situation).map_or(0, |tariff| tariff.price(usage.input_tokens, usage.output_tokens).min(offer.cap_msat))
     }
 }
 
-fn price(input_tokens: u64, output_tokens: u64, situation: &Situation) -> Msat {
-    let settings = situation.settings();
-    let tokens = input_tokens.saturating_add(output_tokens);
-    let work = tokens.saturating_mul(settings.u64("per-1k-msat", PER_1K_MSAT)) / 1000;
-    settings.u64("base-msat", BASE_MSAT).saturating_add(work)
+/// What the operator set.
+struct Tariff {
+    base_msat: Msat,
+    per_1k_msat: Msat,
+    max_tokens: u64,
+}
+
+impl Tariff {
+    fn read(situation: &Situation) -> Result<Self, Refusal> {
+        let settings = situation.settings();
+        Ok(Self {
+            base_msat: settings.setting("base-msat")?,
+            per_1k_msat: settings.setting("per-1k-msat")?,
+            max_tokens: settings.setting::<u64>("max-tokens")?.max(1),
+        })
+    }
+
+    fn price(&self, input_tokens: u64, output_tokens: u64) -> Msat {
+        let tokens = input_tokens.saturating_add(output_tokens);
+        self.base_msat.saturating_add(tokens.saturating_mul(self.per_1k_msat) / 1000)
+    }
 }
 
 pylon_guest::pricing::export!(Policy);

@@ -18,10 +18,10 @@ impl Routing for Policy {
     }
 
     fn rank(_: &Job, candidates: &[Candidate], situation: &Situation) -> Result<Ranking, Refusal> {
-        let most = situation.settings().u64("max-failures-permille", 500);
+        let most: u32 = situation.settings().setting("max-failures-permille")?;
         let mut ranked: Vec<(u32, &Candidate)> = Vec::new();
         for (index, candidate) in (0..).zip(candidates) {
-            if u64::from(candidate.failure_permille) <= most {
+            if candidate.failure_permille <= most {
                 // In its place, behind its equals: the sorts of `alloc` are larger than this policy.
                 let place = ranked.partition_point(|(_, other)| merit(other) <= merit(candidate));
                 ranked.insert(place, (index, candidate));

@@ -15,13 +15,17 @@ impl Verification for Policy {
     }
 
     fn judge(_: &Job, output: &Output, evidence: &Evidence, situation: &Situation) -> Verdict {
+        // First of all: where a setting cannot be read, the operator learns it at the installation.
+        let Ok(min_bytes) = situation.settings().setting::<usize>("min-bytes") else {
+            return Verdict::Reject("wrong setting min-bytes".into());
+        };
         if matches!(evidence.finish, Finish::Cancelled | Finish::Failed) {
             return Verdict::Reject("it did not come to its end".into());
         }
         if evidence.checks.iter().any(|check| matches!(check.outcome, Outcome::Passed(false))) {
             return Verdict::Retry("a check failed".into());
         }
-        if (output.content.len() as u64) < situation.settings().u64("min-bytes", 1) {
+        if output.content.len() < min_bytes {
             return Verdict::Retry("too short".into());
         }
         Verdict::Accept

@@ -198,6 +198,22 @@ async fn the_demo_tells_every_step() {
     .unwrap();
 }
 
+/// Goal: who has read enough ends a command, and that is no failure. Method: the demo, and nobody reads on after its first line.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_has_to_read_to_the_end() {
+    let home = tempfile::tempdir().unwrap();
+    let stub = Stub::start(Script::Say("An answer of a few words.")).await;
+    let mut demo = command(home.path(), &["demo", "--jobs", "50", "--backend", &stub.url()]);
+    let mut child = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let output = tokio::task::block_in_place(|| {
+        let mut line = String::new();
+        std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("llama_cpp with"), "the name that a node has for it: {line}");
+        child.wait_with_output().unwrap()
+    });
+    assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
+}
+
 /// Goal: nothing left to chance without a server. Method: no Python to be found, and a backend that is not there.
 #[test]
 fn a_demo_without_a_server_says_what_to_install() {

@@ -10,7 +10,7 @@ use pylon::config::{Config, Guest, Network};
 use pylon::home::Home;
 use pylon::node::{Node, Parts};
 use pylon::provider::Bus;
-use pylon_adapters::inference::{client, connect};
+use pylon_adapters::inference::{client, llama_cpp};
 use pylon_adapters::market::buyer::{Buyer, Heard};
 use pylon_adapters::market::identity::{generate, keys, public_key};
 use pylon_adapters::market::nip90::{Delivered, Feedback, RequestTag};
@@ -175,7 +175,7 @@ impl Stage {
     /// Starts the node on what its home holds.
     pub async fn start(&mut self) {
         let home = Home::at(self.folder.path());
-        let backend = connect(&client().unwrap(), &self.stub.url()).await.unwrap();
+        let backend = llama_cpp(&client().unwrap(), &self.stub.url()).await.unwrap();
         let wallet = self.wallet.then(|| Arc::new(self.bank.wallet()) as _);
         let (backends, bus) = (Some(vec![Arc::new(backend) as _]), self.bus.clone());
         let parts = Parts { wallet, backends, bus, market: self.market, ..Parts::default() };

@@ -323,6 +323,7 @@ mod tests {
         check("pylon guest inspect happy_hours.wasm --json", None);
         check("pylon guest sign --key key happy_hours.wasm --expires 90", None);
         check("pylon guest new policy mining it", Some(ErrorKind::InvalidValue));
+        check("pylon guest new pricing it", Some(ErrorKind::InvalidSubcommand));
         check("pylon guest new policy pricing ../it", Some(ErrorKind::ValueValidation));
         check("pylon guest new handler 6050 it", Some(ErrorKind::ValueValidation));
         check("pylon guest sign it.wasm", Some(ErrorKind::MissingRequiredArgument));
@@ -346,5 +347,17 @@ mod tests {
         check("pylon guest compare routing --json", None);
         check("pylon guest audit --limit 5", None);
         check("pylon job results", Some(ErrorKind::MissingRequiredArgument));
+    }
+
+    /// Goal: who leaves a word out of `guest new` learns where it belongs. Method: a line without, and what is said.
+    #[test]
+    fn a_word_that_is_missing() {
+        for (line, words) in [
+            ("pylon guest new pricing it", "pylon guest new policy <pricing|routing|verification> <NAME>"),
+            ("pylon guest new handler it", "a kind of job is a number, 5000 to 5999"),
+        ] {
+            let said = Cli::try_parse_from(line.split(' ')).unwrap_err().to_string();
+            assert!(said.contains(words), "{line}: {said}");
+        }
     }
 }

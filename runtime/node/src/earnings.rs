@@ -1,6 +1,6 @@
 //! The books as `pylon earnings` shows them: scripts read this table, so its form is fixed.
 
-use crate::units::ago;
+use crate::units::{ago, sats};
 use pylon_core::ports::journal::{Earnings, Source};
 use pylon_core::{Msat, UnixTime};
 use std::fmt::Write as _;
@@ -8,11 +8,14 @@ use std::fmt::Write as _;
 /// The summary and the newest earnings, of which at most `limit` were asked for.
 pub fn table(earnings: &Earnings, limit: usize, now: UnixTime) -> String {
     let mut out = String::from("Pylon Earnings\n==============\n\nSummary:\n");
-    let _ = writeln!(out, "  Total earned: {} sats ({} msats)", earnings.total.sats(), earnings.total.get());
+    let _ = writeln!(out, "  Total earned: {}", sats(earnings.total));
     let _ = writeln!(out, "  Jobs completed: {}", earnings.jobs_completed);
     out.push_str(&owed_back(earnings.refund_due));
     out.push_str("\nBy Source:\n");
-    for (source, amount) in &earnings.by_source {
+    // Before the first earning, too, there is a sum to read.
+    let none = [(Source::Job, Msat::ZERO)];
+    let by_source = if earnings.by_source.is_empty() { none.as_slice() } else { earnings.by_source.as_slice() };
+    for (source, amount) in by_source {
         let _ = writeln!(out, "  {}: {} sats", word(*source), amount.sats());
     }
     let _ = writeln!(out, "\nRecent Earnings (last {limit}):\n{:<8} {:<10} TIME AGO", "SATS", "SOURCE");
@@ -27,7 +30,7 @@ pub fn owed_back(amount: Msat) -> String {
     if amount.is_zero() {
         return String::new();
     }
-    format!("  Owed back: {} sats ({} msats)\n", amount.sats(), amount.get())
+    format!("  Owed back: {}\n", sats(amount))
 }
 
 /// As the journal has it.
@@ -81,6 +84,8 @@ SATS     SOURCE     TIME AGO
 100      job        1 days
 ";
         assert_eq!(table(&earnings, 10, now), expected);
+        let none = table(&Earnings::default(), 10, now);
+        assert!(none.contains("\n  Total earned: 0 sats (0 msats)\n") && none.contains("By Source:\n  job: 0 sats\n"), "{none}");
         let owing = Earnings { refund_due: Msat::new(21_500), ..earnings };
         let expected = expected.replace("completed: 42\n", "completed: 42\n  Owed back: 21 sats (21500 msats)\n");
         assert_eq!(table(&owing, 10, now), expected);

@@ -1,6 +1,7 @@
 //! The node: commands, configuration, and the provider that drives the way of one job. `node` wires the real parts together, `control` is how
 //! commands talk to it; `provider` knows none of them.
 
+pub(crate) mod answers;
 pub mod backtest;
 pub mod cases;
 pub mod cli;
@@ -20,6 +21,7 @@ pub mod log;
 pub mod node;
 pub mod output;
 pub mod presence;
+mod progress;
 pub mod provider;
 pub mod purchases;
 pub mod replay;

@@ -27,7 +27,9 @@ const TOO_TALKATIVE: [&str; 3] = ["nostr_relay_pool", "tungstenite", "tokio_tung
 pub fn install(default: &str) -> Result<()> {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colour = std::io::stderr().is_terminal() && !plain;
-    tracing_subscriber::fmt().with_env_filter(wished(default)?).with_writer(std::io::stderr).with_ansi(colour).try_init().ok();
+    let shown = tracing_subscriber::fmt().with_env_filter(wished(default)?).with_writer(std::io::stderr).with_ansi(colour);
+    // That nobody reads it stops nothing.
+    shown.log_internal_errors(false).try_init().ok();
     Ok(())
 }
 

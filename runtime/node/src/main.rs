@@ -3,9 +3,7 @@
 use clap::Parser;
 use pylon::cli::{Cli, Command, JobsCommand};
 use pylon::commands;
-use pylon::output::plain;
-use pylon::output::{SaidNo, Unread};
-use std::io::Write;
+use pylon::output::{SaidNo, Unread, note, plain};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -40,7 +38,7 @@ fn main() -> ExitCode {
         Err(error) if error.is::<SaidNo>() => ExitCode::FAILURE,
         Err(error) => {
             // Where even this cannot be said, the exit code says it.
-            let _ = writeln!(std::io::stderr(), "pylon: {}", one_line(&error));
+            note(&format!("pylon: {}", one_line(&error)));
             ExitCode::FAILURE
         }
     }

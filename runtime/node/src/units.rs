@@ -1,6 +1,11 @@
 //! Times and amounts as people read them.
 
-use pylon_core::UnixTime;
+use pylon_core::{Msat, UnixTime};
+
+/// An amount in whole satoshis, and exactly: `1234 sats (1234567 msats)`.
+pub fn sats(amount: Msat) -> String {
+    format!("{} sats ({} msats)", amount.sats(), amount.get())
+}
 
 /// How long ago, in the largest unit that fits: `2 hours`.
 pub fn ago(seconds: u64) -> String {

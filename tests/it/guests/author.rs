@@ -6,11 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-const GUESTS: [(&str, &[&str]); 4] = [
-    ("pricing", &["policy", "pricing"]),
-    ("routing", &["policy", "routing"]),
-    ("verification", &["policy", "verification"]),
-    ("handler", &["handler", "5123"]),
+/// A world, the words that make a guest of it, and a setting of that guest which is no text.
+const GUESTS: [(&str, &[&str], Option<&str>); 4] = [
+    ("pricing", &["policy", "pricing"], Some("per-1k-msat")),
+    ("routing", &["policy", "routing"], Some("max-failures-permille")),
+    ("verification", &["policy", "verification"], Some("min-bytes")),
+    ("handler", &["handler", "5123"], None),
 ];
 
 /// As `super::guest`, with a Cargo that fetches nothing and keeps what it has compiled for the next run.
@@ -22,11 +23,11 @@ fn guest(folder: &Path, args: &[&str]) -> Output {
 }
 
 /// Goal: an author has something that works after one command, without network and without our tree. Method: make, build, test and inspect one of
-/// each world; then put the example of the documentation in its place and build that.
+/// each world, and set what is a number to a word; then put the example of the documentation in its place and build that.
 #[test]
 fn cargo_builds_what_new_makes() {
     let folder = tempfile::tempdir().unwrap();
-    for (world, plan) in GUESTS {
+    for (world, plan, number) in GUESTS {
         let name = &format!("my_{world}");
         let made = guest(folder.path(), &[&["new"][..], plan, &[name]].concat());
         assert!(made.status.success(), "{name}: {}", said(&made));
@@ -38,6 +39,10 @@ fn cargo_builds_what_new_makes() {
         if world != "handler" {
             let size = fs::metadata(folder.path().join(name).join(format!("{name}.wasm"))).unwrap().len();
             assert!(size <= 16 << 10, "{name} has {size} bytes");
+        }
+        if let Some(number) = number {
+            let wrong = guest(folder.path(), &["install", name, "--slot", world, "--settings", &format!("{number}=few")]);
+            check_failure("no number", &wrong, &["self-test: ", &format!("wrong setting {number}")]);
         }
         fs::write(folder.path().join(name).join("src/lib.rs"), example(world)).unwrap();
         let built = guest(folder.path(), &["build", name]);

@@ -128,7 +128,7 @@ async fn the_command() {
     for (words, args) in [
         ("no policy", vec!["text_generation"]),
         ("nothing was decided", vec!["token_pricing", "--kind", "5999"]),
-        ("cannot read nobody", vec!["nobody"]),
+        ("there is no file nobody", vec!["nobody"]),
         ("is not a slot", vec!["token_pricing", "--slot", "prices"]),
         ("it is for pricing", vec!["token_pricing", "--slot", "routing"]),
         ("of kind 5050", vec!["token_pricing", "--slot", "pricing:5050", "--kind", "5051"]),

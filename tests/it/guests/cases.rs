@@ -1,8 +1,9 @@
 //! Cases: those of the guests that we ship, and every way in which a case can be wrong.
 
-use super::cases_of as asked;
+use super::{cases_of as asked, guest};
 use crate::component;
 use pylon::cases::parse;
+use pylon_tests::program::{check_failure, said};
 use std::path::Path;
 
 /// Goal: what we ship does what its file says. Method: its cases, beside its source.
@@ -50,6 +51,24 @@ fn a_wrong_case_is_told() {
     }
     let twice = "[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.note = \"\"\n".repeat(2);
     assert_eq!(parse(&twice).unwrap_err(), "case `a`: another has this name");
+}
+
+/// Goal: who has a component and no cases learns where they go, and has one at once. Method: what is proposed for each world is written there and met.
+#[test]
+fn a_first_case_is_proposed() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["token_pricing", "preferred_routing", "basic_verification", "text_generation"] {
+        std::fs::write(folder.path().join("mine.wasm"), component(name)).unwrap();
+        let bare = guest(folder.path(), &["test", "mine.wasm"]);
+        check_failure(name, &bare, &["mine.cases.toml", "guests/README.md"]);
+        let told = said(&bare);
+        let case = told.split_once("write ").and_then(|(_, rest)| rest.split_once(" to begin with")).unwrap().0;
+        let cases = folder.path().join("mine.cases.toml");
+        std::fs::write(&cases, case).unwrap();
+        let tested = guest(folder.path(), &["test", "."]);
+        assert!(tested.status.success(), "{case}: {} {}", said(&tested), String::from_utf8_lossy(&tested.stdout));
+        std::fs::remove_file(cases).unwrap();
+    }
 }
 
 /// Goal: what an answer is not is said with what it is, and a fault is an answer like others. Method: a guest that breaks what it is told to.

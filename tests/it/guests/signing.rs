@@ -58,6 +58,33 @@ fn a_signed_component_says_whose_it_is() {
     assert!(inspect(folder, "other.wasm")["release_problem"].as_str().unwrap().contains("no signed event"));
 }
 
+/// Goal: a folder stands for the component in it, whatever is done with that. Method: one, none and two, by each command.
+#[test]
+fn a_folder_stands_for_its_component() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    put(folder, "key", PHRASE.as_bytes(), 0o600);
+    for name in ["one", "none", "two"] {
+        fs::create_dir(folder.join(name)).unwrap();
+    }
+    for file in ["one/mine.wasm", "two/mine.wasm", "two/other.wasm"] {
+        put(folder, file, component("token_pricing"), 0o644);
+    }
+    for args in [&["inspect"][..], &["sign", "--key", "key"], &["compile"]] {
+        let on = |name| guest(folder, &[args, &[name]].concat());
+        let done = on("one");
+        assert!(done.status.success() && String::from_utf8_lossy(&done.stdout).contains("one/mine.wasm"), "{}", said(&done));
+        check_failure("none", &on("none"), &["none has no component", "`pylon guest build none`"]);
+        check_failure("two", &on("two"), &["two has 2 components"]);
+    }
+    check_failure(
+        "a name",
+        &guest(folder, &["compile", "token_prising"]),
+        &["no file token_prising", "did you mean `token_pricing`?"],
+    );
+    assert!(folder.join("one/mine.wasm.release.json").exists());
+}
+
 /// Goal: a key that others may have read is not used, and what is no key is never repeated. Method: one wrong key file a row.
 #[test]
 fn a_key_file_must_be_private() {

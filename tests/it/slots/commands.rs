@@ -46,6 +46,7 @@ async fn a_day_with_guests() {
     let audit = program.print(&["guest", "audit", "--limit", "3"]);
     assert!(audit.contains("approve") && audit.contains("nothing") && audit.contains("hostile-pricing 1.0.0"), "{audit}");
     assert_eq!(program.json(&["guest", "audit", "--json"]).as_array().unwrap().len(), 10);
+    check_failure("nobody", &program.run(&["guest", "rollback", "routing:5050"]), &["nothing: nobody was ever in routing:5050"]);
 }
 
 /// Goal: the settings and the commands are one way. Method: a table that changes, `pylon reload`, and a rule that what serves does not keep.
@@ -70,7 +71,10 @@ async fn settings_and_reload() {
     program.print(&["stop"]);
     check_failure("not signed", &program.run(&["start"]), &["hostile-pricing", "has no release"]);
     let doctor = program.run(&["doctor"]);
-    assert!(String::from_utf8_lossy(&doctor.stdout).contains("has no release"));
+    let doctor = String::from_utf8_lossy(&doctor.stdout);
+    for words in ["pricing has nobody (gone)", "has no release", "-> `pylon guest rollback pricing`"] {
+        assert!(doctor.contains(words), "{words}: {doctor}");
+    }
     program.configure("[lockdown]\nrequire_signature = true");
     program.print(&["start"]);
     assert!(
@@ -103,7 +107,8 @@ async fn shadow_compare_activate() {
     let compared = compared.await.unwrap();
     assert_eq!((&compared["same"], &compared["quotes"]["both"]), (&0.into(), &1.into()));
     assert_eq!(compared["examples"][0]["job"], job.to_hex());
-    assert!(program.print(&["guest", "compare", "pricing"]).contains("the same in 0 of 1 answers"));
+    let page = program.print(&["guest", "compare", "pricing"]);
+    assert!(page.contains("the same in 0 of 1 answers") && page.contains("max_output_tokens 512 / 7"), "{page}");
     let serving = program.json(&["guest", "activate", "pricing", "--json"]);
     assert_eq!(serving["settings"]["max-tokens-limit"], "7");
     check_failure("no shadow any more", &program.run(&["guest", "activate", "pricing"]), &["nothing: pricing has no shadow"]);
@@ -127,6 +132,8 @@ async fn a_result_is_released() {
     let doctor = program.run(&["doctor"]);
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("they keep 1 of 64 places"));
     let id = job.to_hex();
+    let page = program.print(&["guest", "replay", &id]);
+    assert!(page.contains("delivery in_review") && page.contains("equal   no answer: trapped\n"), "{page}");
     assert_eq!(program.print(&["jobs", "release", &id[..10]]), format!("released {}\n", job.short()));
     assert_eq!(customer.result(job).await.content, "please break");
     check_failure("twice", &program.run(&["jobs", "reject", &id]), &["no result that waits for you"]);

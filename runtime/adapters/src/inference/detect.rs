@@ -3,7 +3,7 @@
 use super::http::read_at_most;
 use super::openai::wire::{ModelList, Props};
 use super::openai::{BaseUrl, OpenAi};
-use pylon_core::ports::inference::{Inference as _, InferenceError};
+use pylon_core::ports::inference::InferenceError;
 use reqwest::Client;
 use reqwest::header::SERVER;
 use std::time::Duration;
@@ -12,8 +12,6 @@ use tokio::time::timeout;
 /// A server on this machine answers at once or is busy starting.
 const PROBE_WITHIN: Duration = Duration::from_secs(2);
 const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// The name of a backend that only speaks the dialect.
-const UNKNOWN: &str = "openai";
 
 /// A kind of backend.
 #[derive(Clone, Copy, Debug)]
@@ -53,17 +51,6 @@ pub async fn detect(http: &Client) -> Option<OpenAi> {
         }
     }
     None
-}
-
-/// The backend at a URL the operator named: under its own name if it is known, and ready to work.
-pub async fn connect(http: &Client, url: &str) -> Result<OpenAi, InferenceError> {
-    let base = BaseUrl::parse(url)?;
-    let backend = match identify(http, &base).await? {
-        Some(row) => adopt(http, &base, url, row).await?,
-        None => OpenAi::new(http.clone(), UNKNOWN, url, 1)?,
-    };
-    backend.models().await?;
-    Ok(backend)
 }
 
 /// A llama.cpp server where the operator says, there already or not.

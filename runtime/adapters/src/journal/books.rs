@@ -53,7 +53,7 @@ impl Books {
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         if !path.exists() {
             return Err(JournalError::Unreadable(
-                "there is no pylon.db: nothing was done here yet (`pylon start` makes it)".into(),
+                "there is no pylon.db: nothing was done here yet (`pylon init` or a start makes it)".into(),
             ));
         }
         let conn = connection::for_looking(path)?;

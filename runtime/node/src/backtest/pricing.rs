@@ -2,6 +2,7 @@
 
 use super::asked::Asked;
 use super::case::{Case, Money, Stand, Unknown};
+use crate::answers::{offered, refused};
 use crate::replay::{Question, Subject};
 use pylon_core::decision::{Offer, QuoteContext, Refusal, Situation, Terms};
 use pylon_core::machine::{Execution, JobState, Settlement};
@@ -52,18 +53,11 @@ fn stand(offered: &Result<Offer, Refusal>, model: &str) -> Stand {
 }
 
 fn yes(offer: &Offer, model: &str) -> Stand {
-    let price = offer.price.get();
-    let words = match offer.terms {
-        Terms::Free => "free".into(),
-        Terms::OnDelivery => format!("about {price} msats on delivery"),
-        Terms::BeforeWork => format!("{price} msats before work"),
-        Terms::Hold => format!("{price} msats held until success"),
-    };
-    Stand::Yes { words, price: Some(offer.price), model: model.into() }
+    Stand::Yes { words: offered(offer), price: Some(offer.price), model: model.into() }
 }
 
 pub(super) fn no(refusal: &Refusal) -> Stand {
-    Stand::No { code: refusal.code(), words: format!("refused: {}", refusal.words()) }
+    Stand::No { code: refusal.code(), words: refused(refusal) }
 }
 
 pub(super) fn note<T>(case: &mut Case, answer: &Answer<T>) {

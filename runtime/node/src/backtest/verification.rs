@@ -3,6 +3,7 @@
 use super::asked::Asked;
 use super::case::{Case, Money, Stand, Unknown};
 use super::pricing::{known, note, open, over};
+use crate::answers::Words as _;
 use crate::replay::{Question, Subject};
 use pylon_core::Msat;
 use pylon_core::decision::Verdict;
@@ -42,9 +43,9 @@ pub(super) fn case(guest: &Installed, asked: &Asked) -> Option<Case> {
 
 fn stand(said: &Result<Verdict, Fault>, model: &str) -> Stand {
     match said {
-        Ok(Verdict::Accept) => Stand::Yes { words: "accepted".into(), price: None, model: model.into() },
-        Ok(Verdict::Reject(why)) => Stand::No { code: "reject", words: format!("rejected: {why}") },
-        Ok(Verdict::Retry(why)) => Stand::No { code: "retry", words: format!("another route: {why}") },
+        Ok(verdict @ Verdict::Accept) => Stand::Yes { words: verdict.words(), price: None, model: model.into() },
+        Ok(verdict @ Verdict::Reject(_)) => Stand::No { code: "reject", words: verdict.words() },
+        Ok(verdict @ Verdict::Retry(_)) => Stand::No { code: "retry", words: verdict.words() },
         Err(fault) => Stand::No { code: "fault", words: format!("no verdict: {fault}") },
     }
 }

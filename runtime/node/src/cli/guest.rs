@@ -8,10 +8,14 @@ use pylon_core::Digest;
 use pylon_sandbox::{Role, Slot};
 use std::path::PathBuf;
 
+/// Both ways in full: whoever leaves a word out sees where it belongs.
+const NEW_USAGE: &str =
+    "pylon guest new policy <pricing|routing|verification> <NAME>\n       pylon guest new handler <KIND> <NAME>";
+
 #[derive(Debug, Subcommand)]
 pub enum GuestCommand {
     /// Begin a guest: a crate that builds and passes its own cases at once
-    #[command(subcommand)]
+    #[command(subcommand, override_usage = NEW_USAGE)]
     New(NewCommand),
     /// Build a guest to a component, NAME.wasm in its folder
     Build(BuildArgs),
@@ -73,7 +77,7 @@ pub struct NewPolicyArgs {
 #[derive(Debug, Args)]
 pub struct NewHandlerArgs {
     /// What kind of job (NIP-90), 5000 to 5999
-    #[arg(value_parser = clap::value_parser!(u16).range(5000..=5999))]
+    #[arg(value_parser = kind)]
     pub kind: u16,
     /// Of the crate, and of the folder that is made for it here
     #[arg(value_parser = scaffold::name)]
@@ -111,7 +115,7 @@ pub struct BuildArgs {
 
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// The folder of the crate, which is built before, or a component with its NAME.cases.toml beside it
+    /// The folder of the crate, which is built before, or a component with its cases beside it, in NAME.cases.toml
     #[arg(default_value = ".")]
     pub path: PathBuf,
     /// Print JSON
@@ -121,7 +125,7 @@ pub struct TestArgs {
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The component
+    /// The component, or a folder with one
     pub file: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -136,13 +140,13 @@ pub struct SignArgs {
     /// For how many days the release is good; without it, for ever
     #[arg(short, long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub expires: Option<u32>,
-    /// The component, or an image of it that `pylon guest compile` made
+    /// The component, a folder with one, or an image that `pylon guest compile` made
     pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub struct CompileArgs {
-    /// The component; or the name of a guest that comes with pylon, whose image is then written here
+    /// The component, a folder with one, or the name of a guest that comes with pylon, whose image is then written here
     pub file: PathBuf,
 }
 
@@ -206,6 +210,12 @@ pub struct AuditArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// A kind of job.
+pub(crate) fn kind(text: &str) -> Result<u16, String> {
+    let kind = text.parse().ok().filter(|kind| (5000..=5999).contains(kind));
+    kind.ok_or_else(|| "a kind of job is a number, 5000 to 5999".into())
 }
 
 fn digest(text: &str) -> Result<Digest, String> {

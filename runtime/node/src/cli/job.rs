@@ -27,7 +27,7 @@ pub struct SubmitArgs {
     #[arg(required_unless_present = "inputs")]
     pub prompt: Option<String>,
     /// What kind of job (NIP-90)
-    #[arg(short, long, value_name = "KIND", default_value_t = 5050, value_parser = clap::value_parser!(u16).range(5000..=5999))]
+    #[arg(short, long, value_name = "KIND", default_value_t = 5050, value_parser = super::guest::kind)]
     pub kind: u16,
     /// Something to work on: text:WORDS, url:ADDRESS, event:ID or job:ID; may come again
     #[arg(short, long = "input", value_name = "TYPE:DATA", value_parser = input)]

@@ -1,12 +1,14 @@
 //! `pylon jobs show`: all that is known of one job but its texts, whether a node runs or not.
 
 use super::jobs_list::{Job, invoicing};
+use crate::answers;
 use crate::cli::JobsShowArgs;
 use crate::home::Home;
-use crate::output::{json, plain, say};
-use crate::units::moment;
+use crate::output::{json, plain, say, table};
+use crate::units::{moment, sats};
 use anyhow::{Result, bail};
 use pylon_adapters::journal::{Books, Decision};
+use pylon_core::decision::WITHHELD;
 use pylon_core::machine::JobState;
 use pylon_core::ports::guests::Cost;
 use pylon_core::work::Usage;
@@ -130,7 +132,6 @@ fn page(state: &JobState, decisions: &[Decision]) -> String {
     let mut row = |name: &str, value: String| {
         let _ = writeln!(out, "{name:<11} {}", plain(&value));
     };
-    let sats = |amount: Msat| format!("{} sats ({} msats)", amount.sats(), amount.get());
     row("Job", state.job.id.to_hex());
     row("Kind", state.job.kind.to_string());
     row("Customer", state.job.customer.to_hex());
@@ -161,47 +162,31 @@ fn page(state: &JobState, decisions: &[Decision]) -> String {
     if let Some(failure) = &state.failure {
         row("Error", failure.words());
     }
-    out.push_str(&decided(decisions));
+    out.push_str(&decided(state, decisions));
     out
 }
 
-fn decided(decisions: &[Decision]) -> String {
-    if decisions.is_empty() {
-        return String::new();
-    }
-    let mut out = String::from("\nDECISION  GUEST                           ATTEMPT       COST     TIME  OUTCOME\n");
-    for one in decisions {
-        let cost = match one.cost {
-            Cost::Fuel(units) => format!("{units} fuel"),
-            Cost::CpuMicros(micros) => format!("{micros} us CPU"),
-        };
+fn decided(state: &JobState, decisions: &[Decision]) -> String {
+    let Some(first) = decisions.first() else { return String::new() };
+    let row = |one: &Decision| {
         let outcome = match &one.output {
-            Err(fault) => fault.to_string(),
-            Ok(_) if one.text_gone_at.is_some() && one.function == "run" => "text no longer kept".into(),
             // What was made is the customer's.
-            Ok(answer) if one.function == "run" => format!("{} bytes", answer.len()),
-            Ok(answer) => excerpt(answer),
+            Ok(_) if one.function == "run" && one.text_gone_at.is_some() => "text no longer kept".into(),
+            Ok(_) if one.function == "run" && state.job.confidential => WITHHELD.into(),
+            said => answers::recorded(&one.function, said),
         };
         let guest = format!("{} {} ({})", one.name, one.version, one.digest.short());
-        let _ = writeln!(
-            out,
-            "{:<8}  {:<30}  {:>7}  {:>9}  {:>4} us  {}",
-            one.function,
-            plain(&guest),
-            one.attempt,
-            cost,
-            one.micros,
-            plain(&outcome)
-        );
-    }
-    let at = decisions.first().map_or_else(UnixTime::default, |one| one.at);
-    let _ = writeln!(out, "first decided {}", moment(at));
-    out
+        [one.function.clone(), guest, one.attempt.to_string(), cost(one.cost), format!("{} us", one.micros), outcome]
+    };
+    let rows: Vec<_> = decisions.iter().map(row).collect();
+    let table = table("DECISION  GUEST  >ATTEMPT  >COST  >TIME  OUTCOME", &rows);
+    format!("\n{table}first decided {}\n", moment(first.at))
 }
 
-/// Enough of an answer for a line.
-fn excerpt(answer: &str) -> String {
-    const BYTES: usize = 60;
-    let kept = answer.get(..answer.floor_char_boundary(BYTES)).unwrap_or_default();
-    if kept.len() < answer.len() { format!("{kept}…") } else { kept.into() }
+/// What an answer took.
+pub(super) fn cost(cost: Cost) -> String {
+    match cost {
+        Cost::Fuel(units) => format!("{units} fuel"),
+        Cost::CpuMicros(micros) => format!("{micros} us CPU"),
+    }
 }

@@ -5,7 +5,7 @@ use crate::control::{Backend, Client, ClientError, Status};
 use crate::earnings::owed_back;
 use crate::home::Home;
 use crate::output::{self, SaidNo, plain, say};
-use crate::units::span;
+use crate::units::{sats, span};
 use anyhow::Result;
 use pylon_core::Msat;
 use std::fmt::Write as _;
@@ -44,9 +44,8 @@ fn page(status: &Status) -> String {
     if !status.daemon.modes.is_empty() {
         let _ = writeln!(out, "Modes:  {}", status.daemon.modes.join(", "));
     }
-    let earned = Msat::new(status.stats.earnings_msats);
     let _ = writeln!(out, "\nSession Stats:\n  Jobs completed: {}", status.stats.jobs_completed);
-    let _ = writeln!(out, "  Earnings: {} sats ({} msats)", earned.sats(), earned.get());
+    let _ = writeln!(out, "  Earnings: {}", sats(Msat::new(status.stats.earnings_msats)));
     out.push_str(&owed_back(Msat::new(status.stats.refund_due_msats)));
     let _ = writeln!(out, "\nInference Backends:\n  Available: {}", available(&status.backends));
     if !status.agent_backends.is_empty() {

@@ -1,6 +1,6 @@
 //! The settings one by one: what each is called, what holds, and where that comes from.
 
-use super::Config;
+use super::{Config, mistake};
 use serde::Serialize;
 use toml::de::{DeTable, DeValue};
 
@@ -49,9 +49,7 @@ struct Leaf {
 
 impl Leaf {
     fn key(&self) -> String {
-        let bare = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-        let parts = self.path.iter().map(|part| if bare(part) { part.clone() } else { format!("\"{part}\"") });
-        parts.collect::<Vec<_>>().join(".")
+        mistake::path(&self.path)
     }
 }
 

@@ -24,7 +24,9 @@ impl Mistake {
     /// The text is no TOML, or a key or the type of its value is not ours.
     pub(crate) fn of_form(text: &str, error: &toml::de::Error) -> Self {
         let said = error.message().lines().collect::<Vec<_>>().join("; ");
-        Self { line: line(text, error.span()), what: unknown_key(&said).unwrap_or_else(|| in_our_words(&said)) }
+        let parsed = DeTable::parse(text).ok();
+        let table = parsed.as_ref().zip(error.span()).and_then(|(table, span)| table_at(table.get_ref(), span.start));
+        Self { line: line(text, error.span()), what: unknown_key(&said, table).unwrap_or_else(|| in_our_words(&said)) }
     }
 
     /// The value of this key makes no sense.
@@ -48,13 +50,34 @@ pub(crate) fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
     (distance <= 2.max(name.len() / 3)).then_some(near)
 }
 
-/// Serde's words: "unknown field `x`, expected one of `a`, `b`".
-fn unknown_key(said: &str) -> Option<String> {
+/// Serde's words: "unknown field `x`, expected one of `a`, `b`". Outside of all tables `table` is empty.
+fn unknown_key(said: &str, table: Option<Vec<&str>>) -> Option<String> {
     let (key, known) = said.strip_prefix("unknown field `")?.split_once('`')?;
     if LATER.contains(&key) {
         return Some(format!("`{key}` is not in this version yet: leave it out"));
     }
-    Some(format!("unknown key `{key}`; {}", nearest(key, known.split('`').skip(1).step_by(2))))
+    let place = table.filter(|table| !table.is_empty()).map(|table| format!(" in [{}]", path(&table))).unwrap_or_default();
+    Some(format!("unknown key `{key}`{place}; {}", nearest(key, known.split('`').skip(1).step_by(2))))
+}
+
+/// The names on the way to the table whose key begins there.
+fn table_at<'a>(table: &'a DeTable<'_>, start: usize) -> Option<Vec<&'a str>> {
+    if table.keys().any(|key| key.span().start == start) {
+        return Some(Vec::new());
+    }
+    table.iter().find_map(|(key, value)| {
+        let DeValue::Table(inner) = value.get_ref() else { return None };
+        let mut path = table_at(inner, start)?;
+        path.insert(0, key.get_ref());
+        Some(path)
+    })
+}
+
+/// A key as a file would say it: `inference.llama_cpp.url`.
+pub(super) fn path(parts: &[impl AsRef<str>]) -> String {
+    let is_bare = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let part = |part: &str| if is_bare(part) { part.to_owned() } else { format!("\"{part}\"") };
+    parts.iter().map(|one| part(one.as_ref())).collect::<Vec<_>>().join(".")
 }
 
 /// Rust's names of types mean nothing to an operator.

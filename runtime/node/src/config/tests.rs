@@ -74,12 +74,17 @@ fn mistakes() {
     check("max_concurent_jobs = 2", "1: unknown key `max_concurent_jobs`; did you mean `max_concurrent_jobs`?");
     check("[codex]\nenabled = true", "1: `codex` is not in this version yet: leave it out");
     check("colour = 'red'", "1: unknown key `colour`; there is `");
-    check("[inference.lama_cpp]\nurl = 'http://x'", "1: unknown key `lama_cpp`; did you mean `llama_cpp`?");
-    check("[inference.llama_cpp]\nport = 1", "2: unknown key `port`; there is `url`");
-    check("[guests.pricing]\nsetting = {}", "2: unknown key `setting`; did you mean `settings`?");
+    check("[inference.lama_cpp]\nurl = 'http://x'", "1: unknown key `lama_cpp` in [inference]; did you mean `llama_cpp`?");
+    check("[inference.llama_cpp]\nport = 1", "2: unknown key `port` in [inference.llama_cpp]; there is `url`");
+    check("[guests.pricing]\nsetting = {}", "2: unknown key `setting` in [guests.pricing]; did you mean `settings`?");
     check(
         "[guests.pricing]\nsource = 'market_prising'",
-        "2: `source`: no guest `market_prising` comes with this program, and a path begins with /; did you mean `market_pricing`?",
+        "2: `source`: no guest `market_prising` comes with this program; did you mean `market_pricing`?",
+    );
+    check("[guests.pricing]\nsource = './mine.wasm'", "2: `source`: `./mine.wasm`: a path begins with / here");
+    check(
+        "[guests]\n\"pricing:5050\" = { sauce = '' }",
+        "2: unknown key `sauce` in [guests.\"pricing:5050\"]; did you mean `source`?",
     );
     check("[guests.princing]", "1: `princing` is no slot; did you mean `pricing`?");
     check("\n[guests.handler]", "2: `handler` is no slot; did you mean `handler:5050`?");
@@ -117,8 +122,8 @@ fn mistakes() {
     check("[network]\nchain_wait_seconds = 0", "2: `chain_wait_seconds` is 0: it can be 1 to 3600");
     check("[journal]\nkeep_text_days = 3651", "2: `keep_text_days` is 3651: it can be 0 to 3650");
     check("[journal]\nkeep_text_mb = 0", "2: `keep_text_mb` is 0: it can be 1 to 1048576");
-    check("[journal]\nkeep_text_day = 0", "2: unknown key `keep_text_day`; did you mean `keep_text_days`?");
-    check("[network]\nfetch_url = true", "2: unknown key `fetch_url`; did you mean `fetch_urls`?");
+    check("[journal]\nkeep_text_day = 0", "2: unknown key `keep_text_day` in [journal]; did you mean `keep_text_days`?");
+    check("[network]\nfetch_url = true", "2: unknown key `fetch_url` in [network]; did you mean `fetch_urls`?");
     for place in
         ["127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "http://127.0.0.1:80", "a b:80", "::1:80", "2130706433:80"]
     {

@@ -13,6 +13,7 @@ use crate::earnings;
 use crate::home::Home;
 use crate::identity::Identity;
 use crate::node::{Node, Parts};
+use crate::progress::Progress as Shown;
 use crate::provider::{Bus, Observation, Step};
 use anyhow::{Context, bail};
 use customer::{BID, Customer, KIND};
@@ -167,10 +168,15 @@ impl Stage {
     async fn play(&mut self, jobs: usize) -> anyhow::Result<()> {
         let begun = Instant::now();
         let mut total = Total { jobs, completed: 0, earned_msats: 0, elapsed_ms: 0 };
+        // Where the moments go elsewhere, a terminal still shows how far it is.
+        let shown = Shown::beside_output("jobs", jobs as u64);
         for (number, prompt) in PROMPTS.iter().cycle().take(jobs).enumerate() {
+            shown.at(number as u64);
             // Requests of one second that say the same would be one event.
             let prompt = if number < PROMPTS.len() { (*prompt).to_owned() } else { format!("{prompt} ({})", number + 1) };
-            let mut summary = tokio::time::timeout(PATIENCE, self.job(&prompt)).await.context("the job takes too long")??;
+            let mut summary = tokio::time::timeout(PATIENCE, self.job(&prompt, (number + 1, jobs)))
+                .await
+                .context("the job takes too long")??;
             total.completed += usize::from(summary.status == "completed");
             total.earned_msats += summary.earned_msats;
             total.elapsed_ms = millis(begun);
@@ -186,13 +192,13 @@ impl Stage {
     }
 
     /// One job, from the request to the books.
-    async fn job(&mut self, prompt: &str) -> anyhow::Result<Summary> {
+    async fn job(&mut self, prompt: &str, (number, of): (usize, usize)) -> anyhow::Result<Summary> {
         let mut seen = self.bus.listen();
         self.screen.restart_clock();
         let begun = Instant::now();
         let job = self.customer.ask(prompt).await?;
         let (id, bid_msats) = (job.to_hex(), BID.get());
-        self.screen.show(&Moment::Request { job: id, kind: KIND, prompt: prompt.into(), bid_msats })?;
+        self.screen.show(&Moment::Request { job: id, number, of, kind: KIND, prompt: prompt.into(), bid_msats })?;
         let mut progress = Progress::default();
         while !(progress.answered && progress.over && !progress.paying) {
             tokio::select! {

@@ -1,9 +1,9 @@
 //! What the demo shows, one moment after the other: as lines for a person or as JSON, one object each.
 
-use crate::output::printable;
+use crate::output::{printable, say};
+use anyhow::Result;
 use pylon_core::ports::guests::{Call, Cost};
 use serde::Serialize;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ pub(super) enum Moment {
     /// Something is in place.
     Ready { what: &'static str, detail: String },
     /// The customer has published a request.
-    Request { job: String, kind: u16, prompt: String, bid_msats: u64 },
+    Request { job: String, number: usize, of: usize, kind: u16, prompt: String, bid_msats: u64 },
     /// The node did something itself.
     Native { job: String, what: &'static str, us: u64 },
     /// A guest was called.
@@ -119,54 +119,43 @@ impl Screen {
         self.begun = Instant::now();
     }
 
-    pub(super) fn show(&mut self, moment: &Moment) -> std::io::Result<()> {
-        let mut out = std::io::stdout().lock();
+    pub(super) fn show(&mut self, moment: &Moment) -> Result<()> {
         if self.json {
-            serde_json::to_writer(&mut out, moment)?;
-            writeln!(out)?;
-            return out.flush();
+            return say(&format!("{}\n", serde_json::to_string(moment)?));
         }
         match moment {
             Moment::Text { text, .. } => {
-                if !self.streaming {
-                    write!(out, "\n    ")?;
-                    self.streaming = true;
-                }
-                write!(out, "{}", printable(text).replace('\n', "\n    "))?;
+                let begin = if std::mem::replace(&mut self.streaming, true) { "" } else { "\n    " };
+                say(&format!("{begin}{}", printable(text).replace('\n', "\n    ")))
             }
-            Moment::Native { .. } | Moment::Guest { .. } if self.streaming => self.meanwhile.push(self.line(moment)),
+            Moment::Native { .. } | Moment::Guest { .. } if self.streaming => {
+                self.meanwhile.push(self.line(moment));
+                Ok(())
+            }
             _ => {
-                if std::mem::take(&mut self.streaming) {
-                    writeln!(out, "\n")?;
-                }
-                for line in self.meanwhile.drain(..) {
-                    writeln!(out, "{line}")?;
-                }
-                writeln!(out, "{}", self.line(moment))?;
+                let end = if std::mem::take(&mut self.streaming) { "\n\n" } else { "" };
+                self.meanwhile.push(self.line(moment));
+                let lines = std::mem::take(&mut self.meanwhile).join("\n");
+                say(&format!("{end}{lines}\n"))
             }
         }
-        out.flush()
     }
 
     /// The end: the books, and where they are if they are kept.
-    pub(super) fn farewell(&self, books: &str, kept: Option<PathBuf>) -> std::io::Result<()> {
-        let mut out = std::io::stdout().lock();
+    pub(super) fn farewell(&self, books: &str, kept: Option<PathBuf>) -> Result<()> {
         if self.json {
             return Ok(());
         }
-        writeln!(out, "\nIn play money, which is worth nothing:\n\n{books}")?;
-        if let Some(database) = kept {
-            writeln!(out, "Kept: {}", database.display())?;
-        }
-        out.flush()
+        let kept = kept.map(|database| format!("Kept: {}\n", database.display())).unwrap_or_default();
+        say(&format!("\nIn play money, which is worth nothing:\n\n{books}\n{kept}"))
     }
 
     fn line(&self, moment: &Moment) -> String {
         let at = format!("{:>9.1} ms", self.begun.elapsed().as_secs_f64() * 1000.0);
         match moment {
             Moment::Ready { what, detail } => format!("  {what:<9} {}", printable(detail)),
-            Moment::Request { job, kind, prompt, bid_msats } => format!(
-                "\nA customer asks: {prompt}\n\n{at}  customer  publishes kind {kind}, job {}, bid {bid_msats} msat",
+            Moment::Request { job, number, of, kind, prompt, bid_msats } => format!(
+                "\nA customer asks ({number} of {of}): {prompt}\n\n{at}  customer  publishes kind {kind}, job {}, bid {bid_msats} msat",
                 short(job)
             ),
             Moment::Native { what, us, .. } => format!("{at}  native    {what}, {us} µs"),

@@ -2,6 +2,7 @@
 //! publishers has signed it, for this component and this engine.
 
 use crate::config::Lockdown;
+use pylon_adapters::market::identity::npub_of;
 use pylon_adapters::market::image_release;
 use pylon_core::{Digest, UnixTime};
 use pylon_sandbox::SignedImage;
@@ -30,7 +31,7 @@ impl Image {
         let release = self.release.as_deref().ok_or("it has no release beside it: sign it with `pylon guest sign`")?;
         let release = image_release::verify(release, digest).map_err(|error| format!("its release does not hold: {error}"))?;
         if !rules.publishers().contains(&release.publisher) {
-            return Err(format!("signed by {}, who is not among `lockdown.trusted_publishers`", release.publisher));
+            return Err(format!("signed by {}, who is not among `lockdown.trusted_publishers`", npub_of(release.publisher)));
         }
         if release.claim.component != component {
             return Err(format!("it was made of another component, sha256 {}", release.claim.component));

@@ -17,6 +17,7 @@ mod shipped;
 mod source;
 mod steps;
 pub mod tally;
+mod unserved;
 mod watch;
 mod workshop;
 
@@ -25,7 +26,9 @@ pub use past::Past;
 pub use shelf::Shelf;
 pub use shipped::component;
 pub use source::Place;
+pub(crate) use source::{component_in, nothing};
 pub use steps::Stop;
+pub use unserved::Unserved;
 pub use watch::{Alarm, Reports};
 pub use workshop::Workshop;
 

@@ -28,6 +28,11 @@ pub fn component(name: &str) -> Option<&'static [u8]> {
     SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, bytes)| *bytes)
 }
 
+/// What a component of ours is called.
+pub(super) fn name_of(component: &[u8]) -> Option<&'static str> {
+    SHIPPED.iter().find(|(_, bytes)| *bytes == component).map(|(name, _)| *name)
+}
+
 /// The slots that are always filled, each with the guest it has if nobody says otherwise.
 pub(super) fn defaults() -> impl Iterator<Item = (Slot, &'static str)> {
     let policies = POLICIES.iter().filter_map(|(role, name)| Some((Slot::policy(*role)?, *name)));

@@ -74,8 +74,7 @@ impl Place {
         } else if Path::new(text).is_absolute() {
             Ok(Self::File(text.into()))
         } else {
-            let near = mistake::nearest(text, shipped::names());
-            Err(format!("no guest `{text}` comes with this program, and a path begins with /; {near}"))
+            Err(if is_path(text) { format!("`{text}`: a path begins with / here") } else { unknown(text) })
         }
     }
 
@@ -146,8 +145,22 @@ async fn fetch(url: &Url, engine: Option<&str>) -> Result<Found, Stop> {
     Ok(Found { place: Place::Web(url.clone()), bytes, release, deletion, image })
 }
 
+/// What is said to a command whose word for a guest stands for nothing; as a path it is this one.
+pub(crate) fn nothing(word: &str, path: &Path) -> String {
+    let no_file = format!("there is no file {}", path.display());
+    if is_path(word) { no_file } else { format!("{no_file}, and {}", unknown(word)) }
+}
+
+fn is_path(word: &str) -> bool {
+    word.contains('/') || word.ends_with(".wasm")
+}
+
+fn unknown(name: &str) -> String {
+    format!("no guest `{name}` comes with this program; {}", mistake::nearest(name, shipped::names()))
+}
+
 /// The file itself, or the only component in a folder.
-fn component_in(path: &Path) -> Result<PathBuf, Stop> {
+pub(crate) fn component_in(path: &Path) -> Result<PathBuf, Stop> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
@@ -161,8 +174,15 @@ fn component_in(path: &Path) -> Result<PathBuf, Stop> {
     }
     match components.as_slice() {
         [one] => Ok(one.clone()),
-        none_or_many => {
-            let count = none_or_many.len();
+        [] => {
+            let folder = path.display();
+            Err(Stop::new(
+                "source",
+                format!("{folder} has no component (*.wasm): `pylon guest build {folder}` makes that of a crate"),
+            ))
+        }
+        many => {
+            let count = many.len();
             Err(Stop::new("source", format!("{} has {count} components (*.wasm): name the file", path.display())))
         }
     }
@@ -212,7 +232,7 @@ mod tests {
         assert!(matches!(Place::parse("https://x.org/a.wasm"), Ok(Place::Web(_))));
         for (wrong, words) in [
             ("http://x.org/a.wasm", "only https"),
-            ("a.wasm", "begins with /"),
+            ("a.wasm", "begins with / here"),
             ("token_prising", "token_pricing"),
             ("https://me:word@x.org/a", "of `x.org` carries a user"),
         ] {

@@ -6,6 +6,7 @@ use super::source::{Found, Place};
 use super::{Shelf, bounds, grants, shipped};
 use crate::config::{Config, Guest};
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use pylon_adapters::market::identity::npub_of;
 use pylon_adapters::market::{deletion, release};
 use pylon_core::ports::installations::Installed as Record;
 use pylon_core::{Digest, Param, PublicKey, UnixTime};
@@ -151,7 +152,7 @@ impl Bench<'_> {
         }
         let trusted = rules.publishers();
         if !trusted.is_empty() && !trusted.contains(&release.publisher) {
-            let why = format!("signed by {}, who is not among `lockdown.trusted_publishers`", release.publisher);
+            let why = format!("signed by {}, who is not among `lockdown.trusted_publishers`", npub_of(release.publisher));
             return Err(Stop::new("publisher", why));
         }
         Ok(Some(release.publisher))
@@ -201,9 +202,13 @@ impl Bench<'_> {
         Outline::of_guest(bytes)?.fits(slot.role())?;
         let (component, engine) = (Digest::of(bytes), self.engine(slot));
         let image = image.ok_or_else(|| {
-            let todo = "make it with `pylon guest compile` on such a machine, and sign it";
+            let (name, place) = match shipped::name_of(bytes) {
+                Some(name) => (format!(" {name}"), "in ~/.openagents/pylon/guests"),
+                None => (String::new(), "beside the component"),
+            };
+            let todo = format!("`pylon guest compile{name}` makes it on such a machine, `pylon guest sign` its release");
             InstallError::Image(format!(
-                "nothing is compiled here, and there is none of {component} for the engine {engine}: {todo}"
+                "nothing is compiled here, and there is none of {component} for the engine {engine} {place}: {todo}"
             ))
         })?;
         let signed = image.signed(component, &engine, &self.config.lockdown, now).map_err(InstallError::Image)?;
@@ -260,9 +265,8 @@ impl Bench<'_> {
         match record.publisher {
             None if rules.needs_release() => bail!("has no release, and `lockdown` asks for one: sign and install it again"),
             Some(publisher) if !trusted.is_empty() && !trusted.contains(&publisher) => {
-                bail!(
-                    "was signed by {publisher}, who is not among `lockdown.trusted_publishers`: add that key, or roll the slot back"
-                )
+                let who = npub_of(publisher);
+                bail!("was signed by {who}, who is not among `lockdown.trusted_publishers`: add that key, or roll the slot back")
             }
             _ => Ok(()),
         }

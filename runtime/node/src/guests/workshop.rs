@@ -6,11 +6,12 @@ use super::history::{self, Due};
 use super::record::{audit, installed, refusal};
 use super::source::{self, Found};
 use super::steps::{Bench, Ready, Refused, Stop, Wish};
+use super::unserved::Unserved;
 use super::watch::{Alarm, Reports, Watch};
 use super::{Ledger, Shelf, grants, rollback};
 use crate::config::{Config, Lockdown};
 use crate::units::moment;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use pylon_core::UnixTime;
 use pylon_core::ports::installations::{Audit, Installation, Installed as Record, Purpose, Standby};
 use pylon_core::ports::journal::{Journal, JournalError, Row};
@@ -90,8 +91,7 @@ impl Workshop {
             let mut guests: BTreeMap<_, _> = changes.into_iter().collect();
             for (slot, record) in history::guests_at(&state.history, history::newest(&state.history)) {
                 if let std::collections::btree_map::Entry::Vacant(unchanged) = guests.entry(slot) {
-                    let todo = || format!("put another guest into {slot} (`pylon guest rollback` or `pylon guest install`)");
-                    let again = self.bench(&config).again(slot, record).await.with_context(todo);
+                    let again = self.bench(&config).again(slot, record).await;
                     unchanged.insert(Some(again.map_err(|error| Failed::gone(slot, record, &error))?));
                 }
             }
@@ -452,8 +452,13 @@ impl State {
             }
             Deed::Rollback { to, .. } => {
                 let before = rollback::target(&self.history, slot, *to).map(Option::<&Record>::cloned);
+                let is_served = self.history.iter().any(|row| row.slot == slot.to_string());
                 before.ok_or_else(|| {
-                    nothing("there is nothing to go back to: `pylon guest list --history` shows what `--to` can name".into())
+                    nothing(if is_served {
+                        "there is nothing to go back to: `pylon guest list --history` shows what `--to` can name".into()
+                    } else {
+                        format!("nobody was ever in {slot}: `pylon guest list` shows who is where")
+                    })
                 })
             }
             Deed::Install { .. } => Err(nothing("a guest that comes anew is none of before".into())),
@@ -525,5 +530,5 @@ async fn write_down(
 ) -> anyhow::Error {
     let Failed { slot, refused } = failed;
     let stop = refuse(state, action, slot, *refused, journal, now).await;
-    anyhow!("`guests.{slot}` is not put to work ({}): {}", stop.code, stop.why)
+    Unserved { slot, stop }.into()
 }

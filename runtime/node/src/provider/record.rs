@@ -1,12 +1,12 @@
 //! What is written beside a job's own row: the decisions of guests, and the messages that go out.
 
 use super::{Shared, Step};
-use pylon_core::decision::{Offer, Ranking, Refusal, Situation, Terms, Verdict};
-use pylon_core::ports::guests::{Answer, Fault, JobError};
+use crate::answers::Words;
+use pylon_core::decision::Situation;
+use pylon_core::ports::guests::{Answer, Fault};
 use pylon_core::ports::journal::{DecisionRow, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
-use pylon_core::work::Output;
-use pylon_core::{Job, JobId, Msat};
+use pylon_core::{Job, JobId};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -92,76 +92,4 @@ fn seal(shared: &Shared, job: JobId, message: &Message<'_>, result: bool, lives_
 /// What a commit puts into the outbox.
 pub(super) fn letters(rows: &[Row]) -> Vec<OutboxRow> {
     rows.iter().filter_map(|row| if let Row::Send(letter) = row { Some(letter.clone()) } else { None }).collect()
-}
-
-/// An answer in a few words, for those who watch, and with every text that a guest wrote put through `change`, for what is kept.
-pub(super) trait Words: Sized {
-    fn words(&self) -> String;
-    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self;
-}
-
-impl Words for Result<Ranking, Refusal> {
-    fn words(&self) -> String {
-        self.as_ref().map_or_else(Refusal::words, |ranking| format!("{} to try", ranking.order.len()))
-    }
-
-    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
-        let ranking = |ranking: &Ranking| Ranking { order: ranking.order.clone(), note: change(&ranking.note) };
-        self.as_ref().map(ranking).map_err(|refusal| refusal.map_text(change))
-    }
-}
-
-impl Words for Result<Offer, Refusal> {
-    fn words(&self) -> String {
-        self.as_ref().map_or_else(Refusal::words, |offer| match offer.terms {
-            Terms::Free => "free".into(),
-            Terms::OnDelivery => format!("about {} on delivery", offer.price),
-            Terms::BeforeWork => format!("{} before work", offer.price),
-            Terms::Hold => format!("{} held until success", offer.price),
-        })
-    }
-
-    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
-        let offer = |offer: &Offer| Offer { note: change(&offer.note), ..offer.clone() };
-        self.as_ref().map(offer).map_err(|refusal| refusal.map_text(change))
-    }
-}
-
-impl Words for Msat {
-    fn words(&self) -> String {
-        format!("{self} due")
-    }
-
-    fn map_text(&self, _: &dyn Fn(&str) -> String) -> Self {
-        *self
-    }
-}
-
-impl Words for Verdict {
-    fn words(&self) -> String {
-        match self {
-            Self::Accept => "accepted".into(),
-            Self::Reject(why) => format!("rejected: {why}"),
-            Self::Retry(why) => format!("try again: {why}"),
-        }
-    }
-
-    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
-        Self::map_text(self, change)
-    }
-}
-
-impl Words for Result<Output, JobError> {
-    fn words(&self) -> String {
-        match self {
-            Ok(output) => format!("{} bytes of {}", output.content.len(), output.mime),
-            Err(JobError::Invalid(why) | JobError::Failed(why)) => why.clone(),
-            Err(JobError::NoBackend) => "no backend".into(),
-            Err(JobError::Timeout) => "timeout".into(),
-        }
-    }
-
-    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
-        self.as_ref().map(|output| output.map_text(change)).map_err(|error| error.map_text(change))
-    }
 }

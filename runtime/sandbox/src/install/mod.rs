@@ -59,7 +59,7 @@ pub enum InstallError {
     #[error("cannot be compiled: {0}")]
     Compile(String),
     /// An image is not the one that was signed, or not for this engine.
-    #[error("the image cannot be used: {0}")]
+    #[error("has no image that can be used: {0}")]
     Image(String),
     /// `describe` gave no answer.
     #[error("cannot describe itself: {0}")]

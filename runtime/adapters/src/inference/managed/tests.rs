@@ -60,7 +60,7 @@ async fn read(backend: &OpenAi, request: &Generation) -> Result<(String, Complet
 async fn real_llama_cpp() {
     let (http, logs) = (client().unwrap(), tempfile::tempdir().unwrap());
     let Some(server) = start(&http, logs.path()).await else { return };
-    let backend = crate::inference::connect(&http, server.url()).await.unwrap();
+    let backend = crate::inference::llama_cpp(&http, server.url()).await.unwrap();
     assert_eq!((backend.id(), backend.slots()), (ID, SLOTS));
     let models = backend.models().await.unwrap();
     assert_eq!((models[0].id.as_str(), models[0].context_tokens), (pins::MODEL_ALIAS, Some(CONTEXT_TOKENS / SLOTS)));

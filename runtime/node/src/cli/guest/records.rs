@@ -24,8 +24,8 @@ pub struct VerifyLogArgs {
 
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
-    /// The component, or the name of a guest that comes with pylon
-    pub guest: String,
+    /// The component, a folder with one, or the name of a guest that comes with pylon
+    pub guest: PathBuf,
     /// Whose questions it is asked: pricing, routing:5050, …; without it, those of its world
     #[arg(long)]
     pub slot: Option<String>,
@@ -33,7 +33,7 @@ pub struct BacktestArgs {
     #[arg(long, value_name = "AGE", default_value = "7d", value_parser = age)]
     pub since: u64,
     /// Only jobs of this kind
-    #[arg(long, value_parser = clap::value_parser!(u16).range(5000..=5999))]
+    #[arg(long, value_parser = super::kind)]
     pub kind: Option<u16>,
     /// A TOML file with its settings, a line each: base-msat = 1000
     #[arg(long, value_name = "FILE")]

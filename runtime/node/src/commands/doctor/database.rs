@@ -9,7 +9,7 @@ const CHECK: &str = "database";
 pub(super) fn check(home: &Home) -> Row {
     let path = home.database();
     if !path.exists() {
-        return Row::ok(CHECK, "none yet: the first start makes it");
+        return Row::ok(CHECK, "none yet: `pylon init` or a start makes it");
     }
     match Books::open(&path).and_then(|books| books.job_count()) {
         Ok(jobs) => Row::ok(CHECK, format!("{jobs} jobs in {}", path.display())),

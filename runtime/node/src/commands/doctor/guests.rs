@@ -4,7 +4,7 @@ use super::Row;
 use crate::clock::SystemClock;
 use crate::commands::compile_component::apart;
 use crate::config::Config;
-use crate::guests::{self, Ledger, Shelf, Slots};
+use crate::guests::{self, Ledger, Shelf, Slots, Unserved};
 use crate::home::Home;
 use anyhow::Result;
 use pylon_core::ports::clock::Clock;
@@ -18,9 +18,13 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
             let guests = list.iter().map(|(slot, guest)| format!("{slot} {} {}", guest.stamp().name, guest.stamp().version));
             Row::ok(CHECK, guests.collect::<Vec<_>>().join(", "))
         }
-        Err(error) => {
-            Row::broken(CHECK, format!("{error:#}"), "correct `guests` in the settings, or make the state folder writable")
-        }
+        Err(error) => match error.downcast_ref::<Unserved>() {
+            Some(nobody) => {
+                let Unserved { slot, stop } = nobody;
+                Row::broken(CHECK, format!("{slot} has nobody ({}): {}", stop.code, stop.why), nobody.todo())
+            }
+            None => Row::broken(CHECK, format!("{error:#}"), "make the state folder readable and writable for this user"),
+        },
     }
 }
 

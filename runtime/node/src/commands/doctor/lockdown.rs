@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::control::Client;
 use crate::guests::Ledger;
 use crate::home::Home;
+use pylon_adapters::market::identity::npub_of;
 
 const CHECK: &str = "lockdown";
 
@@ -30,7 +31,7 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
         Err(_) => Vec::new(),
     };
     for one in seated.iter().filter(|one| one.standing == "serving" && !one.source.starts_with("shipped:")) {
-        let by = one.publisher.map_or_else(|| "not signed".into(), |key| format!("signed by {}", key.short()));
+        let by = one.publisher.map_or_else(|| "not signed".into(), |key| format!("signed by {}", npub_of(key)));
         found.push(format!("{}: {} {by}", one.slot, one.name));
     }
     let running = Client::new(home).guests().await.ok().and_then(|guests| guests.lockdown);

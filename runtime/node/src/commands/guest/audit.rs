@@ -2,11 +2,11 @@
 
 use crate::cli::guest::AuditArgs;
 use crate::home::Home;
-use crate::output::{json, plain, say};
+use crate::output::{json, say, table};
 use crate::units::moment;
 use anyhow::Result;
 use pylon_adapters::journal::Books;
-use std::fmt::Write as _;
+use pylon_core::ports::installations::Audit;
 
 /// The newest first.
 pub(super) fn run(args: &AuditArgs) -> Result<()> {
@@ -14,11 +14,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
     if args.json {
         return json(&rows);
     }
-    let mut out = String::from("WHEN                 ACTION    SLOT               OUTCOME     GUEST\n");
-    for row in rows {
-        let guest = format!("{}  {}", row.guest, row.detail);
-        let (at, guest) = (moment(row.at), plain(guest.trim()));
-        let _ = writeln!(out, "{at}  {:<8}  {:<17}  {:<10}  {guest}", row.action, row.slot, row.outcome);
-    }
-    say(&out)
+    let row =
+        |row: Audit| [moment(row.at), row.action, row.slot, row.outcome, format!("{}  {}", row.guest, row.detail).trim().into()];
+    say(&table("WHEN  ACTION  SLOT  OUTCOME  GUEST", &rows.into_iter().map(row).collect::<Vec<_>>()))
 }

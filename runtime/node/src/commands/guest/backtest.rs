@@ -1,13 +1,14 @@
 //! `pylon guest backtest`: what another policy would have decided.
 
 use super::component;
-use super::records::{Progress, Records};
+use super::records::Records;
 use crate::backtest::chart::{range_words, svg};
 use crate::backtest::{Report, RowSum, Rows, Span, Sum, run as backtest};
 use crate::cli::guest::records::BacktestArgs;
 use crate::clock::SystemClock;
 use crate::commands::block_on;
 use crate::output::{json, plain, say};
+use crate::progress::Progress;
 use anyhow::{Context, Result, bail, ensure};
 use pylon_core::Param;
 use pylon_core::ports::clock::Clock as _;
@@ -25,9 +26,9 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
     let records = Records::open()?;
     let slot = args.slot.as_deref().map(str::parse::<Slot>).transpose()?;
     let setup = Setup { settings: args.settings.as_deref().map(settings).transpose()?.unwrap_or_default(), ..Setup::default() };
-    let bytes = bytes(&args.guest)?;
+    let (bytes, _) = component::named(&args.guest)?;
     let (role, guest) =
-        block_on(candidate(records.past.sandbox(), slot, &bytes, setup)).with_context(|| format!("`{}`", plain(&args.guest)))?;
+        block_on(candidate(records.past.sandbox(), slot, &bytes, setup)).with_context(|| args.guest.display().to_string())?;
     let kind = match (args.kind, slot.and_then(Slot::kind)) {
         (Some(asked), Some(of_slot)) => {
             ensure!(asked == of_slot, "`--slot` is of kind {of_slot}, `--kind` of {asked}: leave one out");
@@ -51,15 +52,6 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
         std::fs::write(file, svg(&report, &title)?).with_context(|| format!("cannot write {}", file.display()))?;
     }
     if args.json { json(&facts(&report, &guest, role, span)) } else { say(&page(&report, &guest, role)) }
-}
-
-/// Of a file, or of what comes with pylon.
-fn bytes(guest: &str) -> Result<Vec<u8>> {
-    let path = Path::new(guest);
-    match crate::guests::component(guest).filter(|_| !path.exists()) {
-        Some(bytes) => Ok(bytes.to_vec()),
-        None => component::read(path),
-    }
 }
 
 /// A line each, as the settings of a slot are written.

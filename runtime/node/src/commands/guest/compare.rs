@@ -1,9 +1,11 @@
 //! `pylon guest compare`: what a shadow said beside what the guest that serves said, from the journal.
 
+use crate::answers;
 use crate::cli::guest::SlotArgs;
 use crate::guests::Ledger;
 use crate::home::Home;
 use crate::output::{json, plain, say};
+use crate::units::sats;
 use anyhow::{Result, bail};
 use pylon_adapters::journal::{Books, Pair};
 use pylon_core::Msat;
@@ -66,6 +68,9 @@ struct Example {
     function: String,
     active: String,
     shadow: String,
+    /// Of both, and what differs beside.
+    #[serde(skip)]
+    words: [String; 3],
 }
 
 /// Of the shadow that stands beside the slot now.
@@ -106,12 +111,14 @@ impl Comparison {
             _ => {}
         }
         if !same && self.examples.len() < EXAMPLES {
-            let words = |said: &Result<String, Fault>| said.as_ref().map_or_else(Fault::to_string, String::clone);
+            let raw = |said: &Result<String, Fault>| said.as_ref().map_or_else(Fault::to_string, String::clone);
+            let words = |said| plain(&answers::recorded(&pair.function, said));
             self.examples.push(Example {
                 job: pair.job.to_hex(),
                 function: pair.function.clone(),
-                active: words(&pair.active),
-                shadow: words(&pair.shadow),
+                active: raw(&pair.active),
+                shadow: raw(&pair.shadow),
+                words: [words(&pair.active), words(&pair.shadow), numbers(&active, &shadow)],
             });
         }
     }
@@ -151,6 +158,17 @@ fn said(answer: &Result<String, Fault>) -> Value {
     value
 }
 
+/// Where two offers or two orders differ: `cap 1500 / 2000, priority 0 / 1`.
+fn numbers(active: &Value, shadow: &Value) -> String {
+    let made = |answer: &Value| answer.get("Ok").and_then(Value::as_object).cloned().unwrap_or_default();
+    let (active, mut shadow) = (made(active), made(shadow));
+    let differ = active.into_iter().filter_map(|(name, ours)| {
+        let theirs = shadow.remove(&name).filter(|theirs| *theirs != ours)?;
+        Some(format!("{name} {ours} / {theirs}"))
+    });
+    differ.collect::<Vec<_>>().join(", ")
+}
+
 fn price(answer: &Value) -> Option<u64> {
     answer.get("Ok")?.get("price")?.as_u64()
 }
@@ -162,7 +180,7 @@ fn page(found: &Comparison) -> String {
     for (name, function) in &found.by_function {
         let _ = writeln!(out, "  {name:<6} {} of {} the same", function.same, function.questions);
     }
-    let sats = |msats: u64| format!("{} sats", Msat::new(msats).sats());
+    let sats = |msats: u64| sats(Msat::new(msats));
     let Quotes { both, only_active, only_shadow, neither, sums } = &found.quotes;
     if both + only_active + only_shadow + neither > 0 {
         let (active, shadow) = (sats(sums.active_msats), sats(sums.shadow_msats));
@@ -174,8 +192,11 @@ fn page(found: &Comparison) -> String {
         let _ = writeln!(out, "  due for what was used: {active}, by the shadow {shadow}");
     }
     for one in &found.examples {
-        let job = one.job.get(..8).unwrap_or_default();
-        let _ = writeln!(out, "  {job} {}: {}\n           shadow: {}", one.function, plain(&one.active), plain(&one.shadow));
+        let (job, [active, shadow, numbers]) = (one.job.get(..8).unwrap_or_default(), &one.words);
+        let _ = writeln!(out, "  {job} {:<6}  {active}\n           shadow  {shadow}", one.function);
+        if !numbers.is_empty() {
+            let _ = writeln!(out, "                   {numbers}");
+        }
     }
     out
 }
@@ -200,7 +221,10 @@ mod tests {
     #[test]
     fn what_differs() {
         let mut found = Comparison::default();
-        let offer = |price: u64, note: &str| format!("{{\"Ok\":{{\"price\":{price},\"note\":\"{note}\"}}}}");
+        let offer = |price: u64, note: &str| {
+            let rest = "\"max_output_tokens\":9,\"max_work_ms\":1,\"valid_seconds\":1,\"priority\":0";
+            format!("{{\"Ok\":{{\"terms\":\"hold\",\"price\":{price},\"cap\":12,{rest},\"note\":\"{note}\"}}}}")
+        };
         let (ten, twelve) = (offer(10, "a"), offer(12, "b"));
         let busy = "{\"Err\":{\"busy\":9}}";
         for (active, shadow) in [
@@ -218,6 +242,15 @@ mod tests {
         assert_eq!(found.quotes, Quotes { both: 2, only_active: 2, only_shadow: 1, neither: 0, sums });
         assert_eq!(found.settled, Sums { active_msats: 7, shadow_msats: 9 });
         assert_eq!(found.examples.len(), 5);
-        assert!(page(&found).contains("the same in 1 of 6 answers"), "{}", page(&found));
+        let page = page(&found);
+        for words in [
+            "the same in 1 of 6 answers",
+            "for 0 sats (20 msats) and by the shadow 0 sats (22 msats)",
+            "quote   10 msat held until success\n           shadow  12 msat held until success\n                   price 10 / 12\n",
+            "shadow  refused: busy: try again in 9 s\n",
+            "shadow  no answer: out of fuel\n",
+        ] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
     }
 }

@@ -12,11 +12,9 @@ use std::path::PathBuf;
 
 /// Writes the image beside the component; that of a guest that comes with pylon here, under the name that a node's folder `guests` has for it.
 pub(super) fn run(args: &CompileArgs) -> Result<()> {
-    let shipped = args.file.to_str().and_then(guests::component);
-    let (bytes, beside) = match shipped {
-        Some(bytes) => (bytes.to_vec(), PathBuf::from(Digest::of(bytes).to_hex())),
-        None => (component::read(&args.file)?, args.file.clone()),
-    };
+    let (bytes, file) = component::named(&args.file)?;
+    let place = if file.is_some() { "beside the component" } else { "in ~/.openagents/pylon/guests of the node" };
+    let beside = file.unwrap_or_else(|| Digest::of(&bytes).to_hex().into());
     let what = || args.file.display().to_string();
     let role = Outline::read(&bytes).and_then(|outline| outline.role()).with_context(what)?;
     let sandbox = component::sandbox(None)?;
@@ -25,5 +23,6 @@ pub(super) fn run(args: &CompileArgs) -> Result<()> {
     path.push(guests::image::suffix(&sandbox.engine_of(role)));
     let path = PathBuf::from(path);
     component::write(&path, &image)?;
-    say(&format!("{}  sign it with `pylon guest sign`\n", path.display()))
+    let path = path.display();
+    say(&format!("{path}\n\nNext: pylon guest sign --key KEYFILE {path}, then keep it and its release {place}\n"))
 }

@@ -1,7 +1,8 @@
-//! A component in a file, and the release beside it.
+//! A component as a command names it, and the release beside it.
 
 use crate::commands::compile_component::apart;
-use anyhow::{Context, Result, bail};
+use crate::guests;
+use anyhow::{Context, Result, anyhow, bail};
 use pylon_adapters::market::release;
 use pylon_sandbox::{Config, Sandbox};
 use std::io::{ErrorKind, Read, Write};
@@ -9,6 +10,24 @@ use std::path::{Path, PathBuf};
 
 /// More than a node takes.
 const BYTES_MAX: u64 = 64 << 20;
+
+/// The component that a path names: a file, or the only one in a folder, such as a crate that was built.
+pub(super) fn at(path: &Path) -> Result<PathBuf> {
+    guests::component_in(path).map_err(|stop| anyhow!(stop.why))
+}
+
+/// One that comes with pylon, by its name, or the one at a path; then with its file.
+pub(super) fn named(name: &Path) -> Result<(Vec<u8>, Option<PathBuf>)> {
+    let text = name.to_string_lossy();
+    if let Some(bytes) = guests::component(&text) {
+        return Ok((bytes.to_vec(), None));
+    }
+    if !name.exists() {
+        bail!("{}", guests::nothing(&text, name));
+    }
+    let file = at(name)?;
+    Ok((read(&file)?, Some(file)))
+}
 
 /// The bytes of a component.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {

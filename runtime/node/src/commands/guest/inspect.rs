@@ -28,13 +28,14 @@ struct Found {
 
 /// Shows it.
 pub(super) fn run(args: &InspectArgs) -> Result<()> {
-    let bytes = component::read(&args.file)?;
+    let file = component::at(&args.file)?;
+    let bytes = component::read(&file)?;
     let digest = Digest::of(&bytes);
-    let outline = Outline::read(&bytes).with_context(|| args.file.display().to_string())?;
+    let outline = Outline::read(&bytes).with_context(|| file.display().to_string())?;
     let examined = block_on(async { Ok(component::sandbox(None)?.examine(&bytes).await) })?;
     let verify = |text: String| release::verify(&text, digest, SystemClock.now()).map_err(|error| error.to_string());
-    let release = component::release(&args.file)?.map(verify);
-    let found = Found { file: args.file.display().to_string(), digest, size: bytes.len(), outline, examined, release };
+    let release = component::release(&file)?.map(verify);
+    let found = Found { file: file.display().to_string(), digest, size: bytes.len(), outline, examined, release };
     if args.json {
         json(&found.facts())?;
         return if found.examined.is_ok() { Ok(()) } else { Err(SaidNo.into()) };

@@ -4,7 +4,7 @@ use super::order;
 use crate::cli::guest::InstallArgs;
 use crate::config::Guest;
 use crate::guests::deed::Deed;
-use crate::guests::{Place, component};
+use crate::guests::{component, nothing};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
@@ -26,9 +26,7 @@ fn source(text: &str) -> Result<String> {
     }
     let path = std::path::absolute(Path::new(text)).with_context(|| format!("`{text}` is no path"))?;
     if !path.exists() {
-        // What is no path either was meant to be a name.
-        let Err(why) = Place::parse(text) else { bail!("{}: no such file", path.display()) };
-        bail!("source: there is no file {}, and {why}", path.display());
+        bail!("source: {}", nothing(text, &path));
     }
     path.into_os_string().into_string().ok().context("a path that is not UTF-8 text cannot be used: rename it")
 }

@@ -7,13 +7,13 @@ use crate::control::{Client, ClientError, Guests};
 use crate::guests::Ledger;
 use crate::guests::deed::Seated;
 use crate::home::Home;
-use crate::output::{json, plain, say};
+use crate::output::{json, say, table};
 use crate::units::{ago, moment};
 use anyhow::Result;
-use pylon_core::UnixTime;
+use pylon_adapters::market::identity::npub_of;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::installations::Installation;
-use std::fmt::Write as _;
+use pylon_core::{PublicKey, UnixTime};
 
 /// As it is now, or as it came to be.
 pub(super) fn run(args: &ListArgs) -> Result<()> {
@@ -32,52 +32,45 @@ pub(super) fn run(args: &ListArgs) -> Result<()> {
 }
 
 fn present(guests: &[Seated], now: UnixTime) -> String {
-    let mut out = String::from(
-        "SLOT               GUEST                           DIGEST    PUBLISHER  GEN    CALLS  TRAPS   P50 US   P99 US       COST  SINCE\n",
-    );
-    for one in guests {
-        let guest = plain(&format!("{} {}", one.name, one.version));
-        let publisher = one.publisher.map_or_else(|| "-".into(), |key| key.short());
-        let count = |value: Option<u64>| value.map_or_else(|| "-".into(), |value| value.to_string());
-        let figures = one.figures.unwrap_or_default();
-        let seen = one.figures.is_some();
-        let _ = write!(
-            out,
-            "{:<17}  {guest:<30}  {}  {publisher:<9}  {:>3}  {:>7}  {:>5}  {:>7}  {:>7}  {:>9}  {}",
-            one.slot,
+    let count = |value: Option<u64>| value.map_or_else(|| "-".into(), |value| value.to_string());
+    let row = |one: &Seated| {
+        let (figures, seen) = (one.figures.unwrap_or_default(), one.figures.is_some());
+        let standing = match (one.standing.as_str(), one.missed) {
+            ("shadow", Some(missed)) if missed > 0 => format!("  (shadow, {missed} questions missed)"),
+            ("shadow", _) => "  (shadow)".into(),
+            ("approval", _) => format!("  (waits for `pylon guest approve`: {})", one.beyond.join(", ")),
+            _ => String::new(),
+        };
+        [
+            one.slot.clone(),
+            format!("{} {}", one.name, one.version),
             one.digest.short(),
+            one.publisher.map_or_else(|| "-".into(), short_npub),
             count(one.generation),
             count(seen.then_some(figures.calls)),
             count(seen.then_some(figures.traps)),
             count(figures.p50_us),
             count(figures.p99_us),
             count(figures.fuel.or(figures.cpu_us)),
-            ago(now.since(UnixTime::new(one.since))),
-        );
-        match (one.standing.as_str(), one.missed) {
-            ("shadow", Some(missed)) if missed > 0 => {
-                let _ = write!(out, "  (shadow, {missed} questions missed)");
-            }
-            ("shadow", _) => out.push_str("  (shadow)"),
-            ("approval", _) => {
-                let _ = write!(out, "  (waits for `pylon guest approve`: {})", plain(&one.beyond.join(", ")));
-            }
-            _ => {}
-        }
-        out.push('\n');
-    }
-    out
+            format!("{}{standing}", ago(now.since(UnixTime::new(one.since)))),
+        ]
+    };
+    let heads = "SLOT  GUEST  DIGEST  PUBLISHER  >GEN  >CALLS  >TRAPS  >P50 US  >P99 US  >COST  SINCE";
+    table(heads, &guests.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Enough of a public key to tell it from others.
+fn short_npub(key: PublicKey) -> String {
+    npub_of(key).chars().take(16).collect()
 }
 
 fn past(history: &[Installation]) -> String {
-    let mut out = String::from("GEN  WHEN                 SLOT               WHY       GUEST\n");
-    for row in history {
+    let row = |row: &Installation| {
         let guest = row.guest.as_ref().map_or_else(
             || "(empty)".into(),
             |guest| format!("{} {} {} from {}", guest.name, guest.version, guest.digest.short(), guest.source),
         );
-        let (at, guest) = (moment(row.at), plain(&guest));
-        let _ = writeln!(out, "{:>3}  {at}  {:<17}  {:<8}  {guest}", row.generation, row.slot, row.why);
-    }
-    out
+        [row.generation.to_string(), moment(row.at), row.slot.clone(), row.why.clone(), guest]
+    };
+    table(">GEN  WHEN  SLOT  WHY  GUEST", &history.iter().map(row).collect::<Vec<_>>())
 }

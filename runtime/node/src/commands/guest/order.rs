@@ -11,6 +11,7 @@ use crate::home::Home;
 use crate::output::{json, plain, say};
 use anyhow::{Result, anyhow};
 use pylon_adapters::journal::SqliteJournal;
+use pylon_adapters::market::identity::npub_of;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::installations::Installations;
 
@@ -49,7 +50,7 @@ fn page(seated: &Seated, live: bool) -> String {
     out.push_str(if live { "\n" } else { ", from the next start on\n" });
     out.push_str(&format!("  sha256    {digest}\n"));
     if let Some(publisher) = seated.publisher {
-        out.push_str(&format!("  publisher {publisher}\n"));
+        out.push_str(&format!("  publisher {}\n", npub_of(publisher)));
     }
     for (name, value) in &seated.settings {
         out.push_str(&format!("  setting   {} = {}\n", plain(name), plain(value)));

@@ -8,7 +8,6 @@ use anyhow::{Context, Result};
 use pylon_adapters::journal::{Books, Safe};
 use pylon_adapters::market::identity::purpose_key;
 use pylon_sandbox::{Config, Sandbox};
-use std::io::{IsTerminal, Write};
 
 /// Calls at one moment: more are never made.
 const INSTANCES: u32 = 4;
@@ -39,34 +38,5 @@ impl Records {
         let safe = home.identity_file().exists().then(|| Identity::load(&home)).transpose()?;
         let safe = safe.map(|identity| Safe::new(&purpose_key(identity.keys(), "journal")));
         Ok(Self { books, past, safe })
-    }
-}
-
-/// How far long work is, on a terminal; nothing on a pipe.
-pub(super) struct Progress {
-    shown: bool,
-    what: &'static str,
-    of: u64,
-}
-
-impl Progress {
-    pub(super) fn new(what: &'static str, of: u64) -> Self {
-        Self { shown: std::io::stderr().is_terminal(), what, of }
-    }
-
-    /// So many are done.
-    pub(super) fn at(&self, done: u64) {
-        if self.shown {
-            // Nobody reads it: the work goes on.
-            let _ = write!(std::io::stderr(), "\r{done} of about {} {}", self.of.max(done), self.what);
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.shown {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
     }
 }

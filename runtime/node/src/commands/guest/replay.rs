@@ -1,14 +1,15 @@
 //! `pylon guest replay`: what was decided about one job, asked again.
 
 use super::records::Records;
+use crate::answers;
 use crate::cli::guest::records::ReplayArgs;
 use crate::commands::block_on;
-use crate::output::{SaidNo, json, plain, say};
+use crate::commands::jobs_show::cost;
+use crate::output::{SaidNo, json, plain, say, table};
 use crate::replay::{Outcome, Subject, check};
 use anyhow::{Result, bail};
 use pylon_adapters::journal::{Books, Recorded, Seal};
 use pylon_core::JobId;
-use pylon_core::ports::guests::Cost;
 use serde_json::{Value, json as value};
 use std::fmt::Write as _;
 
@@ -16,7 +17,7 @@ use std::fmt::Write as _;
 pub(super) fn run(args: &ReplayArgs) -> Result<()> {
     let mut records = Records::open()?;
     let job = find(&records.books, &args.job)?;
-    let checked = block_on(async {
+    let (subject, checked) = block_on(async {
         let subject = Subject::of(&records.books, job)?;
         let mut checked = Vec::new();
         for recorded in records.books.recorded_of(job)? {
@@ -24,7 +25,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<()> {
             let outcome = check(&mut records.past, &records.books, &recorded, &subject).await?;
             checked.push(Checked { recorded, seal, outcome });
         }
-        Ok(checked)
+        Ok((subject, checked))
     })?;
     if checked.is_empty() {
         bail!("nothing was decided about {} that is still kept", job.short());
@@ -32,7 +33,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<()> {
     if args.json {
         json(&facts(job, &checked))?;
     } else {
-        say(&page(&checked))?;
+        say(&page(&subject, &checked))?;
     }
     if checked.iter().all(Checked::is_good) { Ok(()) } else { Err(SaidNo.into()) }
 }
@@ -105,15 +106,10 @@ const fn seal_word(seal: Seal) -> &'static str {
     }
 }
 
-fn page(checked: &[Checked]) -> String {
-    let mut page = String::from("DECISION  GUEST                           ATTEMPT            COST  REPLAY\n");
-    for one in checked {
+fn page(subject: &Subject, checked: &[Checked]) -> String {
+    let row = |one: &Checked| {
         let recorded = &one.recorded;
-        let cost = match recorded.cost {
-            Cost::Fuel(units) => format!("{units} fuel"),
-            Cost::CpuMicros(micros) => format!("{micros} us CPU"),
-        };
-        let guest = plain(&format!("{} {} ({})", recorded.name, recorded.version, recorded.digest.short()));
+        let guest = format!("{} {} ({})", recorded.name, recorded.version, recorded.digest.short());
         let outcome = match &one.outcome {
             Outcome::Equal => "equal".into(),
             Outcome::OtherEngine => "equal; another engine, so fuel is not compared".into(),
@@ -121,8 +117,21 @@ fn page(checked: &[Checked]) -> String {
             Outcome::Gone(gone) => gone.words(),
         };
         let broken = if one.seal == Some(Seal::Broken) { "; its seal is BROKEN" } else { "" };
-        let function = plain(&recorded.function);
-        let _ = writeln!(page, "{function:<8}  {guest:<30}  {:>7}  {cost:>14}  {}{broken}", recorded.attempt, plain(&outcome));
+        let answer = match one.outcome {
+            Outcome::Gone(_) => String::new(),
+            _ => answers::recorded(&recorded.function, &recorded.output),
+        };
+        let (function, attempt, cost) = (recorded.function.clone(), recorded.attempt.to_string(), cost(recorded.cost));
+        [function, guest, attempt, cost, format!("{outcome}{broken}"), answer]
+    };
+    let rows: Vec<_> = checked.iter().map(row).collect();
+    let mut page = table("DECISION  GUEST  >ATTEMPT  >COST  REPLAY  ANSWER", &rows);
+    if let Subject::Taken(state) = subject
+        && !state.is_closed()
+    {
+        let (status, delivery) = (state.execution.word(), state.delivery.word());
+        let _ =
+            writeln!(page, "\nThe job is not over (status {status}, delivery {delivery}): this is all that was decided so far.");
     }
     for one in checked {
         if let Outcome::Differs(all) = &one.outcome {

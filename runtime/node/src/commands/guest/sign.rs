@@ -25,14 +25,13 @@ pub(super) fn run(args: &SignArgs) -> Result<()> {
     let keys = identity::parse_secret(&secret).with_context(|| args.key.display().to_string())?;
     let now = SystemClock.now();
     let expires_at = args.expires.map(|days| now.plus(u64::from(days) * DAY_SECONDS));
-    let (what, signed) = match image_name(&args.file) {
-        Some((component, engine)) => {
-            image(&args.file, component, engine, |claim| image_release::sign(&keys, claim, now, expires_at))
-        }
-        None => guest(&args.file, |claim| release::sign(&keys, claim, now, expires_at)),
+    let file = component::at(&args.file)?;
+    let (what, signed) = match image_name(&file) {
+        Some((component, engine)) => image(&file, component, engine, |claim| image_release::sign(&keys, claim, now, expires_at)),
+        None => guest(&file, |claim| release::sign(&keys, claim, now, expires_at)),
     }
-    .with_context(|| args.file.display().to_string())?;
-    let path = component::release_file(&args.file);
+    .with_context(|| file.display().to_string())?;
+    let path = component::release_file(&file);
     component::write(&path, format!("{signed}\n").as_bytes())?;
     say(&format!("{}  {what} by {}\n", path.display(), identity::npub(&keys)))
 }

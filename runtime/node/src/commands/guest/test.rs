@@ -5,19 +5,26 @@ use crate::cases::{self, Asked};
 use crate::cli::guest::TestArgs;
 use crate::commands::block_on;
 use crate::output::{SaidNo, json, plain, say};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use pylon_core::ports::guests::Cost;
-use pylon_sandbox::Examined;
+use pylon_sandbox::{Examined, Outline, Role};
 use serde_json::json as value;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::Path;
 
 /// Runs them all.
 pub(super) fn run(args: &TestArgs) -> Result<()> {
-    let file = if args.path.is_dir() { build::build(&args.path)? } else { args.path.clone() };
+    let is_crate = args.path.join("Cargo.toml").is_file();
+    let file = if is_crate { build::build(&args.path)? } else { component::at(&args.path)? };
     let bytes = component::read(&file)?;
-    let path = cases_file(&file);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("no cases in {}: write some", path.display()))?;
+    // `NAME.cases.toml` beside `NAME.wasm`.
+    let path = file.with_extension("cases.toml");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("{}", no_cases(&file, &bytes)),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
     let cases = cases::parse(&text).map_err(|why| anyhow!("{}: {why}", path.display()))?;
     // Compiled once, for all cases.
     let cache = tempfile::tempdir().context("no folder for compiled code")?;
@@ -35,9 +42,18 @@ pub(super) fn run(args: &TestArgs) -> Result<()> {
     if asked.iter().all(|case| case.unmet.is_empty()) { Ok(()) } else { Err(SaidNo.into()) }
 }
 
-/// `NAME.cases.toml` beside `NAME.wasm`.
-fn cases_file(component: &std::path::Path) -> PathBuf {
-    component.with_extension("cases.toml")
+/// Where they are looked for, and one to begin with.
+fn no_cases(file: &Path, component: &[u8]) -> String {
+    let least = match Outline::read(component).and_then(|outline| outline.role()) {
+        Ok(Role::Pricing) => "function = \"quote\", expect = { terms = \"on-delivery\" }",
+        Ok(Role::Routing) => "function = \"rank\", expect = { order = [0] }",
+        Ok(Role::Verification) => "function = \"judge\", expect = { verdict = \"accept\" }",
+        Ok(Role::Handler) => "function = \"run\", job = { inputs = [\"Hello\"] }, expect = { generations = 1 }",
+        Err(error) => return format!("{}: {error}", file.display()),
+    };
+    let first = format!("case = [{{ name = \"first\", {least} }}]");
+    let path = file.with_extension("cases.toml");
+    format!("no cases are in {}: write {first} to begin with; guests/README.md says more", path.display())
 }
 
 fn facts(guest: &Examined, asked: &[Asked]) -> serde_json::Value {
@@ -60,7 +76,7 @@ fn facts(guest: &Examined, asked: &[Asked]) -> serde_json::Value {
 
 fn page(guest: &Examined, asked: &[Asked]) -> String {
     let width = asked.iter().map(|case| case.name.chars().count()).max().unwrap_or(0).clamp(4, 60);
-    let unit = if guest.role == pylon_sandbox::Role::Handler { "CPU µs" } else { "FUEL" };
+    let unit = if guest.role == Role::Handler { "CPU µs" } else { "FUEL" };
     let mut page = format!("{:<width$}  RESULT  {unit:>9}  OF BUDGET\n", "CASE");
     for case in asked {
         let (Cost::Fuel(cost) | Cost::CpuMicros(cost)) = case.cost;

@@ -1,10 +1,11 @@
 //! `pylon guest verify-log`: is all that was decided as it was written?
 
-use super::records::{Progress, Records};
+use super::records::Records;
 use crate::cli::guest::records::VerifyLogArgs;
 use crate::clock::SystemClock;
 use crate::commands::block_on;
 use crate::output::{SaidNo, json, plain, say};
+use crate::progress::Progress;
 use crate::replay::{Problem, Verified, verify};
 use anyhow::Result;
 use pylon_core::UnixTime;

@@ -4,9 +4,11 @@ mod submit;
 mod tell;
 
 use crate::cli::job::{CancelArgs, JobArgs, JobCommand, ListArgs};
+use crate::clock::SystemClock;
 use crate::home::Home;
 use crate::identity::Identity;
 use crate::log;
+use crate::output::{note, say, table};
 use crate::purchases::{Purchase, Purchases};
 use crate::units::ago;
 use anyhow::{Context, Result, bail};
@@ -14,7 +16,6 @@ use pylon_adapters::market::buyer::{Buyer, Heard, Request};
 use pylon_adapters::market::nip90::Delivered;
 use pylon_core::ports::clock::Clock as _;
 use serde_json::json;
-use std::io::Write;
 
 /// Runs the command.
 pub fn run(command: &JobCommand) -> Result<()> {
@@ -53,59 +54,50 @@ impl Counter {
 async fn status(args: &JobArgs) -> Result<()> {
     let counter = Counter::open(&args.job).await?;
     let standings = tell::standings(&counter.request, &counter.said().await?);
-    let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", json!({"job": counter.request.id(), "kind": counter.request.kind(), "providers": standings}))?;
-        return Ok(());
+        let facts = json!({"job": counter.request.id(), "kind": counter.request.kind(), "providers": standings});
+        return say(&format!("{facts}\n"));
     }
-    writeln!(out, "Job {} (kind {})", counter.request.id(), counter.request.kind())?;
+    let mut out = format!("Job {} (kind {})\n", counter.request.id(), counter.request.kind());
     if standings.is_empty() {
-        writeln!(out, "No provider has answered.")?;
+        out.push_str("No provider has answered.\n");
     }
     for standing in standings {
-        writeln!(out, "  {standing}")?;
+        out.push_str(&format!("  {standing}\n"));
     }
-    Ok(())
+    say(&out)
 }
 
 async fn results(args: &JobArgs) -> Result<()> {
     let counter = Counter::open(&args.job).await?;
     let (good, bad): (Vec<Delivered>, Vec<_>) = tell::sort(&counter.request, counter.said().await?);
     for (provider, why) in bad {
-        eprintln!("pylon: a result of {} is not shown: {why}", provider.to_hex());
+        note(&format!("pylon: a result of {} is not shown: {why}", provider.to_hex()));
     }
     if good.is_empty() {
         bail!("no result yet: `pylon job status {}` says how it stands", counter.request.id().short());
     }
-    let mut out = std::io::stdout().lock();
-    for result in &good {
-        tell::result(&mut out, result, args.json)?;
-    }
-    Ok(())
+    good.iter().try_for_each(|result| say(&tell::result(result, args.json)))
 }
 
 async fn cancel(args: &CancelArgs) -> Result<()> {
     let counter = Counter::open(&args.job).await?;
     counter.buyer.cancel(counter.request.id(), counter.request.kind()).await?;
-    writeln!(std::io::stdout(), "Withdrawn: {}", counter.request.id())?;
-    Ok(())
+    say(&format!("Withdrawn: {}\n", counter.request.id()))
 }
 
 fn list(args: &ListArgs) -> Result<()> {
     let requests = Purchases::open(&Home::from_env()?.open()?)?.latest(args.limit as usize)?;
-    let mut out = std::io::stdout().lock();
     if args.json {
         let rows: Vec<_> = requests
             .iter()
             .map(|request| json!({"job": request.id(), "kind": request.kind(), "created_at": request.created_at()}))
             .collect();
-        writeln!(out, "{}", json!(rows))?;
-        return Ok(());
+        return say(&format!("{}\n", json!(rows)));
     }
-    writeln!(out, "{:<64} {:<5} ASKED", "JOB", "KIND")?;
-    for request in requests {
-        let age = ago(crate::clock::SystemClock.now().since(request.created_at()));
-        writeln!(out, "{:<64} {:<5} {age} ago", request.id().to_hex(), request.kind())?;
-    }
-    Ok(())
+    let row = |request: &Request| {
+        let age = ago(SystemClock.now().since(request.created_at()));
+        [request.id().to_hex(), request.kind().to_string(), format!("{age} ago")]
+    };
+    say(&table("JOB  KIND  ASKED", &requests.iter().map(row).collect::<Vec<_>>()))
 }

@@ -5,14 +5,14 @@ use crate::cli::job::SubmitArgs;
 use crate::config::Config;
 use crate::home::Home;
 use crate::identity::Identity;
-use crate::output::plain;
+use crate::output::{note, plain, say};
 use crate::purchases::{Purchase, Purchases};
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Buyer, Heard, Request};
 use pylon_adapters::market::identity::public_key;
 use pylon_adapters::market::nip90::{Delivered, MAX_REQUEST_BYTES, Standing};
 use serde_json::json;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Read};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -41,8 +41,8 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
     purchases.add(&Purchase { request: request.to_json(), relays })?;
     buyer.submit(&request).await?;
     if !args.wait {
-        let (job, mut out) = (request.id(), std::io::stdout().lock());
-        return Ok(if args.json { writeln!(out, "{}", json!({"job": job})) } else { writeln!(out, "{job}") }?);
+        let job = request.id();
+        return say(&if args.json { format!("{}\n", json!({"job": job})) } else { format!("{job}\n") });
     }
     wait(args, &mut buyer, &request).await
 }
@@ -67,7 +67,7 @@ async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result
     loop {
         let Ok(heard) = timeout_at(until, buyer.next()).await else {
             if let Some(result) = last_look(buyer, request).await {
-                return Ok(tell::result(&mut std::io::stdout().lock(), &result, args.json)?);
+                return say(&tell::result(&result, args.json));
             }
             bail!("no result within {} s{refusal}: `pylon job results {id}` looks again", args.timeout);
         };
@@ -75,7 +75,7 @@ async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result
         match heard {
             Heard::Feedback(feedback) if feedback.job == id => {
                 if talks && feedback.standing != Standing::Partial {
-                    eprintln!("{} {}", feedback.standing.word(), plain(&feedback.words));
+                    note(&format!("{} {}", feedback.standing.word(), plain(&feedback.words)));
                 }
                 // One provider's refusal says nothing about the others.
                 if feedback.standing == Standing::Error {
@@ -85,15 +85,15 @@ async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result
                     refusal = format!(" (a provider says: {})", plain(&feedback.words));
                 }
                 if let (Standing::PaymentRequired, Some((amount, Some(bolt11)))) = (feedback.standing, &feedback.due) {
-                    eprintln!("{} wants {amount} first: {}", feedback.provider.to_hex(), plain(bolt11));
+                    note(&format!("{} wants {amount} first: {}", feedback.provider.to_hex(), plain(bolt11)));
                 }
             }
             Heard::Result(result) if result.job == id => match request.check(&result) {
-                Ok(()) => return Ok(tell::result(&mut std::io::stdout().lock(), &result, args.json)?),
-                Err(why) => eprintln!("pylon: a result of {} is passed over: {why}", result.provider.to_hex()),
+                Ok(()) => return say(&tell::result(&result, args.json)),
+                Err(why) => note(&format!("pylon: a result of {} is passed over: {why}", result.provider.to_hex())),
             },
             Heard::Unreadable { job, provider, why } if job == id => {
-                eprintln!("pylon: a message of {} is passed over: {}", provider.to_hex(), plain(&why));
+                note(&format!("pylon: a message of {} is passed over: {}", provider.to_hex(), plain(&why)));
             }
             Heard::Feedback(_) | Heard::Result(_) | Heard::Unreadable { .. } => {}
         }

@@ -8,7 +8,6 @@ use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write;
 
 /// How the job stands with one provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -97,13 +96,13 @@ pub(super) fn sort(request: &Request, said: Vec<Heard>) -> (Vec<Delivered>, Vec<
 }
 
 /// A result: its text alone, or all that is known of it.
-pub(super) fn result(out: &mut impl Write, result: &Delivered, json: bool) -> std::io::Result<()> {
+pub(super) fn result(result: &Delivered, json: bool) -> String {
     if !json {
-        writeln!(out, "{}", printable(&result.content))?;
-        if let Some((amount, bolt11)) = &result.due {
-            writeln!(out, "\n{amount} due{}", bolt11.as_ref().map(|bolt11| format!(": {}", plain(bolt11))).unwrap_or_default())?;
-        }
-        return Ok(());
+        let due = result.due.as_ref().map(|(amount, bolt11)| {
+            let invoice = bolt11.as_ref().map(|bolt11| format!(": {}", plain(bolt11))).unwrap_or_default();
+            format!("\n{amount} due{invoice}\n")
+        });
+        return format!("{}\n{}", printable(&result.content), due.unwrap_or_default());
     }
     let attributes: BTreeMap<_, _> = result.attributes.iter().map(|fact| (&fact.name, &fact.value)).collect();
     let guests: Vec<_> = result
@@ -112,12 +111,9 @@ pub(super) fn result(out: &mut impl Write, result: &Delivered, json: bool) -> st
         .map(|guest| json!({"slot": guest.slot, "name": guest.name, "version": guest.version, "digest": guest.digest}))
         .collect();
     let (amount, bolt11) = result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
-    writeln!(
-        out,
-        "{}",
-        json!({
-            "job": result.job, "kind": result.kind, "provider": result.provider, "content": result.content,
-            "amount_msats": amount, "bolt11": bolt11, "attributes": attributes, "guests": guests,
-        })
-    )
+    let facts = json!({
+        "job": result.job, "kind": result.kind, "provider": result.provider, "content": result.content,
+        "amount_msats": amount, "bolt11": bolt11, "attributes": attributes, "guests": guests,
+    });
+    format!("{facts}\n")
 }
