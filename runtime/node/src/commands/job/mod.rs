@@ -12,6 +12,7 @@ use crate::units::ago;
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Buyer, Heard, Request};
 use pylon_adapters::market::nip90::Delivered;
+use pylon_core::Msat;
 use pylon_core::ports::clock::Clock as _;
 use serde_json::json;
 use std::io::Write;
@@ -34,6 +35,7 @@ pub fn run(command: &JobCommand) -> Result<()> {
 /// What was bought, and a connection to where it was asked for.
 struct Counter {
     request: Request,
+    bid: Option<Msat>,
     buyer: Buyer,
 }
 
@@ -42,7 +44,7 @@ impl Counter {
         let home = Home::from_env()?;
         let purchase: Purchase = Purchases::open(&home.open()?)?.find(job)?;
         let buyer = Buyer::connect(Identity::load(&home)?.keys().clone(), &purchase.relays).await?;
-        Ok(Self { request: purchase.request()?, buyer })
+        Ok(Self { request: purchase.request()?, bid: purchase.bid, buyer })
     }
 
     async fn said(&self) -> Result<Vec<Heard>> {
@@ -79,7 +81,7 @@ async fn results(args: &JobArgs) -> Result<()> {
     }
     let mut out = std::io::stdout().lock();
     for result in &good {
-        tell::result(&mut out, result, args.json)?;
+        tell::result(&mut out, result, counter.bid, args.json)?;
     }
     Ok(())
 }

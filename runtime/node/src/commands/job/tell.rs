@@ -10,6 +10,31 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
 
+/// Characters of one line about what a provider says. An invoice has some hundreds.
+const LINE_CHARS_MAX: usize = 4000;
+
+/// A stranger's words as part of a line.
+pub(super) fn clipped(words: &str) -> String {
+    plain(words).chars().take(LINE_CHARS_MAX).collect()
+}
+
+/// What a provider says while its result is awaited.
+pub(super) fn news(feedback: &Feedback, bid: Option<Msat>) -> String {
+    let mut stand = of_feedback(feedback);
+    if feedback.standing == Standing::Partial {
+        stand.words = format!("{} bytes so far", feedback.content.len());
+    }
+    if let Some(warning) = stand.amount_msats.and_then(|amount| over(amount, bid)) {
+        stand.words = warning;
+    }
+    stand.to_string().chars().take(LINE_CHARS_MAX).collect()
+}
+
+/// A warning, if one is due.
+fn over(amount: Msat, bid: Option<Msat>) -> Option<String> {
+    bid.filter(|bid| amount > *bid).map(|bid| format!("more than the {bid} that were bid"))
+}
+
 /// How the job stands with one provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Stand {
@@ -97,11 +122,13 @@ pub(super) fn sort(request: &Request, said: Vec<Heard>) -> (Vec<Delivered>, Vec<
 }
 
 /// A result: its text alone, or all that is known of it.
-pub(super) fn result(out: &mut impl Write, result: &Delivered, json: bool) -> std::io::Result<()> {
+pub(super) fn result(out: &mut impl Write, result: &Delivered, bid: Option<Msat>, json: bool) -> std::io::Result<()> {
     if !json {
         writeln!(out, "{}", printable(&result.content))?;
         if let Some((amount, bolt11)) = &result.due {
-            writeln!(out, "\n{amount} due{}", bolt11.as_ref().map(|bolt11| format!(": {}", plain(bolt11))).unwrap_or_default())?;
+            let bolt11 = bolt11.as_ref().map(|bolt11| format!(": {}", plain(bolt11))).unwrap_or_default();
+            let warning = over(*amount, bid).map(|warning| format!(" ({warning})")).unwrap_or_default();
+            writeln!(out, "\n{amount} due{warning}{bolt11}")?;
         }
         return Ok(());
     }
