@@ -60,7 +60,8 @@ async fn take(shared: &Arc<Shared>, job: Job) {
         }
         return;
     }
-    let Some(place) = shared.places.reserve(job.customer) else {
+    let reserve = |has_paid: bool| shared.places.reserve(job.customer, has_paid);
+    let Some(place) = reserve(false).or_else(|| reserve(shared.has_paid(job.customer))) else {
         if job.targeted {
             refuse(shared, Asked::of(&job), Refusal::Busy(BUSY_SECONDS)).await;
         } else {
