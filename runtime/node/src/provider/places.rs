@@ -1,5 +1,5 @@
 //! The bounded queue: a place is held from before anything is asked of a guest until the job is over. No customer can hold all of them, and no crowd
-//! of strangers: keys cost nothing, so the second half is for those who have paid.
+//! of strangers: keys cost nothing, so the second half is for those who have paid, and whose requests have in them all that they need.
 
 use pylon_core::PublicKey;
 use std::collections::HashMap;
@@ -41,9 +41,9 @@ impl Places {
     }
 
     /// A place for this customer, if there is one.
-    pub(super) fn reserve(self: &Arc<Self>, customer: PublicKey, has_paid: bool) -> Option<Reserved> {
+    pub(super) fn reserve(self: &Arc<Self>, customer: PublicKey, preferred: bool) -> Option<Reserved> {
         let mut held = self.held();
-        let room = if has_paid { held.total } else { open(held.total) };
+        let room = if preferred { held.total } else { open(held.total) };
         if held.all >= room || held.by.get(&customer).is_some_and(|count| *count >= held.each) {
             return None;
         }
