@@ -161,6 +161,31 @@ async fn another_s_result_is_not_shown() {
     assert_eq!((status["providers"].as_array().unwrap().len(), &status["providers"][0]["status"]), (1, &"processing".into()));
 }
 
+/// Goal: who asked in confidence hears that the answer is public, and that its price is over the bid. Method: a provider that answers an encrypted
+/// request in the clear, for more than was bid.
+#[tokio::test(flavor = "multi_thread")]
+async fn warned_of_what_was_not_agreed() {
+    let shopper = Shopper::new(Set::default()).await;
+    let provider = keys(&generate().unwrap()).unwrap();
+    let key = public_key(&provider).to_hex();
+    let job =
+        shopper.told(&["submit", "in confidence", "--provider", &key, "--encrypt", "--bid", "1000"]).await.trim().to_owned();
+    let client = Client::new(provider.clone());
+    client.add_relay(shopper.stage.relays[0].url()).await.unwrap();
+    client.try_connect(PATIENCE).await;
+    let tag = |name: &'static str, value: &str| Tag::custom(TagKind::custom(name), [value]);
+    let answer = EventBuilder::new(Kind::from_u16(6050), "for all to read").tags([
+        tag("e", &job),
+        tag("p", &shopper.key()),
+        Tag::custom(TagKind::custom("amount"), ["1001", "lnbc1"]),
+    ]);
+    client.send_event(&answer.sign_with_keys(&provider).unwrap()).await.unwrap();
+    let output = shopper.job(&["results", &job]).await;
+    let (answer, warning) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(answer.contains("1001 msat due (more than the 1000 msat that were bid): lnbc1"), "{answer}");
+    assert!(warning.contains("in the clear"), "{warning}");
+}
+
 /// Goal: a buyer may change its mind. Method: submit without waiting, withdraw, and see the provider stop.
 #[tokio::test(flavor = "multi_thread")]
 async fn withdrawn() {

@@ -120,6 +120,11 @@ impl Request {
         named.peek().is_none() || named.any(|key| key == provider)
     }
 
+    /// Was this to be between the two of us, and was said to all?
+    pub fn is_betrayed(&self, result: &Delivered) -> bool {
+        nip90::secrecy::is_encrypted(&self.event) && !result.encrypted
+    }
+
     fn providers(&self) -> impl Iterator<Item = PublicKey> {
         self.event.tags.public_keys().map(|key| PublicKey::from_bytes(*key.as_bytes()))
     }

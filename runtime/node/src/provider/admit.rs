@@ -117,7 +117,7 @@ async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: 
 pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut rows: Vec<Row>) -> Arc<[Row]> {
     let Asked { id, kind, customer, created_at, targeted, confidential, outline } = asked;
     let allows = |has_paid: bool| shared.courtesy().allows(customer, has_paid, shared.clock.now());
-    if !allows(false) && !(shared.has_paid(customer) && allows(true)) {
+    if !(allows(false) || shared.has_paid(customer) && allows(true)) {
         tracing::debug!(job = %id.short(), kind, reason = refusal.code(), "one refusal too many");
         return Arc::default();
     }

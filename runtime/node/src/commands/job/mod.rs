@@ -81,7 +81,7 @@ async fn results(args: &JobArgs) -> Result<()> {
     }
     let mut out = std::io::stdout().lock();
     for result in &good {
-        tell::result(&mut out, result, counter.bid, args.json)?;
+        tell::result(&mut out, &counter.request, result, counter.bid, args.json)?;
     }
     Ok(())
 }

@@ -87,7 +87,7 @@ async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result
     let (until, id) = (Instant::now() + Duration::from_secs(args.timeout), request.id());
     let (mut news, mut refusal) = (News::default(), None);
     let show = |result: &Delivered| -> Result<()> {
-        Ok(tell::result(&mut std::io::stdout().lock(), result, args.bid.map(Msat::new), args.json)?)
+        Ok(tell::result(&mut std::io::stdout().lock(), request, result, args.bid.map(Msat::new), args.json)?)
     };
     say(&format!("Job {id}: waiting for a result, {} s at most", args.timeout));
     loop {

@@ -122,7 +122,16 @@ pub(super) fn sort(request: &Request, said: Vec<Heard>) -> (Vec<Delivered>, Vec<
 }
 
 /// A result: its text alone, or all that is known of it.
-pub(super) fn result(out: &mut impl Write, result: &Delivered, bid: Option<Msat>, json: bool) -> std::io::Result<()> {
+pub(super) fn result(
+    out: &mut impl Write,
+    request: &Request,
+    result: &Delivered,
+    bid: Option<Msat>,
+    json: bool,
+) -> std::io::Result<()> {
+    if request.is_betrayed(result) {
+        eprintln!("pylon: {} has answered this encrypted request in the clear: everybody can read it", result.provider.to_hex());
+    }
     if !json {
         writeln!(out, "{}", printable(&result.content))?;
         if let Some((amount, bolt11)) = &result.due {
