@@ -4,10 +4,11 @@ use nostr_sdk::{Client, EventBuilder, Kind, Tag, TagKind};
 use pylon_adapters::market::identity::{generate, keys, public_key};
 use pylon_core::machine::Execution;
 use pylon_core::{JobId, PublicKey};
-use pylon_tests::process::command;
+use pylon_tests::process::{Running, command};
 use pylon_tests::stage::{PATIENCE, Set, Stage};
 use pylon_tests::stub::Script;
 use serde_json::Value;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use tempfile::TempDir;
@@ -76,8 +77,11 @@ async fn submit_and_look() {
     let shopper = Shopper::new(Set::default()).await;
     let provider = shopper.stage.provider().to_hex();
     let args = ["submit", "one two three", "--param", "max_tokens=32", "--bid", "50000", "--provider", &provider, "--wait"];
-    let answer = shopper.told(&args).await;
+    let output = shopper.job(&args).await;
+    let (answer, news) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(answer.starts_with("one two three\n") && answer.contains(" msat due: lnbcrt"), "{answer}");
+    assert!(news.contains("waiting for a result, 300 s at most\n"), "{news}");
+    assert!(news.contains(&format!("{provider}  processing\n")), "{news}");
 
     let list = shopper.told_json(&["list", "--json"]).await;
     let job = list[0]["job"].as_str().unwrap();
@@ -90,6 +94,39 @@ async fn submit_and_look() {
     assert_eq!((&result["content"], &result["provider"]), (&"one two three".into(), &provider.into()));
     assert!(result["bolt11"].as_str().unwrap().starts_with("lnbcrt") && result["amount_msats"].as_u64().unwrap() > 0);
     assert_eq!(result["guests"].as_array().unwrap().len(), 4);
+}
+
+/// Goal: who waits hears what is said meanwhile, in time to do something about it. Method: a provider that wants its money first; the invoice is paid as
+/// soon as it is told, and the result comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn told_while_it_waits() {
+    let shopper = Shopper::new(Set { pricing: &[("terms", "before-work")], ..Set::default() }).await;
+    let provider = shopper.stage.provider().to_hex();
+    let mut submit = command(shopper.home.path(), &["job", "submit", "paid", "--provider", &provider, "--wait", "--json"]);
+    let mut waiting = Running(submit.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let (news, answer) = (BufReader::new(waiting.0.stderr.take().unwrap()), waiting.0.stdout.take().unwrap());
+    let invoice = tokio::task::spawn_blocking(move || {
+        let mut lines = news.lines().map(Result::unwrap);
+        let wants = lines.find(|line| line.contains("payment-required")).expect("told that it is to be paid");
+        (wants, lines.next().unwrap().trim().to_owned(), lines)
+    });
+    let (wants, invoice, _lines) = tokio::time::timeout(PATIENCE, invoice).await.unwrap().unwrap();
+    assert!(wants.starts_with(&provider) && wants.ends_with(" msat due"), "{wants}");
+    shopper.stage.bank.pay(&invoice).unwrap();
+    let answer = tokio::task::spawn_blocking(|| std::io::read_to_string(answer).unwrap());
+    let result: Value = serde_json::from_str(&tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap()).unwrap();
+    assert_eq!((waiting.0.wait().unwrap().code(), &result["content"]), (Some(0), &"paid".into()));
+}
+
+/// Goal: what is asked for twice in one second is two jobs. Method: the same, from several commands at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_again_is_another_job() {
+    let shopper = Shopper::new(Set::default()).await;
+    let args = ["submit", "the same"];
+    let jobs = futures::future::join_all((0..4).map(|_| shopper.told(&args))).await;
+    let different: std::collections::BTreeSet<&str> = jobs.iter().map(|job| job.trim()).collect();
+    assert_eq!(different.len(), 4, "{jobs:?}");
+    assert_eq!(shopper.told_json(&["list", "--json"]).await.as_array().unwrap().len(), 4);
 }
 
 /// Goal: nobody else's answer is shown as the result. Method: a stranger answers for the provider that was asked, which is silent; then one that
@@ -124,6 +161,31 @@ async fn another_s_result_is_not_shown() {
     assert_eq!((status["providers"].as_array().unwrap().len(), &status["providers"][0]["status"]), (1, &"processing".into()));
 }
 
+/// Goal: who asked in confidence hears that the answer is public, and that its price is over the bid. Method: a provider that answers an encrypted
+/// request in the clear, for more than was bid.
+#[tokio::test(flavor = "multi_thread")]
+async fn warned_of_what_was_not_agreed() {
+    let shopper = Shopper::new(Set::default()).await;
+    let provider = keys(&generate().unwrap()).unwrap();
+    let key = public_key(&provider).to_hex();
+    let job =
+        shopper.told(&["submit", "in confidence", "--provider", &key, "--encrypt", "--bid", "1000"]).await.trim().to_owned();
+    let client = Client::new(provider.clone());
+    client.add_relay(shopper.stage.relays[0].url()).await.unwrap();
+    client.try_connect(PATIENCE).await;
+    let tag = |name: &'static str, value: &str| Tag::custom(TagKind::custom(name), [value]);
+    let answer = EventBuilder::new(Kind::from_u16(6050), "for all to read").tags([
+        tag("e", &job),
+        tag("p", &shopper.key()),
+        Tag::custom(TagKind::custom("amount"), ["1001", "lnbc1"]),
+    ]);
+    client.send_event(&answer.sign_with_keys(&provider).unwrap()).await.unwrap();
+    let output = shopper.job(&["results", &job]).await;
+    let (answer, warning) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(answer.contains("1001 msat due (more than the 1000 msat that were bid): lnbc1"), "{answer}");
+    assert!(warning.contains("in the clear"), "{warning}");
+}
+
 /// Goal: a buyer may change its mind. Method: submit without waiting, withdraw, and see the provider stop.
 #[tokio::test(flavor = "multi_thread")]
 async fn withdrawn() {
@@ -146,7 +208,11 @@ async fn bad_input() {
         ("no relay", &["submit", "x", "--relay", "ws://127.0.0.1:9"], "no relay"),
         ("an unknown job", &["results", "abc"], "pylon job list"),
         ("no job", &["status", ""], "pylon job list"),
-        ("nobody answers", &["submit", "x", "--provider", &nobody, "--wait", "--timeout", "1"], "pylon job results"),
+        (
+            "nobody answers",
+            &["submit", "x", "--provider", &nobody, "--wait", "--timeout", "1"],
+            "no answer of the provider within 1 s",
+        ),
         ("of itself", &["submit", "x", "--provider", &own], "this node itself"),
         ("refused", &["submit", " ", "--provider", &shopper.stage.provider().to_hex(), "--wait"], "no usable input"),
     ];

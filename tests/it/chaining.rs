@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use nostr_sdk::prelude::{Client, Event, EventBuilder, JsonUtil, Keys, Kind, Tag};
 use pylon::config::Network;
-use pylon_adapters::market::nip90::RequestTag;
+use pylon_adapters::market::nip90::{self, RequestTag};
 use pylon_adapters::market::relay::InProcessRelay;
-use pylon_core::machine::{Delivery, Execution, Settlement};
+use pylon_core::machine::{Delivery, Execution, JobState, Settlement};
 use pylon_core::{Input, InputSource, JobId, MessageId};
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use pylon_tests::stub::Script;
@@ -72,6 +72,54 @@ async fn publish(relay: &str, event: &Event) {
 
 fn note(words: &str) -> Event {
     EventBuilder::text_note(words).sign_with_keys(&Keys::generate()).unwrap()
+}
+
+/// Goal: a chain is no longer than allowed, in whatever order its jobs come. Method: eight jobs, each on the result of the one before it, the last one
+/// first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_comes_backwards_is_no_longer() {
+    let stage = Stage::set(Set { wallet: false, network: everything(Vec::new()), ..Set::default() }).await;
+    let (customer, provider) = (Keys::generate(), stage.provider());
+    let mut chain: Vec<Event> = Vec::new();
+    for _ in 0..8 {
+        let behind = chain.last().map_or_else(|| text("seed"), |last| job(JobId::from_bytes(last.id.to_bytes())));
+        let asked = nip90::request(5050, &[behind, RequestTag::Provider(provider)]).sign_with_keys(&customer).unwrap();
+        chain.push(asked);
+    }
+    let id = |asked: &Event| JobId::from_bytes(asked.id.to_bytes());
+    for asked in chain.iter().rev() {
+        publish(stage.relays[0].url(), asked).await;
+        stage.until(id(asked), |_| true).await;
+    }
+    for (place, asked) in chain.iter().enumerate() {
+        let state = stage.until(id(asked), JobState::is_over).await;
+        let words = state.failure.map(|failure| failure.words()).unwrap_or_default();
+        match place {
+            0..=5 => assert_eq!((state.execution, words.as_str()), (Execution::Completed, ""), "{place}"),
+            6 => assert!(words.contains("more than 5 jobs one behind the other"), "{words}"),
+            _ => assert!(words.contains("its provider reports an error"), "{words}"),
+        }
+    }
+}
+
+/// Goal: jobs that wait for others leave places to those that need nobody. Method: strangers ask for results that never come, more than half of the
+/// places; then one asks for something that can be done.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_wait_leave_places() {
+    let network = everything(Vec::new());
+    let stage = Stage::set(Set { wallet: false, max_queued_jobs: 15, network, ..Set::default() }).await;
+    for crowd in 0..2_u8 {
+        let customer = stage.customer().await;
+        for round in 0..4 {
+            let waits = customer.ask(vec![job(JobId::from_bytes([16 * crowd + round + 1; 32]))]).await;
+            stage.until(waits, |_| true).await;
+        }
+    }
+    let mut customer = stage.customer().await;
+    let refused = customer.ask(vec![job(JobId::from_bytes([99; 32]))]).await;
+    assert!(customer.feedback(refused, "error").await.words.contains("busy"));
+    let done = customer.ask(vec![text("needs nobody")]).await;
+    assert_eq!(customer.result(done).await.content, "needs nobody");
 }
 
 /// Goal: nothing is fetched that the operator did not grant. Method: each kind of input against a node with defaults.

@@ -7,7 +7,7 @@ use pylon_adapters::market::identity::{generate, keys};
 use pylon_adapters::market::nip90::{self, AnswerTag, RequestTag};
 use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::courtesy::EACH;
-use pylon_core::machine::Execution;
+use pylon_core::machine::{Execution, Settlement};
 use pylon_core::ports::journal::{Journal as _, OutboxRow, Row};
 use pylon_core::ports::market::Sealed;
 use pylon_core::{Digest, JobId, MessageId, UnixTime};
@@ -124,6 +124,30 @@ async fn one_customer_cannot_take_every_place() {
     stage.stub.release();
     stage.stub.release();
     assert_eq!(other.result(quiet).await.content, "you");
+}
+
+/// Goal: new keys cannot take every place, however many there are. Method: one customer pays for a job; then strangers ask for more than their half,
+/// and the one who has paid asks again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_of_strangers_cannot_take_every_place() {
+    let stage = Stage::set(Set { script: Script::Wait, max_queued_jobs: 15, ..Set::default() }).await;
+    let mut known = stage.customer().await;
+    let bought = known.ask(vec![text("I pay")]).await;
+    stage.stub.release();
+    stage.bank.pay(&known.result(bought).await.due.unwrap().1.unwrap()).unwrap();
+    stage.until(bought, |state| state.settlement == Settlement::Paid).await;
+    for _ in 0..2 {
+        let stranger = stage.customer().await;
+        for round in 0..4 {
+            let job = stranger.ask(vec![text(&format!("me {round}"))]).await;
+            stage.until(job, |_| true).await;
+        }
+    }
+    let mut stranger = stage.customer().await;
+    let refused = stranger.ask(vec![text("and me")]).await;
+    assert!(stranger.feedback(refused, "error").await.words.contains("busy"));
+    let job = known.ask(vec![text("me again")]).await;
+    stage.until(job, |_| true).await;
 }
 
 /// Goal: who asks for nonsense is told so many times and no more, and it costs others nothing. Method: more bad requests than are answered, then

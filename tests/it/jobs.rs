@@ -153,15 +153,21 @@ async fn what_is_not_ours_is_met_with_silence() {
     assert_eq!(stage.stub.asked(), 1);
 }
 
-/// Goal: the backend's failure is told and not charged, and no word of the backend leaks. Method: one that breaks, one that says nothing.
+/// Goal: the backend's failure is told, with how it failed, and not charged, and no word of the backend leaks. Method: one that breaks, one that breaks
+/// off, one that says nothing; what the customer reads in the tag and in the content.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_fails_costs_nothing() {
-    for (script, words) in [(Script::Break, "processing error: the backend failed"), (Script::Nothing, "rejected")] {
+    for (script, words) in [
+        (Script::Break, "processing error: the backend failed: it reports an error of its own"),
+        (Script::BreakOff, "processing error: the backend failed: its answer broke off"),
+        (Script::Nothing, "rejected"),
+    ] {
         let stage = Stage::set(Set { script, ..Set::default() }).await;
         let mut customer = stage.customer().await;
         let job = customer.ask(vec![text("hello")]).await;
         let error = customer.feedback(job, "error").await;
         assert!(error.words.contains(words) && !error.words.contains("out of order"), "{}", error.words);
+        assert_eq!(error.content, error.words);
         let state = stage.until(job, |state| state.execution == Execution::Failed).await;
         assert_eq!((state.invoicing, state.settlement), (Invoicing::None, Settlement::None));
     }

@@ -38,6 +38,8 @@ pub enum Script {
     Wait,
     /// An error.
     Break,
+    /// Half of an answer, and no more.
+    BreakOff,
 }
 
 struct Inner {
@@ -124,6 +126,7 @@ async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -
         Script::Say(words) => (*words).to_owned(),
         Script::Nothing => String::new(),
         Script::EchoOrEndless(word) if asked.contains(word) => return answer(endless(asked)),
+        Script::BreakOff => return answer(stream::iter(words(asked).collect::<Vec<_>>())),
         Script::Echo | Script::EchoOrEndless(_) => asked.to_owned(),
         Script::Wait => {
             inner.gate.acquire().await.unwrap().forget();

@@ -9,6 +9,8 @@ const WINDOW_SECONDS: u64 = 60;
 pub const EACH: u32 = 20;
 /// Refusals in a window: also the most customers that are remembered.
 pub const ALL: u32 = 600;
+/// Those that strangers may use up: keys cost nothing, and who has paid shall still hear why not.
+pub const STRANGERS: u32 = ALL / 2;
 
 /// The refusals of the current window.
 #[derive(Debug, Default)]
@@ -20,12 +22,12 @@ pub struct Courtesy {
 
 impl Courtesy {
     /// May this customer be refused in so many words? Counted if so.
-    pub fn allows(&mut self, customer: PublicKey, now: UnixTime) -> bool {
+    pub fn allows(&mut self, customer: PublicKey, has_paid: bool, now: UnixTime) -> bool {
         let window = now.get() / WINDOW_SECONDS;
         if window != self.window {
             *self = Self { window, ..Self::default() };
         }
-        if self.all >= ALL {
+        if self.all >= if has_paid { ALL } else { STRANGERS } {
             return false;
         }
         let count = self.each.entry(customer).or_default();
@@ -42,8 +44,8 @@ impl Courtesy {
 mod tests {
     use super::*;
 
-    /// Goal: one customer's nonsense does not use up what others are owed, and all of it has an end. Method: one who asks too often, many who
-    /// ask once, and the next minute.
+    /// Goal: one customer's nonsense does not use up what others are owed, nor strangers' what those are owed who have paid, and all of it has an end.
+    /// Method: one who asks too often, many who ask once, some who have paid, and the next minute.
     #[test]
     fn refusals_are_bounded() {
         let key = |n: u32| {
@@ -53,10 +55,11 @@ mod tests {
         };
         let mut courtesy = Courtesy::default();
         let now = UnixTime::new(600);
-        let loud = (0..EACH * 2).filter(|_| courtesy.allows(key(0), now)).count();
+        let loud = (0..EACH * 2).filter(|_| courtesy.allows(key(0), false, now)).count();
         assert_eq!(loud, EACH as usize);
-        let others = (1..=ALL).filter(|n| courtesy.allows(key(*n), now)).count();
-        assert_eq!(others, (ALL - EACH) as usize);
-        assert!(courtesy.allows(key(0), now.plus(WINDOW_SECONDS)));
+        let mut others = |has_paid: bool| (1..=ALL).filter(|n| courtesy.allows(key(*n), has_paid, now)).count();
+        assert_eq!(others(false), (STRANGERS - EACH) as usize);
+        assert_eq!(others(true), (ALL - STRANGERS) as usize);
+        assert!(courtesy.allows(key(0), false, now.plus(WINDOW_SECONDS)));
     }
 }

@@ -3,8 +3,9 @@
 use anyhow::{Context, Result, bail};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use pylon_adapters::market::buyer::Request;
+use pylon_core::Msat;
 use serde::{Deserialize, Serialize};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 
 /// The folder below the state folder.
 const FOLDER: &str = "purchases";
@@ -18,6 +19,9 @@ pub struct Purchase {
     pub request: String,
     /// Where it was published.
     pub relays: Vec<String>,
+    /// The most that will be paid; also where the request says it to the provider alone.
+    #[serde(default)]
+    pub bid: Option<Msat>,
 }
 
 impl Purchase {
@@ -36,17 +40,23 @@ impl Purchases {
         state.folder(FOLDER).map(Self)
     }
 
-    /// Writes one down, before anybody sees it.
-    pub fn add(&self, purchase: &Purchase) -> Result<()> {
+    /// Writes one down, before anybody sees it. False: this very request is there already, or is being written by another command.
+    pub fn add(&self, purchase: &Purchase) -> Result<bool> {
         let name = format!("{}.json", purchase.request()?.id().to_hex());
+        let part = format!("{name}.part");
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let write = || -> std::io::Result<()> {
-            let part = format!("{name}.part");
-            let mut file = self.0.open_with(&part, &options)?;
+        options.write(true).create_new(true).mode(0o600);
+        let write = || -> std::io::Result<bool> {
+            let mut file = match self.0.open_with(&part, &options) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+                file => file?,
+            };
+            if self.0.exists(&name) {
+                return self.0.remove_file(&part).map(|()| false);
+            }
             file.write_all(serde_json::to_string(purchase)?.as_bytes())?;
             file.sync_all()?;
-            self.0.rename(&part, &self.0, &name)
+            self.0.rename(&part, &self.0, &name).map(|()| true)
         };
         write().with_context(|| format!("cannot write {FOLDER}/{name}: nothing was sent"))
     }

@@ -22,6 +22,8 @@ use std::collections::BTreeSet;
 
 /// The `d` of every announcement of ours.
 pub const IDENTIFIER: &str = "pylon";
+/// An announcement that is older is said anew: who looks for providers passes over those who have been silent for long.
+const FRESH_SECONDS: u64 = 24 * 3600;
 /// Models that are named; a buyer may ask for others.
 const MODELS_MAX: usize = 64;
 
@@ -86,7 +88,7 @@ pub fn due(
     let (content, tags) = match subject {
         Subject::Profile => (profile(presence, last)?, Vec::new()),
         Subject::Relays => (String::new(), relay_list(relays, last)?),
-        Subject::Announcement => announcement(presence, last)?,
+        Subject::Announcement => announcement(presence, last, now)?,
     };
     Some(after(last, EventBuilder::new(Kind::from_u16(subject.kind()), content).tags(tags), now))
 }
@@ -152,7 +154,7 @@ fn relay_list(relays: &[String], last: Option<&Event>) -> Option<Vec<Tag>> {
     (!holds).then(|| wanted.into_iter().map(|url| tag("r", [url])).collect())
 }
 
-fn announcement(presence: &Presence, last: Option<&Event>) -> Option<(String, Vec<Tag>)> {
+fn announcement(presence: &Presence, last: Option<&Event>, now: UnixTime) -> Option<(String, Vec<Tag>)> {
     let kinds: BTreeSet<String> = presence.kinds.iter().map(u16::to_string).collect();
     let content = if kinds.is_empty() {
         String::new()
@@ -173,7 +175,10 @@ fn announcement(presence: &Presence, last: Option<&Event>) -> Option<(String, Ve
     };
     let holds = match last {
         None => kinds.is_empty(),
-        Some(last) => values(last, "k").map(str::to_owned).collect::<BTreeSet<_>>() == kinds && last.content == content,
+        Some(last) => {
+            let fresh = kinds.is_empty() || now.since(UnixTime::new(last.created_at.as_secs())) < FRESH_SECONDS;
+            fresh && values(last, "k").map(str::to_owned).collect::<BTreeSet<_>>() == kinds && last.content == content
+        }
     };
     let tags = std::iter::once(tag("d", [IDENTIFIER])).chain(kinds.into_iter().map(|kind| tag("k", [kind])));
     (!holds).then(|| (content, tags.collect()))
@@ -214,8 +219,8 @@ mod tests {
         due(subject, presence, &["wss://r/".into()], last, NOW).map(|event| event.sign_with_keys(keys).unwrap())
     }
 
-    /// Goal: what holds is not said again, what has changed is said later than what it replaces. Method: each subject once, again, and with a
-    /// change, all in one second.
+    /// Goal: what holds is not said again, but for an announcement of yesterday; what has changed is said later than what it replaces. Method: each
+    /// subject once, again, and with a change, all in one second; then a day later.
     #[test]
     fn said_once_and_again_when_it_changes() {
         let keys = Keys::generate();
@@ -230,6 +235,9 @@ mod tests {
                 _ => said(&keys, subject, &changed, Some(&first)),
             };
             assert_eq!(second.unwrap().created_at.as_secs(), NOW.get() + 1, "{subject:?}");
+            let tomorrow = NOW.plus(FRESH_SECONDS);
+            let again = due(subject, &presence(), &["wss://r/".into()], Some(&first), tomorrow).is_some();
+            assert_eq!(again, subject == Subject::Announcement, "{subject:?} on the next day");
         }
     }
 

@@ -120,6 +120,11 @@ impl Request {
         named.peek().is_none() || named.any(|key| key == provider)
     }
 
+    /// Was this to be between the two of us, and was said to all?
+    pub fn is_betrayed(&self, result: &Delivered) -> bool {
+        nip90::secrecy::is_encrypted(&self.event) && !result.encrypted
+    }
+
     fn providers(&self) -> impl Iterator<Item = PublicKey> {
         self.event.tags.public_keys().map(|key| PublicKey::from_bytes(*key.as_bytes()))
     }
@@ -182,21 +187,22 @@ impl Buyer {
         })
     }
 
-    /// Signs and publishes a request, as [`Buyer::sign`] does.
+    /// Signs and publishes a request of now, as [`Buyer::sign`] does.
     pub async fn request(&self, kind: u16, tags: &[RequestTag]) -> Result<JobId, BuyerError> {
-        let request = self.sign(kind, tags)?;
+        let request = self.sign(kind, tags, UnixTime::new(Timestamp::now().as_secs()))?;
         self.submit(&request).await?;
         Ok(request.id())
     }
 
-    /// Makes a request final. Nothing leaves this machine. With the tag `encrypted` among these only the one provider that they name can read it.
-    pub fn sign(&self, kind: u16, tags: &[RequestTag]) -> Result<Request, BuyerError> {
+    /// Makes a request final, dated at this second: the same of the same second is the same event. Nothing leaves this machine. With the tag
+    /// `encrypted` among these only the one provider that they name can read it.
+    pub fn sign(&self, kind: u16, tags: &[RequestTag], at: UnixTime) -> Result<Request, BuyerError> {
         let builder = if tags.contains(&RequestTag::Encrypted) {
             nip90::confidential_request(kind, tags, &self.keys).map_err(BuyerError::NotPublished)?
         } else {
             nip90::request(kind, tags)
         };
-        let event = builder.sign_with_keys(&self.keys);
+        let event = builder.custom_created_at(Timestamp::from_secs(at.get())).sign_with_keys(&self.keys);
         event.map(|event| Request { event }).map_err(|error| BuyerError::NotPublished(error.to_string()))
     }
 
@@ -382,6 +388,10 @@ impl Desk {
                 Err(_) => break,
             }
             missing.retain(|id| !found.iter().any(|event: &Event| event.id == *id));
+            // More than was named is not the answer, however much more there is.
+            if found.iter().map(|event| event.content.len() as u64).sum::<u64>() > parts.bytes {
+                break;
+            }
             // What is not there now may still be on its way.
             if found.len() == before && timeout_at(until, sleep(LOOK_AGAIN)).await.is_err() {
                 break;

@@ -84,15 +84,35 @@ pub struct Model {
     pub context_tokens: Option<u32>,
 }
 
+/// How a backend failed at a request, in words that have nothing of what it said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Mishap {
+    /// It might take another one.
+    #[error("it does not take this request")]
+    Refused,
+    /// Something is wrong with it.
+    #[error("it reports an error of its own")]
+    Broken,
+    /// An answer without its end.
+    #[error("its answer broke off")]
+    BrokeOff,
+    /// An answer that makes no sense.
+    #[error("its answer cannot be read")]
+    Unreadable,
+    /// An answer without bounds.
+    #[error("its answer is longer than was asked for")]
+    TooMuch,
+}
+
 /// What to do about a backend that did not do as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InferenceError {
     /// Not there, or not ready: try another. What it said is for the operator's log.
     #[error("the backend fails: {0}")]
     Unavailable(String),
-    /// There, and unable to answer this: try another. What it said is for the operator's log.
-    #[error("the backend fails at this request: {0}")]
-    Failed(String),
+    /// There, and unable to answer this: try another. How is anybody's to read, what it said is for the operator's log.
+    #[error("the backend fails at this request: {1}")]
+    Failed(Mishap, String),
     /// The prompt is over the model's room of so many tokens.
     #[error("the prompt is longer than {0} tokens")]
     TooLong(u32),

@@ -50,7 +50,7 @@ pub struct SubmitArgs {
     /// Let only the provider read it (NIP-44); the answer comes encrypted, too
     #[arg(short, long, requires = "provider")]
     pub encrypt: bool,
-    /// Wait for the result, and print it
+    /// Wait for the result, and print it; what providers say meanwhile goes to stderr
     #[arg(short, long)]
     pub wait: bool,
     /// Pay what is asked for, up to the bid

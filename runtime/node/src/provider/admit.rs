@@ -116,7 +116,8 @@ async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: 
 /// Says no: stored, and told to a sender who addressed us. Who asks for too much of that is met with silence. Returns what was written.
 pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut rows: Vec<Row>) -> Arc<[Row]> {
     let Asked { id, kind, customer, created_at, targeted, confidential, outline } = asked;
-    if !shared.courtesy().allows(customer, shared.clock.now()) {
+    let allows = |has_paid: bool| shared.courtesy().allows(customer, has_paid, shared.clock.now());
+    if !(allows(false) || shared.has_paid(customer) && allows(true)) {
         tracing::debug!(job = %id.short(), kind, reason = refusal.code(), "one refusal too many");
         return Arc::default();
     }

@@ -17,6 +17,11 @@ pub(super) fn check(shared: &Shared, job: &Job, sources: &Sources) -> Result<(),
     for (index, input) in job.inputs.iter().enumerate() {
         shared.inputs.check(input, sources).map_err(|error| Refusal::Invalid(error.of_input(index)))?;
     }
+    check_jobs(shared, job)
+}
+
+/// As far as the jobs behind it are known.
+fn check_jobs(shared: &Shared, job: &Job) -> Result<(), Refusal> {
     let known = |id| Ok(shared.journal.job(id)?.map(|state| jobs_of(&state.job)).unwrap_or_default());
     match check_chain(job, known) {
         Ok(Ok(())) => Ok(()),
@@ -49,6 +54,10 @@ pub(super) fn gather(
             }
         });
         let texts = try_join_all(texts).await?;
+        // Jobs may come the last one first: now those behind it are known.
+        if let Err(Refusal::Invalid(why)) = check_jobs(&shared, &job) {
+            return Err(JobError::Invalid(why));
+        }
         let bytes: u64 = texts.iter().map(|text| text.len() as u64).sum();
         if bytes > INPUT_BYTES_MAX {
             return Err(JobError::Invalid(format!("the inputs together: {}", Unfetched::TooLarge(INPUT_BYTES_MAX))));

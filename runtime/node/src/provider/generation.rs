@@ -5,7 +5,7 @@ use super::backends::{Backend, Backends};
 use async_trait::async_trait;
 use pylon_core::decision::WITHHELD;
 use pylon_core::ports::guests::{GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream};
-use pylon_core::ports::inference::{ChatMessage, Chunk, Completion, Generation, InferenceError, Stream};
+use pylon_core::ports::inference::{ChatMessage, Chunk, Completion, Generation, InferenceError, Mishap, Stream};
 use pylon_core::work::{Route, Usage, WorkPlace};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -56,7 +56,7 @@ pub(super) async fn begin(
                 let bytes_in = generation.messages.iter().map(|ChatMessage { content, .. }| content.len() as u64).sum();
                 return Ok(Box::new(Running { answer, open, bytes_in, bytes_out: 0, end: None }));
             }
-            Err(error @ (InferenceError::Unavailable(_) | InferenceError::Failed(_) | InferenceError::Timeout)) => {
+            Err(error @ (InferenceError::Unavailable(_) | InferenceError::Failed(..) | InferenceError::Timeout)) => {
                 tracing::warn!(backend, model, error = for_the_log(&error, report), "route failed, trying the next");
                 row.failed();
                 backends.doubt();
@@ -73,11 +73,15 @@ fn for_the_log(error: &InferenceError, report: &Arc<Mutex<Report>>) -> String {
     if lock(report).confidential { WITHHELD.into() } else { error.to_string() }
 }
 
-/// What a guest is told; what the backend said is in the log.
+fn failed(how: Mishap) -> GuestInferenceError {
+    GuestInferenceError::Other(format!("the backend failed: {how}"))
+}
+
+/// What a guest is told, and by it the customer; what the backend said is in the log.
 fn words(error: InferenceError) -> GuestInferenceError {
     match error {
         InferenceError::Unavailable(_) => GuestInferenceError::NoBackend,
-        InferenceError::Failed(_) => GuestInferenceError::Other("the backend failed".into()),
+        InferenceError::Failed(how, _) => failed(how),
         InferenceError::TooLong(tokens) => GuestInferenceError::TooLong(tokens),
         InferenceError::Unsupported(what) => GuestInferenceError::Unsupported(what),
         InferenceError::Timeout => GuestInferenceError::Timeout,
@@ -163,7 +167,7 @@ impl GuestStream for Running {
                     self.answer.row.failed();
                     match error {
                         // It was there.
-                        InferenceError::Unavailable(_) => GuestInferenceError::Other("the backend broke off its answer".into()),
+                        InferenceError::Unavailable(_) => failed(Mishap::BrokeOff),
                         error => words(error),
                     }
                 })?

@@ -60,7 +60,10 @@ async fn take(shared: &Arc<Shared>, job: Job) {
         }
         return;
     }
-    let Some(place) = shared.places.reserve(job.customer) else {
+    let reserve = |preferred: bool| shared.places.reserve(job.customer, preferred);
+    // What has to be fetched first may hold its place for long, and cost nobody anything.
+    let preferred = || job.is_complete() && shared.has_paid(job.customer);
+    let Some(place) = reserve(false).or_else(|| reserve(preferred())) else {
         if job.targeted {
             refuse(shared, Asked::of(&job), Refusal::Busy(BUSY_SECONDS)).await;
         } else {

@@ -29,6 +29,7 @@ pub use review::Drainer;
 use line::Line;
 use outbox::Outbox;
 use places::Places;
+use pylon_core::PublicKey;
 use pylon_core::courtesy::Courtesy;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::guests::Guests;
@@ -114,6 +115,12 @@ struct Shared {
 impl Shared {
     fn capabilities(&self) -> Capabilities {
         self.wallet.as_ref().map_or_else(Capabilities::none, |wallet| wallet.capabilities())
+    }
+
+    /// No stranger: has paid us lately. Where nobody can pay, nobody is one.
+    fn has_paid(&self, customer: PublicKey) -> bool {
+        let history = || self.journal.customer_history(customer, self.clock.now());
+        self.wallet.is_none() || history().is_ok_and(|history| !history.recent_paid.is_zero())
     }
 
     /// The decisions among these rows are written.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use eventsource_stream::{Event, EventStream, EventStreamError};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use pylon_core::ports::inference::{Chunk, Completion, Generation, InferenceError, Stream};
+use pylon_core::ports::inference::{Chunk, Completion, Generation, InferenceError, Mishap, Stream};
 use reqwest::Response;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -112,7 +112,7 @@ impl Answer {
             self.finish = Some(match &*reason {
                 "stop" => Finish::Stop,
                 "length" => Finish::Length,
-                other => return Err(failed(&format!("the answer ended with `{other}`"))),
+                other => return Err(failed(Mishap::BrokeOff, &format!("the answer ended with `{other}`"))),
             });
         }
         if choice.delta.reasoning_content.is_some_and(|thought| !thought.is_empty()) {
@@ -120,7 +120,7 @@ impl Answer {
         }
         let Some(text) = choice.delta.content.filter(|text| !text.is_empty()) else { return Ok(None) };
         let left = self.bytes_left.checked_sub(text.len());
-        self.bytes_left = left.ok_or_else(|| failed("the answer is longer than was asked for"))?;
+        self.bytes_left = left.ok_or_else(|| failed(Mishap::TooMuch, "the answer is longer than was asked for"))?;
         self.chars_out += count_chars(&text);
         self.deadline = Instant::now() + self.token_gap;
         Ok(Some(text))
@@ -165,13 +165,18 @@ impl Stream for Answer {
                 Ok(Some(Err(error))) => return Err(broken(error)),
                 // Some servers close without `[DONE]`; without a reason to finish, it is half an answer.
                 Ok(None) if self.finish.is_some() => return Ok(self.end()),
-                Ok(None) => return Err(failed("the answer broke off")),
+                Ok(None) => return Err(failed(Mishap::BrokeOff, "the answer broke off")),
             };
             self.pending.store(0, Ordering::Relaxed);
             if event.data == "[DONE]" {
-                return if self.finish.is_some() { Ok(self.end()) } else { Err(failed("the answer broke off")) };
+                return if self.finish.is_some() {
+                    Ok(self.end())
+                } else {
+                    Err(failed(Mishap::BrokeOff, "the answer broke off"))
+                };
             }
-            let part = serde_json::from_str(&event.data).map_err(|_| failed("an event that cannot be read"))?;
+            let part =
+                serde_json::from_str(&event.data).map_err(|_| failed(Mishap::Unreadable, "an event that cannot be read"))?;
             if let Some(text) = self.take(part)? {
                 return Ok(Chunk::Text(text));
             }
@@ -182,14 +187,14 @@ impl Stream for Answer {
 fn broken(error: EventStreamError<Broken>) -> InferenceError {
     match error {
         EventStreamError::Transport(Broken::Transport(error)) => InferenceError::Unavailable(in_words(error)),
-        EventStreamError::Transport(Broken::EventTooLong) => failed("an event that is too long"),
-        EventStreamError::Utf8(_) => failed("an answer that is not UTF-8"),
-        EventStreamError::Parser(_) => failed("an answer that is not a stream of events"),
+        EventStreamError::Transport(Broken::EventTooLong) => failed(Mishap::Unreadable, "an event that is too long"),
+        EventStreamError::Utf8(_) => failed(Mishap::Unreadable, "an answer that is not UTF-8"),
+        EventStreamError::Parser(_) => failed(Mishap::Unreadable, "an answer that is not a stream of events"),
     }
 }
 
-fn failed(what: &str) -> InferenceError {
-    InferenceError::Failed(in_short(what))
+fn failed(how: Mishap, what: &str) -> InferenceError {
+    InferenceError::Failed(how, in_short(what))
 }
 
 fn count_chars(text: &str) -> u64 {

@@ -9,7 +9,7 @@ pub(crate) mod wire;
 use super::http::{in_short, in_words, read_at_most};
 use answer::Answer;
 use async_trait::async_trait;
-use pylon_core::ports::inference::{Generation, Inference, InferenceError, Model, Stream};
+use pylon_core::ports::inference::{Generation, Inference, InferenceError, Mishap, Model, Stream};
 use reqwest::{Client, Response, StatusCode, Url};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -156,23 +156,19 @@ async fn refusal(response: Response, model: &str) -> InferenceError {
     }
     let said = match serde_json::from_slice::<wire::Refusal>(&body) {
         Ok(refusal) => match refusal.error.into_error() {
-            InferenceError::Failed(said) => said,
+            InferenceError::Failed(_, said) => said,
             other => return other,
         },
         Err(_) => format!("it answers {status}"),
     };
-    if is_about_the_request(status) { InferenceError::Failed(said) } else { InferenceError::Unavailable(said) }
-}
-
-/// Another request might be answered: the server is there, and this one is too much or nothing for it.
-fn is_about_the_request(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::INTERNAL_SERVER_ERROR
-            | StatusCode::BAD_REQUEST
-            | StatusCode::PAYLOAD_TOO_LARGE
-            | StatusCode::UNPROCESSABLE_ENTITY
-    )
+    match status {
+        // Another request might be answered: the server is there, and this one is too much or nothing for it.
+        StatusCode::INTERNAL_SERVER_ERROR => InferenceError::Failed(Mishap::Broken, said),
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+            InferenceError::Failed(Mishap::Refused, said)
+        }
+        _ => InferenceError::Unavailable(said),
+    }
 }
 
 fn unavailable(error: reqwest::Error) -> InferenceError {

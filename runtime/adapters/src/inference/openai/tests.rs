@@ -139,7 +139,7 @@ async fn half_an_answer_is_none() {
         let token = token("half");
         let cut = events(&[&[ROLE, token.as_str()][..], &end].concat());
         let error = error_of(&replay(vec![cut]).await).await;
-        assert!(matches!(&error, InferenceError::Failed(why) if why.contains("broke off")), "{error:?}");
+        assert!(matches!(&error, InferenceError::Failed(Mishap::BrokeOff, why) if why.contains("broke off")), "{error:?}");
     }
 }
 
@@ -150,22 +150,23 @@ async fn a_broken_stream_is_unavailable() {
     let invalid = [b"data: ".as_slice(), &[0xff, 0xfe], b"\n\n"].concat();
     let aborted = STOP.replace("stop", "abort");
     let cases = [
-        (events(&[ROLE, &token("Par")]), "broke off"),
+        (events(&[ROLE, &token("Par")]), Mishap::BrokeOff, "broke off"),
         (
             events(&[ROLE, &token("Par"), r#"data: {"error":{"code":500,"message":"slot gone","type":"server_error"}}"#]),
+            Mishap::Broken,
             "slot gone",
         ),
-        (events(&["data: {oops"]), "cannot be read"),
-        (events(&[&token("a"), &aborted, DONE]), "abort"),
-        ([b"data: ".to_vec(), huge.clone()].concat(), "too long"),
-        (events(&["data: 1"; 40_000]).into_iter().filter(|byte| *byte != b'\n').collect(), "too long"),
-        (events(&[&token(&"y".repeat(16 * 128 + 1))]), "longer than was asked for"),
-        (invalid, "UTF-8"),
-        (br#"{"choices":[{"message":{"content":"not streamed"}}]}"#.to_vec(), "broke off"),
+        (events(&["data: {oops"]), Mishap::Unreadable, "cannot be read"),
+        (events(&[&token("a"), &aborted, DONE]), Mishap::BrokeOff, "abort"),
+        ([b"data: ".to_vec(), huge.clone()].concat(), Mishap::Unreadable, "too long"),
+        (events(&["data: 1"; 40_000]).into_iter().filter(|byte| *byte != b'\n').collect(), Mishap::Unreadable, "too long"),
+        (events(&[&token(&"y".repeat(16 * 128 + 1))]), Mishap::TooMuch, "longer than was asked for"),
+        (invalid, Mishap::Unreadable, "UTF-8"),
+        (br#"{"choices":[{"message":{"content":"not streamed"}}]}"#.to_vec(), Mishap::BrokeOff, "broke off"),
     ];
-    for (bytes, says) in cases {
+    for (bytes, expected, says) in cases {
         let error = error_of(&replay(vec![bytes]).await).await;
-        assert!(matches!(&error, InferenceError::Failed(text) if text.contains(says)), "{error}");
+        assert!(matches!(&error, InferenceError::Failed(how, text) if *how == expected && text.contains(says)), "{error:?}");
     }
     let cut = chat(|| {
         let pieces = [Ok(Bytes::from(events(&[ROLE, &token("Par")]))), Err(io::Error::other("cut"))];
@@ -187,7 +188,8 @@ async fn a_refusal_is_sorted() {
     let loading = r#"{"error":{"message":"Loading model","type":"unavailable_error","code":503}}"#;
     assert_eq!(refused(503, loading.to_owned()).await, InferenceError::Unavailable("Loading model".to_owned()));
     let long = serde_json::json!({ "error": { "message": "x".repeat(10_000) } }).to_string();
-    assert_eq!(refused(500, long).await, InferenceError::Failed("x".repeat(200)));
+    assert_eq!(refused(500, long.clone()).await, InferenceError::Failed(Mishap::Broken, "x".repeat(200)));
+    assert_eq!(refused(422, long).await, InferenceError::Failed(Mishap::Refused, "x".repeat(200)));
     assert!(matches!(refused(502, "<html>".to_owned()).await, InferenceError::Unavailable(text) if text.contains("502")));
     assert!(matches!(refused(307, String::new()).await, InferenceError::Unavailable(_)));
 }

@@ -1,6 +1,6 @@
 //! What an OpenAI-compatible server is sent and says, as far as we use it. No decisions here.
 
-use pylon_core::ports::inference::{ChatMessage, Generation, InferenceError, Model};
+use pylon_core::ports::inference::{ChatMessage, Generation, InferenceError, Mishap, Model};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -187,7 +187,7 @@ impl ErrorObject {
     pub(super) fn into_error(self) -> InferenceError {
         match (self.kind.as_deref(), self.n_ctx) {
             (Some("exceed_context_size_error"), Some(room)) => InferenceError::TooLong(room),
-            _ => InferenceError::Failed(crate::inference::http::in_short(&self.message)),
+            _ => InferenceError::Failed(Mishap::Broken, crate::inference::http::in_short(&self.message)),
         }
     }
 }

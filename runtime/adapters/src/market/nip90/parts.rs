@@ -154,6 +154,10 @@ pub fn assemble(mut result: Delivered, events: &[Event], keys: &Keys) -> Result<
         if Digest::of(event.content.as_bytes()) != *digest {
             return Err(wrong("is not what the result names"));
         }
+        // Before it is kept: a list may name one part again and again.
+        if whole.len().saturating_add(event.content.len()) as u64 > parts.bytes {
+            return Err(format!("the {count} parts together are larger than the result names"));
+        }
         whole.push_str(&event.content);
         match is_encrypted(event) {
             true => text.push_str(&secrecy::open(keys, &provider, &event.content).map_err(|why| wrong(&why))?),

@@ -79,7 +79,7 @@ pub(super) fn open(ours: &Keys, theirs: &PublicKey, sealed: &str) -> Result<Stri
 }
 
 /// Has the tag of what is confidential.
-pub(super) fn is_encrypted(event: &Event) -> bool {
+pub fn is_encrypted(event: &Event) -> bool {
     event.tags.iter().any(|tag| tag.as_slice().first().is_some_and(|first| first == name::ENCRYPTED))
 }
 

@@ -9,16 +9,18 @@ use super::questions::Questions;
 use super::results::Results;
 use super::subscription::{Purpose, Subscription, Wanted};
 use crate::market::Change;
-use nostr_sdk::prelude::{ClientMessage, PublicKey, Relay, RelayMessage, RelayNotification, RelayStatus, SubscriptionId};
+use nostr_sdk::prelude::{
+    ClientMessage, PublicKey, Relay, RelayMessage, RelayNotification, RelayStatus, RelayUrl, SubscriptionId,
+};
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::sleep_until;
 
-/// A relay that says neither events nor end of them is asked again.
-const END_OF_STORED: Duration = Duration::from_secs(30);
+/// A relay that was asked so often and has not said a word is left, for a new connection.
+pub(super) const UNANSWERED_MAX: u32 = 3;
+
 /// What all relays share.
 pub(super) struct Shared {
     pub(super) us: PublicKey,
@@ -31,6 +33,7 @@ pub(super) struct Shared {
     pub(super) limits: Arc<Limits>,
     pub(super) questions: Arc<Questions>,
     pub(super) results: Arc<Results>,
+    pub(super) hang_up: broadcast::Sender<RelayUrl>,
     pub(super) options: Options,
 }
 
@@ -38,13 +41,15 @@ pub(super) struct Link {
     relay: Relay,
     shared: Arc<Shared>,
     connected: Option<bool>,
+    /// Bytes that had come when it was last known to speak.
+    heard_bytes: usize,
     subscriptions: [Subscription; Purpose::ALL.len()],
 }
 
 impl Link {
     pub(super) fn new(relay: Relay, shared: Arc<Shared>) -> Self {
         let subscriptions = Purpose::ALL.map(|purpose| Subscription::new(purpose, &shared.options));
-        Self { relay, shared, connected: None, subscriptions }
+        Self { relay, shared, connected: None, heard_bytes: 0, subscriptions }
     }
 
     /// Until the relay is shut down. `notifications` were taken before the relay began to connect.
@@ -66,8 +71,7 @@ impl Link {
                 },
                 () = async { if let Some((at, _)) = next { sleep_until(at).await } }, if next.is_some() => {
                     if let Some((_, purpose)) = next {
-                        self.of(purpose).waited();
-                        self.ask(purpose);
+                        self.ask_again(purpose);
                     }
                 }
                 changed = kinds.changed() => match changed {
@@ -175,6 +179,31 @@ impl Link {
         }
     }
 
+    /// Its time has come: it flows and is looked after, or it was refused or not answered.
+    fn ask_again(&mut self, purpose: Purpose) {
+        if !self.of(purpose).is_live() {
+            self.of(purpose).waited();
+        }
+        if purpose == Purpose::Served && self.is_mute() {
+            tracing::warn!(url = %self.relay.url(), "the relay does not answer: connecting anew");
+            // Nobody listens if the connection is gone already.
+            let _ = self.shared.hang_up.send(self.relay.url().clone());
+            let patience = self.shared.options.answer_within;
+            self.of(purpose).answered();
+            return self.of(purpose).asked(false, patience);
+        }
+        self.ask(purpose);
+    }
+
+    /// Has it been asked for requests again and again, and said nothing at all?
+    fn is_mute(&mut self) -> bool {
+        let bytes = self.relay.stats().bytes_received();
+        if std::mem::replace(&mut self.heard_bytes, bytes) != bytes {
+            self.of(Purpose::Served).answered();
+        }
+        self.of(Purpose::Served).unanswered() >= UNANSWERED_MAX
+    }
+
     fn ask_all(&mut self) {
         Purpose::ALL.into_iter().for_each(|purpose| self.ask(purpose));
     }
@@ -198,14 +227,17 @@ impl Link {
             return;
         }
         let sent = self.relay.send_msg(ClientMessage::req(id, filters)).is_ok();
-        self.of(purpose).asked(sent, END_OF_STORED);
+        let patience = self.shared.options.answer_within;
+        self.of(purpose).asked(sent, patience);
     }
 
     fn flows(&mut self, purpose: Purpose) {
         if !self.of(purpose).is_live() && purpose == Purpose::Served {
             self.shared.live.send_modify(|count| *count = count.saturating_add(1));
         }
-        self.of(purpose).flows();
+        // Where requests come from, silence would be noticed by nobody.
+        let look = (purpose == Purpose::Served).then_some(self.shared.options.look_every);
+        self.of(purpose).flows(look);
     }
 
     fn stopped(&mut self, purpose: Purpose) {

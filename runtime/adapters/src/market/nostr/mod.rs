@@ -72,6 +72,10 @@ pub struct Options {
     pub retry: Duration,
     /// Before a relay that closed our subscription is asked again; doubles each time.
     pub backoff: Duration,
+    /// How long a relay may take to say that it has sent what it had; then it is asked again.
+    pub answer_within: Duration,
+    /// A subscription that flows is asked for once more this often: a relay may fall silent without a word.
+    pub look_every: Duration,
     /// Events that wait to be read.
     pub queue_events: usize,
     /// Their bytes.
@@ -80,6 +84,8 @@ pub struct Options {
     pub queue_wait: Duration,
     /// Changes of what we say of ourselves that come within this are said together.
     pub settle: Duration,
+    /// How often relays are asked whether they still have what we say of ourselves.
+    pub remind_every: Duration,
 }
 
 impl Default for Options {
@@ -90,10 +96,13 @@ impl Default for Options {
             catch_up: Duration::from_secs(3600),
             retry: Duration::from_secs(10),
             backoff: Duration::from_secs(1),
+            answer_within: Duration::from_secs(30),
+            look_every: Duration::from_secs(300),
             queue_events: 32_768,
             queue_bytes: 64 * 1024 * 1024,
             queue_wait: Duration::from_secs(5),
             settle: Duration::from_secs(2),
+            remind_every: Duration::from_secs(6 * 3600),
         }
     }
 }
@@ -136,12 +145,17 @@ impl NostrMarket {
             results: Arc::clone(&results),
             overheard: Arc::clone(&overheard),
         };
+        let hang_up = broadcast::Sender::new(CHANGES);
         // Nobody reads the pool's own channel: the relays are read one by one.
         let pool = RelayPoolOptions::new().notification_channel_size(1);
         let client = Client::builder()
             .signer(keys.clone())
             .admit_policy(gate)
-            .websocket_transport(Transport { intake: Arc::clone(&intake), overheard: Arc::clone(&overheard) })
+            .websocket_transport(Transport {
+                intake: Arc::clone(&intake),
+                overheard: Arc::clone(&overheard),
+                hang_up: hang_up.clone(),
+            })
             .opts(ClientOptions::new().pool(pool))
             .build();
         let limits = Arc::new(Limits::new().map_err(|error| OpenError::Relay("no HTTP client".into(), error.to_string()))?);
@@ -159,6 +173,7 @@ impl NostrMarket {
             limits: Arc::clone(&limits),
             questions: Arc::clone(&questions),
             results: Arc::clone(&results),
+            hang_up,
             options,
         });
         let relays = Relays::new(client.pool().clone(), shared);
@@ -171,6 +186,7 @@ impl NostrMarket {
             outgoing: Arc::clone(&outgoing),
             latest: Arc::new(Latest::default()),
             settle: options.settle,
+            remind_every: options.remind_every,
         });
         let herald_at_work = tokio::spawn(Arc::clone(&herald).run(wanted, changes.subscribe())).abort_handle();
         let market = Self {

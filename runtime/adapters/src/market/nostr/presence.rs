@@ -1,5 +1,5 @@
-//! Keeps what the node says of itself on its relays: asks each what it has, says what is missing or has changed, and takes back the announcement
-//! when the node leaves. What is to be said is decided in `announcement`.
+//! Keeps what the node says of itself on its relays: asks each what it has, now and then again, says what is missing or has changed, and takes back
+//! the announcement when the node leaves. What is to be said is decided in `announcement`.
 
 use super::outgoing::Outgoing;
 use super::questions::{Questions, Unanswered};
@@ -59,6 +59,8 @@ pub(super) struct Herald {
     pub(super) latest: Arc<Latest>,
     /// Changes that come together are said together.
     pub(super) settle: Duration,
+    /// Relays forget.
+    pub(super) remind_every: Duration,
 }
 
 impl Herald {
@@ -71,6 +73,7 @@ impl Herald {
         let mut relays = self.relays.clone();
         let all = || self.all().iter().map(|relay| relay.url().clone()).collect::<HashSet<RelayUrl>>();
         let (mut open, mut due, mut pause) = (all(), None, AGAIN_FIRST);
+        let mut remind = Instant::now() + self.remind_every;
         loop {
             tokio::select! {
                 changed = wanted.changed() => {
@@ -94,6 +97,10 @@ impl Herald {
                     Err(RecvError::Lagged(_)) => (open, due) = (all(), Some(Instant::now() + self.settle)),
                     Err(RecvError::Closed) => return,
                 },
+                () = sleep_until(remind) => {
+                    (open, due, pause) = (all(), Some(Instant::now()), AGAIN_FIRST);
+                    remind = Instant::now() + self.remind_every;
+                }
                 () = async { if let Some(at) = due { sleep_until(at).await } }, if due.is_some() => {
                     let presence = wanted.borrow_and_update().clone();
                     due = None;

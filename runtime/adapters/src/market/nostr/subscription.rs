@@ -100,6 +100,8 @@ pub(super) struct Subscription {
     flowed: Option<UnixTime>,
     ask_at: Option<Instant>,
     backoff: Duration,
+    /// How often it was asked for since the relay last said anything.
+    unanswered: u32,
     /// The relay may think that it is open.
     open: bool,
 }
@@ -107,7 +109,7 @@ pub(super) struct Subscription {
 impl Subscription {
     pub(super) fn new(purpose: Purpose, options: &Options) -> Self {
         let id = SubscriptionId::new(purpose.name());
-        Self { purpose, id, live: None, flowed: None, ask_at: None, backoff: options.backoff, open: false }
+        Self { purpose, id, live: None, flowed: None, ask_at: None, backoff: options.backoff, unanswered: 0, open: false }
     }
 
     pub(super) const fn is_live(&self) -> bool {
@@ -125,12 +127,23 @@ impl Subscription {
     /// It was asked for, or could not be: asked again after this, unless it begins to flow.
     pub(super) fn asked(&mut self, sent: bool, patience: Duration) {
         self.open |= sent;
+        self.unanswered = self.unanswered.saturating_add(u32::from(sent));
         self.ask_at = Some(Instant::now() + if sent { patience.max(self.backoff) } else { self.backoff });
     }
 
-    /// The relay has sent what it had.
-    pub(super) fn flows(&mut self) {
-        self.ask_at = None;
+    pub(super) const fn unanswered(&self) -> u32 {
+        self.unanswered
+    }
+
+    /// The relay speaks, whatever about.
+    pub(super) fn answered(&mut self) {
+        self.unanswered = 0;
+    }
+
+    /// The relay has sent what it had. It may be asked for once more after a while.
+    pub(super) fn flows(&mut self, look: Option<Duration>) {
+        self.answered();
+        self.ask_at = look.map(|after| Instant::now() + after);
         self.live = self.live.or_else(|| Some(Instant::now()));
     }
 
@@ -140,6 +153,7 @@ impl Subscription {
             self.backoff = first_backoff;
         }
         self.open = false;
+        self.answered();
         self.ask_at = Some(Instant::now() + self.backoff);
     }
 
@@ -164,6 +178,7 @@ impl Subscription {
 
     /// The connection is gone: it is asked for with the next one.
     pub(super) fn lost(&mut self) {
+        self.answered();
         self.ask_at = None;
         self.open = false;
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::market::nip90::{self, RequestTag, Standing, parse_feedback, parse_result};
 use crate::market::relay::InProcessRelay;
 use futures::{SinkExt, StreamExt};
+use link::UNANSWERED_MAX;
 use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{PolicyResult, RelayBuilderNip42, WritePolicy};
 use nostr_sdk::prelude::{BoxedFuture, EventBuilder, Filter, Kind, RelayPoolNotification, Tag};
@@ -424,6 +425,38 @@ async fn a_closed_subscription_is_asked_for_again() {
     market.serve(vec![5050, 5100]);
     let request = session.hear().await;
     assert_eq!(request[2]["kinds"], serde_json::json!([5, 5050, 5100]));
+}
+
+/// Goal: a relay that falls silent without a word is asked again, then left for a new connection, and nothing is missed. Method: one that flows, then
+/// takes everything and says nothing; and one that never says anything, but to other questions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_relay_is_asked_again_and_left() {
+    let millis = Duration::from_millis;
+    let options = Options { answer_within: millis(300), look_every: millis(100), ..quick() };
+    let relay = Scripted::start().await;
+    let (market, mut changes) = market(&[&relay.url], options).await;
+    let mut session = relay.accept().await;
+    session.end_of_stored().await;
+    assert!(market.ready(DEADLINE).await);
+    assert!(within(changes.recv()).await.unwrap().connected);
+    for _ in 0..UNANSWERED_MAX {
+        session.hear_request().await;
+    }
+    let gone = async { while let Some(Ok(_)) = session.socket.next().await {} };
+    within(gone).await;
+    assert!(!within(changes.recv()).await.unwrap().connected);
+
+    let mut session = relay.accept().await;
+    assert!(session.since <= now().get() - 600, "what came while it was silent is asked for");
+    // It may take its time as long as it speaks.
+    for _ in 0..2 * UNANSWERED_MAX {
+        session.say(serde_json::json!(["NOTICE", "busy"])).await;
+        session.hear_request().await;
+    }
+    let event = asking("still here").sign_with_keys(&Keys::generate()).unwrap();
+    session.feed(&event.as_json()).await;
+    session.end_of_stored().await;
+    assert_eq!(next_job(&market).await.id.to_hex(), event.id.to_hex());
 }
 
 /// Goal: what was not asked for is not heard, and absurd frames end nothing. Method: events of other kinds, junk, a frame

@@ -1,7 +1,8 @@
 //! What is done with frames before the library sees them. All others pass untouched.
 //!
 //! Requests that have expired (NIP-40): the library drops them in silence; who addressed us shall hear why there is no answer. And the echo of
-//! our own answers, which is not worth the check of a signature.
+//! our own answers, which is not worth the check of a signature. And a connection ends here when nothing comes over it any more: only then does the
+//! library begin another one.
 
 use super::MAX_MESSAGE_BYTES;
 use super::asks::Overheard;
@@ -10,15 +11,18 @@ use futures::StreamExt;
 use nostr_sdk::pool::ConnectionMode;
 use nostr_sdk::pool::transport::error::TransportError;
 use nostr_sdk::pool::transport::websocket::{DefaultWebsocketTransport, WebSocketSink, WebSocketStream, WebSocketTransport};
-use nostr_sdk::prelude::{BoxedFuture, Event, JsonUtil, RelayMessage, Url};
+use nostr_sdk::prelude::{BoxedFuture, Event, JsonUtil, RelayMessage, RelayUrl, Url};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::broadcast::{self, error::RecvError};
 
 /// The library's transport with a look at what comes in.
 #[derive(Debug)]
 pub(super) struct Transport {
     pub(super) intake: Arc<Intake>,
     pub(super) overheard: Arc<Overheard>,
+    /// Relays whose connections are ended, so that the library begins new ones.
+    pub(super) hang_up: broadcast::Sender<RelayUrl>,
 }
 
 impl WebSocketTransport for Transport {
@@ -35,7 +39,7 @@ impl WebSocketTransport for Transport {
         Box::pin(async move {
             let (sink, stream) = DefaultWebsocketTransport.connect(url, mode, timeout).await?;
             let (intake, overheard) = (Arc::clone(&self.intake), Arc::clone(&self.overheard));
-            let stream = stream.filter_map(move |frame| {
+            let stream = stream.take_until(Box::pin(told(self.hang_up.subscribe(), url.clone()))).filter_map(move |frame| {
                 let (intake, overheard) = (Arc::clone(&intake), Arc::clone(&overheard));
                 async move {
                     let text = frame.as_ref().ok().and_then(|frame| frame.as_text());
@@ -50,6 +54,17 @@ impl WebSocketTransport for Transport {
             });
             Ok((sink, Box::pin(stream) as WebSocketStream))
         })
+    }
+}
+
+/// Until somebody wants the connection to this relay to end.
+async fn told(mut hang_up: broadcast::Receiver<RelayUrl>, url: Url) {
+    loop {
+        match hang_up.recv().await {
+            Ok(relay) if *<&Url>::from(&relay) == url => return,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
     }
 }
 

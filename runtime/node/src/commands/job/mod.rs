@@ -14,6 +14,7 @@ use crate::units::ago;
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Buyer, Heard, Request};
 use pylon_adapters::market::nip90::Delivered;
+use pylon_core::Msat;
 use pylon_core::ports::clock::Clock as _;
 use serde_json::json;
 
@@ -35,6 +36,7 @@ pub fn run(command: &JobCommand) -> Result<()> {
 /// What was bought, and a connection to where it was asked for.
 struct Counter {
     request: Request,
+    bid: Option<Msat>,
     buyer: Buyer,
 }
 
@@ -43,7 +45,7 @@ impl Counter {
         let home = Home::from_env()?;
         let purchase: Purchase = Purchases::open(&home.open()?)?.find(job)?;
         let buyer = Buyer::connect(Identity::load(&home)?.keys().clone(), &purchase.relays).await?;
-        Ok(Self { request: purchase.request()?, buyer })
+        Ok(Self { request: purchase.request()?, bid: purchase.bid, buyer })
     }
 
     async fn said(&self) -> Result<Vec<Heard>> {
@@ -77,7 +79,7 @@ async fn results(args: &JobArgs) -> Result<()> {
     if good.is_empty() {
         bail!("no result yet: `pylon job status {}` says how it stands", counter.request.id().short());
     }
-    good.iter().try_for_each(|result| say(&tell::result(result, args.json)))
+    good.iter().try_for_each(|result| say(&tell::result(&counter.request, result, counter.bid, args.json)))
 }
 
 async fn cancel(args: &CancelArgs) -> Result<()> {

@@ -2,22 +2,29 @@
 
 use super::tell;
 use crate::cli::job::SubmitArgs;
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::home::Home;
 use crate::identity::Identity;
-use crate::output::{note, plain, say};
+use crate::output::{note, say};
 use crate::purchases::{Purchase, Purchases};
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Buyer, Heard, Request};
 use pylon_adapters::market::identity::public_key;
-use pylon_adapters::market::nip90::{Delivered, MAX_REQUEST_BYTES, Standing};
+use pylon_adapters::market::nip90::{Delivered, MAX_REQUEST_BYTES, RequestTag, Standing};
+use pylon_core::Msat;
+use pylon_core::ports::clock::Clock as _;
 use serde_json::json;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// After the time given to the wait.
 const LAST_LOOK_WITHIN: Duration = Duration::from_secs(10);
+/// Lines about one wait: whoever may answer may also talk without an end.
+const LINES_MAX: usize = 200;
+/// The same request so often in one second.
+const SAME_MAX: u64 = 60;
 
 pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
     if args.pay {
@@ -37,14 +44,31 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
     };
     let purchases = Purchases::open(&home.open()?)?;
     let mut buyer = Buyer::connect(identity.keys().clone(), &relays).await?;
-    let request = buyer.sign(args.kind, &tags)?;
-    purchases.add(&Purchase { request: request.to_json(), relays })?;
+    let request = write_down(args, &tags, relays, &buyer, &purchases)?;
     buyer.submit(&request).await?;
     if !args.wait {
         let job = request.id();
         return say(&if args.json { format!("{}\n", json!({"job": job})) } else { format!("{job}\n") });
     }
     wait(args, &mut buyer, &request).await
+}
+
+/// Signs the request and keeps it. What was asked for in this second already is dated one later: the same twice in one second would be one request.
+fn write_down(
+    args: &SubmitArgs,
+    tags: &[RequestTag],
+    relays: Vec<String>,
+    buyer: &Buyer,
+    purchases: &Purchases,
+) -> Result<Request> {
+    let (now, bid) = (SystemClock.now(), args.bid.map(Msat::new));
+    for later in 0..SAME_MAX {
+        let request = buyer.sign(args.kind, tags, now.plus(later))?;
+        if purchases.add(&Purchase { request: request.to_json(), relays: relays.clone(), bid })? {
+            return Ok(request);
+        }
+    }
+    bail!("the same was asked for {SAME_MAX} times in a moment: try again in a minute; nothing was sent")
 }
 
 fn prompt(args: &SubmitArgs) -> Result<Option<String>> {
@@ -59,43 +83,66 @@ fn prompt(args: &SubmitArgs) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// Until the first result that is what was asked for, or until whoever was asked has said no.
+/// Until the first result that is what was asked for, or until whoever was asked has said no. What is said meanwhile is told on stderr.
 async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result<()> {
-    let until = Instant::now() + Duration::from_secs(args.timeout);
-    let (talks, id) = (std::io::stderr().is_terminal() && !args.json, request.id());
-    let mut refusal = String::new();
+    let (until, id) = (Instant::now() + Duration::from_secs(args.timeout), request.id());
+    let (mut news, mut refusal) = (News::default(), None);
+    let show = |result: &Delivered| say(&tell::result(request, result, args.bid.map(Msat::new), args.json));
+    note(&format!("Job {id}: waiting for a result, {} s at most", args.timeout));
     loop {
         let Ok(heard) = timeout_at(until, buyer.next()).await else {
-            if let Some(result) = last_look(buyer, request).await {
-                return say(&tell::result(&result, args.json));
-            }
-            bail!("no result within {} s{refusal}: `pylon job results {id}` looks again", args.timeout);
+            return match last_look(buyer, request).await {
+                Some(result) => show(&result),
+                None => bail!("{} within {} s: `pylon job results {id}` looks again", news.end(args, refusal), args.timeout),
+            };
         };
-        let heard = heard?;
-        match heard {
+        match heard? {
             Heard::Feedback(feedback) if feedback.job == id => {
-                if talks && feedback.standing != Standing::Partial {
-                    note(&format!("{} {}", feedback.standing.word(), plain(&feedback.words)));
-                }
-                // One provider's refusal says nothing about the others.
                 if feedback.standing == Standing::Error {
+                    let words = tell::clipped(&feedback.words);
+                    // One provider's refusal says nothing about the others.
                     if args.provider == Some(feedback.provider) {
-                        bail!("the provider says: {}", plain(&feedback.words));
+                        bail!("the provider says: {words}");
                     }
-                    refusal = format!(" (a provider says: {})", plain(&feedback.words));
+                    refusal = Some(words);
                 }
-                if let (Standing::PaymentRequired, Some((amount, Some(bolt11)))) = (feedback.standing, &feedback.due) {
-                    note(&format!("{} wants {amount} first: {}", feedback.provider.to_hex(), plain(bolt11)));
-                }
+                news.heard(&tell::news(&feedback, args.bid.map(Msat::new)));
             }
             Heard::Result(result) if result.job == id => match request.check(&result) {
-                Ok(()) => return say(&tell::result(&result, args.json)),
-                Err(why) => note(&format!("pylon: a result of {} is passed over: {why}", result.provider.to_hex())),
+                Ok(()) => return show(&result),
+                Err(why) => news.heard(&format!("pylon: a result of {} is passed over: {why}", result.provider.to_hex())),
             },
             Heard::Unreadable { job, provider, why } if job == id => {
-                note(&format!("pylon: a message of {} is passed over: {}", provider.to_hex(), plain(&why)));
+                news.heard(&format!("pylon: a message of {} is passed over: {}", provider.to_hex(), tell::clipped(&why)));
             }
             Heard::Feedback(_) | Heard::Result(_) | Heard::Unreadable { .. } => {}
+        }
+    }
+}
+
+/// What is told while somebody waits.
+#[derive(Default)]
+struct News {
+    heard: usize,
+}
+
+impl News {
+    fn heard(&mut self, line: &str) {
+        self.heard = self.heard.saturating_add(1);
+        match self.heard {
+            LINES_MAX => note("More is said, and not shown here."),
+            count if count < LINES_MAX => note(line),
+            _ => {}
+        }
+    }
+
+    /// How it stood when the time was over.
+    fn end(&self, args: &SubmitArgs, refusal: Option<String>) -> String {
+        match refusal {
+            Some(words) => format!("no result (a provider says: {words})"),
+            None if self.heard > 0 => "no result".into(),
+            None if args.provider.is_some() => "no answer of the provider".into(),
+            None => "no answer (this node takes no orders of its own)".into(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a buyer is shown of what providers said. Nothing is shown as a result that is not what was asked for.
 
-use crate::output::{plain, printable};
+use crate::output::{note, plain, printable};
 use pylon_adapters::market::buyer::{Heard, Request};
 use pylon_adapters::market::nip90::{Delivered, Feedback, Standing};
 use pylon_core::{Msat, PublicKey};
@@ -8,6 +8,31 @@ use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// Characters of one line about what a provider says. An invoice has some hundreds.
+const LINE_CHARS_MAX: usize = 4000;
+
+/// A stranger's words as part of a line.
+pub(super) fn clipped(words: &str) -> String {
+    plain(words).chars().take(LINE_CHARS_MAX).collect()
+}
+
+/// What a provider says while its result is awaited.
+pub(super) fn news(feedback: &Feedback, bid: Option<Msat>) -> String {
+    let mut stand = of_feedback(feedback);
+    if feedback.standing == Standing::Partial {
+        stand.words = format!("{} bytes so far", feedback.content.len());
+    }
+    if let Some(warning) = stand.amount_msats.and_then(|amount| over(amount, bid)) {
+        stand.words = warning;
+    }
+    stand.to_string().chars().take(LINE_CHARS_MAX).collect()
+}
+
+/// A warning, if one is due.
+fn over(amount: Msat, bid: Option<Msat>) -> Option<String> {
+    bid.filter(|bid| amount > *bid).map(|bid| format!("more than the {bid} that were bid"))
+}
 
 /// How the job stands with one provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -96,13 +121,21 @@ pub(super) fn sort(request: &Request, said: Vec<Heard>) -> (Vec<Delivered>, Vec<
 }
 
 /// A result: its text alone, or all that is known of it.
-pub(super) fn result(result: &Delivered, json: bool) -> String {
+pub(super) fn result(request: &Request, result: &Delivered, bid: Option<Msat>, json: bool) -> String {
+    if request.is_betrayed(result) {
+        let who = result.provider.to_hex();
+        note(&format!("pylon: {who} has answered this encrypted request in the clear: everybody can read it"));
+    }
     if !json {
         let due = result.due.as_ref().map(|(amount, bolt11)| {
             let invoice = bolt11.as_ref().map(|bolt11| format!(": {}", plain(bolt11))).unwrap_or_default();
-            format!("\n{amount} due{invoice}\n")
+            let warning = over(*amount, bid).map(|warning| format!(" ({warning})")).unwrap_or_default();
+            format!("
+{amount} due{warning}{invoice}
+")
         });
-        return format!("{}\n{}", printable(&result.content), due.unwrap_or_default());
+        return format!("{}
+{}", printable(&result.content), due.unwrap_or_default());
     }
     let attributes: BTreeMap<_, _> = result.attributes.iter().map(|fact| (&fact.name, &fact.value)).collect();
     let guests: Vec<_> = result

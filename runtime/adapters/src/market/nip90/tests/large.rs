@@ -113,6 +113,10 @@ fn a_wrong_part_is_noticed() {
         let other = changed(|part, _| part.tags = nostr_sdk::Tags::new());
         assert_eq!(put(&other).is_err(), scheme.is_some(), "an open part of a confidential answer");
 
+        let mut endless = heard.clone();
+        endless.parts.as_mut().unwrap().list = vec![heard.parts.as_ref().unwrap().list[0]; 1024];
+        assert_eq!(assemble(endless, &parts, &customer).unwrap_err(), "the 1024 parts together are larger than the result names");
+
         let mut swapped = heard.clone();
         swapped.parts.as_mut().unwrap().list.swap(0, 1);
         let why = assemble(swapped, &parts, &customer).unwrap_err();

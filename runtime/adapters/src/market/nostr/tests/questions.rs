@@ -105,6 +105,33 @@ async fn an_answer_has_a_bound() {
     assert_eq!(market.questions.ask(&relays[0], filter, DEADLINE).await, Err(Unanswered::Away));
 }
 
+/// Goal: a relay that forgets what we say of ourselves is told again. Method: one that takes everything and never has any of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgetful_relay_is_told_again() {
+    let millis = Duration::from_millis;
+    let relay = Scripted::start().await;
+    let options = Options { settle: millis(10), remind_every: millis(200), ..quick() };
+    let (market, _) = market(&[&relay.url], options).await;
+    let mut session = relay.accept().await;
+    session.end_of_stored().await;
+    market.announce(Presence { name: "n".into(), kinds: vec![5050], ..Presence::default() });
+    let mut told = Vec::new();
+    // Twice may be because it has just connected, and because there is something to say.
+    while told.len() < 4 * 3 {
+        let heard = session.hear().await;
+        let answer = match heard[0].as_str() {
+            Some("REQ") => serde_json::json!(["EOSE", heard[1]]),
+            Some("EVENT") => {
+                told.push(heard[1]["id"].clone());
+                serde_json::json!(["OK", heard[1]["id"], true, ""])
+            }
+            _ => continue,
+        };
+        session.say(answer).await;
+    }
+    assert!(told.chunks(3).all(|said| *said == told[..3]), "the same each time");
+}
+
 /// Goal: a relay that refuses to look for every kind does not keep us from the jobs that we serve. Method: it closes that subscription, each time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_search_costs_no_job() {
