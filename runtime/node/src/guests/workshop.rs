@@ -4,13 +4,14 @@
 use super::deed::{Deed, REMOVED, Seated};
 use super::history::{self, Due};
 use super::record::{audit, installed, refusal};
-use super::source::{self, Found};
+use super::source::Found;
 use super::steps::{Bench, Ready, Refused, Stop, Wish};
 use super::watch::{Alarm, Reports, Watch};
 use super::{Ledger, Shelf, grants, rollback};
 use crate::config::{Config, Lockdown};
 use crate::units::moment;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
+use futures::future::join_all;
 use pylon_core::UnixTime;
 use pylon_core::ports::installations::{Audit, Installation, Installed as Record, Purpose, Standby};
 use pylon_core::ports::journal::{Journal, JournalError, Row};
@@ -21,6 +22,8 @@ use tokio::sync::{Mutex, watch};
 
 /// That a guest fails and stays is told again after this.
 const TOLD_AGAIN_SECONDS: u64 = 3600;
+/// So often what the settings ask for is prepared anew because a command has changed a slot meanwhile.
+const LOOKS_MAX: usize = 5;
 
 /// All that a change needs.
 pub struct Workshop {
@@ -34,6 +37,7 @@ pub struct Workshop {
 }
 
 /// What is written down.
+#[derive(Clone)]
 struct State {
     history: Vec<Installation>,
     standbys: Vec<Standby>,
@@ -91,7 +95,7 @@ impl Workshop {
             for (slot, record) in history::guests_at(&state.history, history::newest(&state.history)) {
                 if let std::collections::btree_map::Entry::Vacant(unchanged) = guests.entry(slot) {
                     let todo = || format!("put another guest into {slot} (`pylon guest rollback` or `pylon guest install`)");
-                    let again = self.bench(&config).again(slot, record).await.with_context(todo);
+                    let again = self.bench(&config).again(slot, record, Some(now)).await.with_context(todo);
                     unchanged.insert(Some(again.map_err(|error| Failed::gone(slot, record, &error))?));
                 }
             }
@@ -114,59 +118,91 @@ impl Workshop {
         let mut gone = Vec::new();
         for standby in state.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow) {
             let Ok(slot) = standby.slot.parse() else { continue };
-            match self.bench(&config).again(slot, &standby.guest).await {
+            match self.bench(&config).again(slot, &standby.guest, Some(now)).await {
                 Ok(guest) => self.watch.shadow(slot, Some(guest)),
                 Err(error) => gone.push((slot, standby.guest.clone(), error)),
             }
         }
-        self.dismiss(&mut state, gone, "start", journal, now).await?;
+        let gone = dismissed(&gone, "start", now);
+        state.remember(&gone);
+        if let Some(journal) = journal {
+            commit(journal, gone).await?;
+        }
         Ok(generations)
     }
 
-    /// Brings back the guests of an older generation, for the jobs that name it. What cannot be had is told.
-    pub(super) async fn bring_back(&self, number: u64) {
+    /// Brings back an older generation as it served this kind, for the jobs that name it: all of it or nothing. What cannot be had is told.
+    pub(super) async fn bring_back(&self, number: u64, kind: u16, now: UnixTime) {
         let state = self.state.lock().await;
         let Some(live) = self.live.get().filter(|live| (1..live.number()).contains(&number)) else { return };
-        let (mut guests, now) = (Vec::new(), live.list());
-        for (slot, record) in history::guests_at(&state.history, number) {
-            match self.bench(&state.config).again(slot, record).await {
-                Ok(guest) => guests.push((slot, guest)),
-                Err(error) => {
-                    let error = format!("{error:#}");
-                    tracing::warn!(%slot, number, error, "a guest of before is gone: the one of now stands in for it");
-                    guests.extend(now.iter().find(|(same, _)| *same == slot).cloned());
-                }
+        let kept = async {
+            let mut guests = Vec::new();
+            for (slot, record) in history::serving(&state.history, number, kind) {
+                guests.push((slot, self.bench(&state.config).again(slot, record, Some(now)).await?));
             }
-        }
-        if let Err(error) = live.keep(number, guests) {
-            tracing::warn!(number, %error, "guests of before are not complete: their jobs go on with those of now");
+            Ok::<_, anyhow::Error>(live.keep(number, kind, guests)?)
+        };
+        if let Err(error) = kept.await {
+            tracing::warn!(number, kind, error = format!("{error:#}"), "a guest of before is gone: jobs that need it end");
         }
     }
 
-    /// Follows the settings. All of it or nothing.
-    pub async fn reload(&self, config: &Config, journal: &dyn Journal, now: UnixTime) -> Result<()> {
-        let mut state = self.state.lock().await;
-        let due = async {
-            let mut due = self.due(&state, config, "reload", now).await?;
-            let others = self.linked_anew(&state, config, &due.changes, now).await?;
-            due.changes.extend(others.changes);
-            Ok((due, others.told))
-        };
-        let (Changes { changes, rows }, told) = match due.await {
-            Ok(due) => due,
-            Err(failed) => return Err(write_down(&mut state, "reload", failed, Some(journal), now).await),
-        };
-        let written = installed(&rows, "reload").into_iter().chain(told).collect();
-        state.write(journal, written).await?;
-        self.put(&mut state, &changes, rows)?;
-        state.config = config.clone();
+    /// Follows the settings. All of it or nothing. What takes long comes before anybody has to wait for it, and is done again if slots change meanwhile;
+    /// `first` is done once nothing is refused any more, and before anything is written: if that fails, so does this.
+    pub async fn reload(
+        &self,
+        config: &Config,
+        journal: &dyn Journal,
+        now: UnixTime,
+        first: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        for _ in 0..LOOKS_MAX {
+            let seen = self.state.lock().await.clone();
+            let due = async {
+                let mut due = self.due(&seen, config, "reload", now).await?;
+                let others = self.linked_anew(&seen, config, &due.changes, now).await?;
+                due.changes.extend(others.changes);
+                Ok((due, others.told))
+            };
+            let due = due.await;
+            let mut state = self.state.lock().await;
+            if history::newest(&state.history) != history::newest(&seen.history) {
+                continue;
+            }
+            let (due, told) = match due {
+                Ok(due) => due,
+                Err(failed) => return Err(write_down(&mut state, "reload", failed, Some(journal), now).await),
+            };
+            first.await?;
+            return self.follow(&mut state, config, due, told, journal, now).await;
+        }
+        bail!("slots are changed all the time by commands: try again")
+    }
+
+    /// Puts to work what the settings ask for.
+    async fn follow(
+        &self,
+        state: &mut State,
+        config: &Config,
+        due: Changes,
+        told: Vec<Row>,
+        journal: &dyn Journal,
+        now: UnixTime,
+    ) -> Result<()> {
+        let Changes { changes, rows } = due;
         let shadows = state.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow);
         let untrusted = shadows.filter_map(|standby| {
-            let error = self.bench(config).is_trusted(&standby.guest).err()?;
+            let error = self.bench(config).is_trusted(&standby.guest, now).err()?;
             Some((standby.slot.parse().ok()?, standby.guest.clone(), error))
         });
-        let untrusted = untrusted.collect();
-        self.dismiss(&mut state, untrusted, "reload", Some(journal), now).await
+        let untrusted: Vec<_> = untrusted.collect();
+        let written = installed(&rows, "reload").into_iter().chain(told).chain(dismissed(&untrusted, "reload", now));
+        state.write(journal, written.collect()).await?;
+        for (slot, ..) in untrusted {
+            self.watch.shadow(slot, None);
+        }
+        state.config = config.clone();
+        self.put(state, &changes, rows)
     }
 
     /// Does it, or leaves everything as it was. Either is written down.
@@ -175,8 +211,8 @@ impl Workshop {
         // What takes long comes first: other changes need not wait for it.
         let found = match deed {
             Deed::Install { guest, .. } => {
-                let engine = self.bench(&self.state.lock().await.config).image_engine(slot);
-                Some(source::find(slot, guest, engine.as_deref()).await)
+                let config = self.state.lock().await.config.clone();
+                Some(self.bench(&config).find(slot, guest).await)
             }
             _ => None,
         };
@@ -261,7 +297,7 @@ impl Workshop {
             return Err(Stop::new("wait", format!("the slot went back lately, and does not before {} UTC", moment(until))));
         }
         let before = rollback::target(&state.history, slot, None);
-        let before = before.ok_or_else(|| Stop::new("nothing", "there is nothing to go back to"))?;
+        let before = before.ok_or_else(|| Stop::new("nothing", rollback::nobody(&state.history, slot)))?;
         let Some(record) = before.cloned() else { return Ok(None) };
         let guest = self.bench(&state.config).back(slot, &record, now).await;
         guest.map(|guest| Some(Ready { guest, record })).map_err(|error| Stop::new("gone", format!("{error:#}")))
@@ -337,20 +373,25 @@ impl Workshop {
 
     /// What history and settings ask for.
     async fn due(&self, state: &State, config: &Config, why: &str, now: UnixTime) -> Result<Changes, Failed> {
-        let (mut changes, mut rows) = (Vec::new(), Vec::new());
+        let (mut changes, mut rows, bench) = (Vec::new(), Vec::new(), self.bench(config));
         let serving = history::guests_at(&state.history, history::newest(&state.history));
-        for ((slot, due), generation) in
-            history::due(&state.history, config).into_iter().zip(history::newest(&state.history) + 1..)
-        {
-            let ready = match &due {
-                Due::Install(guest) => {
+        let due = history::due(&state.history, config);
+        // All at once: each may take as long as an order may.
+        let found = join_all(due.iter().map(|(slot, due)| async move {
+            match due {
+                Due::Install(guest) => Some(bench.find(*slot, guest).await),
+                Due::Empty => None,
+            }
+        }));
+        for (((slot, due), found), generation) in due.iter().zip(found.await).zip(history::newest(&state.history) + 1..) {
+            let slot = *slot;
+            let ready = match (due, found) {
+                (Due::Install(guest), Some(found)) => {
                     let wish = Wish { slot, guest, had: serving.get(&slot).copied() };
-                    let bench = self.bench(config);
-                    let found = source::find(slot, guest, bench.image_engine(slot).as_deref()).await;
                     let prepared = bench.prepare(wish, found, now).await;
                     Some(prepared.map_err(|refused| Failed { slot, refused: Box::new(refused) })?)
                 }
-                Due::Empty => None,
+                _ => None,
             };
             let stanza = history::stanza(config, slot);
             let guest = ready.as_ref().map(|ready| ready.record.clone());
@@ -370,39 +411,15 @@ impl Workshop {
             }
             let gone = |error: anyhow::Error| Failed::gone(slot, record, &error);
             let what = || format!("{} {} in slot {slot}", record.name, record.version);
-            bench.is_trusted(record).with_context(what).map_err(gone)?;
+            bench.is_trusted(record, now).with_context(what).map_err(gone)?;
             if bench.grants(slot, Some(&record.grants)) != before.grants(slot, Some(&record.grants)) {
-                let guest = bench.again(slot, record).await.map_err(gone)?;
+                let guest = bench.again(slot, record, Some(now)).await.map_err(gone)?;
                 let granted = Record { grants: grants::names(guest.granted()), ..record.clone() };
                 anew.told.push(Row::Audit(Box::new(audit("reload", slot, &granted, now))));
                 anew.changes.push((slot, Some(guest)));
             }
         }
         Ok(anew)
-    }
-
-    /// These shadows are asked no more.
-    async fn dismiss(
-        &self,
-        state: &mut State,
-        shadows: Vec<(Slot, Record, anyhow::Error)>,
-        action: &str,
-        journal: Option<&dyn Journal>,
-        now: UnixTime,
-    ) -> Result<()> {
-        let mut rows = Vec::new();
-        for (slot, record, error) in shadows {
-            let detail = format!("no shadow any more: {} {} {error:#}", record.name, record.version);
-            tracing::warn!(%slot, detail, "a shadow is gone");
-            let told = Audit { outcome: "gone".into(), detail, ..audit(action, slot, &record, now) };
-            rows.extend([Row::Leave(slot.to_string(), Purpose::Shadow), Row::Audit(Box::new(told))]);
-            self.watch.shadow(slot, None);
-        }
-        state.remember(&rows);
-        match journal {
-            Some(journal) => Ok(commit(journal, rows).await?),
-            None => Ok(()),
-        }
     }
 
     /// It is written: the jobs from now on have it.
@@ -452,8 +469,9 @@ impl State {
             }
             Deed::Rollback { to, .. } => {
                 let before = rollback::target(&self.history, slot, *to).map(Option::<&Record>::cloned);
-                before.ok_or_else(|| {
-                    nothing("there is nothing to go back to: `pylon guest list --history` shows what `--to` can name".into())
+                before.ok_or_else(|| match to {
+                    None => nothing(rollback::nobody(&self.history, slot)),
+                    Some(to) => nothing(format!("{slot} had no guest in generation {to}: see `pylon guest list --history`")),
                 })
             }
             Deed::Install { .. } => Err(nothing("a guest that comes anew is none of before".into())),
@@ -493,6 +511,17 @@ fn unwritten(error: JournalError) -> Stop {
 
 async fn commit(journal: &dyn Journal, rows: Vec<Row>) -> Result<(), JournalError> {
     if rows.is_empty() { Ok(()) } else { journal.commit(rows.into()).await }
+}
+
+/// The record of shadows that are asked no more.
+fn dismissed(shadows: &[(Slot, Record, anyhow::Error)], action: &str, now: UnixTime) -> Vec<Row> {
+    let of = |(slot, record, error): &(Slot, Record, anyhow::Error)| {
+        let detail = format!("no shadow any more: {} {} {error:#}", record.name, record.version);
+        tracing::warn!(%slot, detail, "a shadow is gone");
+        let told = Audit { outcome: "gone".into(), detail, ..audit(action, *slot, record, now) };
+        [Row::Leave(slot.to_string(), Purpose::Shadow), Row::Audit(Box::new(told))]
+    };
+    shadows.iter().flat_map(of).collect()
 }
 
 /// Writes down that this was refused, and says why.
