@@ -122,7 +122,7 @@ async fn works(folder: &Path) {
 
 /// Goal: and it earns like any other. Method: a node puts it into the slot of its kind; somebody asks for words to be counted, gets the number, and pays.
 async fn sells(component: &Path, name: &str) {
-    let stage = Stage::set(Set::default()).await;
+    let stage = Stage::set(Set { pricing: &[("base-msat", "1000")], ..Set::default() }).await;
     let guest = Guest { source: component.to_str().unwrap().into(), ..Guest::default() };
     let install = Deed::Install { slot: "handler:5999".into(), guest, shadow: false };
     assert_eq!(stage.node().change(&install).await.unwrap().name, name);
