@@ -7,6 +7,7 @@ mod chaining;
 mod cli;
 mod confidential;
 mod control;
+mod daemon;
 mod events;
 mod faults;
 mod guests;

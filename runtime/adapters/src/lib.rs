@@ -2,6 +2,7 @@
 //! adapters have in common is the port, the policy for addresses that strangers name, and nothing else.
 
 pub mod address;
+mod bound;
 pub mod download;
 pub mod inference;
 pub mod inputs;

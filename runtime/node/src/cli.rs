@@ -341,7 +341,8 @@ mod tests {
         check("pylon guest install token_pricing", Some(ErrorKind::MissingRequiredArgument));
         check("pylon guest install token_pricing --slot prices", Some(ErrorKind::ValueValidation));
         check("pylon guest rollback pricing --to 3", None);
-        check("pylon guest rollback pricing --to 0", Some(ErrorKind::ValueValidation));
+        check("pylon guest rollback pricing --to 0", None);
+        check("pylon guest rollback pricing --to x", Some(ErrorKind::ValueValidation));
         check("pylon guest activate pricing:5050 --json", None);
         check("pylon guest approve handler:5050", None);
         check("pylon guest compare routing --json", None);

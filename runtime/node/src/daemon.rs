@@ -5,8 +5,10 @@ use crate::control::Client;
 use crate::home::Home;
 use anyhow::{Context, Result, bail};
 use rustix::fs::Mode as Rights;
+use rustix::io::{FdFlags, fcntl_setfd};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek};
+use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -29,8 +31,23 @@ pub fn start(home: &Home, args: &StartArgs) -> Result<u32> {
     let path = home.logs_dir().join("stderr.log");
     let words = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path);
     let mut words = words.with_context(|| format!("cannot write {}", path.display()))?;
+    keep_from_children();
     let child = command(args)?.stderr(words.try_clone()?).spawn().context("cannot run this program again")?;
     await_answer(home, child, &mut words)
+}
+
+/// What this process has from its caller is the caller's: the node would hold a lock or a pipe for as long as it runs. A system that does not show what is
+/// open keeps it as it is.
+fn keep_from_children() {
+    let open = std::fs::read_dir("/dev/fd").into_iter().flatten().flatten();
+    let open: Vec<RawFd> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for file in open.into_iter().filter(|file| *file > 2) {
+        #[allow(unsafe_code, reason = "what was inherited has no owner in this program")]
+        // SAFETY: the number is used for this call and not kept, and a flag that only matters to new programs is all that the call changes.
+        let file = unsafe { BorrowedFd::borrow_raw(file) };
+        // The folder itself is closed by now.
+        let _ = fcntl_setfd(file, FdFlags::CLOEXEC);
+    }
 }
 
 fn command(args: &StartArgs) -> Result<Command> {

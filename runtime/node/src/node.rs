@@ -79,7 +79,8 @@ impl Node {
         }
         let (guests, reports) = guests.await.context("the guests cannot be loaded")??;
         let unfinished = journal.unfinished()?;
-        guests.bring_back(unfinished.iter().filter(|job| !job.is_over()).map(|job| job.plan.generation).collect()).await;
+        let kept = unfinished.iter().filter(|job| !job.is_over()).map(|job| (job.plan.generation, job.job.kind));
+        guests.bring_back(kept.collect(), clock.now()).await;
         let keeper = keeper::run(reports, Arc::clone(&guests.workshop), journal.clone(), Arc::clone(&clock));
         let keeper = tokio::spawn(keeper);
         let seller = if host_only {
@@ -131,9 +132,15 @@ impl Node {
             lockdown: Lockdown { allow_compile: running.lockdown.allow_compile, ..config.lockdown.clone() },
             ..running.clone()
         };
-        self.guests.workshop.reload(&next, &*self.facts.journal, SystemClock.now()).await?;
+        let relays = self.relays(&next);
+        let done = self.guests.workshop.reload(&next, &*self.facts.journal, SystemClock.now(), relays).await;
+        if let Err(error) = done {
+            // They may have moved already.
+            self.relays(&running).await?;
+            return Err(error);
+        }
         if let Some(seller) = &self.seller {
-            seller.set(&next).await?;
+            seller.set(&next);
         }
         self.facts.backends.prefer(preference(&next));
         self.facts.journal.keep(retention::of(&next.journal));
@@ -142,6 +149,13 @@ impl Node {
         let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config), warnings };
         *running = next;
         Ok(reloaded)
+    }
+
+    async fn relays(&self, config: &Config) -> anyhow::Result<()> {
+        match &self.seller {
+            Some(seller) => seller.move_to(&config.relays).await,
+            None => Ok(()),
+        }
     }
 
     /// Changes a slot for all jobs from now on, or leaves everything as it was.

@@ -83,14 +83,17 @@ impl Seller {
         Ok(Self { market, provider, addresses, words, watchers: [relays, announcing, drain], clock, drain_seconds })
     }
 
-    /// Works by these from now on. An error has changed nothing.
-    pub(crate) async fn set(&self, config: &Config) -> anyhow::Result<()> {
-        self.market.move_to(&config.relays).await?;
+    /// Is on these relays from now on. An error has changed nothing.
+    pub(crate) async fn move_to(&self, relays: &[String]) -> anyhow::Result<()> {
+        Ok(self.market.move_to(relays).await?)
+    }
+
+    /// Works by these from now on, but for the relays.
+    pub(crate) fn set(&self, config: &Config) {
         self.market.reach_customers(config.customer_relays.then(|| Arc::clone(&self.addresses)));
         self.words.send_modify(|said| *said = words(config, said.free));
         self.provider.set(settings(config));
         self.drain_seconds.store(config.guest_drain_seconds, Ordering::Relaxed);
-        Ok(())
     }
 
     /// Sends a result that waits for the operator, or does not.

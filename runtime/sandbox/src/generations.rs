@@ -18,7 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The guests as they are now, and those that older jobs still name. To roll back is to install the old one again.
 pub struct Generations {
     current: ArcSwap<Set>,
-    older: Mutex<BTreeMap<u64, Arc<Set>>>,
+    /// By number and kind of job.
+    older: Mutex<BTreeMap<(u64, u16), Arc<Set>>>,
 }
 
 /// One generation. The three policies for every kind are always there; the rest is by slot.
@@ -80,10 +81,11 @@ impl Generations {
         before.of_kinds.get(&slot).cloned()
     }
 
-    /// Keeps an older generation at hand, for the jobs that name it.
-    pub fn keep(&self, number: u64, guests: Vec<(Slot, Arc<Installed>)>) -> Result<(), InstallError> {
-        let set = Arc::new(Set::of(number, guests)?);
-        self.older.lock().unwrap_or_else(PoisonError::into_inner).insert(number, set);
+    /// Keeps an older generation at hand, for the jobs of this kind that name it: those who serve the kind, from its own slots or from those for all.
+    pub fn keep(&self, number: u64, kind: u16, guests: Vec<(Slot, Arc<Installed>)>) -> Result<(), InstallError> {
+        let for_all = |(slot, guest): (Slot, _)| (Slot::policy(slot.role()).unwrap_or(slot), guest);
+        let set = Arc::new(Set::of(number, guests.into_iter().map(for_all).collect())?);
+        self.older.lock().unwrap_or_else(PoisonError::into_inner).insert((number, kind), set);
         Ok(())
     }
 
@@ -106,13 +108,13 @@ impl Guests for Generations {
         self.current.load_full()
     }
 
-    fn at(&self, number: u64) -> Option<Arc<dyn Generation>> {
+    fn at(&self, number: u64, kind: u16) -> Option<Arc<dyn Generation>> {
         let current = self.current.load_full();
         if current.number == number {
             return Some(current);
         }
         let older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
-        older.get(&number).map(|set| Arc::clone(set) as Arc<dyn Generation>)
+        older.get(&(number, kind)).map(|set| Arc::clone(set) as Arc<dyn Generation>)
     }
 }
 

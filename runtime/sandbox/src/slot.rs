@@ -14,7 +14,8 @@ pub enum Role {
 }
 
 impl Role {
-    pub(crate) const ALL: [Self; 4] = [Self::Routing, Self::Pricing, Self::Verification, Self::Handler];
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Routing, Self::Pricing, Self::Verification, Self::Handler];
 
     /// As a slot, a stamp and a WIT interface call it.
     pub const fn name(self) -> &'static str {

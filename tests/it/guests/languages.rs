@@ -3,8 +3,12 @@
 use crate::peers::{installed, scripts};
 use crate::sandbox::host::Recorder;
 use crate::sandbox::{job, within};
+use pylon::config::Guest;
+use pylon::guests::deed::Deed;
+use pylon_core::machine::Settlement;
 use pylon_core::ports::guests::{Cost, Fault};
 use pylon_sandbox::{Config, InstallError, Installed, Limits, Sandbox, Setup};
+use pylon_tests::stage::{Set, Stage, text};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -113,6 +117,22 @@ async fn works(folder: &Path) {
     println!(
         "{name}: {size} bytes, compiled in {compiled_ms} ms, loaded in {loaded_ms} ms, a call {cpu} µs of CPU and {memory} MiB"
     );
+    sells(&folder.join("word_count.wasm"), name).await;
+}
+
+/// Goal: and it earns like any other. Method: a node puts it into the slot of its kind; somebody asks for words to be counted, gets the number, and pays.
+async fn sells(component: &Path, name: &str) {
+    let stage = Stage::set(Set { pricing: &[("base-msat", "1000")], ..Set::default() }).await;
+    let guest = Guest { source: component.to_str().unwrap().into(), ..Guest::default() };
+    let install = Deed::Install { slot: "handler:5999".into(), guest, shadow: false };
+    assert_eq!(stage.node().change(&install).await.unwrap().name, name);
+    let mut customer = stage.customer().await;
+    let job = customer.broadcast(5999, vec![text("one two three")]).await;
+    let result = customer.result(job).await;
+    assert_eq!(result.content, "3");
+    assert!(result.guests.iter().any(|guest| guest.name == name), "{:?}", result.guests);
+    stage.bank.pay(&result.due.unwrap().1.unwrap()).unwrap();
+    stage.until(job, |state| state.settlement == Settlement::Paid).await;
 }
 
 /// The CPU of a call that answers.

@@ -63,6 +63,40 @@ async fn strangers_are_refused_before_they_are_compiled() {
     assert_eq!(asked.0.load(Ordering::SeqCst), 1);
 }
 
+/// Goal: no component takes more of the pool than is kept for it. Method: for each thing that one may have at once, as many as it may, which is told at a
+/// later step that it has no more than that, and one more.
+#[tokio::test]
+async fn a_component_is_bounded() {
+    let sandbox = sandbox();
+    let of = |place: &str, module: &str, times: usize| {
+        let export = if place.starts_with("handler") { "handler" } else { place };
+        let instances = "(core instance (instantiate $m))".repeat(times);
+        let text = format!(
+            "(component (core module $m {module}) {instances} (instance $none) \
+             (export \"pylon:provider/{export}@0.1.0\" (instance $none)))"
+        );
+        wat::parse_str(text).unwrap()
+    };
+    let (none, memory, table) = ("", "(memory 1)", "(table 1 funcref)");
+    for (place, within, beyond, words) in [
+        ("pricing", (none, 4), (none, 5), "core module instances"),
+        ("handler:5999", (none, 64), (none, 65), "core module instances"),
+        ("pricing", (memory, 1), (memory, 2), "linear memories"),
+        ("handler:5999", (memory, 1), (memory, 2), "linear memories"),
+        ("pricing", (table, 2), (table, 3), "tables"),
+        ("handler:5999", (table, 2), (table, 3), "tables"),
+        ("pricing", (table, 1), ("(table 1 funcref) (table 1 funcref)", 1), "tables count of 2"),
+        ("pricing", (memory, 1), ("(memory 65535)", 1), "minimum byte size"),
+        ("pricing", (table, 1), ("(table 10000000 funcref)", 1), "minimum element size"),
+    ] {
+        let error = async |(module, times)| sandbox.load(slot(place), &of(place, module, times), granted()).await.err().unwrap();
+        let fits = error(within).await;
+        assert_eq!(fits.code(), "world", "{place} {within:?}: {fits}");
+        let refused = error(beyond).await;
+        assert!(refused.code() == "compile" && refused.to_string().contains(words), "{place} {beyond:?}: {refused}");
+    }
+}
+
 /// All places where `from` is.
 fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     for place in 0..bytes.len() - from.len() {

@@ -1,13 +1,16 @@
 //! What is locked down stays so: no way round by going back, by waiting, or by rules that come later.
 
-use super::steps::{NOW, Shop, beside, release};
+use super::steps::{NOW, Shop, beside, deletion, release};
 use super::{audit, file, guest, install, serving};
 use crate::component;
 use nostr_sdk::prelude::Keys;
-use pylon::config::Config;
+use pylon::config::{Config, Lockdown};
 use pylon::guests::deed::{Deed, Seated};
-use pylon_core::Digest;
+use pylon::guests::{Ledger, Shelf, Slots, sandbox};
+use pylon::home::Home;
 use pylon_core::ports::installations::Installations;
+use pylon_core::{Digest, UnixTime};
+use pylon_sandbox::Compiling;
 use pylon_tests::stage::{Set, Stage, text};
 
 const SLOT: &str = "handler:5999";
@@ -91,6 +94,47 @@ async fn a_release_ends() {
     let refused = late(Deed::Rollback { slot: "pricing".into(), to: None }).await.unwrap_err();
     assert!(refused.code == "gone" && refused.why.contains("expired"), "{refused:?}");
     shop.carry_out(Deed::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
+}
+
+/// The guests of a node, as a start at this time puts them to work.
+async fn start(shop: &Shop, config: &Config, now: UnixTime) -> Result<Slots, String> {
+    let state = Home::at(shop.folder.path()).open().unwrap();
+    let sandbox = sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
+    let ledger = Ledger { history: shop.journal.installations().unwrap(), standbys: shop.journal.standbys().unwrap() };
+    let shelf = Shelf::new(state.folder("guests").unwrap());
+    let opened = Slots::open(sandbox, shelf, ledger, config, Some(&shop.journal), now).await;
+    opened.map(|(slots, _)| slots).map_err(|error| format!("{error:#}"))
+}
+
+/// Goal: where releases are asked for, one that is over serves no longer than until the next start or reload, and that is written down. Method: a pricing
+/// that was signed for a minute; later, deleted where it came from, and deleted as far as this node has heard.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_ends_while_it_serves() {
+    let locked = Config { lockdown: Lockdown { require_signature: true, ..Lockdown::default() }, ..Config::default() };
+    let shop = Shop::open(&locked);
+    let (author, bytes) = (Keys::generate(), component("hostile_pricing"));
+    let path = shop.file(bytes);
+    let signed = release(&author, Digest::of(bytes), Some(NOW.plus(60)));
+    std::fs::write(beside(&path, "release"), &signed).unwrap();
+    shop.carry_out(install("pricing", guest(&path, &[]))).await.unwrap();
+    let refused = async |config: &Config, now| {
+        let error = start(&shop, config, now).await.map(drop).unwrap_err();
+        let row = shop.journal.audit(1).unwrap().remove(0);
+        assert_eq!((row.action.as_str(), row.slot.as_str(), row.outcome.as_str()), ("start", "pricing", "gone"));
+        error
+    };
+    let slots = start(&shop, &locked, NOW).await.unwrap();
+    let reload = async |now| slots.workshop.reload(&locked, &shop.journal, now, async { Ok(()) }).await;
+    reload(NOW).await.unwrap();
+    assert!(format!("{:#}", reload(NOW.plus(60)).await.unwrap_err()).contains("expired"));
+    assert!(refused(&locked, NOW.plus(60)).await.contains("expired"));
+    start(&shop, &Config::default(), NOW.plus(60)).await.unwrap();
+
+    std::fs::write(beside(&path, "deletion"), deletion(&author, &signed)).unwrap();
+    assert!(refused(&locked, NOW).await.contains("deleted by its author"));
+    assert_eq!(shop.carry_out(install("pricing", guest(&path, &[]))).await.unwrap_err().code, "signature");
+    std::fs::remove_file(beside(&path, "deletion")).unwrap();
+    assert!(refused(&locked, NOW).await.contains("deleted by its author"));
 }
 
 /// Goal: rules that come later hold at once, or are refused with a record of it. Method: a node that runs; fewer grants than its handler lives with, then

@@ -8,6 +8,7 @@ mod kill;
 mod lockdown;
 mod pinned;
 mod promptness;
+mod reload;
 mod review;
 mod shadow;
 mod steps;

@@ -1,9 +1,12 @@
 //! A job keeps the guests that it was taken with.
 
 use super::{audit, file, guest, install, serving};
-use pylon_core::machine::{Delivery, Execution};
-use pylon_tests::stage::{PATIENCE, Set, Stage, param, text};
+use pylon::guests::deed::Deed;
+use pylon_core::Msat;
+use pylon_core::machine::{Execution, Settlement};
+use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use pylon_tests::stub::Script;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 const CHEAP: &[(&str, &str)] = &[("base-msat", "1000"), ("input-per-1k-msat", "0"), ("output-per-1k-msat", "0")];
@@ -33,47 +36,66 @@ async fn an_offer_is_settled_by_who_made_it() {
     }
 }
 
-/// Goal: what stays of an older generation is used, and what is gone stops nobody. Method: the component of a job's pricing is removed, and the node
-/// starts with another one.
+/// Goal: nobody stands in for guests that are gone: what still needs them ends, and what was paid is owed back; who has its guests goes on. Method: two paid
+/// jobs of older generations; the component of the first one's verification is removed, and the node starts again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_component_that_is_gone_stops_nobody() {
-    let mut stage = Stage::set(Set { script: Script::Wait, wallet: false, ..Set::default() }).await;
-    let path = file(stage.folder.path(), "hostile_pricing");
-    let seated = stage.node().change(&install("pricing", guest(path, &[]))).await.unwrap();
+async fn a_component_that_is_gone() {
+    let mut stage = Stage::set(Set { script: Script::Wait, pricing: &[("terms", "before-work")], ..Set::default() }).await;
+    let path = file(stage.folder.path(), "hostile_verification");
+    let seated = stage.node().change(&install("verification", guest(path, &[]))).await.unwrap();
     let mut customer = stage.customer().await;
-    let job = customer.ask(vec![text("hello"), param("max_tokens", "5")]).await;
-    stage.until(job, |state| state.execution == Execution::Processing).await;
-    stage.node().change(&install("pricing", guest("token_pricing", &[]))).await.unwrap();
+    let mut paid = async |words: &str| {
+        let job = customer.ask(vec![text(words)]).await;
+        let (_, bolt11) = customer.feedback(job, "payment-required").await.due.unwrap();
+        stage.bank.pay(&bolt11.unwrap()).unwrap();
+        stage.until(job, |state| state.settlement == Settlement::Paid).await;
+        job
+    };
+    let orphan = paid("orphan").await;
+    stage.node().change(&install("verification", guest("basic_verification", &[]))).await.unwrap();
+    let kept = paid("kept").await;
+    stage.node().change(&install("routing", guest("preferred_routing", &[]))).await.unwrap();
     stage.stop(Duration::ZERO).await;
     let shelf = stage.folder.path().join(".openagents/pylon/guests");
     std::fs::remove_file(shelf.join(format!("{}.wasm", seated.digest))).unwrap();
-    stage.stub.release();
-    stage.stub.release();
+    for _ in 0..4 {
+        stage.stub.release();
+    }
     stage.start().await;
-    assert_eq!(customer.result(job).await.content, "hello");
-    stage.until(job, |state| state.delivery == Delivery::Delivered).await;
-    let gone = stage.node().change(&pylon::guests::deed::Deed::Rollback { slot: "pricing".into(), to: seated.generation }).await;
-    assert_eq!(gone.unwrap_err().code, "gone");
-    assert_eq!(audit(&stage, 1), ["rollback pricing gone"]);
+    let error = customer.feedback(orphan, "error").await;
+    assert!(error.words.contains("ask again"), "{}", error.words);
+    let state = stage.until(orphan, |state| state.execution == Execution::Failed).await;
+    assert_eq!((state.settlement, state.paid > Msat::ZERO), (Settlement::RefundDue, true));
+    assert_eq!(customer.result(kept).await.content, "kept");
+    assert!(stage.job(kept).unwrap().plan.generation > state.plan.generation);
+    let gone = Deed::Rollback { slot: "verification".into(), to: seated.generation };
+    assert_eq!(stage.node().change(&gone).await.unwrap_err().code, "gone");
+    assert_eq!(audit(&stage, 1), ["rollback verification gone"]);
     stage.stop(PATIENCE).await;
 }
 
-/// Goal: a swap loses no job and mixes no guests. Method: jobs come in while two pricings take turns; each is answered, and all that was decided for it was
-/// decided by one generation, at that one's price.
+/// Goal: a swap loses no job and mixes no guests. Method: jobs come in while two pricings take turns, never more at once than a customer has places; each is
+/// answered, and all that was decided for it was decided by one generation, at that one's price.
 #[tokio::test(flavor = "multi_thread")]
 async fn swaps_under_load() {
+    const AT_ONCE: usize = 8;
     let stage = Stage::set(Set { pricing: CHEAP, ..Set::default() }).await;
     let mut customer = stage.customer().await;
-    let mut jobs = Vec::new();
-    for number in 0..40 {
-        jobs.push(customer.ask(vec![text(&format!("job {number}"))]).await);
-        let settings = if number % 2 == 0 { DEAR } else { CHEAP };
-        stage.node().change(&install("pricing", guest("token_pricing", settings))).await.unwrap();
+    let (mut open, mut answered) = (VecDeque::new(), Vec::new());
+    for number in 0..40 + AT_ONCE {
+        if number >= AT_ONCE {
+            let job = open.pop_front().unwrap();
+            answered.push((job, customer.result(job).await.due.unwrap().0.get()));
+        }
+        if number < 40 {
+            open.push_back(customer.ask(vec![text(&format!("job {number}"))]).await);
+            let settings = if number % 2 == 0 { DEAR } else { CHEAP };
+            stage.node().change(&install("pricing", guest("token_pricing", settings))).await.unwrap();
+        }
     }
     let books = pylon_adapters::journal::Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
     let history = books.installations().unwrap();
-    for job in jobs {
-        let due = customer.result(job).await.due.unwrap().0.get();
+    for (job, due) in answered {
         let kept = stage.job(job).unwrap().plan.generation;
         let row = history.iter().rfind(|row| row.slot == "pricing" && row.generation <= kept).unwrap();
         assert_eq!(due.to_string(), row.guest.as_ref().unwrap().settings["base-msat"]);

@@ -86,7 +86,7 @@ pub(super) fn release(author: &Keys, digest: Digest, expires_at: Option<UnixTime
     sign(author, &Claim { digest, size: 1, name: "a".into(), version: "1".into() }, NOW.minus(60), expires_at).unwrap()
 }
 
-fn deletion(author: &Keys, release: &str) -> String {
+pub(super) fn deletion(author: &Keys, release: &str) -> String {
     let id = Event::from_json(release).unwrap().id;
     EventBuilder::new(Kind::EventDeletion, "").tag(Tag::event(id)).sign_with_keys(author).unwrap().as_json()
 }

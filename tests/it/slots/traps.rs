@@ -72,6 +72,32 @@ async fn nothing_to_go_back_to() {
     assert_eq!(stage.node().facts().kinds(), [5050]);
 }
 
+/// Goal: who was there first, before the node ever started, has nobody to go back to, and that is said with what can be done. Method: a pricing and a handler
+/// on a home without history; both are rolled back, by command and by themselves.
+#[tokio::test(flavor = "multi_thread")]
+async fn filled_before_the_first_start() {
+    let shop = Shop::open(&Config::default());
+    let back = async |slot: &str, to| shop.carry_out(Deed::Rollback { slot: slot.into(), to }).await;
+    assert!(back("pricing", None).await.unwrap_err().why.contains("has had no guest yet"));
+    shop.carry_out(install("pricing", guest(shop.file(component("hostile_pricing")), &[]))).await.unwrap();
+    shop.carry_out(install("handler:5999", guest(shop.file(component("probe")), &[]))).await.unwrap();
+    for (slot, to_do) in [
+        ("pricing", "`pylon guest install token_pricing --slot pricing`"),
+        ("handler:5999", "`pylon guest rollback handler:5999 --to 1` empties it"),
+    ] {
+        let stop = back(slot, None).await.unwrap_err();
+        assert!(stop.code == "nothing" && stop.why.contains(to_do), "{stop:?}");
+    }
+    assert_eq!(back("pricing", Some(0)).await.unwrap_err().code, "nothing");
+    let slot = "pricing".parse().unwrap();
+    shop.workshop.take_out(Alarm { slot, generation: 1 }, &shop.journal, NOW).await;
+    let told = shop.journal.audit(1).unwrap().remove(0);
+    assert_eq!((told.action.as_str(), told.outcome.as_str()), ("rollback", "nothing"));
+    assert!(told.detail.contains("stays") && told.detail.contains("token_pricing"), "{}", told.detail);
+    assert_eq!(back("handler:5999", Some(0)).await.unwrap().standing, "removed");
+    assert_eq!(shop.journal.installations().unwrap().len(), 3);
+}
+
 /// Goal: what cannot be helped is told once, not with every fifth call. Method: a pricing that was taken out a moment ago fails again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn told_once() {

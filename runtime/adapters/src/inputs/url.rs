@@ -1,12 +1,11 @@
 //! A page, as text: over https, where the policy for addresses and the handler's own hosts let us, without compression, and no larger or slower than allowed.
 
 use crate::address::{Addresses, Forbidden, Speaks};
+use crate::bound;
 use pylon_core::ports::inputs::Unfetched;
 use pylon_core::sources::Sources;
-use reqwest::dns::{Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
-use reqwest::{Client, Response, Url, redirect};
-use std::sync::Arc;
+use reqwest::{Response, Url};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -58,7 +57,7 @@ async fn get(rules: &Rules<'_>, address: &str) -> Result<Response, Unfetched> {
             tracing::debug!(error = %error.without_url(), "a page was not fetched");
             Unfetched::Unreachable
         };
-        let client = client(url.host_str().unwrap_or_default(), &found).map_err(unreachable)?;
+        let client = bound::client(url.host_str().unwrap_or_default(), &found, CONNECT_WITHIN).map_err(unreachable)?;
         let request = client.get(url.clone()).header(ACCEPT, "text/*, application/json").header(ACCEPT_ENCODING, "identity");
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
@@ -70,33 +69,6 @@ async fn get(rules: &Rules<'_>, address: &str) -> Result<Response, Unfetched> {
         address = next.into();
     }
     Err(Unfetched::Unreachable)
-}
-
-/// For one request to one host, at the addresses that were judged: nothing is looked up again, followed, or sent through a proxy.
-fn client(host: &str, found: &[std::net::SocketAddr]) -> Result<Client, reqwest::Error> {
-    // A program that has installed its provider already keeps it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    #[allow(clippy::disallowed_methods, reason = "a stranger's host gets a client of its own, bound to what was judged")]
-    let builder = Client::builder();
-    builder
-        .user_agent(concat!("pylon/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_WITHIN)
-        .pool_max_idle_per_host(0)
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .no_proxy()
-        .resolve_to_addrs(host, found)
-        .dns_resolver(Arc::new(NoLookUp))
-        .build()
-}
-
-/// What is not bound is not found.
-struct NoLookUp;
-
-impl Resolve for NoLookUp {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move { Err(format!("{} was not judged", name.as_str()).into()) })
-    }
 }
 
 async fn read(mut response: Response, bytes_max: u64) -> Result<String, Unfetched> {

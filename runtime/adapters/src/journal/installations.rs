@@ -33,6 +33,11 @@ pub(super) fn insert(conn: &Connection, row: &Installation) -> rusqlite::Result<
     .map(drop)
 }
 
+/// Of the record of what was done or tried, the newest stay, and what says how a guest came that serves.
+pub(super) const AUDIT_ROWS: i64 = 10_000;
+/// Older ones go when there are so many of them.
+pub(super) const AUDIT_ROOM: i64 = 100;
+
 pub(super) fn audit(conn: &Connection, row: &Audit) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "INSERT INTO audit (at, action, slot, digest, guest, publisher, outcome, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -46,7 +51,18 @@ pub(super) fn audit(conn: &Connection, row: &Audit) -> rusqlite::Result<()> {
         row.publisher.map(|key| key.to_hex()),
         row.outcome,
         row.detail,
-    ])
+    ])?;
+    let newest = conn.last_insert_rowid();
+    if newest % AUDIT_ROOM == 0 { prune(conn, newest - AUDIT_ROWS) } else { Ok(()) }
+}
+
+fn prune(conn: &Connection, oldest: i64) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "DELETE FROM audit WHERE id <= ?1 AND id NOT IN ( \
+            SELECT max(audit.id) FROM audit JOIN generations ON audit.slot = generations.slot AND audit.digest = generations.digest \
+            WHERE outcome = 'done' AND generation IN (SELECT max(generation) FROM generations GROUP BY slot) GROUP BY audit.slot)",
+    )?
+    .execute([oldest])
     .map(drop)
 }
 

@@ -85,6 +85,8 @@ pub enum Event {
     Undeliverable,
     /// The node has started again.
     Restarted,
+    /// It has, and the guests that the job was taken with are gone.
+    Orphaned,
 }
 
 /// What to do next. Everything visible follows the commit of the state beside it.

@@ -34,6 +34,11 @@ pub(super) fn drained(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTim
     } else if state.execution != Execution::AwaitingPayment {
         return;
     }
+    replaced(state, todo, now);
+}
+
+/// Nobody else does what its guests have begun.
+pub(super) fn replaced(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
     let why = "the node has replaced what does this job, ask again";
     fail(state, todo, Failure::Job(JobError::Failed(why.into())), now);
 }

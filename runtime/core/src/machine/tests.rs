@@ -402,6 +402,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Delivered),
         1 => Just(Undeliverable),
         2 => Just(Restarted),
+        1 => Just(Event::Orphaned),
     ]
 }
 

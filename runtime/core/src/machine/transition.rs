@@ -110,7 +110,8 @@ pub fn step(state: &mut JobState, event: Event, now: UnixTime) -> Vec<Action> {
                 state.delivery = Delivery::Failed;
             }
         }
-        Event::Restarted => restarted(state, todo, now),
+        Event::Restarted => restarted(state, todo, false, now),
+        Event::Orphaned => restarted(state, todo, true, now),
     }
     actions
 }
@@ -229,10 +230,9 @@ fn cancelled(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
     todo.push(Action::Announce(DomainEvent::JobFailed { job_id: state.job.id, error, timestamp: now }));
 }
 
-/// Whatever was under way is begun again; whatever is stored is not.
-fn restarted(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
+/// Whatever was under way is begun again; whatever is stored is not. What needs guests that are gone ends, the rest goes on.
+fn restarted(state: &mut JobState, todo: &mut Vec<Action>, is_orphan: bool, now: UnixTime) {
     match state.execution {
-        Execution::Received => todo.push(Action::Enqueue),
         // It waits for the operator as before.
         Execution::Processing if state.is_in_review() => {}
         Execution::Processing if state.output.is_some() && state.invoicing == Invoicing::Created => {
@@ -241,6 +241,10 @@ fn restarted(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
         Execution::Processing if state.output.is_some() && state.settlement == Settlement::Held => {
             todo.extend(state.payment_hash().map(Action::Claim));
         }
+        Execution::Received | Execution::Processing | Execution::AwaitingPayment if is_orphan => {
+            review::replaced(state, todo, now);
+        }
+        Execution::Received => todo.push(Action::Enqueue),
         // A job that takes the node down with it would do so for ever.
         Execution::Processing if state.attempt >= ATTEMPTS_MAX => {
             let why = format!("given up after {} attempts", state.attempt);

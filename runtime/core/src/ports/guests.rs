@@ -232,6 +232,6 @@ pub trait Guests: Send + Sync {
     /// The generation a new job keeps.
     fn current(&self) -> Arc<dyn Generation>;
 
-    /// An older generation, which jobs from before a restart still name; `None` if it is not at hand.
-    fn at(&self, number: u64) -> Option<Arc<dyn Generation>>;
+    /// An older generation as it serves this kind, for jobs from before a restart that still name it; `None` if any of those guests is gone.
+    fn at(&self, number: u64, kind: u16) -> Option<Arc<dyn Generation>>;
 }

@@ -194,8 +194,8 @@ pub struct SlotArgs {
 pub struct RollbackArgs {
     /// Which slot
     pub slot: Slot,
-    /// What was there in this generation (`pylon guest list --history`), instead of what was there before
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    /// What was there in this generation (`pylon guest list --history`; 0 is before the first), instead of what was there before
+    #[arg(long, value_name = "N")]
     pub to: Option<u64>,
     /// Print JSON
     #[arg(long)]

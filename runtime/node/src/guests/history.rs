@@ -18,6 +18,16 @@ pub(super) fn guests_at(history: &[Installation], number: u64) -> BTreeMap<Slot,
     at(history, number).into_iter().filter_map(|(slot, row)| Some((slot, row.guest.as_ref()?))).collect()
 }
 
+/// Who serves jobs of this kind in generation `number`: one for each role, from the kind's own slot or the one for all.
+pub(super) fn serving(history: &[Installation], number: u64, kind: u16) -> Vec<(Slot, &Installed)> {
+    let guests = guests_at(history, number);
+    let of = |role| {
+        let slots = [Slot::of_kind(role, kind), Slot::policy(role)];
+        slots.into_iter().flatten().find_map(|slot| Some((slot, *guests.get(&slot)?)))
+    };
+    Role::ALL.into_iter().filter_map(of).collect()
+}
+
 /// The newest generation; 0 before the first.
 pub(super) fn newest(history: &[Installation]) -> u64 {
     history.last().map_or(0, |row| row.generation)
@@ -27,7 +37,7 @@ pub(super) fn newest(history: &[Installation]) -> u64 {
 pub(super) fn replaced_at(history: &[Installation], number: u64, kind: u16) -> Option<UnixTime> {
     let guests = guests_at(history, number);
     let mut serving = BTreeMap::new();
-    for role in [Role::Routing, Role::Pricing, Role::Verification, Role::Handler] {
+    for role in Role::ALL {
         let (own, all) = (Slot::of_kind(role, kind), Slot::policy(role));
         let guest = own.and_then(|slot| guests.get(&slot)).or_else(|| all.and_then(|slot| guests.get(&slot)));
         // One of its own kind may come to serve later.

@@ -72,10 +72,11 @@ impl Slots {
         Ok((Self { generations, workshop: Arc::new(workshop) }, reports))
     }
 
-    /// Brings back the guests of older generations, for the jobs that name them. What cannot be had is told, and those jobs go on with today's.
-    pub async fn bring_back(&self, numbers: BTreeSet<u64>) {
-        for number in numbers {
-            self.workshop.bring_back(number).await;
+    /// Brings back the guests of older generations as they served these kinds, for the jobs that name them. What cannot be had is told, and those jobs
+    /// have no guests.
+    pub async fn bring_back(&self, kept: BTreeSet<(u64, u16)>, now: UnixTime) {
+        for (number, kind) in kept {
+            self.workshop.bring_back(number, kind, now).await;
         }
     }
 

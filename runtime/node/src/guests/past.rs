@@ -5,7 +5,7 @@ use super::{Shelf, history};
 use crate::config::Config;
 use anyhow::{Context, Result};
 use pylon_core::ports::installations::Installation;
-use pylon_sandbox::{Installed, Role, Sandbox, Slot};
+use pylon_sandbox::{Installed, Role, Sandbox};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -47,12 +47,10 @@ impl Past {
     }
 
     async fn bring_back(&self, generation: u64, role: Role, kind: u16) -> Result<Arc<Installed>> {
-        let guests = history::guests_at(&self.history, generation);
-        let slots = [Slot::of_kind(role, kind), Slot::policy(role)];
-        let found = slots.into_iter().flatten().find_map(|slot| Some((slot, *guests.get(&slot)?)));
+        let found = history::serving(&self.history, generation, kind).into_iter().find(|(slot, _)| slot.role() == role);
         let (slot, record) = found.with_context(|| format!("generation {generation} has no guest for {}", role.name()))?;
         // Nobody is served by them: they need not be trusted now.
         let bench = Bench { sandbox: &self.sandbox, shelf: &self.shelf, config: &Config::default() };
-        bench.again(slot, record).await
+        bench.again(slot, record, None).await
     }
 }

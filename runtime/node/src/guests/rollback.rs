@@ -18,7 +18,7 @@ const REST_MOST_SECONDS: u64 = 24 * 3600;
 pub(super) const ROLLBACK: &str = "rollback";
 pub(super) const BY_ITSELF: &str = "traps";
 
-/// Whom the slot goes back to: to the guest of set `to`, or to the last one that is another than the present. What it has gone back from already is
+/// Whom the slot goes back to: to the guest of set `to` (0: before the first), or to the last one that is another than the present. What it has gone back from already is
 /// not gone back to. `Some(None)`: to nobody, as it was before its first guest. A policy of a kind leaves it to the policy for all; a handler has to be
 /// told so by naming the set, as nobody would serve its kind.
 pub(super) fn target(history: &[Installation], slot: Slot, to: Option<u64>) -> Option<Option<&Installed>> {
@@ -27,7 +27,7 @@ pub(super) fn target(history: &[Installation], slot: Slot, to: Option<u64>) -> O
     let is_served = rows.last().is_some_and(|row| row.guest.is_some());
     let nobody = (is_served && !shipped::fills(slot)).then_some(None);
     if let Some(to) = to {
-        history.last().filter(|newest| (1..=newest.generation).contains(&to))?;
+        history.last().filter(|newest| to <= newest.generation)?;
         let then = rows.into_iter().rfind(|row| row.generation <= to).and_then(|row| row.guest.as_ref());
         return then.map(Some).or(nobody);
     }
@@ -40,6 +40,29 @@ pub(super) fn target(history: &[Installation], slot: Slot, to: Option<u64>) -> O
     let present = rows.get(at)?;
     let found = earlier(at, &|row| row.guest.is_some() && row.guest != present.guest).and_then(|found| rows.get(found));
     found.map(|row| row.guest.as_ref()).or(nobody.filter(|_| slot.role() != Role::Handler))
+}
+
+/// Why there is nobody to go back to where no set is named, and what to do then: in a line.
+pub(super) fn nobody(history: &[Installation], slot: Slot) -> String {
+    let name = slot.to_string();
+    let mut rows = history.iter().filter(|row| row.slot == name);
+    let Some(first) = rows.next() else { return format!("nobody was ever in {slot}: `pylon guest list` shows who is where") };
+    if rows.any(|row| row.guest != first.guest) {
+        return "there is nothing to go back to: `pylon guest list --history` shows what `--to` can name".into();
+    }
+    match (shipped::for_slot(slot), &first.guest) {
+        (Some(ours), Some(guest)) if guest.source == format!("{}{ours}", shipped::PREFIX) => {
+            format!("{slot} has had no other guest than {ours}, which comes with pylon")
+        }
+        (Some(ours), _) => {
+            let todo = format!("`pylon guest install {ours} --slot {slot}` puts there what comes with pylon");
+            format!("{slot} has had no other guest: {todo}")
+        }
+        (None, _) => {
+            let to = first.generation.saturating_sub(1);
+            format!("nobody was in {slot} before: `pylon guest rollback {slot} --to {to}` empties it")
+        }
+    }
 }
 
 /// Before this the slot does not go back by itself.
@@ -123,7 +146,28 @@ mod tests {
         check("pricing:5050", &["install", "empty"], Some(1), None);
         check("handler:5999", &["install"], None, None);
         check("handler:5999", &["install"], Some(1), Some(false));
+        check("handler:5999", &["install"], Some(0), Some(false));
         check("handler:5050", &["install"], Some(1), None);
+    }
+
+    /// Goal: who cannot go back hears why, and what can be done. Method: slots that were filled before the node's first start, and others.
+    #[test]
+    fn why_nobody_comes_back() {
+        let check = |slot: &str, rows: &[(Option<u8>, &str)], expected: &str| {
+            let row = |((guest, why), number): (&(Option<u8>, &str), u64)| Installation {
+                slot: slot.into(),
+                ..row(number, *guest, why, 0)
+            };
+            let rows: Vec<_> = rows.iter().zip(1..).map(row).collect();
+            assert_eq!(target(&rows, slot.parse().unwrap(), None), None, "{slot} {rows:?}");
+            let said = nobody(&rows, slot.parse().unwrap());
+            assert!(said.contains(expected), "{said}");
+        };
+        check("pricing", &[], "has had no guest yet");
+        check("pricing", &[(Some(1), "install")], "`pylon guest install token_pricing --slot pricing`");
+        check("pricing", &[(Some(1), "install"), (Some(1), "reload")], "no other guest");
+        check("handler:5999", &[(Some(1), "install")], "`pylon guest rollback handler:5999 --to 0` empties it");
+        check("pricing", &[(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)], "--history");
     }
 
     /// Goal: a slot that fails again and again is left alone for longer and longer. Method: histories, and how long from the last.

@@ -8,16 +8,19 @@ use pylon_adapters::market::release;
 use pylon_core::Digest;
 use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX};
 use std::io::{ErrorKind, Read, Write};
+use std::sync::{Mutex, PoisonError};
 
 /// The folder of components.
 pub struct Shelf {
     dir: Dir,
+    /// One file is written after the other: unfinished ones have the same name.
+    writing: Mutex<()>,
 }
 
 impl Shelf {
     /// Over the folder of this node.
     pub fn new(dir: Dir) -> Self {
-        Self { dir }
+        Self { dir, writing: Mutex::default() }
     }
 
     /// Keeps a component and says under which name.
@@ -43,6 +46,19 @@ impl Shelf {
         let read = read.and_then(|bytes| bytes.ok_or_else(|| ErrorKind::NotFound.into()));
         let bytes = read.with_context(|| format!("the release of {} cannot be read: install it again", digest.short()))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Keeps the word of an author that the release of a component is withdrawn.
+    pub(super) fn put_deletion(&self, digest: Digest, deletion: &str) -> Result<()> {
+        self.write(&deletion_name(digest), deletion.as_bytes())
+            .with_context(|| format!("the deletion of {} cannot be kept", digest.short()))
+    }
+
+    /// That word, if it was put here.
+    pub(super) fn deletion(&self, digest: Digest) -> Result<Option<String>> {
+        let read = self.bounded(&deletion_name(digest), release::BYTES_MAX);
+        let bytes = read.with_context(|| format!("the deletion of {} cannot be read", digest.short()))?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// Keeps what was compiled elsewhere, with its release.
@@ -75,6 +91,7 @@ impl Shelf {
 
     /// Either all of it is there or nothing.
     fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let unfinished = format!("{name}.{}", std::process::id());
         let written = self
             .dir
@@ -112,6 +129,10 @@ fn file_name(digest: Digest) -> String {
 
 fn image_name(component: Digest, engine: &str) -> String {
     format!("{}{}", component.to_hex(), suffix(engine))
+}
+
+fn deletion_name(component: Digest) -> String {
+    format!("{}.deletion.json", component.to_hex())
 }
 
 fn release_name(of: &str) -> String {

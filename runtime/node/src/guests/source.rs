@@ -4,6 +4,7 @@ use super::image::{self, Image};
 use super::shipped;
 use super::steps::Stop;
 use crate::config::{Guest, mistake};
+use pylon_adapters::address::Addresses;
 use pylon_adapters::download;
 use pylon_adapters::market::release;
 use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX, Slot};
@@ -42,7 +43,7 @@ pub(super) struct Found {
 }
 
 /// What is to come into a slot, from wherever that is, with an image for this engine. It may take a while, and nothing of it runs.
-pub(super) async fn find(slot: Slot, guest: &Guest, engine: Option<&str>) -> Result<Found, Stop> {
+pub(super) async fn find(slot: Slot, guest: &Guest, engine: Option<&str>, addresses: &Addresses) -> Result<Found, Stop> {
     let place = match Place::parse(&guest.source).map_err(|why| Stop::new("source", why))? {
         Place::Default => shipped::for_slot(slot).map_or(Place::Default, Place::Shipped),
         place => place,
@@ -50,7 +51,14 @@ pub(super) async fn find(slot: Slot, guest: &Guest, engine: Option<&str>) -> Res
     if matches!(place, Place::Web(_)) && guest.digest.is_empty() {
         return Err(Stop::new("digest", "an address needs the component's SHA-256 beside it (`--digest`)"));
     }
-    place.fetch(engine).await
+    place.fetch(engine, addresses).await
+}
+
+/// What lies by now beside a file that was installed. An address is not asked again: a start would wait for it.
+pub(super) fn deletion(source: &str) -> Option<String> {
+    let Ok(Place::File(path)) = Place::parse(source) else { return None };
+    let path = component_in(&path).ok()?;
+    read(&with(&path, DELETION), release::BYTES_MAX).ok()?.map(text)
 }
 
 impl Place {
@@ -89,7 +97,7 @@ impl Place {
     }
 
     /// Everything that is there.
-    async fn fetch(self, engine: Option<&str>) -> Result<Found, Stop> {
+    async fn fetch(self, engine: Option<&str>, addresses: &Addresses) -> Result<Found, Stop> {
         match &self {
             Self::Default => {
                 Err(Stop::new("source", "no guest comes with this program for this slot: name a `source`, or leave it out"))
@@ -113,15 +121,15 @@ impl Place {
             }
             Self::Web(url) => {
                 let slow = |_| Err(Stop::new("source", format!("{url}: not there within {} s", DOWNLOAD_WITHIN.as_secs())));
-                tokio::time::timeout(DOWNLOAD_WITHIN, fetch(url, engine)).await.unwrap_or_else(slow)
+                tokio::time::timeout(DOWNLOAD_WITHIN, fetch(url, engine, addresses)).await.unwrap_or_else(slow)
             }
         }
     }
 }
 
-async fn fetch(url: &Url, engine: Option<&str>) -> Result<Found, Stop> {
+async fn fetch(url: &Url, engine: Option<&str>, addresses: &Addresses) -> Result<Found, Stop> {
     let get = |url: Url, bytes_max| async move {
-        download::download(&url, bytes_max, DOWNLOAD_WITHIN).await.map_err(|error| match error {
+        download::download(&url, addresses, bytes_max, DOWNLOAD_WITHIN).await.map_err(|error| match error {
             download::DownloadError::TooLarge(_) => Stop::new("size", error.to_string()),
             _ => Stop::new("source", format!("{url}: {error}")),
         })

@@ -2,10 +2,11 @@
 //! Each step has a word of its own, and nothing is at work, nor written, before the last.
 
 use super::image::Image;
-use super::source::{Found, Place};
+use super::source::{self, Found, Place};
 use super::{Shelf, bounds, grants, shipped};
 use crate::config::{Config, Guest};
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use pylon_adapters::address::Addresses;
 use pylon_adapters::market::identity::npub_of;
 use pylon_adapters::market::{deletion, release};
 use pylon_core::ports::installations::Installed as Record;
@@ -13,6 +14,8 @@ use pylon_core::{Digest, Param, PublicKey, UnixTime};
 use pylon_sandbox::{Grants, InstallError, Installed, Limits, Outline, Sandbox, Setup, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+const DELETED: &str = "deleted by its author";
 
 /// The step that failed, and what it found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +85,12 @@ pub(super) struct Wish<'a> {
 }
 
 impl Bench<'_> {
+    /// What is to come into a slot, from wherever that is. It may take a while, and nothing of it runs.
+    pub(super) async fn find(self, slot: Slot, guest: &Guest) -> Result<Found, Stop> {
+        let addresses = Addresses::new(&self.config.network.allow);
+        source::find(slot, guest, self.image_engine(slot).as_deref(), &addresses).await
+    }
+
     /// All steps, with what was found where the wish says. The component is on the shelf afterwards.
     pub(super) async fn prepare(self, wish: Wish<'_>, found: Result<Found, Stop>, now: UnixTime) -> Result<Ready, Refused> {
         let mut seen = Seen::default();
@@ -147,8 +156,10 @@ impl Bench<'_> {
         let wrong =
             |why: String| Stop::new("signature", format!("its release does not hold: {why}; sign it again, or remove that file"));
         let release = release::verify(release, digest, now).map_err(|error| wrong(error.to_string()))?;
-        if found.deletion.as_ref().is_some_and(|deletion| deletion::withdraws(deletion, &release)) {
-            return Err(wrong("deleted by its author".into()));
+        if let Some(deletion) = found.deletion.as_ref().filter(|deletion| deletion::withdraws(deletion, &release)) {
+            // From now on it is known here, too.
+            let kept = self.shelf.put_deletion(digest, deletion);
+            return Err(kept.map_or_else(|error| Stop::new("shelf", format!("{error:#}")), |()| wrong(DELETED.into())));
         }
         let trusted = rules.publishers();
         if !trusted.is_empty() && !trusted.contains(&release.publisher) {
@@ -216,7 +227,7 @@ impl Bench<'_> {
     }
 
     /// Where nothing is compiled, an image for this engine has to come along.
-    pub(super) fn image_engine(self, slot: Slot) -> Option<String> {
+    fn image_engine(self, slot: Slot) -> Option<String> {
         (!self.config.lockdown.allow_compile).then(|| self.engine(slot))
     }
 
@@ -224,10 +235,12 @@ impl Bench<'_> {
         self.sandbox.engine_of(slot.role())
     }
 
-    /// A guest as the history has it, as far as the settings of now let it.
-    pub(super) async fn again(self, slot: Slot, record: &Record) -> Result<Arc<Installed>> {
+    /// A guest as the history has it, as far as the settings let it now; without a time, for who only asks it what was asked before.
+    pub(super) async fn again(self, slot: Slot, record: &Record, now: Option<UnixTime>) -> Result<Arc<Installed>> {
         let what = || format!("{} {} in slot {slot}", record.name, record.version);
-        self.is_trusted(record).with_context(what)?;
+        if let Some(now) = now {
+            self.is_trusted(record, now).with_context(what)?;
+        }
         let ours = record.source.strip_prefix(shipped::PREFIX).and_then(shipped::component);
         let ours = ours.filter(|bytes| Digest::of(bytes) == record.digest);
         let bytes = ours.map_or_else(|| self.shelf.get(record.digest), |bytes| Ok(bytes.to_vec())).with_context(what)?;
@@ -240,23 +253,19 @@ impl Bench<'_> {
         };
         let image =
             if self.config.lockdown.allow_compile { None } else { self.shelf.image(record.digest, &self.engine(slot))? };
-        self.make(slot, &bytes, image.as_ref(), setup, None).await.with_context(what)
+        self.make(slot, &bytes, image.as_ref(), setup, now).await.with_context(what)
     }
 
-    /// The same for one that does not serve now: its release must still hold.
+    /// The same for one that does not serve now: its release must still hold, whatever the rules.
     pub(super) async fn back(self, slot: Slot, record: &Record, now: UnixTime) -> Result<Arc<Installed>> {
         if let Some(publisher) = record.publisher {
-            let what = || format!("{} {}", record.name, record.version);
-            let release = self.shelf.release(record.digest).with_context(what)?;
-            let release = release::verify(&release, record.digest, now);
-            let release = release.map_err(|why| anyhow!("its release does not hold any more: {why}")).with_context(what)?;
-            ensure!(release.publisher == publisher, "{} was not signed by who signs its release: install it again", what());
+            self.is_released(record, publisher, now).with_context(|| format!("{} {}", record.name, record.version))?;
         }
-        self.again(slot, record).await
+        self.again(slot, record, Some(now)).await
     }
 
-    /// The rules may have changed since it was installed.
-    pub(super) fn is_trusted(self, record: &Record) -> Result<()> {
+    /// The rules may have changed since it was installed, and its release may be over.
+    pub(super) fn is_trusted(self, record: &Record, now: UnixTime) -> Result<()> {
         if record.source.starts_with(shipped::PREFIX) {
             return Ok(());
         }
@@ -268,8 +277,20 @@ impl Bench<'_> {
                 let who = npub_of(publisher);
                 bail!("was signed by {who}, who is not among `lockdown.trusted_publishers`: add that key, or roll the slot back")
             }
+            Some(publisher) if rules.needs_release() => self.is_released(record, publisher, now),
             _ => Ok(()),
         }
+    }
+
+    /// What was signed when it was installed holds now.
+    fn is_released(self, record: &Record, publisher: PublicKey, now: UnixTime) -> Result<()> {
+        let wrong = |why: String| anyhow!("its release does not hold any more: {why}");
+        let release = self.shelf.release(record.digest)?;
+        let release = release::verify(&release, record.digest, now).map_err(|error| wrong(error.to_string()))?;
+        ensure!(release.publisher == publisher, "it was not signed by who signs its release: install it again");
+        let deletions = [self.shelf.deletion(record.digest)?, source::deletion(&record.source)];
+        let is_deleted = deletions.iter().flatten().any(|deletion| deletion::withdraws(deletion, &release));
+        if is_deleted { Err(wrong(DELETED.into())) } else { Ok(()) }
     }
 
     /// What a guest in this slot gets at most: of these, where they are named, what its table and the rules leave.

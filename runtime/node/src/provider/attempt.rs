@@ -57,7 +57,7 @@ pub(super) struct Done {
 pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
     let begun = Instant::now();
     let report = Arc::new(Mutex::new(Report { confidential: task.job.confidential, ..Report::default() }));
-    let market = Arc::clone(&shared.market);
+    let (market, first) = (Arc::clone(&shared.market), task.routes.first().cloned());
     let host = Host {
         shared,
         job: Arc::clone(&task.job),
@@ -80,7 +80,7 @@ pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
     let report = lock(&report);
     let outcome = match &answer.value {
         Ok(Ok(output)) => match market.check(&task.job, output) {
-            Ok(()) => report.evidence(task.attempt).map(|evidence| (output.clone(), evidence)).ok_or(JobError::NoBackend),
+            Ok(()) => report.evidence(task.attempt, first).map(|evidence| (output.clone(), evidence)).ok_or(JobError::NoBackend),
             // Nothing is charged for what cannot be handed over.
             Err(error) => Err(JobError::Failed(error.to_string())),
         },
@@ -120,12 +120,13 @@ pub(super) struct Report {
 }
 
 impl Report {
-    fn evidence(&self, attempt: u32) -> Option<Evidence> {
+    /// Of work that asked no backend, the route that it was priced by stands for all; of work that asked in vain there is none.
+    fn evidence(&self, attempt: u32, first: Option<Route>) -> Option<Evidence> {
         Some(Evidence {
             finish: if self.length { Finish::Length } else { Finish::Complete },
             checks: Vec::new(),
             usage: Usage { work_ms: u64::try_from(self.backend.as_millis()).unwrap_or(u64::MAX), ..self.usage },
-            route: self.route.clone()?,
+            route: self.route.clone().or(first.filter(|_| self.generations == 0))?,
             attempt,
         })
     }

@@ -35,6 +35,8 @@ pub(super) struct Live {
     /// The job without what its handler keeps private: what policies see.
     pub(super) summary: Arc<Job>,
     pub(super) guests: Arc<dyn Guests>,
+    /// They are not those that it was taken with, which are gone: none of them is asked.
+    is_orphan: bool,
     pub(super) stamps: Vec<GuestStamp>,
     pub(super) mailbox: mpsc::Receiver<Note>,
     /// Its place in the bounded queue, until it is over.
@@ -63,6 +65,7 @@ impl Live {
             state,
             summary,
             guests,
+            is_orphan: false,
             stamps: Vec::new(),
             mailbox,
             place: None,
@@ -77,13 +80,21 @@ impl Live {
     }
 
     pub(super) fn from_journal(shared: &Arc<Shared>, state: JobState, mailbox: mpsc::Receiver<Note>) -> Self {
-        let guests = kept(shared, &state);
+        let kept = kept(shared, &state);
+        let is_orphan = kept.is_none();
+        let guests = kept.unwrap_or_else(|| shared.guests.current());
         let summary = Arc::new(state.job.summary(guests.public_params(state.job.kind)));
-        let mut live = Self::new(shared, state, guests, summary, mailbox);
+        let mut live = Self { is_orphan, ..Self::new(shared, state, guests, summary, mailbox) };
         if !live.state.is_over() {
             live.place = Some(shared.places.resume(live.state.job.customer));
         }
         live
+    }
+
+    /// After a start.
+    pub(super) fn resume(self) {
+        let event = if self.is_orphan { Event::Orphaned } else { Event::Restarted };
+        self.go_on(event.into());
     }
 
     pub(super) fn go_on(mut self, note: Note) {
@@ -316,13 +327,16 @@ impl Live {
 
     fn meter(&mut self, attempt: u32, rows: &mut Vec<Row>) -> Option<Event> {
         let evidence = self.state.evidence.clone()?;
-        let situation = record::situation(&self.shared);
         let plan = Arc::clone(&self.state.plan);
+        // The offer was an agreement: without an answer its estimate holds, but never above what was agreed.
+        let estimated = Event::Metered { attempt, due: plan.offer.price, step: plan.context.step };
+        if self.is_orphan {
+            return Some(estimated);
+        }
+        let situation = record::situation(&self.shared);
         let answer = self.guests.settle(&self.summary, &plan.context, &plan.offer, &evidence.route, &evidence.usage, &situation);
         rows.push(self.record("settle", attempt, &(&evidence.route, &evidence.usage, &situation), &answer));
-        // The offer was an agreement: without an answer its estimate holds, but never above what was agreed.
-        let due = answer.value.unwrap_or(plan.offer.price);
-        Some(Event::Metered { attempt, due, step: plan.context.step })
+        Some(answer.value.map_or(estimated, |due| Event::Metered { attempt, due, step: plan.context.step }))
     }
 
     /// The flight recorder: what was asked and answered, seen by observers too.
@@ -383,15 +397,10 @@ impl Live {
     }
 }
 
-/// The generation that the job was admitted with; what has no more to decide can do with any.
-fn kept(shared: &Shared, state: &JobState) -> Arc<dyn Guests> {
+/// The generation that the job was admitted with, unless it is gone. What has no more to decide can do with any, and so can rows of the first versions.
+fn kept(shared: &Shared, state: &JobState) -> Option<Arc<dyn Guests>> {
     let number = state.plan.generation;
-    shared.guests.at(number).unwrap_or_else(|| {
-        if !state.is_over() && number != 0 {
-            tracing::warn!(job = %state.job.id.short(), number, "its guests are gone: it goes on with those of now");
-        }
-        shared.guests.current()
-    })
+    if state.is_over() || number == 0 { Some(shared.guests.current()) } else { shared.guests.at(number, state.job.kind) }
 }
 
 /// Resolves with what is there, and never if nothing is.

@@ -127,6 +127,6 @@ pub(super) fn resume(shared: &Arc<Shared>, state: JobState) {
         return;
     }
     if let Some(mailbox) = shared.registry.open(state.job.id, None) {
-        Live::from_journal(shared, state, mailbox).go_on(Event::Restarted.into());
+        Live::from_journal(shared, state, mailbox).resume();
     }
 }

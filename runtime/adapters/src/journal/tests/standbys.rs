@@ -1,6 +1,7 @@
 //! Who stands beside the slots, and what shadows said.
 
 use super::*;
+use crate::journal::installations::{AUDIT_ROOM, AUDIT_ROWS};
 use crate::journal::{Books, Pair};
 use pylon_core::ports::guests::Fault;
 use pylon_core::ports::installations::{Audit, Installation, Installations as _, Installed, Purpose, ShadowRow, Standby};
@@ -27,6 +28,45 @@ async fn write(shelf: &Shelf, rows: Vec<Row>) {
     shelf.journal.commit(rows.into()).await.unwrap();
 }
 
+fn audit(slot: &str, guest: &str, outcome: &str) -> Audit {
+    Audit {
+        at: at(1),
+        action: "install".into(),
+        slot: slot.into(),
+        digest: Some(Digest::of(guest.as_bytes())),
+        guest: format!("{guest} 1"),
+        publisher: None,
+        outcome: outcome.into(),
+        detail: "from /a.wasm".into(),
+    }
+}
+
+/// Goal: the record has an end, and says of every guest that serves how it came. Method: two slots, one of them changed once; then refusals, more than are
+/// kept.
+#[tokio::test]
+async fn the_record_has_an_end() {
+    let shelf = Shelf::new();
+    let install = |generation, slot: &str, name: &str| {
+        let row = Installation {
+            generation,
+            slot: slot.into(),
+            guest: Some(guest(name)),
+            stanza: "null".into(),
+            why: "install".into(),
+            at: at(1),
+        };
+        [Row::Install(Box::new(row)), Row::Audit(Box::new(audit(slot, name, "done")))]
+    };
+    let refused = || Row::Audit(Box::new(audit("pricing", "b", "digest")));
+    write(&shelf, [install(1, "routing", "a"), install(2, "pricing", "a"), install(3, "pricing", "b")].concat()).await;
+    let many = AUDIT_ROWS + AUDIT_ROOM;
+    write(&shelf, (0..many).map(|_| refused()).collect()).await;
+    let rows = shelf.journal.audit(usize::try_from(2 * many).unwrap()).unwrap();
+    assert!((AUDIT_ROWS..many).contains(&i64::try_from(rows.len()).unwrap()), "{}", rows.len());
+    let oldest: Vec<_> = rows.iter().rev().take(3).map(|row| format!("{} {} {}", row.slot, row.guest, row.outcome)).collect();
+    assert_eq!(oldest, ["routing a 1 done", "pricing b 1 done", "pricing b 1 digest"]);
+}
+
 /// Goal: history, record and standbys come back as they were written, and one place holds one guest. Method: each of them, replaced and taken away.
 #[tokio::test]
 async fn slots_and_who_stands_beside() {
@@ -39,16 +79,7 @@ async fn slots_and_who_stands_beside() {
         why: "install".into(),
         at: at(generation),
     };
-    let audit = |outcome: &str| Audit {
-        at: at(1),
-        action: "install".into(),
-        slot: "pricing".into(),
-        digest: Some(Digest::of(b"a")),
-        guest: "a 1".into(),
-        publisher: None,
-        outcome: outcome.into(),
-        detail: "from /a.wasm".into(),
-    };
+    let audit = |outcome| audit("pricing", "a", outcome);
     let history = vec![row(1, Some(guest("a"))), row(2, None)];
     let mut rows: Vec<_> = history.iter().cloned().map(|row| Row::Install(Box::new(row))).collect();
     rows.extend(["done", "digest"].map(|outcome| Row::Audit(Box::new(audit(outcome)))));

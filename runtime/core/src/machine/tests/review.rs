@@ -1,7 +1,7 @@
 //! What waits for the operator, and what its guests left behind.
 
 use super::*;
-use Event::{Drained, Rejected, Released};
+use Event::{Drained, Orphaned, Rejected, Released};
 
 fn unjudged(attempt: u32) -> Event {
     Event::Unjudged { attempt }
@@ -75,4 +75,25 @@ fn a_job_whose_guests_go() {
     check("needs none any more", Terms::Hold, accepted, "processing none open held", &[]);
     let metered = vec![Scheduled, ran(1), accept(1), metered(1, 900), Drained];
     check("is to be invoiced", Terms::OnDelivery, metered, "processing none created none", &[]);
+}
+
+#[test]
+fn a_start_without_its_guests() {
+    let told = "tell error: processing error: the node has replaced what does this job, ask again";
+    let ended = "failed none none none";
+    check("in the line", Terms::Free, vec![Orphaned], ended, &[told]);
+    check("at work", Terms::Free, vec![Scheduled, Orphaned], ended, &[told]);
+    check("nothing is left to do", Terms::Free, vec![Scheduled, ran(1), accept(1), Orphaned], "completed queued none none", &[]);
+    check("not paid yet", Terms::BeforeWork, vec![invoiced(PRICE), Orphaned], "failed none open cancelled", &["release", told]);
+    check("not invoiced yet", Terms::BeforeWork, vec![Orphaned], "failed none cancelled none", &[told]);
+    let prepaid = vec![invoiced(PRICE), paid(PRICE), Scheduled, Orphaned];
+    check("prepaid", Terms::BeforeWork, prepaid, "failed none open refund_due", &[told]);
+    let on_hold = vec![invoiced(PRICE), held(PRICE), Scheduled, Orphaned];
+    check("held", Terms::Hold, on_hold, "failed none open cancelled", &["release", told]);
+    let accepted = vec![invoiced(PRICE), held(PRICE), Scheduled, ran(1), accept(1), Orphaned];
+    check("is to be claimed", Terms::Hold, accepted, "processing none open held", &["claim"]);
+    let metered = vec![Scheduled, ran(1), accept(1), metered(1, 900), Orphaned];
+    check("is to be invoiced", Terms::OnDelivery, metered, "processing none created none", &["invoice 900"]);
+    let waits = vec![Scheduled, ran(1), unjudged(1), Orphaned];
+    check("waits for the operator", Terms::Free, waits, "processing in_review none none", &[]);
 }

@@ -130,12 +130,18 @@ pub(super) fn result(request: &Request, result: &Delivered, bid: Option<Msat>, j
         let due = result.due.as_ref().map(|(amount, bolt11)| {
             let invoice = bolt11.as_ref().map(|bolt11| format!(": {}", plain(bolt11))).unwrap_or_default();
             let warning = over(*amount, bid).map(|warning| format!(" ({warning})")).unwrap_or_default();
-            format!("
+            format!(
+                "
 {amount} due{warning}{invoice}
-")
+"
+            )
         });
-        return format!("{}
-{}", printable(&result.content), due.unwrap_or_default());
+        return format!(
+            "{}
+{}",
+            printable(&result.content),
+            due.unwrap_or_default()
+        );
     }
     let attributes: BTreeMap<_, _> = result.attributes.iter().map(|fact| (&fact.name, &fact.value)).collect();
     let guests: Vec<_> = result

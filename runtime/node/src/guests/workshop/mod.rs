@@ -1,0 +1,126 @@
+//! Where slots are changed, one change after the other: prepared, written down with who did what, and only then put to work. With a node the jobs
+//! from then on have the change; without one the next start has it. `settings` is what history and settings ask for, `deeds` what operators do.
+
+mod deeds;
+mod settings;
+mod state;
+
+use super::deed::Seated;
+use super::record::refusal;
+use super::steps::{Bench, Refused, Stop};
+use super::watch::{Reports, Watch};
+use super::{Ledger, Shelf, grants, history};
+use crate::config::{Config, Lockdown};
+use anyhow::Result;
+use pylon_core::UnixTime;
+use pylon_core::ports::installations::{Installation, Standby};
+use pylon_core::ports::journal::Journal;
+use pylon_sandbox::{Change, Generations, Sandbox, Slot};
+use state::{State, commit};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{Mutex, watch};
+
+/// All that a change needs.
+pub struct Workshop {
+    sandbox: Sandbox,
+    shelf: Shelf,
+    state: Mutex<State>,
+    /// The guests at work, with a node.
+    live: OnceLock<Arc<Generations>>,
+    pub(super) watch: Arc<Watch>,
+    changed: watch::Sender<u64>,
+}
+
+impl Workshop {
+    /// Over what the journal says.
+    pub(super) fn new(sandbox: Sandbox, shelf: Shelf, ledger: Ledger, config: &Config) -> (Self, Reports) {
+        let (watch, reports) = Watch::new();
+        let Ledger { history, standbys } = ledger;
+        let changed = watch::Sender::new(history::newest(&history));
+        let state = Mutex::new(State { history, standbys, config: config.clone(), told: BTreeMap::new() });
+        (Self { sandbox, shelf, state, live: OnceLock::new(), watch, changed }, reports)
+    }
+
+    /// Without a node: the next start has what is done here.
+    pub fn offline(sandbox: Sandbox, shelf: Shelf, ledger: Ledger, config: &Config) -> Self {
+        Self::new(sandbox, shelf, ledger, config).0
+    }
+
+    /// Who is where, and beside whom.
+    pub async fn seated(&self) -> Vec<Seated> {
+        let state = self.state.lock().await;
+        let now = history::at(&state.history, history::newest(&state.history));
+        let live: BTreeMap<_, _> = self.live.get().map(|live| live.list()).into_iter().flatten().collect();
+        let serving = now.iter().filter_map(|(slot, row)| {
+            let seated = Seated::serving(row, self.watch.figures(*slot))?;
+            // Rules that came later may have left less.
+            let grants = live.get(slot).map_or_else(|| seated.grants.clone(), |guest| grants::names(guest.granted()));
+            Some(Seated { grants, ..seated })
+        });
+        let missed = |standby: &Standby| standby.slot.parse().ok().map(|slot| self.watch.missed(slot));
+        let beside = state.standbys.iter().map(|standby| Seated::beside(standby, missed(standby)));
+        serving.chain(beside).collect()
+    }
+
+    /// What may be installed, as it holds now.
+    pub async fn rules(&self) -> Lockdown {
+        self.state.lock().await.config.lockdown.clone()
+    }
+
+    /// Sees each change from now on: the newest set of guests.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// When guests of this kind in this set were replaced, if they were; and the last change of all.
+    pub(crate) async fn replaced_at(&self, generation: u64, kind: u16) -> Option<UnixTime> {
+        history::replaced_at(&self.state.lock().await.history, generation, kind)
+    }
+
+    /// When anything was changed last.
+    pub(crate) async fn last_change(&self) -> Option<UnixTime> {
+        self.state.lock().await.history.last().map(|row| row.at)
+    }
+
+    fn bench<'a>(&'a self, config: &'a Config) -> Bench<'a> {
+        Bench { sandbox: &self.sandbox, shelf: &self.shelf, config }
+    }
+
+    /// It is written: the jobs from now on have it.
+    fn put(&self, state: &mut State, changes: &[Change], rows: Vec<Installation>) -> Result<()> {
+        state.history.extend(rows);
+        if let Some(live) = self.live.get().filter(|_| !changes.is_empty()) {
+            live.swap(history::newest(&state.history), changes)?;
+        }
+        self.tell(state);
+        Ok(())
+    }
+
+    fn tell(&self, state: &State) {
+        let newest = history::newest(&state.history);
+        let now = history::at(&state.history, newest);
+        self.watch.serve(now.iter().filter_map(|(slot, row)| Some((*slot, row.guest.as_ref()?.digest, row.generation))));
+        self.changed.send_replace(newest);
+    }
+}
+
+/// Writes down that this was refused, and says why.
+async fn refuse(
+    state: &mut State,
+    action: &str,
+    slot: Slot,
+    refused: Refused,
+    journal: Option<&dyn Journal>,
+    now: UnixTime,
+) -> Stop {
+    let (stop, rows) = refusal(action, slot, refused, now);
+    state.remember(&rows);
+    // What was refused stays refused, written down or not.
+    if let Some(journal) = journal
+        && let Err(error) = commit(journal, rows).await
+    {
+        tracing::error!(%error, "a refusal is not written down");
+    }
+    stop
+}

@@ -1,0 +1,244 @@
+//! What history and settings ask for, at a start and when they are read again.
+
+use super::state::{State, commit};
+use super::{Workshop, refuse};
+use crate::config::Config;
+use crate::guests::grants;
+use crate::guests::history::{self, Due};
+use crate::guests::record::{audit, installed};
+use crate::guests::steps::{Refused, Wish};
+use crate::guests::unserved::Unserved;
+use anyhow::{Context, Result, bail};
+use futures::future::{join_all, try_join_all};
+use pylon_core::UnixTime;
+use pylon_core::ports::installations::{Audit, Installation, Installed as Record, Purpose};
+use pylon_core::ports::journal::{Journal, Row};
+use pylon_sandbox::{Change, Generations, Slot};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// So often what the settings ask for is prepared anew because a command has changed a slot meanwhile.
+const LOOKS_MAX: usize = 5;
+
+/// Changes that could be made, with what is to be written of them.
+struct Changes {
+    changes: Vec<Change>,
+    rows: Vec<Installation>,
+}
+
+/// What serves on with other grants, and the record of that.
+struct Anew {
+    changes: Vec<Change>,
+    told: Vec<Row>,
+}
+
+/// A change that could not be made.
+struct Failed {
+    slot: Slot,
+    refused: Box<Refused>,
+}
+
+impl Failed {
+    fn gone(slot: Slot, record: &Record, error: &anyhow::Error) -> Self {
+        Self { slot, refused: Box::new(Refused::gone(record, error)) }
+    }
+}
+
+impl Workshop {
+    /// Puts the guests to work that history and settings name.
+    pub(in crate::guests) async fn start(&self, journal: Option<&dyn Journal>, now: UnixTime) -> Result<Arc<Generations>> {
+        let mut state = self.state.lock().await;
+        let config = state.config.clone();
+        let due = async {
+            let Changes { changes, rows } = self.due(&state, &config, "start", now).await?;
+            let mut guests: BTreeMap<_, _> = changes.into_iter().collect();
+            let serving = history::guests_at(&state.history, history::newest(&state.history));
+            let unchanged = serving.into_iter().filter(|(slot, _)| !guests.contains_key(slot));
+            // All at once: most of it is reading and checking code, on threads of its own.
+            let again = try_join_all(unchanged.map(async |(slot, record)| {
+                let again = self.bench(&config).again(slot, record, Some(now)).await;
+                again.map(|guest| (slot, Some(guest))).map_err(|error| Failed::gone(slot, record, &error))
+            }));
+            let again = again.await?;
+            guests.extend(again);
+            Ok((guests, rows))
+        };
+        let (guests, rows) = match due.await {
+            Ok(due) => due,
+            Err(failed) => return Err(write_down(&mut state, "start", failed, journal, now).await),
+        };
+        let written = installed(&rows, "start");
+        state.remember(&written);
+        if let Some(journal) = journal {
+            commit(journal, written).await?;
+        }
+        state.history.extend(rows);
+        let guests = guests.into_iter().filter_map(|(slot, guest)| Some((slot, guest?))).collect();
+        let generations = Arc::new(Generations::starting(history::newest(&state.history), guests)?);
+        let generations = Arc::clone(self.live.get_or_init(|| generations));
+        self.tell(&state);
+        let mut gone = Vec::new();
+        for standby in state.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow) {
+            let Ok(slot) = standby.slot.parse() else { continue };
+            match self.bench(&config).again(slot, &standby.guest, Some(now)).await {
+                Ok(guest) => self.watch.shadow(slot, Some(guest)),
+                Err(error) => gone.push((slot, standby.guest.clone(), error)),
+            }
+        }
+        let gone = dismissed(&gone, "start", now);
+        state.remember(&gone);
+        if let Some(journal) = journal {
+            commit(journal, gone).await?;
+        }
+        Ok(generations)
+    }
+
+    /// Brings back an older generation as it served this kind, for the jobs that name it: all of it or nothing. What cannot be had is told.
+    pub(in crate::guests) async fn bring_back(&self, number: u64, kind: u16, now: UnixTime) {
+        let state = self.state.lock().await;
+        let Some(live) = self.live.get().filter(|live| (1..live.number()).contains(&number)) else { return };
+        let kept = async {
+            let mut guests = Vec::new();
+            for (slot, record) in history::serving(&state.history, number, kind) {
+                guests.push((slot, self.bench(&state.config).again(slot, record, Some(now)).await?));
+            }
+            Ok::<_, anyhow::Error>(live.keep(number, kind, guests)?)
+        };
+        if let Err(error) = kept.await {
+            tracing::warn!(number, kind, error = format!("{error:#}"), "a guest of before is gone: jobs that need it end");
+        }
+    }
+
+    /// Follows the settings. All of it or nothing. What takes long comes before anybody has to wait for it, and is done again if slots change meanwhile;
+    /// `first` is done once nothing is refused any more, and before anything is written: if that fails, so does this.
+    pub async fn reload(
+        &self,
+        config: &Config,
+        journal: &dyn Journal,
+        now: UnixTime,
+        first: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        for _ in 0..LOOKS_MAX {
+            let seen = self.state.lock().await.clone();
+            let due = async {
+                let mut due = self.due(&seen, config, "reload", now).await?;
+                let others = self.linked_anew(&seen, config, &due.changes, now).await?;
+                due.changes.extend(others.changes);
+                Ok((due, others.told))
+            };
+            let due = due.await;
+            let mut state = self.state.lock().await;
+            if history::newest(&state.history) != history::newest(&seen.history) {
+                continue;
+            }
+            let (due, told) = match due {
+                Ok(due) => due,
+                Err(failed) => return Err(write_down(&mut state, "reload", failed, Some(journal), now).await),
+            };
+            first.await?;
+            return self.follow(&mut state, config, due, told, journal, now).await;
+        }
+        bail!("slots are changed all the time by commands: try again")
+    }
+
+    /// Puts to work what the settings ask for.
+    async fn follow(
+        &self,
+        state: &mut State,
+        config: &Config,
+        due: Changes,
+        told: Vec<Row>,
+        journal: &dyn Journal,
+        now: UnixTime,
+    ) -> Result<()> {
+        let Changes { changes, rows } = due;
+        let shadows = state.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow);
+        let untrusted = shadows.filter_map(|standby| {
+            let error = self.bench(config).is_trusted(&standby.guest, now).err()?;
+            Some((standby.slot.parse().ok()?, standby.guest.clone(), error))
+        });
+        let untrusted: Vec<_> = untrusted.collect();
+        let written = installed(&rows, "reload").into_iter().chain(told).chain(dismissed(&untrusted, "reload", now));
+        state.write(journal, written.collect()).await?;
+        for (slot, ..) in untrusted {
+            self.watch.shadow(slot, None);
+        }
+        state.config = config.clone();
+        self.put(state, &changes, rows)
+    }
+
+    /// What history and settings ask for.
+    async fn due(&self, state: &State, config: &Config, why: &str, now: UnixTime) -> Result<Changes, Failed> {
+        let (mut changes, mut rows, bench) = (Vec::new(), Vec::new(), self.bench(config));
+        let serving = history::guests_at(&state.history, history::newest(&state.history));
+        let due = history::due(&state.history, config);
+        // All at once: each may take as long as an order may.
+        let found = join_all(due.iter().map(|(slot, due)| async move {
+            match due {
+                Due::Install(guest) => Some(bench.find(*slot, guest).await),
+                Due::Empty => None,
+            }
+        }));
+        for (((slot, due), found), generation) in due.iter().zip(found.await).zip(history::newest(&state.history) + 1..) {
+            let slot = *slot;
+            let ready = match (due, found) {
+                (Due::Install(guest), Some(found)) => {
+                    let wish = Wish { slot, guest, had: serving.get(&slot).copied() };
+                    let prepared = bench.prepare(wish, found, now).await;
+                    Some(prepared.map_err(|refused| Failed { slot, refused: Box::new(refused) })?)
+                }
+                _ => None,
+            };
+            let stanza = history::stanza(config, slot);
+            let guest = ready.as_ref().map(|ready| ready.record.clone());
+            rows.push(Installation { generation, slot: slot.to_string(), guest, stanza, why: why.into(), at: now });
+            changes.push((slot, ready.map(|ready| ready.guest)));
+        }
+        Ok(Changes { changes, rows })
+    }
+
+    /// What serves on under other settings, where they leave it other grants. As at a start, its set of guests keeps the number.
+    async fn linked_anew(&self, state: &State, config: &Config, due: &[Change], now: UnixTime) -> Result<Anew, Failed> {
+        let (before, bench) = (self.bench(&state.config), self.bench(config));
+        let mut anew = Anew { changes: Vec::new(), told: Vec::new() };
+        for (slot, record) in history::guests_at(&state.history, history::newest(&state.history)) {
+            if due.iter().any(|(changed, _)| *changed == slot) {
+                continue;
+            }
+            let gone = |error: anyhow::Error| Failed::gone(slot, record, &error);
+            let what = || format!("{} {} in slot {slot}", record.name, record.version);
+            bench.is_trusted(record, now).with_context(what).map_err(gone)?;
+            if bench.grants(slot, Some(&record.grants)) != before.grants(slot, Some(&record.grants)) {
+                let guest = bench.again(slot, record, Some(now)).await.map_err(gone)?;
+                let granted = Record { grants: grants::names(guest.granted()), ..record.clone() };
+                anew.told.push(Row::Audit(Box::new(audit("reload", slot, &granted, now))));
+                anew.changes.push((slot, Some(guest)));
+            }
+        }
+        Ok(anew)
+    }
+}
+
+/// The record of shadows that are asked no more.
+fn dismissed(shadows: &[(Slot, Record, anyhow::Error)], action: &str, now: UnixTime) -> Vec<Row> {
+    let of = |(slot, record, error): &(Slot, Record, anyhow::Error)| {
+        let detail = format!("no shadow any more: {} {} {error:#}", record.name, record.version);
+        tracing::warn!(%slot, detail, "a shadow is gone");
+        let told = Audit { outcome: "gone".into(), detail, ..audit(action, *slot, record, now) };
+        [Row::Leave(slot.to_string(), Purpose::Shadow), Row::Audit(Box::new(told))]
+    };
+    shadows.iter().flat_map(of).collect()
+}
+
+/// The same of what the settings ask for.
+async fn write_down(
+    state: &mut State,
+    action: &str,
+    failed: Failed,
+    journal: Option<&dyn Journal>,
+    now: UnixTime,
+) -> anyhow::Error {
+    let Failed { slot, refused } = failed;
+    let stop = refuse(state, action, slot, *refused, journal, now).await;
+    Unserved { slot, stop }.into()
+}
