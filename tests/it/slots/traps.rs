@@ -78,7 +78,7 @@ async fn nothing_to_go_back_to() {
 async fn filled_before_the_first_start() {
     let shop = Shop::open(&Config::default());
     let back = async |slot: &str, to| shop.carry_out(Deed::Rollback { slot: slot.into(), to }).await;
-    assert!(back("pricing", None).await.unwrap_err().why.contains("has had no guest yet"));
+    assert!(back("pricing", None).await.unwrap_err().why.contains("nobody was ever in"));
     shop.carry_out(install("pricing", guest(shop.file(component("hostile_pricing")), &[]))).await.unwrap();
     shop.carry_out(install("handler:5999", guest(shop.file(component("probe")), &[]))).await.unwrap();
     for (slot, to_do) in [

@@ -163,7 +163,7 @@ mod tests {
             let said = nobody(&rows, slot.parse().unwrap());
             assert!(said.contains(expected), "{said}");
         };
-        check("pricing", &[], "has had no guest yet");
+        check("pricing", &[], "nobody was ever in");
         check("pricing", &[(Some(1), "install")], "`pylon guest install token_pricing --slot pricing`");
         check("pricing", &[(Some(1), "install"), (Some(1), "reload")], "no other guest");
         check("handler:5999", &[(Some(1), "install")], "`pylon guest rollback handler:5999 --to 0` empties it");
