@@ -4,7 +4,7 @@ use crate::about::About;
 use crate::install::InstallError;
 use crate::limits::Limits;
 use crate::outline::Outline;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Made, Sandbox};
 use crate::slot::{Role, Slot};
 use pylon_core::Digest;
 
@@ -33,7 +33,7 @@ impl Sandbox {
         let outline = Outline::of_guest(bytes)?;
         let role = outline.role()?;
         outline.fits(role)?;
-        let (component, _) = self.code(role.tier(), Digest::of(bytes), bytes).await?;
+        let Made { component, .. } = self.code(role.tier(), Digest::of(bytes), bytes).await?;
         let allowed = self.limits(role.tier());
         let (_, about, bounds) = self.described(role, &component, allowed).await?;
         Ok(Examined { role, about, limits: bounds.min(allowed) })

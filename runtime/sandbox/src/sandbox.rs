@@ -118,10 +118,8 @@ impl Sandbox {
     pub async fn load(&self, slot: Slot, bytes: &[u8], setup: Setup) -> Result<Arc<Installed>, InstallError> {
         Outline::of_guest(bytes)?.fits(slot.role())?;
         let digest = Digest::from_bytes(Sha256::digest(bytes).into());
-        let begun = Instant::now();
-        let (component, loaded) = self.code(slot.role().tier(), digest, bytes).await?;
-        let code = Origin { digest, loaded, within: begun.elapsed() };
-        self.install(slot, code, &component, setup).await
+        let made = self.code(slot.role().tier(), digest, bytes).await?;
+        self.install(slot, digest, made, setup).await
     }
 
     /// The same for code that was compiled elsewhere. The caller has looked at the [`Outline`] of its component; the linker holds it again.
@@ -130,8 +128,8 @@ impl Sandbox {
         let authentic = Authentic::signed(&image).ok_or_else(|| InstallError::Image("its digest is another".into()))?;
         let component =
             authentic.load(self.engine(slot.role().tier())).map_err(|error| InstallError::Image(format!("{error:#}")))?;
-        let code = Origin { digest: image.component, loaded: Loaded::Signed, within: begun.elapsed() };
-        self.install(slot, code, &component, setup).await
+        let made = Made { component, loaded: Loaded::Signed, within: begun.elapsed() };
+        self.install(slot, image.component, made, setup).await
     }
 
     /// Compiles a component for engines like these, to be signed and loaded elsewhere.
@@ -171,25 +169,31 @@ impl Sandbox {
     }
 
     /// From the cache, else from the compiler and into the cache.
-    pub(crate) async fn code(&self, tier: Tier, digest: Digest, bytes: &[u8]) -> Result<(Component, Loaded), InstallError> {
+    pub(crate) async fn code(&self, tier: Tier, digest: Digest, bytes: &[u8]) -> Result<Made, InstallError> {
         let (engine, id) = (self.engine(tier).clone(), self.engine_id(tier));
         if let Some(cache) = self.cache.clone() {
             let (engine, id) = (engine.clone(), id.clone());
-            if let Some(component) = apart(move || cache.load(digest, &id, &engine)).await? {
-                return Ok((component, Loaded::Cached));
+            let load = move || {
+                let begun = Instant::now();
+                let component = cache.load(digest, &id, &engine)?;
+                Some(Made { component, loaded: Loaded::Cached, within: begun.elapsed() })
+            };
+            if let Some(made) = apart(load).await? {
+                return Ok(made);
             }
         }
+        let begun = Instant::now();
         let image = self.compiled(tier, bytes).await?;
         let cache = self.cache.clone();
         let loading = apart(move || {
             let component = Authentic::made(&image).load(&engine)?;
+            let within = begun.elapsed();
             if let Some(cache) = cache {
                 cache.store(digest, &id, &image);
             }
-            Ok::<_, wasmtime::Error>(component)
+            Ok::<_, wasmtime::Error>(Made { component, loaded: Loaded::Compiled, within })
         });
-        let component = loading.await?.map_err(|error| InstallError::Compile(format!("{error:#}")))?;
-        Ok((component, Loaded::Compiled))
+        loading.await?.map_err(|error| InstallError::Compile(format!("{error:#}")))
     }
 
     async fn compiled(&self, tier: Tier, bytes: &[u8]) -> Result<Vec<u8>, InstallError> {
@@ -212,17 +216,11 @@ impl Sandbox {
     }
 
     /// All steps after the code is there.
-    async fn install(
-        &self,
-        slot: Slot,
-        origin: Origin,
-        component: &Component,
-        setup: Setup,
-    ) -> Result<Arc<Installed>, InstallError> {
-        let Origin { digest, loaded, within } = origin;
+    async fn install(&self, slot: Slot, digest: Digest, made: Made, setup: Setup) -> Result<Arc<Installed>, InstallError> {
+        let Made { component, loaded, within } = made;
         let node = self.limits(slot.role().tier());
         let allowed = setup.limits.map_or(node, |operator| operator.min(node));
-        let (code, about, bounds) = self.described(slot.role(), component, allowed).await?;
+        let (code, about, bounds) = self.described(slot.role(), &component, allowed).await?;
         let serves = |kind| about.kinds.iter().any(|served| served.kind == kind);
         if slot.role() == Role::Handler && !slot.kind().is_some_and(serves) {
             return Err(InstallError::Slot(slot));
@@ -232,7 +230,7 @@ impl Sandbox {
         if !beyond.is_empty() && !setup.withhold {
             return Err(InstallError::Grant(beyond));
         }
-        let code = install::granted(code, component, &granted)?;
+        let code = install::granted(code, &component, &granted)?;
         let stamp =
             GuestStamp { slot: slot.role().name().into(), name: about.name.clone(), version: about.version.clone(), digest };
         let guest = Installed {
@@ -253,9 +251,9 @@ impl Sandbox {
     }
 }
 
-/// Where the code of a component came from.
-struct Origin {
-    digest: Digest,
+/// The code of a component, where it came from and how long that took.
+pub(crate) struct Made {
+    pub(crate) component: Component,
     loaded: Loaded,
     within: Duration,
 }
