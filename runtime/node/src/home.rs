@@ -114,24 +114,36 @@ impl Home {
         };
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(Runner { pid: noted(&mut file) })),
+            Err(TryLockError::WouldBlock) => Ok(Some(noted(&mut file))),
             Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot read the lock {}", path.display())),
         }
     }
 }
 
-/// A node that runs.
+/// What somebody does who has a home alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Runs as its node, which can be asked and stopped.
+    Node,
+    /// Does one thing and leaves: nobody else's to end.
+    Command,
+}
+
+/// Who has a home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Runner {
     /// Its process; unknown only for the moment in which it starts.
     pub pid: Option<u32>,
+    /// What it does.
+    pub holder: Holder,
 }
 
 impl fmt::Display for Runner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.pid {
-            Some(pid) => write!(formatter, "another pylon (PID {pid}) runs on this home: stop it first, or set PYLON_HOME"),
-            None => formatter.write_str("another pylon runs on this home: stop it first, or set PYLON_HOME"),
+        let pid = self.pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
+        match self.holder {
+            Holder::Node => write!(formatter, "another pylon{pid} runs on this home: stop it first, or set PYLON_HOME"),
+            Holder::Command => write!(formatter, "a command of pylon{pid} works on this home: wait for it, or set PYLON_HOME"),
         }
     }
 }
@@ -158,8 +170,8 @@ impl State {
         self.path.join(SOCKET)
     }
 
-    /// Makes this the only node on this home until the lock is dropped or the process ends, however it ends.
-    pub fn lock(&self) -> Result<Lock> {
+    /// Makes this the only one on this home until the lock is dropped or the process ends, however it ends.
+    pub fn lock(&self, holder: Holder) -> Result<Lock> {
         let path = self.path.join(LOCK);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).mode(0o600);
@@ -172,14 +184,16 @@ impl State {
                     tries += 1;
                     std::thread::sleep(LOCK_PAUSE);
                 }
-                Err(TryLockError::WouldBlock) => bail!("{}", Runner { pid: noted(&mut file) }),
+                Err(TryLockError::WouldBlock) => bail!("{}", noted(&mut file)),
                 Err(TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("cannot lock {}: use a file system with locks", path.display()));
                 }
             }
         }
         // Only for people: the lock decides, so a number left behind by a dead node, or reused by another program, means nothing.
-        let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        let what = if holder == Holder::Node { "" } else { COMMAND };
+        let noted = file.set_len(0).and_then(|()| file.rewind());
+        let noted = noted.and_then(|()| writeln!(file, "{}{what}", std::process::id()));
         noted.with_context(|| unusable(&path))?;
         Ok(Lock { _file: file })
     }
@@ -191,11 +205,19 @@ pub struct Lock {
     _file: File,
 }
 
+/// Behind the number of a process that is no node.
+const COMMAND: &str = " command";
+
 /// Who has the lock, as far as its file tells.
-fn noted(file: &mut File) -> Option<u32> {
+fn noted(file: &mut File) -> Runner {
     let mut note = String::new();
-    file.take(32).read_to_string(&mut note).ok()?;
-    note.trim().parse().ok()
+    // What cannot be read tells nothing.
+    let _ = file.take(32).read_to_string(&mut note);
+    let (pid, holder) = match note.trim().strip_suffix(COMMAND) {
+        Some(pid) => (pid, Holder::Command),
+        None => (note.trim(), Holder::Node),
+    };
+    Runner { pid: pid.parse().ok(), holder }
 }
 
 fn create_private(path: &Path) -> Result<()> {
@@ -246,7 +268,7 @@ mod tests {
         state.folder("guests").unwrap();
         state.folder("guests").unwrap();
         home.create_config_dir().unwrap();
-        let _lock = state.lock().unwrap();
+        let _lock = state.lock(Holder::Node).unwrap();
         assert_eq!(mode(&home.state_dir()), 0o700);
         assert_eq!(mode(&home.state_dir().join("guests")), 0o700);
         assert_eq!(mode(&home.config_dir()), 0o700);
@@ -282,20 +304,25 @@ mod tests {
         let home = Home::at(root.path());
         let state = home.open().unwrap();
         let file = home.state_dir().join("pylon.lock");
-        let first = state.lock().unwrap();
+        let first = state.lock(Holder::Node).unwrap();
         let own = std::process::id();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{own}\n"));
-        let told = home.open().unwrap().lock().unwrap_err().to_string();
+        let told = home.open().unwrap().lock(Holder::Node).unwrap_err().to_string();
         assert_eq!(told, format!("another pylon (PID {own}) runs on this home: stop it first, or set PYLON_HOME"));
         drop(first);
         for left in ["1\n", "", "no number", "99999999999999999999999999999999999999"] {
             std::fs::write(&file, left).unwrap();
-            let lock = state.lock().unwrap();
+            let lock = state.lock(Holder::Node).unwrap();
             assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{own}\n"), "over {left:?}");
             std::fs::write(&file, "being written").unwrap();
-            let told = state.lock().unwrap_err().to_string();
+            let told = state.lock(Holder::Node).unwrap_err().to_string();
             assert!(told.starts_with("another pylon runs on this home"), "{told}");
             drop(lock);
         }
+        let lock = state.lock(Holder::Command).unwrap();
+        assert_eq!(home.runner().unwrap(), Some(Runner { pid: Some(own), holder: Holder::Command }));
+        let told = state.lock(Holder::Node).unwrap_err().to_string();
+        assert_eq!(told, format!("a command of pylon (PID {own}) works on this home: wait for it, or set PYLON_HOME"));
+        drop(lock);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::InitArgs;
 use crate::config;
-use crate::home::Home;
+use crate::home::{Holder, Home};
 use crate::identity::{Identity, Phrase};
 use crate::output::say;
 use crate::secret;
@@ -22,7 +22,7 @@ pub fn run(args: &InitArgs) -> Result<()> {
     let home = Home::from_env()?;
     let state = home.open()?;
     // A node at work would lose the key to what it keeps.
-    let _lock = if args.force { Some(state.lock()?) } else { None };
+    let _lock = if args.force { Some(state.lock(Holder::Command)?) } else { None };
     let brought = if args.import { Some(ask_for_phrase()?) } else { None };
     let aside = if args.force { Identity::put_aside(&home)? } else { None };
     let (identity, new) = match brought {

@@ -6,7 +6,7 @@ use crate::commands::compile_component::apart;
 use crate::config::{Config, Source};
 use crate::control::{Daemon, Desk, Order, Reloaded, Ring, Server};
 use crate::daemon;
-use crate::home::Home;
+use crate::home::{Holder, Home};
 use crate::identity::Identity;
 use crate::log;
 use crate::node::{Node, Parts};
@@ -46,7 +46,7 @@ fn work(home: &Home, args: &StartArgs) -> Result<()> {
     let config = source.load()?;
     let identity = Identity::load(home)?;
     let state = home.open()?;
-    let _lock = state.lock()?;
+    let _lock = state.lock(Holder::Node)?;
     tracing::info!(npub = identity.npub(), home = %home.state_dir().display(), mode = args.mode.word(), "starting");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
     runtime.block_on(async {

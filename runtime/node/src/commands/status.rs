@@ -3,7 +3,7 @@
 use crate::cli::JsonArgs;
 use crate::control::{Backend, Client, ClientError, Status};
 use crate::earnings::owed_back;
-use crate::home::Home;
+use crate::home::{Holder, Home};
 use crate::output::{self, SaidNo, plain, say};
 use crate::units::{sats, span};
 use anyhow::Result;
@@ -27,7 +27,7 @@ pub fn run(args: &JsonArgs) -> Result<()> {
         Some(status) if args.json => output::json(&status),
         Some(status) => say(&page(&status)),
         None => {
-            let starting = home.runner()?.is_some();
+            let starting = home.runner()?.is_some_and(|runner| runner.holder == Holder::Node);
             match (args.json, starting) {
                 (true, _) => output::json(&Status::default())?,
                 (false, true) => say("Daemon: Starting\n")?,

@@ -2,7 +2,7 @@
 
 use crate::cli::StopArgs;
 use crate::control::{Client, ClientError};
-use crate::home::{Home, Runner};
+use crate::home::{Holder, Home, Runner};
 use crate::output::say;
 use anyhow::{Context, Result, bail};
 use rustix::io::Errno;
@@ -18,6 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub fn run(args: &StopArgs) -> Result<()> {
     let home = Home::from_env()?;
     let Some(runner) = home.runner()? else { return say("Daemon: Not running\n") };
+    if runner.holder == Holder::Command {
+        bail!("no node runs: {runner}");
+    }
     let asked = super::block_on(async { Ok(Client::new(&home).stop(args.timeout).await) })?;
     match asked {
         Ok(_) => {}

@@ -10,7 +10,7 @@ use crate::clock::SystemClock;
 use crate::commands::compile_component::apart;
 use crate::config::Config;
 use crate::earnings;
-use crate::home::Home;
+use crate::home::{Holder, Home};
 use crate::identity::Identity;
 use crate::node::{Node, Parts};
 use crate::progress::Progress as Shown;
@@ -61,7 +61,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let place = Place::new(options.keep.clone())?;
     let home = Home::at(place.path());
     let state = home.open()?;
-    let _lock = state.lock()?;
+    let _lock = state.lock(Holder::Command)?;
     let (cache, logs) = (Home::from_env()?.cache_dir(), home.logs_dir());
     let chosen = backend::choose(options.backend.as_deref(), &cache, &logs, &mut screen).await?;
 

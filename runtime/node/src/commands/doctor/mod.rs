@@ -58,12 +58,14 @@ fn source(home: &Home, args: &DoctorArgs, node: Option<&Status>) -> Source {
 async fn examine(home: &Home, source: &Source, node: Option<&Status>) -> Report {
     let (checked, config, settings) = settings::check(source);
     let mut checks = vec![process::check(home).await, identity::check(home), checked];
-    // With settings that cannot be read, the defaults are what there is to check.
+    let guests = guests(home, config.as_ref()).await;
+    // With settings that cannot be read, the defaults are what else there is to check.
     let config = config.unwrap_or_default();
     let modes = node.map(|status| &status.daemon.modes[..]);
     let (relays, presence, others) =
         tokio::join!(relays::look(&config.relays), announcement::check(home, &config.relays, modes), others(home, &config));
     checks.extend(others);
+    checks.extend(guests);
     checks.extend(relays.iter().map(relays::check));
     checks.extend(presence);
     checks.push(clock::check(&relays));
@@ -73,12 +75,16 @@ async fn examine(home: &Home, source: &Source, node: Option<&Status>) -> Report 
 async fn others(home: &Home, config: &Config) -> Vec<Row> {
     let mut rows = backends::check(config).await;
     rows.push(wallet::check());
-    rows.push(guests::check(home, config).await);
-    rows.push(lockdown::check(home, config).await);
     rows.push(review::check(home, config));
     rows.push(database::check(home));
     rows.push(disk::check(home));
     rows
+}
+
+/// By settings that can be read: by the defaults, code might be made and run that they forbid.
+async fn guests(home: &Home, config: Option<&Config>) -> Vec<Row> {
+    let Some(config) = config else { return Vec::new() };
+    vec![guests::check(home, config).await, lockdown::check(home, config).await]
 }
 
 #[derive(Serialize)]

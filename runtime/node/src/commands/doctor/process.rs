@@ -2,7 +2,7 @@
 
 use super::Row;
 use crate::control::{Client, ClientError};
-use crate::home::Home;
+use crate::home::{Holder, Home, Runner};
 use crate::units::span;
 
 const CHECK: &str = "node";
@@ -15,6 +15,9 @@ pub(super) async fn check(home: &Home) -> Row {
     match (runner, Client::new(home).status().await) {
         (_, Ok(status)) => Row::ok(CHECK, format!("runs (PID {}) for {}", status.daemon.pid, span(status.daemon.uptime_secs))),
         (None, Err(ClientError::NotRunning)) => Row::ok(CHECK, "does not run (`pylon start`)"),
+        (Some(Runner { holder: Holder::Command, .. }), Err(ClientError::NotRunning)) => {
+            Row::ok(CHECK, "does not run; a command is at work on this home")
+        }
         (Some(_), Err(ClientError::NotRunning)) => Row::warning(CHECK, "is starting or stopping", "look again in a moment"),
         (_, Err(error)) => Row::broken(CHECK, error.to_string(), "see its log, then `pylon stop --force` and `pylon start`"),
     }

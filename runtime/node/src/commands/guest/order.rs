@@ -7,7 +7,7 @@ use crate::config::Source;
 use crate::control::{Client, ClientError};
 use crate::guests::deed::{Deed, REMOVED, Seated};
 use crate::guests::{self, Ledger, Shelf, Workshop};
-use crate::home::Home;
+use crate::home::{Holder, Home};
 use crate::output::{json, plain, say};
 use anyhow::{Result, anyhow};
 use pylon_adapters::journal::SqliteJournal;
@@ -30,7 +30,7 @@ pub(super) fn carry_out(deed: &Deed, as_json: bool) -> Result<()> {
 
 async fn without_node(home: &Home, deed: &Deed) -> Result<Seated> {
     let state = home.open()?;
-    let _lock = state.lock()?;
+    let _lock = state.lock(Holder::Command)?;
     let config = Source::new(home, None).load()?;
     let sandbox = guests::sandbox(state.folder("cache")?, apart()?, &config.lockdown)?;
     let journal = SqliteJournal::open(&home.database())?;
