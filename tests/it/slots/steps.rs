@@ -121,7 +121,8 @@ async fn each_step_has_its_word() {
     assert_eq!((seated.name.as_str(), seated.generation), ("hostile-pricing", Some(1)));
     assert_eq!(seated.publisher.unwrap().to_hex(), author.public_key().to_hex());
     let shelf = shop.folder.path().join(".openagents/pylon/guests");
-    let kept = std::fs::read_to_string(shelf.join(format!("{}.release.json", seated.digest))).unwrap();
+    let kept =
+        std::fs::read_to_string(shelf.join(format!("{}.{}.release.json", seated.digest, author.public_key().to_hex()))).unwrap();
     assert_eq!(Event::from_json(kept).unwrap().pubkey, author.public_key());
 }
 
@@ -148,7 +149,12 @@ async fn a_release_that_does_not_hold() {
         let why = shop.stops("signature", "pricing", guest(&path, &[])).await;
         assert!(why.contains(what), "{what}: {why}");
     }
-    std::fs::write(beside(&path, "deletion"), deletion(&Keys::generate(), &good)).unwrap();
+    // What is known to be withdrawn stays so; another release by the same author holds, whatever a stranger withdraws.
+    std::fs::remove_file(beside(&path, "deletion")).unwrap();
+    assert!(shop.stops("signature", "pricing", guest(&path, &[])).await.contains("deleted by its author"));
+    let anew = release(&author, digest, Some(NOW.plus(9)));
+    std::fs::write(beside(&path, "deletion"), deletion(&Keys::generate(), &anew)).unwrap();
+    std::fs::write(beside(&path, "release"), anew).unwrap();
     shop.carry_out(install("pricing", guest(&path, &[]))).await.unwrap();
 }
 

@@ -5,7 +5,7 @@ use super::image::{Image, suffix};
 use anyhow::{Context, Result, anyhow, ensure};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use pylon_adapters::market::release;
-use pylon_core::Digest;
+use pylon_core::{Digest, MessageId, PublicKey};
 use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::{Mutex, PoisonError};
@@ -34,30 +34,28 @@ impl Shelf {
         Ok(digest)
     }
 
-    /// Keeps the release of a component, as it was signed.
-    pub fn put_release(&self, digest: Digest, release: &str) -> Result<()> {
-        self.write(&release_name(&digest.to_hex()), release.as_bytes())
+    /// Keeps the release of a component by this author, as it was signed.
+    pub fn put_release(&self, digest: Digest, publisher: PublicKey, release: &str) -> Result<()> {
+        self.write(&release_name(&by(digest, publisher)), release.as_bytes())
             .with_context(|| format!("the release of {} cannot be kept", digest.short()))
     }
 
     /// The release that was put here.
-    pub fn release(&self, digest: Digest) -> Result<String> {
-        let read = self.bounded(&release_name(&digest.to_hex()), release::BYTES_MAX);
+    pub fn release(&self, digest: Digest, publisher: PublicKey) -> Result<String> {
+        let read = self.bounded(&release_name(&by(digest, publisher)), release::BYTES_MAX);
         let read = read.and_then(|bytes| bytes.ok_or_else(|| ErrorKind::NotFound.into()));
         let bytes = read.with_context(|| format!("the release of {} cannot be read: install it again", digest.short()))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Keeps the word of an author that the release of a component is withdrawn.
-    pub(super) fn put_deletion(&self, digest: Digest, deletion: &str) -> Result<()> {
-        self.write(&deletion_name(digest), deletion.as_bytes())
-            .with_context(|| format!("the deletion of {} cannot be kept", digest.short()))
+    /// Keeps the word of its author that this release is withdrawn.
+    pub(super) fn put_deletion(&self, release: MessageId, deletion: &str) -> Result<()> {
+        self.write(&deletion_name(release), deletion.as_bytes()).context("a deletion cannot be kept")
     }
 
     /// That word, if it was put here.
-    pub(super) fn deletion(&self, digest: Digest) -> Result<Option<String>> {
-        let read = self.bounded(&deletion_name(digest), release::BYTES_MAX);
-        let bytes = read.with_context(|| format!("the deletion of {} cannot be read", digest.short()))?;
+    pub(super) fn deletion(&self, release: MessageId) -> Result<Option<String>> {
+        let bytes = self.bounded(&deletion_name(release), release::BYTES_MAX).context("a deletion cannot be read")?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
@@ -131,8 +129,14 @@ fn image_name(component: Digest, engine: &str) -> String {
     format!("{}{}", component.to_hex(), suffix(engine))
 }
 
-fn deletion_name(component: Digest) -> String {
-    format!("{}.deletion.json", component.to_hex())
+/// Several authors may sign one component.
+fn by(component: Digest, publisher: PublicKey) -> String {
+    format!("{}.{}", component.to_hex(), publisher.to_hex())
+}
+
+/// Several releases of one component may be withdrawn.
+fn deletion_name(release: MessageId) -> String {
+    format!("{}.deletion.json", release.to_hex())
 }
 
 fn release_name(of: &str) -> String {

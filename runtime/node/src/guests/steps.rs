@@ -105,7 +105,7 @@ impl Bench<'_> {
             Err(stop) => return Err(refused(stop, seen)),
         };
         let kept = self.shelf.put(&found.bytes).and_then(|digest| match (&found.release, seen.publisher) {
-            (Some(release), Some(_)) => self.shelf.put_release(digest, release).map(|()| digest),
+            (Some(release), Some(publisher)) => self.shelf.put_release(digest, publisher, release).map(|()| digest),
             _ => Ok(digest),
         });
         let kept = kept.and_then(|digest| match &found.image {
@@ -156,10 +156,15 @@ impl Bench<'_> {
         let wrong =
             |why: String| Stop::new("signature", format!("its release does not hold: {why}; sign it again, or remove that file"));
         let release = release::verify(release, digest, now).map_err(|error| wrong(error.to_string()))?;
+        let unread = |error: anyhow::Error| Stop::new("shelf", format!("{error:#}"));
+        let known = self.shelf.deletion(release.id).map_err(unread)?;
+        if known.is_some_and(|deletion| deletion::withdraws(&deletion, &release)) {
+            return Err(wrong(DELETED.into()));
+        }
         if let Some(deletion) = found.deletion.as_ref().filter(|deletion| deletion::withdraws(deletion, &release)) {
             // From now on it is known here, too.
-            let kept = self.shelf.put_deletion(digest, deletion);
-            return Err(kept.map_or_else(|error| Stop::new("shelf", format!("{error:#}")), |()| wrong(DELETED.into())));
+            self.shelf.put_deletion(release.id, deletion).map_err(unread)?;
+            return Err(wrong(DELETED.into()));
         }
         let trusted = rules.publishers();
         if !trusted.is_empty() && !trusted.contains(&release.publisher) {
@@ -285,10 +290,10 @@ impl Bench<'_> {
     /// What was signed when it was installed holds now.
     fn is_released(self, record: &Record, publisher: PublicKey, now: UnixTime) -> Result<()> {
         let wrong = |why: String| anyhow!("its release does not hold any more: {why}");
-        let release = self.shelf.release(record.digest)?;
+        let release = self.shelf.release(record.digest, publisher)?;
         let release = release::verify(&release, record.digest, now).map_err(|error| wrong(error.to_string()))?;
         ensure!(release.publisher == publisher, "it was not signed by who signs its release: install it again");
-        let deletions = [self.shelf.deletion(record.digest)?, source::deletion(&record.source)];
+        let deletions = [self.shelf.deletion(release.id)?, source::deletion(&record.source)];
         let is_deleted = deletions.iter().flatten().any(|deletion| deletion::withdraws(deletion, &release));
         if is_deleted { Err(wrong(DELETED.into())) } else { Ok(()) }
     }

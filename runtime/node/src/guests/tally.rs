@@ -92,12 +92,12 @@ fn rank(values: &VecDeque<u64>, percent: usize) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use pylon_core::ports::market::GuestStamp;
     use pylon_core::{Digest, JobId, UnixTime};
 
-    fn decision(output: Result<String, Fault>, micros: u64) -> DecisionRow {
+    pub(in crate::guests) fn decision(output: Result<String, Fault>, micros: u64) -> DecisionRow {
         DecisionRow {
             job: JobId::from_bytes([1; 32]),
             guest: GuestStamp { slot: "pricing".into(), name: "a".into(), version: "1".into(), digest: Digest::of(b"a") },

@@ -2,7 +2,7 @@
 
 use super::shipped;
 use super::steps::Stop;
-use pylon_sandbox::Slot;
+use pylon_sandbox::{Role, Slot};
 
 /// A slot that nobody serves, so that nothing starts or changes.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,11 @@ impl Unserved {
             "publisher" => "add that key to `lockdown.trusted_publishers`, or name another guest".into(),
             "image" => "guests/README.md has the steps to images, under `No compiler`".into(),
             "grant" => format!("`pylon guest approve {slot}` lets it"),
+            "gone" if slot.role() == Role::Handler => {
+                format!(
+                    "`pylon guest install SOURCE --slot {slot}` puts another guest there, `pylon guest rollback {slot} --to 0` nobody"
+                )
+            }
             "gone" => {
                 let other = shipped::for_slot(slot).unwrap_or("SOURCE");
                 format!("`pylon guest rollback {slot}` or `pylon guest install {other} --slot {slot}` puts another guest there")

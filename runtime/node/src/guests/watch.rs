@@ -108,8 +108,9 @@ impl Witness for Watch {
         let mut seats = self.lock();
         let slots = [Slot::of_kind(role, about.job.kind), Slot::policy(role)];
         let Some(slot) = slots.into_iter().flatten().find(|slot| seats.serving.contains_key(slot)) else { return };
-        // Older generations are on their way out.
-        let Some(seat) = seats.serving.get_mut(&slot).filter(|seat| seat.digest == decision.guest.digest) else { return };
+        // Older generations are on their way out, and no word on this one: the component may be the same and its settings others.
+        let is_of = |seat: &&mut Seat| seat.digest == decision.guest.digest && decision.generation >= seat.since;
+        let Some(seat) = seats.serving.get_mut(&slot).filter(is_of) else { return };
         if seat.tally.count(decision) {
             // One that waits for an answer is alarm enough.
             let _ = self.alarms.try_send(Alarm { slot, generation: seat.since });
@@ -120,5 +121,42 @@ impl Witness for Watch {
         {
             shadow.missed += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guests::tally::tests::decision;
+    use pylon_core::ports::guests::Fault;
+    use pylon_core::{Job, JobId, PublicKey, UnixTime};
+
+    /// Goal: what a guest did under other settings says nothing of the same component now. Method: calls that fail in the set before, then in this one.
+    #[test]
+    fn an_older_set_is_another_guest() {
+        let (watch, mut reports) = Watch::new();
+        watch.serve(std::iter::once(("pricing".parse().unwrap(), Digest::of(b"a"), 6)));
+        let job = Arc::new(Job {
+            id: JobId::from_bytes([1; 32]),
+            kind: 5050,
+            customer: PublicKey::from_bytes([2; 32]),
+            created_at: UnixTime::new(1),
+            inputs: Vec::new(),
+            params: Vec::new(),
+            output: None,
+            bid: None,
+            targeted: false,
+            confidential: false,
+            expires_at: None,
+            origin: String::new(),
+        });
+        let mut fails = |generation: u64| {
+            for _ in 0..5 {
+                let failed = DecisionRow { generation, ..decision(Err(Fault::Trap), 1) };
+                watch.decided(&failed, About { job: &job, plan: None, output: None });
+            }
+            reports.alarms.try_recv().map(|alarm| alarm.generation).ok()
+        };
+        assert_eq!((fails(5), fails(6)), (None, Some(6)));
     }
 }

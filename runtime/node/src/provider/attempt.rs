@@ -4,6 +4,7 @@ use super::Shared;
 use super::gather::Texts;
 use super::generation;
 use super::listener::Listener;
+use crate::output::plain;
 use async_trait::async_trait;
 use pylon_core::decision::WITHHELD;
 use pylon_core::event::DomainEvent;
@@ -216,7 +217,8 @@ impl HandlerHost for Host {
         if self.job.confidential {
             return;
         }
-        let job = self.job.id.short();
+        // One line stays one line, whatever it says.
+        let (job, message) = (self.job.id.short(), plain(message));
         match level {
             LogLevel::Debug => tracing::debug!(job, "{message}"),
             LogLevel::Info => tracing::info!(job, "{message}"),
