@@ -1,7 +1,7 @@
 //! `pylon job`: the real program buys from a node over a relay.
 
 use nostr_sdk::{Client, EventBuilder, Kind, Tag, TagKind};
-use pylon_adapters::market::identity::{generate, keys, public_key};
+use pylon_adapters::market::identity::{generate, keys, npub_of, public_key};
 use pylon_core::machine::Execution;
 use pylon_core::{JobId, PublicKey};
 use pylon_tests::process::{Running, command};
@@ -81,7 +81,7 @@ async fn submit_and_look() {
     let (answer, news) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(answer.starts_with("one two three\n") && answer.contains(" msat due: lnbcrt"), "{answer}");
     assert!(news.contains("waiting for a result, 300 s at most\n"), "{news}");
-    assert!(news.contains(&format!("{provider}  processing\n")), "{news}");
+    assert!(news.contains(&format!("{}  processing\n", npub_of(shopper.stage.provider()))), "{news}");
 
     let list = shopper.told_json(&["list", "--json"]).await;
     let job = list[0]["job"].as_str().unwrap();
@@ -111,7 +111,7 @@ async fn told_while_it_waits() {
         (wants, lines.next().unwrap().trim().to_owned(), lines)
     });
     let (wants, invoice, _lines) = tokio::time::timeout(PATIENCE, invoice).await.unwrap().unwrap();
-    assert!(wants.starts_with(&provider) && wants.ends_with(" msat due"), "{wants}");
+    assert!(wants.starts_with(&npub_of(shopper.stage.provider())) && wants.ends_with(" msat due"), "{wants}");
     shopper.stage.bank.pay(&invoice).unwrap();
     let answer = tokio::task::spawn_blocking(|| std::io::read_to_string(answer).unwrap());
     let result: Value = serde_json::from_str(&tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap()).unwrap();
@@ -203,7 +203,7 @@ async fn bad_input() {
     let shopper = Shopper::new(Set::default()).await;
     let nobody = PublicKey::from_bytes([7; 32]).to_hex();
     let own = shopper.key();
-    let rows: [(&str, &[&str], &str); 7] = [
+    let rows: [(&str, &[&str], &str); 8] = [
         ("no wallet", &["submit", "x", "--wait", "--bid", "1", "--pay"], "nothing was sent"),
         ("no relay", &["submit", "x", "--relay", "ws://127.0.0.1:9"], "no relay"),
         ("an unknown job", &["results", "abc"], "pylon job list"),
@@ -213,6 +213,7 @@ async fn bad_input() {
             &["submit", "x", "--provider", &nobody, "--wait", "--timeout", "1"],
             "no answer of the provider within 1 s",
         ),
+        ("empty", &["submit", ""], "the prompt is empty"),
         ("of itself", &["submit", "x", "--provider", &own], "this node itself"),
         ("refused", &["submit", " ", "--provider", &shopper.stage.provider().to_hex(), "--wait"], "no usable input"),
     ];

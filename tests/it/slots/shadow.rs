@@ -3,6 +3,7 @@
 use super::{file, guest, install, serving, until};
 use pylon::guests::deed::Deed;
 use pylon_adapters::journal::{Books, Pair};
+use pylon_core::UnixTime;
 use pylon_core::ports::guests::Fault;
 use pylon_tests::stage::{Set, Stage, text};
 
@@ -29,7 +30,7 @@ async fn a_shadow_is_asked_and_then_serves() {
     let pairs = || {
         let mut pairs: Vec<Pair> = Vec::new();
         let books = Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
-        books.pairs("pricing", seated.digest, 100, |pair| pairs.push(pair)).unwrap();
+        books.pairs("pricing", seated.digest, UnixTime::new(seated.since), 100, |pair| pairs.push(pair)).unwrap();
         pairs
     };
     until(&stage, "both jobs, offered and settled", async || pairs().len() == 4).await;
@@ -70,7 +71,7 @@ async fn a_shadow_that_never_answers() {
     let pairs = || {
         let mut pairs: Vec<Pair> = Vec::new();
         let books = Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
-        books.pairs("pricing", seated.digest, 100, |pair| pairs.push(pair)).unwrap();
+        books.pairs("pricing", seated.digest, UnixTime::new(seated.since), 100, |pair| pairs.push(pair)).unwrap();
         pairs
     };
     until(&stage, "asked", async || pairs().len() == 12).await;

@@ -85,9 +85,16 @@ impl Books {
         standbys::all(&self.conn).map_err(unreadable)
     }
 
-    /// What a shadow said beside the active guest, to `each`, the newest first, at most `limit`.
-    pub fn pairs(&self, slot: &str, digest: Digest, limit: usize, each: impl FnMut(Pair)) -> Result<(), JournalError> {
-        standbys::pairs(&self.conn, slot, digest, limit, each).map_err(unreadable)
+    /// What a shadow has said since then beside the active guest, to `each`, the newest first, at most `limit`.
+    pub fn pairs(
+        &self,
+        slot: &str,
+        digest: Digest,
+        since: UnixTime,
+        limit: usize,
+        each: impl FnMut(Pair),
+    ) -> Result<(), JournalError> {
+        standbys::pairs(&self.conn, slot, digest, since, limit, each).map_err(unreadable)
     }
 
     /// What was done to slots or tried, newest first.

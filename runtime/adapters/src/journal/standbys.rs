@@ -12,7 +12,7 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 pub(super) const PAIRS: &str = "SELECT d.job_id, d.function, d.output, d.fault, s.output, s.fault, s.fuel, d.decided_at FROM shadows s \
-                                JOIN decisions d ON d.id = s.decision_id WHERE s.slot = ?1 AND s.digest = ?2 \
+                                JOIN decisions d ON d.id = s.decision_id WHERE s.slot = ?1 AND s.digest = ?2 AND d.decided_at >= ?4 \
                                 ORDER BY s.decision_id DESC LIMIT ?3";
 pub(super) const OF_DECISION: &str = "INSERT OR IGNORE INTO shadows (decision_id, slot, digest, output, fault, fuel) \
                                       SELECT max(id), ?4, ?5, ?6, ?7, ?8 FROM decisions WHERE job_id = ?1 AND function = ?2 \
@@ -78,11 +78,12 @@ pub(super) fn pairs(
     conn: &Connection,
     slot: &str,
     digest: Digest,
+    since: UnixTime,
     limit: usize,
     mut each: impl FnMut(Pair),
 ) -> rusqlite::Result<()> {
     let mut question = conn.prepare_cached(PAIRS)?;
-    let mut rows = question.query(params![slot, digest.to_hex(), integer(limit as u64)])?;
+    let mut rows = question.query(params![slot, digest.to_hex(), integer(limit as u64), integer(since.get())])?;
     while let Some(row) = rows.next()? {
         each(pair(row)?);
     }

@@ -117,7 +117,7 @@ async fn what_a_shadow_said() {
     write(&shelf, vec![shadow(1, Err(Fault::Fuel)), shadow(2, Ok("1".into()))]).await;
     let mut pairs = Vec::new();
     let books = Books::open(&shelf.path()).unwrap();
-    books.pairs("pricing", Digest::of(b"shadow"), 9, |pair| pairs.push(pair)).unwrap();
+    books.pairs("pricing", Digest::of(b"shadow"), UnixTime::new(0), 9, |pair| pairs.push(pair)).unwrap();
     let active = Ok("{\"ok\":1}".into());
     let pair = Pair { job: id(1), function: "quote".into(), active, shadow: Err(Fault::Fuel), fuel: 9, at: at(1000) };
     assert_eq!(pairs, [pair]);

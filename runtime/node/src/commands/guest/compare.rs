@@ -8,8 +8,8 @@ use crate::output::{json, plain, say};
 use crate::units::sats;
 use anyhow::{Result, bail};
 use pylon_adapters::journal::{Books, Pair};
-use pylon_core::Msat;
 use pylon_core::ports::guests::Fault;
+use pylon_core::{Msat, UnixTime};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -86,7 +86,8 @@ pub(super) fn run(args: &SlotArgs) -> Result<()> {
         slot: slot.clone(),
         ..Comparison::default()
     };
-    Books::open(&home.database())?.pairs(&slot, shadow.digest, PAIRS_MAX, |pair| comparison.add(&pair))?;
+    Books::open(&home.database())?
+        .pairs(&slot, shadow.digest, UnixTime::new(shadow.since), PAIRS_MAX, |pair| comparison.add(&pair))?;
     if args.json { json(&comparison) } else { say(&page(&comparison)) }
 }
 

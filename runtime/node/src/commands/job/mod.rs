@@ -13,6 +13,7 @@ use crate::purchases::{Purchase, Purchases};
 use crate::units::ago;
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Buyer, Heard, Request};
+use pylon_adapters::market::identity::npub_of;
 use pylon_adapters::market::nip90::Delivered;
 use pylon_core::Msat;
 use pylon_core::ports::clock::Clock as _;
@@ -74,7 +75,7 @@ async fn results(args: &JobArgs) -> Result<()> {
     let counter = Counter::open(&args.job).await?;
     let (good, bad): (Vec<Delivered>, Vec<_>) = tell::sort(&counter.request, counter.said().await?);
     for (provider, why) in bad {
-        note(&format!("pylon: a result of {} is not shown: {why}", provider.to_hex()));
+        note(&format!("pylon: a result of {} is not shown: {why}", npub_of(provider)));
     }
     if good.is_empty() {
         bail!("no result yet: `pylon job status {}` says how it stands", counter.request.id().short());

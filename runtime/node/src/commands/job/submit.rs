@@ -10,7 +10,7 @@ use crate::output::{note, say};
 use crate::purchases::{Purchase, Purchases};
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Buyer, Heard, Request};
-use pylon_adapters::market::identity::public_key;
+use pylon_adapters::market::identity::{npub_of, public_key};
 use pylon_adapters::market::nip90::{Delivered, MAX_REQUEST_BYTES, RequestTag, Standing};
 use pylon_core::Msat;
 use pylon_core::ports::clock::Clock as _;
@@ -32,7 +32,11 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
             "--pay needs a wallet that can spend, and none can be connected: leave it out, and pay the invoice that comes; nothing was sent"
         );
     }
-    let tags = args.tags(prompt(args)?);
+    let prompt = prompt(args)?;
+    if prompt.as_deref() == Some("") {
+        bail!("the prompt is empty, and no provider answers that: say what is asked for; nothing was sent");
+    }
+    let tags = args.tags(prompt);
     let home = Home::from_env()?;
     let identity = Identity::load(&home)?;
     if args.provider == Some(public_key(identity.keys())) {
@@ -110,10 +114,10 @@ async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result
             }
             Heard::Result(result) if result.job == id => match request.check(&result) {
                 Ok(()) => return show(&result),
-                Err(why) => news.heard(&format!("pylon: a result of {} is passed over: {why}", result.provider.to_hex())),
+                Err(why) => news.heard(&format!("pylon: a result of {} is passed over: {why}", npub_of(result.provider))),
             },
             Heard::Unreadable { job, provider, why } if job == id => {
-                news.heard(&format!("pylon: a message of {} is passed over: {}", provider.to_hex(), tell::clipped(&why)));
+                news.heard(&format!("pylon: a message of {} is passed over: {}", npub_of(provider), tell::clipped(&why)));
             }
             Heard::Feedback(_) | Heard::Result(_) | Heard::Unreadable { .. } => {}
         }
@@ -142,7 +146,7 @@ impl News {
             Some(words) => format!("no result (a provider says: {words})"),
             None if self.heard > 0 => "no result".into(),
             None if args.provider.is_some() => "no answer of the provider".into(),
-            None => "no answer (this node takes no orders of its own)".into(),
+            None => "no answer of any provider (this node's own sells nothing to itself)".into(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::output::{note, plain, printable};
 use pylon_adapters::market::buyer::{Heard, Request};
+use pylon_adapters::market::identity::npub_of;
 use pylon_adapters::market::nip90::{Delivered, Feedback, Standing};
 use pylon_core::{Msat, PublicKey};
 use serde::Serialize;
@@ -49,7 +50,7 @@ pub(super) struct Stand {
 
 impl fmt::Display for Stand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}  {}", self.provider.to_hex(), self.status)?;
+        write!(f, "{}  {}", npub_of(self.provider), self.status)?;
         if !self.words.is_empty() {
             write!(f, ": {}", plain(&self.words))?;
         }
@@ -123,7 +124,7 @@ pub(super) fn sort(request: &Request, said: Vec<Heard>) -> (Vec<Delivered>, Vec<
 /// A result: its text alone, or all that is known of it.
 pub(super) fn result(request: &Request, result: &Delivered, bid: Option<Msat>, json: bool) -> String {
     if request.is_betrayed(result) {
-        let who = result.provider.to_hex();
+        let who = npub_of(result.provider);
         note(&format!("pylon: {who} has answered this encrypted request in the clear: everybody can read it"));
     }
     if !json {
