@@ -239,6 +239,7 @@ async fn no_line_of_the_log_has_the_text() {
     let log = tokio::time::timeout(PATIENCE, reading).await.unwrap().unwrap();
     node.0.wait().unwrap();
     assert!(has(&log, &job.to_hex()) && has(&log, "kind=6050"), "the log shows the message");
+    assert!(has(&log, "a guest was asked"), "and at debug, who was asked");
     assert!(!has(&log, CANARY), "{}", String::from_utf8_lossy(&log));
     assert!(!has(&log, &node_keys.secret_key().to_secret_hex()) && !has(&log, words.trim()));
 }

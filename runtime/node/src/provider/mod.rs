@@ -34,7 +34,7 @@ use pylon_core::courtesy::Courtesy;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::guests::Guests;
 use pylon_core::ports::inputs::Inputs;
-use pylon_core::ports::journal::{Journal, JournalError, Row};
+use pylon_core::ports::journal::{DecisionRow, Journal, JournalError, Row};
 use pylon_core::ports::market::Market;
 use pylon_core::ports::payments::{Capabilities, Wallet};
 use pylon_core::ports::witness::{About, Witness};
@@ -127,6 +127,9 @@ impl Shared {
     fn decided(&self, rows: &[Row], about: About<'_>) {
         for row in rows {
             if let Row::Decision(decision) = row {
+                let DecisionRow { job, guest, function, output, micros, .. } = &**decision;
+                let (job, fault) = (job.short(), output.as_ref().err());
+                tracing::debug!(job, guest = guest.name.as_str(), function, micros, ?fault, "a guest was asked");
                 self.witness.decided(decision, about);
             }
         }
