@@ -158,10 +158,8 @@ impl Bench<'_> {
         let release = release::verify(release, digest, now).map_err(|error| wrong(error.to_string()))?;
         let unread = |error: anyhow::Error| Stop::new("shelf", format!("{error:#}"));
         let known = self.shelf.deletion(release.id).map_err(unread)?;
-        if known.is_some_and(|deletion| deletion::withdraws(&deletion, &release)) {
-            return Err(wrong(DELETED.into()));
-        }
-        if let Some(deletion) = found.deletion.as_ref().filter(|deletion| deletion::withdraws(deletion, &release)) {
+        let mut deletions = [&known, &found.deletion].into_iter().flatten();
+        if let Some(deletion) = deletions.find(|deletion| deletion::withdraws(deletion, &release)) {
             // From now on it is known here, too.
             self.shelf.put_deletion(release.id, deletion).map_err(unread)?;
             return Err(wrong(DELETED.into()));

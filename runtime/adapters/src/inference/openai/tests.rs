@@ -211,9 +211,9 @@ async fn silence_is_a_timeout() {
     assert_eq!(error_of(&thinking).await, InferenceError::Timeout);
 }
 
-/// Dropping an answer ends the llama_cppion, which the server sees at once.
+/// Dropping an answer ends the connection, which the server sees at once.
 #[tokio::test]
-async fn dropping_an_answer_disllama_cpps() {
+async fn dropping_an_answer_disconnects() {
     let (gone, noticed) = oneshot::channel::<()>();
     let gone = Arc::new(std::sync::Mutex::new(Some(gone)));
     let backend = chat(move || {
