@@ -36,6 +36,39 @@ async fn an_offer_is_settled_by_who_made_it() {
     }
 }
 
+/// Goal: a result names who took part, whatever happened to the node meanwhile. Method: under two terms a job that a restart interrupts, at work or not
+/// paid yet, and then one that nothing does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_forgets_no_guest() {
+    for terms in ["on-delivery", "before-work"] {
+        let pricing: &'static [(&str, &str)] = if terms == "before-work" { &[("terms", "before-work")] } else { CHEAP };
+        let mut stage = Stage::set(Set { script: Script::Wait, pricing, ..Set::default() }).await;
+        let mut customer = stage.customer().await;
+        let mut named = Vec::new();
+        for interrupted in [true, false] {
+            let job = customer.ask(vec![text(if interrupted { "one" } else { "other" })]).await;
+            let invoice = match terms {
+                "before-work" => customer.feedback(job, "payment-required").await.due.unwrap().1,
+                _ => None,
+            };
+            if interrupted {
+                let waits = [Execution::Processing, Execution::AwaitingPayment][usize::from(invoice.is_some())];
+                stage.until(job, |state| state.execution == waits).await;
+                stage.stop(Duration::ZERO).await;
+                (0..4).for_each(|_| stage.stub.release());
+                stage.start().await;
+            }
+            if let Some(bolt11) = invoice {
+                stage.bank.pay(&bolt11).unwrap();
+            }
+            named.push(customer.result(job).await.guests);
+        }
+        let slots: Vec<_> = named[1].iter().map(|guest| guest.slot.as_str()).collect();
+        assert_eq!(slots, ["routing", "pricing", "handler", "verification"], "{terms}");
+        assert_eq!(named[0], named[1], "{terms}");
+    }
+}
+
 /// Goal: nobody stands in for guests that are gone: what still needs them ends, and what was paid is owed back; who has its guests goes on. Method: two paid
 /// jobs of older generations; the component of the first one's verification is removed, and the node starts again.
 #[tokio::test(flavor = "multi_thread")]

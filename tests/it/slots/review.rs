@@ -30,6 +30,8 @@ async fn released() {
     stage.node().review(job, true).await.unwrap();
     let result = customer.result(job).await;
     assert_eq!(result.content, "please break");
+    let slots: Vec<_> = result.guests.iter().map(|guest| guest.slot.as_str()).collect();
+    assert_eq!(slots, ["routing", "pricing", "handler", "verification"], "as before the restart");
     stage.bank.pay(&result.due.unwrap().1.unwrap()).unwrap();
     stage.until(job, |state| state.settlement == Settlement::Paid && state.delivery == Delivery::Delivered).await;
     assert_eq!(stage.stub.asked(), 1, "nothing was done twice");

@@ -35,6 +35,7 @@ use pylon_core::decision::History;
 use pylon_core::machine::JobState;
 use pylon_core::ports::installations::{Audit, Installation, Installations, Standby};
 use pylon_core::ports::journal::{Earnings, Journal, JournalError, OpenInvoice, OutboxRow, Row};
+use pylon_core::ports::market::GuestStamp;
 use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
 use rusqlite::Connection;
 use std::path::Path;
@@ -100,6 +101,10 @@ impl Journal for SqliteJournal {
 
     fn customer_of_open(&self, id: JobId) -> Result<Option<PublicKey>, JournalError> {
         self.read(|conn| reads::customer_of_open(conn, id))
+    }
+
+    fn guests_of(&self, id: JobId) -> Result<Vec<GuestStamp>, JournalError> {
+        self.read(|conn| reads::guests_of(conn, id))
     }
 
     fn job_of_payment(&self, hash: PaymentHash) -> Result<Option<JobId>, JournalError> {

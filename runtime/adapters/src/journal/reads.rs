@@ -3,8 +3,8 @@
 use super::{Safe, integer, jobs, number, tallies};
 use pylon_core::machine::{Execution, JobState};
 use pylon_core::ports::journal::{Earning, Earnings, OpenInvoice, OutboxRow, Source};
-use pylon_core::ports::market::Sealed;
-use pylon_core::{JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
+use pylon_core::ports::market::{GuestStamp, Sealed};
+use pylon_core::{Digest, JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 pub(super) const KNOWS: &str = "SELECT 1 FROM jobs WHERE id = ?1 UNION ALL SELECT 1 FROM refusals WHERE id = ?1";
@@ -14,6 +14,7 @@ pub(super) const OF_ID: &str = "id = ?1";
 pub(super) const OF_PAYMENT: &str = "SELECT id FROM jobs WHERE payment_hash = ?1";
 pub(super) const CUSTOMER_OF_OPEN: &str =
     "SELECT customer_pubkey FROM jobs WHERE id = ?1 AND status IN ('received', 'awaiting_payment', 'processing')";
+pub(super) const GUESTS_OF: &str = "SELECT slot, name, version, digest FROM decisions WHERE job_id = ?1 ORDER BY id";
 pub(super) const OPEN_INVOICES: &str = "SELECT id, payment_hash, settlement = 'cancelled' FROM jobs WHERE closed = 0 AND payment_hash IS NOT NULL \
                                         AND invoicing = 'open' AND settlement IN ('pending', 'held', 'cancelled')";
 pub(super) const UNSENT: &str =
@@ -42,6 +43,19 @@ pub(super) fn job_of_payment(conn: &Connection, hash: PaymentHash) -> rusqlite::
 
 pub(super) fn customer_of_open(conn: &Connection, id: JobId) -> rusqlite::Result<Option<PublicKey>> {
     conn.prepare_cached(CUSTOMER_OF_OPEN)?.query_row([id.to_hex()], |row| name(row, 0, PublicKey::from_hex)).optional()
+}
+
+pub(super) fn guests_of(conn: &Connection, id: JobId) -> rusqlite::Result<Vec<GuestStamp>> {
+    let (mut asked, mut guests) = (conn.prepare_cached(GUESTS_OF)?, Vec::new());
+    let mut rows = asked.query([id.to_hex()])?;
+    while let Some(row) = rows.next()? {
+        let digest = name(row, 3, Digest::from_hex)?;
+        let guest = GuestStamp { slot: row.get(0)?, name: row.get(1)?, version: row.get(2)?, digest };
+        if !guests.contains(&guest) {
+            guests.push(guest);
+        }
+    }
+    Ok(guests)
 }
 
 pub(super) fn open_invoices(conn: &Connection) -> rusqlite::Result<Vec<OpenInvoice>> {

@@ -166,6 +166,9 @@ pub trait Journal: Send + Sync {
     /// Who asked for this job, while its work is not over.
     fn customer_of_open(&self, id: JobId) -> Result<Option<PublicKey>, JournalError>;
 
+    /// The guests that were asked about this job, each once, in the order in which they first were.
+    fn guests_of(&self, id: JobId) -> Result<Vec<GuestStamp>, JournalError>;
+
     /// The job that asked for this payment.
     fn job_of_payment(&self, hash: PaymentHash) -> Result<Option<JobId>, JournalError>;
 

@@ -16,7 +16,7 @@ use futures::stream::FuturesUnordered;
 use pylon_core::decision::Terms;
 use pylon_core::machine::{Action, Delivery, Event, Execution, JobState, Settlement, step};
 use pylon_core::ports::guests::{Answer, Generation as Guests, JobError};
-use pylon_core::ports::journal::{Earning, OutboxRow, Row};
+use pylon_core::ports::journal::{Earning, JournalError, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
 use pylon_core::ports::payments::InvoiceRequest;
 use pylon_core::ports::witness::About;
@@ -37,6 +37,7 @@ pub(super) struct Live {
     pub(super) guests: Arc<dyn Guests>,
     /// They are not those that it was taken with, which are gone: none of them is asked.
     is_orphan: bool,
+    /// Who was asked about it so far: the result names them.
     pub(super) stamps: Vec<GuestStamp>,
     pub(super) mailbox: mpsc::Receiver<Note>,
     /// Its place in the bounded queue, until it is over.
@@ -79,16 +80,22 @@ impl Live {
         }
     }
 
-    pub(super) fn from_journal(shared: &Arc<Shared>, state: JobState, mailbox: mpsc::Receiver<Note>) -> Self {
+    /// As its row has it. What may still have a result knows who was asked about it before.
+    pub(super) fn from_journal(
+        shared: &Arc<Shared>,
+        state: JobState,
+        mailbox: mpsc::Receiver<Note>,
+    ) -> Result<Self, JournalError> {
         let kept = kept(shared, &state);
         let is_orphan = kept.is_none();
         let guests = kept.unwrap_or_else(|| shared.guests.current());
         let summary = Arc::new(state.job.summary(guests.public_params(state.job.kind)));
         let mut live = Self { is_orphan, ..Self::new(shared, state, guests, summary, mailbox) };
         if !live.state.is_over() {
+            live.stamps = shared.journal.guests_of(live.state.job.id)?;
             live.place = Some(shared.places.resume(live.state.job.customer));
         }
-        live
+        Ok(live)
     }
 
     /// After a start.

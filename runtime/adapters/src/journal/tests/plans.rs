@@ -26,6 +26,7 @@ fn no_question_scans() {
     check(reads::KNOWS);
     check(reads::OF_PAYMENT);
     check(reads::CUSTOMER_OF_OPEN);
+    check(reads::GUESTS_OF);
     check(reads::OPEN_INVOICES);
     check(reads::UNSENT);
     check(reads::RECENT);

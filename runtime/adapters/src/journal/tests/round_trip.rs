@@ -156,3 +156,17 @@ async fn an_invoice_has_its_row() {
         shelf.outside().query_row("SELECT status FROM invoices WHERE job_id = ?1", [id(2).to_hex()], |row| row.get(0)).unwrap();
     assert_eq!(expired, "expired");
 }
+
+/// Goal: each guest that was asked about a job is named once, in order. Method: decisions of four guests, two of them asked again, and one about another job.
+#[tokio::test]
+async fn who_was_asked() {
+    let shelf = Shelf::new();
+    let guest = |slot: &str| GuestStamp { slot: slot.into(), ..decision(1).guest };
+    let asked = ["routing", "pricing", "handler", "verification", "handler", "pricing"].map(|slot| (1, guest(slot)));
+    let rows = asked.into_iter().chain([(2, guest("other"))]);
+    let rows = rows.map(|(number, guest)| Row::Decision(Box::new(DecisionRow { job: id(number), guest, ..decision(1) })));
+    shelf.journal.commit(rows.collect()).await.unwrap();
+    let expected = ["routing", "pricing", "handler", "verification"].map(guest);
+    assert_eq!(shelf.journal.guests_of(id(1)).unwrap(), expected);
+    assert_eq!(shelf.journal.guests_of(id(3)).unwrap(), []);
+}
