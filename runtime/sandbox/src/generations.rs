@@ -81,10 +81,12 @@ impl Generations {
         before.of_kinds.get(&slot).cloned()
     }
 
-    /// Keeps an older generation at hand, for the jobs of this kind that name it: those who serve the kind, from its own slots or from those for all.
+    /// Keeps an older generation at hand, for the jobs of this kind that name it: of those who serve the kind, from its own slots or from those for
+    /// all, each role of [`Role::OF_TAKEN`]. Where nobody asks for an order of routes again, who gives it now may stand.
     pub fn keep(&self, number: u64, kind: u16, guests: Vec<(Slot, Arc<Installed>)>) -> Result<(), InstallError> {
         let for_all = |(slot, guest): (Slot, _)| (Slot::policy(slot.role()).unwrap_or(slot), guest);
-        let set = Arc::new(Set::of(number, guests.into_iter().map(for_all).collect())?);
+        let routing = Slot::policy(Role::Routing).map(|slot| (slot, Arc::clone(&self.current.load().routing)));
+        let set = Arc::new(Set::of(number, routing.into_iter().chain(guests.into_iter().map(for_all)).collect())?);
         self.older.lock().unwrap_or_else(PoisonError::into_inner).insert((number, kind), set);
         Ok(())
     }

@@ -17,6 +17,9 @@ impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Routing, Self::Pricing, Self::Verification, Self::Handler];
 
+    /// Those that a job still has to do with once it is taken: the order of its routes is in its plan, so nobody asks for that again.
+    pub const OF_TAKEN: [Self; 3] = [Self::Pricing, Self::Verification, Self::Handler];
+
     /// As a slot, a stamp and a WIT interface call it.
     pub const fn name(self) -> &'static str {
         match self {

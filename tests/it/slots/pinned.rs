@@ -107,6 +107,26 @@ async fn a_component_that_is_gone() {
     stage.stop(PATIENCE).await;
 }
 
+/// Goal: a job goes on without the guest that has done its part: its routes are planned. Method: a job at work under a routing that is then replaced,
+/// and removed, over a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_routing_that_is_gone() {
+    let mut stage = Stage::set(Set { script: Script::Wait, ..Set::default() }).await;
+    let path = file(stage.folder.path(), "hostile_routing");
+    let seated = stage.node().change(&install("routing", guest(path, &[]))).await.unwrap();
+    let mut customer = stage.customer().await;
+    let job = customer.ask(vec![text("planned")]).await;
+    stage.until(job, |state| state.execution == Execution::Processing).await;
+    stage.node().change(&install("routing", guest("preferred_routing", &[]))).await.unwrap();
+    stage.stop(Duration::ZERO).await;
+    let shelf = stage.folder.path().join(".openagents/pylon/guests");
+    std::fs::remove_file(shelf.join(format!("{}.wasm", seated.digest))).unwrap();
+    (0..2).for_each(|_| stage.stub.release());
+    stage.start().await;
+    let result = customer.result(job).await;
+    assert_eq!((result.content.as_str(), result.guests[0].digest), ("planned", seated.digest));
+}
+
 /// Goal: a swap loses no job and mixes no guests. Method: jobs come in while two pricings take turns, never more at once than a customer has places; each is
 /// answered, and all that was decided for it was decided by one generation, at that one's price.
 #[tokio::test(flavor = "multi_thread")]

@@ -232,6 +232,7 @@ pub trait Guests: Send + Sync {
     /// The generation a new job keeps.
     fn current(&self) -> Arc<dyn Generation>;
 
-    /// An older generation as it serves this kind, for jobs from before a restart that still name it; `None` if any of those guests is gone.
+    /// An older generation as it serves this kind, for jobs from before a restart that still name it; `None` if any of those guests is gone that a taken
+    /// job still needs: all but routing, because the order of its routes is in its plan.
     fn at(&self, number: u64, kind: u16) -> Option<Arc<dyn Generation>>;
 }

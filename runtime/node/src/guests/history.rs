@@ -33,11 +33,11 @@ pub(super) fn newest(history: &[Installation]) -> u64 {
     history.last().map_or(0, |row| row.generation)
 }
 
-/// When the first guest was replaced of those that serve this kind in set `number`; `None` while they all do.
+/// When the first guest was replaced of those that jobs of this kind still need from set `number`; `None` while all of these serve.
 pub(super) fn replaced_at(history: &[Installation], number: u64, kind: u16) -> Option<UnixTime> {
     let guests = guests_at(history, number);
     let mut serving = BTreeMap::new();
-    for role in Role::ALL {
+    for role in Role::OF_TAKEN {
         let (own, all) = (Slot::of_kind(role, kind), Slot::policy(role));
         let guest = own.and_then(|slot| guests.get(&slot)).or_else(|| all.and_then(|slot| guests.get(&slot)));
         // One of its own kind may come to serve later.
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(due(&history, &Config::default()), [("pricing:5050".parse().unwrap(), Due::Empty)]);
     }
 
-    /// A job's guests are replaced when one of those that serve its kind is, and by no other change.
+    /// A job's guests are replaced when one of those that it still needs is, and by no other change.
     #[test]
     fn who_is_replaced() {
         let config = Config::default();
@@ -176,8 +176,8 @@ mod tests {
             history.push(Installation { at: UnixTime::new(100 + number), ..row(number, slot, source, &config) });
         };
         put(&mut history, "pricing:5932", Some("mine.wasm"));
-        put(&mut history, "routing", Some("shipped:preferred_routing"));
-        assert_eq!(replaced_at(&history, 4, 5050), None);
+        put(&mut history, "routing", Some("mine.wasm"));
+        assert_eq!(replaced_at(&history, 4, 5050), None, "its routes are in its plan");
         assert_eq!(replaced_at(&history, 4, 5932), Some(UnixTime::new(105)), "one of its own kind");
         put(&mut history, "pricing", Some("mine.wasm"));
         assert_eq!(replaced_at(&history, 4, 5050), Some(UnixTime::new(107)));

@@ -72,7 +72,7 @@ impl Slots {
         Ok((Self { generations, workshop: Arc::new(workshop) }, reports))
     }
 
-    /// Brings back the guests of older generations as they served these kinds, for the jobs that name them. What cannot be had is told, and those jobs
+    /// Brings back the guests of older generations that jobs of these kinds still need, for the jobs that name them. What cannot be had is told, and those jobs
     /// have no guests.
     pub async fn bring_back(&self, kept: BTreeSet<(u64, u16)>, now: UnixTime) {
         for (number, kind) in kept {

@@ -13,7 +13,7 @@ use futures::future::{join_all, try_join_all};
 use pylon_core::UnixTime;
 use pylon_core::ports::installations::{Audit, Installation, Installed as Record, Purpose};
 use pylon_core::ports::journal::{Journal, Row};
-use pylon_sandbox::{Change, Generations, Slot};
+use pylon_sandbox::{Change, Generations, Role, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -93,13 +93,15 @@ impl Workshop {
         Ok(generations)
     }
 
-    /// Brings back an older generation as it served this kind, for the jobs that name it: all of it or nothing. What cannot be had is told.
+    /// Brings back an older generation as it served this kind, for the jobs that name it: all who are still asked about them, or nobody. What cannot be
+    /// had is told.
     pub(in crate::guests) async fn bring_back(&self, number: u64, kind: u16, now: UnixTime) {
         let state = self.state.lock().await;
         let Some(live) = self.live.get().filter(|live| (1..live.number()).contains(&number)) else { return };
         let kept = async {
             let mut guests = Vec::new();
-            for (slot, record) in history::serving(&state.history, number, kind) {
+            let serving = history::serving(&state.history, number, kind).into_iter();
+            for (slot, record) in serving.filter(|(slot, _)| Role::OF_TAKEN.contains(&slot.role())) {
                 guests.push((slot, self.bench(&state.config).again(slot, record, Some(now)).await?));
             }
             Ok::<_, anyhow::Error>(live.keep(number, kind, guests)?)
