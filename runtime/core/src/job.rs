@@ -97,6 +97,24 @@ pub struct Param {
 }
 
 impl Job {
+    /// A job that nobody has asked for, with nothing in it: for a guest that is only tried.
+    pub const fn of_nobody(kind: u16) -> Self {
+        Self {
+            id: JobId::from_bytes([0; 32]),
+            kind,
+            customer: PublicKey::from_bytes([0; 32]),
+            created_at: UnixTime::new(0),
+            inputs: Vec::new(),
+            params: Vec::new(),
+            output: None,
+            bid: None,
+            targeted: true,
+            confidential: false,
+            expires_at: None,
+            origin: String::new(),
+        }
+    }
+
     /// Bytes of all texts in the request itself.
     pub fn input_bytes(&self) -> u64 {
         self.inputs.iter().map(Input::bytes).sum()

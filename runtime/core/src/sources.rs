@@ -110,7 +110,7 @@ pub fn jobs_of(job: &Job) -> Vec<JobId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Input, PublicKey, UnixTime};
+    use crate::Input;
     use std::convert::Infallible;
 
     fn id(n: u8) -> JobId {
@@ -119,20 +119,7 @@ mod tests {
 
     fn waits_for(jobs: &[u8]) -> Job {
         let input = |n: &u8| Input { source: InputSource::Job(id(*n)), hint: None, marker: None };
-        Job {
-            id: id(0),
-            kind: 5050,
-            customer: PublicKey::from_bytes([9; 32]),
-            created_at: UnixTime::new(1),
-            inputs: jobs.iter().map(input).collect(),
-            params: Vec::new(),
-            output: None,
-            bid: None,
-            targeted: true,
-            confidential: false,
-            expires_at: None,
-            origin: String::new(),
-        }
+        Job { id: id(0), inputs: jobs.iter().map(input).collect(), ..Job::of_nobody(5050) }
     }
 
     fn check(jobs: &[u8], inputs_of: impl Fn(u8) -> Vec<u8>) -> Result<(), ChainError> {

@@ -14,14 +14,13 @@ const PROBE_WITHIN: Duration = Duration::from_secs(2);
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// A kind of backend.
-#[derive(Clone, Copy, Debug)]
-pub struct Row {
+struct Row {
     /// Its name in routes, events and `[inference.*]`.
-    pub id: &'static str,
+    id: &'static str,
     /// Where it listens unless told otherwise.
-    pub default_url: &'static str,
+    default_url: &'static str,
     /// Says when a listening server cannot work.
-    pub health: &'static str,
+    health: &'static str,
     /// In its list of models.
     owned_by: &'static str,
     /// Its `Server` header, also while it loads.
@@ -31,7 +30,7 @@ pub struct Row {
 }
 
 /// The backends that are looked for, in this order.
-pub const ROWS: &[Row; 1] = &[Row {
+const ROWS: &[Row; 1] = &[Row {
     id: "llama_cpp",
     default_url: "http://localhost:8080",
     health: "health",

@@ -6,6 +6,6 @@ pub(crate) mod http;
 pub mod managed;
 mod openai;
 
-pub use detect::{ROWS, Row, detect, llama_cpp};
+pub use detect::{detect, llama_cpp};
 pub use http::client;
 pub use openai::OpenAi;

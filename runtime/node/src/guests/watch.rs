@@ -128,28 +128,15 @@ impl Witness for Watch {
 mod tests {
     use super::*;
     use crate::guests::tally::tests::decision;
+    use pylon_core::Job;
     use pylon_core::ports::guests::Fault;
-    use pylon_core::{Job, JobId, PublicKey, UnixTime};
 
     /// Goal: what a guest did under other settings says nothing of the same component now. Method: calls that fail in the set before, then in this one.
     #[test]
     fn an_older_set_is_another_guest() {
         let (watch, mut reports) = Watch::new();
         watch.serve(std::iter::once(("pricing".parse().unwrap(), Digest::of(b"a"), 6)));
-        let job = Arc::new(Job {
-            id: JobId::from_bytes([1; 32]),
-            kind: 5050,
-            customer: PublicKey::from_bytes([2; 32]),
-            created_at: UnixTime::new(1),
-            inputs: Vec::new(),
-            params: Vec::new(),
-            output: None,
-            bid: None,
-            targeted: false,
-            confidential: false,
-            expires_at: None,
-            origin: String::new(),
-        });
+        let job = Arc::new(Job::of_nobody(5050));
         let mut fails = |generation: u64| {
             for _ in 0..5 {
                 let failed = DecisionRow { generation, ..decision(Err(Fault::Trap), 1) };

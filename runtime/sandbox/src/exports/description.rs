@@ -7,10 +7,12 @@ use crate::handler::{HandlerState, HandlerTier, Work};
 use crate::limits::Limits;
 use crate::policy::{PolicyState, PolicyTier};
 use async_trait::async_trait;
+use pylon_core::Job;
 use pylon_core::ports::guests::{Fault, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel};
-use pylon_core::{Job, JobId, PublicKey, UnixTime};
 use std::sync::Arc;
 
+/// Any kind would do.
+const KIND: u16 = 5000;
 const WALL_MS: u64 = 1000;
 const CPU_MS: u64 = 250;
 
@@ -32,30 +34,12 @@ pub(crate) fn verification(
 
 pub(crate) async fn handler(tier: &HandlerTier, limits: Limits, guest: &JobHandlerPre<HandlerState>) -> Result<About, Fault> {
     let limits = Limits { wall_ms: limits.wall_ms.min(WALL_MS), cpu_ms: limits.cpu_ms.min(CPU_MS), ..limits };
-    let job = nobodys();
+    let job = Job::of_nobody(KIND);
     let work = Work { job: &job, limits, host: Arc::new(Nothing), guest: Guest::Described };
     let (about, _) = tier
         .run(work, |mut store| async move { guest.instantiate_async(&mut store).await?.call_describe(&mut store).await })
         .await;
     about
-}
-
-/// A job that was never asked for.
-fn nobodys() -> Job {
-    Job {
-        id: JobId::from_bytes([0; 32]),
-        kind: 5000,
-        customer: PublicKey::from_bytes([0; 32]),
-        created_at: UnixTime::new(0),
-        inputs: Vec::new(),
-        params: Vec::new(),
-        output: None,
-        bid: None,
-        targeted: false,
-        confidential: false,
-        expires_at: None,
-        origin: String::new(),
-    }
 }
 
 /// A host that has nothing. The linker does not reach it; `stdout` does.

@@ -2,7 +2,7 @@
 
 use pylon_core::decision::{Candidate, History, MarketView, QuoteContext, Situation, Terms};
 use pylon_core::work::{Check, Evidence, Finish, Outcome, Output, Route, Usage, WorkPlace};
-use pylon_core::{Input, InputSource, Job, JobId, Msat, Param, PublicKey, UnixTime};
+use pylon_core::{Input, InputSource, Job, Msat, Param, UnixTime};
 
 const NOW: u64 = 1_700_000_000;
 
@@ -17,18 +17,11 @@ pub(super) fn route() -> Route {
 fn job(kind: u16, bid_msat: Option<u64>, params: &[(&str, &str)]) -> Job {
     let param = |(name, value): &(&str, &str)| Param { name: (*name).into(), values: vec![(*value).into()] };
     Job {
-        id: JobId::from_bytes([0; 32]),
-        kind,
-        customer: PublicKey::from_bytes([0; 32]),
         created_at: UnixTime::new(NOW),
         inputs: vec![Input { source: InputSource::Text("A question.".into()), marker: None, hint: None }],
         params: params.iter().map(param).collect(),
-        output: None,
         bid: bid_msat.map(Msat::new),
-        targeted: true,
-        confidential: false,
-        expires_at: None,
-        origin: String::new(),
+        ..Job::of_nobody(kind)
     }
 }
 
