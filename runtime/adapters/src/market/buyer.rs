@@ -1,34 +1,22 @@
 //! The other side of the market: publishes requests and hears what providers say to them. What it hands on is checked: the signature by
 //! the SDK, the request and the addressee here; what is encrypted to us is opened, and what came in parts is put together.
 
-use super::nip90::{self, Delivered, Feedback, MAX_PARTS, MAX_WHOLE_BYTES, PART_KIND, Parts, RequestTag};
+mod desk;
+
+pub use desk::Desk;
+
+use super::nip90::{self, Delivered, Feedback, RequestTag};
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use futures::stream::{self, FuturesUnordered};
-use nostr_sdk::{Client, Event, EventId, Filter, JsonUtil, Keys, Kind, RelayPoolNotification, Timestamp};
+use futures::stream::FuturesUnordered;
+use nostr_sdk::{Event, Filter, JsonUtil, Keys, Kind, RelayPoolNotification, Timestamp};
 use pylon_core::{JobId, PublicKey, UnixTime};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::broadcast;
-use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long a relay may take to be there.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// How long one look at what relays have may take.
-const LOOK_WITHIN: Duration = Duration::from_secs(5);
-/// Messages about one job that are read.
-const SAID_MAX: usize = 500;
-/// How long all parts of an answer may take to come.
-const PARTS_WITHIN: Duration = Duration::from_secs(20);
-/// Between two looks for parts that are missing.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-/// Parts that are asked for at once: every relay gives that many.
-const PARTS_AT_ONCE: usize = 50;
 /// Answers in parts that are put together at once: whoever names parts that are nowhere must not keep us from the others.
 const WHOLES_AT_ONCE: usize = 8;
-/// Answers to one job that are put together when all of it is looked at.
-const WHOLES_MAX: usize = 32;
 
 /// Why a buyer cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -149,10 +137,9 @@ impl Request {
     }
 }
 
-/// A customer on the market.
+/// A customer on the market, who listens.
 pub struct Buyer {
-    client: Client,
-    keys: Keys,
+    desk: Desk,
     notifications: broadcast::Receiver<RelayPoolNotification>,
     /// What was asked for over this connection.
     asked: Mutex<HashMap<JobId, Request>>,
@@ -165,26 +152,18 @@ pub struct Buyer {
 impl Buyer {
     /// Connects and listens for whatever is addressed to these keys.
     pub async fn connect(keys: Keys, relays: &[String]) -> Result<Self, BuyerError> {
-        let failed = |error: nostr_sdk::client::Error| BuyerError::Relay(error.to_string());
-        let client = Client::new(keys.clone());
-        for relay in relays {
-            client.add_relay(relay.as_str()).await.map_err(failed)?;
-        }
-        let notifications = client.notifications();
-        if client.try_connect(CONNECT_WITHIN).await.success.is_empty() {
-            return Err(BuyerError::Relay(format!("none of {} answers", relays.join(", "))));
-        }
+        let desk = Desk::open(keys, relays).await?;
+        let notifications = desk.client.notifications();
         let kinds = (6000..=6999).chain([nip90::FEEDBACK_KIND]).map(Kind::from_u16);
-        let filter = Filter::new().kinds(kinds).pubkey(keys.public_key()).since(Timestamp::now() - 5u64);
-        client.subscribe(filter, None).await.map_err(failed)?;
-        Ok(Self {
-            client,
-            keys,
-            notifications,
-            asked: Mutex::default(),
-            under_way: FuturesUnordered::new(),
-            found: VecDeque::new(),
-        })
+        let filter = Filter::new().kinds(kinds).pubkey(desk.keys.public_key()).since(Timestamp::now() - 5u64);
+        desk.client.subscribe(filter, None).await.map_err(|error| BuyerError::Relay(error.to_string()))?;
+        let (under_way, found) = (FuturesUnordered::new(), VecDeque::new());
+        Ok(Self { desk, notifications, asked: Mutex::default(), under_way, found })
+    }
+
+    /// Listens no longer: what is said from now on is there to be looked for.
+    pub fn into_desk(self) -> Desk {
+        self.desk
     }
 
     /// Signs and publishes a request of now, as [`Buyer::sign`] does.
@@ -198,39 +177,23 @@ impl Buyer {
     /// `encrypted` among these only the one provider that they name can read it.
     pub fn sign(&self, kind: u16, tags: &[RequestTag], at: UnixTime) -> Result<Request, BuyerError> {
         let builder = if tags.contains(&RequestTag::Encrypted) {
-            nip90::confidential_request(kind, tags, &self.keys).map_err(BuyerError::NotPublished)?
+            nip90::confidential_request(kind, tags, &self.desk.keys).map_err(BuyerError::NotPublished)?
         } else {
             nip90::request(kind, tags)
         };
-        let event = builder.custom_created_at(Timestamp::from_secs(at.get())).sign_with_keys(&self.keys);
+        let event = builder.custom_created_at(Timestamp::from_secs(at.get())).sign_with_keys(&self.desk.keys);
         event.map(|event| Request { event }).map_err(|error| BuyerError::NotPublished(error.to_string()))
     }
 
     /// Publishes a request, once or again. From now on only who was asked is heard about it.
     pub async fn submit(&self, request: &Request) -> Result<(), BuyerError> {
         self.asked().insert(request.id(), request.clone());
-        self.publish(&request.event).await
-    }
-
-    /// All that those who were asked have said about this job so far.
-    pub async fn said(&self, request: &Request) -> Result<Vec<Heard>, BuyerError> {
-        self.desk().said(request).await
+        self.desk.publish(&request.event).await
     }
 
     /// Withdraws a request.
     pub async fn cancel(&self, job: JobId, kind: u16) -> Result<(), BuyerError> {
-        let event = nip90::cancellation(job, kind).sign_with_keys(&self.keys);
-        self.publish(&event.map_err(|error| BuyerError::NotPublished(error.to_string()))?).await
-    }
-
-    async fn publish(&self, event: &Event) -> Result<(), BuyerError> {
-        let output = self.client.send_event(event).await.map_err(|error| BuyerError::NotPublished(error.to_string()))?;
-        if output.success.is_empty() {
-            let why = output.failed.into_values().next().unwrap_or_default();
-            // The same request within one second is one event, and it is there.
-            return if why.starts_with("duplicate:") { Ok(()) } else { Err(BuyerError::NotPublished(why)) };
-        }
-        Ok(())
+        self.desk.cancel(job, kind).await
     }
 
     /// The next thing that is said to us about one of our jobs. Nothing is lost if the wait is given up. What was said while we could not follow is
@@ -249,7 +212,7 @@ impl Buyer {
             };
             match notification {
                 Ok(RelayPoolNotification::Event { event, .. }) => {
-                    match self.desk().read(&event).filter(|heard| self.is_asked(heard)) {
+                    match self.desk.read(&event).filter(|heard| self.is_asked(heard)) {
                         Some(Heard::Result(result)) if result.parts.is_some() => self.found.extend(self.begin(result)),
                         Some(heard) => return Ok(heard),
                         None => {}
@@ -268,7 +231,7 @@ impl Buyer {
             let why = "in parts, as too many others are: look again later".into();
             return Some(Heard::Unreadable { job: result.job, provider: result.provider, why });
         }
-        let desk = self.desk();
+        let desk = self.desk.clone();
         self.under_way.push(Box::pin(async move { vec![desk.put_together(result).await] }));
         None
     }
@@ -277,13 +240,9 @@ impl Buyer {
     fn catch_up(&self, missed: u64) {
         tracing::debug!(missed, "more was said than could be read: looking again");
         for request in self.asked().values().take(WHOLES_AT_ONCE.saturating_sub(self.under_way.len())) {
-            let (desk, request) = (self.desk(), request.clone());
-            self.under_way.push(Box::pin(async move { desk.said(&request).await.unwrap_or_default() }));
+            let (desk, request) = (self.desk.clone(), request.clone());
+            self.under_way.push(Box::pin(async move { desk.said(&request).await }));
         }
-    }
-
-    fn desk(&self) -> Desk {
-        Desk { client: self.client.clone(), keys: self.keys.clone() }
     }
 
     /// Nobody else's words count, and nobody else's parts are looked for.
@@ -300,104 +259,7 @@ impl Buyer {
 
     /// Leaves.
     pub async fn disconnect(self) {
-        self.client.disconnect().await;
-    }
-}
-
-/// Reads what relays have for us.
-#[derive(Clone)]
-struct Desk {
-    client: Client,
-    keys: Keys,
-}
-
-impl Desk {
-    async fn said(&self, request: &Request) -> Result<Vec<Heard>, BuyerError> {
-        let about = EventId::from_byte_array(*request.id().as_bytes());
-        let key = |key: PublicKey| nostr_sdk::PublicKey::from_byte_array(*key.as_bytes());
-        let providers: Vec<_> = request.providers().map(key).collect();
-        let (mut said, mut in_parts) = (Vec::new(), Vec::new());
-        // Apart, so that no flood of the one hides the other.
-        for kind in [request.kind().saturating_add(nip90::RESULT_OFFSET), nip90::FEEDBACK_KIND] {
-            let filter = Filter::new().kind(Kind::from_u16(kind)).event(about).pubkey(self.keys.public_key()).limit(SAID_MAX);
-            let filter = if providers.is_empty() { filter } else { filter.authors(providers.clone()) };
-            let events = self.client.fetch_events(filter, LOOK_WITHIN).await;
-            let events = events.map_err(|error| BuyerError::Relay(error.to_string()))?;
-            for heard in events.iter().filter_map(|event| self.read(event)) {
-                match heard {
-                    Heard::Result(result) if result.parts.is_some() && request.check(&result).is_ok() => in_parts.push(result),
-                    heard => said.push(heard),
-                }
-            }
-        }
-        let (few, many) = in_parts.split_at(in_parts.len().min(WHOLES_MAX));
-        said.extend(many.iter().map(|result| Heard::Unreadable {
-            job: result.job,
-            provider: result.provider,
-            why: format!("in parts, as too many others are: {WHOLES_MAX} are looked at"),
-        }));
-        let wholes = stream::iter(few.iter().cloned().map(|result| self.put_together(result)));
-        said.extend(wholes.buffer_unordered(WHOLES_AT_ONCE).collect::<Vec<_>>().await);
-        // Relays may bring what was not asked for.
-        said.retain(|heard| heard.job() == request.id() && request.is_for(heard.provider()));
-        Ok(said)
-    }
-
-    fn read(&self, event: &Event) -> Option<Heard> {
-        // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
-        if !event.verify_id() {
-            return None;
-        }
-        if !event.tags.public_keys().any(|key| *key == self.keys.public_key()) {
-            return None;
-        }
-        let (job, provider, heard) = if let Some(feedback) = nip90::parse_feedback(event) {
-            (feedback.job, feedback.provider, feedback.open(&self.keys).map(Heard::Feedback))
-        } else {
-            let result = nip90::parse_result(event)?;
-            (result.job, result.provider, result.open(&self.keys).map(Heard::Result))
-        };
-        Some(heard.unwrap_or_else(|why| Heard::Unreadable { job, provider, why }))
-    }
-
-    async fn put_together(&self, result: Delivered) -> Heard {
-        let (job, provider) = (result.job, result.provider);
-        let parts = match &result.parts {
-            Some(parts) if parts.list.len() > MAX_PARTS || parts.bytes > MAX_WHOLE_BYTES => {
-                let why = format!("{} bytes in {} parts are too many", parts.bytes, parts.list.len());
-                return Heard::Unreadable { job, provider, why };
-            }
-            Some(parts) => self.fetch(parts).await,
-            None => Vec::new(),
-        };
-        let whole = nip90::assemble(result, &parts, &self.keys);
-        whole.map_or_else(|why| Heard::Unreadable { job, provider, why }, Heard::Result)
-    }
-
-    /// All parts, or those that came in time.
-    async fn fetch(&self, parts: &Parts) -> Vec<Event> {
-        let mut missing: Vec<EventId> = parts.list.iter().map(|(id, _)| EventId::from_byte_array(*id.as_bytes())).collect();
-        let (mut found, until) = (Vec::with_capacity(missing.len()), Instant::now() + PARTS_WITHIN);
-        while !missing.is_empty() {
-            let some = missing.iter().take(PARTS_AT_ONCE).copied();
-            let filter = Filter::new().kind(Kind::from_u16(PART_KIND)).ids(some);
-            let before = found.len();
-            match timeout_at(until, self.client.fetch_events(filter, LOOK_WITHIN)).await {
-                Ok(Ok(events)) => found.extend(events.into_iter().filter(Event::verify_id)),
-                Ok(Err(error)) => tracing::debug!(%error, "a look for parts failed"),
-                Err(_) => break,
-            }
-            missing.retain(|id| !found.iter().any(|event: &Event| event.id == *id));
-            // More than was named is not the answer, however much more there is.
-            if found.iter().map(|event| event.content.len() as u64).sum::<u64>() > parts.bytes {
-                break;
-            }
-            // What is not there now may still be on its way.
-            if found.len() == before && timeout_at(until, sleep(LOOK_AGAIN)).await.is_err() {
-                break;
-            }
-        }
-        found
+        self.desk.client.disconnect().await;
     }
 }
 
@@ -419,9 +281,9 @@ mod tests {
             event.allow_self_tagging().sign_with_keys(&Keys::generate()).unwrap()
         };
         let (real, mut lie) = (answer("real"), answer("lie"));
-        assert!(matches!(buyer.desk().read(&real), Some(Heard::Result(result)) if result.content == "real"));
+        assert!(matches!(buyer.desk.read(&real), Some(Heard::Result(result)) if result.content == "real"));
         lie.id = real.id;
-        assert_eq!(buyer.desk().read(&lie), None);
+        assert_eq!(buyer.desk.read(&lie), None);
         buyer.disconnect().await;
     }
 

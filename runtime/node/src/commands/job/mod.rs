@@ -12,7 +12,7 @@ use crate::output::{note, say, table};
 use crate::purchases::{Purchase, Purchases};
 use crate::units::ago;
 use anyhow::{Context, Result, bail};
-use pylon_adapters::market::buyer::{Buyer, Heard, Request};
+use pylon_adapters::market::buyer::{Desk, Heard, Request};
 use pylon_adapters::market::identity::npub_of;
 use pylon_adapters::market::nip90::Delivered;
 use pylon_core::Msat;
@@ -38,25 +38,25 @@ pub fn run(command: &JobCommand) -> Result<()> {
 struct Counter {
     request: Request,
     bid: Option<Msat>,
-    buyer: Buyer,
+    desk: Desk,
 }
 
 impl Counter {
     async fn open(job: &str) -> Result<Self> {
         let home = Home::from_env()?;
         let purchase: Purchase = Purchases::open(&home.open()?)?.find(job)?;
-        let buyer = Buyer::connect(Identity::load(&home)?.keys().clone(), &purchase.relays).await?;
-        Ok(Self { request: purchase.request()?, bid: purchase.bid, buyer })
+        let desk = Desk::open(Identity::load(&home)?.keys().clone(), &purchase.relays).await?;
+        Ok(Self { request: purchase.request()?, bid: purchase.bid, desk })
     }
 
-    async fn said(&self) -> Result<Vec<Heard>> {
-        Ok(self.buyer.said(&self.request).await?)
+    async fn said(&self) -> Vec<Heard> {
+        self.desk.said(&self.request).await
     }
 }
 
 async fn status(args: &JobArgs) -> Result<()> {
     let counter = Counter::open(&args.job).await?;
-    let standings = tell::standings(&counter.request, &counter.said().await?);
+    let standings = tell::standings(&counter.request, &counter.said().await);
     if args.json {
         let facts = json!({"job": counter.request.id(), "kind": counter.request.kind(), "providers": standings});
         return say(&format!("{facts}\n"));
@@ -73,7 +73,7 @@ async fn status(args: &JobArgs) -> Result<()> {
 
 async fn results(args: &JobArgs) -> Result<()> {
     let counter = Counter::open(&args.job).await?;
-    let (good, bad): (Vec<Delivered>, Vec<_>) = tell::sort(&counter.request, counter.said().await?);
+    let (good, bad): (Vec<Delivered>, Vec<_>) = tell::sort(&counter.request, counter.said().await);
     for (provider, why) in bad {
         note(&format!("pylon: a result of {} is not shown: {why}", npub_of(provider)));
     }
@@ -85,7 +85,7 @@ async fn results(args: &JobArgs) -> Result<()> {
 
 async fn cancel(args: &CancelArgs) -> Result<()> {
     let counter = Counter::open(&args.job).await?;
-    counter.buyer.cancel(counter.request.id(), counter.request.kind()).await?;
+    counter.desk.cancel(counter.request.id(), counter.request.kind()).await?;
     say(&format!("Withdrawn: {}\n", counter.request.id()))
 }
 

@@ -9,7 +9,7 @@ use crate::identity::Identity;
 use crate::output::{note, say};
 use crate::purchases::{Purchase, Purchases};
 use anyhow::{Context, Result, bail};
-use pylon_adapters::market::buyer::{Buyer, Heard, Request};
+use pylon_adapters::market::buyer::{Buyer, Desk, Heard, Request};
 use pylon_adapters::market::identity::{npub_of, public_key};
 use pylon_adapters::market::nip90::{Delivered, MAX_REQUEST_BYTES, RequestTag, Standing};
 use pylon_core::Msat;
@@ -47,14 +47,14 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
         named => named.to_vec(),
     };
     let purchases = Purchases::open(&home.open()?)?;
-    let mut buyer = Buyer::connect(identity.keys().clone(), &relays).await?;
+    let buyer = Buyer::connect(identity.keys().clone(), &relays).await?;
     let request = write_down(args, &tags, relays, &buyer, &purchases)?;
     buyer.submit(&request).await?;
     if !args.wait {
         let job = request.id();
         return say(&if args.json { format!("{}\n", json!({"job": job})) } else { format!("{job}\n") });
     }
-    wait(args, &mut buyer, &request).await
+    wait(args, buyer, &request).await
 }
 
 /// Signs the request and keeps it. What was asked for in this second already is dated one later: the same twice in one second would be one request.
@@ -88,14 +88,14 @@ fn prompt(args: &SubmitArgs) -> Result<Option<String>> {
 }
 
 /// Until the first result that is what was asked for, or until whoever was asked has said no. What is said meanwhile is told on stderr.
-async fn wait(args: &SubmitArgs, buyer: &mut Buyer, request: &Request) -> Result<()> {
+async fn wait(args: &SubmitArgs, mut buyer: Buyer, request: &Request) -> Result<()> {
     let (until, id) = (Instant::now() + Duration::from_secs(args.timeout), request.id());
     let (mut news, mut refusal) = (News::default(), None);
     let show = |result: &Delivered| say(&tell::result(request, result, args.bid.map(Msat::new), args.json));
     note(&format!("Job {id}: waiting for a result, {} s at most", args.timeout));
     loop {
         let Ok(heard) = timeout_at(until, buyer.next()).await else {
-            return match last_look(buyer, request).await {
+            return match last_look(buyer.into_desk(), request).await {
                 Some(result) => show(&result),
                 None => bail!("{} within {} s: `pylon job results {id}` looks again", news.end(args, refusal), args.timeout),
             };
@@ -152,7 +152,7 @@ impl News {
 }
 
 /// A relay may have a result that it did not pass on: because it closed the subscription, or could not keep up.
-async fn last_look(buyer: &Buyer, request: &Request) -> Option<Delivered> {
-    let said = timeout(LAST_LOOK_WITHIN, buyer.said(request)).await.ok()?.ok()?;
+async fn last_look(desk: Desk, request: &Request) -> Option<Delivered> {
+    let said = timeout(LAST_LOOK_WITHIN, desk.said(request)).await.ok()?;
     tell::sort(request, said).0.into_iter().next()
 }
