@@ -20,6 +20,8 @@ const WAITING_MAX: usize = 64;
 const QUEUE: usize = 64;
 /// Results and errors that wait for their request to be found.
 const UNPROVEN_MAX: usize = 16;
+/// Bytes of their texts, but for the first of them: many jobs may wait at once, and a relay sends messages of up to 256 KiB.
+const UNPROVEN_BYTES_MAX: usize = 256 * 1024;
 
 /// Why there is no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +191,9 @@ impl Proof {
         }
         let Some(request) = &self.request else {
             self.unproven.truncate(UNPROVEN_MAX);
+            if self.unproven.len() > 1 && self.unproven.iter().map(text_bytes).sum::<usize>() > UNPROVEN_BYTES_MAX {
+                self.unproven.pop();
+            }
             return None;
         };
         let providers: HashSet<PublicKey> = request.tags.public_keys().copied().collect();
@@ -224,6 +229,10 @@ fn is_error(event: &Event) -> bool {
 fn answers(request: &Event, providers: &HashSet<PublicKey>, result: &Event) -> bool {
     request.kind.as_u16().checked_add(RESULT_OFFSET) == Some(result.kind.as_u16())
         && (providers.is_empty() || providers.contains(&result.pubkey))
+}
+
+fn text_bytes(event: &Event) -> usize {
+    event.content.len() + event.tags.iter().flat_map(|tag| tag.as_slice()).map(String::len).sum::<usize>()
 }
 
 fn text(result: Event) -> Result<String, NoResult> {
@@ -346,6 +355,19 @@ mod tests {
                 events.rotate_right(1);
             }
         }
+    }
+
+    /// Goal: the same in bytes. Method: lies of half of the room, with a small one between them.
+    #[test]
+    fn what_waits_for_its_request_has_a_bound_in_bytes() {
+        let request = EventBuilder::new(Kind::from_u16(5050), "").sign_with_keys(&Keys::generate()).unwrap();
+        let (stranger, large) = (Keys::generate(), "A".repeat(UNPROVEN_BYTES_MAX / 2));
+        let mut proof = Proof::of(request.id);
+        let kept = [&large, "small", &large, &large, "small too"].map(|text| {
+            assert_eq!(proof.hear(result(&request, 6050, &stranger, text, &[])), None);
+            proof.unproven.len()
+        });
+        assert_eq!(kept, [1, 2, 2, 2, 3]);
     }
 
     /// Goal: what cannot be proven yet is bounded, and the true result gets through in the end. Method: as many lies as are kept, then the result: alone,
