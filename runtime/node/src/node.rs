@@ -144,7 +144,9 @@ impl Node {
         }
         self.facts.backends.prefer(preference(&next));
         self.facts.journal.keep(retention::of(&next.journal));
-        let warnings = Vec::from_iter(self.facts.backends.misfit());
+        let jobs = self.facts.journal.unfinished().unwrap_or_default();
+        let outlasting = self.guests.workshop.outlasting(&jobs, SystemClock.now()).await;
+        let warnings = Vec::from_iter(self.facts.backends.misfit().into_iter().chain(outlasting));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config), warnings };
         *running = next;

@@ -8,10 +8,12 @@ use pylon::config::{Config, Lockdown};
 use pylon::guests::deed::{Deed, Seated};
 use pylon::guests::{Ledger, Shelf, Slots, sandbox};
 use pylon::home::Home;
+use pylon_core::machine::Execution;
 use pylon_core::ports::installations::Installations;
 use pylon_core::{Digest, UnixTime};
 use pylon_sandbox::Compiling;
 use pylon_tests::stage::{Set, Stage, text};
+use pylon_tests::stub::Script;
 
 const SLOT: &str = "handler:5999";
 
@@ -166,4 +168,25 @@ async fn rules_that_come_later() {
     assert_eq!(serving(&stage, "pricing").await.name, "hostile-pricing");
     let job = customer.ask(vec![text("hello")]).await;
     assert_eq!(customer.result(job).await.content, "hello");
+}
+
+/// Goal: rules that come later let the jobs of before end, and say how many those are. Method: a job at work under an unsigned pricing that is replaced;
+/// then releases for all.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_before_are_told() {
+    let stage = Stage::set(Set { script: Script::Wait, wallet: false, ..Set::default() }).await;
+    let path = file(stage.folder.path(), "hostile_pricing");
+    stage.node().change(&install("pricing", guest(&path, &[]))).await.unwrap();
+    let mut customer = stage.customer().await;
+    let job = customer.ask(vec![text("before")]).await;
+    stage.until(job, |state| state.execution == Execution::Processing).await;
+    stage.node().change(&install("pricing", guest("token_pricing", &[]))).await.unwrap();
+    assert_eq!(stage.node().reload(&stage.config).await.unwrap().warnings, [""; 0]);
+    let mut signed = stage.config.clone();
+    signed.lockdown.require_signature = true;
+    let warnings = stage.node().reload(&signed).await.unwrap().warnings;
+    assert!(matches!(&warnings[..], [one] if one.contains("refuses now: 1, for 3")), "{warnings:?}");
+    (0..2).for_each(|_| stage.stub.release());
+    assert_eq!(customer.result(job).await.content, "before");
+    assert_eq!(stage.node().reload(&signed).await.unwrap().warnings, [""; 0]);
 }

@@ -11,6 +11,7 @@ use crate::guests::unserved::Unserved;
 use anyhow::{Context, Result, bail};
 use futures::future::{join_all, try_join_all};
 use pylon_core::UnixTime;
+use pylon_core::machine::JobState;
 use pylon_core::ports::installations::{Audit, Installation, Installed as Record, Purpose};
 use pylon_core::ports::journal::{Journal, Row};
 use pylon_sandbox::{Change, Generations, Role, Slot};
@@ -141,6 +142,29 @@ impl Workshop {
             return self.follow(&mut state, config, due, told, journal, now).await;
         }
         bail!("slots are changed all the time by commands: try again")
+    }
+
+    /// In a line: how many of these jobs go on with guests of before that the rules of now refuse, and for how long.
+    pub async fn outlasting(&self, jobs: &[JobState], now: UnixTime) -> Option<String> {
+        let state = self.state.lock().await;
+        let (history, bench) = (&state.history, self.bench(&state.config));
+        let is_refused = |number, kind| {
+            let mut needed =
+                history::serving(history, number, kind).into_iter().filter(|(slot, _)| Role::OF_TAKEN.contains(&slot.role()));
+            needed.any(|(_, record)| bench.is_trusted(record, now).is_err())
+        };
+        let (mut refused, mut until) = (BTreeMap::new(), Vec::new());
+        for job in jobs.iter().filter(|job| !job.is_over() && job.plan.generation > 0) {
+            let (number, kind) = (job.plan.generation, job.job.kind);
+            if *refused.entry((number, kind)).or_insert_with(|| is_refused(number, kind)) {
+                let replaced = history::replaced_at(history, number, kind).unwrap_or(now);
+                until.push(replaced.plus(state.config.guest_drain_seconds.into()));
+            }
+        }
+        let (count, left) = (until.len(), until.iter().max()?.since(now));
+        Some(format!(
+            "jobs that go on with guests which `lockdown` refuses now: {count}, for {left} s at most (`guest_drain_seconds`)"
+        ))
     }
 
     /// Puts to work what the settings ask for.
