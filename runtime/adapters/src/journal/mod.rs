@@ -37,6 +37,7 @@ use pylon_core::ports::installations::{Audit, Installation, Installations, Stand
 use pylon_core::ports::journal::{Earnings, Journal, JournalError, OpenInvoice, OutboxRow, Row};
 use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -75,6 +76,11 @@ impl SqliteJournal {
     /// Lets go of what was kept long enough, as every commit does. For a node that has nothing to write.
     pub async fn tidy(&self) -> Result<(), JournalError> {
         self.writer.tidy().await
+    }
+
+    /// How many requests made since then were refused, by the code of the reason. Those that no guest was asked about are known for an hour.
+    pub fn refusals(&self, since: UnixTime) -> Result<BTreeMap<String, u64>, JournalError> {
+        self.read(|conn| reads::refused(conn, since))
     }
 
     /// Reads take microseconds, so they run where they are asked; a reader that panicked left nothing behind.

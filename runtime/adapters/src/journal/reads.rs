@@ -6,6 +6,7 @@ use pylon_core::ports::journal::{Earning, Earnings, OpenInvoice, OutboxRow, Sour
 use pylon_core::ports::market::Sealed;
 use pylon_core::{JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Row};
+use std::collections::BTreeMap;
 
 pub(super) const KNOWS: &str = "SELECT 1 FROM jobs WHERE id = ?1 UNION ALL SELECT 1 FROM refusals WHERE id = ?1";
 /// The index `jobs_open` holds these rows and no others, oldest first.
@@ -22,6 +23,9 @@ pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at, job_id,
                                  AND source IN ('job', 'tip') ORDER BY earned_at DESC, id DESC LIMIT ?1";
 
 pub(super) const REFUND_DUE: &str = "SELECT coalesce(sum(paid_msats), 0) FROM jobs WHERE settlement = 'refund_due'";
+
+/// By when they were asked for: there is an index of that, and they are refused at once.
+pub(super) const REFUSED: &str = "SELECT code FROM refusals WHERE created_at >= ?1";
 
 /// The whole question after jobs with this condition.
 pub(super) fn jobs_where(condition: &str) -> String {
@@ -75,6 +79,21 @@ pub(super) fn earnings(conn: &Connection, limit: usize) -> rusqlite::Result<Earn
     let refund_due = conn.prepare_cached(REFUND_DUE)?.query_row([], |row| row.get(0))?;
     let refund_due = Msat::new(number(refund_due));
     Ok(Earnings { total, refund_due, jobs_completed, by_source, recent })
+}
+
+/// How many requests made since then were refused, by the code of the reason.
+pub(super) fn refused(conn: &Connection, since: UnixTime) -> rusqlite::Result<BTreeMap<String, u64>> {
+    let mut refused = BTreeMap::new();
+    let mut found = conn.prepare_cached(REFUSED)?;
+    let mut rows = found.query([integer(since.get())])?;
+    while let Some(row) = rows.next()? {
+        let code = row.get_ref(0)?.as_str()?;
+        match refused.get_mut(code) {
+            Some(count) => *count += 1,
+            None => drop(refused.insert(code.to_owned(), 1)),
+        }
+    }
+    Ok(refused)
 }
 
 fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
