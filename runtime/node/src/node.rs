@@ -62,7 +62,7 @@ impl Node {
     pub async fn start(home: &Home, state: &State, config: &Config, keys: Keys, parts: Parts) -> anyhow::Result<Self> {
         let Parts { wallet, backends, bus, host_only, market, compiling } = parts;
         // Pools are reserved and code is read and checked on another thread, while this one opens the rest.
-        let (cache, shelf) = (state.folder("cache")?, Shelf::new(state.folder("guests")?));
+        let (cache, shelf) = (state.folder("cache")?, Shelf::of(state)?);
         let rules = config.lockdown.clone();
         let sandbox = tokio::task::spawn_blocking(move || guests::sandbox(cache, compiling, &rules));
         let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
