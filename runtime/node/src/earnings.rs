@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 
 /// How far back refusals are counted: a day.
 pub const REFUSED_SECONDS: u64 = 86_400;
+/// Refusals that are counted at most: `status` may be asked every second.
+pub const REFUSED_MAX: usize = 10_000;
 /// Reasons in a line.
 const REASONS: usize = 3;
 
@@ -51,7 +53,8 @@ pub fn not_taken(refused: &Refused) -> String {
     reasons.sort_by_key(|(_, count)| Reverse(**count));
     let mut words: Vec<_> = reasons.iter().take(REASONS).map(|(code, count)| format!("{count} {}", plain(code))).collect();
     words.extend((reasons.len() > REASONS).then(|| "others".into()));
-    format!("  Jobs refused: {} within a day ({})\n", refused.jobs, words.join(", "))
+    let more = if refused.jobs < REFUSED_MAX as u64 { "" } else { " or more" };
+    format!("  Jobs refused: {}{more} within a day ({})\n", refused.jobs, words.join(", "))
 }
 
 /// As the journal has it.
@@ -116,5 +119,7 @@ SATS     SOURCE     TIME AGO
         let words = "  Jobs refused: 20 within a day (9 no_backend, 7 bid_too_low, 3 invalid, others)\n";
         let expected = expected.replace("  Owed back", &format!("{words}  Owed back"));
         assert_eq!(table(&owing, &refused, 10, now), expected);
+        let flood = Refused::of(now, [("busy".to_owned(), REFUSED_MAX as u64)].into());
+        assert_eq!(not_taken(&flood), "  Jobs refused: 10000 or more within a day (10000 busy)\n");
     }
 }

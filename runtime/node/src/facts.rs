@@ -3,7 +3,7 @@
 use crate::clock::SystemClock;
 use crate::config::Lockdown;
 use crate::control::{Backend, Model, Refused, Relay, Stats};
-use crate::earnings::REFUSED_SECONDS;
+use crate::earnings::{REFUSED_MAX, REFUSED_SECONDS};
 use crate::guests::deed::Seated;
 use crate::guests::{Workshop, skills};
 use crate::provider::Backends;
@@ -43,7 +43,7 @@ impl Facts {
     /// What was not taken lately.
     pub fn refused(&self) -> Result<Refused, JournalError> {
         let since = SystemClock.now().minus(REFUSED_SECONDS);
-        self.journal.refusals(since).map(|by_code| Refused::of(since, by_code))
+        self.journal.refusals(since, REFUSED_MAX).map(|by_code| Refused::of(since, by_code))
     }
 
     /// The backends, in the operator's order, as they were at the last look.

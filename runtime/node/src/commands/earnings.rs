@@ -3,7 +3,7 @@
 use crate::cli::EarningsArgs;
 use crate::clock::SystemClock;
 use crate::control::Refused;
-use crate::earnings::{REFUSED_SECONDS, table, word};
+use crate::earnings::{REFUSED_MAX, REFUSED_SECONDS, table, word};
 use crate::home::Home;
 use crate::output::{json, say};
 use anyhow::Result;
@@ -18,7 +18,7 @@ pub fn run(args: &EarningsArgs) -> Result<()> {
     let limit = args.limit as usize;
     let (books, now) = (Books::open(&Home::from_env()?.database())?, SystemClock.now());
     let (earnings, since) = (books.earnings(limit)?, now.minus(REFUSED_SECONDS));
-    let refused = Refused::of(since, books.refusals(since)?);
+    let refused = Refused::of(since, books.refusals(since, REFUSED_MAX)?);
     if args.json { json(&facts(&earnings, refused)) } else { say(&table(&earnings, &refused, limit, now)) }
 }
 
