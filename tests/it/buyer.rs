@@ -195,6 +195,44 @@ async fn withdrawn() {
     shopper.stage.until(id, |state| state.execution == Execution::Processing).await;
     assert!(shopper.told(&["cancel", &job]).await.contains("Withdrawn"));
     shopper.stage.until(id, |state| state.execution == Execution::Cancelled).await;
+    assert!(shopper.told(&["status", &job]).await.contains("It was withdrawn "));
+    assert!(shopper.told_json(&["status", &job, "--json"]).await["withdrawn_at"].is_u64());
+    assert!(shopper.told(&["list"]).await.contains(" ago  (withdrawn)\n"));
+    let at = shopper.told_json(&["list", "--json"]).await[0]["withdrawn_at"].clone();
+    assert!(shopper.told(&["cancel", &job]).await.contains("Withdrawn"));
+    assert_eq!(shopper.told_json(&["list", "--json"]).await[0]["withdrawn_at"], at, "once more changes nothing");
+    let none = shopper.job(&["results", &job]).await;
+    let said = String::from_utf8_lossy(&none.stderr).into_owned();
+    assert!(none.status.code() == Some(1) && said.contains("this job was withdrawn"), "{said}");
+}
+
+/// Goal: an amount that is no number is not the same as nothing due. Method: a provider that asks so, before the work and with the result.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_amount_that_is_no_number() {
+    let shopper = Shopper::new(Set::default()).await;
+    let provider = keys(&generate().unwrap()).unwrap();
+    let job = shopper.told(&["submit", "hello", "--provider", &public_key(&provider).to_hex()]).await.trim().to_owned();
+    let client = Client::new(provider.clone());
+    client.add_relay(shopper.stage.relays[0].url()).await.unwrap();
+    client.try_connect(PATIENCE).await;
+    let tag = |name: &'static str, values: &[&str]| Tag::custom(TagKind::custom(name), values.iter().copied());
+    for (kind, amount) in [(7000, "1e9"), (6050, "-21")] {
+        let tags = [
+            tag("e", &[&job]),
+            tag("p", &[&shopper.key()]),
+            tag("status", &["payment-required"]),
+            tag("amount", &[amount, "lnbc1"]),
+        ];
+        let said = EventBuilder::new(Kind::from_u16(kind), "an answer").tags(tags);
+        client.send_event(&said.sign_with_keys(&provider).unwrap()).await.unwrap();
+        let status = shopper.told(&["status", &job]).await;
+        assert!(status.contains("the amount due cannot be read") && !status.contains("lnbc1"), "{amount}: {status}");
+        let stand = shopper.told_json(&["status", &job, "--json"]).await["providers"][0].clone();
+        assert_eq!((&stand["amount_unreadable"], &stand["amount_msats"]), (&true.into(), &Value::Null), "{amount}");
+    }
+    let result = shopper.told(&["results", &job]).await;
+    assert!(result.starts_with("an answer\n") && result.contains("the amount due cannot be read"), "{result}");
+    assert_eq!(shopper.told_json(&["results", &job, "--json"]).await["amount_unreadable"], true);
 }
 
 /// Goal: every way to be wrong ends in one line that says what to do, and nothing is sent. Method: one mistake a row.

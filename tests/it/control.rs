@@ -134,7 +134,7 @@ async fn answers_are_as_documented() {
     program.print(&["start", "--mode", "provider"]);
     let status = program.json(&["status", "--json"]);
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&status), ["agent_backends", "backends", "daemon", "kinds", "relays", "stats"]);
+    assert_eq!(names(&status), ["agent_backends", "backends", "daemon", "kinds", "refused", "relays", "stats"]);
     assert_eq!(names(&status["daemon"]), ["config", "modes", "pid", "running", "started_at", "uptime_secs", "version"]);
     assert_eq!(status["daemon"]["modes"], json!(["provider"]));
     assert_eq!(status["kinds"], json!([5050]));

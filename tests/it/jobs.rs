@@ -1,10 +1,12 @@
 //! The way of a job through the real node: real relay, real guests, real journal; the backend is a stub and the money play money.
 
+use pylon::clock::SystemClock;
 use pylon_adapters::payments::play_money::Paid;
 use pylon_core::decision::Terms;
 use pylon_core::machine::{Delivery, Execution, Invoicing, Settlement};
+use pylon_core::ports::clock::Clock as _;
 use pylon_core::{JobId, Msat};
-use pylon_tests::stage::{PATIENCE, Set, Stage, bid, param, text};
+use pylon_tests::stage::{Customer, PATIENCE, Set, Stage, bid, param, text};
 use pylon_tests::stub::Script;
 use std::time::Duration;
 
@@ -252,4 +254,31 @@ async fn a_full_queue_says_busy() {
     for job in taken {
         customer.result(job).await;
     }
+}
+
+/// Goal: a node that is new answers nothing that others have answered long ago, and one that was away what was asked meanwhile. Method: an empty home, with
+/// an old and a young request on the relay; then a request while the node is stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_node_does_not_look_back() {
+    let mut stage = Stage::set(Set::default()).await;
+    stage.stop(NOW).await;
+    stage.folder = tempfile::tempdir().unwrap();
+    let mut customer = stage.customer().await;
+    let now = SystemClock.now();
+    let ask = async |customer: &Customer, words: &str, seconds_ago: u64| {
+        let request = customer.buyer.sign(5050, &[text(words)], now.minus(seconds_ago)).unwrap();
+        customer.buyer.submit(&request).await.unwrap();
+        request.id()
+    };
+    let old = ask(&customer, "asked ten minutes ago", 600).await;
+    let young = ask(&customer, "asked a minute ago", 60).await;
+    stage.start().await;
+    assert_eq!(customer.result(young).await.content, "asked a minute ago");
+    stage.stop(NOW).await;
+    let meanwhile = ask(&customer, "asked meanwhile", 0).await;
+    stage.start().await;
+    assert_eq!(customer.result(meanwhile).await.content, "asked meanwhile");
+    let live = customer.ask(vec![text("asked now")]).await;
+    assert_eq!(customer.result(live).await.content, "asked now");
+    assert_eq!(stage.job(old), None, "the relay has it, and would have sent it before what is live");
 }

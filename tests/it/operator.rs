@@ -1,5 +1,6 @@
 //! An operator's days with the real program: start in the background, look, change, back up, stop.
 
+use pylon_adapters::market::identity::npub_of;
 use pylon_adapters::market::nip90::Delivered;
 use pylon_tests::process::{command, run};
 use pylon_tests::program::{PHRASE, Program, check_failure, said, started};
@@ -36,7 +37,18 @@ async fn a_node_in_the_background() {
     assert_eq!(out(&program.run(&["stop"])), "Daemon: Not running\n");
     let told = program.print(&["start"]);
     let id = pid(&program);
-    assert_eq!(told, format!("pylon runs (PID {id}), log {}\n", program.state("logs/pylon.log").display()));
+    let first = format!("pylon runs (PID {id}), log {}", program.state("logs/pylon.log").display());
+    let npub = npub_of(program.provider());
+    let relays = program.json(&["status", "--json"])["relays"][0]["url"].as_str().unwrap().to_owned();
+    let rest = [
+        format!("  identity  {npub}"),
+        "  modes     provider, host".into(),
+        "  backends  llama_cpp (default)".into(),
+        format!("  relays    {relays}"),
+        "  kinds     5050".into(),
+        "  wallet    none: every job is free".into(),
+    ];
+    assert_eq!(told, format!("{first}\n{}\n", rest.join("\n")));
     // Linux tells; elsewhere there is only the rest to see.
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_else(|_| format!("{id} (pylon) S 1 {id} {id} 0"));
     let session = stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap();
@@ -101,7 +113,12 @@ async fn what_a_dead_node_leaves_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_opens_no_relay() {
     let program = Program::set(Script::Echo).await;
-    program.print(&["start", "--mode", "host"]);
+    let told = program.print(&["start", "--mode", "host"]);
+    for line in ["  modes     host\n", "  backends  llama_cpp (default)\n", "  relays    none: it serves this machine only"] {
+        assert!(told.contains(line), "{line} in {told}");
+    }
+    let log = fs::read_to_string(program.state("logs/pylon.log")).unwrap();
+    assert!(log.contains("serving this machine only") && log.contains("llama_cpp (default)"), "{log}");
     let status = program.json(&["status", "--json"]);
     assert_eq!(status["daemon"]["modes"], json!(["host"]));
     assert_eq!((&status["relays"], &status["kinds"]), (&json!([]), &json!([])));
@@ -126,6 +143,7 @@ async fn the_books_with_and_without_a_node() {
     program.print(&["start"]);
     let first = buy(&program, "one").await.job.to_hex();
     let session = |program: &Program| program.json(&["status", "--json"])["stats"].clone();
+    assert_eq!(program.json(&["status", "--json"])["refused"]["jobs"], 0);
     assert_eq!(session(&program), json!({"jobs_completed": 1, "earnings_msats": 0, "refund_due_msats": 0}));
     program.print(&["stop"]);
     program.print(&["start"]);

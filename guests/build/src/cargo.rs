@@ -26,11 +26,20 @@ const NOT_INHERITED: [&str; 9] = [
 pub(crate) fn require_target(folder: &Path) -> io::Result<()> {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     let asked = started(rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder).output(), "rustc")?;
-    let folder = String::from_utf8_lossy(&asked.stdout);
-    if asked.status.success() && Path::new(folder.trim()).is_dir() {
+    if !asked.status.success() {
+        return Err(io::Error::other(no_rustc(&String::from_utf8_lossy(&asked.stderr))));
+    }
+    if Path::new(String::from_utf8_lossy(&asked.stdout).trim()).is_dir() {
         return Ok(());
     }
     Err(io::Error::other(format!("guests need the target {TARGET}: run `rustup target add {TARGET}`")))
+}
+
+/// A compiler that does not even say where its libraries are: most often rustup's stand-in for one, without a toolchain behind it.
+fn no_rustc(said: &str) -> String {
+    let why = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it says nothing");
+    let todo = "`rustup default stable` installs and takes a toolchain";
+    format!("rustc cannot be used: {todo}, `rustup target add {TARGET}` what guests need ({why})")
 }
 
 /// Builds all examples of the package; paths are those in `target_dir`.
@@ -113,6 +122,18 @@ fn component(line: &[u8], manifest: &Path, kind: &str) -> Option<Component> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goal: who has rustup and no toolchain reads what to do. Method: what rustup says then, and nothing at all.
+    #[test]
+    fn without_a_toolchain() {
+        let rustup = "error: rustup could not choose a version of rustc to run, because one wasn't specified explicitly, and no default is configured.\n\
+                      help: run 'rustup default stable' to download the latest stable release of Rust and set it as your default toolchain.\n";
+        for (said, why) in [(rustup, "no default is configured.)"), ("\n", "(it says nothing)")] {
+            let told = no_rustc(said);
+            assert!(told.contains("`rustup default stable`") && told.contains("`rustup target add"), "{told}");
+            assert!(told.ends_with(why) && told.lines().count() == 1, "{told}");
+        }
+    }
 
     /// Of all that Cargo reports only the examples of the package itself are guests.
     #[test]

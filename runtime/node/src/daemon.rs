@@ -1,7 +1,7 @@
 //! A node in the background: this very program, run again in a session of its own, with a file in the place of the terminal.
 
 use crate::cli::{Mode, StartArgs};
-use crate::control::Client;
+use crate::control::{Client, Status};
 use crate::home::Home;
 use anyhow::{Context, Result, bail};
 use rustix::fs::Mode as Rights;
@@ -20,8 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// More than it says before it gives up.
 const LAST_WORDS_BYTES_MAX: u64 = 64 * 1024;
 
-/// Starts a node that outlives this process, waits until it answers, and returns its process id.
-pub fn start(home: &Home, args: &StartArgs) -> Result<u32> {
+/// Starts a node that outlives this process, waits until it answers, and returns what it answers.
+pub fn start(home: &Home, args: &StartArgs) -> Result<Status> {
     let state = home.open()?;
     if let Some(runner) = home.runner()? {
         bail!("{runner}");
@@ -64,7 +64,7 @@ fn command(args: &StartArgs) -> Result<Command> {
     Ok(command)
 }
 
-fn await_answer(home: &Home, mut child: Child, words: &mut File) -> Result<u32> {
+fn await_answer(home: &Home, mut child: Child, words: &mut File) -> Result<Status> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no thread to run on")?;
     let client = Client::new(home);
     let begun = Instant::now();
@@ -76,9 +76,9 @@ fn await_answer(home: &Home, mut child: Child, words: &mut File) -> Result<u32> 
             );
         }
         // Somebody else's answer is not this one's.
-        let answers = runtime.block_on(client.status()).is_ok_and(|status| status.daemon.pid == child.id());
-        if answers {
-            return Ok(child.id());
+        let answer = runtime.block_on(client.status()).ok().filter(|status| status.daemon.pid == child.id());
+        if let Some(status) = answer {
+            return Ok(status);
         }
         if begun.elapsed() > READY_WITHIN {
             let _ = child.kill();

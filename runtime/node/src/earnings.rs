@@ -1,15 +1,26 @@
 //! The books as `pylon earnings` shows them: scripts read this table, so its form is fixed.
 
+use crate::control::Refused;
+use crate::output::plain;
 use crate::units::{ago, sats};
 use pylon_core::ports::journal::{Earnings, Source};
 use pylon_core::{Msat, UnixTime};
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 
+/// How far back refusals are counted: a day.
+pub const REFUSED_SECONDS: u64 = 86_400;
+/// Refusals that are counted at most: `status` may be asked every second.
+pub const REFUSED_MAX: usize = 10_000;
+/// Reasons in a line.
+const REASONS: usize = 3;
+
 /// The summary and the newest earnings, of which at most `limit` were asked for.
-pub fn table(earnings: &Earnings, limit: usize, now: UnixTime) -> String {
+pub fn table(earnings: &Earnings, refused: &Refused, limit: usize, now: UnixTime) -> String {
     let mut out = String::from("Pylon Earnings\n==============\n\nSummary:\n");
     let _ = writeln!(out, "  Total earned: {}", sats(earnings.total));
     let _ = writeln!(out, "  Jobs completed: {}", earnings.jobs_completed);
+    out.push_str(&not_taken(refused));
     out.push_str(&owed_back(earnings.refund_due));
     out.push_str("\nBy Source:\n");
     // Before the first earning, too, there is a sum to read.
@@ -31,6 +42,19 @@ pub fn owed_back(amount: Msat) -> String {
         return String::new();
     }
     format!("  Owed back: {}\n", sats(amount))
+}
+
+/// A line about requests that were refused within a day, if any were, with the most frequent reasons.
+pub fn not_taken(refused: &Refused) -> String {
+    if refused.jobs == 0 {
+        return String::new();
+    }
+    let mut reasons: Vec<_> = refused.by_code.iter().collect();
+    reasons.sort_by_key(|(_, count)| Reverse(**count));
+    let mut words: Vec<_> = reasons.iter().take(REASONS).map(|(code, count)| format!("{count} {}", plain(code))).collect();
+    words.extend((reasons.len() > REASONS).then(|| "others".into()));
+    let more = if refused.jobs < REFUSED_MAX as u64 { "" } else { " or more" };
+    format!("  Jobs refused: {}{more} within a day ({})\n", refused.jobs, words.join(", "))
 }
 
 /// As the journal has it.
@@ -83,11 +107,19 @@ SATS     SOURCE     TIME AGO
 25       job        5 hours
 100      job        1 days
 ";
-        assert_eq!(table(&earnings, 10, now), expected);
-        let none = table(&Earnings::default(), 10, now);
+        let nobody = Refused::default();
+        assert_eq!(table(&earnings, &nobody, 10, now), expected);
+        let none = table(&Earnings::default(), &nobody, 10, now);
         assert!(none.contains("\n  Total earned: 0 sats (0 msats)\n") && none.contains("By Source:\n  job: 0 sats\n"), "{none}");
         let owing = Earnings { refund_due: Msat::new(21_500), ..earnings };
         let expected = expected.replace("completed: 42\n", "completed: 42\n  Owed back: 21 sats (21500 msats)\n");
-        assert_eq!(table(&owing, 10, now), expected);
+        assert_eq!(table(&owing, &nobody, 10, now), expected);
+        let codes = [("busy", 1), ("bid_too_low", 7), ("invalid", 3), ("no_backend", 9)];
+        let refused = Refused::of(now, codes.map(|(code, count)| (code.to_owned(), count)).into());
+        let words = "  Jobs refused: 20 within a day (9 no_backend, 7 bid_too_low, 3 invalid, others)\n";
+        let expected = expected.replace("  Owed back", &format!("{words}  Owed back"));
+        assert_eq!(table(&owing, &refused, 10, now), expected);
+        let flood = Refused::of(now, [("busy".to_owned(), REFUSED_MAX as u64)].into());
+        assert_eq!(not_taken(&flood), "  Jobs refused: 10000 or more within a day (10000 busy)\n");
     }
 }

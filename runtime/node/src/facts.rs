@@ -1,13 +1,16 @@
 //! What can be said of a node at work, each time as it is at that moment.
 
+use crate::clock::SystemClock;
 use crate::config::Lockdown;
-use crate::control::{Backend, Model, Relay, Stats};
+use crate::control::{Backend, Model, Refused, Relay, Stats};
+use crate::earnings::{REFUSED_MAX, REFUSED_SECONDS};
 use crate::guests::deed::Seated;
 use crate::guests::{Workshop, skills};
 use crate::provider::Backends;
 use pylon_adapters::journal::SqliteJournal;
 use pylon_adapters::market::nostr::NostrMarket;
 use pylon_core::decision::Candidate;
+use pylon_core::ports::clock::Clock as _;
 use pylon_core::ports::journal::{Journal, JournalError};
 use pylon_sandbox::Generations;
 use std::sync::Arc;
@@ -35,6 +38,12 @@ impl Facts {
             jobs_completed: now.jobs_completed.saturating_sub(self.before.jobs_completed),
             earnings_msats: now.earnings_msats.saturating_sub(self.before.earnings_msats),
         })
+    }
+
+    /// What was not taken lately.
+    pub fn refused(&self) -> Result<Refused, JournalError> {
+        let since = SystemClock.now().minus(REFUSED_SECONDS);
+        self.journal.refusals(since, REFUSED_MAX).map(|by_code| Refused::of(since, by_code))
     }
 
     /// The backends, in the operator's order, as they were at the last look.

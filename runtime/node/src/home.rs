@@ -165,6 +165,11 @@ impl State {
         opened.with_context(|| unusable(&self.path.join(name)))
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where the node's socket is.
     pub fn socket(&self) -> PathBuf {
         self.path.join(SOCKET)

@@ -27,6 +27,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+/// A node looks no further back than this from its first start: what is older, others have answered.
+const BEFORE_FIRST_SECONDS: u64 = 300;
+
 /// Parts that a caller brings along.
 #[derive(Default)]
 pub struct Parts {
@@ -59,7 +62,7 @@ impl Node {
     pub async fn start(home: &Home, state: &State, config: &Config, keys: Keys, parts: Parts) -> anyhow::Result<Self> {
         let Parts { wallet, backends, bus, host_only, market, compiling } = parts;
         // Pools are reserved and code is read and checked on another thread, while this one opens the rest.
-        let (cache, shelf) = (state.folder("cache")?, Shelf::new(state.folder("guests")?));
+        let (cache, shelf) = (state.folder("cache")?, Shelf::of(state)?);
         let rules = config.lockdown.clone();
         let sandbox = tokio::task::spawn_blocking(move || guests::sandbox(cache, compiling, &rules));
         let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
@@ -68,6 +71,8 @@ impl Node {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ledger = Ledger { history: journal.installations()?, standbys: journal.standbys()? };
         let (book, settings, now) = (Arc::clone(&journal), config.clone(), clock.now());
+        let since = ledger.first_start().unwrap_or(now).minus(BEFORE_FIRST_SECONDS);
+        let market = Options { since: market.since.max(since), ..market };
         let guests = tokio::spawn(async move { Slots::open(sandbox.await??, shelf, ledger, &settings, Some(&*book), now).await });
         let adapters = match backends {
             Some(adapters) => adapters,

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use pylon_adapters::market::buyer::Request;
-use pylon_core::Msat;
+use pylon_core::{Msat, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Read, Write};
 
@@ -22,6 +22,9 @@ pub struct Purchase {
     /// The most that will be paid; also where the request says it to the provider alone.
     #[serde(default)]
     pub bid: Option<Msat>,
+    /// When it was withdrawn from here.
+    #[serde(default)]
+    pub withdrawn_at: Option<UnixTime>,
 }
 
 impl Purchase {
@@ -71,13 +74,30 @@ impl Purchases {
         }
     }
 
-    /// The newest first.
-    pub fn latest(&self, limit: usize) -> Result<Vec<Request>> {
+    /// Writes down that it is withdrawn; who did so before keeps the time.
+    pub fn withdraw(&self, purchase: &Purchase, at: UnixTime) -> Result<()> {
+        let name = format!("{}.json", purchase.request()?.id().to_hex());
+        let withdrawn = Purchase { withdrawn_at: purchase.withdrawn_at.or(Some(at)), ..purchase.clone() };
+        let part = format!("{name}.withdrawn");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let write = || -> std::io::Result<()> {
+            let mut file = self.0.open_with(&part, &options)?;
+            file.write_all(serde_json::to_string(&withdrawn)?.as_bytes())?;
+            file.sync_all()?;
+            self.0.rename(&part, &self.0, &name)
+        };
+        write().with_context(|| format!("it is withdrawn, but {FOLDER}/{name} cannot be written"))
+    }
+
+    /// The newest first, each with what was written down of it.
+    pub fn latest(&self, limit: usize) -> Result<Vec<(Request, Purchase)>> {
         let mut all = Vec::new();
         for name in self.names()? {
-            all.push(self.read(&name)?.request()?);
+            let purchase = self.read(&name)?;
+            all.push((purchase.request()?, purchase));
         }
-        all.sort_by_key(|request| std::cmp::Reverse((request.created_at(), request.id())));
+        all.sort_by_key(|(request, _)| std::cmp::Reverse((request.created_at(), request.id())));
         all.truncate(limit);
         Ok(all)
     }

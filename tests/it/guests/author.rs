@@ -42,7 +42,7 @@ fn cargo_builds_what_new_makes() {
         }
         if let Some(number) = number {
             let wrong = guest(folder.path(), &["install", name, "--slot", world, "--settings", &format!("{number}=few")]);
-            check_failure("no number", &wrong, &["self-test: ", &format!("wrong setting {number}")]);
+            check_failure("no number", &wrong, &["setting: ", &format!("wrong setting {number}")]);
         }
         fs::write(folder.path().join(name).join("src/lib.rs"), example(world)).unwrap();
         let built = guest(folder.path(), &["build", name]);

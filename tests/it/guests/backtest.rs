@@ -111,7 +111,8 @@ async fn the_command() {
     let drawn = std::fs::read_to_string(&picture).unwrap();
     assert!(drawn.starts_with("<svg") && drawn.trim_end().ends_with("</svg>") && drawn.contains("Earnings by day"), "{drawn}");
     let page = String::from_utf8(run(&args[..5]).stdout).unwrap();
-    for words in ["asked about 5 decisions", "earned, msats", "Not counted, because nobody knows:", "CUSTOMER"] {
+    for words in ["asked about 5 decisions", "earned, msats", "  not counted  ", "Not counted, because nobody knows:", "CUSTOMER"]
+    {
         assert!(page.contains(words), "{words}: {page}");
     }
     let wrong = |text: &str| {
@@ -120,7 +121,9 @@ async fn the_command() {
         run(&["guest", "backtest", "token_pricing", "--settings", file.to_str().unwrap()])
     };
     pylon_tests::program::check_failure("no setting", &wrong("base = 1\n"), &["base"]);
-    pylon_tests::program::check_failure("no TOML", &wrong("base-msat"), &["wrong.toml"]);
+    pylon_tests::program::check_failure("no TOML", &wrong("base-msat"), &["wrong.toml", "such as base-msat = 1000"]);
+    let pair = run(&["guest", "backtest", "token_pricing", "--settings", "base-msat=500"]);
+    pylon_tests::program::check_failure("no file", &pair, &["takes a TOML file", "such as base-msat = 1000"]);
     pylon_tests::program::check_failure("a list", &wrong("base-msat = [1]\n"), &["`base-msat` is no text"]);
     let empty = tempfile::tempdir().unwrap();
     let nothing = pylon_tests::process::run(empty.path(), &["guest", "backtest", "token_pricing"]);

@@ -62,6 +62,10 @@ async fn the_walk_through_works() {
     assert!(page("guest activate").contains("publisher"), "{}", page("guest activate"));
     let drawn = std::fs::read_to_string(desk.folder.path().join("happy_hours.svg")).unwrap();
     assert!(drawn.starts_with("<svg"));
+    let last = "pylon demo --jobs 1 --keep shop";
+    assert!(include_str!("../../../guests/README.md").contains(last), "what shows the new price");
+    let shown = String::from_utf8_lossy(&tokio::task::block_in_place(|| desk.run(last)).stdout).into_owned();
+    assert!(shown.contains("pricing.quote  happy_hours ") && shown.contains(" msat on delivery"), "{shown}");
 
     let shop = desk.folder.path().join("shop");
     let words = std::fs::read_to_string(shop.join(".config/pylon/identity.mnemonic")).unwrap();

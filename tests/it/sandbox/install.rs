@@ -155,5 +155,6 @@ async fn a_handler_gets_what_it_wants_and_is_granted() {
 async fn a_setting_that_cannot_be_read_is_found() {
     let sandbox = sandbox();
     let error = sandbox.load(slot("pricing"), component("token_pricing"), set("base-msat", &["lots"])).await.err().unwrap();
-    assert_eq!(error.to_string(), "fails its test: it refuses every sample: no price: wrong setting base-msat");
+    assert_eq!(error.to_string(), "cannot use its settings: no price: wrong setting base-msat");
+    assert_eq!(error.code(), "setting");
 }

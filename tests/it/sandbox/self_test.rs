@@ -30,7 +30,7 @@ async fn a_complaint_about_a_setting_is_told_from_a_refusal() {
         async |what: &str| sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), set("tried", &[what])).await;
     assert!(tried("refuse").await.is_ok());
     let refused = tried("setting").await.err();
-    assert_eq!(refused, Some(InstallError::SelfTest("it refuses every sample: no price: wrong setting do".into())));
+    assert_eq!(refused, Some(InstallError::Settings("no price: wrong setting do".into())));
 }
 
 /// What we ship answers them all, with every setting at its default.

@@ -1,7 +1,7 @@
 //! The operator's commands for guests, on the real program.
 
 use super::file;
-use pylon_tests::program::{Program, check_failure};
+use pylon_tests::program::{Program, check_failure, said};
 use pylon_tests::stage::{PATIENCE, text};
 use pylon_tests::stub::Script;
 
@@ -18,7 +18,10 @@ async fn a_day_with_guests() {
     program.print(&["start"]);
     let path = file(program.home(), "hostile_pricing");
     let path = path.to_str().unwrap();
-    let told = program.print(&["guest", "install", path, "--slot", "pricing", "--settings", "do=answer"]);
+    let told = program.print(&["guest", "install", path, "--slot", "pricing", "--set", "do=answer"]);
+    let file = program.run(&["guest", "install", path, "--slot", "pricing", "--settings", "cheap.toml"]);
+    let expected = "expected NAME=VALUE, such as base-msat=1000";
+    assert!(file.status.code() == Some(2) && said(&file).contains(expected), "{}", said(&file));
     assert!(told.starts_with("pricing: hostile-pricing 1.0.0, generation 5\n") && told.contains("do = answer"), "{told}");
     let mut customer = program.customer().await;
     let job = customer.ask(vec![text("hello")]).await;

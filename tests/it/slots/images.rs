@@ -111,6 +111,8 @@ fn a_locked_node_is_made_by_commands() {
     assert!(check("guests").contains("nothing is compiled here"), "{}", check("guests"));
     assert!(check("lockdown").contains("only signed images run"), "{}", check("lockdown"));
     let shelf = home.join(".openagents/pylon/guests");
+    let place = format!("in {}: ", shelf.display());
+    assert!(check("guests").contains(&place), "the folder itself is named: {}", check("guests"));
     std::fs::create_dir_all(&shelf).unwrap();
     for name in ["preferred_routing", "token_pricing", "basic_verification", "text_generation"] {
         let made = well(&["guest", "compile", name]);

@@ -9,6 +9,7 @@ use pylon_core::ports::journal::{Earnings, JournalError};
 use pylon_core::{Digest, JobId, UnixTime};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, Row};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -68,6 +69,12 @@ impl Books {
     /// What was earned; of the newest at most so many.
     pub fn earnings(&self, limit: usize) -> Result<Earnings, JournalError> {
         reads::earnings(&self.conn, limit).map_err(unreadable)
+    }
+
+    /// How many requests made since then were refused, by the code of the reason, counting no more than `limit`. Those that no guest was asked about are
+    /// known for an hour.
+    pub fn refusals(&self, since: UnixTime, limit: usize) -> Result<BTreeMap<String, u64>, JournalError> {
+        reads::refused(&self.conn, since, limit).map_err(unreadable)
     }
 
     /// The jobs taken last, the newest first.

@@ -38,6 +38,7 @@ use pylon_core::ports::journal::{Earnings, Journal, JournalError, OpenInvoice, O
 use pylon_core::ports::market::GuestStamp;
 use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -76,6 +77,12 @@ impl SqliteJournal {
     /// Lets go of what was kept long enough, as every commit does. For a node that has nothing to write.
     pub async fn tidy(&self) -> Result<(), JournalError> {
         self.writer.tidy().await
+    }
+
+    /// How many requests made since then were refused, by the code of the reason, counting no more than `limit`. Those that no guest was asked about are
+    /// known for an hour.
+    pub fn refusals(&self, since: UnixTime, limit: usize) -> Result<BTreeMap<String, u64>, JournalError> {
+        self.read(|conn| reads::refused(conn, since, limit))
     }
 
     /// Reads take microseconds, so they run where they are asked; a reader that panicked left nothing behind.

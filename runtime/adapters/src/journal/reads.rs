@@ -6,6 +6,7 @@ use pylon_core::ports::journal::{Earning, Earnings, OpenInvoice, OutboxRow, Sour
 use pylon_core::ports::market::{GuestStamp, Sealed};
 use pylon_core::{Digest, JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Row};
+use std::collections::BTreeMap;
 
 pub(super) const KNOWS: &str = "SELECT 1 FROM jobs WHERE id = ?1 UNION ALL SELECT 1 FROM refusals WHERE id = ?1";
 /// The index `jobs_open` holds these rows and no others, oldest first.
@@ -23,6 +24,10 @@ pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at, job_id,
                                  AND source IN ('job', 'tip') ORDER BY earned_at DESC, id DESC LIMIT ?1";
 
 pub(super) const REFUND_DUE: &str = "SELECT coalesce(sum(paid_msats), 0) FROM jobs WHERE settlement = 'refund_due'";
+
+/// By when they were asked for, as they are refused at once. There is an index for those that guests were asked about and one for the others.
+pub(super) const REFUSED: &str = "SELECT code FROM refusals WHERE job IS NULL AND created_at >= ?1 \
+                                  UNION ALL SELECT code FROM refusals WHERE job IS NOT NULL AND created_at >= ?1 LIMIT ?2";
 
 /// The whole question after jobs with this condition.
 pub(super) fn jobs_where(condition: &str) -> String {
@@ -89,6 +94,21 @@ pub(super) fn earnings(conn: &Connection, limit: usize) -> rusqlite::Result<Earn
     let refund_due = conn.prepare_cached(REFUND_DUE)?.query_row([], |row| row.get(0))?;
     let refund_due = Msat::new(number(refund_due));
     Ok(Earnings { total, refund_due, jobs_completed, by_source, recent })
+}
+
+/// How many requests made since then were refused, by the code of the reason.
+pub(super) fn refused(conn: &Connection, since: UnixTime, limit: usize) -> rusqlite::Result<BTreeMap<String, u64>> {
+    let mut refused = BTreeMap::new();
+    let mut found = conn.prepare_cached(REFUSED)?;
+    let mut rows = found.query((integer(since.get()), integer(limit as u64)))?;
+    while let Some(row) = rows.next()? {
+        let code = row.get_ref(0)?.as_str()?;
+        match refused.get_mut(code) {
+            Some(count) => *count += 1,
+            None => drop(refused.insert(code.to_owned(), 1)),
+        }
+    }
+    Ok(refused)
 }
 
 fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {

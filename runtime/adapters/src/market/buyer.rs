@@ -300,6 +300,7 @@ mod tests {
             content: "x".into(),
             request: Some(request.to_json()),
             due: None,
+            due_unreadable: false,
             guests: Vec::new(),
             attributes: Vec::new(),
             encrypted: false,

@@ -170,8 +170,8 @@ pub struct InstallArgs {
     /// SHA-256 of the component; anything else is refused. An address needs it
     #[arg(short, long, value_name = "HEX", value_parser = digest)]
     pub digest: Option<Digest>,
-    /// One of its own settings; those not named have the guest's default
-    #[arg(long = "settings", value_name = "NAME=VALUE", value_parser = setting)]
+    /// One of its own settings, such as base-msat=1000; may come again. Those not named have the guest's default
+    #[arg(long = "set", visible_alias = "settings", value_name = "NAME=VALUE", value_parser = setting)]
     pub settings: Vec<(String, String)>,
     /// Only ask it beside the guest that serves, and act on nothing it says
     #[arg(long)]
@@ -225,6 +225,6 @@ fn digest(text: &str) -> Result<Digest, String> {
 fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err("expected NAME=VALUE".into()),
+        _ => Err("expected NAME=VALUE, such as base-msat=1000; each setting has a `--set` of its own".into()),
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::cli::EarningsArgs;
 use crate::clock::SystemClock;
-use crate::earnings::{table, word};
+use crate::control::Refused;
+use crate::earnings::{REFUSED_MAX, REFUSED_SECONDS, table, word};
 use crate::home::Home;
 use crate::output::{json, say};
 use anyhow::Result;
@@ -15,13 +16,16 @@ use std::collections::BTreeMap;
 /// Shows what was earned.
 pub fn run(args: &EarningsArgs) -> Result<()> {
     let limit = args.limit as usize;
-    let earnings = Books::open(&Home::from_env()?.database())?.earnings(limit)?;
-    if args.json { json(&facts(&earnings)) } else { say(&table(&earnings, limit, SystemClock.now())) }
+    let (books, now) = (Books::open(&Home::from_env()?.database())?, SystemClock.now());
+    let (earnings, since) = (books.earnings(limit)?, now.minus(REFUSED_SECONDS));
+    let refused = Refused::of(since, books.refusals(since, REFUSED_MAX)?);
+    if args.json { json(&facts(&earnings, refused)) } else { say(&table(&earnings, &refused, limit, now)) }
 }
 
 #[derive(Serialize)]
 struct Facts {
     summary: Summary,
+    refused: Refused,
     recent: Vec<Recent>,
 }
 
@@ -43,8 +47,9 @@ struct Recent {
     earned_at: u64,
 }
 
-fn facts(earnings: &Earnings) -> Facts {
+fn facts(earnings: &Earnings, refused: Refused) -> Facts {
     Facts {
+        refused,
         summary: Summary {
             total_sats: earnings.total.sats(),
             total_msats: earnings.total.get(),

@@ -3,14 +3,16 @@
 use crate::cli::{Mode, StartArgs};
 use crate::clock::SystemClock;
 use crate::commands::compile_component::apart;
-use crate::config::{Config, Source};
-use crate::control::{Daemon, Desk, Order, Reloaded, Ring, Server};
+use crate::commands::status::available;
+use crate::config::Source;
+use crate::control::{Daemon, Desk, Order, Reloaded, Ring, Server, Status};
 use crate::daemon;
+use crate::facts::Facts;
 use crate::home::{Holder, Home};
 use crate::identity::Identity;
 use crate::log;
 use crate::node::{Node, Parts};
-use crate::output::say;
+use crate::output::{plain, say};
 use anyhow::{Context, Result};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -30,8 +32,30 @@ pub fn run(args: &StartArgs) -> Result<()> {
     if args.foreground {
         return work(&home, args);
     }
-    let pid = daemon::start(&home, args)?;
-    say(&format!("pylon runs (PID {pid}), log {}\n", home.log_file().display()))
+    let status = daemon::start(&home, args)?;
+    let npub = Identity::load(&home)?.npub();
+    say(&format!(
+        "pylon runs (PID {}), log {}\n{}",
+        status.daemon.pid,
+        home.log_file().display(),
+        about(args.mode, &npub, &status)
+    ))
+}
+
+/// What has just been started.
+fn about(mode: Mode, npub: &str, status: &Status) -> String {
+    let or_none = |words: Vec<String>| if words.is_empty() { "none".into() } else { plain(&words.join(", ")) };
+    let (npub, backends) = (npub.to_owned(), available(&status.backends));
+    let mut rows = vec![("identity", npub), ("modes", status.daemon.modes.join(", ")), ("backends", backends)];
+    match mode {
+        Mode::Host => rows.push(("relays", "none: it serves this machine only, and sells nothing".into())),
+        Mode::Provider | Mode::Both => rows.extend([
+            ("relays", or_none(status.relays.iter().map(|relay| relay.url.clone()).collect())),
+            ("kinds", or_none(status.kinds.iter().map(u16::to_string).collect())),
+            ("wallet", "none: every job is free".into()),
+        ]),
+    }
+    rows.iter().map(|(name, what)| format!("  {name:<9} {what}\n")).collect()
 }
 
 fn work(home: &Home, args: &StartArgs) -> Result<()> {
@@ -66,7 +90,7 @@ fn work(home: &Home, args: &StartArgs) -> Result<()> {
             uptime_secs: 0,
         };
         let server = Server::open(&state, Desk { facts: node.facts(), ring, daemon, begun, orders })?;
-        announce(args.mode, &config);
+        announce(args.mode, &node.facts());
         let within = until_stop(&node, &source, &mut signals, &mut waiting).await;
         drain(node, within, &mut signals, &mut waiting).await;
         drop(server);
@@ -75,11 +99,13 @@ fn work(home: &Home, args: &StartArgs) -> Result<()> {
     })
 }
 
-fn announce(mode: Mode, config: &Config) {
+fn announce(mode: Mode, facts: &Facts) {
+    let backends = available(&facts.backends());
     match mode {
-        Mode::Host => tracing::info!("serving this machine only: no relay is opened"),
+        Mode::Host => tracing::info!(backends, "serving this machine only: no relay is opened, and nothing is sold"),
         Mode::Provider | Mode::Both => {
-            tracing::info!(relays = config.relays.len(), "listening for jobs; without a wallet they are free");
+            let (relays, kinds) = (facts.relays().into_iter().map(|relay| relay.url).collect::<Vec<_>>(), facts.kinds());
+            tracing::info!(backends, ?relays, ?kinds, "listening for jobs; without a wallet they are free");
         }
     }
 }

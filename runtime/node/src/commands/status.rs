@@ -2,7 +2,7 @@
 
 use crate::cli::JsonArgs;
 use crate::control::{Backend, Client, ClientError, Status};
-use crate::earnings::owed_back;
+use crate::earnings::{not_taken, owed_back};
 use crate::home::{Holder, Home};
 use crate::output::{self, SaidNo, plain, say};
 use crate::units::{sats, span};
@@ -46,6 +46,7 @@ fn page(status: &Status) -> String {
     }
     let _ = writeln!(out, "\nSession Stats:\n  Jobs completed: {}", status.stats.jobs_completed);
     let _ = writeln!(out, "  Earnings: {}", sats(Msat::new(status.stats.earnings_msats)));
+    out.push_str(&not_taken(&status.refused));
     out.push_str(&owed_back(Msat::new(status.stats.refund_due_msats)));
     let _ = writeln!(out, "\nInference Backends:\n  Available: {}", available(&status.backends));
     if !status.agent_backends.is_empty() {
@@ -64,7 +65,8 @@ fn page(status: &Status) -> String {
     out
 }
 
-fn available(backends: &[Backend]) -> String {
+/// Who answers, in a line.
+pub(super) fn available(backends: &[Backend]) -> String {
     let there = backends.iter().filter(|backend| backend.available);
     let names: Vec<_> = there.map(|one| format!("{}{}", one.id, if one.default { " (default)" } else { "" })).collect();
     if names.is_empty() { "none".into() } else { names.join(", ") }
@@ -73,7 +75,7 @@ fn available(backends: &[Backend]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{Daemon, Relay, Stats};
+    use crate::control::{Daemon, Refused, Relay, Stats};
 
     fn backend(id: &str, available: bool, default: bool) -> Backend {
         Backend {
@@ -102,6 +104,7 @@ mod tests {
                 ..Daemon::default()
             },
             stats: Stats { jobs_completed: 42, earnings_msats: 1_234_000, refund_due_msats: 0 },
+            refused: Refused::default(),
             backends: vec![backend("ollama", true, true), backend("llama_cpp", false, false)],
             agent_backends: vec!["codex_code".into()],
             kinds: vec![5050, 5930, 5932, 5933],
@@ -130,6 +133,9 @@ Relays:
         let owing = Status { stats: Stats { refund_due_msats: 21_500, ..status.stats }, ..status };
         let with_debt = expected.replace("(1234000 msats)\n", "(1234000 msats)\n  Owed back: 21 sats (21500 msats)\n");
         assert_eq!(page(&owing), with_debt);
+        let refused = Refused::of(pylon_core::UnixTime::new(1), [("invalid".to_owned(), 2)].into());
+        let with_refusals = with_debt.replace("  Owed", "  Jobs refused: 2 within a day (2 invalid)\n  Owed");
+        assert_eq!(page(&Status { refused, ..owing }), with_refusals);
     }
 
     /// Goal: what there is not has no line, and what is broken says so. Method: a bare node.

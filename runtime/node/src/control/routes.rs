@@ -83,10 +83,11 @@ fn refuse(code: StatusCode, error: impl Into<String>) -> Response {
 
 async fn status(State(shared): State<Arc<Shared>>) -> Response {
     let Desk { facts, daemon, begun, .. } = &shared.desk;
-    match facts.stats() {
-        Ok(stats) => Json(Status {
+    match facts.stats().and_then(|stats| Ok((stats, facts.refused()?))) {
+        Ok((stats, refused)) => Json(Status {
             daemon: Daemon { uptime_secs: begun.elapsed().as_secs(), ..daemon.clone() },
             stats,
+            refused,
             backends: facts.backends(),
             agent_backends: Vec::new(),
             kinds: facts.kinds(),

@@ -3,7 +3,9 @@
 
 use crate::config::Lockdown;
 use crate::guests::deed::Seated;
+use pylon_core::UnixTime;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The first part of every path. Another version is another path.
 pub const VERSION: &str = "/v1";
@@ -15,6 +17,9 @@ pub struct Status {
     pub daemon: Daemon,
     /// Since it started.
     pub stats: Stats,
+    /// What was not taken lately.
+    #[serde(default)]
+    pub refused: Refused,
     /// Who generates text, in the operator's order.
     pub backends: Vec<Backend>,
     /// Who does the jobs of agents, by name.
@@ -54,6 +59,24 @@ pub struct Stats {
     /// What is owed back now, whenever it came: paid for work that was not done.
     #[serde(default)]
     pub refund_due_msats: u64,
+}
+
+/// Requests that were not taken, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Requests made before this are not counted.
+    pub since: u64,
+    /// How many.
+    pub jobs: u64,
+    /// How many for which reason, by the code that the journal has.
+    pub by_code: BTreeMap<String, u64>,
+}
+
+impl Refused {
+    /// As the journal counts them.
+    pub fn of(since: UnixTime, by_code: BTreeMap<String, u64>) -> Self {
+        Self { since: since.get(), jobs: by_code.values().sum(), by_code }
+    }
 }
 
 /// A backend for text.

@@ -9,6 +9,7 @@ mod prompts;
 use crate::clock::SystemClock;
 use crate::commands::compile_component::apart;
 use crate::config::Config;
+use crate::control::Refused;
 use crate::earnings;
 use crate::home::{Holder, Home};
 use crate::identity::Identity;
@@ -100,7 +101,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     }
     outcome?;
     screen.farewell(
-        &earnings::table(&books?, EARNINGS_SHOWN, SystemClock.now()),
+        &earnings::table(&books?, &Refused::default(), EARNINGS_SHOWN, SystemClock.now()),
         options.keep.as_deref().map(|_| home.database()),
     )?;
     Ok(())

@@ -5,6 +5,7 @@ use super::history;
 use crate::home::Home;
 use anyhow::Result;
 use pylon_adapters::journal::Books;
+use pylon_core::UnixTime;
 use pylon_core::ports::installations::{Installation, Standby};
 
 /// What the journal says of the slots.
@@ -24,6 +25,11 @@ impl Ledger {
         }
         let books = Books::open(&home.database())?;
         Ok(Self { history: books.installations()?, standbys: books.standbys()? })
+    }
+
+    /// When a node first started here: every start finds a guest for each slot, and the first one writes that down.
+    pub fn first_start(&self) -> Option<UnixTime> {
+        self.history.iter().find(|row| row.why == "start").map(|row| row.at)
     }
 
     /// Who is where, and beside whom, without how they do.

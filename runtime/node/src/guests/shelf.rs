@@ -2,6 +2,7 @@
 //! offers and decisions name it.
 
 use super::image::{Image, suffix};
+use crate::home::State;
 use anyhow::{Context, Result, anyhow, ensure};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use pylon_adapters::market::release;
@@ -10,17 +11,33 @@ use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::{Mutex, PoisonError};
 
+/// Below the state folder.
+const FOLDER: &str = "guests";
+
 /// The folder of components.
 pub struct Shelf {
     dir: Dir,
+    /// Where it is, for people.
+    place: String,
     /// One file is written after the other: unfinished ones have the same name.
     writing: Mutex<()>,
 }
 
 impl Shelf {
-    /// Over the folder of this node.
+    /// In a home.
+    pub fn of(state: &State) -> Result<Self> {
+        let place = state.path().join(FOLDER).display().to_string();
+        Ok(Self { place, ..Self::new(state.folder(FOLDER)?) })
+    }
+
+    /// Over this folder.
     pub fn new(dir: Dir) -> Self {
-        Self { dir, writing: Mutex::default() }
+        Self { dir, place: format!("the folder `{FOLDER}`"), writing: Mutex::default() }
+    }
+
+    /// Where it is, for people.
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// Keeps a component and says under which name.

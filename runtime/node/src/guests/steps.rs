@@ -217,8 +217,8 @@ impl Bench<'_> {
         let (component, engine) = (Digest::of(bytes), self.engine(slot));
         let image = image.ok_or_else(|| {
             let (name, place) = match shipped::name_of(bytes) {
-                Some(name) => (format!(" {name}"), "in ~/.openagents/pylon/guests"),
-                None => (String::new(), "beside the component"),
+                Some(name) => (format!(" {name}"), format!("in {}", self.shelf.place())),
+                None => (String::new(), "beside the component".into()),
             };
             let todo = format!("`pylon guest compile{name}` makes it on such a machine, `pylon guest sign` its release");
             InstallError::Image(format!(

@@ -73,10 +73,13 @@ pub enum InstallError {
     /// The operator set something that the guest does not have, or nothing at all.
     #[error("has no setting `{0}`, or it has no value; {1}")]
     Setting(String, String),
+    /// In the guest's own words: it cannot work with a setting that it has, and refuses all samples for it.
+    #[error("cannot use its settings: {0}")]
+    Settings(String),
     /// What it wants beyond the grants.
     #[error("wants more than it is granted: {}", words(.0))]
     Grant(Vec<Want>),
-    /// It fails at a sample, or refuses all of them for a setting.
+    /// It fails at a sample.
     #[error("fails its test: {0}")]
     SelfTest(String),
 }
@@ -94,7 +97,7 @@ impl InstallError {
             Self::Describe(_) => "describe",
             Self::About(_) => "about",
             Self::Slot(_) => "slot",
-            Self::Setting(..) => "setting",
+            Self::Setting(..) | Self::Settings(_) => "setting",
             Self::Grant(_) => "grant",
             Self::SelfTest(_) => "self-test",
         }

@@ -2,7 +2,8 @@
 //! a setting every time. It finds what is broken, not what is hostile: a guest that waits for a real customer is held by its limits.
 //!
 //! How a policy says that it cannot read a setting: it refuses with `other` (verification: rejects) in words that hold `setting` and the
-//! setting's name, as `no price: wrong setting base-msat`. One that answers all samples so would answer all jobs so, and is refused.
+//! setting's name, as `no price: wrong setting base-msat`. One that answers all samples so would answer all jobs so, and is refused
+//! as with a setting that it does not have.
 //!
 //! A handler is not run: its work is done by a host, and there is none yet. What `describe` tells is all that is known of it.
 
@@ -24,7 +25,7 @@ pub(crate) fn self_test(guest: &Installed, kind: Option<u16>) -> Result<(), Inst
     };
     let complaint = said.iter().map(|words| words.as_deref().filter(|words| names_a_setting(guest, words)));
     match complaint.collect::<Option<Vec<_>>>().and_then(|complaints| complaints.first().copied()) {
-        Some(words) => Err(InstallError::SelfTest(format!("it refuses every sample: {words}"))),
+        Some(words) => Err(InstallError::Settings(words.into())),
         None => Ok(()),
     }
 }

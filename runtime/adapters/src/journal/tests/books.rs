@@ -4,6 +4,7 @@ use super::*;
 use crate::journal::{Books, Decision};
 use pylon_core::ports::guests::Fault;
 use pylon_core::ports::journal::{Journal as _, Row};
+use std::collections::BTreeMap;
 
 /// Goal: what was written can be read beside the writer. Method: jobs, a refusal and decisions; then each question.
 #[tokio::test]
@@ -32,6 +33,9 @@ async fn everything_can_be_read() {
     assert_eq!(books.named("").unwrap().len(), 2, "one too many is enough to know");
     assert_eq!(books.refusal(&id(3).to_hex()).unwrap().unwrap(), "invalid request: no usable input");
     assert_eq!(books.refusal(&hex).unwrap(), None);
+    assert_eq!(books.refusals(UnixTime::new(900), 9).unwrap(), BTreeMap::from([("invalid".into(), 1)]));
+    assert!(books.refusals(UnixTime::new(901), 9).unwrap().is_empty(), "asked for before");
+    assert!(books.refusals(UnixTime::new(900), 0).unwrap().is_empty(), "no more than the limit");
     let said: Vec<_> =
         books.decisions(id(2)).unwrap().into_iter().map(|Decision { function, output, .. }| (function, output)).collect();
     assert_eq!(said, [("quote".into(), Ok("{\"ok\":1}".into())), ("settle".into(), Err(Fault::Fuel))]);

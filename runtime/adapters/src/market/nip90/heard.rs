@@ -2,9 +2,9 @@
 
 use super::parts::Parts;
 use super::secrecy::{self, is_encrypted};
-use super::tags::{AnswerTag, Standing};
+use super::tags::{AnswerTag, Standing, name};
 use super::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET};
-use nostr_sdk::{Event, Keys};
+use nostr_sdk::{Event, Keys, Tag};
 use pylon_core::ports::market::GuestStamp;
 use pylon_core::work::Attribute;
 use pylon_core::{JobId, Msat, PublicKey, UnixTime};
@@ -24,6 +24,8 @@ pub struct Feedback {
     pub content: String,
     /// What is due, with its BOLT-11 invoice.
     pub due: Option<(Msat, Option<String>)>,
+    /// Something is said to be due, and nobody can read how much.
+    pub due_unreadable: bool,
     /// The content came encrypted: [`Feedback::open`] it.
     pub encrypted: bool,
 }
@@ -60,6 +62,8 @@ pub struct Delivered {
     pub request: Option<String>,
     /// What is due, with its BOLT-11 invoice.
     pub due: Option<(Msat, Option<String>)>,
+    /// Something is said to be due, and nobody can read how much.
+    pub due_unreadable: bool,
     /// The guests that took part.
     pub guests: Vec<GuestStamp>,
     /// Facts about the answer.
@@ -108,36 +112,44 @@ fn open(keys: &Keys, provider: PublicKey, sealed: &str) -> Result<String, String
     secrecy::open(keys, &nostr_sdk::PublicKey::from_byte_array(*provider.as_bytes()), sealed)
 }
 
+/// An amount, whether it can be read or not.
+fn is_amount(tag: &Tag) -> bool {
+    tag.as_slice().first().is_some_and(|first| first == name::AMOUNT)
+}
+
 /// Reads feedback as its buyer does. `None` if it is none.
 pub fn parse_feedback(event: &Event) -> Option<Feedback> {
     if event.kind.as_u16() != FEEDBACK_KIND {
         return None;
     }
-    let (mut job, mut status, mut due) = (None, None, None);
+    let (mut job, mut status, mut due, mut unread) = (None, None, None, false);
     for tag in event.tags.iter() {
         match AnswerTag::parse(tag.as_slice()) {
             Some(AnswerTag::Job(id)) => job = job.or(Some(id)),
             Some(AnswerTag::Status(standing, words)) => status = status.or(Some((standing, words))),
             Some(AnswerTag::Amount(amount, bolt11)) => due = due.or(Some((amount, bolt11))),
+            None if is_amount(tag) => unread = true,
             _ => {}
         }
     }
     let (standing, words) = status?;
     let provider = PublicKey::from_bytes(*event.pubkey.as_bytes());
     let (words, content, encrypted) = (words.unwrap_or_default(), event.content.clone(), is_encrypted(event));
-    Some(Feedback { job: job?, provider, standing, words, content, due, encrypted })
+    let due_unreadable = due.is_none() && unread;
+    Some(Feedback { job: job?, provider, standing, words, content, due, due_unreadable, encrypted })
 }
 
 /// Reads a result as its buyer does. `None` if it is none.
 pub fn parse_result(event: &Event) -> Option<Delivered> {
     let kind = event.kind.as_u16().checked_sub(RESULT_OFFSET).filter(|kind| REQUEST_KINDS.contains(kind))?;
-    let (mut job, mut request, mut due) = (None, None, None);
+    let (mut job, mut request, mut due, mut unread) = (None, None, None, false);
     let (mut guests, mut attributes, mut list, mut whole) = (Vec::new(), Vec::new(), Vec::new(), None);
     for tag in event.tags.iter() {
         match AnswerTag::parse(tag.as_slice()) {
             Some(AnswerTag::Job(id)) => job = job.or(Some(id)),
             Some(AnswerTag::Request(json)) => request = request.or(Some(json)),
             Some(AnswerTag::Amount(amount, bolt11)) => due = due.or(Some((amount, bolt11))),
+            None if is_amount(tag) => unread = true,
             Some(AnswerTag::Guest(stamp)) => guests.push(stamp),
             Some(AnswerTag::Result(fact)) => attributes.push(fact),
             Some(AnswerTag::Part(id, digest)) => list.push((id, digest)),
@@ -148,7 +160,8 @@ pub fn parse_result(event: &Event) -> Option<Delivered> {
     let provider = PublicKey::from_bytes(*event.pubkey.as_bytes());
     let (job, content, encrypted) = (job?, event.content.clone(), is_encrypted(event));
     let parts = whole.filter(|_| !list.is_empty()).map(|(whole, bytes)| Parts { list, whole, bytes });
-    Some(Delivered { job, kind, provider, content, request, due, guests, attributes, encrypted, parts })
+    let due_unreadable = due.is_none() && unread;
+    Some(Delivered { job, kind, provider, content, request, due, due_unreadable, guests, attributes, encrypted, parts })
 }
 
 /// Reads what is asked for a job: the amount on a result, or on feedback that says that nothing happens before it is paid. `None` if nothing is.

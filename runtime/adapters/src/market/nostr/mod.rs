@@ -66,8 +66,8 @@ pub struct Options {
     pub quorum: usize,
     /// How long one sending may take.
     pub send_deadline: Duration,
-    /// How far back requests are asked for at first, at most as far as they are taken.
-    pub catch_up: Duration,
+    /// Requests from before this are not asked for, and none from before they are too old to be taken.
+    pub since: UnixTime,
     /// Before a relay that is out of reach is tried again; grows with every failure.
     pub retry: Duration,
     /// Before a relay that closed our subscription is asked again; doubles each time.
@@ -93,7 +93,7 @@ impl Default for Options {
         Self {
             quorum: 1,
             send_deadline: Duration::from_secs(10),
-            catch_up: Duration::from_secs(3600),
+            since: UnixTime::new(0),
             retry: Duration::from_secs(10),
             backoff: Duration::from_secs(1),
             answer_within: Duration::from_secs(30),

@@ -78,11 +78,11 @@ impl Purpose {
 
     /// Pure: from when on it is asked for: where it last flowed, if it did, and never from longer ago than is of use.
     pub(super) fn since(self, flowed: Option<UnixTime>, now: UnixTime, options: &Options) -> UnixTime {
-        let (first, most) = match self {
-            Self::Served | Self::Named | Self::Results => (options.catch_up.as_secs(), MAX_AGE_SECONDS),
-            Self::Asks => (WINDOW_SECONDS, WINDOW_SECONDS),
+        let earliest = match self {
+            Self::Served | Self::Named | Self::Results => now.minus(MAX_AGE_SECONDS).max(options.since),
+            Self::Asks => now.minus(WINDOW_SECONDS),
         };
-        flowed.map_or(now.minus(first), |flowed| flowed.minus(OVERLAP_SECONDS)).max(now.minus(most))
+        flowed.map_or(earliest, |flowed| flowed.minus(OVERLAP_SECONDS)).max(earliest)
     }
 }
 
@@ -227,7 +227,8 @@ mod tests {
         }
     }
 
-    /// Goal: what was missed is asked for and nothing that is of no use. Method: never flowed, flowed a moment ago, and long ago.
+    /// Goal: what was missed is asked for and nothing that is of no use. Method: never flowed, flowed a moment ago, and long ago; then the same of who
+    /// began a while ago.
     #[test]
     fn a_gap_is_closed() {
         let (options, now) = (Options::default(), UnixTime::new(1_000_000));
@@ -241,6 +242,16 @@ mod tests {
         ] {
             let flowed = flowed_ago.map(|ago| now.minus(ago));
             assert_eq!(purpose.since(flowed, now, &options), now.minus(since_ago), "{purpose:?} {flowed_ago:?}");
+        }
+        let begun = Options { since: now.minus(300), ..options };
+        for (purpose, flowed_ago, since_ago) in [
+            (Purpose::Served, None, 300),
+            (Purpose::Named, None, 300),
+            (Purpose::Served, Some(60), 300),
+            (Purpose::Asks, None, 86_400),
+        ] {
+            let flowed = flowed_ago.map(|ago| now.minus(ago));
+            assert_eq!(purpose.since(flowed, now, &begun), now.minus(since_ago), "{purpose:?} {flowed_ago:?}");
         }
     }
 }

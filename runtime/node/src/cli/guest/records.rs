@@ -35,7 +35,7 @@ pub struct BacktestArgs {
     /// Only jobs of this kind
     #[arg(long, value_parser = super::kind)]
     pub kind: Option<u16>,
-    /// A TOML file with its settings, a line each: base-msat = 1000
+    /// A TOML file with its settings, a line for each, such as: base-msat = 1000
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
     /// Print JSON

@@ -33,7 +33,7 @@ async fn open(home: &Home, config: &Config) -> Result<Slots> {
     let state = home.open()?;
     let sandbox = guests::sandbox(state.folder("cache")?, apart()?, &config.lockdown)?;
     let ledger = Ledger::of(home)?;
-    let shelf = Shelf::new(state.folder("guests")?);
+    let shelf = Shelf::of(&state)?;
     let (guests, _) = Slots::open(sandbox, shelf, ledger, config, None, SystemClock.now()).await?;
     Ok(guests)
 }

@@ -9,7 +9,7 @@ use crate::clock::SystemClock;
 use crate::commands::block_on;
 use crate::output::{json, plain, say};
 use crate::progress::Progress;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use pylon_core::Param;
 use pylon_core::ports::clock::Clock as _;
 use pylon_sandbox::{Installed, Outline, Role, Sandbox, Setup, Slot};
@@ -56,8 +56,10 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
 
 /// A line each, as the settings of a slot are written.
 fn settings(file: &Path) -> Result<Vec<Param>> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let table: toml::Table = text.parse().with_context(|| file.display().to_string())?;
+    let wanted = "`--settings` takes a TOML file with a line for each setting, such as base-msat = 1000";
+    let text = std::fs::read_to_string(file).with_context(|| format!("{wanted}: cannot read {}", file.display()))?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| anyhow!("{wanted}: {}: {}", file.display(), error.message()))?;
     let setting = |(name, value): (String, toml::Value)| {
         let value = match value {
             toml::Value::String(text) => text,
@@ -147,6 +149,13 @@ fn page(report: &Report, guest: &Installed, role: Role) -> String {
         row(&format!("  {code}"), *then, *now);
     }
     row("earned, msats", report.known.then.get(), report.known.now.get());
+    let unknown = report
+        .unknown
+        .values()
+        .fold((0, 0), |(then, now): (u64, u64), sum| (then.saturating_add(sum.then.get()), now.saturating_add(sum.now.get())));
+    if !report.unknown.is_empty() {
+        row("  not counted", unknown.0, unknown.1);
+    }
     row("fuel p50", report.fuel_then.percentile(50), report.fuel_now.percentile(50));
     row("fuel p99", report.fuel_then.percentile(99), report.fuel_now.percentile(99));
     row("traps", 0, report.faults.values().sum());

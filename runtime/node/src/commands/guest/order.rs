@@ -35,7 +35,7 @@ async fn without_node(home: &Home, deed: &Deed) -> Result<Seated> {
     let sandbox = guests::sandbox(state.folder("cache")?, apart()?, &config.lockdown)?;
     let journal = SqliteJournal::open(&home.database())?;
     let ledger = Ledger { history: journal.installations()?, standbys: journal.standbys()? };
-    let workshop = Workshop::offline(sandbox, Shelf::new(state.folder("guests")?), ledger, &config);
+    let workshop = Workshop::offline(sandbox, Shelf::of(&state)?, ledger, &config);
     let done = workshop.carry_out(deed, &journal, SystemClock.now()).await;
     done.map_err(|stop| anyhow!("{}: {}", stop.code, stop.why))
 }

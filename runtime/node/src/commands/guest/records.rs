@@ -34,7 +34,7 @@ impl Records {
             ..Config::default()
         };
         let sandbox = Sandbox::open(config).context("guests cannot be run here")?;
-        let past = Past::new(sandbox, Shelf::new(state.folder("guests")?), books.installations()?);
+        let past = Past::new(sandbox, Shelf::of(&state)?, books.installations()?);
         let safe = home.identity_file().exists().then(|| Identity::load(&home)).transpose()?;
         let safe = safe.map(|identity| Safe::new(&purpose_key(identity.keys(), "journal")));
         Ok(Self { books, past, safe })

@@ -15,7 +15,6 @@ use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Desk, Heard, Request};
 use pylon_adapters::market::identity::npub_of;
 use pylon_adapters::market::nip90::Delivered;
-use pylon_core::Msat;
 use pylon_core::ports::clock::Clock as _;
 use serde_json::json;
 
@@ -37,20 +36,28 @@ pub fn run(command: &JobCommand) -> Result<()> {
 /// What was bought, and a connection to where it was asked for.
 struct Counter {
     request: Request,
-    bid: Option<Msat>,
+    purchase: Purchase,
+    purchases: Purchases,
     desk: Desk,
 }
 
 impl Counter {
     async fn open(job: &str) -> Result<Self> {
         let home = Home::from_env()?;
-        let purchase: Purchase = Purchases::open(&home.open()?)?.find(job)?;
+        let purchases = Purchases::open(&home.open()?)?;
+        let purchase = purchases.find(job)?;
         let desk = Desk::open(Identity::load(&home)?.keys().clone(), &purchase.relays).await?;
-        Ok(Self { request: purchase.request()?, bid: purchase.bid, desk })
+        Ok(Self { request: purchase.request()?, purchase, purchases, desk })
     }
 
     async fn said(&self) -> Vec<Heard> {
         self.desk.said(&self.request).await
+    }
+
+    /// What is to be known before all else, if it is so.
+    fn withdrawn(&self) -> Option<String> {
+        let at = self.purchase.withdrawn_at?;
+        Some(format!("withdrawn {} ago: providers need not answer it any more", ago(SystemClock.now().since(at))))
     }
 }
 
@@ -58,10 +65,12 @@ async fn status(args: &JobArgs) -> Result<()> {
     let counter = Counter::open(&args.job).await?;
     let standings = tell::standings(&counter.request, &counter.said().await);
     if args.json {
-        let facts = json!({"job": counter.request.id(), "kind": counter.request.kind(), "providers": standings});
+        let (request, withdrawn_at) = (&counter.request, counter.purchase.withdrawn_at);
+        let facts = json!({"job": request.id(), "kind": request.kind(), "withdrawn_at": withdrawn_at, "providers": standings});
         return say(&format!("{facts}\n"));
     }
     let mut out = format!("Job {} (kind {})\n", counter.request.id(), counter.request.kind());
+    out.extend(counter.withdrawn().map(|words| format!("It was {words}.\n")));
     if standings.is_empty() {
         out.push_str("No provider has answered.\n");
     }
@@ -77,30 +86,35 @@ async fn results(args: &JobArgs) -> Result<()> {
     for (provider, why) in bad {
         note(&format!("pylon: a result of {} is not shown: {why}", npub_of(provider)));
     }
+    if let Some(words) = counter.withdrawn() {
+        note(&format!("pylon: this job was {words}"));
+    }
     if good.is_empty() {
         bail!("no result yet: `pylon job status {}` says how it stands", counter.request.id().short());
     }
-    good.iter().try_for_each(|result| say(&tell::result(&counter.request, result, counter.bid, args.json)))
+    good.iter().try_for_each(|result| say(&tell::result(&counter.request, result, counter.purchase.bid, args.json)))
 }
 
 async fn cancel(args: &CancelArgs) -> Result<()> {
     let counter = Counter::open(&args.job).await?;
     counter.desk.cancel(counter.request.id(), counter.request.kind()).await?;
+    counter.purchases.withdraw(&counter.purchase, SystemClock.now())?;
     say(&format!("Withdrawn: {}\n", counter.request.id()))
 }
 
 fn list(args: &ListArgs) -> Result<()> {
-    let requests = Purchases::open(&Home::from_env()?.open()?)?.latest(args.limit as usize)?;
+    let bought = Purchases::open(&Home::from_env()?.open()?)?.latest(args.limit as usize)?;
     if args.json {
-        let rows: Vec<_> = requests
-            .iter()
-            .map(|request| json!({"job": request.id(), "kind": request.kind(), "created_at": request.created_at()}))
-            .collect();
-        return say(&format!("{}\n", json!(rows)));
+        let row = |(request, purchase): &(Request, Purchase)| {
+            let (job, kind, created_at) = (request.id(), request.kind(), request.created_at());
+            json!({"job": job, "kind": kind, "created_at": created_at, "withdrawn_at": purchase.withdrawn_at})
+        };
+        return say(&format!("{}\n", json!(bought.iter().map(row).collect::<Vec<_>>())));
     }
-    let row = |request: &Request| {
+    let row = |(request, purchase): &(Request, Purchase)| {
         let age = ago(SystemClock.now().since(request.created_at()));
-        [request.id().to_hex(), request.kind().to_string(), format!("{age} ago")]
+        let withdrawn = if purchase.withdrawn_at.is_some() { "  (withdrawn)" } else { "" };
+        [request.id().to_hex(), request.kind().to_string(), format!("{age} ago{withdrawn}")]
     };
-    say(&table("JOB  KIND  ASKED", &requests.iter().map(row).collect::<Vec<_>>()))
+    say(&table("JOB  KIND  ASKED", &bought.iter().map(row).collect::<Vec<_>>()))
 }

@@ -68,7 +68,7 @@ fn write_down(
     let (now, bid) = (SystemClock.now(), args.bid.map(Msat::new));
     for later in 0..SAME_MAX {
         let request = buyer.sign(args.kind, tags, now.plus(later))?;
-        if purchases.add(&Purchase { request: request.to_json(), relays: relays.clone(), bid })? {
+        if purchases.add(&Purchase { request: request.to_json(), relays: relays.clone(), bid, withdrawn_at: None })? {
             return Ok(request);
         }
     }

@@ -10,6 +10,8 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Of an amount that is no number.
+const UNREADABLE: &str = "the amount due cannot be read: ask the provider before you pay";
 /// Characters of one line about what a provider says. An invoice has some hundreds.
 const LINE_CHARS_MAX: usize = 4000;
 
@@ -46,6 +48,9 @@ pub(super) struct Stand {
     amount_msats: Option<Msat>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bolt11: Option<String>,
+    /// Something is due, and the provider's amount is no number.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    amount_unreadable: bool,
 }
 
 impl fmt::Display for Stand {
@@ -56,6 +61,9 @@ impl fmt::Display for Stand {
         }
         if let Some(amount) = self.amount_msats {
             write!(f, ", {amount} due")?;
+        }
+        if self.amount_unreadable {
+            write!(f, ", {UNREADABLE}")?;
         }
         if let Some(bolt11) = &self.bolt11 {
             write!(f, "\n    {}", plain(bolt11))?;
@@ -97,12 +105,13 @@ const fn rank(standing: Standing) -> u8 {
 fn of_feedback(feedback: &Feedback) -> Stand {
     let (amount_msats, bolt11) = feedback.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
     let (provider, status, words) = (feedback.provider, feedback.standing.word(), feedback.words.clone());
-    Stand { provider, status, words, amount_msats, bolt11 }
+    Stand { provider, status, words, amount_msats, bolt11, amount_unreadable: feedback.due_unreadable }
 }
 
 fn of_result(result: &Delivered) -> Stand {
     let (amount_msats, bolt11) = result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
-    Stand { provider: result.provider, status: "result", words: String::new(), amount_msats, bolt11 }
+    let (words, amount_unreadable) = (String::new(), result.due_unreadable);
+    Stand { provider: result.provider, status: "result", words, amount_msats, bolt11, amount_unreadable }
 }
 
 /// The results that are what was asked for, and why the others are not.
@@ -131,18 +140,10 @@ pub(super) fn result(request: &Request, result: &Delivered, bid: Option<Msat>, j
         let due = result.due.as_ref().map(|(amount, bolt11)| {
             let invoice = bolt11.as_ref().map(|bolt11| format!(": {}", plain(bolt11))).unwrap_or_default();
             let warning = over(*amount, bid).map(|warning| format!(" ({warning})")).unwrap_or_default();
-            format!(
-                "
-{amount} due{warning}{invoice}
-"
-            )
+            format!("\n{amount} due{warning}{invoice}\n")
         });
-        return format!(
-            "{}
-{}",
-            printable(&result.content),
-            due.unwrap_or_default()
-        );
+        let due = due.or_else(|| result.due_unreadable.then(|| format!("\n{UNREADABLE}\n")));
+        return format!("{}\n{}", printable(&result.content), due.unwrap_or_default());
     }
     let attributes: BTreeMap<_, _> = result.attributes.iter().map(|fact| (&fact.name, &fact.value)).collect();
     let guests: Vec<_> = result
@@ -153,7 +154,8 @@ pub(super) fn result(request: &Request, result: &Delivered, bid: Option<Msat>, j
     let (amount, bolt11) = result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
     let facts = json!({
         "job": result.job, "kind": result.kind, "provider": result.provider, "content": result.content,
-        "amount_msats": amount, "bolt11": bolt11, "attributes": attributes, "guests": guests,
+        "amount_msats": amount, "bolt11": bolt11, "amount_unreadable": result.due_unreadable, "attributes": attributes,
+        "guests": guests,
     });
     format!("{facts}\n")
 }

@@ -338,7 +338,7 @@ fn feedback_says_how_a_job_stands() {
         let (words, content) = (words.to_owned(), content.to_owned());
         assert_eq!(
             parse_feedback(&event),
-            Some(Feedback { job: to.job, provider, standing, words, content, due, encrypted: false })
+            Some(Feedback { job: to.job, provider, standing, words, content, due, due_unreadable: false, encrypted: false })
         );
     }
     let long = Status::Error("é".repeat(5000));
