@@ -85,7 +85,8 @@ impl HandlerTier {
         let value = tokio::time::timeout(wall, async {
             let _place = self.admission.enter(work.guest).await;
             let store = self.store(&work, &log, &meter);
-            meter.time(&self.ticker, call(store)).await.map_err(|error| fault_of(&error))
+            // On the heap: whoever waits for a place shall not hold the room for a call as well.
+            meter.time(&self.ticker, Box::pin(call(store))).await.map_err(|error| fault_of(&error))
         })
         .await
         .unwrap_or(Err(Fault::Wall));

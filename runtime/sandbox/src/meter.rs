@@ -3,7 +3,7 @@
 use crate::ticker::Ticker;
 use rustix::time::{ClockId, clock_gettime};
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,12 +16,11 @@ pub(crate) struct Meter {
 
 impl Meter {
     /// Awaits `work`, timing each poll, with the epoch running meanwhile.
-    pub(crate) async fn time<T>(&self, ticker: &Ticker, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
+    pub(crate) async fn time<T>(&self, ticker: &Ticker, mut work: impl Future<Output = T> + Unpin) -> T {
         poll_fn(|context| {
             self.entered.store(thread_nanos(), Ordering::Relaxed);
             ticker.enter();
-            let polled = work.as_mut().poll(context);
+            let polled = Pin::new(&mut work).poll(context);
             ticker.leave();
             self.spent.store(self.during_poll(), Ordering::Relaxed);
             polled
