@@ -92,15 +92,18 @@ impl Bench<'_> {
     }
 
     /// All steps, with what was found where the wish says. The component is on the shelf afterwards.
-    pub(super) async fn prepare(self, wish: Wish<'_>, found: Result<Found, Stop>, now: UnixTime) -> Result<Ready, Refused> {
+    pub(super) async fn prepare(self, wish: Wish<'_>, found: &Result<Found, Stop>, now: UnixTime) -> Result<Ready, Refused> {
         let mut seen = Seen::default();
         let refused = |stop, seen| Refused { stop, seen, approval: None };
-        let checked = found.and_then(|found| self.check(wish, &mut seen, &found, now).map(|()| found));
-        let found = match checked.and_then(|found| self.with_image(wish.slot, found)) {
-            Ok(found) => found,
+        let checked = found.as_ref().map_err(Stop::clone).and_then(|found| {
+            self.check(wish, &mut seen, found, now)?;
+            Ok((found, self.image_of_ours(wish.slot, found)?))
+        });
+        let (found, ours) = match checked {
+            Ok(checked) => checked,
             Err(stop) => return Err(refused(stop, seen)),
         };
-        let (installed, beyond) = match self.load(wish, &found, now).await {
+        let (installed, beyond) = match self.load(wish, found, ours.as_ref().or(found.image.as_ref()), now).await {
             Ok(loaded) => loaded,
             Err(stop) => return Err(refused(stop, seen)),
         };
@@ -139,11 +142,9 @@ impl Bench<'_> {
     }
 
     /// The image of what this program ships is on the shelf.
-    fn with_image(self, slot: Slot, found: Found) -> Result<Found, Stop> {
-        let (Place::Shipped(_), Some(engine)) = (&found.place, self.image_engine(slot)) else { return Ok(found) };
-        let image =
-            self.shelf.image(Digest::of(&found.bytes), &engine).map_err(|error| Stop::new("image", format!("{error:#}")))?;
-        Ok(Found { image, ..found })
+    fn image_of_ours(self, slot: Slot, found: &Found) -> Result<Option<Image>, Stop> {
+        let (Place::Shipped(_), Some(engine)) = (&found.place, self.image_engine(slot)) else { return Ok(None) };
+        self.shelf.image(Digest::of(&found.bytes), &engine).map_err(|error| Stop::new("image", format!("{error:#}")))
     }
 
     /// Who signed it, if anybody has, and whether that is enough. A release that does not hold is never passed over.
@@ -173,12 +174,18 @@ impl Bench<'_> {
     }
 
     /// What the sandbox asks. A guest that wants more than the slot had comes back with what that is, and is to wait.
-    async fn load(self, wish: Wish<'_>, found: &Found, now: UnixTime) -> Result<(Arc<Installed>, Vec<String>), Stop> {
+    async fn load(
+        self,
+        wish: Wish<'_>,
+        found: &Found,
+        image: Option<&Image>,
+        now: UnixTime,
+    ) -> Result<(Arc<Installed>, Vec<String>), Stop> {
         let limits =
             self.limits(wish.slot, &wish.guest.bounds).map_err(|name| Stop::new("setting", format!("no limit `{name}`")))?;
         let with = |grants: Grants, withhold| {
             let setup = Setup { limits: Some(limits), grants, withhold, ..setup(&wish.guest.settings) };
-            async move { self.make(wish.slot, &found.bytes, found.image.as_ref(), setup, Some(now)).await }
+            async move { self.make(wish.slot, &found.bytes, image, setup, Some(now)).await }
         };
         let stop = |error: InstallError| {
             Stop::new(error.code(), format!("{} {error}", found.place.name().trim_start_matches(shipped::PREFIX)))

@@ -22,7 +22,6 @@ impl Workshop {
     /// Does it, or leaves everything as it was. Either is written down.
     pub async fn carry_out(&self, deed: &Deed, journal: &dyn Journal, now: UnixTime) -> Result<Seated, Stop> {
         let slot: Slot = deed.slot().parse().map_err(|error| Stop::new("slot", format!("{error}")))?;
-        // What takes long comes first: other changes need not wait for it.
         let found = match deed {
             Deed::Install { guest, .. } => {
                 let config = self.state.lock().await.config.clone();
@@ -30,8 +29,8 @@ impl Workshop {
             }
             _ => None,
         };
-        let mut state = self.state.lock().await;
-        let next = match self.ready(&state, deed, slot, found, now).await {
+        let (mut state, next) = self.prepared(async |seen: &State| self.ready(seen, deed, slot, found.as_ref(), now).await).await;
+        let next = match next {
             Ok(next) => next,
             Err(refused) => return Err(refuse(&mut state, deed.word(), slot, refused, Some(journal), now).await),
         };
@@ -123,7 +122,7 @@ impl Workshop {
         state: &State,
         deed: &Deed,
         slot: Slot,
-        found: Option<Result<Found, Stop>>,
+        found: Option<&Result<Found, Stop>>,
         now: UnixTime,
     ) -> Result<Option<Ready>, Refused> {
         let bench = self.bench(&state.config);

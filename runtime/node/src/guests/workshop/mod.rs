@@ -19,7 +19,10 @@ use pylon_sandbox::{Change, Generations, Sandbox, Slot};
 use state::{State, commit};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
+
+/// So often a change is prepared anew because another was made meanwhile; then the others wait for it.
+const LOOKS_MAX: usize = 3;
 
 /// All that a change needs.
 pub struct Workshop {
@@ -81,6 +84,22 @@ impl Workshop {
     /// When anything was changed last.
     pub(crate) async fn last_change(&self) -> Option<UnixTime> {
         self.state.lock().await.history.last().map(|row| row.at)
+    }
+
+    /// Prepares a change, which may take long, while others can be made, and holds up the others from then on. What was prepared is for the slots as they
+    /// are: if they were changed meanwhile, it is prepared anew, at last with all others waiting, so that it ends.
+    async fn prepared<T>(&self, prepare: impl AsyncFn(&State) -> T) -> (MutexGuard<'_, State>, T) {
+        for _ in 0..LOOKS_MAX {
+            let seen = self.state.lock().await.clone();
+            let prepared = prepare(&seen).await;
+            let state = self.state.lock().await;
+            if state.is(&seen) {
+                return (state, prepared);
+            }
+        }
+        let state = self.state.lock().await;
+        let prepared = prepare(&state).await;
+        (state, prepared)
     }
 
     fn bench<'a>(&'a self, config: &'a Config) -> Bench<'a> {

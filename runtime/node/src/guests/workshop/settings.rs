@@ -8,7 +8,7 @@ use crate::guests::history::{self, Due};
 use crate::guests::record::{audit, installed};
 use crate::guests::steps::{Refused, Wish};
 use crate::guests::unserved::Unserved;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use futures::future::{join_all, try_join_all};
 use pylon_core::UnixTime;
 use pylon_core::ports::installations::{Audit, Installation, Installed as Record, Purpose};
@@ -16,9 +16,6 @@ use pylon_core::ports::journal::{Journal, Row};
 use pylon_sandbox::{Change, Generations, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// So often what the settings ask for is prepared anew because a command has changed a slot meanwhile.
-const LOOKS_MAX: usize = 5;
 
 /// Changes that could be made, with what is to be written of them.
 struct Changes {
@@ -109,7 +106,7 @@ impl Workshop {
         }
     }
 
-    /// Follows the settings. All of it or nothing. What takes long comes before anybody has to wait for it, and is done again if slots change meanwhile;
+    /// Follows the settings. All of it or nothing.
     /// `first` is done once nothing is refused any more, and before anything is written: if that fails, so does this.
     pub async fn reload(
         &self,
@@ -118,27 +115,20 @@ impl Workshop {
         now: UnixTime,
         first: impl Future<Output = Result<()>>,
     ) -> Result<()> {
-        for _ in 0..LOOKS_MAX {
-            let seen = self.state.lock().await.clone();
-            let due = async {
-                let mut due = self.due(&seen, config, "reload", now).await?;
-                let others = self.linked_anew(&seen, config, &due.changes, now).await?;
+        let (mut state, due) = self
+            .prepared(async |seen: &State| {
+                let mut due = self.due(seen, config, "reload", now).await?;
+                let others = self.linked_anew(seen, config, &due.changes, now).await?;
                 due.changes.extend(others.changes);
                 Ok((due, others.told))
-            };
-            let due = due.await;
-            let mut state = self.state.lock().await;
-            if history::newest(&state.history) != history::newest(&seen.history) {
-                continue;
-            }
-            let (due, told) = match due {
-                Ok(due) => due,
-                Err(failed) => return Err(write_down(&mut state, "reload", failed, Some(journal), now).await),
-            };
-            first.await?;
-            return self.follow(&mut state, config, due, told, journal, now).await;
-        }
-        bail!("slots are changed all the time by commands: try again")
+            })
+            .await;
+        let (due, told) = match due {
+            Ok(due) => due,
+            Err(failed) => return Err(write_down(&mut state, "reload", failed, Some(journal), now).await),
+        };
+        first.await?;
+        self.follow(&mut state, config, due, told, journal, now).await
     }
 
     /// Puts to work what the settings ask for.
@@ -184,7 +174,7 @@ impl Workshop {
             let ready = match (due, found) {
                 (Due::Install(guest), Some(found)) => {
                     let wish = Wish { slot, guest, had: serving.get(&slot).copied() };
-                    let prepared = bench.prepare(wish, found, now).await;
+                    let prepared = bench.prepare(wish, &found, now).await;
                     Some(prepared.map_err(|refused| Failed { slot, refused: Box::new(refused) })?)
                 }
                 _ => None,

@@ -21,6 +21,13 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Would the same be prepared by the other?
+    pub(super) fn is(&self, other: &Self) -> bool {
+        history::newest(&self.history) == history::newest(&other.history)
+            && self.standbys == other.standbys
+            && self.config == other.config
+    }
+
     pub(super) fn row(&self, slot: Slot, guest: Option<Record>, why: &str, at: UnixTime) -> Installation {
         let (generation, stanza) = (history::newest(&self.history) + 1, history::stanza(&self.config, slot));
         Installation { generation, slot: slot.to_string(), guest, stanza, why: why.into(), at }
