@@ -20,7 +20,7 @@ use tokio::time::timeout;
 struct Slow {
     here: Sandbox,
     of: &'static [u8],
-    begun: mpsc::UnboundedSender<()>,
+    begun: mpsc::Sender<()>,
     go: Semaphore,
 }
 
@@ -28,7 +28,7 @@ struct Slow {
 impl Compiler for Slow {
     async fn compile(&self, _: Tier, bytes: &[u8]) -> Result<Vec<u8>, String> {
         if bytes == self.of {
-            self.begun.send(()).unwrap();
+            self.begun.send(()).await.unwrap();
             self.go.acquire().await.unwrap().forget();
         }
         self.here.image(bytes).await.map_err(|error| error.to_string())
@@ -40,7 +40,7 @@ struct Turns {
     shop: Shop,
     workshop: Arc<Workshop>,
     slow: Arc<Slow>,
-    begun: Mutex<mpsc::UnboundedReceiver<()>>,
+    begun: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Turns {
@@ -48,7 +48,7 @@ impl Turns {
         let shop = Shop::open(&Config::default());
         let state = Home::at(shop.folder.path()).open().unwrap();
         let here = sandbox(state.folder("cache").unwrap(), Compiling::Here, &Config::default().lockdown).unwrap();
-        let (begun, heard) = mpsc::unbounded_channel();
+        let (begun, heard) = mpsc::channel(9);
         let slow = Arc::new(Slow { here, of: component(of), begun, go: Semaphore::new(0) });
         let compiling = Compiling::By(Arc::clone(&slow) as Arc<_>);
         let sandbox = Sandbox::open(pylon_sandbox::Config { compiling, ..pylon_sandbox::Config::default() }).unwrap();

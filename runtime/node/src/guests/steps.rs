@@ -2,6 +2,7 @@
 //! Each step has a word of its own, and nothing is at work, nor written, before the last.
 
 use super::image::Image;
+use super::record::GONE;
 use super::source::{self, Found, Place};
 use super::{Shelf, bounds, grants, shipped};
 use crate::config::{Config, Guest};
@@ -56,7 +57,7 @@ impl Refused {
     /// A guest of before that cannot be had any more.
     pub(super) fn gone(record: &Record, error: &anyhow::Error) -> Self {
         let seen = Seen { digest: Some(record.digest), publisher: record.publisher };
-        Self { stop: Stop::new("gone", format!("{error:#}")), seen, approval: None }
+        Self { stop: Stop::new(GONE, format!("{error:#}")), seen, approval: None }
     }
 }
 

@@ -5,13 +5,13 @@ use super::{Workshop, refuse};
 use crate::config::Config;
 use crate::guests::grants;
 use crate::guests::history::{self, Due};
-use crate::guests::record::{audit, installed};
+use crate::guests::record::{audit, dismissed, installed};
 use crate::guests::steps::{Refused, Wish};
 use crate::guests::unserved::Unserved;
 use anyhow::{Context, Result};
 use futures::future::{join_all, try_join_all};
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::{Audit, Installation, Installed as Record, Purpose};
+use pylon_core::ports::installations::{Installation, Installed as Record};
 use pylon_core::ports::journal::{Journal, Row};
 use pylon_sandbox::{Change, Generations, Slot};
 use std::collections::BTreeMap;
@@ -74,16 +74,14 @@ impl Workshop {
         let generations = Arc::new(Generations::starting(history::newest(&state.history), guests)?);
         let generations = Arc::clone(self.live.get_or_init(|| generations));
         self.tell(&state);
-        let mut gone = Vec::new();
-        for standby in state.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow) {
-            let Ok(slot) = standby.slot.parse() else { continue };
-            match self.bench(&config).again(slot, &standby.guest, Some(now)).await {
+        let mut gone = state.left_alone(&[], "start", now);
+        for (slot, shadow) in state.shadows().filter(|(slot, _)| state.is_served(&[], *slot)) {
+            match self.bench(&config).again(slot, shadow, Some(now)).await {
                 Ok(guest) => self.watch.shadow(slot, Some(guest)),
-                Err(error) => gone.push((slot, standby.guest.clone(), error)),
+                Err(error) => gone.extend(dismissed("start", slot, shadow, &format!("{error:#}"), now)),
             }
         }
-        let gone = dismissed(&gone, "start", now);
-        state.remember(&gone);
+        self.remember(&mut state, &gone);
         if let Some(journal) = journal {
             commit(journal, gone).await?;
         }
@@ -116,9 +114,9 @@ impl Workshop {
         first: impl Future<Output = Result<()>>,
     ) -> Result<()> {
         let (mut state, due) = self
-            .prepared(async |seen: &State| {
-                let mut due = self.due(seen, config, "reload", now).await?;
-                let others = self.linked_anew(seen, config, &due.changes, now).await?;
+            .prepared(|seen| async move {
+                let mut due = self.due(&seen, config, "reload", now).await?;
+                let others = self.linked_anew(&seen, config, &due.changes, now).await?;
                 due.changes.extend(others.changes);
                 Ok((due, others.told))
             })
@@ -142,17 +140,13 @@ impl Workshop {
         now: UnixTime,
     ) -> Result<()> {
         let Changes { changes, rows } = due;
-        let shadows = state.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow);
-        let untrusted = shadows.filter_map(|standby| {
-            let error = self.bench(config).is_trusted(&standby.guest, now).err()?;
-            Some((standby.slot.parse().ok()?, standby.guest.clone(), error))
+        let untrusted = state.shadows().filter(|(slot, _)| state.is_served(&rows, *slot)).filter_map(|(slot, shadow)| {
+            let error = self.bench(config).is_trusted(shadow, now).err()?;
+            Some(dismissed("reload", slot, shadow, &format!("{error:#}"), now))
         });
-        let untrusted: Vec<_> = untrusted.collect();
-        let written = installed(&rows, "reload").into_iter().chain(told).chain(dismissed(&untrusted, "reload", now));
-        state.write(journal, written.collect()).await?;
-        for (slot, ..) in untrusted {
-            self.watch.shadow(slot, None);
-        }
+        let beside = state.left_alone(&rows, "reload", now).into_iter().chain(untrusted.flatten());
+        let written = installed(&rows, "reload").into_iter().chain(told).chain(beside).collect();
+        self.write(state, journal, written).await?;
         state.config = config.clone();
         self.put(state, &changes, rows)
     }
@@ -209,18 +203,7 @@ impl Workshop {
     }
 }
 
-/// The record of shadows that are asked no more.
-fn dismissed(shadows: &[(Slot, Record, anyhow::Error)], action: &str, now: UnixTime) -> Vec<Row> {
-    let of = |(slot, record, error): &(Slot, Record, anyhow::Error)| {
-        let detail = format!("no shadow any more: {} {} {error:#}", record.name, record.version);
-        tracing::warn!(%slot, detail, "a shadow is gone");
-        let told = Audit { outcome: "gone".into(), detail, ..audit(action, *slot, record, now) };
-        [Row::Leave(slot.to_string(), Purpose::Shadow), Row::Audit(Box::new(told))]
-    };
-    shadows.iter().flat_map(of).collect()
-}
-
-/// The same of what the settings ask for.
+/// A refusal of what the settings ask for.
 async fn write_down(
     state: &mut State,
     action: &str,
