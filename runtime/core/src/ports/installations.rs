@@ -20,7 +20,7 @@ pub struct Installation {
     pub guest: Option<Installed>,
     /// What the settings file said of the slot at that time, as JSON: the file speaks again only after it was changed.
     pub stanza: String,
-    /// What caused it: `start`, `reload`, `install`, `activate`, `rollback`, `approve` or `traps`.
+    /// What caused it: `start`, `reload`, `install`, `activate`, `rollback`, `approve`, `traps` or `release`, where that is over.
     pub why: String,
     /// When.
     pub at: UnixTime,

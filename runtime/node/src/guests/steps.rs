@@ -8,8 +8,9 @@ use super::{Shelf, bounds, grants, shipped};
 use crate::config::{Config, Guest};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pylon_adapters::address::Addresses;
+use pylon_adapters::market::deletion;
 use pylon_adapters::market::identity::npub_of;
-use pylon_adapters::market::{deletion, release};
+use pylon_adapters::market::release::{self, Release};
 use pylon_core::ports::installations::Installed as Record;
 use pylon_core::{Digest, Param, PublicKey, UnixTime};
 use pylon_sandbox::{Grants, InstallError, Installed, Limits, Outline, Sandbox, Setup, Slot};
@@ -302,6 +303,44 @@ impl Bench<'_> {
         let deletions = [self.shelf.deletion(release.id)?, source::deletion(&record.source)];
         let is_deleted = deletions.iter().flatten().any(|deletion| deletion::withdraws(deletion, &release));
         if is_deleted { Err(wrong(DELETED.into())) } else { Ok(()) }
+    }
+
+    /// When the first of the releases ends without which the rules let nobody serve; `None`: never.
+    pub(super) fn ends_at(self, slot: Slot, record: &Record) -> Option<UnixTime> {
+        let component = self.asked_for(record).and_then(|publisher| self.shelf.release(record.digest, publisher).ok());
+        let image = self.image_engine(slot).and_then(|engine| self.shelf.image_release(record.digest, &engine));
+        [component, image].into_iter().flatten().filter_map(|release| release::ends_at(&release)).min()
+    }
+
+    /// Why one that serves may not serve on under the rules, by what has become of its releases since. What cannot be read says nothing.
+    pub(super) fn is_over(self, slot: Slot, record: &Record, now: UnixTime) -> Option<&'static str> {
+        if self.ends_at(slot, record).is_some_and(|end| end <= now) {
+            return Some("expired");
+        }
+        let release = self.held(record, now)?;
+        let deletion = self.shelf.deletion(release.id).ok()??;
+        deletion::withdraws(&deletion, &release).then_some(DELETED)
+    }
+
+    /// Asks where it came from whether its release is withdrawn: from then on it is known here.
+    pub(super) async fn ask(self, record: &Record, now: UnixTime) -> Result<()> {
+        let (Some(release), Ok(Place::Web(url))) = (self.held(record, now), Place::parse(&record.source)) else { return Ok(()) };
+        let deletion = source::withdrawn(&url, &Addresses::new(&self.config.network.allow)).await?;
+        match deletion.filter(|deletion| deletion::withdraws(deletion, &release)) {
+            Some(deletion) => self.shelf.put_deletion(release.id, &deletion),
+            None => Ok(()),
+        }
+    }
+
+    /// The release that the rules ask for, if it holds.
+    fn held(self, record: &Record, now: UnixTime) -> Option<Release> {
+        let release = self.shelf.release(record.digest, self.asked_for(record)?).ok()?;
+        release::verify(&release, record.digest, now).ok()
+    }
+
+    /// By whom a release must be there; of nobody for what this program ships, and where nobody asks.
+    fn asked_for(self, record: &Record) -> Option<PublicKey> {
+        record.publisher.filter(|_| self.config.lockdown.needs_release() && !record.source.starts_with(shipped::PREFIX))
     }
 
     /// What a guest in this slot gets at most: of these, where they are named, what its table and the rules leave.

@@ -1,9 +1,10 @@
 //! Where slots are changed, one change after the other: prepared, written down with who did what, and only then put to work. With a node the jobs
 //! from then on have the change; without one the next start has it. `settings` is what history and settings ask for, `deeds` what operators do,
-//! `by_itself` what the node does.
+//! `by_itself` and `releases` what the node does.
 
 mod by_itself;
 mod deeds;
+mod releases;
 mod settings;
 mod state;
 
