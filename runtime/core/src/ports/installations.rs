@@ -47,7 +47,7 @@ pub struct Installed {
     pub publisher: Option<PublicKey>,
 }
 
-/// Something that was done to a slot, or tried: never changed, never removed.
+/// Something that was done to a slot, or tried: never changed, and kept as long as a journal has room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
     /// When.
