@@ -52,6 +52,7 @@ impl Handler for Hostile {
             "mime" => output.mime = "text/\nplain".into(),
             "panic" => panic!("on purpose"),
             "exit" => std::process::exit(0),
+            "setting" => output.content = settings.setting::<u64>("do")?.to_string(),
             "invalid" => return Err(JobError::Invalid("no".into())),
             "generate" => output.content = generated(),
             "drop" => drop(inference::generate(&nothing())),
