@@ -30,6 +30,7 @@ impl Handler for Hostile {
             "log" => loop {
                 log::write(log::Level::Info, "again");
             },
+            "lines" => log::write(log::Level::Warn, "first line\nsecond line"),
             "stdout" => loop {
                 println!("again");
             },

@@ -106,7 +106,7 @@ async fn slots_and_who_stands_beside() {
     assert!(matches!(taken, Err(pylon_core::ports::journal::JournalError::Contradicts(_))), "{taken:?}");
 }
 
-/// Goal: a shadow's answer stands beside the decision whose question it was, and goes with it. Method: one for a decision, one for none, and the decision
+/// Goal: a shadow's answer stands beside the decision whose question it was, counts from when the shadow came, and goes with the decision. Method: one for a decision, one for none, and the decision
 /// of a refusal that is forgotten.
 #[tokio::test]
 async fn what_a_shadow_said() {
@@ -125,7 +125,8 @@ async fn what_a_shadow_said() {
     write(&shelf, vec![shadow(1, Err(Fault::Fuel)), shadow(2, Ok("1".into()))]).await;
     let mut pairs = Vec::new();
     let books = Books::open(&shelf.path()).unwrap();
-    books.pairs("pricing", Digest::of(b"shadow"), UnixTime::new(0), 9, |pair| pairs.push(pair)).unwrap();
+    books.pairs("pricing", Digest::of(b"shadow"), at(1001), 9, |pair| panic!("before the shadow was there: {pair:?}")).unwrap();
+    books.pairs("pricing", Digest::of(b"shadow"), at(1000), 9, |pair| pairs.push(pair)).unwrap();
     let active = Ok("{\"ok\":1}".into());
     let pair = Pair { job: id(1), function: "quote".into(), active, shadow: Err(Fault::Fuel), fuel: 9, at: at(1000) };
     assert_eq!(pairs, [pair]);
