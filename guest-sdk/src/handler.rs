@@ -19,7 +19,7 @@
 
 use crate::Params;
 use crate::description::About;
-use crate::types::{Job, Output, Param};
+use crate::types::{Job, Output, Param, Refusal};
 use bindings::exports::pylon::provider::handler as wit;
 
 pub use bindings::export_handler as export;
@@ -63,6 +63,13 @@ pub trait Handler {
 
     /// Does one attempt. Past `deadline_ms` of wall time the instance is dropped.
     fn run(job: &Job, settings: Params<'_>, deadline_ms: u64) -> Result<Output, JobError>;
+}
+
+/// For [`Params::setting`]: read first what the operator has set, with `?`, and a setting that is wrong is found when the handler is installed.
+impl From<Refusal> for JobError {
+    fn from(refused: Refusal) -> Self {
+        Self::Failed(if let Refusal::Other(words) = refused { words } else { "refused".into() })
+    }
 }
 
 impl<H: Handler> bindings::Guest for H {

@@ -39,8 +39,8 @@ impl<'a> Params<'a> {
         text.parse().map(Some).map_err(|_| Malformed { name: name.into(), value: text.into() })
     }
 
-    /// A setting of a policy. It is always there: what the operator did not set has the default that `describe` names. What is not a number, or
-    /// whatever it must be, is refused in the words that a node looks for when a policy is installed or its settings change: the operator reads the
+    /// A setting. It is always there: what the operator did not set has the default that `describe` names. What is not a number, or
+    /// whatever it must be, is refused in the words that a node looks for when a guest is installed or its settings change: the operator reads the
     /// setting's name, and customers no value.
     pub fn setting<T: FromStr>(self, name: &str) -> Result<T, Refusal> {
         self.parse(name).ok().flatten().ok_or_else(|| Refusal::Other(["wrong setting ", name].concat()))

@@ -114,7 +114,7 @@ impl Sandbox {
     }
 
     /// Makes a component ready for a slot, step by step as [`InstallError`] lists them. Nothing of it is compiled before its world and its
-    /// imports are known, and nothing but `describe` and, for a policy, the samples is run.
+    /// imports are known, and nothing but `describe` and the samples is run.
     pub async fn load(&self, slot: Slot, bytes: &[u8], setup: Setup) -> Result<Arc<Installed>, InstallError> {
         Outline::of_guest(bytes)?.fits(slot.role())?;
         let digest = Digest::from_bytes(Sha256::digest(bytes).into());
@@ -245,7 +245,7 @@ impl Sandbox {
             code,
         };
         if !setup.untested {
-            install::self_test(&guest, slot.kind())?;
+            install::self_test(&guest, slot.kind()).await?;
         }
         Ok(Arc::new(guest))
     }

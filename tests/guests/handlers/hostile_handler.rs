@@ -30,6 +30,7 @@ impl Handler for Hostile {
             "log" => loop {
                 log::write(log::Level::Info, "again");
             },
+            "lines" => log::write(log::Level::Warn, "first line\nsecond line"),
             "stdout" => loop {
                 println!("again");
             },
@@ -52,6 +53,7 @@ impl Handler for Hostile {
             "mime" => output.mime = "text/\nplain".into(),
             "panic" => panic!("on purpose"),
             "exit" => std::process::exit(0),
+            "setting" => output.content = settings.setting::<u64>("do")?.to_string(),
             "invalid" => return Err(JobError::Invalid("no".into())),
             "generate" => output.content = generated(),
             "drop" => drop(inference::generate(&nothing())),

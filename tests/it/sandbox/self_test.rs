@@ -33,6 +33,20 @@ async fn a_complaint_about_a_setting_is_told_from_a_refusal() {
     assert_eq!(refused, Some(InstallError::Settings("no price: wrong setting do".into())));
 }
 
+/// Goal: a handler that cannot read a setting is found before a customer asks. Method: one that says so, and one that fails for another reason, as without a
+/// backend it may.
+#[tokio::test]
+async fn a_handler_complains_about_a_setting() {
+    let sandbox = sandbox();
+    let tried =
+        async |what: &str| sandbox.load("handler:5999".parse().unwrap(), component("hostile_handler"), set("do", &[what])).await;
+    let refused = tried("setting").await.err();
+    assert_eq!(refused, Some(InstallError::SelfTest("it refuses every sample: wrong setting do".into())));
+    for fails in ["invalid", "panic", "wait", "answer"] {
+        assert!(tried(fails).await.is_ok(), "{fails}");
+    }
+}
+
 /// What we ship answers them all, with every setting at its default.
 #[tokio::test]
 async fn what_we_ship_passes() {

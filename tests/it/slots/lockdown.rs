@@ -1,19 +1,25 @@
 //! What is locked down stays so: no way round by going back, by waiting, or by rules that come later.
 
 use super::steps::{NOW, Shop, beside, deletion, release};
-use super::{audit, file, guest, install, serving};
+use super::{audit, file, guest, install, serving, until};
 use crate::component;
-use nostr_sdk::prelude::Keys;
+use nostr_sdk::prelude::{Event, JsonUtil, Keys};
+use pylon::clock::SystemClock;
 use pylon::config::{Config, Lockdown};
 use pylon::guests::deed::{Deed, Seated};
 use pylon::guests::{Ledger, Shelf, Slots, sandbox};
 use pylon::home::Home;
 use pylon_core::machine::Execution;
+use pylon_core::ports::clock::Clock;
 use pylon_core::ports::installations::Installations;
 use pylon_core::{Digest, UnixTime};
 use pylon_sandbox::Compiling;
-use pylon_tests::stage::{Set, Stage, text};
+use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use pylon_tests::stub::Script;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 const SLOT: &str = "handler:5999";
 
@@ -137,6 +143,106 @@ async fn a_release_ends_while_it_serves() {
     assert_eq!(shop.carry_out(install("pricing", guest(&path, &[]))).await.unwrap_err().code, "signature");
     std::fs::remove_file(beside(&path, "deletion")).unwrap();
     assert!(refused(&locked, NOW).await.contains("deleted by its author"));
+}
+
+fn locked() -> Config {
+    Config { lockdown: Lockdown { require_signature: true, ..Lockdown::default() }, ..Config::default() }
+}
+
+/// The component with a release beside it that ends then.
+fn signed_until(shop: &Shop, name: &str, end: Option<UnixTime>) -> PathBuf {
+    let path = shop.file(component(name));
+    std::fs::write(beside(&path, "release"), release(&Keys::generate(), Digest::of(component(name)), end)).unwrap();
+    path
+}
+
+/// Goal: whose release is over goes while the node runs, and who can be had comes. Method: a pricing over the shipped one, a handler over nobody and a shadow,
+/// each until another moment; then a pricing whose author withdraws it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_over_goes() {
+    let shop = Shop::open(&locked());
+    let slots = start(&shop, &locked(), NOW).await.unwrap();
+    let workshop = &slots.workshop;
+    let change = async |deed: Deed| workshop.carry_out(&deed, &shop.journal, NOW).await.unwrap();
+    let told = || {
+        let row = shop.journal.audit(1).unwrap().remove(0);
+        (format!("{} {} {}", row.action, row.slot, row.outcome), row.detail)
+    };
+    change(install("pricing", guest(signed_until(&shop, "hostile_pricing", Some(NOW.plus(60))), &[]))).await;
+    change(install(SLOT, guest(signed_until(&shop, "probe", Some(NOW.plus(90))), &[]))).await;
+    let asked = guest(signed_until(&shop, "hostile_verification", Some(NOW.plus(75))), &[]);
+    change(Deed::Install { slot: "verification".into(), guest: asked, shadow: true }).await;
+    let at = async |seconds: u64| {
+        workshop.hold_to_releases(&shop.journal, NOW.plus(seconds)).await;
+        workshop.next_end(NOW.plus(seconds)).await.map(|end| end.since(NOW))
+    };
+    assert_eq!((at(59).await, told().0.as_str()), (Some(60), "shadow verification done"));
+    let (end, (row, why)) = (at(60).await, told());
+    assert_eq!((end, row.as_str()), (Some(75), "rollback pricing done"));
+    assert!(why.contains("hostile-pricing") && why.contains("expired"), "{why}");
+    assert_eq!((at(75).await, told().0.as_str()), (Some(90), "shadow verification gone"));
+    assert!(shop.journal.standbys().unwrap().is_empty());
+    assert_eq!((at(90).await, told().0.as_str(), slots.kinds()), (None, "remove handler:5999 done", vec![5050]));
+    let pricing = async || {
+        let all = workshop.seated().await;
+        all.into_iter().find(|one| one.slot == "pricing").unwrap().name
+    };
+    assert_eq!(pricing().await, "token_pricing");
+
+    let author = Keys::generate();
+    let path = shop.signed(&author, component("hostile_pricing"));
+    let signed = std::fs::read_to_string(beside(&path, "release")).unwrap();
+    change(install("pricing", guest(path, &[]))).await;
+    let kept = format!(".openagents/pylon/guests/{}.deletion.json", Event::from_json(&signed).unwrap().id);
+    std::fs::write(shop.folder.path().join(kept), deletion(&author, &signed)).unwrap();
+    assert_eq!((at(90).await, pricing().await.as_str()), (None, "token_pricing"));
+    assert!(told().1.contains("deleted by its author"));
+}
+
+/// Goal: a node sees by itself that a release ends. Method: a pricing that is signed for some seconds, under rules that ask for releases.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_ends_by_itself() {
+    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let path = file(stage.folder.path(), "hostile_pricing");
+    let mut signed = stage.config.clone();
+    signed.lockdown.require_signature = true;
+    let author = Keys::generate();
+    // On a crowded machine it may be over before it serves.
+    for seconds in [2, 20, 200] {
+        let end = SystemClock.now().plus(seconds);
+        std::fs::write(beside(&path, "release"), release(&author, Digest::of(component("hostile_pricing")), Some(end))).unwrap();
+        let installed = stage.node().change(&install("pricing", guest(&path, &[]))).await;
+        if installed.is_ok() && stage.node().reload(&signed).await.is_ok() {
+            break;
+        }
+    }
+    until(&stage, "taken out", async || serving(&stage, "pricing").await.name == "token_pricing").await;
+    assert_eq!(audit(&stage, 1), ["rollback pricing done"]);
+    let mut customer = stage.customer().await;
+    let job = customer.ask(vec![text("hello")]).await;
+    assert_eq!(customer.result(job).await.content, "hello");
+}
+
+/// Goal: a node that has started asks where its guests came from whether they are withdrawn, and does not wait for the answer. Method: a guest of an address
+/// that takes the connection and says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_once_it_runs() {
+    let mut stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let path = file(stage.folder.path(), "hostile_pricing");
+    std::fs::write(beside(&path, "release"), release(&Keys::generate(), Digest::of(component("hostile_pricing")), None)).unwrap();
+    stage.node().change(&install("pricing", guest(&path, &[]))).await.unwrap();
+    stage.stop(Duration::ZERO).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let books = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let source = format!("https://{}/a.wasm", silent.local_addr().unwrap());
+    books.execute("UPDATE generations SET source = ?1 WHERE why = 'install'", [source]).unwrap();
+    drop(books);
+    stage.config.lockdown.require_signature = true;
+    stage.start().await;
+    let _asked = timeout(PATIENCE, silent.accept()).await.unwrap().unwrap();
+    let mut customer = stage.customer().await;
+    let job = customer.ask(vec![text("hello")]).await;
+    assert_eq!(customer.result(job).await.content, "hello");
 }
 
 /// Goal: rules that come later hold at once, or are refused with a record of it. Method: a node that runs; fewer grants than its handler lives with, then

@@ -13,6 +13,7 @@ mod review;
 mod shadow;
 mod steps;
 mod traps;
+mod turns;
 
 use crate::component;
 use pylon::config::Guest;

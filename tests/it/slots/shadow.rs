@@ -1,10 +1,15 @@
 //! A policy that is asked beside the one that serves.
 
+use super::steps::{NOW, Shop};
 use super::{file, guest, install, serving, until};
+use crate::component;
+use pylon::config::Config;
+use pylon::guests::Alarm;
 use pylon::guests::deed::Deed;
 use pylon_adapters::journal::{Books, Pair};
 use pylon_core::UnixTime;
 use pylon_core::ports::guests::Fault;
+use pylon_core::ports::installations::Installations;
 use pylon_tests::stage::{Set, Stage, text};
 
 const DEAR: &[(&str, &str)] = &[("base-msat", "9000")];
@@ -78,4 +83,28 @@ async fn a_shadow_that_never_answers() {
     assert!(pairs().iter().all(|pair| pair.active.is_ok() && pair.shadow == Err(Fault::Fuel)));
     let serving = serving(&stage, "pricing").await;
     assert_eq!((serving.name.as_str(), serving.figures.map(|seen| (seen.calls, seen.traps))), ("token_pricing", Some((12, 0))));
+}
+
+/// Goal: a shadow stands beside somebody. Method: a slot without anybody; then one that an operator empties, and one that empties itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_does_not_stay_alone() {
+    let shop = Shop::open(&Config::default());
+    let slot = "pricing:5050";
+    let shadow = || Deed::Install { slot: slot.into(), guest: guest("volume_discount", &[]), shadow: true };
+    assert_eq!(shop.carry_out(shadow()).await.unwrap_err().code, "shadow");
+    for by_itself in [false, true] {
+        let bad = guest(shop.file(component("hostile_pricing")), &[]);
+        let generation = shop.carry_out(install(slot, bad)).await.unwrap().generation.unwrap();
+        shop.carry_out(shadow()).await.unwrap();
+        if by_itself {
+            let alarm = Alarm { slot: slot.parse().unwrap(), generation };
+            shop.workshop.take_out(alarm, &shop.journal, NOW).await;
+        } else {
+            shop.carry_out(Deed::Rollback { slot: slot.into(), to: Some(0) }).await.unwrap();
+        }
+        assert!(shop.journal.standbys().unwrap().is_empty());
+        assert!(shop.workshop.seated().await.is_empty());
+        let rows = shop.journal.audit(2).unwrap().into_iter().map(|row| format!("{} {}", row.action, row.outcome));
+        assert_eq!(rows.collect::<Vec<_>>(), ["rollback gone", "remove done"]);
+    }
 }

@@ -158,6 +158,41 @@ async fn a_release_that_does_not_hold() {
     shop.carry_out(install("pricing", guest(&path, &[]))).await.unwrap();
 }
 
+/// Goal: what one author says of a component replaces nothing that another says of it, nor what he said before. Method: releases of two, both of which must be
+/// had to go back; then two withdrawn by one and one by the other, each of which is tried again without the word beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_author_speaks_for_himself() {
+    let authors = [Keys::generate(), Keys::generate()];
+    let trusted_publishers = authors.iter().map(|author| author.public_key().to_hex()).collect();
+    let shop = Shop::open(&Config { lockdown: Lockdown { trusted_publishers, ..Lockdown::default() }, ..Config::default() });
+    let bytes = component("hostile_pricing");
+    let [first, second] = &authors;
+    for author in [first, second] {
+        let path = shop.signed(author, bytes);
+        shop.carry_out(install("pricing", guest(path, &[]))).await.unwrap();
+    }
+    for (generation, author) in [(1, first), (2, second)] {
+        let back = shop.carry_out(Deed::Rollback { slot: "pricing".into(), to: Some(generation) }).await.unwrap();
+        assert_eq!(back.publisher.unwrap().to_hex(), author.public_key().to_hex());
+    }
+    let path = shop.file(bytes);
+    let releases = [(first, 9), (first, 10), (second, 11)]
+        .map(|(author, seconds)| (author, release(author, Digest::of(bytes), Some(NOW.plus(seconds)))));
+    for withdrawn in [true, false] {
+        for (author, signed) in &releases {
+            std::fs::write(beside(&path, "release"), signed).unwrap();
+            if withdrawn {
+                std::fs::write(beside(&path, "deletion"), deletion(author, signed)).unwrap();
+            }
+            let why = shop.stops("signature", "pricing", guest(&path, &[])).await;
+            assert!(why.contains("deleted by its author"), "{why}");
+            if withdrawn {
+                std::fs::remove_file(beside(&path, "deletion")).unwrap();
+            }
+        }
+    }
+}
+
 /// Goal: who wants more than the slot had waits, and gets it only if the operator agrees, and never beyond the most that may be. Method: a handler
 /// without wants, then one with two.
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,13 @@
 //! A guest that fails again and again.
 
-use super::steps::{NOW, Shop};
+use super::steps::{NOW, Shop, beside, release};
 use super::{audit, file, guest, install, serving, until};
 use crate::component;
+use nostr_sdk::prelude::Keys;
 use pylon::config::Config;
 use pylon::guests::Alarm;
 use pylon::guests::deed::Deed;
+use pylon_core::Digest;
 use pylon_core::ports::installations::Installations;
 use pylon_tests::stage::{Customer, Set, Stage, bid, text};
 
@@ -128,4 +130,54 @@ async fn an_alarm_that_comes_late() {
     assert_eq!(shop.journal.installations().unwrap().len(), 2);
     shop.workshop.take_out(Alarm { slot, generation: 2 }, &shop.journal, NOW).await;
     assert_eq!(shop.journal.installations().unwrap()[2].why, "traps");
+}
+
+/// Puts a guest there that nobody has any more, and then one that fails; the alarm is about it.
+async fn between_the_gone_and_the_bad(shop: &Shop, slot: &str, gone: &str, bad: &str) -> Alarm {
+    let seated = shop.carry_out(install(slot, guest(shop.file(component(gone)), &[]))).await.unwrap();
+    let kept = shop.folder.path().join(format!(".openagents/pylon/guests/{}.wasm", seated.digest));
+    std::fs::remove_file(kept).unwrap();
+    let seated = shop.carry_out(install(slot, guest(shop.file(component(bad)), &[]))).await;
+    let seated = match seated {
+        Err(_) => shop.carry_out(Deed::Approve { slot: slot.into(), digest: None }).await.unwrap(),
+        Ok(seated) => seated,
+    };
+    Alarm { slot: slot.parse().unwrap(), generation: seated.generation.unwrap() }
+}
+
+fn told(shop: &Shop, limit: usize) -> Vec<String> {
+    let rows = shop.journal.audit(limit).unwrap();
+    rows.into_iter().map(|row| format!("{} {} {}", row.action, row.guest.split(' ').next().unwrap(), row.outcome)).collect()
+}
+
+/// Goal: a guest that cannot be had is no reason to keep one that fails. Method: a pricing, one whose release ends, and one that is removed from the node; a
+/// fourth one fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn back_to_whoever_can_be_had() {
+    let shop = Shop::open(&Config::default());
+    shop.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap();
+    let path = shop.file(component("volume_discount"));
+    let over = release(&Keys::generate(), Digest::of(component("volume_discount")), Some(NOW.plus(60)));
+    std::fs::write(beside(&path, "release"), over).unwrap();
+    shop.carry_out(install("pricing", guest(path, &[]))).await.unwrap();
+    let alarm = between_the_gone_and_the_bad(&shop, "pricing", "market_pricing", "hostile_pricing").await;
+    shop.workshop.take_out(alarm, &shop.journal, NOW.plus(60)).await;
+    let expected = ["rollback token_pricing done", "rollback volume_discount gone", "rollback market_pricing gone"];
+    assert_eq!(told(&shop, 3), expected);
+    assert_eq!(shop.journal.installations().unwrap().last().unwrap().guest.as_ref().unwrap().name, "token_pricing");
+}
+
+/// Goal: at last comes what is shipped, where something has to be there, and otherwise the guest stays. Method: a pricing and a handler that fail, before
+/// which there was only one that is gone; the handler fails on.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_can_be_had() {
+    let shop = Shop::open(&Config::default());
+    let alarm = between_the_gone_and_the_bad(&shop, "pricing", "market_pricing", "hostile_pricing").await;
+    shop.workshop.take_out(alarm, &shop.journal, NOW).await;
+    assert_eq!(told(&shop, 2), ["rollback token_pricing done", "rollback market_pricing gone"]);
+    let alarm = between_the_gone_and_the_bad(&shop, "handler:5999", "probe", "hostile_handler").await;
+    for _ in 0..2 {
+        shop.workshop.take_out(alarm, &shop.journal, NOW).await;
+        assert_eq!(told(&shop, 3), ["rollback hostile-handler gone", "rollback probe gone", "approve hostile-handler done"]);
+    }
 }

@@ -33,7 +33,8 @@ pub(super) fn insert(conn: &Connection, row: &Installation) -> rusqlite::Result<
     .map(drop)
 }
 
-/// Of the record of what was done or tried, the newest stay, and what says how a guest came that serves.
+/// So many stay of what was done, the newest, and so many of what was refused: who is refused again and again displaces nothing else. What says how a guest
+/// of the history came stays anyway.
 pub(super) const AUDIT_ROWS: i64 = 10_000;
 /// Older ones go when there are so many of them.
 pub(super) const AUDIT_ROOM: i64 = 100;
@@ -52,18 +53,19 @@ pub(super) fn audit(conn: &Connection, row: &Audit) -> rusqlite::Result<()> {
         row.outcome,
         row.detail,
     ])?;
-    let newest = conn.last_insert_rowid();
-    if newest % AUDIT_ROOM == 0 { prune(conn, newest - AUDIT_ROWS) } else { Ok(()) }
+    if conn.last_insert_rowid() % AUDIT_ROOM == 0 { prune(conn) } else { Ok(()) }
 }
 
-fn prune(conn: &Connection, oldest: i64) -> rusqlite::Result<()> {
-    conn.prepare_cached(
-        "DELETE FROM audit WHERE id <= ?1 AND id NOT IN ( \
-            SELECT max(audit.id) FROM audit JOIN generations ON audit.slot = generations.slot AND audit.digest = generations.digest \
-            WHERE outcome = 'done' AND generation IN (SELECT max(generation) FROM generations GROUP BY slot) GROUP BY audit.slot)",
-    )?
-    .execute([oldest])
-    .map(drop)
+fn prune(conn: &Connection) -> rusqlite::Result<()> {
+    let mut prune = conn.prepare_cached(
+        "DELETE FROM audit WHERE (outcome = 'done') = ?1 \
+            AND id <= (SELECT id FROM audit WHERE (outcome = 'done') = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2) \
+            AND id NOT IN (SELECT max(audit.id) FROM audit JOIN generations ON audit.slot = generations.slot \
+                AND audit.digest = generations.digest AND audit.at = generations.installed_at \
+                WHERE outcome = 'done' GROUP BY audit.slot, audit.digest)",
+    )?;
+    prune.execute(params![true, AUDIT_ROWS])?;
+    prune.execute(params![false, AUDIT_ROWS]).map(drop)
 }
 
 pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<Installation>> {

@@ -113,6 +113,11 @@ pub fn verify(json: &str, digest: Digest, now: UnixTime) -> Result<Release, Rele
     }
 }
 
+/// When a release ends, of a component or of an image, as it says itself: for who has verified it and waits for that. `None`: never.
+pub fn ends_at(json: &str) -> Option<UnixTime> {
+    expiration(&Event::from_json(json).ok()?).ok()?
+}
+
 /// What is said and by whom, whatever it is about.
 fn read(json: &str) -> Result<Release, ReleaseError> {
     let event = event(json, MIME)?;
@@ -211,7 +216,8 @@ mod tests {
         let json = sign(&keys, &claim(), NOW, Some(NOW.plus(60))).unwrap();
         let release = verify(&json, claim().digest, NOW).unwrap();
         assert_eq!((release.publisher, release.claim, release.signed_at), (public_key(&keys), claim(), NOW));
-        assert_eq!(release.expires_at, Some(NOW.plus(60)));
+        assert_eq!((release.expires_at, ends_at(&json)), (Some(NOW.plus(60)), Some(NOW.plus(60))));
+        assert_eq!(ends_at(&sign(&keys, &claim(), NOW, None).unwrap()), None);
         let event: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(event["kind"], json!(1063));
         assert_eq!(event["tags"][0], json!(["x", Digest::of(b"component").to_hex()]));

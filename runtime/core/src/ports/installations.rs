@@ -20,7 +20,7 @@ pub struct Installation {
     pub guest: Option<Installed>,
     /// What the settings file said of the slot at that time, as JSON: the file speaks again only after it was changed.
     pub stanza: String,
-    /// What caused it: `start`, `reload`, `install`, `activate`, `rollback`, `approve` or `traps`.
+    /// What caused it: `start`, `reload`, `install`, `activate`, `rollback`, `approve`, `traps` or `release`, where that is over.
     pub why: String,
     /// When.
     pub at: UnixTime,
@@ -47,7 +47,7 @@ pub struct Installed {
     pub publisher: Option<PublicKey>,
 }
 
-/// Something that was done to a slot, or tried: never changed, never removed.
+/// Something that was done to a slot, or tried: never changed, and kept as long as a journal has room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
     /// When.

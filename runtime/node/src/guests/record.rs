@@ -32,6 +32,17 @@ pub(super) fn installed(rows: &[Installation], action: &str) -> Vec<Row> {
     rows.iter().flat_map(of).collect()
 }
 
+/// The record of one that stands beside a slot no more.
+pub(super) fn dismissed(action: &str, slot: Slot, shadow: &Record, why: &str, at: UnixTime) -> [Row; 2] {
+    let detail = format!("no shadow any more: {} {} {why}", shadow.name, shadow.version);
+    tracing::warn!(%slot, detail, "a shadow is gone");
+    let told = Audit { outcome: GONE.into(), detail, ..audit(action, slot, shadow, at) };
+    [Row::Leave(slot.to_string(), Purpose::Shadow), Row::Audit(Box::new(told))]
+}
+
+/// The outcome of what cannot be had any more.
+pub(super) const GONE: &str = "gone";
+
 /// The outcome of what was done.
 const DONE: &str = "done";
 

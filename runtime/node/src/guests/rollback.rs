@@ -14,32 +14,66 @@ pub(super) const CALLS: usize = 20;
 const REST_FIRST_SECONDS: u64 = 60;
 const REST_MOST_SECONDS: u64 = 24 * 3600;
 
-/// The causes of rows that put back what was there.
+/// The causes of rows that put back what was there: an operator, too many traps, a release that is over.
 pub(super) const ROLLBACK: &str = "rollback";
 pub(super) const BY_ITSELF: &str = "traps";
+pub(super) const OVER: &str = "release";
+const CAME_BACK: [&str; 3] = [ROLLBACK, BY_ITSELF, OVER];
 
-/// Whom the slot goes back to: to the guest of set `to` (0: before the first), or to the last one that is another than the present. What it has gone back from already is
-/// not gone back to. `Some(None)`: to nobody, as it was before its first guest. A policy of a kind leaves it to the policy for all; a handler has to be
-/// told so by naming the set, as nobody would serve its kind.
+/// So many guests of before are tried, the latest and the first of all: each may have to be compiled.
+const TRIED_MAX: usize = 8;
+
+/// Whom the slot goes back to: to the guest of set `to` (0: before the first), or to the latest of [`earlier`]. `Some(None)`: to nobody, as it was
+/// before its first guest. A handler has to be told so by naming the set, as nobody would serve its kind.
 pub(super) fn target(history: &[Installation], slot: Slot, to: Option<u64>) -> Option<Option<&Installed>> {
+    let Some(to) = to else { return earlier(history, slot).into_iter().next() };
+    history.last().filter(|newest| to <= newest.generation)?;
+    let rows = rows(history, slot);
+    let nobody = can_be_empty(&rows, slot).then_some(None);
+    let then = rows.into_iter().rfind(|row| row.generation <= to).and_then(|row| row.guest.as_ref());
+    then.map(Some).or(nobody)
+}
+
+/// Whom the slot can go back to, the latest first, for whoever finds that one cannot be had: other guests than the present, each component once. What it has
+/// gone back from already is not gone back to. Nobody comes last, where a policy of a kind leaves it to the policy for all.
+pub(super) fn earlier(history: &[Installation], slot: Slot) -> Vec<Option<&Installed>> {
+    let rows = rows(history, slot);
+    let mut found: Vec<&Installed> = Vec::new();
+    let mut next = rows.len().checked_sub(1).and_then(|last| origin(&rows, last));
+    let present = next.and_then(|at| rows.get(at)).and_then(|row| row.guest.as_ref());
+    while let Some(at) = next {
+        let is_new = |guest: &Installed| Some(guest) != present && found.iter().all(|known| known.digest != guest.digest);
+        let before = latest(&rows, at, |row| row.guest.as_ref().is_some_and(is_new));
+        found.extend(before.and_then(|at| rows.get(at)).and_then(|row| row.guest.as_ref()));
+        next = before.and_then(|at| origin(&rows, at));
+    }
+    if let Some(first) = found.get(TRIED_MAX..).and_then(<[_]>::last).copied() {
+        found.truncate(TRIED_MAX - 1);
+        found.push(first);
+    }
+    let nobody = can_be_empty(&rows, slot) && slot.role() != Role::Handler;
+    found.into_iter().map(Some).chain(nobody.then_some(None)).collect()
+}
+
+fn rows(history: &[Installation], slot: Slot) -> Vec<&Installation> {
     let name = slot.to_string();
-    let rows: Vec<_> = history.iter().filter(|row| row.slot == name).collect();
-    let is_served = rows.last().is_some_and(|row| row.guest.is_some());
-    let nobody = (is_served && !shipped::fills(slot)).then_some(None);
-    if let Some(to) = to {
-        history.last().filter(|newest| to <= newest.generation)?;
-        let then = rows.into_iter().rfind(|row| row.generation <= to).and_then(|row| row.guest.as_ref());
-        return then.map(Some).or(nobody);
+    history.iter().filter(|row| row.slot == name).collect()
+}
+
+fn can_be_empty(rows: &[&Installation], slot: Slot) -> bool {
+    !shipped::fills(slot) && rows.last().is_some_and(|row| row.guest.is_some())
+}
+
+/// A row that came back stands for the one that it came back to.
+fn origin(rows: &[&Installation], mut at: usize) -> Option<usize> {
+    while let Some(back) = rows.get(at).filter(|row| CAME_BACK.contains(&row.why.as_str())) {
+        at = latest(rows, at, |row| row.guest == back.guest)?;
     }
-    let mut at = rows.len().checked_sub(1)?;
-    let earlier = |at: usize, wanted: &dyn Fn(&Installation) -> bool| rows.iter().take(at).rposition(|row| wanted(row));
-    // A row that came back stands for the one that it came back to.
-    while let Some(present) = rows.get(at).filter(|row| [ROLLBACK, BY_ITSELF].contains(&row.why.as_str())) {
-        at = earlier(at, &|row| row.guest == present.guest)?;
-    }
-    let present = rows.get(at)?;
-    let found = earlier(at, &|row| row.guest.is_some() && row.guest != present.guest).and_then(|found| rows.get(found));
-    found.map(|row| row.guest.as_ref()).or(nobody.filter(|_| slot.role() != Role::Handler))
+    Some(at)
+}
+
+fn latest(rows: &[&Installation], before: usize, wanted: impl Fn(&Installation) -> bool) -> Option<usize> {
+    rows.iter().take(before).rposition(|row| wanted(row))
 }
 
 /// Why there is nobody to go back to where no set is named, and what to do then: in a line.
@@ -124,6 +158,30 @@ mod tests {
         check(&[(Some(1), "start"), (None, "reload")], Some(2), 0);
         check(&[(Some(1), "start")], Some(0), 0);
         check(&[(Some(1), "start")], Some(2), 0);
+    }
+
+    /// Goal: where the last one cannot be had there is one before it, and the tries have an end. Method: histories, and whom they name in turn; a component
+    /// with other settings is the same one, and what was gone back from is passed over.
+    #[test]
+    fn where_else_back_leads() {
+        let check = |slot: &str, rows: &[(Option<u8>, &str)], expected: &[Option<u8>]| {
+            let row = |((guest, why), number): (&(Option<u8>, &str), u64)| Installation {
+                slot: slot.into(),
+                ..row(number, *guest, why, 0)
+            };
+            let rows: Vec<_> = rows.iter().zip(1..).map(row).collect();
+            let found = earlier(&rows, slot.parse().unwrap()).into_iter().map(|guest| guest.map(|guest| guest.digest));
+            let expected: Vec<_> = expected.iter().map(|byte| byte.map(|byte| Digest::from_bytes([byte; 32]))).collect();
+            assert_eq!(found.collect::<Vec<_>>(), expected, "{rows:?}");
+        };
+        let installed = |many: std::ops::RangeInclusive<u8>| many.map(|byte| (Some(byte), "install")).collect::<Vec<_>>();
+        check("pricing", &installed(1..=4), &[Some(3), Some(2), Some(1)]);
+        check("pricing:5050", &installed(1..=2), &[Some(1), None]);
+        check("handler:5999", &installed(1..=2), &[Some(1)]);
+        check("pricing", &[installed(1..=2), installed(1..=3)].concat(), &[Some(2), Some(1)]);
+        check("pricing", &[installed(1..=2), vec![(Some(1), ROLLBACK), (Some(3), "install")]].concat(), &[Some(1)]);
+        let (first, latest) = (std::iter::once(Some(1)), (14..=20).rev().map(Some));
+        check("pricing", &installed(1..=21), &latest.chain(first).collect::<Vec<_>>());
     }
 
     /// Goal: what was empty can be so again. Method: slots that nothing has to fill, with and without a set that is named.

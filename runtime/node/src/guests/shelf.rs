@@ -94,6 +94,12 @@ impl Shelf {
         read.with_context(|| format!("the image of {} cannot be read", component.short()))
     }
 
+    /// The release of that image alone.
+    pub(super) fn image_release(&self, component: Digest, engine: &str) -> Option<String> {
+        let release = self.bounded(&release_name(&image_name(component, engine)), release::BYTES_MAX).ok()??;
+        Some(String::from_utf8_lossy(&release).into_owned())
+    }
+
     fn bounded(&self, name: &str, bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
         match self.dir.open(name) {

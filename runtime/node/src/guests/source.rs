@@ -5,7 +5,7 @@ use super::shipped;
 use super::steps::Stop;
 use crate::config::{Guest, mistake};
 use pylon_adapters::address::Addresses;
-use pylon_adapters::download;
+use pylon_adapters::download::{self, DownloadError};
 use pylon_adapters::market::release;
 use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX, Slot};
 use std::fs::File;
@@ -54,11 +54,17 @@ pub(super) async fn find(slot: Slot, guest: &Guest, engine: Option<&str>, addres
     place.fetch(engine, addresses).await
 }
 
-/// What lies by now beside a file that was installed. An address is not asked again: a start would wait for it.
+/// What lies by now beside a file that was installed. An address is asked by [`withdrawn`]: a start would wait for it.
 pub(super) fn deletion(source: &str) -> Option<String> {
     let Ok(Place::File(path)) = Place::parse(source) else { return None };
     let path = component_in(&path).ok()?;
     read(&with(&path, DELETION), release::BYTES_MAX).ok()?.map(text)
+}
+
+/// What lies by now beside the address that a guest came from, if anything does.
+pub(super) async fn withdrawn(url: &Url, addresses: &Addresses) -> Result<Option<String>, DownloadError> {
+    let deletion = download::download(&beside(url, DELETION), addresses, release::BYTES_MAX, DOWNLOAD_WITHIN).await?;
+    Ok(deletion.map(text))
 }
 
 impl Place {
@@ -130,27 +136,28 @@ impl Place {
 async fn fetch(url: &Url, engine: Option<&str>, addresses: &Addresses) -> Result<Found, Stop> {
     let get = |url: Url, bytes_max| async move {
         download::download(&url, addresses, bytes_max, DOWNLOAD_WITHIN).await.map_err(|error| match error {
-            download::DownloadError::TooLarge(_) => Stop::new("size", error.to_string()),
+            DownloadError::TooLarge(_) => Stop::new("size", error.to_string()),
             _ => Stop::new("source", format!("{url}: {error}")),
         })
     };
-    let beside = |suffix: &str| {
-        let mut beside = url.clone();
-        beside.set_path(&format!("{}{suffix}", url.path()));
-        beside
-    };
     let bytes = get(url.clone(), COMPONENT_BYTES_MAX).await?;
     let bytes = bytes.ok_or_else(|| Stop::new("source", format!("{url}: there is nothing there")))?;
-    let release = get(beside(RELEASE), release::BYTES_MAX).await?.map(text);
-    let deletion = get(beside(DELETION), release::BYTES_MAX).await?.map(text);
+    let release = get(beside(url, RELEASE), release::BYTES_MAX).await?.map(text);
+    let deletion = get(beside(url, DELETION), release::BYTES_MAX).await?.map(text);
     let mut image = None;
     if let Some(suffix) = engine.map(image::suffix)
-        && let Some(bytes) = get(beside(&suffix), IMAGE_BYTES_MAX).await?
+        && let Some(bytes) = get(beside(url, &suffix), IMAGE_BYTES_MAX).await?
     {
-        let release = get(beside(&format!("{suffix}{RELEASE}")), release::BYTES_MAX).await?.map(text);
+        let release = get(beside(url, &format!("{suffix}{RELEASE}")), release::BYTES_MAX).await?.map(text);
         image = Some(Image { bytes, release });
     }
     Ok(Found { place: Place::Web(url.clone()), bytes, release, deletion, image })
+}
+
+fn beside(url: &Url, suffix: &str) -> Url {
+    let mut beside = url.clone();
+    beside.set_path(&format!("{}{suffix}", url.path()));
+    beside
 }
 
 /// What is said to a command whose word for a guest stands for nothing; as a path it is this one.
@@ -229,6 +236,28 @@ fn text(bytes: Vec<u8>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goal: where a guest came from, the word of its author is asked for by its name. Method: a server that has it, once, and is gone then.
+    #[tokio::test]
+    async fn asked_where_it_came_from() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/a.wasm?of=author", server.local_addr().unwrap())).unwrap();
+        let addresses = Addresses::new(&[]);
+        let serve = async {
+            let (mut asked, mut question) = (server.accept().await.unwrap().0, Vec::new());
+            while !question.ends_with(b"\r\n\r\n") {
+                question.push(asked.read_u8().await.unwrap());
+            }
+            asked.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").await.unwrap();
+            String::from_utf8(question).unwrap()
+        };
+        let (found, question) = futures::join!(withdrawn(&url, &addresses), serve);
+        assert!(question.starts_with("GET /a.wasm.deletion.json?of=author "), "{question}");
+        assert_eq!(found.unwrap().as_deref(), Some("{}"));
+        drop(server);
+        assert!(withdrawn(&url, &addresses).await.is_err());
+    }
 
     /// Goal: a source means one thing. Method: each sort, and what is none.
     #[test]

@@ -2,13 +2,15 @@
 //! Each step has a word of its own, and nothing is at work, nor written, before the last.
 
 use super::image::Image;
+use super::record::GONE;
 use super::source::{self, Found, Place};
 use super::{Shelf, bounds, grants, shipped};
 use crate::config::{Config, Guest};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pylon_adapters::address::Addresses;
+use pylon_adapters::market::deletion;
 use pylon_adapters::market::identity::npub_of;
-use pylon_adapters::market::{deletion, release};
+use pylon_adapters::market::release::{self, Release};
 use pylon_core::ports::installations::Installed as Record;
 use pylon_core::{Digest, Param, PublicKey, UnixTime};
 use pylon_sandbox::{Grants, InstallError, Installed, Limits, Outline, Sandbox, Setup, Slot};
@@ -56,7 +58,7 @@ impl Refused {
     /// A guest of before that cannot be had any more.
     pub(super) fn gone(record: &Record, error: &anyhow::Error) -> Self {
         let seen = Seen { digest: Some(record.digest), publisher: record.publisher };
-        Self { stop: Stop::new("gone", format!("{error:#}")), seen, approval: None }
+        Self { stop: Stop::new(GONE, format!("{error:#}")), seen, approval: None }
     }
 }
 
@@ -92,15 +94,18 @@ impl Bench<'_> {
     }
 
     /// All steps, with what was found where the wish says. The component is on the shelf afterwards.
-    pub(super) async fn prepare(self, wish: Wish<'_>, found: Result<Found, Stop>, now: UnixTime) -> Result<Ready, Refused> {
+    pub(super) async fn prepare(self, wish: Wish<'_>, found: &Result<Found, Stop>, now: UnixTime) -> Result<Ready, Refused> {
         let mut seen = Seen::default();
         let refused = |stop, seen| Refused { stop, seen, approval: None };
-        let checked = found.and_then(|found| self.check(wish, &mut seen, &found, now).map(|()| found));
-        let found = match checked.and_then(|found| self.with_image(wish.slot, found)) {
-            Ok(found) => found,
+        let checked = found.as_ref().map_err(Stop::clone).and_then(|found| {
+            self.check(wish, &mut seen, found, now)?;
+            Ok((found, self.image_of_ours(wish.slot, found)?))
+        });
+        let (found, ours) = match checked {
+            Ok(checked) => checked,
             Err(stop) => return Err(refused(stop, seen)),
         };
-        let (installed, beyond) = match self.load(wish, &found, now).await {
+        let (installed, beyond) = match self.load(wish, found, ours.as_ref().or(found.image.as_ref()), now).await {
             Ok(loaded) => loaded,
             Err(stop) => return Err(refused(stop, seen)),
         };
@@ -139,11 +144,9 @@ impl Bench<'_> {
     }
 
     /// The image of what this program ships is on the shelf.
-    fn with_image(self, slot: Slot, found: Found) -> Result<Found, Stop> {
-        let (Place::Shipped(_), Some(engine)) = (&found.place, self.image_engine(slot)) else { return Ok(found) };
-        let image =
-            self.shelf.image(Digest::of(&found.bytes), &engine).map_err(|error| Stop::new("image", format!("{error:#}")))?;
-        Ok(Found { image, ..found })
+    fn image_of_ours(self, slot: Slot, found: &Found) -> Result<Option<Image>, Stop> {
+        let (Place::Shipped(_), Some(engine)) = (&found.place, self.image_engine(slot)) else { return Ok(None) };
+        self.shelf.image(Digest::of(&found.bytes), &engine).map_err(|error| Stop::new("image", format!("{error:#}")))
     }
 
     /// Who signed it, if anybody has, and whether that is enough. A release that does not hold is never passed over.
@@ -173,12 +176,18 @@ impl Bench<'_> {
     }
 
     /// What the sandbox asks. A guest that wants more than the slot had comes back with what that is, and is to wait.
-    async fn load(self, wish: Wish<'_>, found: &Found, now: UnixTime) -> Result<(Arc<Installed>, Vec<String>), Stop> {
+    async fn load(
+        self,
+        wish: Wish<'_>,
+        found: &Found,
+        image: Option<&Image>,
+        now: UnixTime,
+    ) -> Result<(Arc<Installed>, Vec<String>), Stop> {
         let limits =
             self.limits(wish.slot, &wish.guest.bounds).map_err(|name| Stop::new("setting", format!("no limit `{name}`")))?;
         let with = |grants: Grants, withhold| {
             let setup = Setup { limits: Some(limits), grants, withhold, ..setup(&wish.guest.settings) };
-            async move { self.make(wish.slot, &found.bytes, found.image.as_ref(), setup, Some(now)).await }
+            async move { self.make(wish.slot, &found.bytes, image, setup, Some(now)).await }
         };
         let stop = |error: InstallError| {
             Stop::new(error.code(), format!("{} {error}", found.place.name().trim_start_matches(shipped::PREFIX)))
@@ -294,6 +303,44 @@ impl Bench<'_> {
         let deletions = [self.shelf.deletion(release.id)?, source::deletion(&record.source)];
         let is_deleted = deletions.iter().flatten().any(|deletion| deletion::withdraws(deletion, &release));
         if is_deleted { Err(wrong(DELETED.into())) } else { Ok(()) }
+    }
+
+    /// When the first of the releases ends without which the rules let nobody serve; `None`: never.
+    pub(super) fn ends_at(self, slot: Slot, record: &Record) -> Option<UnixTime> {
+        let component = self.asked_for(record).and_then(|publisher| self.shelf.release(record.digest, publisher).ok());
+        let image = self.image_engine(slot).and_then(|engine| self.shelf.image_release(record.digest, &engine));
+        [component, image].into_iter().flatten().filter_map(|release| release::ends_at(&release)).min()
+    }
+
+    /// Why one that serves may not serve on under the rules, by what has become of its releases since. What cannot be read says nothing.
+    pub(super) fn is_over(self, slot: Slot, record: &Record, now: UnixTime) -> Option<&'static str> {
+        if self.ends_at(slot, record).is_some_and(|end| end <= now) {
+            return Some("expired");
+        }
+        let release = self.held(record, now)?;
+        let deletion = self.shelf.deletion(release.id).ok()??;
+        deletion::withdraws(&deletion, &release).then_some(DELETED)
+    }
+
+    /// Asks where it came from whether its release is withdrawn: from then on it is known here.
+    pub(super) async fn ask(self, record: &Record, now: UnixTime) -> Result<()> {
+        let (Some(release), Ok(Place::Web(url))) = (self.held(record, now), Place::parse(&record.source)) else { return Ok(()) };
+        let deletion = source::withdrawn(&url, &Addresses::new(&self.config.network.allow)).await?;
+        match deletion.filter(|deletion| deletion::withdraws(deletion, &release)) {
+            Some(deletion) => self.shelf.put_deletion(release.id, &deletion),
+            None => Ok(()),
+        }
+    }
+
+    /// The release that the rules ask for, if it holds.
+    fn held(self, record: &Record, now: UnixTime) -> Option<Release> {
+        let release = self.shelf.release(record.digest, self.asked_for(record)?).ok()?;
+        release::verify(&release, record.digest, now).ok()
+    }
+
+    /// By whom a release must be there; of nobody for what this program ships, and where nobody asks.
+    fn asked_for(self, record: &Record) -> Option<PublicKey> {
+        record.publisher.filter(|_| self.config.lockdown.needs_release() && !record.source.starts_with(shipped::PREFIX))
     }
 
     /// What a guest in this slot gets at most: of these, where they are named, what its table and the rules leave.

@@ -33,17 +33,21 @@ pub(crate) fn verification(
 }
 
 pub(crate) async fn handler(tier: &HandlerTier, limits: Limits, guest: &JobHandlerPre<HandlerState>) -> Result<About, Fault> {
-    let limits = Limits { wall_ms: limits.wall_ms.min(WALL_MS), cpu_ms: limits.cpu_ms.min(CPU_MS), ..limits };
     let job = Job::of_nobody(KIND);
-    let work = Work { job: &job, limits, host: Arc::new(Nothing), guest: Guest::Described };
+    let work = Work { job: &job, limits: briefly(limits), host: Arc::new(Nothing), guest: Guest::Described };
     let (about, _) = tier
         .run(work, |mut store| async move { guest.instantiate_async(&mut store).await?.call_describe(&mut store).await })
         .await;
     about
 }
 
-/// A host that has nothing. The linker does not reach it; `stdout` does.
-struct Nothing;
+/// The little time that a handler has before anybody has asked for its work.
+pub(crate) fn briefly(limits: Limits) -> Limits {
+    Limits { wall_ms: limits.wall_ms.min(WALL_MS), cpu_ms: limits.cpu_ms.min(CPU_MS), ..limits }
+}
+
+/// A host that has nothing. The linker does not reach it for `describe`; `stdout` does.
+pub(crate) struct Nothing;
 
 #[async_trait]
 impl HandlerHost for Nothing {

@@ -89,6 +89,10 @@ pub(super) fn routed(kind: u16) -> Vec<(&'static str, Job, Vec<Candidate>)> {
     ]
 }
 
+pub(super) fn worked(kind: u16) -> Job {
+    job(kind, None, &[])
+}
+
 pub(super) fn judged(kind: u16) -> Vec<(&'static str, Job, Output, Evidence)> {
     let output = |content: &str| Output { content: content.into(), mime: "text/plain".into(), attributes: Vec::new() };
     let evidence = |finish, passed: Option<bool>| Evidence {

@@ -5,23 +5,29 @@
 //! setting's name, as `no price: wrong setting base-msat`. One that answers all samples so would answer all jobs so, and is refused
 //! as with a setting that it does not have.
 //!
-//! A handler is not run: its work is done by a host, and there is none yet. What `describe` tells is all that is known of it.
+//! A handler's work is done by a host, and there is none yet. It is asked one thing in vain, for a moment: only what it says of a setting counts, with the
+//! same words in an error. Whoever reads settings first is found out so.
 
 use super::{InstallError, samples};
+use crate::admission::Guest;
+use crate::exports::description::{Nothing, briefly};
+use crate::exports::handler;
+use crate::handler::Work;
 use crate::installed::{Code, Installed};
 use pylon_core::decision::{Refusal, Verdict};
-use pylon_core::ports::guests::Answer;
+use pylon_core::ports::guests::{Answer, JobError};
+use std::sync::Arc;
 
 /// Kind of the samples where a slot is for all kinds.
 const ANY_KIND: u16 = 5050;
 
-pub(crate) fn self_test(guest: &Installed, kind: Option<u16>) -> Result<(), InstallError> {
+pub(crate) async fn self_test(guest: &Installed, kind: Option<u16>) -> Result<(), InstallError> {
     let kind = kind.unwrap_or(ANY_KIND);
     let said = match &guest.code {
         Code::Routing(..) => rank(guest, kind)?,
         Code::Pricing(..) => quote(guest, kind)?,
         Code::Verification(..) => judge(guest, kind)?,
-        Code::Handler(..) => return Ok(()),
+        Code::Handler(..) => run(guest, kind).await,
     };
     let complaint = said.iter().map(|words| words.as_deref().filter(|words| names_a_setting(guest, words)));
     match complaint.collect::<Option<Vec<_>>>().and_then(|complaints| complaints.first().copied()) {
@@ -66,6 +72,17 @@ fn judge(guest: &Installed, kind: u16) -> Said {
         })
     };
     samples::judged(kind).into_iter().map(ask).collect()
+}
+
+async fn run(guest: &Installed, kind: u16) -> Vec<Option<String>> {
+    let Code::Handler(tier, handler) = &guest.code else { return Vec::new() };
+    let job = samples::worked(kind);
+    let work = Work { job: &job, limits: briefly(guest.limits), host: Arc::new(Nothing), guest: Guest::Described };
+    let words = match handler::run(tier, handler, work, &guest.settings).await.0 {
+        Ok(Err(JobError::Failed(words) | JobError::Invalid(words))) => Some(words),
+        _ => None,
+    };
+    vec![words]
 }
 
 fn answered<T>(sample: &str, answer: Answer<T>) -> Result<T, InstallError> {

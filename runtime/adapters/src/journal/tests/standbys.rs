@@ -41,8 +41,8 @@ fn audit(slot: &str, guest: &str, outcome: &str) -> Audit {
     }
 }
 
-/// Goal: the record has an end, and says of every guest that serves how it came. Method: two slots, one of them changed once; then refusals, more than are
-/// kept.
+/// Goal: the record has an end, says of every guest of the history how it came, and who is refused again and again displaces nothing of what was done. Method:
+/// three guests in two slots; then refusals, more than are kept; then shadows of the same components, more than are kept.
 #[tokio::test]
 async fn the_record_has_an_end() {
     let shelf = Shelf::new();
@@ -53,18 +53,26 @@ async fn the_record_has_an_end() {
             guest: Some(guest(name)),
             stanza: "null".into(),
             why: "install".into(),
-            at: at(1),
+            at: at(generation),
         };
-        [Row::Install(Box::new(row)), Row::Audit(Box::new(audit(slot, name, "done")))]
+        let told = Audit { at: at(generation), ..audit(slot, name, "done") };
+        [Row::Install(Box::new(row)), Row::Audit(Box::new(told))]
     };
-    let refused = || Row::Audit(Box::new(audit("pricing", "b", "digest")));
+    let tried = |action: &str, name: &str, outcome: &str| {
+        Row::Audit(Box::new(Audit { at: at(9), action: action.into(), ..audit("pricing", name, outcome) }))
+    };
     write(&shelf, [install(1, "routing", "a"), install(2, "pricing", "a"), install(3, "pricing", "b")].concat()).await;
     let many = AUDIT_ROWS + AUDIT_ROOM;
-    write(&shelf, (0..many).map(|_| refused()).collect()).await;
-    let rows = shelf.journal.audit(usize::try_from(2 * many).unwrap()).unwrap();
-    assert!((AUDIT_ROWS..many).contains(&i64::try_from(rows.len()).unwrap()), "{}", rows.len());
-    let oldest: Vec<_> = rows.iter().rev().take(3).map(|row| format!("{} {} {}", row.slot, row.guest, row.outcome)).collect();
-    assert_eq!(oldest, ["routing a 1 done", "pricing b 1 done", "pricing b 1 digest"]);
+    write(&shelf, vec![tried("install", "c", "digest")]).await;
+    write(&shelf, (0..many).map(|_| tried("start", "b", "gone")).collect()).await;
+    let all = || shelf.journal.audit(usize::try_from(4 * many).unwrap()).unwrap();
+    let refused = i64::try_from(all().iter().filter(|row| row.outcome == "gone").count()).unwrap();
+    assert!((AUDIT_ROWS..many).contains(&refused), "{refused}");
+    write(&shelf, (0..many).map(|number| tried("shadow", ["a", "b"][usize::from(number % 2 == 0)], "done")).collect()).await;
+    let done: Vec<_> = all().into_iter().filter(|row| row.outcome == "done").collect();
+    assert!((AUDIT_ROWS..many + 3).contains(&i64::try_from(done.len()).unwrap()), "{}", done.len());
+    let oldest: Vec<_> = done.iter().rev().take(3).map(|row| format!("{} {} {}", row.action, row.slot, row.guest)).collect();
+    assert_eq!(oldest, ["install routing a 1", "install pricing a 1", "install pricing b 1"]);
 }
 
 /// Goal: history, record and standbys come back as they were written, and one place holds one guest. Method: each of them, replaced and taken away.
@@ -98,7 +106,7 @@ async fn slots_and_who_stands_beside() {
     assert!(matches!(taken, Err(pylon_core::ports::journal::JournalError::Contradicts(_))), "{taken:?}");
 }
 
-/// Goal: a shadow's answer stands beside the decision whose question it was, and goes with it. Method: one for a decision, one for none, and the decision
+/// Goal: a shadow's answer stands beside the decision whose question it was, counts from when the shadow came, and goes with the decision. Method: one for a decision, one for none, and the decision
 /// of a refusal that is forgotten.
 #[tokio::test]
 async fn what_a_shadow_said() {
@@ -117,7 +125,8 @@ async fn what_a_shadow_said() {
     write(&shelf, vec![shadow(1, Err(Fault::Fuel)), shadow(2, Ok("1".into()))]).await;
     let mut pairs = Vec::new();
     let books = Books::open(&shelf.path()).unwrap();
-    books.pairs("pricing", Digest::of(b"shadow"), UnixTime::new(0), 9, |pair| pairs.push(pair)).unwrap();
+    books.pairs("pricing", Digest::of(b"shadow"), at(1001), 9, |pair| panic!("before the shadow was there: {pair:?}")).unwrap();
+    books.pairs("pricing", Digest::of(b"shadow"), at(1000), 9, |pair| pairs.push(pair)).unwrap();
     let active = Ok("{\"ok\":1}".into());
     let pair = Pair { job: id(1), function: "quote".into(), active, shadow: Err(Fault::Fuel), fuel: 9, at: at(1000) };
     assert_eq!(pairs, [pair]);

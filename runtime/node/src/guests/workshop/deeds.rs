@@ -1,28 +1,22 @@
-//! What an operator does to the slots, and what happens to a guest that fails.
+//! What an operator does to the slots.
 
-use super::state::{State, commit};
+use super::state::State;
 use super::{Workshop, refuse};
 use crate::guests::deed::{Deed, REMOVED, Seated};
+use crate::guests::history;
 use crate::guests::record::{audit, installed};
 use crate::guests::source::Found;
 use crate::guests::steps::{Ready, Refused, Stop, Wish};
-use crate::guests::watch::Alarm;
-use crate::guests::{history, rollback};
-use crate::units::moment;
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::{Audit, Purpose, Standby};
+use pylon_core::ports::installations::{Purpose, Standby};
 use pylon_core::ports::journal::{Journal, JournalError, Row};
 use pylon_sandbox::{Role, Slot};
 use std::sync::Arc;
-
-/// That a guest fails and stays is told again after this.
-const TOLD_AGAIN_SECONDS: u64 = 3600;
 
 impl Workshop {
     /// Does it, or leaves everything as it was. Either is written down.
     pub async fn carry_out(&self, deed: &Deed, journal: &dyn Journal, now: UnixTime) -> Result<Seated, Stop> {
         let slot: Slot = deed.slot().parse().map_err(|error| Stop::new("slot", format!("{error}")))?;
-        // What takes long comes first: other changes need not wait for it.
         let found = match deed {
             Deed::Install { guest, .. } => {
                 let config = self.state.lock().await.config.clone();
@@ -30,8 +24,9 @@ impl Workshop {
             }
             _ => None,
         };
-        let mut state = self.state.lock().await;
-        let next = match self.ready(&state, deed, slot, found, now).await {
+        let found = found.as_ref();
+        let (mut state, next) = self.prepared(|seen| async move { self.ready(&seen, deed, slot, found, now).await }).await;
+        let next = match next {
             Ok(next) => next,
             Err(refused) => return Err(refuse(&mut state, deed.word(), slot, refused, Some(journal), now).await),
         };
@@ -40,7 +35,7 @@ impl Workshop {
             let standby = Standby { slot: name, purpose: Purpose::Shadow, guest: record, beyond: Vec::new(), since: now };
             let audit = audit(deed.word(), slot, &standby.guest, now);
             let rows = vec![Row::Stand(Box::new(standby.clone())), Row::Audit(Box::new(audit))];
-            state.write(journal, rows).await.map_err(unwritten)?;
+            self.write(&mut state, journal, rows).await.map_err(unwritten)?;
             self.watch.shadow(slot, Some(Arc::clone(guest)));
             return Ok(Seated::beside(&standby, Some(0)));
         }
@@ -49,72 +44,11 @@ impl Workshop {
         let left = || Some(Seated { standing: REMOVED.into(), generation: Some(row.generation), ..state.serving(slot)? });
         let seated = Seated::serving(&row, None).or_else(left);
         let mut rows = installed(std::slice::from_ref(&row), deed.word());
-        let is_shadow = matches!(deed, Deed::Activate { .. });
-        rows.extend(is_shadow.then(|| Row::Leave(slot.to_string(), Purpose::Shadow)));
-        state.write(journal, rows).await.map_err(unwritten)?;
-        if is_shadow {
-            self.watch.shadow(slot, None);
-        }
+        rows.extend(matches!(deed, Deed::Activate { .. }).then(|| Row::Leave(slot.to_string(), Purpose::Shadow)));
+        rows.extend(state.left_alone(std::slice::from_ref(&row), deed.word(), now));
+        self.write(&mut state, journal, rows).await.map_err(unwritten)?;
         self.put(&mut state, &[(slot, guest)], vec![row]).map_err(|error| Stop::new("slot", error.to_string()))?;
         seated.ok_or_else(|| Stop::new("slot", "nothing is there"))
-    }
-
-    /// The guest of a slot has failed too often: what was there before comes back, unless that has just happened. Another guest may be there by now.
-    pub async fn take_out(&self, alarm: Alarm, journal: &dyn Journal, now: UnixTime) {
-        let Alarm { slot, generation } = alarm;
-        let mut state = self.state.lock().await;
-        let serving = history::at(&state.history, history::newest(&state.history)).get(&slot).copied().cloned();
-        let Some(failing) = serving.filter(|row| row.generation == generation).and_then(|row| row.guest) else { return };
-        let what = format!("{} {}", failing.name, failing.version);
-        let done = match self.before(&state, slot, now).await {
-            Err(stop) => {
-                let is_told = state
-                    .told
-                    .get(&slot)
-                    .is_some_and(|(of, code, at)| (*of, *code) == (generation, stop.code) && now.since(*at) < TOLD_AGAIN_SECONDS);
-                if is_told {
-                    return;
-                }
-                state.told.insert(slot, (generation, stop.code, now));
-                let detail = format!("{what} stays: {}", stop.why);
-                tracing::warn!(%slot, why = detail, "a guest fails again and again, and stays");
-                let told = Audit { outcome: stop.code.into(), detail, ..audit(rollback::ROLLBACK, slot, &failing, now) };
-                commit(journal, vec![Row::Audit(Box::new(told))]).await.map_err(anyhow::Error::from)
-            }
-            Ok(next) => {
-                let (guest, record) = next.map(|ready| (ready.guest, ready.record)).unzip();
-                let row = state.row(slot, record, rollback::BY_ITSELF, now);
-                let traps = format!("{what} gave no answer {} times in {} calls", rollback::TRAPS, rollback::CALLS);
-                let mut rows = installed(std::slice::from_ref(&row), rollback::ROLLBACK);
-                rows.iter_mut().for_each(|row| {
-                    if let Row::Audit(audit) = row {
-                        audit.detail.clone_from(&traps)
-                    }
-                });
-                match state.write(journal, rows).await {
-                    Ok(()) => {
-                        tracing::warn!(%slot, generation = row.generation, traps, "rolled back by itself");
-                        self.put(&mut state, &[(slot, guest)], vec![row])
-                    }
-                    Err(error) => Err(error.into()),
-                }
-            }
-        };
-        if let Err(error) = done {
-            tracing::error!(%slot, error = format!("{error:#}"), "a guest that fails was not taken out");
-        }
-    }
-
-    /// Who comes back into a slot by itself now, or why nobody does.
-    async fn before(&self, state: &State, slot: Slot, now: UnixTime) -> Result<Option<Ready>, Stop> {
-        if let Some(until) = rollback::rests_until(&state.history, slot).filter(|until| *until > now) {
-            return Err(Stop::new("wait", format!("the slot went back lately, and does not before {} UTC", moment(until))));
-        }
-        let before = rollback::target(&state.history, slot, None);
-        let before = before.ok_or_else(|| Stop::new("nothing", rollback::nobody(&state.history, slot)))?;
-        let Some(record) = before.cloned() else { return Ok(None) };
-        let guest = self.bench(&state.config).back(slot, &record, now).await;
-        guest.map(|guest| Some(Ready { guest, record })).map_err(|error| Stop::new("gone", format!("{error:#}")))
     }
 
     /// Who is to come there; nobody empties the slot.
@@ -123,13 +57,17 @@ impl Workshop {
         state: &State,
         deed: &Deed,
         slot: Slot,
-        found: Option<Result<Found, Stop>>,
+        found: Option<&Result<Found, Stop>>,
         now: UnixTime,
     ) -> Result<Option<Ready>, Refused> {
         let bench = self.bench(&state.config);
         let record = match (deed, found) {
             (Deed::Install { shadow: true, .. }, _) if slot.role() == Role::Handler => {
                 let why = format!("{slot} does work, and work is not done twice: only policies have a shadow");
+                return Err(Stop::new("shadow", why).into());
+            }
+            (Deed::Install { shadow: true, .. }, _) if !state.is_served(&[], slot) => {
+                let why = format!("nobody serves in {slot}, and a shadow is asked what another is asked: install it there");
                 return Err(Stop::new("shadow", why).into());
             }
             (Deed::Install { guest, .. }, Some(found)) => {

@@ -1,7 +1,10 @@
 //! Where slots are changed, one change after the other: prepared, written down with who did what, and only then put to work. With a node the jobs
-//! from then on have the change; without one the next start has it. `settings` is what history and settings ask for, `deeds` what operators do.
+//! from then on have the change; without one the next start has it. `settings` is what history and settings ask for, `deeds` what operators do,
+//! `by_itself` and `releases` what the node does.
 
+mod by_itself;
 mod deeds;
+mod releases;
 mod settings;
 mod state;
 
@@ -13,13 +16,16 @@ use super::{Ledger, Shelf, grants, history};
 use crate::config::{Config, Lockdown};
 use anyhow::Result;
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::{Installation, Standby};
-use pylon_core::ports::journal::Journal;
+use pylon_core::ports::installations::{Installation, Purpose, Standby};
+use pylon_core::ports::journal::{Journal, JournalError, Row};
 use pylon_sandbox::{Change, Generations, Sandbox, Slot};
 use state::{State, commit};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
+
+/// So often a change is prepared anew because another was made meanwhile; then the others wait for it.
+const LOOKS_MAX: usize = 3;
 
 /// All that a change needs.
 pub struct Workshop {
@@ -83,6 +89,25 @@ impl Workshop {
         self.state.lock().await.history.last().map(|row| row.at)
     }
 
+    /// Prepares a change, which may take long, while others can be made, and holds up the others from then on. What was prepared is for the slots as they
+    /// are: if they were changed meanwhile, it is prepared anew, at last with all others waiting, so that it ends.
+    async fn prepared<T, F>(&self, prepare: impl Fn(Arc<State>) -> F) -> (MutexGuard<'_, State>, T)
+    where
+        F: Future<Output = T>,
+    {
+        for _ in 0..LOOKS_MAX {
+            let seen = Arc::new(self.state.lock().await.clone());
+            let prepared = prepare(Arc::clone(&seen)).await;
+            let state = self.state.lock().await;
+            if state.is(&seen) {
+                return (state, prepared);
+            }
+        }
+        let state = self.state.lock().await;
+        let prepared = prepare(Arc::new(state.clone())).await;
+        (state, prepared)
+    }
+
     fn bench<'a>(&'a self, config: &'a Config) -> Bench<'a> {
         Bench { sandbox: &self.sandbox, shelf: &self.shelf, config }
     }
@@ -95,6 +120,24 @@ impl Workshop {
         }
         self.tell(state);
         Ok(())
+    }
+
+    /// Writes down who stands beside the slots from now on, and why; who does not any more is not asked any more.
+    async fn write(&self, state: &mut State, journal: &dyn Journal, rows: Vec<Row>) -> Result<(), JournalError> {
+        commit(journal, rows.clone()).await?;
+        self.remember(state, &rows);
+        Ok(())
+    }
+
+    fn remember(&self, state: &mut State, rows: &[Row]) {
+        state.remember(rows);
+        for row in rows {
+            if let Row::Leave(slot, Purpose::Shadow) = row
+                && let Ok(slot) = slot.parse()
+            {
+                self.watch.shadow(slot, None);
+            }
+        }
     }
 
     fn tell(&self, state: &State) {

@@ -5,21 +5,18 @@ use super::{Workshop, refuse};
 use crate::config::Config;
 use crate::guests::grants;
 use crate::guests::history::{self, Due};
-use crate::guests::record::{audit, installed};
+use crate::guests::record::{audit, dismissed, installed};
 use crate::guests::steps::{Refused, Wish};
 use crate::guests::unserved::Unserved;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use futures::future::{join_all, try_join_all};
 use pylon_core::UnixTime;
 use pylon_core::machine::JobState;
-use pylon_core::ports::installations::{Audit, Installation, Installed as Record, Purpose};
+use pylon_core::ports::installations::{Installation, Installed as Record};
 use pylon_core::ports::journal::{Journal, Row};
 use pylon_sandbox::{Change, Generations, Role, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// So often what the settings ask for is prepared anew because a command has changed a slot meanwhile.
-const LOOKS_MAX: usize = 5;
 
 /// Changes that could be made, with what is to be written of them.
 struct Changes {
@@ -78,16 +75,14 @@ impl Workshop {
         let generations = Arc::new(Generations::starting(history::newest(&state.history), guests)?);
         let generations = Arc::clone(self.live.get_or_init(|| generations));
         self.tell(&state);
-        let mut gone = Vec::new();
-        for standby in state.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow) {
-            let Ok(slot) = standby.slot.parse() else { continue };
-            match self.bench(&config).again(slot, &standby.guest, Some(now)).await {
+        let mut gone = state.left_alone(&[], "start", now);
+        for (slot, shadow) in state.shadows().filter(|(slot, _)| state.is_served(&[], *slot)) {
+            match self.bench(&config).again(slot, shadow, Some(now)).await {
                 Ok(guest) => self.watch.shadow(slot, Some(guest)),
-                Err(error) => gone.push((slot, standby.guest.clone(), error)),
+                Err(error) => gone.extend(dismissed("start", slot, shadow, &format!("{error:#}"), now)),
             }
         }
-        let gone = dismissed(&gone, "start", now);
-        state.remember(&gone);
+        self.remember(&mut state, &gone);
         if let Some(journal) = journal {
             commit(journal, gone).await?;
         }
@@ -112,7 +107,7 @@ impl Workshop {
         }
     }
 
-    /// Follows the settings. All of it or nothing. What takes long comes before anybody has to wait for it, and is done again if slots change meanwhile;
+    /// Follows the settings. All of it or nothing.
     /// `first` is done once nothing is refused any more, and before anything is written: if that fails, so does this.
     pub async fn reload(
         &self,
@@ -121,27 +116,20 @@ impl Workshop {
         now: UnixTime,
         first: impl Future<Output = Result<()>>,
     ) -> Result<()> {
-        for _ in 0..LOOKS_MAX {
-            let seen = self.state.lock().await.clone();
-            let due = async {
+        let (mut state, due) = self
+            .prepared(|seen| async move {
                 let mut due = self.due(&seen, config, "reload", now).await?;
                 let others = self.linked_anew(&seen, config, &due.changes, now).await?;
                 due.changes.extend(others.changes);
                 Ok((due, others.told))
-            };
-            let due = due.await;
-            let mut state = self.state.lock().await;
-            if history::newest(&state.history) != history::newest(&seen.history) {
-                continue;
-            }
-            let (due, told) = match due {
-                Ok(due) => due,
-                Err(failed) => return Err(write_down(&mut state, "reload", failed, Some(journal), now).await),
-            };
-            first.await?;
-            return self.follow(&mut state, config, due, told, journal, now).await;
-        }
-        bail!("slots are changed all the time by commands: try again")
+            })
+            .await;
+        let (due, told) = match due {
+            Ok(due) => due,
+            Err(failed) => return Err(write_down(&mut state, "reload", failed, Some(journal), now).await),
+        };
+        first.await?;
+        self.follow(&mut state, config, due, told, journal, now).await
     }
 
     /// In a line: how many of these jobs go on with guests of before that the rules of now refuse, and for how long.
@@ -178,17 +166,13 @@ impl Workshop {
         now: UnixTime,
     ) -> Result<()> {
         let Changes { changes, rows } = due;
-        let shadows = state.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow);
-        let untrusted = shadows.filter_map(|standby| {
-            let error = self.bench(config).is_trusted(&standby.guest, now).err()?;
-            Some((standby.slot.parse().ok()?, standby.guest.clone(), error))
+        let untrusted = state.shadows().filter(|(slot, _)| state.is_served(&rows, *slot)).filter_map(|(slot, shadow)| {
+            let error = self.bench(config).is_trusted(shadow, now).err()?;
+            Some(dismissed("reload", slot, shadow, &format!("{error:#}"), now))
         });
-        let untrusted: Vec<_> = untrusted.collect();
-        let written = installed(&rows, "reload").into_iter().chain(told).chain(dismissed(&untrusted, "reload", now));
-        state.write(journal, written.collect()).await?;
-        for (slot, ..) in untrusted {
-            self.watch.shadow(slot, None);
-        }
+        let beside = state.left_alone(&rows, "reload", now).into_iter().chain(untrusted.flatten());
+        let written = installed(&rows, "reload").into_iter().chain(told).chain(beside).collect();
+        self.write(state, journal, written).await?;
         state.config = config.clone();
         self.put(state, &changes, rows)
     }
@@ -210,7 +194,7 @@ impl Workshop {
             let ready = match (due, found) {
                 (Due::Install(guest), Some(found)) => {
                     let wish = Wish { slot, guest, had: serving.get(&slot).copied() };
-                    let prepared = bench.prepare(wish, found, now).await;
+                    let prepared = bench.prepare(wish, &found, now).await;
                     Some(prepared.map_err(|refused| Failed { slot, refused: Box::new(refused) })?)
                 }
                 _ => None,
@@ -245,18 +229,7 @@ impl Workshop {
     }
 }
 
-/// The record of shadows that are asked no more.
-fn dismissed(shadows: &[(Slot, Record, anyhow::Error)], action: &str, now: UnixTime) -> Vec<Row> {
-    let of = |(slot, record, error): &(Slot, Record, anyhow::Error)| {
-        let detail = format!("no shadow any more: {} {} {error:#}", record.name, record.version);
-        tracing::warn!(%slot, detail, "a shadow is gone");
-        let told = Audit { outcome: "gone".into(), detail, ..audit(action, *slot, record, now) };
-        [Row::Leave(slot.to_string(), Purpose::Shadow), Row::Audit(Box::new(told))]
-    };
-    shadows.iter().flat_map(of).collect()
-}
-
-/// The same of what the settings ask for.
+/// A refusal of what the settings ask for.
 async fn write_down(
     state: &mut State,
     action: &str,

@@ -2,8 +2,10 @@
 
 use crate::config::Config;
 use crate::guests::deed::{Deed, Seated};
+use crate::guests::record::dismissed;
 use crate::guests::steps::Stop;
-use crate::guests::{history, rollback};
+use crate::guests::watch::Alarm;
+use crate::guests::{history, rollback, shipped};
 use pylon_core::UnixTime;
 use pylon_core::ports::installations::{Installation, Installed as Record, Purpose, Standby};
 use pylon_core::ports::journal::{Journal, JournalError, Row};
@@ -21,6 +23,13 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Would the same be prepared by the other?
+    pub(super) fn is(&self, other: &Self) -> bool {
+        history::newest(&self.history) == history::newest(&other.history)
+            && self.standbys == other.standbys
+            && self.config == other.config
+    }
+
     pub(super) fn row(&self, slot: Slot, guest: Option<Record>, why: &str, at: UnixTime) -> Installation {
         let (generation, stanza) = (history::newest(&self.history) + 1, history::stanza(&self.config, slot));
         Installation { generation, slot: slot.to_string(), guest, stanza, why: why.into(), at }
@@ -64,10 +73,29 @@ impl State {
         found.map(|standby| standby.guest.clone())
     }
 
-    pub(super) async fn write(&mut self, journal: &dyn Journal, rows: Vec<Row>) -> Result<(), JournalError> {
-        commit(journal, rows.clone()).await?;
-        self.remember(&rows);
-        Ok(())
+    /// Is somebody there once these changes are made, or will be with the next start?
+    pub(super) fn is_served(&self, changes: &[Installation], slot: Slot) -> bool {
+        let name = slot.to_string();
+        let mut rows = changes.iter().rev().chain(self.history.iter().rev());
+        shipped::fills(slot) || rows.find(|row| row.slot == name).is_some_and(|row| row.guest.is_some())
+    }
+
+    /// Shadows, each with its slot.
+    pub(super) fn shadows(&self) -> impl Iterator<Item = (Slot, &Record)> {
+        let shadows = self.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow);
+        shadows.filter_map(|standby| Some((standby.slot.parse().ok()?, &standby.guest)))
+    }
+
+    /// Once these changes are made, nobody is asked what these shadows could be asked, too: they go.
+    pub(super) fn left_alone(&self, changes: &[Installation], action: &str, at: UnixTime) -> Vec<Row> {
+        let alone = self.shadows().filter(|(slot, _)| !self.is_served(changes, *slot));
+        alone.flat_map(|(slot, shadow)| dismissed(action, slot, shadow, "is beside nobody: the slot is empty", at)).collect()
+    }
+
+    /// Who serves there, if it is still the one that came with this set.
+    pub(super) fn seated(&self, seat: Alarm) -> Option<&Record> {
+        let row = *history::at(&self.history, history::newest(&self.history)).get(&seat.slot)?;
+        row.guest.as_ref().filter(|_| row.generation == seat.generation)
     }
 
     /// Who stands beside the slots after these.

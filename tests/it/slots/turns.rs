@@ -1,0 +1,122 @@
+//! Changes of slots that meet: what takes long is waited for by nobody else, and still ends.
+
+use super::steps::{NOW, Shop};
+use super::{guest, install};
+use crate::component;
+use async_trait::async_trait;
+use futures::join;
+use pylon::config::Config;
+use pylon::guests::deed::Deed;
+use pylon::guests::{Ledger, Shelf, Slots, Workshop, sandbox};
+use pylon::home::Home;
+use pylon_core::ports::installations::Installations;
+use pylon_sandbox::{Compiler, Compiling, Sandbox, Tier};
+use pylon_tests::stage::PATIENCE;
+use std::sync::Arc;
+use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::time::timeout;
+
+/// Compiles one component only when it is told to, each time.
+struct Slow {
+    here: Sandbox,
+    of: &'static [u8],
+    begun: mpsc::Sender<()>,
+    go: Semaphore,
+}
+
+#[async_trait]
+impl Compiler for Slow {
+    async fn compile(&self, _: Tier, bytes: &[u8]) -> Result<Vec<u8>, String> {
+        if bytes == self.of {
+            self.begun.send(()).await.unwrap();
+            self.go.acquire().await.unwrap().forget();
+        }
+        self.here.image(bytes).await.map_err(|error| error.to_string())
+    }
+}
+
+/// A workshop with such a compiler and no code that it has left.
+struct Turns {
+    shop: Shop,
+    workshop: Arc<Workshop>,
+    slow: Arc<Slow>,
+    begun: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Turns {
+    async fn open(of: &'static str) -> Self {
+        let shop = Shop::open(&Config::default());
+        let state = Home::at(shop.folder.path()).open().unwrap();
+        let here = sandbox(state.folder("cache").unwrap(), Compiling::Here, &Config::default().lockdown).unwrap();
+        let (begun, heard) = mpsc::channel(9);
+        let slow = Arc::new(Slow { here, of: component(of), begun, go: Semaphore::new(0) });
+        let compiling = Compiling::By(Arc::clone(&slow) as Arc<_>);
+        let sandbox = Sandbox::open(pylon_sandbox::Config { compiling, ..pylon_sandbox::Config::default() }).unwrap();
+        let shelf = Shelf::new(state.folder("guests").unwrap());
+        let opened = Slots::open(sandbox, shelf, Ledger::default(), &Config::default(), Some(&shop.journal), NOW).await;
+        let workshop = opened.unwrap().0.workshop;
+        Self { shop, workshop, slow, begun: Mutex::new(heard) }
+    }
+
+    async fn carry_out(&self, deed: Deed) -> String {
+        self.workshop.carry_out(&deed, &self.shop.journal, NOW).await.unwrap().name
+    }
+
+    /// The component is being compiled.
+    async fn begun(&self) {
+        timeout(PATIENCE, self.begun.lock().await.recv()).await.unwrap().unwrap();
+    }
+}
+
+/// Goal: a compiler that takes its time holds up the guest that it compiles and no other. Method: a guest whose compiler waits for a change of another slot,
+/// and then of its own, since when it wants more than the slot had.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_compiler_holds_up_nobody() {
+    let turns = Turns::open("hostile_handler").await;
+    let slow = guest(turns.shop.file(component("hostile_handler")), &[]);
+    let others = async {
+        turns.begun().await;
+        turns.carry_out(install("pricing:5051", guest("token_pricing", &[]))).await;
+        turns.carry_out(install("handler:5999", guest(turns.shop.file(component("probe")), &[]))).await;
+        turns.slow.go.add_permits(9);
+    };
+    let deed = install("handler:5999", slow);
+    let change = turns.workshop.carry_out(&deed, &turns.shop.journal, NOW);
+    let (done, ()) = timeout(PATIENCE, async { join!(change, others) }).await.unwrap();
+    assert_eq!(done.unwrap_err().code, "grant", "it is held against the slot as it is by now");
+}
+
+/// Goal: a reload ends, however often commands change slots meanwhile. Method: a guest in the settings, and a slot that is emptied each time before it is
+/// compiled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_ends() {
+    let turns = Turns::open("hostile_pricing").await;
+    let slots = ["pricing:5051", "pricing:5052", "pricing:5053", "pricing:5054", "pricing:5055", "pricing:5056"];
+    for slot in slots {
+        turns.carry_out(install(slot, guest("token_pricing", &[]))).await;
+    }
+    let mut config = Config::default();
+    config.guests.insert("pricing".into(), guest(turns.shop.file(component("hostile_pricing")), &[]));
+    let reload = async {
+        let done = turns.workshop.reload(&config, &turns.shop.journal, NOW, async { Ok(()) }).await;
+        turns.slow.go.close();
+        done
+    };
+    let others = async {
+        let empty = async |slot: &str| turns.carry_out(Deed::Rollback { slot: slot.into(), to: Some(0) }).await;
+        let (free, held) = slots.split_at(3);
+        for slot in free {
+            turns.begun().await;
+            empty(slot).await;
+            turns.slow.go.add_permits(1);
+        }
+        turns.begun().await;
+        let go = async { turns.slow.go.add_permits(1) };
+        join!(async { empty(held[0]).await }, go).0
+    };
+    let (done, _) = timeout(PATIENCE, async { join!(reload, others) }).await.unwrap();
+    done.unwrap();
+    let history = turns.shop.journal.installations().unwrap();
+    let last: Vec<_> = history.iter().rev().take(2).map(|row| format!("{} {}", row.slot, row.why)).collect();
+    assert_eq!(last, ["pricing:5054 rollback", "pricing reload"], "the last one waited");
+}
