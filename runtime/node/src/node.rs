@@ -71,7 +71,7 @@ impl Node {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ledger = Ledger { history: journal.installations()?, standbys: journal.standbys()? };
         let (book, settings, now) = (Arc::clone(&journal), config.clone(), clock.now());
-        let since = ledger.first_start().unwrap_or(now).minus(BEFORE_FIRST_SECONDS);
+        let since = ledger.begun().unwrap_or(now).min(now).minus(BEFORE_FIRST_SECONDS);
         let market = Options { since: market.since.max(since), ..market };
         let guests = tokio::spawn(async move { Slots::open(sandbox.await??, shelf, ledger, &settings, Some(&*book), now).await });
         let adapters = match backends {

@@ -54,6 +54,7 @@ impl Handler for Hostile {
             "panic" => panic!("on purpose"),
             "exit" => std::process::exit(0),
             "setting" => output.content = settings.setting::<u64>("do")?.to_string(),
+            "blames" => return Err(JobError::Invalid("wrong setting do, or a parameter in its place".into())),
             "invalid" => return Err(JobError::Invalid("no".into())),
             "generate" => output.content = generated(),
             "drop" => drop(inference::generate(&nothing())),

@@ -42,7 +42,7 @@ async fn a_handler_complains_about_a_setting() {
         async |what: &str| sandbox.load("handler:5999".parse().unwrap(), component("hostile_handler"), set("do", &[what])).await;
     let refused = tried("setting").await.err();
     assert_eq!(refused, Some(InstallError::Settings("wrong setting do".into())));
-    for fails in ["invalid", "panic", "wait", "answer"] {
+    for fails in ["invalid", "blames", "panic", "wait", "answer"] {
         assert!(tried(fails).await.is_ok(), "{fails}");
     }
 }

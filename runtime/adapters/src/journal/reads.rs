@@ -26,8 +26,8 @@ pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at, job_id,
 pub(super) const REFUND_DUE: &str = "SELECT coalesce(sum(paid_msats), 0) FROM jobs WHERE settlement = 'refund_due'";
 
 /// By when they were asked for, as they are refused at once. There is an index for those that guests were asked about and one for the others.
-pub(super) const REFUSED: &str = "SELECT code FROM refusals WHERE job IS NULL AND created_at >= ?1 \
-                                  UNION ALL SELECT code FROM refusals WHERE job IS NOT NULL AND created_at >= ?1 LIMIT ?2";
+pub(super) const REFUSED: &str = "SELECT code FROM (SELECT code FROM refusals WHERE job IS NULL AND created_at >= ?1 LIMIT ?2) UNION ALL \
+                                  SELECT code FROM (SELECT code FROM refusals WHERE job IS NOT NULL AND created_at >= ?1 LIMIT ?2)";
 
 /// The whole question after jobs with this condition.
 pub(super) fn jobs_where(condition: &str) -> String {

@@ -27,9 +27,9 @@ impl Ledger {
         Ok(Self { history: books.installations()?, standbys: books.standbys()? })
     }
 
-    /// When a node first started here: every start finds a guest for each slot, and the first one writes that down.
-    pub fn first_start(&self) -> Option<UnixTime> {
-        self.history.iter().find(|row| row.why == "start").map(|row| row.at)
+    /// Since when there are guests here: at the latest since the first start, which fills the slots.
+    pub fn begun(&self) -> Option<UnixTime> {
+        self.history.first().map(|row| row.at)
     }
 
     /// Who is where, and beside whom, without how they do.

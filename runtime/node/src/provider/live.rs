@@ -16,7 +16,7 @@ use futures::stream::FuturesUnordered;
 use pylon_core::decision::Terms;
 use pylon_core::machine::{Action, Delivery, Event, Execution, JobState, Settlement, step};
 use pylon_core::ports::guests::{Answer, Generation as Guests, JobError};
-use pylon_core::ports::journal::{Earning, JournalError, OutboxRow, Row};
+use pylon_core::ports::journal::{Earning, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
 use pylon_core::ports::payments::InvoiceRequest;
 use pylon_core::ports::witness::About;
@@ -81,21 +81,21 @@ impl Live {
     }
 
     /// As its row has it. What may still have a result knows who was asked about it before.
-    pub(super) fn from_journal(
-        shared: &Arc<Shared>,
-        state: JobState,
-        mailbox: mpsc::Receiver<Note>,
-    ) -> Result<Self, JournalError> {
+    pub(super) fn from_journal(shared: &Arc<Shared>, state: JobState, mailbox: mpsc::Receiver<Note>) -> Self {
         let kept = kept(shared, &state);
         let is_orphan = kept.is_none();
         let guests = kept.unwrap_or_else(|| shared.guests.current());
         let summary = Arc::new(state.job.summary(guests.public_params(state.job.kind)));
         let mut live = Self { is_orphan, ..Self::new(shared, state, guests, summary, mailbox) };
         if !live.state.is_over() {
-            live.stamps = shared.journal.guests_of(live.state.job.id)?;
+            let id = live.state.job.id;
+            live.stamps = shared.journal.guests_of(id).unwrap_or_else(|error| {
+                tracing::error!(job = %id.short(), %error, "its result will not name who was asked before");
+                Vec::new()
+            });
             live.place = Some(shared.places.resume(live.state.job.customer));
         }
-        Ok(live)
+        live
     }
 
     /// After a start.

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::live::Live;
 use pylon_core::machine::{Event, Invoicing, JobState};
-use pylon_core::ports::journal::{JournalError, Row};
+use pylon_core::ports::journal::Row;
 use pylon_core::{JobId, PublicKey};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -111,11 +111,13 @@ pub(super) async fn tell(shared: &Arc<Shared>, id: JobId, mut note: Note) {
     }
     // First the mailbox, then the row: nobody else can change it in between.
     let Some(mailbox) = shared.registry.open(id, None) else { return };
-    let kept = shared.journal.job(id).and_then(|state| state.map(|state| Live::from_journal(shared, state, mailbox)).transpose());
-    match kept {
-        Ok(Some(live)) => live.go_on(note),
+    match shared.journal.job(id) {
+        Ok(Some(state)) => Live::from_journal(shared, state, mailbox).go_on(note),
         Ok(None) => shared.registry.forget(id),
-        Err(error) => unreadable(shared, id, &error),
+        Err(error) => {
+            tracing::error!(job = %id.short(), %error, "cannot be taken from the journal");
+            shared.registry.forget(id);
+        }
     }
 }
 
@@ -124,15 +126,7 @@ pub(super) fn resume(shared: &Arc<Shared>, state: JobState) {
     if state.is_over() && state.invoicing != Invoicing::Created {
         return;
     }
-    let id = state.job.id;
-    let Some(mailbox) = shared.registry.open(id, None) else { return };
-    match Live::from_journal(shared, state, mailbox) {
-        Ok(live) => live.resume(),
-        Err(error) => unreadable(shared, id, &error),
+    if let Some(mailbox) = shared.registry.open(state.job.id, None) {
+        Live::from_journal(shared, state, mailbox).resume();
     }
-}
-
-fn unreadable(shared: &Shared, id: JobId, error: &JournalError) {
-    tracing::error!(job = %id.short(), %error, "cannot be taken from the journal");
-    shared.registry.forget(id);
 }

@@ -5,8 +5,8 @@
 //! setting's name, as `no price: wrong setting base-msat`. One that answers all samples so would answer all jobs so, and is refused
 //! as with a setting that it does not have.
 //!
-//! A handler's work is done by a host, and there is none yet. It is asked one thing in vain, for a moment: only what it says of a setting counts, with the
-//! same words in an error. Whoever reads settings first is found out so.
+//! A handler's work is done by a host, and there is none yet. It is asked one thing in vain, for a moment: what counts is that it has `failed` with words
+//! that begin with `wrong setting` and the setting's name. Whoever reads settings first is found out so.
 
 use super::{InstallError, samples};
 use crate::admission::Guest;
@@ -18,6 +18,8 @@ use pylon_core::decision::{Refusal, Verdict};
 use pylon_core::ports::guests::{Answer, JobError};
 use std::sync::Arc;
 
+/// How a handler begins, as the SDK's `setting` does. Its one sample, without parameters, may be wrong for a good handler, so other words do not count.
+const WRONG: &str = "wrong setting ";
 /// Kind of the samples where a slot is for all kinds.
 const ANY_KIND: u16 = 5050;
 
@@ -79,7 +81,7 @@ async fn run(guest: &Installed, kind: u16) -> Vec<Option<String>> {
     let job = samples::worked(kind);
     let work = Work { job: &job, limits: briefly(guest.limits), host: Arc::new(Nothing), guest: Guest::Described };
     let words = match handler::run(tier, handler, work, &guest.settings).await.0 {
-        Ok(Err(JobError::Failed(words) | JobError::Invalid(words))) => Some(words),
+        Ok(Err(JobError::Failed(words))) if words.starts_with(WRONG) => Some(words),
         _ => None,
     };
     vec![words]

@@ -79,7 +79,8 @@ impl Purpose {
     /// Pure: from when on it is asked for: where it last flowed, if it did, and never from longer ago than is of use.
     pub(super) fn since(self, flowed: Option<UnixTime>, now: UnixTime, options: &Options) -> UnixTime {
         let earliest = match self {
-            Self::Served | Self::Named | Self::Results => now.minus(MAX_AGE_SECONDS).max(options.since),
+            // A clock that was ahead once must not leave the node deaf until then.
+            Self::Served | Self::Named | Self::Results => now.minus(MAX_AGE_SECONDS).max(options.since.min(now)),
             Self::Asks => now.minus(WINDOW_SECONDS),
         };
         flowed.map_or(earliest, |flowed| flowed.minus(OVERLAP_SECONDS)).max(earliest)
@@ -228,7 +229,7 @@ mod tests {
     }
 
     /// Goal: what was missed is asked for and nothing that is of no use. Method: never flowed, flowed a moment ago, and long ago; then the same of who
-    /// began a while ago.
+    /// began a while ago, and in a future that was none.
     #[test]
     fn a_gap_is_closed() {
         let (options, now) = (Options::default(), UnixTime::new(1_000_000));
@@ -253,5 +254,7 @@ mod tests {
             let flowed = flowed_ago.map(|ago| now.minus(ago));
             assert_eq!(purpose.since(flowed, now, &begun), now.minus(since_ago), "{purpose:?} {flowed_ago:?}");
         }
+        let ahead = Options { since: now.plus(86_400), ..begun };
+        assert_eq!(Purpose::Served.since(None, now, &ahead), now, "its clock was ahead when it began");
     }
 }
