@@ -1,7 +1,7 @@
 //! The way of an author: what `guest new` makes builds and passes its own cases at once, and so does every example of the SDK's documentation.
 
 use crate::guests::docs::example;
-use pylon_tests::program::{check_failure, said};
+use pylon_tests::program::{check_failure, run, said};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -27,6 +27,11 @@ fn guest(folder: &Path, args: &[&str]) -> Output {
 #[test]
 fn cargo_builds_what_new_makes() {
     let folder = tempfile::tempdir().unwrap();
+    let nowhere = guest(folder.path(), &["install", "token_pricing", "--slot", "pricing"]);
+    check_failure("a home that nobody has made", &nowhere, &["no identity", "pylon init"]);
+    let ours = guest(folder.path(), &["new", "policy", "pricing", "token_pricing"]);
+    check_failure("a name that is taken", &ours, &["comes with pylon"]);
+    assert!(run(folder.path(), &["init"]).status.success());
     for (world, plan, number) in GUESTS {
         let name = &format!("my_{world}");
         let made = guest(folder.path(), &[&["new"][..], plan, &[name]].concat());

@@ -71,8 +71,8 @@ impl Books {
         reads::earnings(&self.conn, limit).map_err(unreadable)
     }
 
-    /// How many requests made since then were refused, by the code of the reason, counting no more than `limit`. Those that no guest was asked about are
-    /// known for an hour.
+    /// How many requests made since then were refused, by the code of the reason, counting no more than `limit` of either kind. Those that no
+    /// guest was asked about are known for an hour.
     pub fn refusals(&self, since: UnixTime, limit: usize) -> Result<BTreeMap<String, u64>, JournalError> {
         reads::refused(&self.conn, since, limit).map_err(unreadable)
     }

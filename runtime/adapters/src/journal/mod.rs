@@ -79,8 +79,8 @@ impl SqliteJournal {
         self.writer.tidy().await
     }
 
-    /// How many requests made since then were refused, by the code of the reason, counting no more than `limit`. Those that no guest was asked about are
-    /// known for an hour.
+    /// How many requests made since then were refused, by the code of the reason, counting no more than `limit` of either kind. Those that no
+    /// guest was asked about are known for an hour.
     pub fn refusals(&self, since: UnixTime, limit: usize) -> Result<BTreeMap<String, u64>, JournalError> {
         self.read(|conn| reads::refused(conn, since, limit))
     }

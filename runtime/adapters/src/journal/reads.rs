@@ -26,8 +26,10 @@ pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at, job_id,
 pub(super) const REFUND_DUE: &str = "SELECT coalesce(sum(paid_msats), 0) FROM jobs WHERE settlement = 'refund_due'";
 
 /// By when they were asked for, as they are refused at once. There is an index for those that guests were asked about and one for the others.
-pub(super) const REFUSED: &str = "SELECT code FROM (SELECT code FROM refusals WHERE job IS NULL AND created_at >= ?1 LIMIT ?2) UNION ALL \
-                                  SELECT code FROM (SELECT code FROM refusals WHERE job IS NOT NULL AND created_at >= ?1 LIMIT ?2)";
+pub(super) const REFUSED: [&str; 2] = [
+    "SELECT code FROM refusals WHERE job IS NULL AND created_at >= ?1 LIMIT ?2",
+    "SELECT code FROM refusals WHERE job IS NOT NULL AND created_at >= ?1 LIMIT ?2",
+];
 
 /// The whole question after jobs with this condition.
 pub(super) fn jobs_where(condition: &str) -> String {
@@ -96,16 +98,18 @@ pub(super) fn earnings(conn: &Connection, limit: usize) -> rusqlite::Result<Earn
     Ok(Earnings { total, refund_due, jobs_completed, by_source, recent })
 }
 
-/// How many requests made since then were refused, by the code of the reason.
+/// How many requests made since then were refused, by the code of the reason, of either kind no more than `limit`.
 pub(super) fn refused(conn: &Connection, since: UnixTime, limit: usize) -> rusqlite::Result<BTreeMap<String, u64>> {
     let mut refused = BTreeMap::new();
-    let mut found = conn.prepare_cached(REFUSED)?;
-    let mut rows = found.query((integer(since.get()), integer(limit as u64)))?;
-    while let Some(row) = rows.next()? {
-        let code = row.get_ref(0)?.as_str()?;
-        match refused.get_mut(code) {
-            Some(count) => *count += 1,
-            None => drop(refused.insert(code.to_owned(), 1)),
+    for question in REFUSED {
+        let mut found = conn.prepare_cached(question)?;
+        let mut rows = found.query((integer(since.get()), integer(limit as u64)))?;
+        while let Some(row) = rows.next()? {
+            let code = row.get_ref(0)?.as_str()?;
+            match refused.get_mut(code) {
+                Some(count) => *count += 1,
+                None => drop(refused.insert(code.to_owned(), 1)),
+            }
         }
     }
     Ok(refused)

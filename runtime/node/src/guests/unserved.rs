@@ -30,7 +30,10 @@ impl Unserved {
             }
             "gone" => {
                 let other = shipped::for_slot(slot).unwrap_or("SOURCE");
-                format!("`pylon guest rollback {slot}` or `pylon guest install {other} --slot {slot}` puts another guest there")
+                format!(
+                    "`pylon guest rollback {slot}` or `pylon guest install {other} --slot {slot}` puts another guest there; for an image or a \
+                     key see `No compiler` in guests/README.md"
+                )
             }
             "journal" | "shelf" => "make the state folder writable".into(),
             _ => format!("correct `guests.{slot}` in the settings"),

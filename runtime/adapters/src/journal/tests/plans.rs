@@ -31,7 +31,7 @@ fn no_question_scans() {
     check(reads::UNSENT);
     check(reads::RECENT);
     check(reads::REFUND_DUE);
-    check(reads::REFUSED);
+    reads::REFUSED.into_iter().for_each(&check);
     check(&format!("SELECT id FROM decisions WHERE {}", retention::TEXTS_OF));
     check(retention::SAID_OF);
     check("SELECT jobs_completed FROM tallies WHERE scope = 'kind'");

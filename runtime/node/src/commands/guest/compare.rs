@@ -175,6 +175,9 @@ fn price(answer: &Value) -> Option<u64> {
 }
 
 fn page(found: &Comparison) -> String {
+    if found.questions == 0 {
+        return format!("{} beside {}: nothing was asked yet, as no job came since\n", plain(&found.shadow), found.slot);
+    }
     let mut out =
         format!("{} beside {}: the same in {} of {} answers", plain(&found.shadow), found.slot, found.same, found.questions);
     let _ = writeln!(out, " (no answer: {} here, {} of the shadow)", found.active_traps, found.shadow_traps);

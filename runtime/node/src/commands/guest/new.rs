@@ -1,6 +1,7 @@
 //! `pylon guest new`: a crate to begin with, in the folder where one is.
 
 use crate::cli::guest::NewCommand;
+use crate::guests::component;
 use crate::output::say;
 use crate::scaffold::{self, Plan};
 use anyhow::{Context, Result, bail};
@@ -14,6 +15,9 @@ pub(super) fn run(command: &NewCommand) -> Result<()> {
         NewCommand::Policy(args) => Plan { name: &args.name, role: args.world.role(), kind: None },
         NewCommand::Handler(args) => Plan { name: &args.name, role: Role::Handler, kind: Some(args.kind) },
     };
+    if component(plan.name).is_some() {
+        bail!("{} is the name of a guest that comes with pylon: choose another name", plan.name);
+    }
     match scaffold::write(Path::new(""), plan) {
         Ok(_) => say(&page(plan.name)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!("{} is there already: choose another name", plan.name),

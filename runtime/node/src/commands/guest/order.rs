@@ -8,6 +8,7 @@ use crate::control::{Client, ClientError};
 use crate::guests::deed::{Deed, REMOVED, Seated};
 use crate::guests::{self, Ledger, Shelf, Workshop};
 use crate::home::{Holder, Home};
+use crate::identity::Identity;
 use crate::output::{json, plain, say};
 use anyhow::{Result, anyhow};
 use pylon_adapters::journal::SqliteJournal;
@@ -29,6 +30,8 @@ pub(super) fn carry_out(deed: &Deed, as_json: bool) -> Result<()> {
 }
 
 async fn without_node(home: &Home, deed: &Deed) -> Result<Seated> {
+    // A home that nobody has made is a mistyped one.
+    Identity::load(home)?;
     let state = home.open()?;
     let _lock = state.lock(Holder::Command)?;
     let config = Source::new(home, None).load()?;

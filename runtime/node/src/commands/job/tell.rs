@@ -49,7 +49,6 @@ pub(super) struct Stand {
     #[serde(skip_serializing_if = "Option::is_none")]
     bolt11: Option<String>,
     /// Something is due, and the provider's amount is no number.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     amount_unreadable: bool,
 }
 

@@ -60,6 +60,9 @@ impl State {
                 let before = rollback::target(&self.history, slot, *to).map(Option::<&Record>::cloned);
                 before.ok_or_else(|| match to {
                     None => nothing(rollback::nobody(&self.history, slot)),
+                    Some(0) if shipped::fills(slot) => {
+                        nothing(format!("{slot} cannot be empty: name a set of `pylon guest list --history`"))
+                    }
                     Some(to) => nothing(format!("{slot} had no guest in generation {to}: see `pylon guest list --history`")),
                 })
             }
