@@ -1,7 +1,10 @@
 //! `pylon job`: the real program buys from a node over a relay.
 
-use nostr_sdk::{Client, EventBuilder, Kind, Tag, TagKind};
+use nostr_relay_builder::builder::{PolicyResult, QueryPolicy, RelayBuilder};
+use nostr_sdk::util::BoxedFuture;
+use nostr_sdk::{Client, EventBuilder, Filter, Kind, Tag, TagKind};
 use pylon_adapters::market::identity::{generate, keys, npub_of, public_key};
+use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::machine::Execution;
 use pylon_core::{JobId, PublicKey};
 use pylon_tests::process::{Running, command};
@@ -9,6 +12,7 @@ use pylon_tests::stage::{PATIENCE, Set, Stage};
 use pylon_tests::stub::Script;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use tempfile::TempDir;
@@ -233,6 +237,49 @@ async fn an_amount_that_is_no_number() {
     let result = shopper.told(&["results", &job]).await;
     assert!(result.starts_with("an answer\n") && result.contains("the amount due cannot be read"), "{result}");
     assert_eq!(shopper.told_json(&["results", &job, "--json"]).await["amount_unreadable"], true);
+}
+
+/// Goal: a relay that refuses is not taken for providers who are silent, and one purchase that cannot be read hides no other. Method: a relay that turns
+/// every question away, looked at by each command; then a file that is no purchase, and one as long as may be that was withdrawn.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_looked_at_is_named() {
+    let shopper = Shopper::new(Set { script: Script::Wait, ..Set::default() }).await;
+    let builder = RelayBuilder::default().query_policy(Closed);
+    let relay = InProcessRelay::start_with(builder).await.unwrap();
+    let job = shopper.told(&["submit", "hello", "--relay", relay.url()]).await.trim().to_owned();
+    for args in [["status", &job], ["results", &job]] {
+        let output = shopper.job(&args).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
+        assert!(said.contains("no relay has answered") && said.contains(relay.url()) && said.contains("shut"), "{said}");
+    }
+    let both = ["submit", "hello", "--relay", relay.url(), "--relay", shopper.stage.relays[0].url()];
+    let other = shopper.told(&both).await.trim().to_owned();
+    let output = shopper.job(&["status", &other]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.lines().count() == 1 && said.contains(relay.url()), "{said}");
+
+    let folder = shopper.home.path().join(".local/share/pylon/purchases");
+    std::fs::write(folder.join("none.json"), "{").unwrap();
+    let file = folder.join(format!("{job}.json"));
+    let mut purchase: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    purchase["relays"][1] = "x".repeat((1 << 20) - 1).into();
+    std::fs::write(&file, purchase.to_string()).unwrap();
+    let output = shopper.job(&["list", "--json"]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 2, "{list}");
+    assert!(said.lines().count() == 1 && said.contains("purchases/none.json"), "{said}");
+}
+
+/// Answers no question.
+#[derive(Debug)]
+struct Closed;
+
+impl QueryPolicy for Closed {
+    fn admit_query<'a>(&'a self, _: &'a Filter, _: &'a SocketAddr) -> BoxedFuture<'a, PolicyResult> {
+        Box::pin(async { PolicyResult::Reject("shut".into()) })
+    }
 }
 
 /// Goal: every way to be wrong ends in one line that says what to do, and nothing is sent. Method: one mistake a row.

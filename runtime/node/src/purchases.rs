@@ -1,5 +1,6 @@
 //! What was asked for from here: one file for each job, written before the request goes out. What came of it is on the relays.
 
+use crate::output::{note, plain};
 use anyhow::{Context, Result, bail};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use pylon_adapters::market::buyer::Request;
@@ -9,8 +10,10 @@ use std::io::{ErrorKind, Read, Write};
 
 /// The folder below the state folder.
 const FOLDER: &str = "purchases";
-/// A request and some addresses.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+/// A request and some addresses, as they are written down before the request goes out.
+const FILE_BYTES_MAX: usize = 1 << 20;
+/// What is read: the same, and what became of it.
+const READ_BYTES_MAX: u64 = 2 << 20;
 
 /// One job, as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +49,13 @@ impl Purchases {
     /// Writes one down, before anybody sees it. False: this very request is there already, or is being written by another command.
     pub fn add(&self, purchase: &Purchase) -> Result<bool> {
         let name = format!("{}.json", purchase.request()?.id().to_hex());
-        let part = format!("{name}.part");
+        let (part, text) = (format!("{name}.part"), serde_json::to_string(purchase)?);
+        if text.len() > FILE_BYTES_MAX {
+            bail!(
+                "the request has {} bytes with its relays, {FILE_BYTES_MAX} are allowed: ask for less; nothing was sent",
+                text.len()
+            );
+        }
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let write = || -> std::io::Result<bool> {
@@ -57,7 +66,7 @@ impl Purchases {
             if self.0.exists(&name) {
                 return self.0.remove_file(&part).map(|()| false);
             }
-            file.write_all(serde_json::to_string(purchase)?.as_bytes())?;
+            file.write_all(text.as_bytes())?;
             file.sync_all()?;
             self.0.rename(&part, &self.0, &name).map(|()| true)
         };
@@ -90,12 +99,15 @@ impl Purchases {
         write().with_context(|| format!("it is withdrawn, but {FOLDER}/{name} cannot be written"))
     }
 
-    /// The newest first, each with what was written down of it.
+    /// The newest first, each with what was written down of it. What cannot be read is named on stderr, and hides no other.
     pub fn latest(&self, limit: usize) -> Result<Vec<(Request, Purchase)>> {
         let mut all = Vec::new();
         for name in self.names()? {
-            let purchase = self.read(&name)?;
-            all.push((purchase.request()?, purchase));
+            let named = |purchase: Purchase| Ok((purchase.request().with_context(|| format!("{FOLDER}/{name}"))?, purchase));
+            match self.read(&name).and_then(named) {
+                Ok(purchase) => all.push(purchase),
+                Err(error) => note(&format!("pylon: passed over: {}", plain(&format!("{error:#}")))),
+            }
         }
         all.sort_by_key(|(request, _)| std::cmp::Reverse((request.created_at(), request.id())));
         all.truncate(limit);
@@ -113,7 +125,7 @@ impl Purchases {
     fn read(&self, name: &str) -> Result<Purchase> {
         let mut text = String::new();
         let file = self.0.open(name).with_context(|| format!("{FOLDER}/{name}"))?;
-        file.take(FILE_BYTES_MAX).read_to_string(&mut text).with_context(|| format!("{FOLDER}/{name}"))?;
+        file.take(READ_BYTES_MAX).read_to_string(&mut text).with_context(|| format!("{FOLDER}/{name}"))?;
         serde_json::from_str(&text).with_context(|| format!("{FOLDER}/{name} cannot be read: move it away"))
     }
 }

@@ -2,8 +2,9 @@
 //! the SDK, the request and the addressee here; what is encrypted to us is opened, and what came in parts is put together.
 
 mod desk;
+mod look;
 
-pub use desk::Desk;
+pub use desk::{Desk, Said};
 
 use super::nip90::{self, Delivered, Feedback, RequestTag};
 use futures::StreamExt;
@@ -14,6 +15,7 @@ use pylon_core::{JobId, PublicKey, UnixTime};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 /// Answers in parts that are put together at once: whoever names parts that are nowhere must not keep us from the others.
 const WHOLES_AT_ONCE: usize = 8;
@@ -27,6 +29,9 @@ pub enum BuyerError {
     /// No relay took the request.
     #[error("the request was not published: {0}")]
     NotPublished(String),
+    /// None of them says what it has; each with its reason.
+    #[error("no relay has answered: {0}")]
+    Unanswered(String),
     /// The connection was closed.
     #[error("the relays are gone")]
     Closed,
@@ -232,7 +237,7 @@ impl Buyer {
             return Some(Heard::Unreadable { job: result.job, provider: result.provider, why });
         }
         let desk = self.desk.clone();
-        self.under_way.push(Box::pin(async move { vec![desk.put_together(result).await] }));
+        self.under_way.push(Box::pin(async move { vec![desk.put_together(result, Instant::now() + desk::PARTS_WITHIN).await] }));
         None
     }
 
@@ -241,7 +246,10 @@ impl Buyer {
         tracing::debug!(missed, "more was said than could be read: looking again");
         for request in self.asked().values().take(WHOLES_AT_ONCE.saturating_sub(self.under_way.len())) {
             let (desk, request) = (self.desk.clone(), request.clone());
-            self.under_way.push(Box::pin(async move { desk.said(&request).await }));
+            self.under_way.push(Box::pin(async move {
+                let said = desk.said(&request, Desk::ALL_WITHIN).await;
+                said.map(|said| said.heard).unwrap_or_default()
+            }));
         }
     }
 

@@ -1,33 +1,41 @@
 //! What relays have for a customer who looks: answers to a request, and the parts that an answer came in. Whatever a relay sends, no more of it is
 //! kept than there is room for.
 
+use super::look::{Found, LOOK_WITHIN, Room, look};
 use super::{BuyerError, Heard, Request, WHOLES_AT_ONCE};
 use crate::market::nip90::{self, Delivered, MAX_PARTS, MAX_WHOLE_BYTES, PART_KIND, Parts};
 use futures::StreamExt;
-use futures::future::join_all;
+use futures::future::join;
 use futures::stream;
-use nostr_sdk::prelude::{Client, Event, EventId, Filter, Keys, Kind, MatchEventOptions, Relay, ReqExitPolicy};
+use nostr_sdk::prelude::{Client, Event, EventId, Filter, Keys, Kind};
 use pylon_core::{JobId, PublicKey};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 /// How long a relay may take to be there.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// How long one look at what relays have may take.
-const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Results, and other messages, about one job that are kept of each relay …
 const SAID_MAX: usize = 500;
 /// … and the bytes of their texts; the library takes messages of 5 MiB.
 const SAID_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// How long all parts of an answer may take to come.
-const PARTS_WITHIN: Duration = Duration::from_secs(20);
+pub(super) const PARTS_WITHIN: Duration = Duration::from_secs(20);
 /// Between two looks for parts that are missing.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Parts that are asked for at once: every relay gives that many.
 const PARTS_AT_ONCE: usize = 50;
 /// Answers to one job that are put together when all of it is looked at.
 const WHOLES_MAX: usize = 32;
+
+/// What was looked for.
+#[derive(Debug)]
+pub struct Said {
+    /// What providers said.
+    pub heard: Vec<Heard>,
+    /// Relays that may have more, each with the reason why it was not told.
+    pub unanswered: BTreeMap<String, String>,
+}
 
 /// A customer on the market who does not listen: nothing is held but what was looked for.
 #[derive(Clone)]
@@ -37,6 +45,9 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// How long it takes at most to hear all that was said: a look, and the parts of as many answers as are put together.
+    pub const ALL_WITHIN: Duration = Duration::from_secs(90);
+
     /// Connects.
     pub async fn open(keys: Keys, relays: &[String]) -> Result<Self, BuyerError> {
         let client = Client::new(keys.clone());
@@ -65,41 +76,53 @@ impl Desk {
         Ok(())
     }
 
-    /// All that those who were asked have said about this job so far, of each relay as much as there is room for.
-    pub async fn said(&self, request: &Request) -> Vec<Heard> {
-        let about = EventId::from_byte_array(*request.id().as_bytes());
+    /// All that those who were asked have said about this job so far, of each relay as much as there is room for. What comes in parts has to be
+    /// together within this time.
+    pub async fn said(&self, request: &Request, within: Duration) -> Result<Said, BuyerError> {
+        let (begun, about) = (Instant::now(), EventId::from_byte_array(*request.id().as_bytes()));
         let key = |key: PublicKey| nostr_sdk::PublicKey::from_byte_array(*key.as_bytes());
         let providers: Vec<_> = request.providers().map(key).collect();
-        let (mut said, mut in_parts) = (Vec::new(), Vec::new());
         // Apart, so that no flood of the one hides the other.
-        for kind in [request.kind().saturating_add(nip90::RESULT_OFFSET), nip90::FEEDBACK_KIND] {
+        let question = |kind: u16| {
             let filter = Filter::new().kind(Kind::from_u16(kind)).event(about).pubkey(self.keys.public_key());
-            let filter = if providers.is_empty() { filter } else { filter.authors(providers.clone()) };
-            for heard in self.look(&filter, SAID_MAX, SAID_BYTES_MAX).await.iter().filter_map(|event| self.read(event)) {
-                match heard {
-                    Heard::Result(result) if result.parts.is_some() && request.check(&result).is_ok() => in_parts.push(result),
-                    heard => said.push(heard),
-                }
+            if providers.is_empty() { filter } else { filter.authors(providers.clone()) }
+        };
+        let (results, feedback) = (question(request.kind().saturating_add(nip90::RESULT_OFFSET)), question(nip90::FEEDBACK_KIND));
+        let (room, until) = (Room { events: SAID_MAX, bytes: SAID_BYTES_MAX }, begun + LOOK_WITHIN);
+        let (results, feedback) = join(self.look(&results, room, until), self.look(&feedback, room, until)).await;
+        let unanswered: BTreeMap<_, _> = results.unanswered.into_iter().chain(feedback.unanswered).collect();
+        if unanswered.len() == self.client.relays().await.len() && results.events.is_empty() && feedback.events.is_empty() {
+            let why = unanswered.iter().map(|(relay, why)| format!("{relay}: {why}")).collect::<Vec<_>>();
+            return Err(BuyerError::Unanswered(why.join("; ")));
+        }
+        let (mut heard, mut in_parts) = (Vec::new(), Vec::new());
+        for words in results.events.iter().chain(&feedback.events).filter_map(|event| self.read(event)) {
+            match words {
+                Heard::Result(result) if result.parts.is_some() && request.check(&result).is_ok() => in_parts.push(result),
+                words => heard.push(words),
             }
         }
+        heard.extend(self.wholes(in_parts, begun + within).await);
+        // A tag may name this job, and the answer be to another one.
+        heard.retain(|heard| heard.job() == request.id() && request.is_for(heard.provider()));
+        Ok(Said { heard, unanswered })
+    }
+
+    /// Puts together what came in parts, the first few of them.
+    async fn wholes(&self, in_parts: Vec<Delivered>, until: Instant) -> Vec<Heard> {
         let (few, many) = in_parts.split_at(in_parts.len().min(WHOLES_MAX));
-        said.extend(many.iter().map(|result| Heard::Unreadable {
+        let too_many = many.iter().map(|result| Heard::Unreadable {
             job: result.job,
             provider: result.provider,
             why: format!("in parts, as too many others are: {WHOLES_MAX} are looked at"),
-        }));
-        let wholes = stream::iter(few.iter().cloned().map(|result| self.put_together(result)));
-        said.extend(wholes.buffer_unordered(WHOLES_AT_ONCE).collect::<Vec<_>>().await);
-        // A tag may name this job, and the answer be to another one.
-        said.retain(|heard| heard.job() == request.id() && request.is_for(heard.provider()));
-        said
+        });
+        let wholes = stream::iter(few.iter().cloned().map(|result| self.put_together(result, until)));
+        let wholes = wholes.buffer_unordered(WHOLES_AT_ONCE).collect::<Vec<_>>().await;
+        too_many.chain(wholes).collect()
     }
 
-    /// What relays have for this filter, the newest first. Each has room of its own, so that none hides what another one has.
-    async fn look(&self, filter: &Filter, events_max: usize, bytes_max: u64) -> BTreeSet<Event> {
-        let relays = self.client.relays().await;
-        let answers = relays.values().map(|relay| ask(relay, filter, events_max, bytes_max));
-        join_all(answers).await.into_iter().flatten().collect()
+    async fn look(&self, filter: &Filter, room: Room, until: Instant) -> Found {
+        look(self.client.relays().await.into_values(), filter, room, until).await
     }
 
     pub(super) fn read(&self, event: &Event) -> Option<Heard> {
@@ -119,14 +142,15 @@ impl Desk {
         Some(heard.unwrap_or_else(|why| Heard::Unreadable { job, provider, why }))
     }
 
-    pub(super) async fn put_together(&self, result: Delivered) -> Heard {
+    /// Of one answer, until its own time or this one is over.
+    pub(super) async fn put_together(&self, result: Delivered, until: Instant) -> Heard {
         let (job, provider) = (result.job, result.provider);
         let parts = match &result.parts {
             Some(parts) if parts.list.len() > MAX_PARTS || parts.bytes > MAX_WHOLE_BYTES => {
                 let why = format!("{} bytes in {} parts are too many", parts.bytes, parts.list.len());
                 return Heard::Unreadable { job, provider, why };
             }
-            Some(parts) => self.fetch(parts).await,
+            Some(parts) => self.fetch(parts, until.min(Instant::now() + PARTS_WITHIN)).await,
             None => Vec::new(),
         };
         let whole = nip90::assemble(result, &parts, &self.keys);
@@ -134,69 +158,27 @@ impl Desk {
     }
 
     /// All parts, or those that came in time.
-    async fn fetch(&self, parts: &Parts) -> Vec<Event> {
+    async fn fetch(&self, parts: &Parts, until: Instant) -> Vec<Event> {
         let mut missing: Vec<EventId> = parts.list.iter().map(|(id, _)| EventId::from_byte_array(*id.as_bytes())).collect();
-        let (mut found, until) = (Vec::with_capacity(missing.len()), Instant::now() + PARTS_WITHIN);
-        while !missing.is_empty() {
+        let mut found = Vec::with_capacity(missing.len());
+        let room = Room { events: PARTS_AT_ONCE, bytes: parts.bytes.saturating_add(SAID_BYTES_MAX) };
+        while !missing.is_empty() && Instant::now() < until {
             let some = missing.iter().take(PARTS_AT_ONCE).copied();
             let filter = Filter::new().kind(Kind::from_u16(PART_KIND)).ids(some);
             let before = found.len();
-            match timeout_at(until, self.look(&filter, PARTS_AT_ONCE, parts.bytes.saturating_add(SAID_BYTES_MAX))).await {
-                Ok(events) => found.extend(events),
-                Err(_) => break,
-            }
+            found.extend(self.look(&filter, room, until.min(Instant::now() + LOOK_WITHIN)).await.events);
             missing.retain(|id| !found.iter().any(|event: &Event| event.id == *id));
             // More than was named is not the answer, however much more there is.
             if found.iter().map(|event| event.content.len() as u64).sum::<u64>() > parts.bytes {
                 break;
             }
             // What is not there now may still be on its way.
-            if found.len() == before && timeout_at(until, sleep(LOOK_AGAIN)).await.is_err() {
-                break;
+            if found.len() == before {
+                sleep_until(until.min(Instant::now() + LOOK_AGAIN)).await;
             }
         }
         found
     }
-}
-
-/// What one relay has for this filter. What comes beyond the room for it is not kept, and neither is what nobody asked for.
-async fn ask(relay: &Relay, filter: &Filter, events_max: usize, bytes_max: u64) -> Vec<Event> {
-    let (mut kept, mut bytes) = (Vec::new(), 0_u64);
-    let url = relay.url();
-    let question = filter.clone().limit(events_max);
-    let mut answer = match relay.stream_events(question, LOOK_WITHIN, ReqExitPolicy::ExitOnEOSE).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            tracing::warn!(%url, %error, "a relay cannot be asked");
-            return kept;
-        }
-    };
-    while let Some(event) = answer.next().await {
-        let event = match event {
-            Ok(event) => event,
-            Err(error) => {
-                tracing::warn!(%url, %error, "a relay breaks off its answer");
-                break;
-            }
-        };
-        // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
-        if !filter.match_event(&event, MatchEventOptions::new()) || !event.verify_id() {
-            continue;
-        }
-        bytes = bytes.saturating_add(text_bytes(&event));
-        if kept.len() >= events_max || bytes > bytes_max {
-            // Who looks by a command is told, too.
-            tracing::error!(%url, "a relay sends more than it was asked for: the rest is not looked at");
-            break;
-        }
-        kept.push(event);
-    }
-    kept
-}
-
-fn text_bytes(event: &Event) -> u64 {
-    let tags = event.tags.iter().flat_map(|tag| tag.as_slice()).map(String::len);
-    tags.chain([event.content.len()]).fold(0, |sum, bytes| sum.saturating_add(bytes as u64))
 }
 
 #[cfg(test)]
@@ -207,7 +189,9 @@ mod tests {
     use crate::market::relay::InProcessRelay;
     use futures::SinkExt;
     use nostr_sdk::prelude::{EventBuilder, JsonUtil, Tag};
+    use pylon_core::{Digest, MessageId};
     use tokio::net::TcpListener;
+    use tokio::time::timeout;
     use tokio_tungstenite::accept_async;
     use tokio_tungstenite::tungstenite::Message as Frame;
 
@@ -216,8 +200,16 @@ mod tests {
         EventBuilder::new(Kind::from_u16(6050), text).tags(tags).sign_with_keys(by).unwrap()
     }
 
+    /// The last word of a relay.
+    #[derive(Clone, Copy)]
+    enum Last {
+        Eose,
+        Busy,
+        Nothing,
+    }
+
     /// A relay that answers each question with all of this, whatever was asked.
-    async fn liar(events: Vec<Event>) -> String {
+    async fn liar(events: Vec<Event>, last: Last) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
@@ -229,7 +221,12 @@ mod tests {
                 }
                 let id = &heard[1];
                 let lies = events.iter().map(|event| format!(r#"["EVENT",{id},{}]"#, event.as_json()));
-                for frame in lies.chain([format!(r#"["EOSE",{id}]"#)]) {
+                let last = match last {
+                    Last::Eose => Some(format!(r#"["EOSE",{id}]"#)),
+                    Last::Busy => Some(format!(r#"["CLOSED",{id},"error: busy"]"#)),
+                    Last::Nothing => None,
+                };
+                for frame in lies.chain(last) {
                     // Who was asking may have heard enough.
                     let _ = socket.send(Frame::text(frame)).await;
                 }
@@ -238,16 +235,81 @@ mod tests {
         url
     }
 
-    /// Goal: whatever a relay sends, no more of it is kept than was asked for, and it hides nothing that another has. Method: one that knows no limit, with
-    /// too many results, with results that are too large, and with results of another job before a true one; beside it one with a true result.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn no_relay_is_heard_without_an_end() {
-        let (customer, mallory, honest) = (Keys::generate(), Keys::generate(), Keys::generate());
+    /// A customer's request, the relay it was published on, and who answers there.
+    async fn asked(customer: &Keys) -> (Request, InProcessRelay, Desk) {
         let relay = InProcessRelay::start().await.unwrap();
         let own = Buyer::connect(customer.clone(), &[relay.url().to_owned()]).await.unwrap();
         let request = own.sign(5050, &[], pylon_core::UnixTime::new(1_700_000_000)).unwrap();
         own.submit(&request).await.unwrap();
-        let seller = Desk::open(honest.clone(), &[relay.url().to_owned()]).await.unwrap();
+        let seller = Desk::open(Keys::generate(), &[relay.url().to_owned()]).await.unwrap();
+        (request, relay, seller)
+    }
+
+    /// Goal: a relay that never ends its answer hides nothing that another has, what it did send counts, and it is named. Method: one that is mute beside
+    /// an honest one; an answer of each, then more parts than fit in one look, all within the time of one look.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_mute_relay_hides_nothing() {
+        let customer = Keys::generate();
+        let (request, relay, seller) = asked(&customer).await;
+        seller.publish(&answer(request.id(), &customer, &seller.keys, "true")).await.unwrap();
+        let mute = liar(vec![answer(request.id(), &customer, &Keys::generate(), "also")], Last::Nothing).await;
+        let desk = Desk::open(customer.clone(), &[mute.clone(), relay.url().to_owned()]).await.unwrap();
+        let said = timeout(LOOK_WITHIN, desk.said(&request, Desk::ALL_WITHIN)).await.expect("in time").unwrap();
+        assert_eq!(said.heard.len(), 2, "{said:?}");
+        assert_eq!(said.unanswered.into_keys().collect::<Vec<_>>(), [mute]);
+
+        let mut parts = Parts { list: Vec::new(), whole: Digest::of(b""), bytes: 0 };
+        for number in 0..PARTS_AT_ONCE * 6 {
+            let part = EventBuilder::new(Kind::from_u16(PART_KIND), "x").tag(Tag::identifier(number.to_string()));
+            let part = part.sign_with_keys(&seller.keys).unwrap();
+            seller.publish(&part).await.unwrap();
+            parts.list.push((MessageId::from_bytes(part.id.to_bytes()), Digest::of(b"x")));
+            parts.bytes += 1;
+        }
+        let found = timeout(LOOK_WITHIN, desk.fetch(&parts, Instant::now() + PARTS_WITHIN)).await.expect("in time");
+        assert_eq!(found.len(), parts.list.len());
+        desk.client.disconnect().await;
+    }
+
+    /// Goal: nothing heard is not taken for nothing said. Method: a relay that refuses, alone, with an answer before it does, and beside an honest one;
+    /// one that is not there.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_relay_that_refuses_is_named() {
+        let customer = Keys::generate();
+        let (request, relay, seller) = asked(&customer).await;
+        let one = answer(request.id(), &customer, &seller.keys, "true");
+        let (honest, gone) = (relay.url().to_owned(), "ws://127.0.0.1:9".to_owned());
+        for (sent, beside, heard, named) in [
+            (vec![], None, None, 1),
+            (vec![one], None, Some(1), 1),
+            (vec![], Some(honest), Some(0), 1),
+            (vec![], Some(gone), None, 2),
+        ] {
+            let busy = liar(sent, Last::Busy).await;
+            let urls: Vec<_> = [busy.clone()].into_iter().chain(beside).collect();
+            let desk = Desk::open(customer.clone(), &urls).await.unwrap();
+            match desk.said(&request, Desk::ALL_WITHIN).await {
+                Ok(said) => {
+                    assert_eq!((Some(said.heard.len()), said.unanswered.len()), (heard, named), "{urls:?}");
+                    assert!(said.unanswered[&busy].contains("error: busy"), "{urls:?}");
+                }
+                Err(error) => {
+                    let words = error.to_string();
+                    assert!(heard.is_none() && urls.iter().all(|url| words.contains(url)), "{words}");
+                    assert!(words.contains("no relay has answered") && words.contains("error: busy"), "{words}");
+                }
+            }
+            desk.client.disconnect().await;
+        }
+    }
+
+    /// Goal: whatever a relay sends, no more of it is kept than was asked for, and it hides nothing that another has. Method: one that knows no limit, with
+    /// too many results, with results that are too large, and with results of another job before a true one; beside it one with a true result.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_relay_is_heard_without_an_end() {
+        let (customer, mallory) = (Keys::generate(), Keys::generate());
+        let (request, relay, seller) = asked(&customer).await;
+        let honest = seller.keys.clone();
         seller.publish(&answer(request.id(), &customer, &honest, "true")).await.unwrap();
         let of = |job, count: usize, text: &str| -> Vec<Event> {
             (0..count).map(|number| answer(job, &customer, &mallory, &format!("{number} {text}"))).collect()
@@ -260,9 +322,9 @@ mod tests {
             ("large", of(request.id(), 50, &large), SAID_BYTES_MAX as usize / 200_200),
             ("of others", [of_others, truth].concat(), 1),
         ] {
-            let urls = [liar(sent).await, relay.url().to_owned()];
+            let urls = [liar(sent, Last::Eose).await, relay.url().to_owned()];
             let desk = Desk::open(customer.clone(), &urls).await.unwrap();
-            let said = desk.said(&request).await;
+            let said = desk.said(&request, Desk::ALL_WITHIN).await.unwrap().heard;
             let by =
                 |keys: &Keys| said.iter().filter(|heard| heard.provider().as_bytes() == keys.public_key().as_bytes()).count();
             assert_eq!((by(&mallory), by(&honest)), (kept, 1), "{what}");

@@ -50,8 +50,10 @@ impl Counter {
         Ok(Self { request: purchase.request()?, purchase, purchases, desk })
     }
 
-    async fn said(&self) -> Vec<Heard> {
-        self.desk.said(&self.request).await
+    async fn said(&self) -> Result<Vec<Heard>> {
+        let said = self.desk.said(&self.request, Desk::ALL_WITHIN).await?;
+        tell::unanswered(&said);
+        Ok(said.heard)
     }
 
     /// What is to be known before all else, if it is so.
@@ -63,7 +65,7 @@ impl Counter {
 
 async fn status(args: &JobArgs) -> Result<()> {
     let counter = Counter::open(&args.job).await?;
-    let standings = tell::standings(&counter.request, &counter.said().await);
+    let standings = tell::standings(&counter.request, &counter.said().await?);
     if args.json {
         let (request, withdrawn_at) = (&counter.request, counter.purchase.withdrawn_at);
         let facts = json!({"job": request.id(), "kind": request.kind(), "withdrawn_at": withdrawn_at, "providers": standings});
@@ -82,7 +84,7 @@ async fn status(args: &JobArgs) -> Result<()> {
 
 async fn results(args: &JobArgs) -> Result<()> {
     let counter = Counter::open(&args.job).await?;
-    let (good, bad): (Vec<Delivered>, Vec<_>) = tell::sort(&counter.request, counter.said().await);
+    let (good, bad): (Vec<Delivered>, Vec<_>) = tell::sort(&counter.request, counter.said().await?);
     for (provider, why) in bad {
         note(&format!("pylon: a result of {} is not shown: {why}", npub_of(provider)));
     }

@@ -6,7 +6,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::home::Home;
 use crate::identity::Identity;
-use crate::output::{note, say};
+use crate::output::{note, plain, say};
 use crate::purchases::{Purchase, Purchases};
 use anyhow::{Context, Result, bail};
 use pylon_adapters::market::buyer::{Buyer, Desk, Heard, Request};
@@ -17,10 +17,10 @@ use pylon_core::ports::clock::Clock as _;
 use serde_json::json;
 use std::io::Read;
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-/// After the time given to the wait.
-const LAST_LOOK_WITHIN: Duration = Duration::from_secs(10);
+/// After the time given to the wait: a look, and the parts of an answer.
+const LAST_LOOK_WITHIN: Duration = Duration::from_secs(30);
 /// Lines about one wait: whoever may answer may also talk without an end.
 const LINES_MAX: usize = 200;
 /// The same request so often in one second.
@@ -153,6 +153,14 @@ impl News {
 
 /// A relay may have a result that it did not pass on: because it closed the subscription, or could not keep up.
 async fn last_look(desk: Desk, request: &Request) -> Option<Delivered> {
-    let said = timeout(LAST_LOOK_WITHIN, desk.said(request)).await.ok()?;
-    tell::sort(request, said).0.into_iter().next()
+    match desk.said(request, LAST_LOOK_WITHIN).await {
+        Ok(said) => {
+            tell::unanswered(&said);
+            tell::sort(request, said.heard).0.into_iter().next()
+        }
+        Err(error) => {
+            note(&format!("pylon: {}", plain(&error.to_string())));
+            None
+        }
+    }
 }

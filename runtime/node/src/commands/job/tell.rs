@@ -1,7 +1,7 @@
 //! What a buyer is shown of what providers said. Nothing is shown as a result that is not what was asked for.
 
 use crate::output::{note, plain, printable};
-use pylon_adapters::market::buyer::{Heard, Request};
+use pylon_adapters::market::buyer::{Heard, Request, Said};
 use pylon_adapters::market::identity::npub_of;
 use pylon_adapters::market::nip90::{Delivered, Feedback, Standing};
 use pylon_core::{Msat, PublicKey};
@@ -18,6 +18,13 @@ const LINE_CHARS_MAX: usize = 4000;
 /// A stranger's words as part of a line.
 pub(super) fn clipped(words: &str) -> String {
     plain(words).chars().take(LINE_CHARS_MAX).collect()
+}
+
+/// Which relays may have more, and why it is not known.
+pub(super) fn unanswered(said: &Said) {
+    for (relay, why) in &said.unanswered {
+        note(&format!("pylon: the relay {} has not told all it has: {}", plain(relay), plain(why)));
+    }
 }
 
 /// What a provider says while its result is awaited.
