@@ -1,7 +1,8 @@
 //! The way of an author: what `guest new` makes builds and passes its own cases at once, and so does every example of the SDK's documentation.
 
 use crate::guests::docs::example;
-use pylon_tests::program::{check_failure, run, said};
+use pylon_tests::process::run;
+use pylon_tests::program::{check_failure, said};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
