@@ -139,11 +139,14 @@ impl Node {
         };
         let relays = self.relays(&next);
         let done = self.guests.workshop.reload(&next, &*self.facts.journal, SystemClock.now(), relays).await;
-        if let Err(error) = done {
-            // They may have moved already.
-            self.relays(&running).await?;
-            return Err(error);
-        }
+        let renewed = match done {
+            Ok(renewed) => renewed,
+            Err(error) => {
+                // They may have moved already.
+                self.relays(&running).await?;
+                return Err(error);
+            }
+        };
         if let Some(seller) = &self.seller {
             seller.set(&next);
         }
@@ -151,9 +154,10 @@ impl Node {
         self.facts.journal.keep(retention::of(&next.journal));
         let jobs = self.facts.journal.unfinished().unwrap_or_default();
         let outlasting = self.guests.workshop.outlasting(&jobs, SystemClock.now()).await;
-        let warnings = Vec::from_iter(self.facts.backends.misfit().into_iter().chain(outlasting));
+        let warnings = Vec::from_iter(self.facts.backends.misfit().into_iter().chain(outlasting).chain(renewed.refused));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let reloaded = Reloaded { applied: running.differences(&next), needs_restart: next.differences(config), warnings };
+        let applied = running.differences(&next).into_iter().chain(renewed.keys).collect();
+        let reloaded = Reloaded { applied, needs_restart: next.differences(config), warnings };
         *running = next;
         Ok(reloaded)
     }

@@ -199,6 +199,91 @@ async fn who_is_over_goes() {
     assert!(told().1.contains("deleted by its author"));
 }
 
+/// Goal: who should have gone and could not is looked at again. Method: a pricing and a shadow whose releases end while the journal cannot be written.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_could_not_go_goes_later() {
+    let shop = Shop::open(&locked());
+    let slots = start(&shop, &locked(), NOW).await.unwrap();
+    let workshop = &slots.workshop;
+    let pricing = install("pricing", guest(signed_until(&shop, "hostile_pricing", Some(NOW.plus(60))), &[]));
+    workshop.carry_out(&pricing, &shop.journal, NOW).await.unwrap();
+    let asked = guest(signed_until(&shop, "hostile_verification", Some(NOW.plus(60))), &[]);
+    let shadow = Deed::Install { slot: "verification".into(), guest: asked, shadow: true };
+    workshop.carry_out(&shadow, &shop.journal, NOW).await.unwrap();
+    let books = rusqlite::Connection::open(Home::at(shop.folder.path()).database()).unwrap();
+    books.execute_batch("CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END").unwrap();
+    let at = async |seconds: u64| {
+        workshop.hold_to_releases(&shop.journal, NOW.plus(seconds)).await;
+        let left = workshop.seated().await;
+        let there = left.iter().filter(|one| one.name == "hostile-pricing" || one.standing == "shadow").count();
+        (there, workshop.next_end(NOW.plus(seconds)).await.map(|end| end.since(NOW)))
+    };
+    assert_eq!(at(60).await, (2, Some(660)));
+    books.execute_batch("DROP TRIGGER no").unwrap();
+    assert_eq!(at(660).await, (0, None));
+}
+
+/// Goal: what the settings name serves again once its release is renewed. Method: a handler of the settings whose release ends, a reload and a start before it
+/// is signed anew, then a reload, a rollback of the same, and a start.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_release_brings_it_back() {
+    let shop = Shop::open(&locked());
+    let path = signed_until(&shop, "probe", Some(NOW.plus(60)));
+    let mut config = locked();
+    config.guests.insert(SLOT.into(), guest(&path, &[]));
+    let slots = start(&shop, &config, NOW).await.unwrap();
+    let reload = async |seconds| {
+        let done = slots.workshop.reload(&config, &shop.journal, NOW.plus(seconds), async { Ok(()) }).await.unwrap();
+        (done.keys, done.refused.join(" "))
+    };
+    let key = || vec![format!("guests.\"{SLOT}\"")];
+    let back = Deed::Rollback { slot: SLOT.into(), to: None };
+    slots.workshop.hold_to_releases(&shop.journal, NOW.plus(60)).await;
+    assert_eq!(slots.kinds(), [5050]);
+    let (came, refused) = reload(60).await;
+    assert!(came.is_empty() && refused.contains(SLOT) && refused.contains("expired"), "{came:?} {refused}");
+    assert_eq!(start(&shop, &config, NOW.plus(60)).await.unwrap().kinds(), [5050]);
+    let refused = slots.workshop.carry_out(&back, &shop.journal, NOW.plus(60)).await.unwrap_err();
+    assert!(refused.code == "gone" && refused.why.contains("expired"), "{refused:?}");
+
+    signed_until(&shop, "probe", Some(NOW.plus(120)));
+    assert_eq!(reload(61).await, (key(), String::new()));
+    assert_eq!(slots.kinds(), [5050, 5999]);
+    assert_eq!(reload(61).await, (Vec::new(), String::new()));
+
+    slots.workshop.hold_to_releases(&shop.journal, NOW.plus(120)).await;
+    assert_eq!(slots.kinds(), [5050]);
+    slots.workshop.carry_out(&back, &shop.journal, NOW.plus(100)).await.unwrap();
+    assert_eq!((slots.kinds(), reload(100).await), (vec![5050, 5999], (Vec::new(), String::new())));
+
+    slots.workshop.hold_to_releases(&shop.journal, NOW.plus(120)).await;
+    signed_until(&shop, "probe", Some(NOW.plus(180)));
+    assert_eq!(start(&shop, &config, NOW.plus(121)).await.unwrap().kinds(), [5050, 5999]);
+}
+
+/// Goal: a node sees by itself that the release of a shadow ends. Method: a shadow that is signed for some seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_ends_by_itself() {
+    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+    let path = file(stage.folder.path(), "hostile_pricing");
+    let mut signed = stage.config.clone();
+    signed.lockdown.require_signature = true;
+    stage.node().reload(&signed).await.unwrap();
+    let author = Keys::generate();
+    // On a crowded machine it may be over before it is asked.
+    for seconds in [2, 20, 200] {
+        let end = SystemClock.now().plus(seconds);
+        std::fs::write(beside(&path, "release"), release(&author, Digest::of(component("hostile_pricing")), Some(end))).unwrap();
+        let shadow = Deed::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
+        if stage.node().change(&shadow).await.is_ok() {
+            break;
+        }
+    }
+    let shadows = async || stage.node().facts().guests().await.into_iter().filter(|one| one.standing == "shadow").count();
+    until(&stage, "taken out", async || shadows().await == 0).await;
+    assert_eq!(audit(&stage, 1), ["shadow pricing gone"]);
+}
+
 /// Goal: a node sees by itself that a release ends. Method: a pricing that is signed for some seconds, under rules that ask for releases.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_ends_by_itself() {

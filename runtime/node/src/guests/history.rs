@@ -1,5 +1,6 @@
 //! What the history of the slots says: who is where, who was where, and what has to change. Pure.
 
+use super::rollback::OVER;
 use super::shipped::{self, PREFIX};
 use crate::config::{Config, Guest};
 use pylon_core::UnixTime;
@@ -65,19 +66,27 @@ pub(super) fn stanza(config: &Config, slot: Slot) -> String {
 pub(super) enum Due {
     /// Install what the settings say; what they do not say is as shipped.
     Install(Guest),
+    /// Install what the settings say if it can be had again: this one went when its release ended.
+    Renew(Guest, Box<Installed>),
     /// Nothing serves here any more.
     Empty,
 }
 
 /// The slots whose history does not say what the settings say, or that hold an older edition of what this program ships. Where the settings have not
-/// changed since, what was installed by command stays.
+/// changed since, what was installed by command stays. What the settings had put there until its release ended is asked for anew.
 pub(super) fn due(history: &[Installation], config: &Config) -> Vec<(Slot, Due)> {
     let now = at(history, newest(history));
     let named = config.guests.keys().filter_map(|slot| slot.parse::<Slot>().ok());
     let mut slots: Vec<Slot> = shipped::defaults().map(|(slot, _)| slot).chain(named).chain(now.keys().copied()).collect();
     slots.sort_unstable();
     slots.dedup();
-    slots.retain(|slot| now.get(slot).is_none_or(|row| row.stanza != stanza(config, *slot) || is_outdated(row)));
+    let is_due = |slot: Slot, row: &Installation| row.stanza != stanza(config, slot) || is_outdated(row);
+    let renewed = |slot: &Slot| {
+        let guest = config.guests.get(&slot.to_string())?;
+        lapsed(history, *slot).map(|before| (*slot, Due::Renew(guest.clone(), Box::new(before.clone()))))
+    };
+    let (changed, same): (Vec<_>, Vec<_>) =
+        slots.into_iter().partition(|slot| now.get(slot).is_none_or(|row| is_due(*slot, row)));
     let what = |slot: &Slot| match config.guests.get(&slot.to_string()) {
         // What a command has put there keeps its settings when a new program brings a new edition.
         _ if now.get(slot).is_some_and(|row| is_by_command(row) && row.stanza == stanza(config, *slot)) => {
@@ -88,7 +97,20 @@ pub(super) fn due(history: &[Installation], config: &Config) -> Vec<(Slot, Due)>
         None if shipped::fills(*slot) => Some(Due::Install(Guest::default())),
         None => now.get(slot).is_some_and(|row| row.guest.is_some()).then_some(Due::Empty),
     };
-    slots.iter().filter_map(|slot| Some((*slot, what(slot)?))).collect()
+    let changed = changed.iter().filter_map(|slot| Some((*slot, what(slot)?)));
+    changed.chain(same.iter().filter_map(renewed)).collect()
+}
+
+/// Whom these settings had put there until its release ended, if nobody has spoken since.
+fn lapsed(history: &[Installation], slot: Slot) -> Option<&Installed> {
+    let name = slot.to_string();
+    let rows: Vec<_> = history.iter().filter(|row| row.slot == name).collect();
+    let (last, before) = rows.split_last()?;
+    // Each row that is over tells that the one before it went.
+    let spoken = rows.iter().rposition(|row| row.why != OVER)?;
+    let mut gone = before.get(spoken..)?.iter().rev().filter_map(|row| row.guest.as_ref());
+    let ours = |row: &&Installation| !is_by_command(row) && row.stanza == last.stanza;
+    gone.find(|guest| rows.iter().any(|row| ours(row) && row.guest.as_ref() == Some(guest)))
 }
 
 /// Not from the settings file.
@@ -153,6 +175,34 @@ mod tests {
         assert_eq!(due(&history, &changed), [("routing".parse().unwrap(), Due::Install(Guest::default()))]);
         changed.guests.insert("pricing".into(), Guest::default());
         assert_eq!(due(&history, &changed).len(), 2);
+    }
+
+    /// What the settings put there is asked for anew once its release has ended, until somebody speaks; what a command put there is not.
+    #[test]
+    fn a_release_ended() {
+        let slot: Slot = "handler:5999".parse().unwrap();
+        let mut config = Config::default();
+        config.guests.insert(slot.to_string(), Guest { source: "mine.wasm".into(), ..Guest::default() });
+        let check = |whys: &[(&str, Option<&str>)], expected: bool| {
+            let mut history = first(&config);
+            let rows = whys.iter().zip(5..);
+            history.extend(rows.map(|((why, source), number)| Installation {
+                why: (*why).into(),
+                ..row(number, "handler:5999", *source, &config)
+            }));
+            let due = due(&history, &config);
+            assert_eq!(due.iter().any(|(at, due)| *at == slot && matches!(due, Due::Renew(..))), expected, "{whys:?}");
+            assert_eq!(due.len(), usize::from(expected), "{whys:?}");
+        };
+        let ours = ("reload", Some("mine.wasm"));
+        check(&[ours, (OVER, None)], true);
+        check(&[ours, (OVER, Some("other.wasm")), (OVER, None)], true);
+        check(&[ours, ("install", Some("other.wasm")), ("rollback", Some("mine.wasm")), (OVER, None)], true);
+        check(&[ours, ("install", Some("other.wasm")), (OVER, None)], false);
+        check(&[ours, (OVER, None), ours], false);
+        check(&[ours, (OVER, None), ("install", Some("other.wasm"))], false);
+        check(&[ours, ("install", Some("other.wasm")), (OVER, Some("mine.wasm"))], false);
+        check(&[ours, ("traps", None)], false);
     }
 
     /// A slot that only the settings filled is emptied with them.

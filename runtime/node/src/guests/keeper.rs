@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
 
-/// The end of a release is awaited in such steps: this machine may sleep, and its clock be set.
-const STEP_SECONDS: u64 = 600;
+/// The end of a release is awaited in such steps: this machine may sleep, and its clock be set. A guest that should have gone is looked at again as soon.
+pub(super) const STEP_SECONDS: u64 = 600;
 
 /// Until stopped.
 pub(crate) async fn run(reports: Reports, workshop: Arc<Workshop>, journal: Arc<dyn Journal>, clock: Arc<dyn Clock>) {
@@ -44,9 +44,10 @@ async fn watch(reports: Reports, workshop: &Workshop, journal: &dyn Journal, clo
 async fn releases(workshop: &Workshop, journal: &dyn Journal, clock: &dyn Clock) {
     let mut changes = workshop.changes();
     loop {
-        workshop.hold_to_releases(journal, clock.now()).await;
+        // Both ask about one moment: a release that ends between them has ended for neither.
         let now = clock.now();
-        let wait = workshop.next_end(now).await.map(|end| end.since(now).clamp(1, STEP_SECONDS));
+        workshop.hold_to_releases(journal, now).await;
+        let wait = workshop.next_end(now).await.map(|end| end.since(clock.now()).clamp(1, STEP_SECONDS));
         if !changed(&mut changes, wait).await {
             return;
         }

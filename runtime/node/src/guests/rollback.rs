@@ -64,9 +64,10 @@ fn can_be_empty(rows: &[&Installation], slot: Slot) -> bool {
     !shipped::fills(slot) && rows.last().is_some_and(|row| row.guest.is_some())
 }
 
-/// A row that came back stands for the one that it came back to.
+/// A row that came back stands for the one that it came back to; nobody, where nobody could be had, for itself: its guest may have a new release.
 fn origin(rows: &[&Installation], mut at: usize) -> Option<usize> {
-    while let Some(back) = rows.get(at).filter(|row| CAME_BACK.contains(&row.why.as_str())) {
+    let came_back = |row: &&&Installation| CAME_BACK.contains(&row.why.as_str()) && (row.guest.is_some() || row.why != OVER);
+    while let Some(back) = rows.get(at).filter(came_back) {
         at = latest(rows, at, |row| row.guest == back.guest)?;
     }
     Some(at)
@@ -179,6 +180,11 @@ mod tests {
         check("pricing:5050", &installed(1..=2), &[Some(1), None]);
         check("handler:5999", &installed(1..=2), &[Some(1)]);
         check("pricing", &[installed(1..=2), installed(1..=3)].concat(), &[Some(2), Some(1)]);
+        check("handler:5999", &[(Some(1), "start"), (None, OVER)], &[Some(1)]);
+        check("handler:5999", &[(Some(1), "start"), (Some(2), "install"), (None, OVER)], &[Some(2), Some(1)]);
+        check("handler:5999", &[(Some(1), "start"), (None, OVER), (Some(1), ROLLBACK)], &[]);
+        check("pricing:5050", &[(None, "reload"), (Some(1), "reload"), (None, OVER)], &[Some(1)]);
+        check("pricing:5050", &[(Some(1), "install"), (None, BY_ITSELF)], &[]);
         check("pricing", &[installed(1..=2), vec![(Some(1), ROLLBACK), (Some(3), "install")]].concat(), &[Some(1)]);
         let (first, latest) = (std::iter::once(Some(1)), (14..=20).rev().map(Some));
         check("pricing", &installed(1..=21), &latest.chain(first).collect::<Vec<_>>());

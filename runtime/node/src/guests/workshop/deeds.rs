@@ -37,6 +37,8 @@ impl Workshop {
             let rows = vec![Row::Stand(Box::new(standby.clone())), Row::Audit(Box::new(audit))];
             self.write(&mut state, journal, rows).await.map_err(unwritten)?;
             self.watch.shadow(slot, Some(Arc::clone(guest)));
+            // Its release may end, too.
+            self.tell(&state);
             return Ok(Seated::beside(&standby, Some(0)));
         }
         let (guest, record) = next.map(|ready| (ready.guest, ready.record)).unzip();

@@ -4,6 +4,7 @@
 use super::Workshop;
 use super::by_itself::Cause;
 use crate::guests::history;
+use crate::guests::keeper::STEP_SECONDS;
 use crate::guests::record::dismissed;
 use crate::guests::watch::Alarm;
 use futures::future::join_all;
@@ -39,13 +40,16 @@ impl Workshop {
         over.collect()
     }
 
-    /// When the next release ends of those who serve or are asked beside; `None`: none does.
+    /// When to look again: the next release ends then of those who serve or are asked beside, or one is over and its guest could not go yet. `None`: never.
     pub async fn next_end(&self, now: UnixTime) -> Option<UnixTime> {
         let state = self.state.lock().await;
         let bench = self.bench(&state.config);
         let serving = history::guests_at(&state.history, history::newest(&state.history));
-        let ends = serving.into_iter().chain(state.shadows()).filter_map(|(slot, record)| bench.ends_at(slot, record));
-        ends.filter(|end| *end > now).min()
+        let looks = serving.into_iter().chain(state.shadows()).filter_map(|(slot, record)| {
+            let over = bench.is_over(slot, record, now).map(|_| now.plus(STEP_SECONDS));
+            over.or_else(|| bench.ends_at(slot, record))
+        });
+        looks.min()
     }
 
     /// Asks the addresses that guests came from whether their authors have withdrawn them. Who does not answer has not said so.

@@ -2,11 +2,11 @@
 
 use super::state::{State, commit};
 use super::{Workshop, refuse};
-use crate::config::Config;
+use crate::config::{Config, Guest};
 use crate::guests::grants;
 use crate::guests::history::{self, Due};
 use crate::guests::record::{audit, dismissed, installed};
-use crate::guests::steps::{Refused, Wish};
+use crate::guests::steps::{Refused, Stop, Wish};
 use crate::guests::unserved::Unserved;
 use anyhow::{Context, Result};
 use futures::future::{join_all, try_join_all};
@@ -22,6 +22,16 @@ use std::sync::Arc;
 struct Changes {
     changes: Vec<Change>,
     rows: Vec<Installation>,
+    renewed: Renewed,
+}
+
+/// What became of the guests of the settings that had gone when their releases ended.
+#[derive(Debug, Default)]
+pub struct Renewed {
+    /// These settings are followed again.
+    pub keys: Vec<String>,
+    /// In a line each: who does not come back, and why.
+    pub refused: Vec<String>,
 }
 
 /// What serves on with other grants, and the record of that.
@@ -48,7 +58,8 @@ impl Workshop {
         let mut state = self.state.lock().await;
         let config = state.config.clone();
         let due = async {
-            let Changes { changes, rows } = self.due(&state, &config, "start", now).await?;
+            let Changes { changes, rows, renewed } = self.due(&state, &config, "start", now).await?;
+            renewed.refused.iter().for_each(|warning| tracing::warn!("{warning}"));
             let mut guests: BTreeMap<_, _> = changes.into_iter().collect();
             let serving = history::guests_at(&state.history, history::newest(&state.history));
             let unchanged = serving.into_iter().filter(|(slot, _)| !guests.contains_key(slot));
@@ -115,7 +126,7 @@ impl Workshop {
         journal: &dyn Journal,
         now: UnixTime,
         first: impl Future<Output = Result<()>>,
-    ) -> Result<()> {
+    ) -> Result<Renewed> {
         let (mut state, due) = self
             .prepared(|seen| async move {
                 let mut due = self.due(&seen, config, "reload", now).await?;
@@ -124,12 +135,14 @@ impl Workshop {
                 Ok((due, others.told))
             })
             .await;
-        let (due, told) = match due {
+        let (mut due, told) = match due {
             Ok(due) => due,
             Err(failed) => return Err(write_down(&mut state, "reload", failed, Some(journal), now).await),
         };
         first.await?;
-        self.follow(&mut state, config, due, told, journal, now).await
+        let renewed = std::mem::take(&mut due.renewed);
+        self.follow(&mut state, config, due, told, journal, now).await?;
+        Ok(renewed)
     }
 
     /// In a line: how many of these jobs go on with guests of before that the rules of now refuse, and for how long.
@@ -165,7 +178,7 @@ impl Workshop {
         journal: &dyn Journal,
         now: UnixTime,
     ) -> Result<()> {
-        let Changes { changes, rows } = due;
+        let Changes { changes, rows, .. } = due;
         let untrusted = state.shadows().filter(|(slot, _)| state.is_served(&rows, *slot)).filter_map(|(slot, shadow)| {
             let error = self.bench(config).is_trusted(shadow, now).err()?;
             Some(dismissed("reload", slot, shadow, &format!("{error:#}"), now))
@@ -179,32 +192,49 @@ impl Workshop {
 
     /// What history and settings ask for.
     async fn due(&self, state: &State, config: &Config, why: &str, now: UnixTime) -> Result<Changes, Failed> {
-        let (mut changes, mut rows, bench) = (Vec::new(), Vec::new(), self.bench(config));
+        let (mut changes, mut rows, mut renewed, bench) = (Vec::new(), Vec::new(), Renewed::default(), self.bench(config));
         let serving = history::guests_at(&state.history, history::newest(&state.history));
         let due = history::due(&state.history, config);
         // All at once: each may take as long as an order may.
         let found = join_all(due.iter().map(|(slot, due)| async move {
             match due {
-                Due::Install(guest) => Some(bench.find(*slot, guest).await),
+                Due::Install(guest) | Due::Renew(guest, _) => Some(bench.find(*slot, guest).await),
                 Due::Empty => None,
             }
         }));
-        for (((slot, due), found), generation) in due.iter().zip(found.await).zip(history::newest(&state.history) + 1..) {
-            let slot = *slot;
+        for ((slot, due), found) in due.iter().zip(found.await) {
+            let (slot, had) = (*slot, serving.get(slot).copied());
             let ready = match (due, found) {
                 (Due::Install(guest), Some(found)) => {
-                    let wish = Wish { slot, guest, had: serving.get(&slot).copied() };
-                    let prepared = bench.prepare(wish, &found, now).await;
+                    let prepared = bench.prepare(Wish { slot, guest, had }, &found, now).await;
                     Some(prepared.map_err(|refused| Failed { slot, refused: Box::new(refused) })?)
+                }
+                // The others can do without it, as they have since.
+                (Due::Renew(guest, before), Some(found)) => {
+                    match bench.prepare(Wish { slot, guest, had: Some(before) }, &found, now).await {
+                        Ok(ready) if had == Some(&ready.record) => continue,
+                        Ok(ready) => {
+                            renewed.keys.push(if slot.kind().is_some() {
+                                format!("guests.\"{slot}\"")
+                            } else {
+                                format!("guests.{slot}")
+                            });
+                            Some(ready)
+                        }
+                        Err(Refused { stop, .. }) => {
+                            renewed.refused.push(lapsed(slot, guest, &stop));
+                            continue;
+                        }
+                    }
                 }
                 _ => None,
             };
-            let stanza = history::stanza(config, slot);
+            let (generation, stanza) = (history::newest(&state.history) + 1 + rows.len() as u64, history::stanza(config, slot));
             let guest = ready.as_ref().map(|ready| ready.record.clone());
             rows.push(Installation { generation, slot: slot.to_string(), guest, stanza, why: why.into(), at: now });
             changes.push((slot, ready.map(|ready| ready.guest)));
         }
-        Ok(Changes { changes, rows })
+        Ok(Changes { changes, rows, renewed })
     }
 
     /// What serves on under other settings, where they leave it other grants. As at a start, its set of guests keeps the number.
@@ -227,6 +257,14 @@ impl Workshop {
         }
         Ok(anew)
     }
+}
+
+/// Who does not come back though the settings name it, in a line.
+fn lapsed(slot: Slot, guest: &Guest, stop: &Stop) -> String {
+    let (source, why) = (&guest.source, &stop.why);
+    format!(
+        "{slot} is without what the settings name, {source}, since its release ended: {why}; then `pylon reload` takes it again"
+    )
 }
 
 /// A refusal of what the settings ask for.
