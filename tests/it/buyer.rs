@@ -259,17 +259,23 @@ async fn what_cannot_be_looked_at_is_named() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && said.lines().count() == 1 && said.contains(relay.url()), "{said}");
 
-    let folder = shopper.home.path().join(".local/share/pylon/purchases");
+    let folder = shopper.home.path().join(".openagents/pylon/purchases");
     std::fs::write(folder.join("none.json"), "{").unwrap();
     let file = folder.join(format!("{job}.json"));
     let mut purchase: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-    purchase["relays"][1] = "x".repeat((1 << 20) - 1).into();
+    purchase["relays"][0] = "x".repeat((1 << 20) - 1).into();
     std::fs::write(&file, purchase.to_string()).unwrap();
     let output = shopper.job(&["list", "--json"]).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let list: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(list.as_array().unwrap().len(), 2, "{list}");
     assert!(said.lines().count() == 1 && said.contains("purchases/none.json"), "{said}");
+
+    let long = format!("long={}", "x".repeat(110_000));
+    let params = std::iter::repeat_n(["--param", &long], 10).flatten();
+    let output = shopper.job(&["submit", "hello"].into_iter().chain(params).collect::<Vec<_>>()).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("1048576 are allowed"), "{said}");
 }
 
 /// Answers no question.
