@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 /// How long one look at what relays have may take …
 pub(super) const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// … and how long the others have when one of them has said all it has.
-const OTHERS_WITHIN: Duration = Duration::from_secs(1);
+const OTHERS_WITHIN: Duration = Duration::from_secs(3);
 /// The library ends a subscription without a word when its time is over. Ours is over before, so that silence is not taken for an end.
 const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(6);
 /// Characters of a relay's reason.
