@@ -96,20 +96,7 @@ async fn a_tampered_part_is_noticed() {
     let mallory = Keys::generate();
     // Of a kind that only Mallory serves.
     let id = customer.broadcast(5001, vec![text("a long story, please")]).await;
-    let job = Job {
-        id,
-        kind: 5001,
-        customer: PublicKey::from_bytes(*customer.key().as_bytes()),
-        created_at: UnixTime::new(0),
-        inputs: Vec::new(),
-        params: Vec::new(),
-        output: None,
-        bid: None,
-        targeted: true,
-        confidential: false,
-        expires_at: None,
-        origin: String::new(),
-    };
+    let job = Job { id, customer: PublicKey::from_bytes(*customer.key().as_bytes()), ..Job::of_nobody(5001) };
     let now = UnixTime::new(nostr_sdk::Timestamp::now().as_secs());
     let answer = |text: &str| -> Vec<Event> {
         let output = Output { content: text.repeat(200_000), ..Output::default() };

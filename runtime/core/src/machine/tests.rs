@@ -23,17 +23,10 @@ fn fresh(terms: Terms) -> (JobState, Vec<Action>) {
     let text = Input { source: InputSource::Text("hello".into()), hint: None, marker: None };
     let job = Job {
         id: JobId::from_bytes([1; 32]),
-        kind: 5050,
         customer: PublicKey::from_bytes([2; 32]),
         created_at: NOW,
         inputs: vec![text],
-        params: vec![],
-        output: None,
-        bid: None,
-        targeted: true,
-        confidential: false,
-        expires_at: None,
-        origin: String::new(),
+        ..Job::of_nobody(5050)
     };
     let context = QuoteContext {
         route: route("first"),
