@@ -11,12 +11,15 @@ use std::collections::BTreeMap;
 async fn everything_can_be_read() {
     let shelf = Shelf::new();
     let broken = DecisionRow { output: Err(Fault::Fuel), function: "settle", ..decision(2) };
+    let asked = RefusalRow { refusal: Refusal::NoBackend, asked: Some(Box::new(Job::of_nobody(5050))), ..refusal(5, 901) };
     let rows = vec![
         Row::Admit(Box::new(job(1))),
         Row::Admit(Box::new(done(2))),
         Row::Decision(Box::new(decision(2))),
         Row::Decision(Box::new(broken)),
         Row::Refuse(Box::new(refusal(3, 900))),
+        Row::Refuse(Box::new(refusal(4, 901))),
+        Row::Refuse(Box::new(asked)),
         Row::Earn(earning(2, 21_000, Source::Job, 4000)),
     ];
     shelf.journal.commit(rows.into()).await.unwrap();
@@ -33,8 +36,11 @@ async fn everything_can_be_read() {
     assert_eq!(books.named("").unwrap().len(), 2, "one too many is enough to know");
     assert_eq!(books.refusal(&id(3).to_hex()).unwrap().unwrap(), "invalid request: no usable input");
     assert_eq!(books.refusal(&hex).unwrap(), None);
-    assert_eq!(books.refusals(UnixTime::new(900), 9).unwrap(), BTreeMap::from([("invalid".into(), 1)]));
-    assert!(books.refusals(UnixTime::new(901), 9).unwrap().is_empty(), "asked for before");
+    let refused = |since: u64, limit| books.refusals(UnixTime::new(since), limit).unwrap();
+    let both = |invalid: u64| BTreeMap::from([("invalid".into(), invalid), ("no_backend".into(), 1)]);
+    assert_eq!(refused(900, 9), both(2));
+    assert_eq!(refused(901, 9), both(1), "asked for before");
+    assert_eq!(refused(900, 1), both(1), "no flood of what no guest was asked about hides the others");
     assert!(books.refusals(UnixTime::new(900), 0).unwrap().is_empty(), "no more than the limit");
     let said: Vec<_> =
         books.decisions(id(2)).unwrap().into_iter().map(|Decision { function, output, .. }| (function, output)).collect();
