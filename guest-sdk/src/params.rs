@@ -43,7 +43,10 @@ impl<'a> Params<'a> {
     /// whatever it must be, is refused in the words that a node looks for when a guest is installed or its settings change: the operator reads the
     /// setting's name, and customers no value.
     pub fn setting<T: FromStr>(self, name: &str) -> Result<T, Refusal> {
-        self.parse(name).ok().flatten().ok_or_else(|| Refusal::Other(["wrong setting ", name].concat()))
+        self.parse(name)
+            .ok()
+            .flatten()
+            .ok_or_else(|| Refusal::Other(["wrong setting ", name].concat()))
     }
 
     /// A whole number that a customer may name, or `default` if there is none or it is not a number. Settings are read with [`Params::setting`].
@@ -57,24 +60,38 @@ mod tests {
     use super::*;
 
     fn param(name: &str, values: &[&str]) -> Param {
-        Param { name: name.into(), values: values.iter().map(|value| String::from(*value)).collect() }
+        Param {
+            name: name.into(),
+            values: values.iter().map(|value| String::from(*value)).collect(),
+        }
     }
 
     /// Values as strangers write them are found, trimmed and parsed; what is not a number is told apart from what is not there.
     #[test]
     fn reads_what_is_there() {
-        let list = [param("a", &[" 7 ", "8"]), param("a", &["9"]), param("b", &["x"]), param("c", &[]), param("d", &["  "])];
+        let list = [
+            param("a", &[" 7 ", "8"]),
+            param("a", &["9"]),
+            param("b", &["x"]),
+            param("c", &[]),
+            param("d", &["  "]),
+        ];
         let params = Params::new(&list);
         assert_eq!(params.u64("a", 1), 7);
         assert_eq!(params.values("a").len(), 2);
         assert_eq!(params.u64("b", 1), 1);
-        assert_eq!(params.parse::<u64>("b"), Err(Malformed { name: "b".into(), value: "x".into() }));
+        assert_eq!(
+            params.parse::<u64>("b"),
+            Err(Malformed { name: "b".into(), value: "x".into() })
+        );
         for absent in ["c", "d", "e", "A"] {
             assert_eq!(params.parse::<u64>(absent), Ok(None), "{absent}");
         }
         assert_eq!(params.setting::<u64>("a"), Ok(7));
         for wrong in ["b", "c", "e"] {
-            let Err(Refusal::Other(words)) = params.setting::<u64>(wrong) else { panic!("{wrong}") };
+            let Err(Refusal::Other(words)) = params.setting::<u64>(wrong) else {
+                panic!("{wrong}")
+            };
             assert_eq!(words, ["wrong setting ", wrong].concat());
         }
     }

@@ -61,7 +61,14 @@ pub trait Pricing {
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal>;
 
     /// For [`Terms::OnDelivery`]: what is due for what was used. By default the price as offered.
-    fn settle(job: &Job, context: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {
+    fn settle(
+        job: &Job,
+        context: &Context,
+        offer: &Offer,
+        route: &Route,
+        usage: &Usage,
+        situation: &Situation,
+    ) -> Msat {
         let _ = (job, context, route, usage, situation);
         offer.price_msat
     }
@@ -78,7 +85,14 @@ impl<P: Pricing> wit::Guest for P {
         P::quote(&job, &context, &situation)
     }
 
-    fn settle(job: Job, context: Context, offer: Offer, route: Route, usage: Usage, situation: Situation) -> Msat {
+    fn settle(
+        job: Job,
+        context: Context,
+        offer: Offer,
+        route: Route,
+        usage: Usage,
+        situation: Situation,
+    ) -> Msat {
         P::settle(&job, &context, &offer, &route, &usage, &situation)
     }
 }

@@ -52,7 +52,8 @@ pub trait Routing {
     fn describe() -> About;
 
     /// Ranks the candidates for a job, before it is priced.
-    fn rank(job: &Job, candidates: &[Candidate], situation: &Situation) -> Result<Ranking, Refusal>;
+    fn rank(job: &Job, candidates: &[Candidate], situation: &Situation)
+    -> Result<Ranking, Refusal>;
 }
 
 impl<P: Routing> bindings::Guest for P {
@@ -62,7 +63,11 @@ impl<P: Routing> bindings::Guest for P {
 }
 
 impl<P: Routing> wit::Guest for P {
-    fn rank(job: Job, candidates: Vec<Candidate>, situation: Situation) -> Result<Ranking, Refusal> {
+    fn rank(
+        job: Job,
+        candidates: Vec<Candidate>,
+        situation: Situation,
+    ) -> Result<Ranking, Refusal> {
         P::rank(&job, &candidates, &situation)
     }
 }

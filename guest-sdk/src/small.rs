@@ -3,7 +3,10 @@
 //! An instance serves one call, so memory is handed out in a row and given back only by dropping the instance. Growing linear memory costs
 //! the host more than a whole call; the first 64 KiB are therefore part of the guest's own memory (zeroes, which take no room in the file).
 
-#![allow(unsafe_code, reason = "an allocator is unsafe by its trait, and `cabi_realloc` by the canonical ABI")]
+#![allow(
+    unsafe_code,
+    reason = "an allocator is unsafe by its trait, and `cabi_realloc` by the canonical ABI"
+)]
 
 use alloc::alloc::{alloc, realloc};
 use core::alloc::{GlobalAlloc, Layout};
@@ -106,7 +109,12 @@ unsafe impl GlobalAlloc for Row {
 
 /// Called by the host to place strings and lists.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn cabi_realloc(old: *mut u8, old_bytes: usize, align: usize, bytes: usize) -> *mut u8 {
+unsafe extern "C" fn cabi_realloc(
+    old: *mut u8,
+    old_bytes: usize,
+    align: usize,
+    bytes: usize,
+) -> *mut u8 {
     // SAFETY: the canonical ABI hands in either nothing or a block of ours with its size and alignment.
     let block = unsafe {
         match (old_bytes, bytes) {

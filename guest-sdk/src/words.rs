@@ -38,7 +38,12 @@ impl description::Setting {
 impl description::About {
     /// A policy in its own words: no kinds, no wants, no bounds.
     #[inline]
-    pub fn policy(name: &str, version: &str, summary: &str, settings: alloc::vec::Vec<description::Setting>) -> Self {
+    pub fn policy(
+        name: &str,
+        version: &str,
+        summary: &str,
+        settings: alloc::vec::Vec<description::Setting>,
+    ) -> Self {
         Self {
             name: name.into(),
             version: version.into(),

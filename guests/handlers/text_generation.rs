@@ -5,7 +5,9 @@
 
 use pylon_guest::Params;
 use pylon_guest::description::{About, Bounds, ParamHelp, ServedKind, Setting, Want};
-use pylon_guest::handler::inference::{Finish, InferenceError, Message, Request, Role, Summary, generate};
+use pylon_guest::handler::inference::{
+    Finish, InferenceError, Message, Request, Role, Summary, generate,
+};
 use pylon_guest::handler::inputs::{InputError, read};
 use pylon_guest::handler::log::{Level, write};
 use pylon_guest::handler::progress::partial;
@@ -25,10 +27,19 @@ struct TextGeneration;
 
 impl Handler for TextGeneration {
     fn describe() -> About {
-        let param = |name: &str, help: &str, public| ParamHelp { name: name.into(), help: help.into(), required: false, public };
+        let param = |name: &str, help: &str, public| ParamHelp {
+            name: name.into(),
+            help: help.into(),
+            required: false,
+            public,
+        };
         let params = vec![
             param("model", "Model, or backend/model; by default the provider's.", true),
-            param("max_tokens", "Tokens written at most, from 1; the provider's limit holds.", true),
+            param(
+                "max_tokens",
+                "Tokens written at most, from 1; the provider's limit holds.",
+                true,
+            ),
             param("temperature", "0 to 2.", false),
             param("top_p", "Above 0, up to 1; also `top-p`.", false),
             param("top_k", "From 1; also `top-k`.", false),
@@ -41,10 +52,25 @@ impl Handler for TextGeneration {
             name: "text_generation".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Answers a prompt with a language model.".into(),
-            settings: vec![Setting::new("system", "", "Rules for each conversation that brings none of its own.")],
+            settings: vec![Setting::new(
+                "system",
+                "",
+                "Rules for each conversation that brings none of its own.",
+            )],
             kinds: vec![ServedKind { kind: KIND, summary: "Text generation".into(), params }],
-            wants: vec![Want::Inference, Want::Progress, Want::Urls(vec!["*".into()]), Want::Events, Want::Jobs],
-            bounds: Some(Bounds { wall_ms: 300_000, cpu_ms: 2000, memory_bytes: 32 << 20, output_bytes: 1 << 20 }),
+            wants: vec![
+                Want::Inference,
+                Want::Progress,
+                Want::Urls(vec!["*".into()]),
+                Want::Events,
+                Want::Jobs,
+            ],
+            bounds: Some(Bounds {
+                wall_ms: 300_000,
+                cpu_ms: 2000,
+                memory_bytes: 32 << 20,
+                output_bytes: 1 << 20,
+            }),
         }
     }
 
@@ -57,7 +83,8 @@ impl Handler for TextGeneration {
             Finish::Complete => "complete",
             Finish::Length => "length",
         };
-        let mut attributes = vec![attribute("model", summary.model), attribute("finish", finish.into())];
+        let mut attributes =
+            vec![attribute("model", summary.model), attribute("finish", finish.into())];
         if !summary.ignored_params.is_empty() {
             attributes.push(attribute("ignored", summary.ignored_params.join(",")));
         }
@@ -77,17 +104,31 @@ fn mime(job: &Job) -> Result<String, JobError> {
 }
 
 fn sampling(params: Params<'_>) -> Result<Request, JobError> {
-    let stop: Vec<String> = params.values("stop").iter().filter(|text| !text.is_empty()).cloned().collect();
+    let stop: Vec<String> =
+        params.values("stop").iter().filter(|text| !text.is_empty()).cloned().collect();
     if stop.len() > STOPS || stop.iter().any(|text| text.len() > STOP_BYTES) {
-        return Err(JobError::Invalid(format!("stop: at most {STOPS} texts of {STOP_BYTES} bytes")));
+        return Err(JobError::Invalid(format!(
+            "stop: at most {STOPS} texts of {STOP_BYTES} bytes"
+        )));
     }
     Ok(Request {
         messages: Vec::new(),
-        max_tokens: number(params, "max_tokens", "a whole number from 1", |tokens: &u32| *tokens >= 1)?,
-        temperature: number(params, "temperature", "a number from 0 to 2", |value: &f32| (0.0..=2.0).contains(value))?,
-        top_p: number(params, "top_p", "a number above 0, up to 1", |value: &f32| *value > 0.0 && *value <= 1.0)?,
+        max_tokens: number(params, "max_tokens", "a whole number from 1", |tokens: &u32| {
+            *tokens >= 1
+        })?,
+        temperature: number(params, "temperature", "a number from 0 to 2", |value: &f32| {
+            (0.0..=2.0).contains(value)
+        })?,
+        top_p: number(params, "top_p", "a number above 0, up to 1", |value: &f32| {
+            *value > 0.0 && *value <= 1.0
+        })?,
         top_k: number(params, "top_k", "a whole number from 1", |value: &u32| *value >= 1)?,
-        frequency_penalty: number(params, "frequency_penalty", "a number from -2 to 2", |value: &f32| value.abs() <= 2.0)?,
+        frequency_penalty: number(
+            params,
+            "frequency_penalty",
+            "a number from -2 to 2",
+            |value: &f32| value.abs() <= 2.0,
+        )?,
         stop,
         seed: number(params, "seed", "a whole number", |_: &u64| true)?,
         schema: None,
@@ -95,7 +136,12 @@ fn sampling(params: Params<'_>) -> Result<Request, JobError> {
 }
 
 /// A param under either spelling. No range holds NaN or infinity.
-fn number<T: FromStr>(params: Params<'_>, name: &str, must: &str, holds: fn(&T) -> bool) -> Result<Option<T>, JobError> {
+fn number<T: FromStr>(
+    params: Params<'_>,
+    name: &str,
+    must: &str,
+    holds: fn(&T) -> bool,
+) -> Result<Option<T>, JobError> {
     let invalid = || JobError::Invalid(format!("{name}: must be {must}"));
     let spelled = params.parse(name).map_err(|_| invalid())?;
     let value = match spelled {
@@ -142,9 +188,13 @@ fn answer(request: &Request) -> Result<(String, Summary), JobError> {
 fn unread(index: u32, error: InputError) -> JobError {
     let input = index + 1;
     match error {
-        InputError::Denied => JobError::Invalid(format!("input {input}: not allowed here, send the text itself")),
+        InputError::Denied => {
+            JobError::Invalid(format!("input {input}: not allowed here, send the text itself"))
+        }
         InputError::Unreachable => JobError::Invalid(format!("input {input}: cannot be reached")),
-        InputError::TooLarge(bytes) => JobError::Invalid(format!("input {input}: larger than {bytes} bytes")),
+        InputError::TooLarge(bytes) => {
+            JobError::Invalid(format!("input {input}: larger than {bytes} bytes"))
+        }
         InputError::NotText => JobError::Invalid(format!("input {input}: not text")),
         InputError::Timeout => JobError::Timeout,
         InputError::Other(why) => {
@@ -157,10 +207,14 @@ fn unread(index: u32, error: InputError) -> JobError {
 fn no_text(error: InferenceError) -> JobError {
     match error {
         InferenceError::NoBackend => JobError::NoBackend,
-        InferenceError::TooLong(tokens) => JobError::Invalid(format!("the prompt is longer than {tokens} tokens")),
+        InferenceError::TooLong(tokens) => {
+            JobError::Invalid(format!("the prompt is longer than {tokens} tokens"))
+        }
         InferenceError::Unsupported(what) => JobError::Invalid(format!("unsupported: {what}")),
         InferenceError::Timeout => JobError::Timeout,
-        InferenceError::Denied => JobError::Failed("over the generations that a job may start".into()),
+        InferenceError::Denied => {
+            JobError::Failed("over the generations that a job may start".into())
+        }
         InferenceError::Cancelled => JobError::Failed("cancelled".into()),
         InferenceError::Other(why) => JobError::Failed(why),
     }

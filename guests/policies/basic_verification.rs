@@ -23,7 +23,11 @@ impl Verification for BasicVerification {
             Finish::Cancelled => return Verdict::Reject("cancelled".into()),
             Finish::Failed => return Verdict::Reject("the work failed".into()),
         }
-        if job.output.as_deref().is_some_and(|asked| !essence(asked).eq_ignore_ascii_case(essence(&output.mime))) {
+        if job
+            .output
+            .as_deref()
+            .is_some_and(|asked| !essence(asked).eq_ignore_ascii_case(essence(&output.mime)))
+        {
             return Verdict::Reject("the output is not of the type asked for".into());
         }
         if output.content.trim().is_empty() {

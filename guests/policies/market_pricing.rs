@@ -35,9 +35,17 @@ impl Pricing for MarketPricing {
         tariff.quote(job, context, factor(&tariff, context), false)
     }
 
-    fn settle(_: &Job, context: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {
+    fn settle(
+        _: &Job,
+        context: &Context,
+        offer: &Offer,
+        route: &Route,
+        usage: &Usage,
+        situation: &Situation,
+    ) -> Msat {
         // The quote was made with these settings, so they read; if not, what was not agreed on is not charged.
-        Tariff::read(situation, &OWN).map_or(0, |tariff| tariff.settle(offer, route, usage, factor(&tariff, context)))
+        Tariff::read(situation, &OWN)
+            .map_or(0, |tariff| tariff.settle(offer, route, usage, factor(&tariff, context)))
     }
 }
 
@@ -45,8 +53,9 @@ impl Pricing for MarketPricing {
 fn factor(tariff: &Tariff, context: &Context) -> u64 {
     let [relative, floor, ceiling, typical_input, _] = tariff.own;
     // Who gives everything away has no level.
-    let level =
-        context.market.as_ref().and_then(|market| times(market.median_msat, relative).checked_div(tariff.plain(typical_input)));
+    let level = context.market.as_ref().and_then(|market| {
+        times(market.median_msat, relative).checked_div(tariff.plain(typical_input))
+    });
     level.unwrap_or(PLAIN).max(floor).min(ceiling)
 }
 

@@ -20,7 +20,8 @@ struct PreferredRouting;
 
 impl Routing for PreferredRouting {
     fn describe() -> About {
-        let summary = "The model asked for; otherwise the preferred, the most reliable, the least busy.";
+        let summary =
+            "The model asked for; otherwise the preferred, the most reliable, the least busy.";
         About::policy("preferred_routing", env!("CARGO_PKG_VERSION"), summary, [].into())
     }
 
@@ -37,7 +38,9 @@ impl Routing for PreferredRouting {
                 ranked.insert(place, (index, candidate));
             }
         }
-        let Some((_, first)) = ranked.first() else { return Err(unknown(asked.unwrap_or_default(), candidates)) };
+        let Some((_, first)) = ranked.first() else {
+            return Err(unknown(asked.unwrap_or_default(), candidates));
+        };
         let (backend, name) = names(first);
         let note = [backend, "/", name, " first, of ", &ranked.len().to_string()].concat();
         Ok(Ranking { order: ranked.iter().map(|(index, _)| *index).collect(), note })
@@ -48,13 +51,19 @@ impl Routing for PreferredRouting {
 fn merit(candidate: &Candidate) -> (Reverse<bool>, u32, u64, u32) {
     let waiting = u64::from(candidate.in_flight) + u64::from(candidate.queued);
     let wait_permille = waiting * 1000 / u64::from(candidate.limit.max(1));
-    (Reverse(candidate.preferred), candidate.failure_permille, wait_permille, candidate.first_output_ms.unwrap_or(u32::MAX))
+    (
+        Reverse(candidate.preferred),
+        candidate.failure_permille,
+        wait_permille,
+        candidate.first_output_ms.unwrap_or(u32::MAX),
+    )
 }
 
 /// `model` or `backend/model`; a model's own name may hold slashes.
 fn serves(candidate: &Candidate, asked: &str) -> bool {
     let (backend, name) = names(candidate);
-    asked == name || asked.strip_prefix(backend).and_then(|rest| rest.strip_prefix('/')) == Some(name)
+    asked == name
+        || asked.strip_prefix(backend).and_then(|rest| rest.strip_prefix('/')) == Some(name)
 }
 
 fn names(candidate: &Candidate) -> (&str, &str) {

@@ -31,16 +31,25 @@ impl Pricing for ReputationPricing {
         let tariff = Tariff::read(situation, &OWN)?;
         let [.., forgiven, before_work, blocked] = tariff.own;
         let customer = &context.customer;
-        let unpaid = u64::from(customer.jobs_unpaid).saturating_sub(u64::from(customer.jobs_completed) * forgiven / 1000);
+        let unpaid = u64::from(customer.jobs_unpaid)
+            .saturating_sub(u64::from(customer.jobs_completed) * forgiven / 1000);
         if blocked != 0 && unpaid >= blocked {
             return Err(Refusal::Blocked);
         }
         tariff.quote(job, context, factor(&tariff, context), unpaid >= before_work)
     }
 
-    fn settle(_: &Job, context: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {
+    fn settle(
+        _: &Job,
+        context: &Context,
+        offer: &Offer,
+        route: &Route,
+        usage: &Usage,
+        situation: &Situation,
+    ) -> Msat {
         // The quote was made with these settings, so they read; if not, what was not agreed on is not charged.
-        Tariff::read(situation, &OWN).map_or(0, |tariff| tariff.settle(offer, route, usage, factor(&tariff, context)))
+        Tariff::read(situation, &OWN)
+            .map_or(0, |tariff| tariff.settle(offer, route, usage, factor(&tariff, context)))
     }
 }
 

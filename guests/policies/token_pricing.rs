@@ -20,7 +20,14 @@ impl Pricing for TokenPricing {
         Tariff::read(situation, &[])?.quote(job, context, PLAIN, false)
     }
 
-    fn settle(_: &Job, _: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {
+    fn settle(
+        _: &Job,
+        _: &Context,
+        offer: &Offer,
+        route: &Route,
+        usage: &Usage,
+        situation: &Situation,
+    ) -> Msat {
         // The quote was made with these settings, so they read; if not, what was not agreed on is not charged.
         Tariff::read(situation, &[]).map_or(0, |tariff| tariff.settle(offer, route, usage, PLAIN))
     }

@@ -10,7 +10,12 @@ use pylon_guest::types::{Job, Msat, Refusal, Route, Situation, Usage};
 use pylon_policies::tariff::{self, Number, PLAIN, Tariff, times};
 
 const OWN: [Number; 3] = [
-    ("step-msat", "10000000", 1_000_000_000_000, "Paid in 30 days for each step, to 10^12; 0: none."),
+    (
+        "step-msat",
+        "10000000",
+        1_000_000_000_000,
+        "Paid in 30 days for each step, to 10^12; 0: none.",
+    ),
     ("step-permille", "20", 1000, "Off for each step, to 1000."),
     ("discount-max-permille", "200", 1000, "Off at most, to 1000."),
 ];
@@ -27,9 +32,17 @@ impl Pricing for VolumeDiscount {
         tariff.quote(job, context, factor(&tariff, context), false)
     }
 
-    fn settle(_: &Job, context: &Context, offer: &Offer, route: &Route, usage: &Usage, situation: &Situation) -> Msat {
+    fn settle(
+        _: &Job,
+        context: &Context,
+        offer: &Offer,
+        route: &Route,
+        usage: &Usage,
+        situation: &Situation,
+    ) -> Msat {
         // The quote was made with these settings, so they read; if not, what was not agreed on is not charged.
-        Tariff::read(situation, &OWN).map_or(0, |tariff| tariff.settle(offer, route, usage, factor(&tariff, context)))
+        Tariff::read(situation, &OWN)
+            .map_or(0, |tariff| tariff.settle(offer, route, usage, factor(&tariff, context)))
     }
 }
 

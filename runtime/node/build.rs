@@ -9,7 +9,9 @@ use std::{fs, io};
 const SCAFFOLD: [&str; 3] = ["guest-sdk", "wit", "guests/templates"];
 
 fn main() -> io::Result<()> {
-    let out_dir = PathBuf::from(std::env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("OUT_DIR is not set"))?);
+    let out_dir = PathBuf::from(
+        std::env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("OUT_DIR is not set"))?,
+    );
     let mut guests = pylon_guest_build::build("../../guests/policies".as_ref(), &out_dir)?;
     guests.extend(pylon_guest_build::build("../../guests/handlers".as_ref(), &out_dir)?);
     pylon_guest_build::write_table(&guests, "SHIPPED", &out_dir.join("shipped.rs"))?;
@@ -22,7 +24,9 @@ fn main() -> io::Result<()> {
         collect(&root.join(folder), &mut files)?;
     }
     files.sort();
-    let mut table = String::from("/// Path in our tree and text of each file.\nconst FILES: &[(&str, &str)] = &[\n");
+    let mut table = String::from(
+        "/// Path in our tree and text of each file.\nconst FILES: &[(&str, &str)] = &[\n",
+    );
     for file in &files {
         let name = file.strip_prefix(&root).map_err(io::Error::other)?;
         let _ = writeln!(table, "    ({name:?}, include_str!({file:?})),");

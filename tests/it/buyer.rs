@@ -35,7 +35,9 @@ impl Shopper {
 
     /// Its own key.
     fn key(&self) -> String {
-        let words = std::fs::read_to_string(self.home.path().join(".config/pylon/identity.mnemonic")).unwrap();
+        let words =
+            std::fs::read_to_string(self.home.path().join(".config/pylon/identity.mnemonic"))
+                .unwrap();
         public_key(&keys(&words).unwrap()).to_hex()
     }
 
@@ -57,7 +59,8 @@ impl Shopper {
 
 /// Runs the program beside the relay, which lives in this process.
 async fn pylon(home: &Path, args: &[&str], stdin: Option<&str>) -> Output {
-    let (home, args): (PathBuf, Vec<String>) = (home.to_owned(), args.iter().map(ToString::to_string).collect());
+    let (home, args): (PathBuf, Vec<String>) =
+        (home.to_owned(), args.iter().map(ToString::to_string).collect());
     let stdin = stdin.map(str::to_owned);
     let run = move || {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -80,12 +83,29 @@ async fn pylon(home: &Path, args: &[&str], stdin: Option<&str>) -> Output {
 async fn submit_and_look() {
     let shopper = Shopper::new(Set::default()).await;
     let provider = shopper.stage.provider().to_hex();
-    let args = ["submit", "one two three", "--param", "max_tokens=32", "--bid", "50000", "--provider", &provider, "--wait"];
+    let args = [
+        "submit",
+        "one two three",
+        "--param",
+        "max_tokens=32",
+        "--bid",
+        "50000",
+        "--provider",
+        &provider,
+        "--wait",
+    ];
     let output = shopper.job(&args).await;
-    let (answer, news) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(answer.starts_with("one two three\n") && answer.contains(" msat due: lnbcrt"), "{answer}");
+    let (answer, news) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        answer.starts_with("one two three\n") && answer.contains(" msat due: lnbcrt"),
+        "{answer}"
+    );
     assert!(news.contains("waiting for a result, 300 s at most\n"), "{news}");
-    assert!(news.contains(&format!("{}  processing\n", npub_of(shopper.stage.provider()))), "{news}");
+    assert!(
+        news.contains(&format!("{}  processing\n", npub_of(shopper.stage.provider()))),
+        "{news}"
+    );
 
     let list = shopper.told_json(&["list", "--json"]).await;
     let job = list[0]["job"].as_str().unwrap();
@@ -93,10 +113,19 @@ async fn submit_and_look() {
     let status = shopper.told_json(&["status", &job[..12], "--json"]).await;
     assert_eq!((&status["job"], status["providers"].as_array().unwrap().len()), (&job.into(), 1));
     let stand = &status["providers"][0];
-    assert_eq!((&stand["provider"], &stand["status"]), (&provider.clone().into(), &"result".into()));
+    assert_eq!(
+        (&stand["provider"], &stand["status"]),
+        (&provider.clone().into(), &"result".into())
+    );
     let result = shopper.told_json(&["results", job, "--json"]).await;
-    assert_eq!((&result["content"], &result["provider"]), (&"one two three".into(), &provider.into()));
-    assert!(result["bolt11"].as_str().unwrap().starts_with("lnbcrt") && result["amount_msats"].as_u64().unwrap() > 0);
+    assert_eq!(
+        (&result["content"], &result["provider"]),
+        (&"one two three".into(), &provider.into())
+    );
+    assert!(
+        result["bolt11"].as_str().unwrap().starts_with("lnbcrt")
+            && result["amount_msats"].as_u64().unwrap() > 0
+    );
     assert_eq!(result["guests"].as_array().unwrap().len(), 4);
 }
 
@@ -104,21 +133,34 @@ async fn submit_and_look() {
 /// soon as it is told, and the result comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn told_while_it_waits() {
-    let shopper = Shopper::new(Set { pricing: &[("terms", "before-work")], ..Set::default() }).await;
+    let shopper =
+        Shopper::new(Set { pricing: &[("terms", "before-work")], ..Set::default() }).await;
     let provider = shopper.stage.provider().to_hex();
-    let mut submit = command(shopper.home.path(), &["job", "submit", "paid", "--provider", &provider, "--wait", "--json"]);
-    let mut waiting = Running(submit.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    let (news, answer) = (BufReader::new(waiting.0.stderr.take().unwrap()), waiting.0.stdout.take().unwrap());
+    let mut submit = command(
+        shopper.home.path(),
+        &["job", "submit", "paid", "--provider", &provider, "--wait", "--json"],
+    );
+    let mut waiting =
+        Running(submit.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let (news, answer) =
+        (BufReader::new(waiting.0.stderr.take().unwrap()), waiting.0.stdout.take().unwrap());
     let invoice = tokio::task::spawn_blocking(move || {
         let mut lines = news.lines().map(Result::unwrap);
-        let wants = lines.find(|line| line.contains("payment-required")).expect("told that it is to be paid");
+        let wants = lines
+            .find(|line| line.contains("payment-required"))
+            .expect("told that it is to be paid");
         (wants, lines.next().unwrap().trim().to_owned(), lines)
     });
     let (wants, invoice, _lines) = tokio::time::timeout(PATIENCE, invoice).await.unwrap().unwrap();
-    assert!(wants.starts_with(&npub_of(shopper.stage.provider())) && wants.ends_with(" msat due"), "{wants}");
+    assert!(
+        wants.starts_with(&npub_of(shopper.stage.provider())) && wants.ends_with(" msat due"),
+        "{wants}"
+    );
     shopper.stage.bank.pay(&invoice).unwrap();
     let answer = tokio::task::spawn_blocking(|| std::io::read_to_string(answer).unwrap());
-    let result: Value = serde_json::from_str(&tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap()).unwrap();
+    let result: Value =
+        serde_json::from_str(&tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap())
+            .unwrap();
     assert_eq!((waiting.0.wait().unwrap().code(), &result["content"]), (Some(0), &"paid".into()));
 }
 
@@ -147,8 +189,8 @@ async fn another_s_result_is_not_shown() {
     client.add_relay(shopper.stage.relays[0].url()).await.unwrap();
     client.try_connect(PATIENCE).await;
     let tag = |name: &'static str, value: String| Tag::custom(TagKind::custom(name), [value]);
-    let lie =
-        EventBuilder::new(Kind::from_u16(6050), "a lie").tags([tag("e", job.clone()), tag("p", state.job.customer.to_hex())]);
+    let lie = EventBuilder::new(Kind::from_u16(6050), "a lie")
+        .tags([tag("e", job.clone()), tag("p", state.job.customer.to_hex())]);
     client.send_event(&lie.sign_with_keys(&stranger).unwrap()).await.unwrap();
     let bill = EventBuilder::new(Kind::from_u16(7000), "").tags([
         tag("e", job.clone()),
@@ -162,7 +204,10 @@ async fn another_s_result_is_not_shown() {
     assert_eq!((none.status.code(), none.stdout.len()), (Some(1), 0), "{said}");
     assert!(said.contains("no result yet"), "{said}");
     let status = shopper.told_json(&["status", &job, "--json"]).await;
-    assert_eq!((status["providers"].as_array().unwrap().len(), &status["providers"][0]["status"]), (1, &"processing".into()));
+    assert_eq!(
+        (status["providers"].as_array().unwrap().len(), &status["providers"][0]["status"]),
+        (1, &"processing".into())
+    );
 }
 
 /// Goal: who asked in confidence hears that the answer is public, and that its price is over the bid. Method: a provider that answers an encrypted
@@ -172,8 +217,11 @@ async fn warned_of_what_was_not_agreed() {
     let shopper = Shopper::new(Set::default()).await;
     let provider = keys(&generate().unwrap()).unwrap();
     let key = public_key(&provider).to_hex();
-    let job =
-        shopper.told(&["submit", "in confidence", "--provider", &key, "--encrypt", "--bid", "1000"]).await.trim().to_owned();
+    let job = shopper
+        .told(&["submit", "in confidence", "--provider", &key, "--encrypt", "--bid", "1000"])
+        .await
+        .trim()
+        .to_owned();
     let client = Client::new(provider.clone());
     client.add_relay(shopper.stage.relays[0].url()).await.unwrap();
     client.try_connect(PATIENCE).await;
@@ -185,8 +233,12 @@ async fn warned_of_what_was_not_agreed() {
     ]);
     client.send_event(&answer.sign_with_keys(&provider).unwrap()).await.unwrap();
     let output = shopper.job(&["results", &job]).await;
-    let (answer, warning) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(answer.contains("1001 msat due (more than the 1000 msat that were bid): lnbc1"), "{answer}");
+    let (answer, warning) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        answer.contains("1001 msat due (more than the 1000 msat that were bid): lnbc1"),
+        "{answer}"
+    );
     assert!(warning.contains("in the clear"), "{warning}");
 }
 
@@ -204,7 +256,11 @@ async fn withdrawn() {
     assert!(shopper.told(&["list"]).await.contains(" ago  (withdrawn)\n"));
     let at = shopper.told_json(&["list", "--json"]).await[0]["withdrawn_at"].clone();
     assert!(shopper.told(&["cancel", &job]).await.contains("Withdrawn"));
-    assert_eq!(shopper.told_json(&["list", "--json"]).await[0]["withdrawn_at"], at, "once more changes nothing");
+    assert_eq!(
+        shopper.told_json(&["list", "--json"]).await[0]["withdrawn_at"],
+        at,
+        "once more changes nothing"
+    );
     let none = shopper.job(&["results", &job]).await;
     let said = String::from_utf8_lossy(&none.stderr).into_owned();
     assert!(none.status.code() == Some(1) && said.contains("this job was withdrawn"), "{said}");
@@ -215,11 +271,17 @@ async fn withdrawn() {
 async fn an_amount_that_is_no_number() {
     let shopper = Shopper::new(Set::default()).await;
     let provider = keys(&generate().unwrap()).unwrap();
-    let job = shopper.told(&["submit", "hello", "--provider", &public_key(&provider).to_hex()]).await.trim().to_owned();
+    let job = shopper
+        .told(&["submit", "hello", "--provider", &public_key(&provider).to_hex()])
+        .await
+        .trim()
+        .to_owned();
     let client = Client::new(provider.clone());
     client.add_relay(shopper.stage.relays[0].url()).await.unwrap();
     client.try_connect(PATIENCE).await;
-    let tag = |name: &'static str, values: &[&str]| Tag::custom(TagKind::custom(name), values.iter().copied());
+    let tag = |name: &'static str, values: &[&str]| {
+        Tag::custom(TagKind::custom(name), values.iter().copied())
+    };
     for (kind, amount) in [(7000, "1e9"), (6050, "-21")] {
         let tags = [
             tag("e", &[&job]),
@@ -230,12 +292,22 @@ async fn an_amount_that_is_no_number() {
         let said = EventBuilder::new(Kind::from_u16(kind), "an answer").tags(tags);
         client.send_event(&said.sign_with_keys(&provider).unwrap()).await.unwrap();
         let status = shopper.told(&["status", &job]).await;
-        assert!(status.contains("the amount due cannot be read") && !status.contains("lnbc1"), "{amount}: {status}");
+        assert!(
+            status.contains("the amount due cannot be read") && !status.contains("lnbc1"),
+            "{amount}: {status}"
+        );
         let stand = shopper.told_json(&["status", &job, "--json"]).await["providers"][0].clone();
-        assert_eq!((&stand["amount_unreadable"], &stand["amount_msats"]), (&true.into(), &Value::Null), "{amount}");
+        assert_eq!(
+            (&stand["amount_unreadable"], &stand["amount_msats"]),
+            (&true.into(), &Value::Null),
+            "{amount}"
+        );
     }
     let result = shopper.told(&["results", &job]).await;
-    assert!(result.starts_with("an answer\n") && result.contains("the amount due cannot be read"), "{result}");
+    assert!(
+        result.starts_with("an answer\n") && result.contains("the amount due cannot be read"),
+        "{result}"
+    );
     assert_eq!(shopper.told_json(&["results", &job, "--json"]).await["amount_unreadable"], true);
 }
 
@@ -251,18 +323,28 @@ async fn what_cannot_be_looked_at_is_named() {
         let output = shopper.job(&args).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
-        assert!(said.contains("no relay has answered") && said.contains(relay.url()) && said.contains("shut"), "{said}");
+        assert!(
+            said.contains("no relay has answered")
+                && said.contains(relay.url())
+                && said.contains("shut"),
+            "{said}"
+        );
     }
-    let both = ["submit", "hello", "--relay", relay.url(), "--relay", shopper.stage.relays[0].url()];
+    let both =
+        ["submit", "hello", "--relay", relay.url(), "--relay", shopper.stage.relays[0].url()];
     let other = shopper.told(&both).await.trim().to_owned();
     let output = shopper.job(&["status", &other]).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && said.lines().count() == 1 && said.contains(relay.url()), "{said}");
+    assert!(
+        output.status.success() && said.lines().count() == 1 && said.contains(relay.url()),
+        "{said}"
+    );
 
     let folder = shopper.home.path().join(".openagents/pylon/purchases");
     std::fs::write(folder.join("none.json"), "{").unwrap();
     let file = folder.join(format!("{job}.json"));
-    let mut purchase: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let mut purchase: Value =
+        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     purchase["relays"][0] = "x".repeat((1 << 20) - 1).into();
     std::fs::write(&file, purchase.to_string()).unwrap();
     let output = shopper.job(&["list", "--json"]).await;
@@ -273,7 +355,8 @@ async fn what_cannot_be_looked_at_is_named() {
 
     let long = format!("long={}", "x".repeat(110_000));
     let params = std::iter::repeat_n(["--param", &long], 10).flatten();
-    let output = shopper.job(&["submit", "hello"].into_iter().chain(params).collect::<Vec<_>>()).await;
+    let output =
+        shopper.job(&["submit", "hello"].into_iter().chain(params).collect::<Vec<_>>()).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && said.contains("1048576 are allowed"), "{said}");
 }
@@ -283,7 +366,11 @@ async fn what_cannot_be_looked_at_is_named() {
 struct Closed;
 
 impl QueryPolicy for Closed {
-    fn admit_query<'a>(&'a self, _: &'a Filter, _: &'a SocketAddr) -> BoxedFuture<'a, PolicyResult> {
+    fn admit_query<'a>(
+        &'a self,
+        _: &'a Filter,
+        _: &'a SocketAddr,
+    ) -> BoxedFuture<'a, PolicyResult> {
         Box::pin(async { PolicyResult::Reject("shut".into()) })
     }
 }
@@ -306,13 +393,21 @@ async fn bad_input() {
         ),
         ("empty", &["submit", ""], "the prompt is empty"),
         ("of itself", &["submit", "x", "--provider", &own], "this node itself"),
-        ("refused", &["submit", " ", "--provider", &shopper.stage.provider().to_hex(), "--wait"], "no usable input"),
+        (
+            "refused",
+            &["submit", " ", "--provider", &shopper.stage.provider().to_hex(), "--wait"],
+            "no usable input",
+        ),
     ];
     for (what, args, words) in rows {
         let output = shopper.job(args).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{what}: {said}");
-        assert_eq!(said.lines().filter(|line| line.starts_with("pylon: ")).count(), 1, "{what}: {said}");
+        assert_eq!(
+            said.lines().filter(|line| line.starts_with("pylon: ")).count(),
+            1,
+            "{what}: {said}"
+        );
         assert!(said.contains(words), "{what}: {said}");
     }
     let output = shopper.job(&["submit", "--wait"]).await;
@@ -320,6 +415,7 @@ async fn bad_input() {
     let empty = tempfile::tempdir().unwrap();
     let output = pylon(empty.path(), &["job", "submit", "x"], None).await;
     assert!(String::from_utf8_lossy(&output.stderr).contains("pylon init"));
-    let output = pylon(shopper.home.path(), &["job", "submit", "-", "--wait"], Some("from stdin")).await;
+    let output =
+        pylon(shopper.home.path(), &["job", "submit", "-", "--wait"], Some("from stdin")).await;
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().next(), Some("from stdin"));
 }

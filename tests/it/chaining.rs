@@ -16,7 +16,10 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
 fn input(source: InputSource, hint: Option<&str>) -> RequestTag {
-    RequestTag::Input { input: Input { source, hint: None, marker: None }, relay: hint.map(str::to_owned) }
+    RequestTag::Input {
+        input: Input { source, hint: None, marker: None },
+        relay: hint.map(str::to_owned),
+    }
 }
 
 fn url(address: &str) -> RequestTag {
@@ -45,13 +48,15 @@ impl Pages {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let place = listener.local_addr().unwrap().to_string();
-        let found = |to: &'static str| move || async move { (StatusCode::FOUND, [("location", to)]) };
+        let found =
+            |to: &'static str| move || async move { (StatusCode::FOUND, [("location", to)]) };
         let router = Router::new()
             .route("/page", get(|| async { "the page" }))
             .route("/large", get(|| async { "x".repeat(65_537) }))
             .route("/image", get(|| async { ([("content-type", "image/png")], "x") }))
             .route("/inwards", get(found("https://127.0.0.1:1/")));
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle();
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+            .abort_handle();
         Self { place, task }
     }
 }
@@ -78,12 +83,17 @@ fn note(words: &str) -> Event {
 /// first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_that_comes_backwards_is_no_longer() {
-    let stage = Stage::set(Set { wallet: false, network: everything(Vec::new()), ..Set::default() }).await;
+    let stage =
+        Stage::set(Set { wallet: false, network: everything(Vec::new()), ..Set::default() }).await;
     let (customer, provider) = (Keys::generate(), stage.provider());
     let mut chain: Vec<Event> = Vec::new();
     for _ in 0..8 {
-        let behind = chain.last().map_or_else(|| text("seed"), |last| job(JobId::from_bytes(last.id.to_bytes())));
-        let asked = nip90::request(5050, &[behind, RequestTag::Provider(provider)]).sign_with_keys(&customer).unwrap();
+        let behind = chain
+            .last()
+            .map_or_else(|| text("seed"), |last| job(JobId::from_bytes(last.id.to_bytes())));
+        let asked = nip90::request(5050, &[behind, RequestTag::Provider(provider)])
+            .sign_with_keys(&customer)
+            .unwrap();
         chain.push(asked);
     }
     let id = |asked: &Event| JobId::from_bytes(asked.id.to_bytes());
@@ -95,7 +105,9 @@ async fn a_chain_that_comes_backwards_is_no_longer() {
         let state = stage.until(id(asked), JobState::is_over).await;
         let words = state.failure.map(|failure| failure.words()).unwrap_or_default();
         match place {
-            0..=5 => assert_eq!((state.execution, words.as_str()), (Execution::Completed, ""), "{place}"),
+            0..=5 => {
+                assert_eq!((state.execution, words.as_str()), (Execution::Completed, ""), "{place}")
+            }
             6 => assert!(words.contains("more than 5 jobs one behind the other"), "{words}"),
             _ => assert!(words.contains("its provider reports an error"), "{words}"),
         }
@@ -107,11 +119,13 @@ async fn a_chain_that_comes_backwards_is_no_longer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn those_who_wait_leave_places() {
     let network = everything(Vec::new());
-    let stage = Stage::set(Set { wallet: false, max_queued_jobs: 15, network, ..Set::default() }).await;
+    let stage =
+        Stage::set(Set { wallet: false, max_queued_jobs: 15, network, ..Set::default() }).await;
     for crowd in 0..2_u8 {
         let customer = stage.customer().await;
         for round in 0..4 {
-            let waits = customer.ask(vec![job(JobId::from_bytes([16 * crowd + round + 1; 32]))]).await;
+            let waits =
+                customer.ask(vec![job(JobId::from_bytes([16 * crowd + round + 1; 32]))]).await;
             stage.until(waits, |_| true).await;
         }
     }
@@ -128,7 +142,9 @@ async fn off_until_granted() {
     let stage = Stage::set(Set::default()).await;
     let mut customer = stage.customer().await;
     let id = JobId::from_bytes([7; 32]);
-    for (what, tag) in [("url", url("https://example.com/")), ("event", event(&note("x"), None)), ("job", job(id))] {
+    for (what, tag) in
+        [("url", url("https://example.com/")), ("event", event(&note("x"), None)), ("job", job(id))]
+    {
         let asked = customer.ask(vec![text("hello"), tag]).await;
         let told = customer.feedback(asked, "error").await.words;
         assert_eq!(told, format!("unsupported: input of type `{what}`: send the text itself"));
@@ -142,13 +158,16 @@ async fn off_until_granted() {
 async fn pages_and_events_are_worked_on() {
     let (pages, elsewhere) = (Pages::start().await, InProcessRelay::start().await.unwrap());
     let allow = vec![pages.place.clone(), elsewhere.url().trim_start_matches("ws://").to_owned()];
-    let stage = Stage::set(Set { wallet: false, network: everything(allow), ..Set::default() }).await;
+    let stage =
+        Stage::set(Set { wallet: false, network: everything(allow), ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let (near, far) = (note("near"), note("far"));
     publish(stage.relays[0].url(), &near).await;
     publish(elsewhere.url(), &far).await;
     let page = url(&format!("http://{}/page", pages.place));
-    let asked = customer.ask(vec![text("first"), page, event(&near, None), event(&far, Some(elsewhere.url()))]).await;
+    let asked = customer
+        .ask(vec![text("first"), page, event(&near, None), event(&far, Some(elsewhere.url()))])
+        .await;
     assert_eq!(customer.result(asked).await.content, "first\n\nthe page\n\nnear\n\nfar");
 }
 
@@ -156,16 +175,23 @@ async fn pages_and_events_are_worked_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_had_is_told() {
     let (pages, elsewhere) = (Pages::start().await, InProcessRelay::start().await.unwrap());
-    let stage = Stage::set(Set { network: everything(vec![pages.place.clone()]), ..Set::default() }).await;
+    let stage =
+        Stage::set(Set { network: everything(vec![pages.place.clone()]), ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let far = note("far");
     publish(elsewhere.url(), &far).await;
     let on_pages = |path: &str| url(&format!("http://{}/{path}", pages.place));
     for (tag, words) in [
-        (url("http://example.com/"), "invalid request: input 2: only https and wss addresses are allowed"),
+        (
+            url("http://example.com/"),
+            "invalid request: input 2: only https and wss addresses are allowed",
+        ),
         (url("https://2130706433/"), "invalid request: input 2: not a public address"),
         (url("https://localhost:1/"), "invalid request: input 2: not a public address"),
-        (url("https://me@example.com/"), "invalid request: input 2: an address with a user or password is not allowed"),
+        (
+            url("https://me@example.com/"),
+            "invalid request: input 2: an address with a user or password is not allowed",
+        ),
         (url("no address"), "invalid request: input 2: not an address"),
         (on_pages("inwards"), "invalid request: input 2: not a public address"),
         (on_pages("image"), "invalid request: input 2: not text"),
@@ -180,7 +206,10 @@ async fn what_cannot_be_had_is_told() {
     }
     let many: Vec<_> = (0..9).map(|_| on_pages("page")).collect();
     let asked = customer.ask(many).await;
-    assert_eq!(customer.feedback(asked, "error").await.words, "invalid request: 9 inputs to be fetched, 8 are allowed");
+    assert_eq!(
+        customer.feedback(asked, "error").await.words,
+        "invalid request: 9 inputs to be fetched, 8 are allowed"
+    );
     assert_eq!(stage.stub.asked(), 0);
 }
 
@@ -188,7 +217,13 @@ async fn what_cannot_be_had_is_told() {
 /// first waits for its backend.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_waits_for_another() {
-    let stage = Stage::set(Set { script: Script::Wait, wallet: false, network: everything(vec![]), ..Set::default() }).await;
+    let stage = Stage::set(Set {
+        script: Script::Wait,
+        wallet: false,
+        network: everything(vec![]),
+        ..Set::default()
+    })
+    .await;
     let mut customer = stage.customer().await;
     let first = customer.ask(vec![text("first")]).await;
     stage.until(first, |state| state.execution == Execution::Processing).await;
@@ -204,14 +239,21 @@ async fn a_job_waits_for_another() {
 /// stranger, a stop that waits for nothing, then the result.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_of_another_provider() {
-    let mut stage = Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
+    let mut stage =
+        Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let (provider, stranger) = (Keys::generate(), Keys::generate());
     let tags = [Tag::parse(["i", "x", "text"]).unwrap(), Tag::public_key(provider.public_key())];
-    let request = EventBuilder::new(Kind::from_u16(5100), "").tags(tags).sign_with_keys(&Keys::generate()).unwrap();
+    let request = EventBuilder::new(Kind::from_u16(5100), "")
+        .tags(tags)
+        .sign_with_keys(&Keys::generate())
+        .unwrap();
     let result = |keys: &Keys, words: &str| {
         let quoted = Tag::parse(["request".to_owned(), request.as_json()]).unwrap();
-        EventBuilder::new(Kind::from_u16(6100), words).tags([Tag::event(request.id), quoted]).sign_with_keys(keys).unwrap()
+        EventBuilder::new(Kind::from_u16(6100), words)
+            .tags([Tag::event(request.id), quoted])
+            .sign_with_keys(keys)
+            .unwrap()
     };
     publish(stage.relays[0].url(), &result(&stranger, "a lie")).await;
     let asked = customer.ask(vec![job(JobId::from_bytes(request.id.to_bytes()))]).await;
@@ -226,16 +268,22 @@ async fn a_result_of_another_provider() {
 /// it, after a stranger has lied that it failed; the deadline is far away.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_has_failed() {
-    let stage = Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
+    let stage =
+        Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let (provider, stranger) = (Keys::generate(), Keys::generate());
     let error = |keys: &Keys, request: &Event| {
-        let tags = [Tag::parse(["status", "error", "out of order"]).unwrap(), Tag::event(request.id)];
+        let tags =
+            [Tag::parse(["status", "error", "out of order"]).unwrap(), Tag::event(request.id)];
         EventBuilder::new(Kind::JobFeedback, "").tags(tags).sign_with_keys(keys).unwrap()
     };
     for before in [true, false] {
-        let tags = [Tag::parse(["i", "x", "text"]).unwrap(), Tag::public_key(provider.public_key())];
-        let request = EventBuilder::new(Kind::from_u16(5100), "").tags(tags).sign_with_keys(&Keys::generate()).unwrap();
+        let tags =
+            [Tag::parse(["i", "x", "text"]).unwrap(), Tag::public_key(provider.public_key())];
+        let request = EventBuilder::new(Kind::from_u16(5100), "")
+            .tags(tags)
+            .sign_with_keys(&Keys::generate())
+            .unwrap();
         publish(stage.relays[0].url(), &request).await;
         publish(stage.relays[0].url(), &error(&stranger, &request)).await;
         if before {
@@ -255,7 +303,8 @@ async fn a_job_that_has_failed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_that_never_comes() {
     let network = Network { chain_wait_seconds: 1, ..everything(vec![]) };
-    let stage = Stage::set(Set { pricing: &[("terms", "before-work")], network, ..Set::default() }).await;
+    let stage =
+        Stage::set(Set { pricing: &[("terms", "before-work")], network, ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let asked = customer.ask(vec![job(JobId::from_bytes([7; 32]))]).await;
     let (_, bolt11) = customer.feedback(asked, "payment-required").await.due.unwrap();
@@ -270,7 +319,8 @@ async fn a_result_that_never_comes() {
 /// Goal: a job that waits can be withdrawn. Method: withdraw it, and see that its place is free.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_waits_is_withdrawn() {
-    let stage = Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
+    let stage =
+        Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let asked = customer.ask(vec![job(JobId::from_bytes([7; 32]))]).await;
     stage.until(asked, |_| true).await;
@@ -283,7 +333,8 @@ async fn a_job_that_waits_is_withdrawn() {
 /// Goal: chains are bounded. Method: six jobs, each on the result of the one before; the seventh has six behind it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_has_an_end() {
-    let stage = Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
+    let stage =
+        Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let mut last = customer.ask(vec![text("0")]).await;
     customer.result(last).await;

@@ -36,7 +36,16 @@ fn terminal() -> (File, File) {
     #[allow(unsafe_code, reason = "the standard library makes no terminals")]
     // SAFETY: both numbers are written before they are read, and the descriptors are nobody else's.
     unsafe {
-        assert_eq!(libc::openpty(&mut ours, &mut its, std::ptr::null_mut(), std::ptr::null(), std::ptr::null()), 0);
+        assert_eq!(
+            libc::openpty(
+                &mut ours,
+                &mut its,
+                std::ptr::null_mut(),
+                std::ptr::null(),
+                std::ptr::null()
+            ),
+            0
+        );
         (File::from_raw_fd(ours), File::from_raw_fd(its))
     }
 }
@@ -45,11 +54,18 @@ fn terminal() -> (File, File) {
 /// screen.
 #[test]
 fn what_is_imported_is_not_shown() {
-    for (typed, code) in [(format!("{PHRASE}\n"), 0), ("legal winner\u{3}".into(), 1), ("legal winner\n".into(), 1)] {
+    for (typed, code) in
+        [(format!("{PHRASE}\n"), 0), ("legal winner\u{3}".into(), 1), ("legal winner\n".into(), 1)]
+    {
         let home = tempfile::tempdir().unwrap();
         let (mut screen, its) = terminal();
         let mut command = command(home.path(), &["init", "--import"]);
-        let mut child = command.stdin(its.try_clone().unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(its.try_clone().unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (mut asked, mut told) = (Vec::new(), child.stderr.take().unwrap());
         while !asked.ends_with(b"(it is not shown): ") {
             let mut byte = [0];
@@ -87,13 +103,25 @@ fn a_start_that_cannot_be_says_why() {
 
     let home = with_identity();
     configure(home.path(), "relay = []\n");
-    check_failure("unknown key", &start(home.path()), &["config.toml:1", "relay", "did you mean `relays`"]);
+    check_failure(
+        "unknown key",
+        &start(home.path()),
+        &["config.toml:1", "relay", "did you mean `relays`"],
+    );
     configure(home.path(), "max_concurrent_jobs = \"many\"\n");
     check_failure("wrong type", &start(home.path()), &["config.toml:1"]);
     configure(home.path(), "[guests.pricing.settings]\nprice = \"1\"\n");
-    check_failure("unknown setting of a guest", &start(home.path()), &["token_pricing", "price", "there is `base-msat`"]);
+    check_failure(
+        "unknown setting of a guest",
+        &start(home.path()),
+        &["token_pricing", "price", "there is `base-msat`"],
+    );
     configure(home.path(), "[guests.\"pricing:5050\".settings]\nprice = \"1\"\n");
-    check_failure("unknown setting for one kind", &start(home.path()), &["token_pricing", "guests.pricing:5050", "there is"]);
+    check_failure(
+        "unknown setting for one kind",
+        &start(home.path()),
+        &["token_pricing", "guests.pricing:5050", "there is"],
+    );
     configure(home.path(), "[guests.\"handler:5051\"]\n");
     check_failure("a kind nobody does", &start(home.path()), &["handler:5051", "leave it out"]);
 
@@ -109,7 +137,11 @@ fn a_start_that_cannot_be_says_why() {
 
     let home = with_identity();
     fs::create_dir_all(home.path().join(".openagents/pylon")).unwrap();
-    fs::write(home.path().join(".openagents/pylon/pylon.db"), "this is no database, it is a letter to one").unwrap();
+    fs::write(
+        home.path().join(".openagents/pylon/pylon.db"),
+        "this is no database, it is a letter to one",
+    )
+    .unwrap();
     check_failure("no database", &start(home.path()), &["journal"]);
 
     let usage = run(home.path(), &["begin"]);
@@ -123,7 +155,11 @@ fn one_node_on_one_home() {
     assert!(run(home.path(), &["init"]).status.success());
     configure(home.path(), &format!("relays = [\"{NOWHERE}\"]\n"));
     let (mut node, mut log, _) = started(home.path(), None);
-    check_failure("second", &run(home.path(), &["start", "-f"]), &[&format!("PID {}", node.id()), "stop it first"]);
+    check_failure(
+        "second",
+        &run(home.path(), &["start", "-f"]),
+        &[&format!("PID {}", node.id()), "stop it first"],
+    );
     node.terminate();
     let (mut line, mut last) = (String::new(), String::new());
     while log.read_line(&mut line).unwrap() > 0 {
@@ -138,8 +174,10 @@ fn one_node_on_one_home() {
 /// What a demo printed, line by line, and its summary.
 fn told(output: &Output) -> (Vec<Value>, Value) {
     assert!(output.status.success(), "{}", said(output));
-    let lines: Vec<Value> =
-        String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let last = lines.last().cloned().unwrap();
     (lines, last)
 }
@@ -150,7 +188,14 @@ fn check_summary(summary: &Value) {
         (&summary["status"], &summary["settlement"], &summary["kind"]),
         (&"completed".into(), &"paid".into(), &5050.into())
     );
-    for number in ["input_tokens", "output_tokens", "amount_msats", "earned_msats", "elapsed_ms", "node_overhead_us"] {
+    for number in [
+        "input_tokens",
+        "output_tokens",
+        "amount_msats",
+        "earned_msats",
+        "elapsed_ms",
+        "node_overhead_us",
+    ] {
         assert!(summary[number].as_u64().unwrap_or(0) > 0, "{number}: {summary}");
     }
     assert_eq!(summary["amount_msats"], summary["earned_msats"]);
@@ -158,7 +203,12 @@ fn check_summary(summary: &Value) {
     let slots: Vec<_> = guests.iter().map(|guest| guest["slot"].as_str().unwrap()).collect();
     assert_eq!(slots, ["routing", "pricing", "handler", "verification", "pricing"]);
     for guest in guests {
-        assert!(guest["name"].is_string() && guest["digest"].as_str().unwrap().len() == 64 && guest["us"].is_u64(), "{guest}");
+        assert!(
+            guest["name"].is_string()
+                && guest["digest"].as_str().unwrap().len() == 64
+                && guest["us"].is_u64(),
+            "{guest}"
+        );
         assert!(guest["fuel"].is_u64() != guest["cpu_us"].is_u64(), "{guest}");
     }
 }
@@ -169,9 +219,13 @@ async fn the_demo_tells_every_step() {
     let (home, keep) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let stub = Stub::start(Script::Say("An answer of a few words.")).await;
     let (url, kept) = (stub.url(), keep.path().to_str().unwrap().to_owned());
-    let args = ["demo", "--json", "--jobs", "3", "--backend", &url, "--keep", &kept].map(str::to_owned);
+    let args =
+        ["demo", "--json", "--jobs", "3", "--backend", &url, "--keep", &kept].map(str::to_owned);
     let path = home.path().to_owned();
-    let output = tokio::task::spawn_blocking(move || run(&path, &args.each_ref().map(String::as_str))).await.unwrap();
+    let output =
+        tokio::task::spawn_blocking(move || run(&path, &args.each_ref().map(String::as_str)))
+            .await
+            .unwrap();
     let (lines, summary) = told(&output);
     check_summary(&summary);
     assert_eq!((&summary["model"], &summary["total"]["completed"]), (&MODEL.into(), &3.into()));
@@ -185,10 +239,17 @@ async fn the_demo_tells_every_step() {
     let kept = move |args: &[&str]| String::from_utf8(run(&path, args).stdout).unwrap();
     tokio::task::spawn_blocking(move || {
         let earnings = kept(&["earnings", "--limit", "7"]);
-        assert!(earnings.contains("Recent Earnings (last 7):\n") && !earnings.contains("Owed"), "{earnings}");
+        assert!(
+            earnings.contains("Recent Earnings (last 7):\n") && !earnings.contains("Owed"),
+            "{earnings}"
+        );
         let jobs: Value = serde_json::from_str(&kept(&["jobs", "list", "--json"])).unwrap();
         for job in jobs.as_array().unwrap() {
-            assert_eq!((&job["settlement"], &job["invoicing"]), (&"paid".into(), &"paid".into()), "{job}");
+            assert_eq!(
+                (&job["settlement"], &job["invoicing"]),
+                (&"paid".into(), &"paid".into()),
+                "{job}"
+            );
             let page = kept(&["jobs", "show", job["id"].as_str().unwrap()]);
             assert!(page.contains("Invoicing   paid\n"), "{page}");
         }
@@ -220,15 +281,20 @@ fn a_demo_without_a_server_says_what_to_install() {
     let home = tempfile::tempdir().unwrap();
     let output = command(home.path(), &["demo"]).env("PATH", home.path()).output().unwrap();
     check_failure("no Python", &output, &["Python 3.10", "--backend URL"]);
-    check_failure("no backend", &run(home.path(), &["demo", "--backend", "http://127.0.0.1:9"]), &["http://127.0.0.1:9"]);
+    check_failure(
+        "no backend",
+        &run(home.path(), &["demo", "--backend", "http://127.0.0.1:9"]),
+        &["http://127.0.0.1:9"],
+    );
 }
 
 /// Goal: the first command of the README. Method: the demo with its own llama.cpp server and model, from the cache after the first time.
 #[test]
 fn real_demo_with_its_own_server() {
     let cache = std::env::var_os("PYLON_TEST_CACHE").map(Into::into);
-    let cache: std::path::PathBuf =
-        cache.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache/pylon-tests"));
+    let cache: std::path::PathBuf = cache.unwrap_or_else(|| {
+        Path::new(&std::env::var_os("HOME").unwrap()).join(".cache/pylon-tests")
+    });
     let (lines, summary) = told(&run(&cache.join("demo-home"), &["demo", "--json"]));
     check_summary(&summary);
     assert_eq!(summary["backend"], "llama_cpp");

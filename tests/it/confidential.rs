@@ -40,7 +40,9 @@ fn home_has(stage: &Stage, text: &str) -> bool {
         for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
             match entry.file_type().unwrap() {
                 kind if kind.is_dir() => open.push(entry.path()),
-                kind if kind.is_file() => found |= has(&std::fs::read(entry.path()).unwrap_or_default(), text),
+                kind if kind.is_file() => {
+                    found |= has(&std::fs::read(entry.path()).unwrap_or_default(), text)
+                }
                 _ => {}
             }
         }
@@ -59,7 +61,9 @@ async fn only_the_customer_reads_the_answer() {
     let job = customer.ask(tags).await;
     let result = customer.result(job).await;
     assert!(result.encrypted && result.content.contains(CANARY), "{}", result.content);
-    assert!(result.attributes.iter().any(|fact| fact.name == "model" && fact.value == "stub-model"));
+    assert!(
+        result.attributes.iter().any(|fact| fact.name == "model" && fact.value == "stub-model")
+    );
     assert!(result.due.is_some() && !result.guests.is_empty());
     let state = stage.until(job, |state| state.delivery == Delivery::Delivered).await;
     assert!(state.job.confidential);
@@ -70,7 +74,8 @@ async fn only_the_customer_reads_the_answer() {
     for event in &events {
         let json = serde_json::to_string(event).unwrap();
         assert!(!json.contains(CANARY) && !json.contains("stub-model"), "{json}");
-        let feedback = parse_feedback(event).is_some_and(|said| said.encrypted && said.open(&stranger).is_ok());
+        let feedback = parse_feedback(event)
+            .is_some_and(|said| said.encrypted && said.open(&stranger).is_ok());
         let result = parse_result(event).is_some_and(|said| said.open(&stranger).is_ok());
         assert!(!feedback && !result, "{json}");
     }
@@ -86,9 +91,10 @@ async fn the_old_scheme_is_answered_in_kind() {
     let keys = Keys::generate();
     let mut buyer = Buyer::connect(keys.clone(), &stage.config.relays).await.unwrap();
     let provider = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
-    for (hidden, answer) in
-        [(r#"[["i","old canary","text"]]"#, "old canary"), (r#"[["i","x"],["bid","canary"]]"#, "bid `canary`")]
-    {
+    for (hidden, answer) in [
+        (r#"[["i","old canary","text"]]"#, "old canary"),
+        (r#"[["i","x"],["bid","canary"]]"#, "bid `canary`"),
+    ] {
         let content = nip04::encrypt(keys.secret_key(), &provider, hidden).unwrap();
         let tags = [Tag::public_key(provider), Tag::parse(["encrypted"]).unwrap()];
         submit(&buyer, EventBuilder::new(Kind::from_u16(5050), content).tags(tags), &keys).await;
@@ -96,7 +102,9 @@ async fn the_old_scheme_is_answered_in_kind() {
             loop {
                 match buyer.next().await.unwrap() {
                     Heard::Result(result) => return result.content,
-                    Heard::Feedback(feedback) if feedback.standing.word() == "error" => return feedback.words,
+                    Heard::Feedback(feedback) if feedback.standing.word() == "error" => {
+                        return feedback.words;
+                    }
                     Heard::Feedback(_) => {}
                     Heard::Unreadable { why, .. } => panic!("{why}"),
                 }
@@ -119,19 +127,27 @@ async fn what_is_sealed_for_another_is_refused() {
     let keys = Keys::generate();
     let mut buyer = Buyer::connect(keys.clone(), &stage.config.relays).await.unwrap();
     let provider = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
-    let content = nip04::encrypt(keys.secret_key(), &Keys::generate().public_key(), r#"[["i","x"]]"#).unwrap();
+    let content =
+        nip04::encrypt(keys.secret_key(), &Keys::generate().public_key(), r#"[["i","x"]]"#)
+            .unwrap();
     let tags = [Tag::public_key(provider), Tag::parse(["encrypted"]).unwrap()];
     submit(&buyer, EventBuilder::new(Kind::from_u16(5050), content).tags(tags), &keys).await;
     let heard = tokio::time::timeout(PATIENCE, buyer.next()).await.unwrap().unwrap();
     let Heard::Feedback(feedback) = heard else { panic!("{heard:?}") };
-    assert_eq!(feedback.words, "invalid request: encrypted, and not to this key in NIP-04 or NIP-44");
+    assert_eq!(
+        feedback.words,
+        "invalid request: encrypted, and not to this key in NIP-04 or NIP-44"
+    );
     assert_eq!(stage.stub.asked(), 0);
 }
 
 /// A request that our buyer would not write.
 async fn submit(buyer: &Buyer, request: EventBuilder, keys: &Keys) {
     let event = request.sign_with_keys(keys).unwrap();
-    buyer.submit(&Request::from_json(&nostr_sdk::JsonUtil::as_json(&event)).unwrap()).await.unwrap();
+    buyer
+        .submit(&Request::from_json(&nostr_sdk::JsonUtil::as_json(&event)).unwrap())
+        .await
+        .unwrap();
 }
 
 /// Goal: no file of the node has a confidential text, before, during or after the work, and a restart goes on all the same. Method: an open and a
@@ -147,7 +163,10 @@ async fn no_file_of_the_node_has_the_text() {
     stage.until(job, |state| state.execution == Execution::Received).await;
     assert!(home_has(&stage, "open-canary-51") && !home_has(&stage, CANARY), "while it waits");
     stage.stop(std::time::Duration::ZERO).await;
-    assert!(home_has(&stage, "open-canary-51") && !home_has(&stage, CANARY), "while the node is down");
+    assert!(
+        home_has(&stage, "open-canary-51") && !home_has(&stage, CANARY),
+        "while the node is down"
+    );
     for _ in 0..4 {
         stage.stub.release();
     }
@@ -169,9 +188,10 @@ async fn no_reason_quotes_the_text() {
     let mut customer = stage.customer().await;
     let mut seen = stage.bus.listen();
     let model = format!("{CANARY}-model");
-    for (tags, quoted) in
-        [(vec![text("x"), param("model", &model)], CANARY), (vec![text("x"), param("temperature", CANARY)], "temperature")]
-    {
+    for (tags, quoted) in [
+        (vec![text("x"), param("model", &model)], CANARY),
+        (vec![text("x"), param("temperature", CANARY)], "temperature"),
+    ] {
         let job = customer.ask([tags, vec![RequestTag::Encrypted]].concat()).await;
         let words = customer.feedback(job, "error").await.words;
         assert!(words.contains(quoted), "{words}");
@@ -184,7 +204,11 @@ async fn no_reason_quotes_the_text() {
 
 /// A node that takes jobs, and its log to the end.
 async fn started(home: &Path, log_level: &str) -> (Running, JoinHandle<Vec<u8>>) {
-    let mut child = command(home, &["start", "-f"]).env("RUST_LOG", log_level).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command(home, &["start", "-f"])
+        .env("RUST_LOG", log_level)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let (ready, is_ready) = oneshot::channel();
     let reading = tokio::task::spawn_blocking(move || {
@@ -209,10 +233,17 @@ async fn no_line_of_the_log_has_the_text() {
     let (relay, stub) = (InProcessRelay::start().await.unwrap(), Stub::start(Script::Echo).await);
     let home = tempfile::tempdir().unwrap();
     let (path, config) = (home.path().to_owned(), home.path().join(".config/pylon/config.toml"));
-    assert!(tokio::task::spawn_blocking(move || run(&path, &["init"])).await.unwrap().status.success());
-    let lines = format!("relays = [\"{}\"]\n[inference.llama_cpp]\nurl = \"{}\"\n", relay.url(), stub.url());
+    assert!(
+        tokio::task::spawn_blocking(move || run(&path, &["init"])).await.unwrap().status.success()
+    );
+    let lines = format!(
+        "relays = [\"{}\"]\n[inference.llama_cpp]\nurl = \"{}\"\n",
+        relay.url(),
+        stub.url()
+    );
     std::fs::write(config, lines).unwrap();
-    let words = std::fs::read_to_string(home.path().join(".config/pylon/identity.mnemonic")).unwrap();
+    let words =
+        std::fs::read_to_string(home.path().join(".config/pylon/identity.mnemonic")).unwrap();
     let node_keys = identity::keys(&words).unwrap();
 
     // The first start compiles, and the compiler would fill the log.
@@ -229,7 +260,9 @@ async fn no_line_of_the_log_has_the_text() {
         loop {
             match buyer.next().await.unwrap() {
                 Heard::Result(result) => return result.content,
-                Heard::Feedback(feedback) => assert_ne!(feedback.standing.word(), "error", "{}", feedback.words),
+                Heard::Feedback(feedback) => {
+                    assert_ne!(feedback.standing.word(), "error", "{}", feedback.words)
+                }
                 Heard::Unreadable { why, .. } => panic!("{why}"),
             }
         }

@@ -31,8 +31,10 @@ fn send(program: &Program, bytes: &[u8]) -> String {
 
 /// A request with a body.
 fn post(path: &str, body: &str) -> Vec<u8> {
-    let head =
-        format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     format!("{head}{body}").into_bytes()
 }
 
@@ -45,7 +47,8 @@ fn is_well(program: &Program, what: &str) {
 async fn the_socket_is_its_owners() {
     let program = Program::set(Script::Echo).await;
     program.print(&["start"]);
-    let mode = |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode =
+        |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(program.state("pylon.sock")), 0o600);
     assert_eq!(mode(program.state("")), 0o700);
     program.print(&["stop"]);
@@ -61,15 +64,23 @@ async fn nonsense_is_answered_or_shown_the_door() {
         let answer = tokio::task::block_in_place(|| send(&program, bytes));
         assert!(answer.starts_with(expected), "{what}: {answer:?}");
         if answer.contains("application/json") && !answer.starts_with("HTTP/1.1 200") {
-            let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-            assert!(body["error"].as_str().is_some_and(|line| !line.is_empty() && !line.contains('\n')), "{what}: {body}");
+            let body: Value =
+                serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+            assert!(
+                body["error"].as_str().is_some_and(|line| !line.is_empty() && !line.contains('\n')),
+                "{what}: {body}"
+            );
         }
         is_well(&program, what);
     };
     check("nothing at all", b"", "");
     check("garbage", &[0xff; 4096], "HTTP/1.1 400");
     check("half of a head", b"GET /v1/status HTTP/1.1\r\nhost:", "");
-    check("a head without an end", &[b"GET /v1/status HTTP/1.1\r\nx: ".as_slice(), &[b'a'; 1 << 20]].concat(), "HTTP/1.1 431");
+    check(
+        "a head without an end",
+        &[b"GET /v1/status HTTP/1.1\r\nx: ".as_slice(), &[b'a'; 1 << 20]].concat(),
+        "HTTP/1.1 431",
+    );
     check(
         "half of a body",
         b"POST /v1/stop HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{",
@@ -81,7 +92,11 @@ async fn nonsense_is_answered_or_shown_the_door() {
     check("no body", b"POST /v1/stop HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 415");
     check("no such path", b"GET /v2/status HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 404");
     check("another method", b"GET /v1/stop HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 405");
-    check("no such field", b"GET /v1/events?limit=many HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 400");
+    check(
+        "no such field",
+        b"GET /v1/events?limit=many HTTP/1.1\r\nhost: x\r\n\r\n",
+        "HTTP/1.1 400",
+    );
     check(
         "a second request",
         b"GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\nGET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n",
@@ -121,7 +136,11 @@ async fn followers_are_bounded() {
         assert_eq!(&first, b"HTTP/1.1 200 OK");
         followers.push(one);
     }
-    check_failure("one too many", &program.run(&["events", "--follow"]), &["16 follow the events already"]);
+    check_failure(
+        "one too many",
+        &program.run(&["events", "--follow"]),
+        &["16 follow the events already"],
+    );
     is_well(&program, "many followers");
     program.print(&["stop"]);
     drop(followers);
@@ -134,16 +153,28 @@ async fn answers_are_as_documented() {
     program.print(&["start", "--mode", "provider"]);
     let status = program.json(&["status", "--json"]);
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&status), ["agent_backends", "backends", "daemon", "kinds", "refused", "relays", "stats"]);
-    assert_eq!(names(&status["daemon"]), ["config", "modes", "pid", "running", "started_at", "uptime_secs", "version"]);
+    assert_eq!(
+        names(&status),
+        ["agent_backends", "backends", "daemon", "kinds", "refused", "relays", "stats"]
+    );
+    assert_eq!(
+        names(&status["daemon"]),
+        ["config", "modes", "pid", "running", "started_at", "uptime_secs", "version"]
+    );
     assert_eq!(status["daemon"]["modes"], json!(["provider"]));
     assert_eq!(status["kinds"], json!([5050]));
     assert_eq!(status["relays"][0]["url"], program.relay.url());
     let backends = program.json(&["backends", "--json"]);
-    assert_eq!((&backends["backends"][0]["id"], &backends["backends"][0]["available"]), (&json!("llama_cpp"), &json!(true)));
+    assert_eq!(
+        (&backends["backends"][0]["id"], &backends["backends"][0]["available"]),
+        (&json!("llama_cpp"), &json!(true))
+    );
     assert_eq!(backends["backends"], status["backends"]);
     let models = program.json(&["models", "--json"]);
-    assert_eq!(models["models"], json!([{"id": "stub-model", "backend": "llama_cpp", "default": true, "context_tokens": 4096}]));
+    assert_eq!(
+        models["models"],
+        json!([{"id": "stub-model", "backend": "llama_cpp", "default": true, "context_tokens": 4096}])
+    );
 }
 
 /// Goal: who asks for the backends hears of now, not of some minutes ago. Method: one that breaks down, and recovers, without a job.
@@ -155,7 +186,11 @@ async fn who_asks_for_the_backends_hears_of_now() {
     assert_eq!(available(), true);
     program.stub.break_down();
     assert_eq!(available(), false);
-    assert_eq!(program.json(&["status", "--json"])["backends"][0]["available"], false, "status shows the last look");
+    assert_eq!(
+        program.json(&["status", "--json"])["backends"][0]["available"],
+        false,
+        "status shows the last look"
+    );
     program.stub.recover();
     assert_eq!(available(), true);
 }

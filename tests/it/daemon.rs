@@ -13,9 +13,13 @@ use tokio::process::Command;
 async fn nothing_of_its_caller_is_kept() {
     let program = Program::set(Script::Echo).await;
     let mut shell = Command::new("sh");
-    shell.args(["-c", "exec 9>&1 && exec \"$0\" start >&2"]).arg(pylon()).env("PYLON_HOME", program.home());
+    shell
+        .args(["-c", "exec 9>&1 && exec \"$0\" start >&2"])
+        .arg(pylon())
+        .env("PYLON_HOME", program.home());
     let started = shell.env_remove("RUST_LOG").stdin(Stdio::null()).output();
-    let started = tokio::time::timeout(PATIENCE, started).await.expect("the node holds the pipe").unwrap();
+    let started =
+        tokio::time::timeout(PATIENCE, started).await.expect("the node holds the pipe").unwrap();
     assert!(started.status.success() && started.stdout.is_empty(), "{}", said(&started));
     assert_eq!(program.json(&["status", "--json"])["daemon"]["running"], true);
 }

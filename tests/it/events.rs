@@ -66,12 +66,18 @@ async fn all_thirteen() {
 
     let customer = stage.customer().await;
     let mut seen = stage.bus.listen();
-    let job = customer.ask(vec![text("a text that is long enough for a part of it to be worth telling")]).await;
+    let job = customer
+        .ask(vec![text("a text that is long enough for a part of it to be worth telling")])
+        .await;
     let received = next(&mut seen, "JobReceived").await;
     assert_eq!((&received["job_id"], &received["kind"]), (&json!(job.to_hex()), &json!(5050)));
     assert_eq!(next(&mut seen, "JobStarted").await["model"], MODEL);
     // A part is told only of work that takes a while: nothing else happens meanwhile.
-    assert!(tokio::time::timeout(Duration::from_millis(200), next(&mut seen, "JobCompleted")).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(200), next(&mut seen, "JobCompleted"))
+            .await
+            .is_err()
+    );
     // So a relay that goes now is not in the middle of anything.
     let relay = stage.relays.remove(1);
     let url = relay.url().to_owned();
@@ -82,7 +88,10 @@ async fn all_thirteen() {
     let progress = next(&mut seen, "JobProgress").await["progress"].as_f64().unwrap();
     assert!(progress > 0.0 && progress < 1.0, "{progress}");
     let completed = next(&mut seen, "JobCompleted").await;
-    assert_eq!((&completed["job_id"], completed["amount_msats"].is_u64()), (&json!(job.to_hex()), true));
+    assert_eq!(
+        (&completed["job_id"], completed["amount_msats"].is_u64()),
+        (&json!(job.to_hex()), true)
+    );
     let invoice = next(&mut money, "InvoiceCreated").await;
     stage.until(job, |state| state.delivery == Delivery::Delivered).await;
     stage.bank.pay(invoice["bolt11"].as_str().unwrap()).unwrap();
@@ -101,7 +110,8 @@ async fn all_thirteen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_tells_everything_but_secrets() {
     let program = Program::set(Script::Echo).await;
-    let started = tokio::task::block_in_place(|| started(program.home(), Some("pylon=debug,compute=trace")));
+    let started =
+        tokio::task::block_in_place(|| started(program.home(), Some("pylon=debug,compute=trace")));
     let (mut node, mut rest, mut log) = started;
     let mut customer = program.customer().await;
     let job = customer.ask(vec![text("hello")]).await;
@@ -111,16 +121,35 @@ async fn the_log_tells_everything_but_secrets() {
     node.terminate();
     tokio::task::block_in_place(|| rest.read_to_string(&mut log)).unwrap();
     assert!(node.0.wait().unwrap().success());
-    for (what, kind, status) in [("in", 5050, "request"), ("out", 7000, "processing"), ("out", 6050, "result")] {
-        let words = [" compute: ", what, &format!("kind={kind} id="), &format!("job=\"{job}\""), &format!("status=\"{status}\"")];
-        assert!(log.lines().any(|line| words.iter().all(|word| line.contains(word))), "{what} {kind}: {log}");
+    for (what, kind, status) in
+        [("in", 5050, "request"), ("out", 7000, "processing"), ("out", 6050, "result")]
+    {
+        let words = [
+            " compute: ",
+            what,
+            &format!("kind={kind} id="),
+            &format!("job=\"{job}\""),
+            &format!("status=\"{status}\""),
+        ];
+        assert!(
+            log.lines().any(|line| words.iter().all(|word| line.contains(word))),
+            "{what} {kind}: {log}"
+        );
     }
-    for name in ["JobReceived", "JobStarted", "JobCompleted", "RelayConnected", "BackendsRegistered"] {
-        assert!(log.lines().any(|line| line.contains("INFO") && line.contains(name)), "{name}: {log}");
+    for name in
+        ["JobReceived", "JobStarted", "JobCompleted", "RelayConnected", "BackendsRegistered"]
+    {
+        assert!(
+            log.lines().any(|line| line.contains("INFO") && line.contains(name)),
+            "{name}: {log}"
+        );
     }
     let own = keys(PHRASE).unwrap();
     let hex = own.secret_key().to_secret_hex();
-    assert!(!log.contains(&hex) && !log.contains("nsec1") && !log.contains(&hex.to_uppercase()), "the key");
+    assert!(
+        !log.contains(&hex) && !log.contains("nsec1") && !log.contains(&hex.to_uppercase()),
+        "the key"
+    );
     let words: Vec<_> = log.split(|c: char| !c.is_ascii_alphabetic()).collect();
     for word in PHRASE.split(' ') {
         assert!(!words.contains(&word), "`{word}` of the phrase");

@@ -18,8 +18,13 @@ const RESULT: u16 = 6050;
 
 /// A node that does not wait long for relays.
 async fn stage(script: Script, relays: usize) -> Stage {
-    let market = Options { retry: Duration::from_millis(100), send_deadline: Duration::from_secs(2), ..Options::default() };
-    Stage::set(Set { script, wallet: false, relays, proxied: Some("{}"), market, ..Set::default() }).await
+    let market = Options {
+        retry: Duration::from_millis(100),
+        send_deadline: Duration::from_secs(2),
+        ..Options::default()
+    };
+    Stage::set(Set { script, wallet: false, relays, proxied: Some("{}"), market, ..Set::default() })
+        .await
 }
 
 /// Each of these was worked on once, and the relays have one result of each. A job after them shows that whatever a relay repeated has been read.
@@ -43,7 +48,8 @@ async fn results(relay: &str, job: JobId) -> Vec<EventId> {
     let client = Client::default();
     client.add_relay(relay).await.unwrap();
     client.try_connect(PATIENCE).await;
-    let filter = Filter::new().kind(Kind::from_u16(RESULT)).event(EventId::from_byte_array(*job.as_bytes()));
+    let filter =
+        Filter::new().kind(Kind::from_u16(RESULT)).event(EventId::from_byte_array(*job.as_bytes()));
     let found = client.fetch_events(filter, PATIENCE).await.unwrap();
     client.shutdown().await;
     found.into_iter().map(|event| event.id).collect()
@@ -79,12 +85,18 @@ async fn a_lost_acknowledgement() {
     let mut customer = stage.customer().await;
     let proxy = &stage.proxies[0];
     let mut traffic = proxy.watch();
-    proxy.rule(|way, frame| if way == Way::In && frame.starts_with(r#"["OK""#) { Fate::Lose } else { Fate::Pass });
+    proxy.rule(|way, frame| {
+        if way == Way::In && frame.starts_with(r#"["OK""#) { Fate::Lose } else { Fate::Pass }
+    });
     let job = customer.ask(vec![text("hello")]).await;
     let first = traffic.event(Way::Out, RESULT).await;
     let again = traffic.event(Way::Out, RESULT).await;
     assert_eq!(again.id, first.id);
-    assert_eq!(stage.job(job).unwrap().delivery, Delivery::Queued, "not there as far as the node knows");
+    assert_eq!(
+        stage.job(job).unwrap().delivery,
+        Delivery::Queued,
+        "not there as far as the node knows"
+    );
     proxy.heal();
     stage.until(job, |state| state.delivery == Delivery::Delivered).await;
     assert_eq!(customer.result(job).await.content, "hello");
@@ -123,7 +135,8 @@ async fn requests_twice_and_out_of_order() {
         let mut customer = stage.customer().await;
         for proxy in &stage.proxies {
             proxy.rule(move |way, frame| {
-                let is_request = way == Way::In && event_in(frame).is_some_and(|event| event.kind.as_u16() == REQUEST);
+                let is_request = way == Way::In
+                    && event_in(frame).is_some_and(|event| event.kind.as_u16() == REQUEST);
                 if is_request { fate } else { Fate::Pass }
             });
         }
@@ -145,9 +158,11 @@ async fn frames_that_mean_nothing() {
     let stage = stage(Script::Echo, 1).await;
     let mut customer = stage.customer().await;
     let hex = "ab".repeat(32);
-    let event =
-        format!(r#"{{"id":"{hex}","pubkey":"{hex}","created_at":1,"kind":5050,"tags":[],"content":"","sig":"{hex}{hex}"}}"#);
-    let large = event.replace(r#""content":"""#, &format!(r#""content":"{}""#, "x".repeat(1 << 20)));
+    let event = format!(
+        r#"{{"id":"{hex}","pubkey":"{hex}","created_at":1,"kind":5050,"tags":[],"content":"","sig":"{hex}{hex}"}}"#
+    );
+    let large =
+        event.replace(r#""content":"""#, &format!(r#""content":"{}""#, "x".repeat(1 << 20)));
     let reserved = FrameHeader { rsv1: true, ..FrameHeader::default() };
     let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
     let mut seen = stage.bus.listen();
@@ -167,7 +182,10 @@ async fn frames_that_mean_nothing() {
         ("deep JSON", Frame::text(deep)),
         ("more than a message may have", Frame::text(format!(r#"["EVENT","pylon",{large}]"#))),
         ("bytes", Frame::binary(vec![0xff_u8; 1000])),
-        ("a notice without an end", Frame::text(format!(r#"["NOTICE","{}"]"#, "x".repeat(1 << 20)))),
+        (
+            "a notice without an end",
+            Frame::text(format!(r#"["NOTICE","{}"]"#, "x".repeat(1 << 20))),
+        ),
         // The link is lost by this, and comes back.
         ("no WebSocket", Frame::Frame(RawFrame::from_payload(reserved, vec![1, 2, 3].into()))),
     ];
@@ -177,7 +195,10 @@ async fn frames_that_mean_nothing() {
         assert_eq!(customer.result(job).await.content, what);
     }
     let lost = tokio::time::timeout(PATIENCE, async {
-        while !matches!(seen.recv().await.unwrap(), Observation::Event(DomainEvent::RelayDisconnected { .. })) {}
+        while !matches!(
+            seen.recv().await.unwrap(),
+            Observation::Event(DomainEvent::RelayDisconnected { .. })
+        ) {}
     });
     lost.await.expect("the last one costs the connection");
 }

@@ -22,7 +22,8 @@ use tokio::time::timeout;
 async fn a_locked_journal_loses_no_job() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     let mut customer = stage.customer().await;
-    let other = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let other =
+        rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let job = customer.ask(vec![text("patience")]).await;
     let silence = tokio::time::timeout(Duration::from_secs(7), customer.buyer.next()).await;
@@ -37,11 +38,18 @@ async fn a_locked_journal_loses_no_job() {
 /// else; with one worker and one more place, two more jobs get their results.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_gone_frees_the_worker() {
-    let stage = Stage::set(Set { script: Script::Wait, wallet: false, max_queued_jobs: 1, ..Set::default() }).await;
+    let stage = Stage::set(Set {
+        script: Script::Wait,
+        wallet: false,
+        max_queued_jobs: 1,
+        ..Set::default()
+    })
+    .await;
     let mut customer = stage.customer().await;
     let lost = customer.ask(vec![text("lost")]).await;
     stage.until(lost, |state| state.execution == Execution::Processing).await;
-    let other = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let other =
+        rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
     other.execute("DELETE FROM jobs WHERE id = ?1", [lost.to_hex()]).unwrap();
     for words in ["one", "two"] {
         stage.stub.release();
@@ -60,14 +68,22 @@ async fn withdrawn_requests_do_not_fill_the_disk() {
     stage.until(busy, |state| state.execution == Execution::Processing).await;
     let customer = stage.customer().await;
     for round in 0..JOBS {
-        let job = customer.ask(vec![text(&format!("{round} {}", "never mind ".repeat(5600)))]).await;
+        let job =
+            customer.ask(vec![text(&format!("{round} {}", "never mind ".repeat(5600)))]).await;
         stage.until(job, |_| true).await;
         customer.buyer.cancel(job, 5050).await.unwrap();
         let state = stage.until(job, |state| state.execution == Execution::Cancelled).await;
-        assert!(state.text_gone_at.is_some() && state.job.origin.is_empty() && state.job.input_bytes() > 60_000);
+        assert!(
+            state.text_gone_at.is_some()
+                && state.job.origin.is_empty()
+                && state.job.input_bytes() > 60_000
+        );
     }
     let file = stage.folder.path().join(".openagents/pylon/pylon.db");
-    rusqlite::Connection::open(&file).unwrap().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    rusqlite::Connection::open(&file)
+        .unwrap()
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
     let bytes = file.metadata().unwrap().len();
     assert!(bytes < 3 << 20, "{bytes}");
 }
@@ -86,17 +102,23 @@ async fn a_withdrawal_may_come_at_any_time() {
     }
 
     let author = keys(&generate().unwrap()).unwrap();
-    let (before, after) = (nostr_sdk::Client::new(author.clone()), nostr_sdk::Client::new(author.clone()));
+    let (before, after) =
+        (nostr_sdk::Client::new(author.clone()), nostr_sdk::Client::new(author.clone()));
     for (client, relay) in [(&before, &stage.relays[0]), (&after, &stage.relays[1])] {
         client.add_relay(relay.url()).await.unwrap();
         client.try_connect(PATIENCE).await;
     }
     let request = |words: &str| {
-        nip90::request(5050, &[text(words), RequestTag::Provider(stage.provider())]).sign_with_keys(&author).unwrap()
+        nip90::request(5050, &[text(words), RequestTag::Provider(stage.provider())])
+            .sign_with_keys(&author)
+            .unwrap()
     };
     let id = |event: &nostr_sdk::Event| JobId::from_bytes(event.id.to_bytes());
     let (withdrawn, first, second) = (request("withdrawn"), request("first"), request("second"));
-    before.send_event(&nip90::cancellation(id(&withdrawn), 5050).sign_with_keys(&author).unwrap()).await.unwrap();
+    before
+        .send_event(&nip90::cancellation(id(&withdrawn), 5050).sign_with_keys(&author).unwrap())
+        .await
+        .unwrap();
     // What comes after it over the same relay shows that it was read.
     before.send_event(&first).await.unwrap();
     stage.until(id(&first), |_| true).await;
@@ -109,7 +131,8 @@ async fn a_withdrawal_may_come_at_any_time() {
 /// Goal: one customer cannot take every place. Method: one asks for more than a share of them, then another asks.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_customer_cannot_take_every_place() {
-    let stage = Stage::set(Set { script: Script::Wait, max_queued_jobs: 15, ..Set::default() }).await;
+    let stage =
+        Stage::set(Set { script: Script::Wait, max_queued_jobs: 15, ..Set::default() }).await;
     let (mut loud, mut other) = (stage.customer().await, stage.customer().await);
     for round in 0..4 {
         let job = loud.ask(vec![text(&format!("me {round}"))]).await;
@@ -130,7 +153,8 @@ async fn one_customer_cannot_take_every_place() {
 /// and the one who has paid asks again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_of_strangers_cannot_take_every_place() {
-    let stage = Stage::set(Set { script: Script::Wait, max_queued_jobs: 15, ..Set::default() }).await;
+    let stage =
+        Stage::set(Set { script: Script::Wait, max_queued_jobs: 15, ..Set::default() }).await;
     let mut known = stage.customer().await;
     let bought = known.ask(vec![text("I pay")]).await;
     stage.stub.release();
@@ -163,10 +187,15 @@ async fn nonsense_is_answered_for_a_while() {
     assert_eq!(other.result(good).await.content, "good");
     for _ in 0..EACH {
         let heard = timeout(PATIENCE, loud.buyer.next()).await.expect("told").unwrap();
-        assert!(matches!(&heard, Heard::Feedback(feedback) if feedback.standing.word() == "error"), "{heard:?}");
+        assert!(
+            matches!(&heard, Heard::Feedback(feedback) if feedback.standing.word() == "error"),
+            "{heard:?}"
+        );
     }
-    let refused = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
-    let count: u32 = refused.query_row("SELECT COUNT(*) FROM refusals", [], |row| row.get(0)).unwrap();
+    let refused =
+        rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let count: u32 =
+        refused.query_row("SELECT COUNT(*) FROM refusals", [], |row| row.get(0)).unwrap();
     // A minute may have turned meanwhile.
     assert!((EACH..=EACH * 2).contains(&count) && count > 0, "{count}");
 }
@@ -176,7 +205,8 @@ async fn nonsense_is_answered_for_a_while() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_that_wait_are_told() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let other = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let other =
+        rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut asked = Vec::new();
     for _ in 0..4 {
@@ -193,7 +223,10 @@ async fn refusals_that_wait_are_told() {
     for mut customer in asked {
         for _ in 0..EACH {
             let heard = timeout(PATIENCE, customer.buyer.next()).await.expect("told").unwrap();
-            assert!(matches!(&heard, Heard::Feedback(feedback) if feedback.standing.word() == "error"), "{heard:?}");
+            assert!(
+                matches!(&heard, Heard::Feedback(feedback) if feedback.standing.word() == "error"),
+                "{heard:?}"
+            );
         }
     }
 }
@@ -233,7 +266,10 @@ async fn nothing_in_a_request_harms_the_node() {
     ];
     for (words, tags, at) in wrong {
         let strangers = Strangers::on(&stage.relays[0], node).await;
-        let event = EventBuilder::new(Kind::from_u16(5050), words).tags(tags).tag(Tag::public_key(node)).custom_created_at(at);
+        let event = EventBuilder::new(Kind::from_u16(5050), words)
+            .tags(tags)
+            .tag(Tag::public_key(node))
+            .custom_created_at(at);
         // A relay may not take it either.
         let _ = strangers.client.send_event(&event.sign_with_keys(&strangers.key).unwrap()).await;
         strangers.client.disconnect().await;
@@ -254,7 +290,8 @@ async fn lies_about_parts_hold_up_no_answer() {
     let job = buyer.request(5001, &[text("summarise this")]).await.unwrap();
     let strangers = Strangers::on(&relay, keys.public_key()).await;
     for number in 0..12_u8 {
-        let nowhere = AnswerTag::Part(MessageId::from_bytes([number; 32]), Digest::of(b"")).to_tag();
+        let nowhere =
+            AnswerTag::Part(MessageId::from_bytes([number; 32]), Digest::of(b"")).to_tag();
         let whole = AnswerTag::Whole(Digest::of(b""), 1).to_tag();
         strangers.say(6001, "see there", [AnswerTag::Job(job).to_tag(), nowhere, whole]).await;
     }
@@ -307,7 +344,8 @@ impl Strangers {
     }
 
     async fn say(&self, kind: u16, words: &str, tags: impl IntoIterator<Item = Tag>) {
-        let event = EventBuilder::new(Kind::from_u16(kind), words).tags(tags).tag(Tag::public_key(self.to));
+        let event =
+            EventBuilder::new(Kind::from_u16(kind), words).tags(tags).tag(Tag::public_key(self.to));
         self.client.send_event(&event.sign_with_keys(&self.key).unwrap()).await.unwrap();
     }
 }
@@ -316,7 +354,9 @@ impl Strangers {
 /// takes no feedback, then a good request.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_passes_what_is_stuck() {
-    let stage = Stage::set(Set { wallet: false, unwanted: Some(nip90::FEEDBACK_KIND), ..Set::default() }).await;
+    let stage =
+        Stage::set(Set { wallet: false, unwanted: Some(nip90::FEEDBACK_KIND), ..Set::default() })
+            .await;
     for _ in 0..5 {
         let customer = stage.customer().await;
         for _ in 0..EACH {
@@ -335,12 +375,22 @@ async fn all_that_waits_goes_out() {
     let mut stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     stage.stop(PATIENCE).await;
     let author = keys(&generate().unwrap()).unwrap();
-    let journal = SqliteJournal::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let journal =
+        SqliteJournal::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
     let row = |number: u32| {
-        let event = nostr_sdk::EventBuilder::text_note(number.to_string()).sign_with_keys(&author).unwrap();
-        let sealed = Sealed { id: MessageId::from_bytes(event.id.to_bytes()), bytes: nostr_sdk::JsonUtil::as_json(&event) };
+        let event =
+            nostr_sdk::EventBuilder::text_note(number.to_string()).sign_with_keys(&author).unwrap();
+        let sealed = Sealed {
+            id: MessageId::from_bytes(event.id.to_bytes()),
+            bytes: nostr_sdk::JsonUtil::as_json(&event),
+        };
         let job = JobId::from_bytes([9; 32]);
-        Row::Send(OutboxRow { job, result: false, sealed, expires_at: UnixTime::new(u64::from(u32::MAX)) })
+        Row::Send(OutboxRow {
+            job,
+            result: false,
+            sealed,
+            expires_at: UnixTime::new(u64::from(u32::MAX)),
+        })
     };
     journal.commit((0..MESSAGES).map(row).collect()).await.unwrap();
     stage.start().await;

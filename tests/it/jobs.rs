@@ -17,19 +17,29 @@ const NOW: Duration = Duration::ZERO;
 async fn paid_on_delivery() {
     let mut stage = Stage::set(Set::default()).await;
     let mut customer = stage.customer().await;
-    let job = customer.ask(vec![text("one two three"), param("max_tokens", "32"), bid(50_000)]).await;
+    let job =
+        customer.ask(vec![text("one two three"), param("max_tokens", "32"), bid(50_000)]).await;
     customer.feedback(job, "processing").await;
     let result = customer.result(job).await;
     assert_eq!(result.content, "one two three");
     let slots: Vec<_> = result.guests.iter().map(|guest| guest.slot.as_str()).collect();
     assert_eq!(slots, ["routing", "pricing", "handler", "verification"]);
-    assert!(result.attributes.iter().any(|fact| fact.name == "model" && fact.value == "stub-model"));
+    assert!(
+        result.attributes.iter().any(|fact| fact.name == "model" && fact.value == "stub-model")
+    );
     let (amount, bolt11) = result.due.expect("something is due");
     let bolt11 = bolt11.expect("with an invoice");
     assert!(bolt11.starts_with("lnbcrt"), "{bolt11}");
     let open = stage.until(job, |state| state.delivery == Delivery::Delivered).await;
-    assert_eq!((open.execution, open.invoicing, open.settlement), (Execution::Completed, Invoicing::Open, Settlement::Pending));
-    assert_eq!(stage.node().journal().earnings(1).unwrap().total, Msat::ZERO, "nothing is earned before the wallet says so");
+    assert_eq!(
+        (open.execution, open.invoicing, open.settlement),
+        (Execution::Completed, Invoicing::Open, Settlement::Pending)
+    );
+    assert_eq!(
+        stage.node().journal().earnings(1).unwrap().total,
+        Msat::ZERO,
+        "nothing is earned before the wallet says so"
+    );
     stage.bank.pay(&bolt11).unwrap();
     stage.until(job, |state| state.settlement == Settlement::Paid).await;
     assert_eq!(stage.node().journal().earnings(1).unwrap().total, amount);
@@ -38,7 +48,11 @@ async fn paid_on_delivery() {
     stage.stop(NOW).await;
     stage.start().await;
     let session = stage.node().facts().stats().unwrap();
-    assert_eq!((session.jobs_completed, session.earnings_msats), (0, 0), "a session begins with the start, to the millisatoshi");
+    assert_eq!(
+        (session.jobs_completed, session.earnings_msats),
+        (0, 0),
+        "a session begins with the start, to the millisatoshi"
+    );
 }
 
 /// Goal: without a wallet a node gives its work away. Method: no wallet; the result has no amount.
@@ -64,7 +78,11 @@ async fn paid_first(terms: &'static [(&'static str, &'static str)], settled_at_o
     assert_eq!(matches!(paid, Paid::Settled(_)), settled_at_once);
     let result = customer.result(job).await;
     assert_eq!((result.content.as_str(), result.due), ("hello", None), "paid already");
-    stage.until(job, |state| state.settlement == Settlement::Paid && state.delivery == Delivery::Delivered).await;
+    stage
+        .until(job, |state| {
+            state.settlement == Settlement::Paid && state.delivery == Delivery::Delivered
+        })
+        .await;
     assert_eq!(stage.node().journal().earnings(1).unwrap().total, amount);
 }
 
@@ -97,7 +115,10 @@ async fn customers_never_see_each_others_text() {
         let (for_alice, for_bob) = tokio::join!(alice.result(of_alice), bob.result(of_bob));
         assert_eq!(for_alice.content, format!("canary-alice-{round}"));
         assert_eq!(for_bob.content, format!("canary-bob-{round}"));
-        assert!(!format!("{for_alice:?}").contains("canary-bob") && !format!("{for_bob:?}").contains("canary-alice"));
+        assert!(
+            !format!("{for_alice:?}").contains("canary-bob")
+                && !format!("{for_bob:?}").contains("canary-alice")
+        );
     }
 }
 
@@ -116,7 +137,10 @@ async fn bad_requests_get_one_clear_error() {
         ("not a number", vec![text("hello"), param("temperature", "NaN")], "temperature"),
         (
             "not a MIME type we make",
-            vec![text("hello"), pylon_adapters::market::nip90::RequestTag::Output("image/png".into())],
+            vec![
+                text("hello"),
+                pylon_adapters::market::nip90::RequestTag::Output("image/png".into()),
+            ],
             "text/plain or text/markdown",
         ),
     ];
@@ -168,7 +192,11 @@ async fn a_backend_that_fails_costs_nothing() {
         let mut customer = stage.customer().await;
         let job = customer.ask(vec![text("hello")]).await;
         let error = customer.feedback(job, "error").await;
-        assert!(error.words.contains(words) && !error.words.contains("out of order"), "{}", error.words);
+        assert!(
+            error.words.contains(words) && !error.words.contains("out of order"),
+            "{}",
+            error.words
+        );
         assert_eq!(error.content, error.words);
         let state = stage.until(job, |state| state.execution == Execution::Failed).await;
         assert_eq!((state.invoicing, state.settlement), (Invoicing::None, Settlement::None));
@@ -217,7 +245,8 @@ async fn a_restart_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_may_withdraw() {
     let stage = Stage::set(Set { script: Script::Wait, relays: 2, ..Set::default() }).await;
-    let (mut alice, mallory) = (stage.customer_on(&stage.relays[..1]).await, stage.customer_on(&stage.relays[1..]).await);
+    let (mut alice, mallory) =
+        (stage.customer_on(&stage.relays[..1]).await, stage.customer_on(&stage.relays[1..]).await);
     let running = alice.ask(vec![text("running")]).await;
     stage.until(running, |state| state.execution == Execution::Processing).await;
     let waiting = alice.ask(vec![text("waiting")]).await;
@@ -239,7 +268,8 @@ async fn a_customer_may_withdraw() {
 /// Goal: the queue has a bound, and who comes too late hears so at once. Method: one place at work, one to wait, and a third.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_says_busy() {
-    let stage = Stage::set(Set { script: Script::Wait, max_queued_jobs: 1, ..Set::default() }).await;
+    let stage =
+        Stage::set(Set { script: Script::Wait, max_queued_jobs: 1, ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let mut taken: Vec<JobId> = Vec::new();
     for words in ["first", "second"] {
@@ -280,5 +310,9 @@ async fn a_new_node_does_not_look_back() {
     assert_eq!(customer.result(meanwhile).await.content, "asked meanwhile");
     let live = customer.ask(vec![text("asked now")]).await;
     assert_eq!(customer.result(live).await.content, "asked now");
-    assert_eq!(stage.job(old), None, "the relay has it, and would have sent it before what is live");
+    assert_eq!(
+        stage.job(old),
+        None,
+        "the relay has it, and would have sent it before what is live"
+    );
 }

@@ -31,19 +31,33 @@ async fn kill_at_every_step() {
     let said = String::from_utf8_lossy(&made.stdout).into_owned();
     let hex = said.lines().find_map(|line| line.strip_prefix("hex")).unwrap().trim().to_owned();
     let provider = PublicKey::from_hex(&hex).unwrap();
-    configure(home.path(), &format!("relays = [\"{}\"]\n[inference.llama_cpp]\nurl = \"{}\"\n", relay.url(), stub.url()));
-    let mut buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &[relay.url().to_owned()]).await.unwrap();
+    configure(
+        home.path(),
+        &format!(
+            "relays = [\"{}\"]\n[inference.llama_cpp]\nurl = \"{}\"\n",
+            relay.url(),
+            stub.url()
+        ),
+    );
+    let mut buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &[relay.url().to_owned()])
+        .await
+        .unwrap();
     let (mut results, mut number) = (BTreeMap::<JobId, u32>::new(), 0);
     for step in STEPS.iter().cycle().take(2 * STEPS.len()) {
         let (node, log, _) = started(home.path(), None);
         let seen = || {
-            let journal = rusqlite::Connection::open(home.path().join(".openagents/pylon/pylon.db")).unwrap();
+            let journal =
+                rusqlite::Connection::open(home.path().join(".openagents/pylon/pylon.db")).unwrap();
             journal.query_row(step, [], |row| row.get::<_, u32>(0)).unwrap()
         };
         let before = seen();
         for _ in 0..2 {
             number += 1;
-            let tags = [text(&format!("job {number}")), param("n", &number.to_string()), RequestTag::Provider(provider)];
+            let tags = [
+                text(&format!("job {number}")),
+                param("n", &number.to_string()),
+                RequestTag::Provider(provider),
+            ];
             results.insert(buyer.request(5050, &tags).await.unwrap(), 0);
         }
         let found = tokio::time::timeout(PATIENCE, async {
@@ -70,5 +84,7 @@ async fn kill_at_every_step() {
 
 fn done(home: &std::path::Path) -> u32 {
     let journal = rusqlite::Connection::open(home.join(".openagents/pylon/pylon.db")).unwrap();
-    journal.query_row("SELECT COUNT(*) FROM jobs WHERE status = 'completed'", [], |row| row.get(0)).unwrap()
+    journal
+        .query_row("SELECT COUNT(*) FROM jobs WHERE status = 'completed'", [], |row| row.get(0))
+        .unwrap()
 }

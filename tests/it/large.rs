@@ -14,12 +14,15 @@ const RELAY_BYTES: usize = 64 * 1024;
 
 /// 300 KB, word by word.
 fn long_answer() -> &'static str {
-    let words: Vec<String> = (0..2600).map(|number| format!("{number:04}{}", "é".repeat(56))).collect();
+    let words: Vec<String> =
+        (0..2600).map(|number| format!("{number:04}{}", "é".repeat(56))).collect();
     Box::leak(words.join(" ").into_boxed_str())
 }
 
 /// Everything the provider publishes from now on, as it comes.
-async fn listener(stage: &Stage) -> (Client, tokio::sync::broadcast::Receiver<RelayPoolNotification>) {
+async fn listener(
+    stage: &Stage,
+) -> (Client, tokio::sync::broadcast::Receiver<RelayPoolNotification>) {
     let client = Client::default();
     client.add_relay(stage.relays[0].url()).await.unwrap();
     client.connect().await;
@@ -34,13 +37,20 @@ async fn listener(stage: &Stage) -> (Client, tokio::sync::broadcast::Receiver<Re
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_answer_arrives_whole() {
     let answer = long_answer();
-    let set = Set { script: Script::Say(answer), wallet: false, message_bytes: Some(RELAY_BYTES), ..Set::default() };
+    let set = Set {
+        script: Script::Say(answer),
+        wallet: false,
+        message_bytes: Some(RELAY_BYTES),
+        ..Set::default()
+    };
     let stage = Stage::set(set).await;
     let mut customer = stage.customer().await;
     let (client, mut published) = listener(&stage).await;
     for secrecy in [None, Some(RequestTag::Encrypted)] {
         let confidential = secrecy.is_some();
-        let job = customer.ask([text("much"), param("max_tokens", "4000")].into_iter().chain(secrecy).collect()).await;
+        let job = customer
+            .ask([text("much"), param("max_tokens", "4000")].into_iter().chain(secrecy).collect())
+            .await;
         let result = customer.result(job).await;
         assert!(result.content == answer, "{} of {} bytes", result.content.len(), answer.len());
         assert!(result.attributes.iter().any(|fact| fact.name == "model"));
@@ -48,7 +58,8 @@ async fn a_large_answer_arrives_whole() {
 
         let mut parts = 0;
         loop {
-            let notification = tokio::time::timeout(PATIENCE, published.recv()).await.unwrap().unwrap();
+            let notification =
+                tokio::time::timeout(PATIENCE, published.recv()).await.unwrap().unwrap();
             let RelayPoolNotification::Event { event, .. } = notification else { continue };
             match event.kind.as_u16() {
                 PART_KIND => {
@@ -58,7 +69,10 @@ async fn a_large_answer_arrives_whole() {
                 }
                 6050 => {
                     assert!(parts > 4, "{parts} parts before the result");
-                    assert_eq!(event.content.contains(&format!("in {parts} events")), !confidential);
+                    assert_eq!(
+                        event.content.contains(&format!("in {parts} events")),
+                        !confidential
+                    );
                     break;
                 }
                 _ => {}
@@ -72,10 +86,16 @@ async fn a_large_answer_arrives_whole() {
 /// parts no event of that size can name.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_no_relay_can_carry() {
-    let words: Vec<String> = (0..2600).map(|number| format!("{number:04}{}", "\u{1}".repeat(110))).collect();
+    let words: Vec<String> =
+        (0..2600).map(|number| format!("{number:04}{}", "\u{1}".repeat(110))).collect();
     let answer = words.join(" ").leak();
     let about = r#"{"limitation":{"max_message_length":16384}}"#;
-    let set = Set { script: Script::Say(answer), pricing: &[("terms", "hold")], proxied: Some(about), ..Set::default() };
+    let set = Set {
+        script: Script::Say(answer),
+        pricing: &[("terms", "hold")],
+        proxied: Some(about),
+        ..Set::default()
+    };
     let stage = Stage::set(set).await;
     stage.proxies[0].told().await;
     let mut customer = stage.customer().await;
@@ -83,7 +103,10 @@ async fn an_answer_that_no_relay_can_carry() {
     let (_, bolt11) = customer.feedback(job, "payment-required").await.due.unwrap();
     stage.bank.pay(&bolt11.unwrap()).unwrap();
     let told = customer.feedback(job, "error").await.words;
-    assert!(told.starts_with("processing error: ") && told.ends_with("even in parts: ask for less"), "{told}");
+    assert!(
+        told.starts_with("processing error: ") && told.ends_with("even in parts: ask for less"),
+        "{told}"
+    );
     let state = stage.until(job, |state| state.settlement == Settlement::Cancelled).await;
     assert_eq!(state.execution, Execution::Failed);
 }
@@ -96,7 +119,11 @@ async fn a_tampered_part_is_noticed() {
     let mallory = Keys::generate();
     // Of a kind that only Mallory serves.
     let id = customer.broadcast(5001, vec![text("a long story, please")]).await;
-    let job = Job { id, customer: PublicKey::from_bytes(*customer.key().as_bytes()), ..Job::of_nobody(5001) };
+    let job = Job {
+        id,
+        customer: PublicKey::from_bytes(*customer.key().as_bytes()),
+        ..Job::of_nobody(5001)
+    };
     let now = UnixTime::new(nostr_sdk::Timestamp::now().as_secs());
     let answer = |text: &str| -> Vec<Event> {
         let output = Output { content: text.repeat(200_000), ..Output::default() };
@@ -113,12 +140,17 @@ async fn a_tampered_part_is_noticed() {
         }
         _ => tag.clone(),
     });
-    let named = EventBuilder::new(Kind::from_u16(6001), named.content.clone()).tags(tags).sign_with_keys(&mallory).unwrap();
+    let named = EventBuilder::new(Kind::from_u16(6001), named.content.clone())
+        .tags(tags)
+        .sign_with_keys(&mallory)
+        .unwrap();
     let client = Client::default();
     client.add_relay(stage.relays[0].url()).await.unwrap();
     client.connect().await;
     // Of two parts with one number a relay keeps one.
-    for event in [&honest[0], &other[1]].into_iter().chain(&honest[2..honest.len() - 1]).chain([&named]) {
+    for event in
+        [&honest[0], &other[1]].into_iter().chain(&honest[2..honest.len() - 1]).chain([&named])
+    {
         client.send_event(event).await.unwrap();
     }
     let heard = tokio::time::timeout(PATIENCE, customer.buyer.next()).await.unwrap().unwrap();

@@ -39,7 +39,8 @@ async fn a_node_in_the_background() {
     let id = pid(&program);
     let first = format!("pylon runs (PID {id}), log {}", program.state("logs/pylon.log").display());
     let npub = npub_of(program.provider());
-    let relays = program.json(&["status", "--json"])["relays"][0]["url"].as_str().unwrap().to_owned();
+    let relays =
+        program.json(&["status", "--json"])["relays"][0]["url"].as_str().unwrap().to_owned();
     let rest = [
         format!("  identity  {npub}"),
         "  modes     provider, host".into(),
@@ -50,17 +51,26 @@ async fn a_node_in_the_background() {
     ];
     assert_eq!(told, format!("{first}\n{}\n", rest.join("\n")));
     // Linux tells; elsewhere there is only the rest to see.
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_else(|_| format!("{id} (pylon) S 1 {id} {id} 0"));
+    let stat = fs::read_to_string(format!("/proc/{id}/stat"))
+        .unwrap_or_else(|_| format!("{id} (pylon) S 1 {id} {id} 0"));
     let session = stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap();
     assert_eq!(session, id.to_string(), "a session of its own, away from the terminal");
     let log = fs::metadata(program.state("logs/pylon.log")).unwrap();
     assert_eq!(log.permissions().mode() & 0o777, 0o600);
     let page = program.print(&["status"]);
-    for line in [&format!("Daemon: Running (PID: {id})"), "Modes:  provider, host", "  Available: llama_cpp (default)"] {
+    for line in [
+        &format!("Daemon: Running (PID: {id})"),
+        "Modes:  provider, host",
+        "  Available: llama_cpp (default)",
+    ] {
         assert!(page.lines().any(|shown| shown == line), "{line} in {page}");
     }
     check_failure("a second", &program.run(&["start"]), &[&format!("PID {id}"), "stop it first"]);
-    check_failure("a second, in front", &program.run(&["start", "-f"]), &[&format!("PID {id}"), "stop it first"]);
+    check_failure(
+        "a second, in front",
+        &program.run(&["start", "-f"]),
+        &[&format!("PID {id}"), "stop it first"],
+    );
     assert_eq!(program.print(&["stop"]), format!("stopped pylon (PID {id})\n"));
     assert!(fs::read_to_string(program.state("logs/pylon.log")).unwrap().contains("stopped"));
     assert_eq!(program.run(&["status"]).status.code(), Some(1));
@@ -71,7 +81,11 @@ async fn a_node_in_the_background() {
 async fn a_start_that_fails_says_why() {
     let program = Program::set(Script::Echo).await;
     program.configure("relay = []");
-    check_failure("unknown key", &program.run(&["start"]), &["config.toml:", "did you mean `relays`"]);
+    check_failure(
+        "unknown key",
+        &program.run(&["start"]),
+        &["config.toml:", "did you mean `relays`"],
+    );
     let elsewhere = program.home().join("other.toml");
     check_failure(
         "no such file",
@@ -114,18 +128,33 @@ async fn what_a_dead_node_leaves_behind() {
 async fn a_host_opens_no_relay() {
     let program = Program::set(Script::Echo).await;
     let told = program.print(&["start", "--mode", "host"]);
-    for line in ["  modes     host\n", "  backends  llama_cpp (default)\n", "  relays    none: it serves this machine only"] {
+    for line in [
+        "  modes     host\n",
+        "  backends  llama_cpp (default)\n",
+        "  relays    none: it serves this machine only",
+    ] {
         assert!(told.contains(line), "{line} in {told}");
     }
     let log = fs::read_to_string(program.state("logs/pylon.log")).unwrap();
-    assert!(log.contains("serving this machine only") && log.contains("llama_cpp (default)"), "{log}");
+    assert!(
+        log.contains("serving this machine only") && log.contains("llama_cpp (default)"),
+        "{log}"
+    );
     let status = program.json(&["status", "--json"]);
     assert_eq!(status["daemon"]["modes"], json!(["host"]));
     assert_eq!((&status["relays"], &status["kinds"]), (&json!([]), &json!([])));
     assert_eq!(status["backends"][0]["available"], true);
     let doctor = program.json(&["doctor", "--json"]);
-    let presence: Vec<_> = doctor["checks"].as_array().unwrap().iter().filter(|row| row["check"] == "presence").collect();
-    assert!(presence.len() == 1 && presence[0]["state"] == "ok", "nothing is announced, and nothing should be: {presence:?}");
+    let presence: Vec<_> = doctor["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["check"] == "presence")
+        .collect();
+    assert!(
+        presence.len() == 1 && presence[0]["state"] == "ok",
+        "nothing is announced, and nothing should be: {presence:?}"
+    );
     let events = program.print(&["events", "--json"]);
     assert!(events.contains("BackendAvailable") && !events.contains("Relay"), "{events}");
 }
@@ -134,17 +163,26 @@ async fn a_host_opens_no_relay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_books_with_and_without_a_node() {
     let program = Program::set(Script::Echo).await;
-    assert_eq!(program.json(&["earnings", "--json"])["summary"]["job_count"], 0, "before the first start");
+    assert_eq!(
+        program.json(&["earnings", "--json"])["summary"]["job_count"],
+        0,
+        "before the first start"
+    );
     assert_eq!(program.json(&["jobs", "list", "--json"]), json!([]));
     fs::rename(program.state("pylon.db"), program.state("away.db")).unwrap();
-    for command in [&["earnings"][..], &["jobs", "list"], &["jobs", "show", "ab"], &["backup", "copy.db"]] {
+    for command in
+        [&["earnings"][..], &["jobs", "list"], &["jobs", "show", "ab"], &["backup", "copy.db"]]
+    {
         check_failure("without books", &program.run(command), &["there is no pylon.db"]);
     }
     program.print(&["start"]);
     let first = buy(&program, "one").await.job.to_hex();
     let session = |program: &Program| program.json(&["status", "--json"])["stats"].clone();
     assert_eq!(program.json(&["status", "--json"])["refused"]["jobs"], 0);
-    assert_eq!(session(&program), json!({"jobs_completed": 1, "earnings_msats": 0, "refund_due_msats": 0}));
+    assert_eq!(
+        session(&program),
+        json!({"jobs_completed": 1, "earnings_msats": 0, "refund_due_msats": 0})
+    );
     program.print(&["stop"]);
     program.print(&["start"]);
     assert_eq!(
@@ -156,9 +194,13 @@ async fn the_books_with_and_without_a_node() {
     assert_eq!(session(&program)["jobs_completed"], 1);
     let check = |program: &Program| {
         let jobs = program.json(&["jobs", "list", "--json"]);
-        let ids: Vec<_> = jobs.as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap()).collect();
+        let ids: Vec<_> =
+            jobs.as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap()).collect();
         assert_eq!(ids, [&second, &first], "the newest first");
-        assert_eq!(program.json(&["jobs", "list", "--json", "--limit", "1"]).as_array().unwrap().len(), 1);
+        assert_eq!(
+            program.json(&["jobs", "list", "--json", "--limit", "1"]).as_array().unwrap().len(),
+            1
+        );
         assert_eq!(program.json(&["jobs", "list", "--json", "--status", "failed"]), json!([]));
         assert_eq!(program.json(&["earnings", "--json"])["summary"]["job_count"], 2);
         let page = program.print(&["earnings"]);
@@ -174,13 +216,28 @@ async fn the_books_with_and_without_a_node() {
     check(&program);
     let job = program.json(&["jobs", "show", &first[..12], "--json"]);
     assert_eq!(job["id"], first);
-    let columns = ["status", "delivery", "invoicing", "settlement"].map(|column| job[column].as_str().unwrap());
+    let columns = ["status", "delivery", "invoicing", "settlement"]
+        .map(|column| job[column].as_str().unwrap());
     assert_eq!(columns, ["completed", "delivered", "none", "none"]);
-    let asked: Vec<_> = job["decisions"].as_array().unwrap().iter().map(|one| one["function"].as_str().unwrap()).collect();
+    let asked: Vec<_> = job["decisions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["function"].as_str().unwrap())
+        .collect();
     assert_eq!(asked, ["rank", "quote", "run", "judge"]);
     let page = program.print(&["jobs", "show", &first.to_uppercase()]);
-    assert!(page.contains("Settlement  none") && page.contains("rank") && page.contains("token_pricing"), "{page}");
-    check_failure("no such job", &program.run(&["jobs", "show", "00000000"]), &["no job begins with 00000000"]);
+    assert!(
+        page.contains("Settlement  none")
+            && page.contains("rank")
+            && page.contains("token_pricing"),
+        "{page}"
+    );
+    check_failure(
+        "no such job",
+        &program.run(&["jobs", "show", "00000000"]),
+        &["no job begins with 00000000"],
+    );
     check_failure("no id", &program.run(&["jobs", "show", "xyz"]), &["hex digits"]);
     check_failure("too short", &program.run(&["jobs", "show", ""]), &["hex digits"]);
 }
@@ -191,7 +248,10 @@ async fn the_books_with_and_without_a_node() {
 async fn texts_are_kept_as_long_as_is_said() {
     let program = Program::set(Script::Echo).await;
     program.print(&["start"]);
-    let job = buy(&program, "canary-77aa, long enough to be worth a note where it can be found").await.job.to_hex();
+    let job = buy(&program, "canary-77aa, long enough to be worth a note where it can be found")
+        .await
+        .job
+        .to_hex();
     let has_text = |program: &Program| {
         let copy = program.home().join("copy.db");
         let _ = fs::remove_file(&copy);
@@ -213,8 +273,16 @@ async fn texts_are_kept_as_long_as_is_said() {
     let page = program.print(&["jobs", "show", &job]);
     assert!(page.contains("text no longer kept since 20") && page.contains("Tokens"), "{page}");
     let shown = program.json(&["jobs", "show", &job, "--json"]);
-    assert!(shown["text_gone_at"].is_u64() && shown["usage"]["output_tokens"].as_u64().unwrap() > 0, "{shown}");
-    let marks: Vec<_> = shown["decisions"].as_array().unwrap().iter().map(|one| one["text_gone_at"].is_u64()).collect();
+    assert!(
+        shown["text_gone_at"].is_u64() && shown["usage"]["output_tokens"].as_u64().unwrap() > 0,
+        "{shown}"
+    );
+    let marks: Vec<_> = shown["decisions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["text_gone_at"].is_u64())
+        .collect();
     assert_eq!(marks, [false, false, true, true], "routing and pricing saw none of it");
 }
 
@@ -266,7 +334,11 @@ async fn a_backup_of_a_running_node() {
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     let before = fs::read(&copy).unwrap();
     left_by_another_backup(&program, folder.path());
-    check_failure("again", &program.run(&["backup", copy.to_str().unwrap()]), &["exists", "nothing was changed"]);
+    check_failure(
+        "again",
+        &program.run(&["backup", copy.to_str().unwrap()]),
+        &["exists", "nothing was changed"],
+    );
     assert_eq!(fs::read(&copy).unwrap(), before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
     program.print(&["stop"]);
@@ -283,29 +355,64 @@ async fn settings_are_read_again() {
     program.print(&["start"]);
     assert_eq!(program.print(&["reload"]), "nothing has changed\n");
     program.configure("max_concurent_jobs = 2");
-    check_failure("a mistake", &program.run(&["reload"]), &["did you mean `max_concurrent_jobs`", "nothing was changed"]);
+    check_failure(
+        "a mistake",
+        &program.run(&["reload"]),
+        &["did you mean `max_concurrent_jobs`", "nothing was changed"],
+    );
     program.configure("max_concurrent_jobs = 3\nmax_queued_jobs = 5\n[guests.pricing]\nsettings = { colour = \"red\" }");
     check_failure("of a guest", &program.run(&["reload"]), &["colour", "nothing was changed"]);
     program.configure("[guests.\"handler:5999\"]");
-    check_failure("a kind nobody does", &program.run(&["reload"]), &["handler:5999", "leave it out", "nothing was changed"]);
+    check_failure(
+        "a kind nobody does",
+        &program.run(&["reload"]),
+        &["handler:5999", "leave it out", "nothing was changed"],
+    );
     for more in ["[guests.\"pricing:5050\"]\nsettings = { base-msat = \"7\" }", ""] {
         program.configure(more);
         let applied = program.json(&["reload", "--json"])["applied"].clone();
-        assert_eq!(applied, json!(["guests.\"pricing:5050\".settings.base-msat"]), "put and taken away");
+        assert_eq!(
+            applied,
+            json!(["guests.\"pricing:5050\".settings.base-msat"]),
+            "put and taken away"
+        );
     }
     program.configure("max_concurrent_jobs = 3\nmax_queued_jobs = 5\ndefault_model = \"other\"\n[guests.\"handler:5050\"]\nsettings = { system = \"Be brief.\" }");
-    let applied = ["default_model", "guests.\"handler:5050\".settings.system", "max_concurrent_jobs", "max_queued_jobs"];
-    let warnings = ["`default_model`: no backend serves `other`; `pylon models` lists what there is"];
-    assert_eq!(program.json(&["reload", "--json"]), json!({"applied": applied, "needs_restart": [], "warnings": warnings}));
+    let applied = [
+        "default_model",
+        "guests.\"handler:5050\".settings.system",
+        "max_concurrent_jobs",
+        "max_queued_jobs",
+    ];
+    let warnings =
+        ["`default_model`: no backend serves `other`; `pylon models` lists what there is"];
+    assert_eq!(
+        program.json(&["reload", "--json"]),
+        json!({"applied": applied, "needs_restart": [], "warnings": warnings})
+    );
     assert_eq!(program.print(&["reload"]), format!("warning: {}\n", warnings[0]));
-    assert_eq!(program.json(&["models", "--json"])["models"][0]["default"], false, "another is preferred now");
+    assert_eq!(
+        program.json(&["models", "--json"])["models"][0]["default"],
+        false,
+        "another is preferred now"
+    );
     assert_eq!(buy(&program, "still here").await.content, "still here");
     let config = fs::read_to_string(program.home().join(".config/pylon/config.toml")).unwrap();
-    fs::write(program.home().join(".config/pylon/config.toml"), config.replace("relays = [", "relays = [\"ws://127.0.0.1:9\", "))
-        .unwrap();
-    assert_eq!(program.json(&["reload", "--json"]), json!({"applied": ["relays"], "needs_restart": [], "warnings": warnings}));
+    fs::write(
+        program.home().join(".config/pylon/config.toml"),
+        config.replace("relays = [", "relays = [\"ws://127.0.0.1:9\", "),
+    )
+    .unwrap();
+    assert_eq!(
+        program.json(&["reload", "--json"]),
+        json!({"applied": ["relays"], "needs_restart": [], "warnings": warnings})
+    );
     let relays = program.json(&["status", "--json"])["relays"].clone();
-    assert_eq!((&relays[0]["url"], &relays[0]["connected"]), (&json!("ws://127.0.0.1:9"), &json!(false)), "{relays}");
+    assert_eq!(
+        (&relays[0]["url"], &relays[0]["connected"]),
+        (&json!("ws://127.0.0.1:9"), &json!(false)),
+        "{relays}"
+    );
     assert_eq!(relays[1]["connected"], true, "{relays}");
     let lockdown = "[lockdown]\nallow_compile = false\ntrusted_publishers = [\"79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\"]";
     let words = "name = \"Another\"\ndescription = \"words\"\ncustomer_relays = true";
@@ -313,10 +420,15 @@ async fn settings_are_read_again() {
     let reloaded = program.json(&["reload", "--json"]);
     let later = json!(["lockdown.allow_compile", "network.fetch_urls"]);
     assert_eq!(reloaded["needs_restart"], later);
-    for setting in ["name", "description", "customer_relays", "relays", "lockdown.trusted_publishers"] {
+    for setting in
+        ["name", "description", "customer_relays", "relays", "lockdown.trusted_publishers"]
+    {
         assert!(reloaded["applied"].as_array().unwrap().contains(&json!(setting)), "{reloaded}");
     }
-    assert_eq!(program.json(&["reload", "--json"]), json!({"applied": [], "needs_restart": later, "warnings": []}));
+    assert_eq!(
+        program.json(&["reload", "--json"]),
+        json!({"applied": [], "needs_restart": later, "warnings": []})
+    );
 }
 
 /// Goal: SIGHUP is a reload. Method: send it to a node in the foreground and read its log.
@@ -324,9 +436,10 @@ async fn settings_are_read_again() {
 async fn a_hang_up_reads_settings_again() {
     let program = Program::set(Script::Echo).await;
     let (node, mut log, _) = tokio::task::block_in_place(|| started(program.home(), None));
-    for (config, expected) in
-        [("max_queued_jobs = 7", "applied=[\"max_queued_jobs\"]"), ("max_queued_jobs = 0", "nothing was changed")]
-    {
+    for (config, expected) in [
+        ("max_queued_jobs = 7", "applied=[\"max_queued_jobs\"]"),
+        ("max_queued_jobs = 0", "nothing was changed"),
+    ] {
         program.configure(config);
         node.signal(libc::SIGHUP);
         let mut line = String::new();
@@ -344,8 +457,10 @@ async fn events_can_be_followed() {
     let program = Program::set(Script::Echo).await;
     check_failure("nobody there", &program.run(&["events"]), &["no node runs"]);
     program.print(&["start"]);
-    let mut child =
-        command(program.home(), &["events", "--follow", "--json", "--limit", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command(program.home(), &["events", "--follow", "--json", "--limit", "0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     // The follower is there once it has seen something: jobs are bought until it has.
     let (seen, mut waiting) = tokio::sync::mpsc::channel(64);
@@ -369,12 +484,18 @@ async fn events_can_be_followed() {
         }
     }
     program.print(&["stop"]);
-    assert!(tokio::task::block_in_place(|| child.wait()).unwrap().success(), "the end of the node is no failure");
+    assert!(
+        tokio::task::block_in_place(|| child.wait()).unwrap().success(),
+        "the end of the node is no failure"
+    );
     while let Some(event) = waiting.recv().await {
         events.push(event);
     }
     reader.join().unwrap();
-    assert!(events.iter().any(|event| event["event"] == "JobCompleted" && event["job_id"].is_string()), "{events:?}");
+    assert!(
+        events.iter().any(|event| event["event"] == "JobCompleted" && event["job_id"].is_string()),
+        "{events:?}"
+    );
 }
 
 /// Goal: a reader that has seen enough is no failure. Method: close the pipe at once.
@@ -383,10 +504,19 @@ async fn a_closed_pipe_ends_quietly() {
     let program = Program::set(Script::Echo).await;
     program.print(&["start"]);
     buy(&program, "one").await;
-    for args in
-        [&["jobs", "list"][..], &["status"], &["earnings"], &["events", "--follow"], &["doctor"], &["completions", "bash"]]
-    {
-        let mut child = command(program.home(), args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for args in [
+        &["jobs", "list"][..],
+        &["status"],
+        &["earnings"],
+        &["events", "--follow"],
+        &["doctor"],
+        &["completions", "bash"],
+    ] {
+        let mut child = command(program.home(), args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         drop(child.stdout.take());
         let output = tokio::task::block_in_place(|| child.wait_with_output()).unwrap();
         assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""), "{args:?}");
@@ -405,16 +535,27 @@ async fn a_stop_waits_no_longer_than_told() {
         assert!(program.print(args).contains("pylon (PID"));
         assert_eq!(program.run(&["status"]).status.code(), Some(1));
     }
-    assert_eq!(program.json(&["jobs", "list", "--json"]).as_array().unwrap().len(), 2, "they go on at the next start");
+    assert_eq!(
+        program.json(&["jobs", "list", "--json"]).as_array().unwrap().len(),
+        2,
+        "they go on at the next start"
+    );
     program.print(&["start"]);
-    let mut patient = command(program.home(), &["stop", "--timeout", "3600"]).stdout(Stdio::piped()).spawn().unwrap();
-    let (mut log, mut line) = (BufReader::new(fs::File::open(program.state("logs/pylon.log")).unwrap()), String::new());
+    let mut patient = command(program.home(), &["stop", "--timeout", "3600"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut log, mut line) =
+        (BufReader::new(fs::File::open(program.state("logs/pylon.log")).unwrap()), String::new());
     while !line.contains("at most 3600 s") {
         line.clear();
         log.read_line(&mut line).unwrap();
     }
     program.print(&["stop", "--timeout", "0"]);
-    assert!(tokio::task::block_in_place(|| patient.wait()).unwrap().success(), "who would have waited longer is served too");
+    assert!(
+        tokio::task::block_in_place(|| patient.wait()).unwrap().success(),
+        "who would have waited longer is served too"
+    );
 }
 
 /// Goal: the doctor finds what is broken, says what to do, and its exit code tells. Method: a well node, then one thing broken at a time.
@@ -432,7 +573,9 @@ async fn the_doctor() {
     };
     let well = program.json(&["doctor", "--json"]);
     assert_eq!(well["healthy"], true);
-    for check in ["node", "identity", "settings", "backend", "wallet", "guests", "database", "disk", "relay"] {
+    for check in
+        ["node", "identity", "settings", "backend", "wallet", "guests", "database", "disk", "relay"]
+    {
         assert_eq!(found(&well, check)["state"], "ok", "{check}: {well}");
     }
     assert_eq!(found(&well, "clock")["state"], "warning", "this relay does not tell the time");
@@ -448,9 +591,17 @@ async fn the_doctor() {
         }
     });
     let readable = readable.await.expect("announced")["found"].as_str().unwrap().to_owned();
-    assert_eq!(readable, format!("announcement readable on {}, for kinds 5050", program.relay.url()));
+    assert_eq!(
+        readable,
+        format!("announcement readable on {}, for kinds 5050", program.relay.url())
+    );
     drop(node);
-    let relays = well["settings"].as_array().unwrap().iter().find(|setting| setting["key"] == "relays").unwrap();
+    let relays = well["settings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|setting| setting["key"] == "relays")
+        .unwrap();
     assert_eq!(relays["line"], 1);
     let broken = |check: &str, words: &str| {
         let output = program.run(&["doctor", "--json"]);
@@ -474,7 +625,11 @@ async fn the_doctor() {
     let config = program.home().join(".config/pylon/config.toml");
     fs::write(&config, "relays = [\"ws://127.0.0.1:9\"]").unwrap();
     broken("relay", "ws://127.0.0.1:9");
-    fs::write(program.state("pylon.db"), "a letter to a database, long enough to be taken for one by its length alone").unwrap();
+    fs::write(
+        program.state("pylon.db"),
+        "a letter to a database, long enough to be taken for one by its length alone",
+    )
+    .unwrap();
     broken("database", "not a database");
     fs::remove_file(program.home().join(".config/pylon/identity.mnemonic")).unwrap();
     broken("identity", "pylon init");
@@ -503,7 +658,10 @@ fn an_identity_is_imported() {
     wrong(&"legal ".repeat(2000), "no recovery phrase");
     let output = import(&["init", "--import"], &format!("  {}\n", PHRASE.to_uppercase()));
     assert!(output.status.success(), "{}", said(&output));
-    assert!(!out(&output).contains("winner") && out(&output).contains("npub1"), "an imported phrase is not shown");
+    assert!(
+        !out(&output).contains("winner") && out(&output).contains("npub1"),
+        "an imported phrase is not shown"
+    );
     assert_eq!(fs::read_to_string(&identity).unwrap().trim(), PHRASE);
     let config = home.path().join(".config/pylon/config.toml");
     assert_eq!(fs::metadata(&config).unwrap().permissions().mode() & 0o777, 0o600);
@@ -515,7 +673,11 @@ fn an_identity_is_imported() {
     assert_eq!(fs::read_to_string(&old).unwrap().trim(), PHRASE);
     assert_eq!(fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o600);
     assert_ne!(fs::read_to_string(&identity).unwrap().trim(), PHRASE);
-    assert_eq!(fs::read_to_string(&config).unwrap(), "max_queued_jobs = 9", "settings are never written over");
+    assert_eq!(
+        fs::read_to_string(&config).unwrap(),
+        "max_queued_jobs = 9",
+        "settings are never written over"
+    );
 }
 
 /// Goal: shells and `man` are served. Method: a script for each shell, and a page for each command.
@@ -530,7 +692,10 @@ fn completions_and_manual() {
     for page in ["pylon.1", "pylon-start.1", "pylon-jobs-list.1", "pylon-doctor.1"] {
         assert!(pages.join(page).is_file(), "{page}");
     }
-    assert!(!fs::read_to_string(pages.join("pylon-start.1")).unwrap().contains("detached"), "what is ours alone is not shown");
+    assert!(
+        !fs::read_to_string(pages.join("pylon-start.1")).unwrap().contains("detached"),
+        "what is ours alone is not shown"
+    );
 }
 
 /// Runs commands where files can be mounted and are unmounted with them; `None` where this user may not.
@@ -538,12 +703,21 @@ fn in_a_namespace(home: &Path, script: &str) -> Option<Output> {
     let program = pylon_tests::process::pylon();
     let mut command = std::process::Command::new("unshare");
     let whole = format!("home=$1 pylon=$2; {script}");
-    command.args(["--mount", "sh", "-c", &whole, "sh"]).arg(home).arg(program).env("PYLON_HOME", home).env_remove("RUST_LOG");
-    let possible =
-        std::process::Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|output| output.status.success());
+    command
+        .args(["--mount", "sh", "-c", &whole, "sh"])
+        .arg(home)
+        .arg(program)
+        .env("PYLON_HOME", home)
+        .env_remove("RUST_LOG");
+    let possible = std::process::Command::new("unshare")
+        .args(["--mount", "true"])
+        .output()
+        .is_ok_and(|output| output.status.success());
     if !possible {
         assert!(std::env::var_os("CI").is_none(), "this needs the right to mount");
-        eprintln!("SKIPPED: no right to mount here: a full disk and a read-only home were not tried");
+        eprintln!(
+            "SKIPPED: no right to mount here: a full disk and a read-only home were not tried"
+        );
         return None;
     }
     Some(command.output().unwrap())
@@ -554,24 +728,43 @@ fn in_a_namespace(home: &Path, script: &str) -> Option<Output> {
 async fn full_and_read_only_disks() {
     let program = Program::set(Script::Echo).await;
     let check = |what: &str, script: &str, words: &[&str]| {
-        if let Some(output) = tokio::task::block_in_place(|| in_a_namespace(program.home(), script)) {
+        if let Some(output) = tokio::task::block_in_place(|| in_a_namespace(program.home(), script))
+        {
             check_failure(what, &output, words);
         }
     };
     let read_only = "mount --bind \"$home\" \"$home\" && mount -o remount,ro,bind \"$home\" &&";
-    check("init, read-only", &format!("{read_only} \"$pylon\" init --force"), &["cannot use", "make it writable"]);
-    check("start, read-only", &format!("{read_only} \"$pylon\" start -f"), &["cannot use", "PYLON_HOME"]);
-    check("start in the background, read-only", &format!("{read_only} \"$pylon\" start"), &["cannot use", "PYLON_HOME"]);
+    check(
+        "init, read-only",
+        &format!("{read_only} \"$pylon\" init --force"),
+        &["cannot use", "make it writable"],
+    );
+    check(
+        "start, read-only",
+        &format!("{read_only} \"$pylon\" start -f"),
+        &["cannot use", "PYLON_HOME"],
+    );
+    check(
+        "start in the background, read-only",
+        &format!("{read_only} \"$pylon\" start"),
+        &["cannot use", "PYLON_HOME"],
+    );
     let full = "state=\"$home/.openagents/pylon\" && mount -t tmpfs -o size=64k tmpfs \"$state\" && \
                 { head -c 100000 /dev/zero >\"$state/full\" 2>/dev/null; true; } &&";
     check("start, full", &format!("{full} \"$pylon\" start -f"), &["No space left"]);
-    assert_eq!(fs::read_to_string(program.home().join(".config/pylon/identity.mnemonic")).unwrap().trim(), PHRASE);
+    assert_eq!(
+        fs::read_to_string(program.home().join(".config/pylon/identity.mnemonic")).unwrap().trim(),
+        PHRASE
+    );
     program.print(&["start"]);
     buy(&program, "to be read").await;
     program.print(&["stop"]);
     let read = format!("{read_only} \"$pylon\" jobs list --json");
     if let Some(output) = tokio::task::block_in_place(|| in_a_namespace(program.home(), &read)) {
         assert!(output.status.success(), "books on a read-only disk: {}", said(&output));
-        assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap()[0]["status"], "completed");
+        assert_eq!(
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()[0]["status"],
+            "completed"
+        );
     }
 }

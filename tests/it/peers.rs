@@ -23,7 +23,8 @@ const CUSTOMER_WITHIN: Duration = Duration::from_secs(240);
 /// work; each answer checked by the customer's library.
 #[tokio::test(flavor = "multi_thread")]
 async fn peer_nostr_tools_buys() {
-    buys_from_us(NOSTR_TOOLS, &["plain", "targeted", "nip04", "nip44", "refused", "cancelled"]).await;
+    buys_from_us(NOSTR_TOOLS, &["plain", "targeted", "nip04", "nip44", "refused", "cancelled"])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,9 +58,12 @@ async fn peer_nostr_dvm_sells_to_us() {
     let key = rival.key.to_hex();
     for more in [&[][..], &["--provider", &key], &["--provider", &key, "--encrypt"]] {
         let words = format!("three words {}", more.len());
-        let args = [&["job", "submit", &words, "--relay", &relay.url, "--wait", "--timeout", "60"], more].concat();
+        let args =
+            [&["job", "submit", &words, "--relay", &relay.url, "--wait", "--timeout", "60"], more]
+                .concat();
         let output = run(home.path(), &args);
-        let (answer, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (answer, said) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && answer.trim_end() == words, "{more:?}: {answer} {said}");
     }
     let list = run(home.path(), &["job", "list", "--json"]);
@@ -88,11 +92,19 @@ async fn buys(peer: &str, home: &Path, relay: &str, provider: PublicKey, modes: 
         _ => (PathBuf::from("node"), "customer.mjs"),
     };
     let folder = tempfile::tempdir().unwrap();
-    let mut customer = tokio::process::Command::from(script_of(peer, &interpreter, script, folder.path()));
-    customer.env("PEER_HOME", home).arg(relay).arg(provider.to_hex()).args(modes).kill_on_drop(true);
+    let mut customer =
+        tokio::process::Command::from(script_of(peer, &interpreter, script, folder.path()));
+    customer
+        .env("PEER_HOME", home)
+        .arg(relay)
+        .arg(provider.to_hex())
+        .args(modes)
+        .kill_on_drop(true);
     let output = tokio::time::timeout(CUSTOMER_WITHIN, customer.output()).await;
-    let output = output.unwrap_or_else(|_| panic!("{peer} is not done within {CUSTOMER_WITHIN:?}")).unwrap();
-    let (checks, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output =
+        output.unwrap_or_else(|_| panic!("{peer} is not done within {CUSTOMER_WITHIN:?}")).unwrap();
+    let (checks, said) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}\nafter these:\n{checks}");
     for mode in modes {
         assert!(
@@ -105,7 +117,11 @@ async fn buys(peer: &str, home: &Path, relay: &str, provider: PublicKey, modes: 
 /// A peer's script, about to be run in an empty folder that is also its home.
 fn script_of(peer: &str, interpreter: &Path, script: &str, folder: &Path) -> Command {
     let mut command = Command::new(interpreter);
-    command.arg(scripts().join(peer).join(script)).current_dir(folder).env("HOME", folder).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+        .arg(scripts().join(peer).join(script))
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 
@@ -137,8 +153,13 @@ impl Relay {
         let home = installed(RELAY)?;
         let folder = tempfile::tempdir().unwrap();
         let mut serve = Command::new(home.join("bin/python"));
-        serve.args(["-c", "from nostr_relay.cli import main; main()", "--config"]).arg(scripts().join(RELAY).join("config.yaml"));
-        serve.args(["serve", "--use-uvicorn"]).current_dir(folder.path()).env("HOME", folder.path());
+        serve
+            .args(["-c", "from nostr_relay.cli import main; main()", "--config"])
+            .arg(scripts().join(RELAY).join("config.yaml"));
+        serve
+            .args(["serve", "--use-uvicorn"])
+            .current_dir(folder.path())
+            .env("HOME", folder.path());
         let (process, rest) = Running::ready(serve, "Uvicorn running on http://", PATIENCE);
         let address = rest.split_whitespace().next().expect("an address");
         Some(Self { url: format!("ws://{address}"), _process: process, _folder: folder })
@@ -157,11 +178,13 @@ impl Node {
         let home = tempfile::tempdir().unwrap();
         assert!(run(home.path(), &["init"]).status.success());
         let folder = home.path().join(".config/pylon");
-        let config = format!("relays = [{relay:?}]\n[inference.llama_cpp]\nurl = {:?}\n", stub.url());
+        let config =
+            format!("relays = [{relay:?}]\n[inference.llama_cpp]\nurl = {:?}\n", stub.url());
         fs::write(folder.join("config.toml"), config).unwrap();
         let words = fs::read_to_string(folder.join("identity.mnemonic")).unwrap();
         let key = public_key(&keys(words.trim()).unwrap());
-        let (process, _) = Running::ready(command(home.path(), &["start", "-f"]), "listening for jobs", PATIENCE);
+        let (process, _) =
+            Running::ready(command(home.path(), &["start", "-f"]), "listening for jobs", PATIENCE);
         Self { key, _process: process, _home: home }
     }
 }
@@ -177,7 +200,8 @@ impl Rival {
     fn start(relay: &str) -> Option<Self> {
         let home = installed(NOSTR_DVM)?;
         let folder = tempfile::tempdir().unwrap();
-        let mut serve = script_of(NOSTR_DVM, &home.join("bin/python"), "provider.py", folder.path());
+        let mut serve =
+            script_of(NOSTR_DVM, &home.join("bin/python"), "provider.py", folder.path());
         serve.arg(relay);
         let (process, key) = Running::ready(serve, "serving ", PATIENCE);
         let key = PublicKey::from_hex(key.trim()).expect("a public key");

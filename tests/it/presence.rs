@@ -1,6 +1,8 @@
 //! What the node says of itself on real relays, and who hears from it.
 
-use nostr_sdk::prelude::{Client, Event, EventBuilder, Filter, Keys, Kind, RelayPoolNotification, Tag};
+use nostr_sdk::prelude::{
+    Client, Event, EventBuilder, Filter, Keys, Kind, RelayPoolNotification, Tag,
+};
 use pylon::config::{Config, Network};
 use pylon::provider::Observation;
 use pylon_adapters::market::announcement::{Subject, parse};
@@ -27,7 +29,10 @@ impl Reader {
         client.try_connect(PATIENCE).await;
         let heard = client.notifications();
         let us = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
-        let kinds = Subject::ALL.map(|subject| Kind::from_u16(subject.kind())).into_iter().chain([Kind::EventDeletion]);
+        let kinds = Subject::ALL
+            .map(|subject| Kind::from_u16(subject.kind()))
+            .into_iter()
+            .chain([Kind::EventDeletion]);
         client.subscribe(Filter::new().author(us).kinds(kinds), None).await.unwrap();
         Self { _client: client, heard }
     }
@@ -62,21 +67,31 @@ async fn announced_and_withdrawn() {
         let event = reader.announcement().await;
         let said = parse(&event).unwrap();
         assert_eq!((said.kinds, said.models), (vec![5050], vec!["stub-model".to_owned()]));
-        assert_eq!((said.name.as_str(), event.tags.identifier()), ("Pylon Provider", Some("pylon")));
+        assert_eq!(
+            (said.name.as_str(), event.tags.identifier()),
+            ("Pylon Provider", Some("pylon"))
+        );
         ids.push(event.id);
     }
     assert_eq!(ids[0], ids[1]);
     let mut reader = Reader::of(&stage, 0).await;
     let profile = reader.until("a profile", |event| Subject::Profile.is_of(event)).await;
     assert!(profile.content.contains("Pylon Provider"), "{}", profile.content);
-    let list = Reader::of(&stage, 0).await.until("relays", |event| Subject::Relays.is_of(event)).await;
+    let list =
+        Reader::of(&stage, 0).await.until("relays", |event| Subject::Relays.is_of(event)).await;
     assert_eq!(list.tags.len(), 2);
 
     let asked = Keys::generate();
     for (url, found) in read_announcement(&asked, stage.provider(), &urls, PATIENCE).await {
         assert_eq!(found.unwrap().unwrap().kinds, [5050], "readable on {url}");
     }
-    let nowhere = read_announcement(&asked, stage.provider(), &["ws://127.0.0.1:9".into()], Duration::from_secs(5)).await;
+    let nowhere = read_announcement(
+        &asked,
+        stage.provider(),
+        &["ws://127.0.0.1:9".into()],
+        Duration::from_secs(5),
+    )
+    .await;
     assert_eq!(nowhere[0].1, Err("not connected".to_owned()));
 
     stage.stop(PATIENCE).await;
@@ -86,7 +101,8 @@ async fn announced_and_withdrawn() {
     }
     stage.start().await;
     reader.announcement().await;
-    let kept = Reader::of(&stage, 0).await.until("a profile", |event| Subject::Profile.is_of(event)).await;
+    let kept =
+        Reader::of(&stage, 0).await.until("a profile", |event| Subject::Profile.is_of(event)).await;
     assert_eq!(kept.id, profile.id, "said already");
 }
 
@@ -96,12 +112,21 @@ async fn other_words_are_said_at_once() {
     let stage = Stage::set(Set::default()).await;
     let mut reader = Reader::of(&stage, 0).await;
     let before = reader.announcement().await;
-    let settings = Config { name: "Another".into(), description: "new words".into(), ..stage.config.clone() };
+    let settings =
+        Config { name: "Another".into(), description: "new words".into(), ..stage.config.clone() };
     assert_eq!(stage.node().reload(&settings).await.unwrap().applied, ["description", "name"]);
-    let profile = reader.until("a new profile", |event| Subject::Profile.is_of(event) && event.content.contains("Another")).await;
+    let profile = reader
+        .until("a new profile", |event| {
+            Subject::Profile.is_of(event) && event.content.contains("Another")
+        })
+        .await;
     assert!(profile.content.contains("new words"), "{}", profile.content);
     let mut reader = Reader::of(&stage, 0).await;
-    let after = reader.until("a new announcement", |event| parse(event).is_some_and(|said| said.name == "Another")).await;
+    let after = reader
+        .until("a new announcement", |event| {
+            parse(event).is_some_and(|said| said.name == "Another")
+        })
+        .await;
     assert!(after.created_at > before.created_at);
 }
 
@@ -111,20 +136,26 @@ async fn other_words_are_said_at_once() {
 async fn relays_come_and_go() {
     let stage = Stage::set(Set { wallet: false, relays: 2, ..Set::default() }).await;
     let urls = stage.config.relays.clone();
-    let (mut first, mut second) = (stage.customer_on(&stage.relays[..1]).await, stage.customer_on(&stage.relays[1..]).await);
+    let (mut first, mut second) =
+        (stage.customer_on(&stage.relays[..1]).await, stage.customer_on(&stage.relays[1..]).await);
     let mut seen = stage.bus.listen();
     let only_second = Config { relays: urls[1..].to_vec(), ..stage.config.clone() };
     assert_eq!(stage.node().reload(&only_second).await.unwrap().applied, ["relays"]);
     let left = timeout(PATIENCE, async {
         loop {
-            if let Observation::Event(DomainEvent::RelayDisconnected { url, reason, .. }) = seen.recv().await.unwrap() {
+            if let Observation::Event(DomainEvent::RelayDisconnected { url, reason, .. }) =
+                seen.recv().await.unwrap()
+            {
                 return (url, reason);
             }
         }
     });
     assert_eq!(left.await.unwrap(), (urls[0].clone(), Some("not one of ours any more".to_owned())));
     assert_eq!(stage.node().facts().relays().len(), 1);
-    Reader::of(&stage, 1).await.until("one relay", |event| Subject::Relays.is_of(event) && event.tags.len() == 1).await;
+    Reader::of(&stage, 1)
+        .await
+        .until("one relay", |event| Subject::Relays.is_of(event) && event.tags.len() == 1)
+        .await;
 
     let unheard = first.ask(vec![text("is anybody here?")]).await;
     let heard = second.ask(vec![text("here")]).await;
@@ -133,8 +164,12 @@ async fn relays_come_and_go() {
 
     stage.node().reload(&stage.config).await.unwrap();
     assert_eq!(first.result(unheard).await.content, "is anybody here?");
-    Reader::of(&stage, 0).await.until("both relays", |event| Subject::Relays.is_of(event) && event.tags.len() == 2).await;
-    let mistake = Config { relays: vec![urls[0].clone(), "https://x".into()], ..stage.config.clone() };
+    Reader::of(&stage, 0)
+        .await
+        .until("both relays", |event| Subject::Relays.is_of(event) && event.tags.len() == 2)
+        .await;
+    let mistake =
+        Config { relays: vec![urls[0].clone(), "https://x".into()], ..stage.config.clone() };
     assert!(stage.node().reload(&mistake).await.is_err());
     assert_eq!(stage.node().facts().relays().len(), 2, "nothing was changed");
     let again = second.ask(vec![text("again")]).await;
@@ -162,9 +197,15 @@ async fn an_addressed_request_of_any_kind_is_answered() {
     let stage = Stage::set(Set::default()).await;
     let mut customer = stage.customer().await;
     for kind in [5000, 5249, 5251, 5600, 5999] {
-        let tags = vec![text("hello"), pylon_adapters::market::nip90::RequestTag::Provider(stage.provider())];
+        let tags = vec![
+            text("hello"),
+            pylon_adapters::market::nip90::RequestTag::Provider(stage.provider()),
+        ];
         let job = customer.broadcast(kind, tags).await;
-        assert_eq!(customer.feedback(job, "error").await.words, format!("unsupported: kind {kind}"));
+        assert_eq!(
+            customer.feedback(job, "error").await.words,
+            format!("unsupported: kind {kind}")
+        );
     }
     assert_eq!(stage.stub.asked(), 0);
 }
@@ -173,14 +214,27 @@ async fn an_addressed_request_of_any_kind_is_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_change_nothing() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let tags = [vec!["i", "hello", "text"], vec!["t", "bitcoin"], vec!["t"], vec!["zap", "x"], vec!["client", "y", "z"]];
+    let tags = [
+        vec!["i", "hello", "text"],
+        vec!["t", "bitcoin"],
+        vec!["t"],
+        vec!["zap", "x"],
+        vec!["client", "y", "z"],
+    ];
     let tags = tags.map(|tag| Tag::parse(tag).unwrap());
-    let asked = EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&Keys::generate()).unwrap();
+    let asked = EventBuilder::new(Kind::from_u16(5050), "")
+        .tags(tags)
+        .sign_with_keys(&Keys::generate())
+        .unwrap();
     let client = Client::default();
     client.add_relay(stage.relays[0].url()).await.unwrap();
     client.try_connect(PATIENCE).await;
     client.send_event(&asked).await.unwrap();
-    let state = stage.until(JobId::from_bytes(asked.id.to_bytes()), |state| state.execution == Execution::Completed).await;
+    let state = stage
+        .until(JobId::from_bytes(asked.id.to_bytes()), |state| {
+            state.execution == Execution::Completed
+        })
+        .await;
     assert_eq!(state.output.unwrap().content, "hello");
 }
 
@@ -200,18 +254,24 @@ async fn answers_go_where_customers_want_them() {
         let place = theirs.url().trim_start_matches("ws://").to_owned();
         let allow = if excepted { vec![place] } else { Vec::new() };
         let network = Network { allow, ..Network::default() };
-        let stage = Stage::set(Set { wallet: false, customer_relays: at_first, network, ..Set::default() }).await;
+        let stage =
+            Stage::set(Set { wallet: false, customer_relays: at_first, network, ..Set::default() })
+                .await;
         let settings = Config { customer_relays, ..stage.config.clone() };
         stage.node().reload(&settings).await.unwrap();
-        let tags = [Tag::parse(["i", "hello", "text"]), Tag::parse(["relays", theirs.url()])].map(Result::unwrap);
+        let tags = [Tag::parse(["i", "hello", "text"]), Tag::parse(["relays", theirs.url()])]
+            .map(Result::unwrap);
         let keys = Keys::generate();
-        let asked = EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&keys).unwrap();
+        let asked =
+            EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&keys).unwrap();
         let (near, far) = (Client::default(), Client::default());
         near.add_relay(stage.relays[0].url()).await.unwrap();
         far.add_relay(theirs.url()).await.unwrap();
         near.try_connect(PATIENCE).await;
         far.try_connect(PATIENCE).await;
-        let answers = Filter::new().pubkey(keys.public_key()).kinds([Kind::JobFeedback, Kind::from_u16(6050)]);
+        let answers = Filter::new()
+            .pubkey(keys.public_key())
+            .kinds([Kind::JobFeedback, Kind::from_u16(6050)]);
         let mut there = Reader { heard: far.notifications(), _client: far.clone() };
         far.subscribe(answers.clone(), None).await.unwrap();
         near.send_event(&asked).await.unwrap();

@@ -23,14 +23,20 @@ fn tree() -> (Vec<Text>, BTreeSet<String>) {
     let (mut texts, mut folders, mut open) = (Vec::new(), BTreeSet::new(), vec![root()]);
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(&folder).unwrap().map(Result::unwrap) {
-            let (path, kind, name) = (entry.path(), entry.file_type().unwrap(), entry.file_name().into_string().unwrap());
+            let (path, kind, name) = (
+                entry.path(),
+                entry.file_type().unwrap(),
+                entry.file_name().into_string().unwrap(),
+            );
             let local = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
             if kind.is_dir() && !name.starts_with('.') && name != "target" {
                 folders.insert(local);
                 open.push(path);
             } else if kind.is_file() && name != "Cargo.lock" && name != "LICENSE" {
                 // What is no UTF-8 is no text of ours.
-                texts.extend(std::fs::read_to_string(&path).ok().map(|text| Text { path: local, text }));
+                texts.extend(
+                    std::fs::read_to_string(&path).ok().map(|text| Text { path: local, text }),
+                );
             }
         }
     }
@@ -60,17 +66,27 @@ fn cargo_run_is_the_node() {
 #[test]
 fn the_map_is_the_tree() {
     let page = read("ARCHITECTURE.md");
-    let block = page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a map in ARCHITECTURE.md");
-    let mapped: BTreeSet<&str> = block.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let block = page
+        .split("```text\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("a map in ARCHITECTURE.md");
+    let mapped: BTreeSet<&str> =
+        block.lines().filter_map(|line| line.split_whitespace().next()).collect();
     let (texts, folders) = tree();
-    none("on the map, not in the tree", mapped.iter().copied().filter(|path| !folders.contains(*path)).collect());
+    none(
+        "on the map, not in the tree",
+        mapped.iter().copied().filter(|path| !folders.contains(*path)).collect(),
+    );
     let on_map = |folder: &str| mapped.iter().any(|path| Path::new(path).starts_with(folder));
     let top = folders.iter().map(String::as_str).filter(|folder| !folder.contains('/'));
     none("a folder that the map leaves out", top.filter(|folder| !on_map(folder)).collect());
     let crates = texts.iter().filter_map(|text| text.path.strip_suffix("/Cargo.toml"));
     none(
         "a crate that the map leaves out",
-        crates.filter(|path| !mapped.iter().any(|on_map| Path::new(path).starts_with(on_map))).collect(),
+        crates
+            .filter(|path| !mapped.iter().any(|on_map| Path::new(path).starts_with(on_map)))
+            .collect(),
     );
 }
 
@@ -87,16 +103,25 @@ fn pages_are_short() {
 #[test]
 fn files_have_a_subject_and_an_end() {
     let (texts, _) = tree();
-    let vague =
-        |text: &&Text| ["utils", "util", "common", "helpers", "misc", "manager"].iter().any(|name| stem(&text.path) == *name);
-    none("a name that says nothing", texts.iter().filter(vague).map(|text| text.path.as_str()).collect());
+    let vague = |text: &&Text| {
+        ["utils", "util", "common", "helpers", "misc", "manager"]
+            .iter()
+            .any(|name| stem(&text.path) == *name)
+    };
+    none(
+        "a name that says nothing",
+        texts.iter().filter(vague).map(|text| text.path.as_str()).collect(),
+    );
     let rust: Vec<_> = texts.iter().filter(|text| text.path.ends_with(".rs")).collect();
     let long = rust.iter().filter(|text| text.text.lines().count() > LINES_MAX);
     none("too long", long.map(|text| text.path.as_str()).collect());
     let mut lengths: Vec<_> = rust.iter().map(|text| text.text.lines().count()).collect();
     lengths.sort_unstable();
     let median = lengths[lengths.len() / 2];
-    assert!(median <= LINES_MEDIAN_MAX, "half of the files have more than {median} lines: at most {LINES_MEDIAN_MAX}");
+    assert!(
+        median <= LINES_MEDIAN_MAX,
+        "half of the files have more than {median} lines: at most {LINES_MEDIAN_MAX}"
+    );
 }
 
 /// Goal: nothing is put off, and no test waits for luck. Method: look for the words; they are spelled apart here.
@@ -114,10 +139,22 @@ fn words_that_may_not_appear() {
     ]
     .map(|parts| parts.concat())
     {
-        none(&word, texts.iter().filter(|text| text.text.contains(&word)).map(|text| text.path.as_str()).collect());
+        none(
+            &word,
+            texts
+                .iter()
+                .filter(|text| text.text.contains(&word))
+                .map(|text| text.path.as_str())
+                .collect(),
+        );
     }
-    let sleeping = texts.iter().filter(|text| text.path.starts_with("tests/it/") && text.text.contains(&["sle", "ep("].concat()));
-    none("a test waits for an event, not for a time", sleeping.map(|text| text.path.as_str()).collect());
+    let sleeping = texts.iter().filter(|text| {
+        text.path.starts_with("tests/it/") && text.text.contains(&["sle", "ep("].concat())
+    });
+    none(
+        "a test waits for an event, not for a time",
+        sleeping.map(|text| text.path.as_str()).collect(),
+    );
 }
 
 /// Goal: the contract is in one place on each side. Method: file names of `wit/` against those beside the bindings.
@@ -126,22 +163,41 @@ fn interfaces_have_their_files() {
     let (texts, _) = tree();
     let word = ["bind", "gen!("].concat();
     let bound = texts.iter().filter(|text| text.path.ends_with(".rs") && text.text.contains(&word));
-    none("bindings elsewhere", bound.map(|text| text.path.as_str()).filter(|path| stem(path) != "bindings").collect());
+    none(
+        "bindings elsewhere",
+        bound.map(|text| text.path.as_str()).filter(|path| stem(path) != "bindings").collect(),
+    );
     let interfaces: Vec<_> = texts
         .iter()
         .filter(|text| text.path.ends_with(".wit"))
-        .flat_map(|text| text.text.lines().filter_map(|line| line.strip_prefix("interface ")).map(move |line| (text, line)))
+        .flat_map(|text| {
+            text.text
+                .lines()
+                .filter_map(|line| line.strip_prefix("interface "))
+                .map(move |line| (text, line))
+        })
         .map(|(text, line)| (text.path.as_str(), line.trim_end_matches([' ', '{'])))
         .collect();
     none(
         "not in the file of its name",
-        interfaces.iter().filter(|(path, name)| stem(path) != *name).map(|(path, _)| *path).collect(),
+        interfaces
+            .iter()
+            .filter(|(path, name)| stem(path) != *name)
+            .map(|(path, _)| *path)
+            .collect(),
     );
     let hosts = texts.iter().filter_map(|text| text.path.strip_suffix("/bindings.rs"));
     for host in hosts.filter(|path| path.starts_with("runtime/")) {
-        let files: BTreeSet<_> = texts.iter().filter(|text| text.path.starts_with(host)).map(|text| stem(&text.path)).collect();
+        let files: BTreeSet<_> = texts
+            .iter()
+            .filter(|text| text.path.starts_with(host))
+            .map(|text| stem(&text.path))
+            .collect();
         let names = interfaces.iter().map(|(_, name)| *name).filter(|name| !NO_HOST.contains(name));
-        none(&format!("no file in {host}"), names.filter(|name| !files.contains(name.replace('-', "_").as_str())).collect());
+        none(
+            &format!("no file in {host}"),
+            names.filter(|name| !files.contains(name.replace('-', "_").as_str())).collect(),
+        );
     }
 }
 
@@ -151,7 +207,9 @@ fn the_core_reaches_nothing() {
     let manifest = read("runtime/core/Cargo.toml");
     let names = manifest.lines().filter_map(|line| line.split([' ', '.', '=']).next());
     let acting = |name: &&str| {
-        ["tokio", "rusqlite", "reqwest", "nostr", "wasmtime", "hyper", "rustls"].iter().any(|crate_| name.starts_with(crate_))
+        ["tokio", "rusqlite", "reqwest", "nostr", "wasmtime", "hyper", "rustls"]
+            .iter()
+            .any(|crate_| name.starts_with(crate_))
     };
     none("the core depends on", names.filter(acting).collect());
 }

@@ -36,7 +36,14 @@ impl Running {
     /// afterwards is read and forgotten.
     pub fn ready(mut command: Command, words: &'static str, within: Duration) -> (Self, String) {
         let (reader, writer) = std::io::pipe().unwrap();
-        let program = Self(command.stdin(Stdio::null()).stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap());
+        let program = Self(
+            command
+                .stdin(Stdio::null())
+                .stdout(writer.try_clone().unwrap())
+                .stderr(writer)
+                .spawn()
+                .unwrap(),
+        );
         let name = format!("{:?}", command.get_program());
         // It holds the other end of the pipe, which would then never be closed.
         drop(command);

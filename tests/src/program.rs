@@ -13,7 +13,8 @@ use std::process::{ChildStderr, Output, Stdio};
 use tempfile::TempDir;
 
 /// Words that no log has a use for, and their keys (BIP-39's own vector, NIP-06).
-pub const PHRASE: &str = "legal winner thank year wave sausage worth useful legal winner thank yellow";
+pub const PHRASE: &str =
+    "legal winner thank year wave sausage worth useful legal winner thank yellow";
 
 /// A program that can be run.
 pub struct Program {
@@ -53,7 +54,11 @@ impl Program {
 
     /// What a file must say so that it finds relay and backend.
     fn reach(&self) -> String {
-        format!("relays = [\"{}\"]\ninference.llama_cpp.url = \"{}\"\n", self.relay.url(), self.stub.url())
+        format!(
+            "relays = [\"{}\"]\ninference.llama_cpp.url = \"{}\"\n",
+            self.relay.url(),
+            self.stub.url()
+        )
     }
 
     /// Runs a command to its end.
@@ -77,7 +82,12 @@ impl Program {
     pub fn feed(&self, args: &[&str], input: &str) -> Output {
         tokio::task::block_in_place(|| {
             let mut command = command(self.home(), args);
-            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut child = command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
             child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
             child.wait_with_output().unwrap()
         })

@@ -116,7 +116,9 @@ impl Proxy {
 
     /// Ends every connection and lets nobody in. When this returns, nothing passes any more.
     pub async fn cut_off(&self) {
-        self.air.weather.send_modify(|weather| (weather.cuts, weather.refuses) = (weather.cuts + 1, true));
+        self.air
+            .weather
+            .send_modify(|weather| (weather.cuts, weather.refuses) = (weather.cuts + 1, true));
         let mut open = self.air.open.subscribe();
         timeout(PATIENCE, open.wait_for(|open| *open == 0)).await.unwrap().unwrap();
     }
@@ -129,7 +131,10 @@ impl Proxy {
     /// Slips a frame in, on every connection, of which there is at least one. It has been written when this returns.
     pub async fn inject(&self, way: Way, frame: Frame) {
         let mut open = self.air.open.subscribe();
-        timeout(PATIENCE, open.wait_for(|open| *open > 0)).await.expect("somebody is connected").unwrap();
+        timeout(PATIENCE, open.wait_for(|open| *open > 0))
+            .await
+            .expect("somebody is connected")
+            .unwrap();
         let mut written = self.air.written.subscribe();
         let before = *written.borrow();
         self.air.injected.send((way, frame)).unwrap();
@@ -163,7 +168,9 @@ impl Traffic {
         let found = timeout(PATIENCE, async {
             loop {
                 let (its, frame) = self.0.recv().await.unwrap();
-                if let Some(event) = event_in(&frame).filter(|event| its == way && event.kind.as_u16() == kind) {
+                if let Some(event) =
+                    event_in(&frame).filter(|event| its == way && event.kind.as_u16() == kind)
+                {
                     return event;
                 }
             }
@@ -200,7 +207,10 @@ async fn connect(mut node: TcpStream, relay: SocketAddr, about: &'static str, ai
     let mut weather = air.weather.subscribe();
     let cuts = weather.borrow_and_update().cuts;
     if asks_about(&node).await {
-        let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{about}", about.len());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{about}",
+            about.len()
+        );
         let _ = node.write_all(answer.as_bytes()).await;
         let _ = node.shutdown().await;
         // Until whoever asked has read it.
@@ -229,7 +239,12 @@ async fn asks_about(node: &TcpStream) -> bool {
 }
 
 /// Text frames of one way. Each end's pings are answered here.
-async fn carry(way: Way, mut from: SplitStream<Socket>, mut to: SplitSink<Socket, Frame>, air: &Air) {
+async fn carry(
+    way: Way,
+    mut from: SplitStream<Socket>,
+    mut to: SplitSink<Socket, Frame>,
+    air: &Air,
+) {
     let mut injected = air.injected.subscribe();
     let mut overtaken = None;
     loop {

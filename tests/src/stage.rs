@@ -79,9 +79,16 @@ impl Default for Set {
 struct Unwanted(Kind);
 
 impl WritePolicy for Unwanted {
-    fn admit_event<'a>(&'a self, event: &'a Event, _: &'a SocketAddr) -> BoxedFuture<'a, PolicyResult> {
-        let verdict =
-            if event.kind == self.0 { PolicyResult::Reject("rate-limited: later".into()) } else { PolicyResult::Accept };
+    fn admit_event<'a>(
+        &'a self,
+        event: &'a Event,
+        _: &'a SocketAddr,
+    ) -> BoxedFuture<'a, PolicyResult> {
+        let verdict = if event.kind == self.0 {
+            PolicyResult::Reject("rate-limited: later".into())
+        } else {
+            PolicyResult::Accept
+        };
         Box::pin(async { verdict })
     }
 }
@@ -91,9 +98,15 @@ impl WritePolicy for Unwanted {
 struct AtMost(usize);
 
 impl WritePolicy for AtMost {
-    fn admit_event<'a>(&'a self, event: &'a Event, _from: &'a SocketAddr) -> BoxedFuture<'a, PolicyResult> {
+    fn admit_event<'a>(
+        &'a self,
+        event: &'a Event,
+        _from: &'a SocketAddr,
+    ) -> BoxedFuture<'a, PolicyResult> {
         let fits = ClientMessage::event(event.clone()).as_json().len() <= self.0;
-        Box::pin(async move { if fits { PolicyResult::Accept } else { PolicyResult::Reject("too large".into()) } })
+        Box::pin(async move {
+            if fits { PolicyResult::Accept } else { PolicyResult::Reject("too large".into()) }
+        })
     }
 }
 
@@ -143,8 +156,11 @@ impl Stage {
             }
         }
         let near = proxies.iter().map(|proxy| proxy.url().to_owned()).collect::<Vec<_>>();
-        let settings: BTreeMap<_, _> =
-            set.pricing.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let settings: BTreeMap<_, _> = set
+            .pricing
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let guest = Guest { source: set.policy.into(), settings, ..Guest::default() };
         let guests = BTreeMap::from([("pricing".to_owned(), guest)]);
         let config = Config {
@@ -179,7 +195,10 @@ impl Stage {
         let wallet = self.wallet.then(|| Arc::new(self.bank.wallet()) as _);
         let (backends, bus) = (Some(vec![Arc::new(backend) as _]), self.bus.clone());
         let parts = Parts { wallet, backends, bus, market: self.market, ..Parts::default() };
-        let node = Node::start(&home, &home.open().unwrap(), &self.config, self.keys.clone(), parts).await.unwrap();
+        let node =
+            Node::start(&home, &home.open().unwrap(), &self.config, self.keys.clone(), parts)
+                .await
+                .unwrap();
         node.ready(PATIENCE).await.unwrap();
         self.node = Some(node);
     }
@@ -260,7 +279,10 @@ impl Customer {
 
 /// A text input.
 pub fn text(text: &str) -> RequestTag {
-    RequestTag::Input { input: Input { source: InputSource::Text(text.into()), hint: None, marker: None }, relay: None }
+    RequestTag::Input {
+        input: Input { source: InputSource::Text(text.into()), hint: None, marker: None },
+        relay: None,
+    }
 }
 
 /// A param with one value.
@@ -313,7 +335,9 @@ impl Customer {
         loop {
             match self.hear(job).await {
                 Heard::Result(result) => return result,
-                Heard::Feedback(feedback) => assert_ne!(feedback.standing.word(), "error", "{}", feedback.words),
+                Heard::Feedback(feedback) => {
+                    assert_ne!(feedback.standing.word(), "error", "{}", feedback.words)
+                }
                 Heard::Unreadable { why, .. } => panic!("{why}"),
             }
         }

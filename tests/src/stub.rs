@@ -60,8 +60,12 @@ pub struct Stub {
 impl Stub {
     /// Starts one on a free port of 127.0.0.1.
     pub async fn start(script: Script) -> Self {
-        let inner =
-            Arc::new(Inner { script, gate: Semaphore::new(0), asked: AtomicUsize::new(0), broken: AtomicBool::new(false) });
+        let inner = Arc::new(Inner {
+            script,
+            gate: Semaphore::new(0),
+            asked: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new()
@@ -70,7 +74,8 @@ impl Stub {
             .route("/v1/chat/completions", post(complete))
             .layer(middleware::from_fn_with_state(Arc::clone(&inner), refuse_when_broken))
             .with_state(Arc::clone(&inner));
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle();
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+            .abort_handle();
         Self { inner, address, task }
     }
 
@@ -107,11 +112,16 @@ impl Drop for Stub {
 }
 
 async fn models() -> Json<Value> {
-    let model = json!({"id": MODEL, "object": "model", "owned_by": "llamacpp", "meta": {"n_ctx": 4096}});
+    let model =
+        json!({"id": MODEL, "object": "model", "owned_by": "llamacpp", "meta": {"n_ctx": 4096}});
     Json(json!({"object": "list", "data": [model]}))
 }
 
-async fn refuse_when_broken(State(inner): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+async fn refuse_when_broken(
+    State(inner): State<Arc<Inner>>,
+    request: Request,
+    next: Next,
+) -> Response {
     if inner.broken.load(Ordering::SeqCst) {
         return Response::builder().status(503).body(Body::from("out of order")).unwrap();
     }
@@ -120,8 +130,11 @@ async fn refuse_when_broken(State(inner): State<Arc<Inner>>, request: Request, n
 
 async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -> Response {
     inner.asked.fetch_add(1, Ordering::SeqCst);
-    let asked =
-        request["messages"].as_array().and_then(|all| all.last()).and_then(|last| last["content"].as_str()).unwrap_or_default();
+    let asked = request["messages"]
+        .as_array()
+        .and_then(|all| all.last())
+        .and_then(|last| last["content"].as_str())
+        .unwrap_or_default();
     let text = match &inner.script {
         Script::Say(words) => (*words).to_owned(),
         Script::Nothing => String::new(),
@@ -133,7 +146,10 @@ async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -
             asked.to_owned()
         }
         Script::Break => {
-            return Response::builder().status(500).body(Body::from("{\"error\":{\"message\":\"out of order\"}}")).unwrap();
+            return Response::builder()
+                .status(500)
+                .body(Body::from("{\"error\":{\"message\":\"out of order\"}}"))
+                .unwrap();
         }
     };
     let mut frames = vec![chunk(&json!({"role": "assistant", "content": null}), &Value::Null)];
@@ -159,7 +175,9 @@ fn words(text: &str) -> impl Iterator<Item = Bytes> {
 }
 
 fn chunk(delta: &Value, finish: &Value) -> Bytes {
-    frame(&json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], "model": MODEL}))
+    frame(
+        &json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], "model": MODEL}),
+    )
 }
 
 fn frame(data: &Value) -> Bytes {

@@ -25,25 +25,35 @@ const NOT_INHERITED: [&str; 9] = [
 /// Is the standard library for guests there? Asked first: without it Cargo fails in a hundred lines.
 pub(crate) fn require_target(folder: &Path) -> io::Result<()> {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    let asked = started(rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder).output(), "rustc")?;
+    let asked = started(
+        rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder).output(),
+        "rustc",
+    )?;
     if !asked.status.success() {
         return Err(io::Error::other(no_rustc(&String::from_utf8_lossy(&asked.stderr))));
     }
     if Path::new(String::from_utf8_lossy(&asked.stdout).trim()).is_dir() {
         return Ok(());
     }
-    Err(io::Error::other(format!("guests need the target {TARGET}: run `rustup target add {TARGET}`")))
+    Err(io::Error::other(format!(
+        "guests need the target {TARGET}: run `rustup target add {TARGET}`"
+    )))
 }
 
 /// A compiler that does not even say where its libraries are: most often rustup's stand-in for one, without a toolchain behind it.
 fn no_rustc(said: &str) -> String {
-    let why = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it says nothing");
+    let why =
+        said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it says nothing");
     let todo = "`rustup default stable` installs and takes a toolchain";
     format!("rustc cannot be used: {todo}, `rustup target add {TARGET}` what guests need ({why})")
 }
 
 /// Builds all examples of the package; paths are those in `target_dir`.
-pub(crate) fn build_examples(manifest: &Path, root: &Path, target_dir: &Path) -> io::Result<Vec<Component>> {
+pub(crate) fn build_examples(
+    manifest: &Path,
+    root: &Path,
+    target_dir: &Path,
+) -> io::Result<Vec<Component>> {
     let mut command = cargo(manifest, root);
     // `--locked`: what the outer build resolved is what the guests get, and the committed lock file is never rewritten from here.
     command.args(["--locked", "--profile", "guest", "--examples", "--target-dir"]).arg(target_dir);
@@ -54,7 +64,11 @@ pub(crate) fn build_examples(manifest: &Path, root: &Path, target_dir: &Path) ->
 }
 
 /// Builds the library of an author's own crate, as its profile `release` says.
-pub(crate) fn build_library(manifest: &Path, root: &Path, quiet: bool) -> io::Result<Vec<Component>> {
+pub(crate) fn build_library(
+    manifest: &Path,
+    root: &Path,
+    quiet: bool,
+) -> io::Result<Vec<Component>> {
     let mut command = cargo(manifest, root);
     command.args(["--release", "--lib"]).args(quiet.then_some("--quiet"));
     Ok(components(&run(&mut command, manifest)?, manifest, "cdylib"))
@@ -62,11 +76,23 @@ pub(crate) fn build_library(manifest: &Path, root: &Path, quiet: bool) -> io::Re
 
 fn cargo(manifest: &Path, root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--target", TARGET, "--message-format", "json-render-diagnostics", "--manifest-path"]).arg(manifest);
+    command
+        .args([
+            "build",
+            "--target",
+            TARGET,
+            "--message-format",
+            "json-render-diagnostics",
+            "--manifest-path",
+        ])
+        .arg(manifest);
     for name in NOT_INHERITED {
         command.env_remove(name);
     }
-    command.env("CARGO_ENCODED_RUSTFLAGS", remapped(root)).current_dir(root).stderr(Stdio::inherit());
+    command
+        .env("CARGO_ENCODED_RUSTFLAGS", remapped(root))
+        .current_dir(root)
+        .stderr(Stdio::inherit());
     command
 }
 
@@ -79,7 +105,11 @@ fn run(cargo: &mut Command, manifest: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn started(output: io::Result<Output>, tool: &str) -> io::Result<Output> {
-    output.map_err(|error| io::Error::other(format!("{tool} cannot be run ({error}): install Rust from https://rustup.rs")))
+    output.map_err(|error| {
+        io::Error::other(format!(
+            "{tool} cannot be run ({error}): install Rust from https://rustup.rs"
+        ))
+    })
 }
 
 /// Panics name source files; ours name none of the builder's folders, so that the same source has the same digest anywhere.
@@ -115,7 +145,9 @@ fn component(line: &[u8], manifest: &Path, kind: &str) -> Option<Component> {
         return None;
     }
     let files = message.get("filenames")?.as_array()?.iter().filter_map(|file| file.as_str());
-    let path = files.map(PathBuf::from).find(|file| file.extension().is_some_and(|ending| ending == "wasm"))?;
+    let path = files
+        .map(PathBuf::from)
+        .find(|file| file.extension().is_some_and(|ending| ending == "wasm"))?;
     Some(Component { name: target.get("name")?.as_str()?.to_owned(), path })
 }
 
@@ -130,7 +162,10 @@ mod tests {
                       help: run 'rustup default stable' to download the latest stable release of Rust and set it as your default toolchain.\n";
         for (said, why) in [(rustup, "no default is configured.)"), ("\n", "(it says nothing)")] {
             let told = no_rustc(said);
-            assert!(told.contains("`rustup default stable`") && told.contains("`rustup target add"), "{told}");
+            assert!(
+                told.contains("`rustup default stable`") && told.contains("`rustup target add"),
+                "{told}"
+            );
             assert!(told.ends_with(why) && told.lines().count() == 1, "{told}");
         }
     }
@@ -141,10 +176,13 @@ mod tests {
         let line = |kind: &str, manifest: &str| {
             let target = format!(r#"{{"kind":["{kind}"],"name":"echo"}}"#);
             let files = r#"["/t/echo.wasm"]"#;
-            format!(r#"{{"reason":"compiler-artifact","manifest_path":"{manifest}","target":{target},"filenames":{files}}}"#)
+            format!(
+                r#"{{"reason":"compiler-artifact","manifest_path":"{manifest}","target":{target},"filenames":{files}}}"#
+            )
         };
         let ours = Path::new("/g/Cargo.toml");
-        let found = |line: &str| component(line.as_bytes(), ours, "example").map(|guest| guest.name);
+        let found =
+            |line: &str| component(line.as_bytes(), ours, "example").map(|guest| guest.name);
         assert_eq!(found(&line("example", "/g/Cargo.toml")), Some("echo".into()));
         assert_eq!(found(&line("lib", "/g/Cargo.toml")), None);
         assert_eq!(found(&line("example", "/other/Cargo.toml")), None);

@@ -37,7 +37,9 @@ pub struct Component {
 /// `package_dir` is relative to the crate whose build script this is; `out_dir` is its `OUT_DIR`. Fails in one line that says what to do.
 pub fn build(package_dir: &Path, out_dir: &Path) -> io::Result<Vec<Component>> {
     let manifest = package_dir.join("Cargo.toml");
-    let manifest = manifest.canonicalize().map_err(|error| io::Error::other(format!("{}: {error}", manifest.display())))?;
+    let manifest = manifest
+        .canonicalize()
+        .map_err(|error| io::Error::other(format!("{}: {error}", manifest.display())))?;
     let root = workspace(&manifest)?;
     watch(&root, &manifest);
     cargo::require_target(&root)?;
@@ -48,7 +50,10 @@ pub fn build(package_dir: &Path, out_dir: &Path) -> io::Result<Vec<Component>> {
         guests.push(Component { name: built.name, path });
     }
     if guests.is_empty() {
-        return Err(io::Error::other(format!("{}: no guests, each is an `[[example]]`", manifest.display())));
+        return Err(io::Error::other(format!(
+            "{}: no guests, each is an `[[example]]`",
+            manifest.display()
+        )));
     }
     guests.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(guests)
@@ -58,12 +63,17 @@ pub fn build(package_dir: &Path, out_dir: &Path) -> io::Result<Vec<Component>> {
 /// Cargo talks on stderr, with `quiet` only of what is wrong.
 pub fn build_alone(crate_dir: &Path, file: &Path, quiet: bool) -> io::Result<()> {
     let manifest = crate_dir.join("Cargo.toml");
-    let manifest = manifest.canonicalize().map_err(|error| io::Error::other(format!("{}: {error}", manifest.display())))?;
+    let manifest = manifest
+        .canonicalize()
+        .map_err(|error| io::Error::other(format!("{}: {error}", manifest.display())))?;
     let root = manifest.parent().unwrap_or(crate_dir);
     cargo::require_target(root)?;
     match cargo::build_library(&manifest, root, quiet)?.as_slice() {
         [library] => put(&library.path, file),
-        _ => Err(io::Error::other(format!("{}: no guest, it has no `crate-type = [\"cdylib\"]`", manifest.display()))),
+        _ => Err(io::Error::other(format!(
+            "{}: no guest, it has no `crate-type = [\"cdylib\"]`",
+            manifest.display()
+        ))),
     }
 }
 
@@ -74,7 +84,9 @@ fn put(built: &Path, path: &Path) -> io::Result<()> {
 
 /// Writes `file`, to be included: `const NAME: &[(&str, &[u8])]` with name and component of each guest.
 pub fn write_table(guests: &[Component], name: &str, file: &Path) -> io::Result<()> {
-    let mut table = format!("/// Name and component of each guest.\npub(crate) const {name}: &[(&str, &[u8])] = &[\n");
+    let mut table = format!(
+        "/// Name and component of each guest.\npub(crate) const {name}: &[(&str, &[u8])] = &[\n"
+    );
     for guest in guests {
         let _ = writeln!(table, "    ({:?}, include_bytes!({:?})),", guest.name, guest.path);
     }
@@ -85,7 +97,8 @@ pub fn write_table(guests: &[Component], name: &str, file: &Path) -> io::Result<
 /// The folder that holds the lock file.
 fn workspace(manifest: &Path) -> io::Result<PathBuf> {
     let root = manifest.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
-    root.map(Path::to_path_buf).ok_or_else(|| io::Error::other(format!("{}: no Cargo.lock above it", manifest.display())))
+    root.map(Path::to_path_buf)
+        .ok_or_else(|| io::Error::other(format!("{}: no Cargo.lock above it", manifest.display())))
 }
 
 fn watch(root: &Path, manifest: &Path) {
@@ -101,7 +114,8 @@ fn watch(root: &Path, manifest: &Path) {
 
 /// Beside the `build` folder of the outer build, so that packages and runs share it: Cargo holds the outer folder's lock meanwhile.
 fn target_dir(out_dir: &Path) -> PathBuf {
-    let build = out_dir.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "build"));
+    let build =
+        out_dir.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "build"));
     build.and_then(Path::parent).unwrap_or(out_dir).join("guests")
 }
 
@@ -112,14 +126,18 @@ mod tests {
     /// Where Cargo's layout is known all build scripts of one profile share a folder; elsewhere each has its own.
     #[test]
     fn guests_are_built_beside_the_outer_build() {
-        assert_eq!(target_dir("/t/release/build/pylon-1f/out".as_ref()), Path::new("/t/release/guests"));
+        assert_eq!(
+            target_dir("/t/release/build/pylon-1f/out".as_ref()),
+            Path::new("/t/release/guests")
+        );
         assert_eq!(target_dir("/elsewhere".as_ref()), Path::new("/elsewhere/guests"));
     }
 
     /// The table is Rust that names each guest and the file it is in.
     #[test]
     fn the_table_includes_each_guest() {
-        let file = std::env::temp_dir().join(format!("pylon-guest-table-{}.rs", std::process::id()));
+        let file =
+            std::env::temp_dir().join(format!("pylon-guest-table-{}.rs", std::process::id()));
         let guests = [Component { name: "echo".into(), path: "/o/echo.wasm".into() }];
         write_table(&guests, "GUESTS", &file).unwrap();
         let table = fs::read_to_string(&file).unwrap();

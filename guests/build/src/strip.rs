@@ -12,7 +12,8 @@ pub(crate) fn without_names(component: &[u8]) -> Option<Vec<u8>> {
     let mut kept = header.to_vec();
     while let Some((kind, after)) = rest.split_first() {
         let (length, length_bytes) = leb128(after)?;
-        let (section, next) = rest.split_at_checked(length.checked_add(length_bytes)?.checked_add(1)?)?;
+        let (section, next) =
+            rest.split_at_checked(length.checked_add(length_bytes)?.checked_add(1)?)?;
         if *kind == CORE_MODULE && header.ends_with(&COMPONENT) {
             let module = without_names(section.get(1 + length_bytes..)?)?;
             kept.push(CORE_MODULE);
@@ -55,7 +56,8 @@ mod tests {
     fn custom_sections_are_taken_out() {
         let header = [0, b'a', b's', b'm', 13, 0, 1, 0];
         let kept = [&[7, 2, 5, 6][..], &[1, 0]];
-        let component = [&header[..], kept[0], &[0, 3, 1, b'n', 9], kept[1], &[0, 0x81, 0x00, 0]].concat();
+        let component =
+            [&header[..], kept[0], &[0, 3, 1, b'n', 9], kept[1], &[0, 0x81, 0x00, 0]].concat();
         assert_eq!(without_names(&component), Some([&header[..], kept[0], kept[1]].concat()));
         assert_eq!(without_names(&[&header[..], &[7, 200, 1, 0]].concat()), None);
         assert_eq!(without_names(&header[..5]), None);

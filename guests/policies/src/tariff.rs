@@ -97,14 +97,26 @@ impl Tariff {
 
     /// Prices a job before any work, at so many thousandths of the price by tokens. `beforehand`: nothing runs before the money is there, if there is
     /// to be any.
-    pub fn quote(&self, job: &Job, context: &Context, factor: u64, beforehand: bool) -> Result<Offer, Refusal> {
+    pub fn quote(
+        &self,
+        job: &Job,
+        context: &Context,
+        factor: u64,
+        beforehand: bool,
+    ) -> Result<Offer, Refusal> {
         // What is not a number is left to the handler, which says so to the customer.
-        let asked = job.params().text("max_tokens").and_then(whole).unwrap_or(self.numbers[DEFAULT_MAX_TOKENS]);
+        let asked = job
+            .params()
+            .text("max_tokens")
+            .and_then(whole)
+            .unwrap_or(self.numbers[DEFAULT_MAX_TOKENS]);
         let max_output_tokens = asked.min(self.numbers[MAX_TOKENS_LIMIT]).max(1);
         let terms = self.terms(&context.terms, beforehand).ok_or(Refusal::Blocked)?;
         let price_msat = match terms {
             Terms::Free => 0,
-            _ => self.price(context.input_tokens_estimate, max_output_tokens, &context.route, factor),
+            _ => {
+                self.price(context.input_tokens_estimate, max_output_tokens, &context.route, factor)
+            }
         };
         // There is no invoice of nothing.
         let terms = if price_msat == 0 && terms != Terms::OnDelivery { Terms::Free } else { terms };
@@ -126,7 +138,8 @@ impl Tariff {
             max_work_ms: self.numbers[MAX_WORK_MS],
             valid_seconds: self.numbers[VALID_SECONDS] as u32,
             priority: self.numbers[PRIORITY] as i32,
-            note: if terms == self.terms { "by tokens" } else { "by tokens, not on the terms set" }.into(),
+            note: if terms == self.terms { "by tokens" } else { "by tokens, not on the terms set" }
+                .into(),
         })
     }
 
@@ -159,13 +172,17 @@ impl Tariff {
     /// Rounded down to whole msat at the end. What no `u64` holds on the way becomes 184 bitcoin times the factor, which nobody can pay.
     #[inline(never)]
     fn price(&self, input_tokens: u64, output_tokens: u64, route: &Route, factor: u64) -> Msat {
-        let routed = times(self.thousandfold(input_tokens, output_tokens), route.price_permille.into()) / 1000;
+        let routed =
+            times(self.thousandfold(input_tokens, output_tokens), route.price_permille.into())
+                / 1000;
         times(routed, factor) / 1_000_000
     }
 
     fn thousandfold(&self, input_tokens: u64, output_tokens: u64) -> u64 {
         let input = times(self.numbers[INPUT_PER_1K], input_tokens);
-        (self.numbers[BASE] * 1000).saturating_add(input).saturating_add(times(self.numbers[OUTPUT_PER_1K], output_tokens))
+        (self.numbers[BASE] * 1000)
+            .saturating_add(input)
+            .saturating_add(times(self.numbers[OUTPUT_PER_1K], output_tokens))
     }
 }
 

@@ -99,7 +99,11 @@ impl Addresses {
     }
 
     /// Judges, looks up, and judges what was found: one address that is not public spoils them all. Connect to these and to nothing else.
-    pub async fn resolve(&self, text: &str, speaks: Speaks) -> Result<(Url, Vec<SocketAddr>), Forbidden> {
+    pub async fn resolve(
+        &self,
+        text: &str,
+        speaks: Speaks,
+    ) -> Result<(Url, Vec<SocketAddr>), Forbidden> {
         let url = self.judge(text, speaks)?;
         let port = url.port_or_known_default().ok_or(Forbidden::Malformed)?;
         let found: Vec<SocketAddr> = match url.host().ok_or(Forbidden::Malformed)? {
@@ -126,7 +130,10 @@ impl Addresses {
     }
 
     fn is_excepted(&self, url: &Url) -> bool {
-        let place = url.host_str().zip(url.port_or_known_default()).map(|(host, port)| format!("{host}:{port}"));
+        let place = url
+            .host_str()
+            .zip(url.port_or_known_default())
+            .map(|(host, port)| format!("{host}:{port}"));
         place.is_some_and(|place| self.allow.contains(&place))
     }
 }
@@ -161,7 +168,9 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 fn is_public_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
         // Teredo, benchmarks, ORCHID and their neighbours; documentation twice; 6to4.
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] | [0x2002, ..] => false,
+        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] | [0x2002, ..] => {
+            false
+        }
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }
@@ -241,7 +250,10 @@ mod tests {
         ] {
             assert_eq!(policy.judge(text, Speaks::Http).map(drop), verdict, "{text}");
         }
-        assert_eq!(policy.judge(&format!("https://a/{}", "x".repeat(3000)), Speaks::Http).map(drop), Err(Malformed));
+        assert_eq!(
+            policy.judge(&format!("https://a/{}", "x".repeat(3000)), Speaks::Http).map(drop),
+            Err(Malformed)
+        );
         assert_eq!(policy.judge("wss://example.com/", Speaks::WebSocket).map(drop), Ok(()));
         assert_eq!(policy.judge("ws://example.com/", Speaks::WebSocket).map(drop), Err(Scheme));
     }
@@ -251,10 +263,19 @@ mod tests {
     fn a_name_is_what_it_leads_to() {
         let policy = Addresses::default();
         let url = Url::parse("https://rebind.example/").unwrap();
-        let found = |texts: &[&str]| -> Vec<SocketAddr> { texts.iter().map(|text| text.parse().unwrap()).collect() };
-        assert_eq!(policy.judge_found(&url, &found(&["1.1.1.1:443", "[2606:4700::1111]:443"])), Ok(()));
+        let found = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        assert_eq!(
+            policy.judge_found(&url, &found(&["1.1.1.1:443", "[2606:4700::1111]:443"])),
+            Ok(())
+        );
         for bad in ["127.0.0.1:443", "10.0.0.1:443", "[::ffff:10.0.0.1]:443", "[fd00::1]:443"] {
-            assert_eq!(policy.judge_found(&url, &found(&["1.1.1.1:443", bad])), Err(Forbidden::NotPublic), "{bad}");
+            assert_eq!(
+                policy.judge_found(&url, &found(&["1.1.1.1:443", bad])),
+                Err(Forbidden::NotPublic),
+                "{bad}"
+            );
         }
         assert_eq!(policy.judge_found(&url, &[]), Err(Forbidden::Unknown));
     }
@@ -263,7 +284,10 @@ mod tests {
     #[tokio::test]
     async fn localhost_is_not_public() {
         let policy = Addresses::default();
-        assert_eq!(policy.resolve("https://localhost:4433/", Speaks::Http).await.map(drop), Err(Forbidden::NotPublic));
+        assert_eq!(
+            policy.resolve("https://localhost:4433/", Speaks::Http).await.map(drop),
+            Err(Forbidden::NotPublic)
+        );
         let excepted = Addresses::new(&["LOCALHOST:4433".into()]);
         let (_, found) = excepted.resolve("http://localhost:4433/", Speaks::Http).await.unwrap();
         assert!(found.iter().all(|found| found.port() == 4433 && found.ip().is_loopback()));

@@ -8,10 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// For this host, at these addresses.
-pub(crate) fn client(host: &str, found: &[SocketAddr], connect_within: Duration) -> Result<Client, reqwest::Error> {
+pub(crate) fn client(
+    host: &str,
+    found: &[SocketAddr],
+    connect_within: Duration,
+) -> Result<Client, reqwest::Error> {
     // A program that has installed its provider already keeps it.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    #[allow(clippy::disallowed_methods, reason = "a stranger's host gets a client of its own, bound to what was judged")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a stranger's host gets a client of its own, bound to what was judged"
+    )]
     let builder = Client::builder();
     builder
         .user_agent(concat!("pylon/", env!("CARGO_PKG_VERSION")))

@@ -43,7 +43,11 @@ pub async fn download(
     tokio::time::timeout(within, fetch(url, addresses, bytes_max)).await.unwrap_or_else(slow)
 }
 
-async fn fetch(url: &Url, addresses: &Addresses, bytes_max: usize) -> Result<Option<Vec<u8>>, DownloadError> {
+async fn fetch(
+    url: &Url,
+    addresses: &Addresses,
+    bytes_max: usize,
+) -> Result<Option<Vec<u8>>, DownloadError> {
     let mut response = get(url, addresses).await?;
     match response.status() {
         status if status.is_success() => {}
@@ -68,7 +72,11 @@ async fn fetch(url: &Url, addresses: &Addresses, bytes_max: usize) -> Result<Opt
 async fn get(url: &Url, addresses: &Addresses) -> Result<Response, DownloadError> {
     let mut at = url.clone();
     for _ in 0..=REDIRECTS_MAX {
-        let client = if at.origin() == url.origin() { client().map_err(unreachable)? } else { led_to(&at, addresses).await? };
+        let client = if at.origin() == url.origin() {
+            client().map_err(unreachable)?
+        } else {
+            led_to(&at, addresses).await?
+        };
         let response = client.get(at.clone()).send().await.map_err(unreachable)?;
         let next = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
         match next.and_then(|next| at.join(next.to_str().ok()?).ok()) {
@@ -91,14 +99,24 @@ async fn led_to(at: &Url, addresses: &Addresses) -> Result<Client, DownloadError
 fn client() -> reqwest::Result<Client> {
     // A program that has installed its provider already keeps it.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    #[allow(clippy::disallowed_methods, reason = "a client for one file, which follows no redirect by itself")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a client for one file, which follows no redirect by itself"
+    )]
     let builder = Client::builder();
     let agent = concat!("pylon/", env!("CARGO_PKG_VERSION"));
-    builder.user_agent(agent).connect_timeout(CONNECT_WITHIN).referer(false).redirect(Policy::none()).build()
+    builder
+        .user_agent(agent)
+        .connect_timeout(CONNECT_WITHIN)
+        .referer(false)
+        .redirect(Policy::none())
+        .build()
 }
 
 fn unreachable(error: reqwest::Error) -> DownloadError {
-    let cause = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source()).last();
+    let cause =
+        std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
+            .last();
     DownloadError::Unreachable(cause.map_or_else(String::new, ToString::to_string))
 }
 
@@ -112,7 +130,9 @@ mod tests {
     /// redirects: to itself, in a circle, to an address of this machine that is encrypted, one that is not, and there with the operator's leave.
     #[tokio::test]
     async fn a_file_or_a_reason() {
-        let moved = |to: String| get(move || async move { (axum::http::StatusCode::FOUND, [(LOCATION, to)]) });
+        let moved = |to: String| {
+            get(move || async move { (axum::http::StatusCode::FOUND, [(LOCATION, to)]) })
+        };
         let (here, there) = (listen().await, listen().await);
         let other = there.local_addr().unwrap();
         let app = Router::new()
@@ -134,8 +154,13 @@ mod tests {
         assert_eq!(get("/none", &[], 9).await.unwrap(), None);
         assert!(matches!(get("/file", &[], 8).await, Err(DownloadError::TooLarge(8))));
         assert!(matches!(get("/broken", &[], 9).await, Err(DownloadError::Refused(500))));
-        let said = |answer: Result<_, DownloadError>| answer.err().map(|error| error.to_string()).unwrap_or_default();
-        assert_eq!(said(get("/inside", &[], 9).await), "a redirect to 127.0.0.1: not a public address");
+        let said = |answer: Result<_, DownloadError>| {
+            answer.err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(
+            said(get("/inside", &[], 9).await),
+            "a redirect to 127.0.0.1: not a public address"
+        );
         assert!(said(get("/open", &[], 9).await).contains("only https"));
         assert_eq!(get("/open", &[other.to_string()], 9).await.unwrap().unwrap(), b"component");
         assert!(said(get("/circle", &[], 9).await).contains("too many redirects"));

@@ -27,16 +27,29 @@ pub fn is_timely(created_at: UnixTime, now: UnixTime) -> bool {
 pub fn check(job: &Job, bounds: &Bounds) -> Result<(), Refusal> {
     let bytes = job.input_bytes();
     if bytes > bounds.input_bytes {
-        return Err(Refusal::Invalid(format!("{bytes} bytes of input, {} are allowed", bounds.input_bytes)));
+        return Err(Refusal::Invalid(format!(
+            "{bytes} bytes of input, {} are allowed",
+            bounds.input_bytes
+        )));
     }
     if let Some(input) = job.inputs.iter().find(|input| !bounds.sources.allow(&input.source)) {
-        return Err(Refusal::Unsupported(format!("input of type `{}`: send the text itself", input.source.word())));
+        return Err(Refusal::Unsupported(format!(
+            "input of type `{}`: send the text itself",
+            input.source.word()
+        )));
     }
-    let fetched = job.inputs.iter().filter(|input| !matches!(input.source, InputSource::Text(_))).count();
+    let fetched =
+        job.inputs.iter().filter(|input| !matches!(input.source, InputSource::Text(_))).count();
     if fetched > FETCHED_MAX {
-        return Err(Refusal::Invalid(format!("{fetched} inputs to be fetched, {FETCHED_MAX} are allowed")));
+        return Err(Refusal::Invalid(format!(
+            "{fetched} inputs to be fetched, {FETCHED_MAX} are allowed"
+        )));
     }
-    if job.inputs.iter().all(|input| matches!(&input.source, InputSource::Text(text) if text.trim().is_empty())) {
+    if job
+        .inputs
+        .iter()
+        .all(|input| matches!(&input.source, InputSource::Text(text) if text.trim().is_empty()))
+    {
         return Err(Refusal::Invalid("no usable input".into()));
     }
     Ok(())

@@ -54,7 +54,10 @@ impl Asks {
         let vote = asks.entry(ask.provider).or_insert((ask.at, ask.amount));
         *vote = (*vote).max((ask.at, ask.amount));
         if asks.len() > PROVIDERS_MAX
-            && let Some(oldest) = asks.iter().min_by_key(|(provider, (at, _))| (*at, **provider)).map(|(provider, _)| *provider)
+            && let Some(oldest) = asks
+                .iter()
+                .min_by_key(|(provider, (at, _))| (*at, **provider))
+                .map(|(provider, _)| *provider)
         {
             asks.remove(&oldest);
         }
@@ -70,9 +73,15 @@ impl Asks {
         amounts.sort_unstable();
         let (low, high) = (*amounts.first()?, *amounts.last()?);
         // Of an even number the mean of the two in the middle; the bound on an ask keeps the sum small.
-        let (upper, lower) = (amounts.get(amounts.len() / 2)?, amounts.get((amounts.len() - 1) / 2)?);
+        let (upper, lower) =
+            (amounts.get(amounts.len() / 2)?, amounts.get((amounts.len() - 1) / 2)?);
         let median = Msat::new(lower.saturating_add(*upper).get() / 2);
-        Some(MarketView { offers: u32::try_from(amounts.len()).unwrap_or(u32::MAX), low, median, high })
+        Some(MarketView {
+            offers: u32::try_from(amounts.len()).unwrap_or(u32::MAX),
+            low,
+            median,
+            high,
+        })
     }
 }
 
@@ -102,7 +111,10 @@ mod tests {
         let mut asks = Asks::new(key(0));
         for (provider, amount, ago) in said {
             let at = UnixTime::new(NOW.get().checked_add_signed(-ago).unwrap());
-            asks.hear(Ask { provider: key(*provider), kind: 5050, amount: Msat::new(*amount), at }, NOW);
+            asks.hear(
+                Ask { provider: key(*provider), kind: 5050, amount: Msat::new(*amount), at },
+                NOW,
+            );
         }
         asks
     }
@@ -127,15 +139,35 @@ mod tests {
                 Some((4, 10, 16, 99)),
             ),
             ("our own do not count", &[(0, 1, 5), (1, 10, 5), (2, 20, 5)], None),
-            ("the latest counts", &[(1, 10, 5), (2, 20, 5), (3, 30, 5), (3, 90, 9), (3, 40, 1)], Some((3, 10, 20, 40))),
-            ("a flood is one vote", &[(1, 10, 9), (2, 20, 9), (3, 1, 5), (3, 2, 4), (3, 3, 3), (3, 1, 2)], Some((3, 1, 10, 20))),
+            (
+                "the latest counts",
+                &[(1, 10, 5), (2, 20, 5), (3, 30, 5), (3, 90, 9), (3, 40, 1)],
+                Some((3, 10, 20, 40)),
+            ),
+            (
+                "a flood is one vote",
+                &[(1, 10, 9), (2, 20, 9), (3, 1, 5), (3, 2, 4), (3, 3, 3), (3, 1, 2)],
+                Some((3, 1, 10, 20)),
+            ),
             ("nothing is no ask", &[(1, 10, 5), (2, 20, 5), (3, 0, 5)], None),
-            ("as much as makes sense", &[(1, 10, 5), (2, 20, 5), (3, most, 5)], Some((3, 10, 20, most))),
+            (
+                "as much as makes sense",
+                &[(1, 10, 5), (2, 20, 5), (3, most, 5)],
+                Some((3, 10, 20, most)),
+            ),
             ("absurd", &[(1, 10, 5), (2, 20, 5), (3, most + 1, 5), (4, u64::MAX, 5)], None),
-            ("an absurd word takes nothing back", &[(1, 10, 5), (2, 20, 5), (3, 30, 5), (3, u64::MAX, 1)], Some((3, 10, 20, 30))),
+            (
+                "an absurd word takes nothing back",
+                &[(1, 10, 5), (2, 20, 5), (3, 30, 5), (3, u64::MAX, 1)],
+                Some((3, 10, 20, 30)),
+            ),
             ("a day old", &[(1, 10, day), (2, 20, 5), (3, 30, 5)], Some((3, 10, 20, 30))),
             ("older", &[(1, 10, day + 1), (2, 20, 5), (3, 30, 5)], None),
-            ("dated ahead", &[(1, 10, -300), (2, 20, -301), (3, 30, 5), (4, 40, 0)], Some((3, 10, 30, 40))),
+            (
+                "dated ahead",
+                &[(1, 10, -300), (2, 20, -301), (3, 30, 5), (4, 40, 0)],
+                Some((3, 10, 30, 40)),
+            ),
         ];
         for (what, said, expected) in rows {
             assert_eq!(seen(said), expected, "{what}");

@@ -57,7 +57,8 @@ mod tests {
         let now = UnixTime::new(600);
         let loud = (0..EACH * 2).filter(|_| courtesy.allows(key(0), false, now)).count();
         assert_eq!(loud, EACH as usize);
-        let mut others = |has_paid: bool| (1..=ALL).filter(|n| courtesy.allows(key(*n), has_paid, now)).count();
+        let mut others =
+            |has_paid: bool| (1..=ALL).filter(|n| courtesy.allows(key(*n), has_paid, now)).count();
         assert_eq!(others(false), (STRANGERS - EACH) as usize);
         assert_eq!(others(true), (ALL - STRANGERS) as usize);
         assert!(courtesy.allows(key(0), false, now.plus(WINDOW_SECONDS)));

@@ -123,7 +123,13 @@ impl Job {
     /// What may be kept of a confidential job once nobody works on it: who, when, what kind, at most for how much.
     #[must_use]
     pub fn without_text(&self) -> Self {
-        Self { inputs: Vec::new(), params: Vec::new(), output: None, origin: String::new(), ..*self }
+        Self {
+            inputs: Vec::new(),
+            params: Vec::new(),
+            output: None,
+            origin: String::new(),
+            ..*self
+        }
     }
 
     /// What is kept of a job for good: no text, and what policies see of it, unless that is a text itself.
@@ -161,12 +167,15 @@ impl Job {
 
     /// What policies see that a customer wrote.
     fn words(&self) -> impl Iterator<Item = &str> {
-        let urls = self
-            .inputs
-            .iter()
-            .filter_map(|input| if let InputSource::Url(url) = &input.source { Some(url.as_str()) } else { None });
+        let urls = self.inputs.iter().filter_map(|input| {
+            if let InputSource::Url(url) = &input.source { Some(url.as_str()) } else { None }
+        });
         let markers = self.inputs.iter().filter_map(|input| input.marker.as_deref());
-        let params = self.params.iter().flat_map(|param| std::iter::once(&param.name).chain(&param.values)).map(String::as_str);
+        let params = self
+            .params
+            .iter()
+            .flat_map(|param| std::iter::once(&param.name).chain(&param.values))
+            .map(String::as_str);
         urls.chain(markers).chain(params).chain(self.output.as_deref())
     }
 
@@ -181,7 +190,12 @@ impl Job {
     pub fn summary(&self, public: &[String]) -> Self {
         Self {
             inputs: self.inputs.clone(),
-            params: self.params.iter().filter(|param| public.contains(&param.name)).cloned().collect(),
+            params: self
+                .params
+                .iter()
+                .filter(|param| public.contains(&param.name))
+                .cloned()
+                .collect(),
             output: self.output.clone(),
             origin: String::new(),
             ..*self
@@ -218,14 +232,19 @@ mod tests {
     /// Goal: what is kept for good has no text, and what policies saw of it as long as that is short. Method: a short and a long public param.
     #[test]
     fn an_outline_has_no_text() {
-        let param = |name: &str, value: &str| Param { name: name.into(), values: vec![value.into()] };
-        let input = |source| Input { source, hint: Some("wss://h".into()), marker: Some("m".into()) };
+        let param =
+            |name: &str, value: &str| Param { name: name.into(), values: vec![value.into()] };
+        let input =
+            |source| Input { source, hint: Some("wss://h".into()), marker: Some("m".into()) };
         let of = |model: &str| Job {
             id: JobId::from_bytes([1; 32]),
             kind: 5050,
             customer: PublicKey::from_bytes([2; 32]),
             created_at: UnixTime::new(3),
-            inputs: vec![input(InputSource::Text("secret".into())), input(InputSource::Url("https://a/".into()))],
+            inputs: vec![
+                input(InputSource::Text("secret".into())),
+                input(InputSource::Url("https://a/".into())),
+            ],
             params: vec![param("model", model), param("system", "secret")],
             output: Some("text/plain".into()),
             bid: Some(Msat::new(4)),
@@ -238,7 +257,10 @@ mod tests {
         let short = of("tiny").outline(&public);
         assert_eq!((short.input_bytes(), &short.params), (6, &vec![param("model", "tiny")]));
         assert_eq!(short.inputs[1].source, InputSource::Url("https://a/".into()));
-        assert_eq!((short.inputs[0].marker.as_deref(), short.output.as_deref()), (Some("m"), Some("text/plain")));
+        assert_eq!(
+            (short.inputs[0].marker.as_deref(), short.output.as_deref()),
+            (Some("m"), Some("text/plain"))
+        );
         let long = of(&"secret".repeat(OUTLINE_BYTES_MAX)).outline(&public);
         assert_eq!((long.input_bytes(), long.params.len(), long.bid), (6, 0, Some(Msat::new(4))));
         let fits = |model: &str| of(model).fits_outline(&public);

@@ -35,17 +35,32 @@ pub struct Place {
 pub const SERVED: usize = 16;
 
 /// The job to begin now, if any may. `served` is whose jobs began lately. `waiting` is in order of arrival, which decides between equals.
-pub fn next(waiting: &[Place], running: &[Place], served: &[PublicKey], limits: &Limits, now: UnixTime) -> Option<JobId> {
+pub fn next(
+    waiting: &[Place],
+    running: &[Place],
+    served: &[PublicKey],
+    limits: &Limits,
+    now: UnixTime,
+) -> Option<JobId> {
     if running.len() >= limits.concurrent {
         return None;
     }
-    let at_work = |customer: PublicKey| running.iter().filter(|place| place.customer == customer).count();
+    let at_work =
+        |customer: PublicKey| running.iter().filter(|place| place.customer == customer).count();
     let of_kind = |kind: u16| running.iter().filter(|place| place.kind == kind).count();
     waiting
         .iter()
         .enumerate()
-        .filter(|(_, place)| at_work(place.customer) < limits.per_customer && of_kind(place.kind) < limits.per_kind)
-        .max_by_key(|(arrival, place)| (urgency(place, served, limits, now), Reverse(at_work(place.customer)), Reverse(*arrival)))
+        .filter(|(_, place)| {
+            at_work(place.customer) < limits.per_customer && of_kind(place.kind) < limits.per_kind
+        })
+        .max_by_key(|(arrival, place)| {
+            (
+                urgency(place, served, limits, now),
+                Reverse(at_work(place.customer)),
+                Reverse(*arrival),
+            )
+        })
         .map(|(_, place)| place.id)
 }
 
@@ -53,7 +68,8 @@ pub fn next(waiting: &[Place], running: &[Place], served: &[PublicKey], limits: 
 fn urgency(place: &Place, served: &[PublicKey], limits: &Limits, now: UnixTime) -> i64 {
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let aged = count(now.since(place.since) / limits.ageing_seconds.max(1));
-    let lately = count(served.iter().filter(|customer| **customer == place.customer).count() as u64);
+    let lately =
+        count(served.iter().filter(|customer| **customer == place.customer).count() as u64);
     i64::from(place.priority).saturating_add(aged).saturating_sub(lately)
 }
 
@@ -61,7 +77,8 @@ fn urgency(place: &Place, served: &[PublicKey], limits: &Limits, now: UnixTime) 
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { concurrent: 3, per_customer: 2, per_kind: 2, ageing_seconds: 10 };
+    const LIMITS: Limits =
+        Limits { concurrent: 3, per_customer: 2, per_kind: 2, ageing_seconds: 10 };
 
     fn place(id: u8, customer: u8, kind: u16, priority: i32, since: u64) -> Place {
         Place {
@@ -77,7 +94,13 @@ mod tests {
     #[test]
     fn each_rule_decides() {
         let check = |what: &str, waiting: &[Place], running: &[Place], expected: Option<u8>| {
-            let found = next(waiting, running, &[PublicKey::from_bytes([5; 32])], &LIMITS, UnixTime::new(100));
+            let found = next(
+                waiting,
+                running,
+                &[PublicKey::from_bytes([5; 32])],
+                &LIMITS,
+                UnixTime::new(100),
+            );
             assert_eq!(found, expected.map(|id| JobId::from_bytes([id; 32])), "{what}");
         };
         let a = |id| place(id, 1, 5050, 0, 100);
@@ -85,11 +108,36 @@ mod tests {
         check("nothing waits", &[], &[], None);
         check("arrival decides between equals", &[a(1), a(2)], &[], Some(1));
         check("priority", &[a(1), place(2, 1, 5050, 1, 100)], &[], Some(2));
-        check("waiting becomes priority", &[place(1, 1, 5050, 1, 100), place(2, 1, 5050, 0, 70)], &[], Some(2));
+        check(
+            "waiting becomes priority",
+            &[place(1, 1, 5050, 1, 100), place(2, 1, 5050, 0, 70)],
+            &[],
+            Some(2),
+        );
         check("the customer with less at work", &[a(2), b(3)], &[place(9, 1, 5002, 0, 0)], Some(3));
-        check("the customer who was not served lately", &[place(4, 5, 5050, 0, 100), b(3)], &[], Some(3));
-        check("no third of one customer", &[place(3, 1, 5003, 9, 0)], &[place(8, 1, 5001, 0, 0), place(9, 1, 5002, 0, 0)], None);
-        check("no third of one kind", &[a(3)], &[place(8, 3, 5050, 0, 0), place(9, 4, 5050, 0, 0)], None);
-        check("all workers busy", &[a(4)], &[place(7, 5, 1, 0, 0), place(8, 6, 2, 0, 0), place(9, 7, 3, 0, 0)], None);
+        check(
+            "the customer who was not served lately",
+            &[place(4, 5, 5050, 0, 100), b(3)],
+            &[],
+            Some(3),
+        );
+        check(
+            "no third of one customer",
+            &[place(3, 1, 5003, 9, 0)],
+            &[place(8, 1, 5001, 0, 0), place(9, 1, 5002, 0, 0)],
+            None,
+        );
+        check(
+            "no third of one kind",
+            &[a(3)],
+            &[place(8, 3, 5050, 0, 0), place(9, 4, 5050, 0, 0)],
+            None,
+        );
+        check(
+            "all workers busy",
+            &[a(4)],
+            &[place(7, 5, 1, 0, 0), place(8, 6, 2, 0, 0), place(9, 7, 3, 0, 0)],
+            None,
+        );
     }
 }

@@ -56,7 +56,9 @@ impl Sources {
             Some("") => true,
             Some(below) => {
                 let split = host.len().saturating_sub(below.len());
-                below.starts_with('.') && split > 0 && host.get(split..).is_some_and(|end| end.eq_ignore_ascii_case(below))
+                below.starts_with('.')
+                    && split > 0
+                    && host.get(split..).is_some_and(|end| end.eq_ignore_ascii_case(below))
             }
             None => pattern.eq_ignore_ascii_case(host),
         })
@@ -78,7 +80,10 @@ pub enum ChainError {
 }
 
 /// Follows the chain behind a job as far as it is known. `inputs_of` tells which jobs a known job works on; its error is passed on.
-pub fn check_chain<E>(job: &Job, mut inputs_of: impl FnMut(JobId) -> Result<Vec<JobId>, E>) -> Result<Result<(), ChainError>, E> {
+pub fn check_chain<E>(
+    job: &Job,
+    mut inputs_of: impl FnMut(JobId) -> Result<Vec<JobId>, E>,
+) -> Result<Result<(), ChainError>, E> {
     let mut path = vec![(job.id, jobs_of(job))];
     let mut looked_up = 0;
     while let Some((_, open)) = path.last_mut() {
@@ -103,7 +108,8 @@ pub fn check_chain<E>(job: &Job, mut inputs_of: impl FnMut(JobId) -> Result<Vec<
 
 /// The jobs whose results this one works on.
 pub fn jobs_of(job: &Job) -> Vec<JobId> {
-    let of = |source: &InputSource| if let InputSource::Job(id) = source { Some(*id) } else { None };
+    let of =
+        |source: &InputSource| if let InputSource::Job(id) = source { Some(*id) } else { None };
     job.inputs.iter().filter_map(|input| of(&input.source)).collect()
 }
 
@@ -137,12 +143,21 @@ mod tests {
     fn chains_are_bounded() {
         assert_eq!(check(&[], |_| vec![]), Ok(()));
         assert_eq!(check(&[1], |n| if n < 5 { vec![n + 1] } else { vec![] }), Ok(()));
-        assert_eq!(check(&[1], |n| if n < 6 { vec![n + 1] } else { vec![] }), Err(ChainError::TooDeep));
+        assert_eq!(
+            check(&[1], |n| if n < 6 { vec![n + 1] } else { vec![] }),
+            Err(ChainError::TooDeep)
+        );
         assert_eq!(check(&[0], |_| vec![]), Err(ChainError::Cycle));
         assert_eq!(check(&[1], |_| vec![0]), Err(ChainError::Cycle));
         assert_eq!(check(&[1], |n| if n == 1 { vec![2] } else { vec![1] }), Err(ChainError::Cycle));
         assert_eq!(check(&[1, 2], |n| if n < 3 { vec![3] } else { vec![] }), Ok(()));
-        let wide = |n: u8| if n < 40 { (1..=5).map(|step| n.wrapping_mul(5).wrapping_add(step)).collect() } else { vec![] };
+        let wide = |n: u8| {
+            if n < 40 {
+                (1..=5).map(|step| n.wrapping_mul(5).wrapping_add(step)).collect()
+            } else {
+                vec![]
+            }
+        };
         assert_eq!(check(&[1, 2, 3, 4, 5, 6, 7, 8], wide), Err(ChainError::TooMany));
     }
 
@@ -175,7 +190,8 @@ mod tests {
         for (wanted, granted) in [(false, false), (false, true), (true, false), (true, true)] {
             let urls = if wanted { vec!["*".into()] } else { Vec::new() };
             let sources = Sources { urls, events: wanted, jobs: wanted };
-            let allowed = sources.granted(Granted { urls: granted, events: granted, jobs: granted });
+            let allowed =
+                sources.granted(Granted { urls: granted, events: granted, jobs: granted });
             for source in [&url, &InputSource::Job(id(1))] {
                 assert_eq!(allowed.allow(source), wanted && granted);
             }

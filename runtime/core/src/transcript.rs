@@ -95,7 +95,10 @@ impl Recorder {
     /// More text of a generation.
     pub fn chunk(&mut self, generation: usize, more: &str) {
         let length = u32::try_from(more.len()).unwrap_or(u32::MAX);
-        let Some(heard) = self.within(more.len()).and_then(|transcript| transcript.generations.get_mut(generation)) else {
+        let Some(heard) = self
+            .within(more.len())
+            .and_then(|transcript| transcript.generations.get_mut(generation))
+        else {
             return;
         };
         if let Heard::Said { text: Text::Here(text), chunks, .. } = heard {
@@ -106,7 +109,11 @@ impl Recorder {
 
     /// The end of a generation.
     pub fn end(&mut self, generation: usize, how: End) {
-        let Some(heard) = self.within(0).and_then(|transcript| transcript.generations.get_mut(generation)) else { return };
+        let Some(heard) =
+            self.within(0).and_then(|transcript| transcript.generations.get_mut(generation))
+        else {
+            return;
+        };
         if let Heard::Said { end, .. } = heard {
             *end = Some(how);
         }
@@ -114,7 +121,8 @@ impl Recorder {
 
     /// An input was read; twice is the same.
     pub fn input(&mut self, index: u32, text: Result<Text, InputError>) {
-        if self.transcript.as_ref().is_none_or(|transcript| transcript.inputs.contains_key(&index)) {
+        if self.transcript.as_ref().is_none_or(|transcript| transcript.inputs.contains_key(&index))
+        {
             return;
         }
         let bytes = if let Ok(Text::Here(text)) = &text { text.len() } else { 0 };
@@ -185,7 +193,10 @@ mod tests {
             end: Some(End::Broken(GuestInferenceError::Timeout)),
         };
         assert_eq!(transcript.generations, [Heard::Refused(GuestInferenceError::TooLong(9)), said]);
-        assert_eq!(transcript.inputs, BTreeMap::from([(0, Ok(Text::Request)), (7, Err(InputError::Denied))]));
+        assert_eq!(
+            transcript.inputs,
+            BTreeMap::from([(0, Ok(Text::Request)), (7, Err(InputError::Denied))])
+        );
         assert_eq!(transcript.stops, [1]);
         let json = serde_json::to_string(&transcript).unwrap();
         assert_eq!(serde_json::from_str::<Transcript>(&json).unwrap(), transcript);

@@ -112,8 +112,13 @@ impl Output {
     /// The same with every text of the answer put through `change`.
     #[must_use]
     pub fn map_text(&self, change: impl Fn(&str) -> String) -> Self {
-        let fact = |fact: &Attribute| Attribute { name: fact.name.clone(), value: change(&fact.value) };
-        Self { content: change(&self.content), mime: change(&self.mime), attributes: self.attributes.iter().map(fact).collect() }
+        let fact =
+            |fact: &Attribute| Attribute { name: fact.name.clone(), value: change(&fact.value) };
+        Self {
+            content: change(&self.content),
+            mime: change(&self.mime),
+            attributes: self.attributes.iter().map(fact).collect(),
+        }
     }
 }
 

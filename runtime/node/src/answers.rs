@@ -59,7 +59,10 @@ impl Words for Result<Ranking, Refusal> {
     }
 
     fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
-        let ranking = |ranking: &Ranking| Ranking { order: ranking.order.clone(), note: change(&ranking.note) };
+        let ranking = |ranking: &Ranking| Ranking {
+            order: ranking.order.clone(),
+            note: change(&ranking.note),
+        };
         self.as_ref().map(ranking).map_err(|refusal| refusal.map_text(change))
     }
 }
@@ -127,7 +130,11 @@ mod tests {
             ("rank", "{\"Ok\":{\"order\":[1,0],\"note\":\"a/b first\"}}", "2 to try: a/b first"),
             ("rank", "{\"Err\":\"no_backend\"}", "refused: no backend"),
             ("quote", offer, "about 1234 msat on delivery"),
-            ("quote", "{\"Err\":{\"bid_too_low\":1200}}", "refused: bid too low: the price is 1200 msat"),
+            (
+                "quote",
+                "{\"Err\":{\"bid_too_low\":1200}}",
+                "refused: bid too low: the price is 1200 msat",
+            ),
             ("settle", "999", "999 msat due"),
             ("judge", "{\"retry\":\"too short\"}", "try again: too short"),
             ("run", "{\"Err\":\"timeout\"}", "timeout"),

@@ -329,15 +329,24 @@ mod tests {
         check("pylon guest sign it.wasm", Some(ErrorKind::MissingRequiredArgument));
         check("pylon guest replay 0a1b --json", None);
         check("pylon guest verify-log --since 12h --json", None);
-        check("pylon guest backtest mine.wasm --slot pricing:5050 --since 30d --kind 5050 --settings s.toml --svg o.svg", None);
+        check(
+            "pylon guest backtest mine.wasm --slot pricing:5050 --since 30d --kind 5050 --settings s.toml --svg o.svg",
+            None,
+        );
         check("pylon guest replay", Some(ErrorKind::MissingRequiredArgument));
         check("pylon guest verify-log --since 12", Some(ErrorKind::ValueValidation));
         check("pylon guest backtest mine.wasm --kind 6050", Some(ErrorKind::ValueValidation));
         check("pylon jobs release 0a1b", None);
         check("pylon jobs reject", Some(ErrorKind::MissingRequiredArgument));
         check("pylon guest list --history --json", None);
-        check("pylon guest install token_pricing --slot pricing --settings base-msat=9 --settings terms=hold --shadow", None);
-        check("pylon guest install https://x.org/a.wasm --slot handler:5050 --digest aa", Some(ErrorKind::ValueValidation));
+        check(
+            "pylon guest install token_pricing --slot pricing --settings base-msat=9 --settings terms=hold --shadow",
+            None,
+        );
+        check(
+            "pylon guest install https://x.org/a.wasm --slot handler:5050 --digest aa",
+            Some(ErrorKind::ValueValidation),
+        );
         check("pylon guest install token_pricing", Some(ErrorKind::MissingRequiredArgument));
         check("pylon guest install token_pricing --slot prices", Some(ErrorKind::ValueValidation));
         check("pylon guest rollback pricing --to 3", None);
@@ -354,7 +363,10 @@ mod tests {
     #[test]
     fn a_word_that_is_missing() {
         for (line, words) in [
-            ("pylon guest new pricing it", "pylon guest new policy <pricing|routing|verification> <NAME>"),
+            (
+                "pylon guest new pricing it",
+                "pylon guest new policy <pricing|routing|verification> <NAME>",
+            ),
             ("pylon guest new handler it", "a kind of job is a number, 5000 to 5999"),
         ] {
             let said = Cli::try_parse_from(line.split(' ')).unwrap_err().to_string();

@@ -9,6 +9,8 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> UnixTime {
-        UnixTime::new(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+        UnixTime::new(
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        )
     }
 }

@@ -70,7 +70,9 @@ impl Default for Config {
         Self {
             name: "Pylon Provider".into(),
             description: String::new(),
-            relays: ["wss://nexus.openagents.com", "wss://relay.damus.io", "wss://nos.lol"].map(String::from).to_vec(),
+            relays: ["wss://nexus.openagents.com", "wss://relay.damus.io", "wss://nos.lol"]
+                .map(String::from)
+                .to_vec(),
             customer_relays: false,
             default_backend: String::new(),
             default_model: String::new(),
@@ -137,17 +139,22 @@ impl Network {
     fn check(&self) -> Result<(), (Vec<&str>, String)> {
         let wait = self.chain_wait_seconds;
         if !(1..=CHAIN_WAIT_SECONDS_MAX).contains(&wait) {
-            let what = format!("`chain_wait_seconds` is {wait}: it can be 1 to {CHAIN_WAIT_SECONDS_MAX}");
+            let what =
+                format!("`chain_wait_seconds` is {wait}: it can be 1 to {CHAIN_WAIT_SECONDS_MAX}");
             return Err((vec!["network", "chain_wait_seconds"], what));
         }
         if self.allow.len() > ALLOWED_MAX {
-            return Err((vec!["network", "allow"], format!("`allow` names {}: at most {ALLOWED_MAX}", self.allow.len())));
+            return Err((
+                vec!["network", "allow"],
+                format!("`allow` names {}: at most {ALLOWED_MAX}", self.allow.len()),
+            ));
         }
         match self.allow.iter().find(|place| !is_place(place)) {
             None => Ok(()),
-            Some(place) => {
-                Err((vec!["network", "allow"], format!("`allow`: `{place}` is not HOST:PORT, such as 127.0.0.1:8080")))
-            }
+            Some(place) => Err((
+                vec!["network", "allow"],
+                format!("`allow`: `{place}` is not HOST:PORT, such as 127.0.0.1:8080"),
+            )),
         }
     }
 }
@@ -155,13 +162,21 @@ impl Network {
 /// A host as an address spells it, and a port.
 fn is_place(place: &str) -> bool {
     let Some((host, port)) = place.rsplit_once(':') else { return false };
-    let spelled = Url::parse(&format!("https://{place}/")).ok().and_then(|url| Some(url.host_str()?.eq_ignore_ascii_case(host)));
+    let spelled = Url::parse(&format!("https://{place}/"))
+        .ok()
+        .and_then(|url| Some(url.host_str()?.eq_ignore_ascii_case(host)));
     spelled == Some(true) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { fetch_urls: false, fetch_events: false, chain_jobs: false, chain_wait_seconds: 300, allow: Vec::new() }
+        Self {
+            fetch_urls: false,
+            fetch_events: false,
+            chain_jobs: false,
+            chain_wait_seconds: 300,
+            allow: Vec::new(),
+        }
     }
 }
 
@@ -215,7 +230,10 @@ pub struct Source {
 impl Source {
     /// The one that was named, or the home's own.
     pub fn new(home: &Home, named: Option<&Path>) -> Self {
-        Self { path: named.map_or_else(|| home.config_file(), Path::to_owned), named: named.is_some() }
+        Self {
+            path: named.map_or_else(|| home.config_file(), Path::to_owned),
+            named: named.is_some(),
+        }
     }
 
     /// Where it is.
@@ -259,13 +277,19 @@ impl Config {
         let file = match std::fs::File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
         };
         let mut text = String::new();
         match file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text) {
-            Err(error) if error.kind() == ErrorKind::InvalidData => bail!("{} is not UTF-8 text", path.display()),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                bail!("{} is not UTF-8 text", path.display())
+            }
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-            Ok(read) if read as u64 > FILE_BYTES_MAX => bail!("{} is larger than {FILE_BYTES_MAX} bytes", path.display()),
+            Ok(read) if read as u64 > FILE_BYTES_MAX => {
+                bail!("{} is larger than {FILE_BYTES_MAX} bytes", path.display())
+            }
             Ok(_) => Ok(Some(text)),
         }
     }
@@ -279,24 +303,41 @@ impl Config {
     /// The first key whose value makes no sense, and why.
     fn check(&self) -> Result<(), (Vec<&str>, String)> {
         let wrong = |keys: &[&'static str], what: String| Err((keys.to_vec(), what));
-        for (key, text, max) in [("name", &self.name, NAME_BYTES_MAX), ("description", &self.description, DESCRIPTION_BYTES_MAX)]
-        {
+        for (key, text, max) in [
+            ("name", &self.name, NAME_BYTES_MAX),
+            ("description", &self.description, DESCRIPTION_BYTES_MAX),
+        ] {
             if text.len() > max {
-                return wrong(&[key], format!("`{key}` is {} bytes long: at most {max}", text.len()));
+                return wrong(
+                    &[key],
+                    format!("`{key}` is {} bytes long: at most {max}", text.len()),
+                );
             }
         }
         if self.relays.is_empty() {
-            return wrong(&["relays"], "`relays` is empty: name at least one, or leave the key out for the default".into());
+            return wrong(
+                &["relays"],
+                "`relays` is empty: name at least one, or leave the key out for the default".into(),
+            );
         }
         if self.relays.len() > RELAYS_MAX {
-            return wrong(&["relays"], format!("`relays` names {}: at most {RELAYS_MAX}", self.relays.len()));
+            return wrong(
+                &["relays"],
+                format!("`relays` names {}: at most {RELAYS_MAX}", self.relays.len()),
+            );
         }
         for relay in &self.relays {
-            address(relay, &["ws", "wss"]).or_else(|what| wrong(&["relays"], format!("`relays`: {what}")))?;
+            address(relay, &["ws", "wss"])
+                .or_else(|what| wrong(&["relays"], format!("`relays`: {what}")))?;
         }
-        if !self.default_backend.is_empty() && !Inference::BACKENDS.contains(&self.default_backend.as_str()) {
+        if !self.default_backend.is_empty()
+            && !Inference::BACKENDS.contains(&self.default_backend.as_str())
+        {
             let hint = mistake::nearest(&self.default_backend, Inference::BACKENDS.iter().copied());
-            return wrong(&["default_backend"], format!("`default_backend`: no backend `{}`; {hint}", self.default_backend));
+            return wrong(
+                &["default_backend"],
+                format!("`default_backend`: no backend `{}`; {hint}", self.default_backend),
+            );
         }
         for (key, value, max) in [
             ("max_concurrent_jobs", self.max_concurrent_jobs, CONCURRENT_JOBS_MAX),
@@ -311,12 +352,18 @@ impl Config {
         address(&self.inference.llama_cpp.url, &["http", "https"])
             .or_else(|what| wrong(&["inference", "llama_cpp", "url"], format!("`url`: {what}")))?;
         if self.guest_drain_seconds > GUEST_DRAIN_SECONDS_MAX {
-            let what = format!("`guest_drain_seconds` is {}: at most {GUEST_DRAIN_SECONDS_MAX}", self.guest_drain_seconds);
+            let what = format!(
+                "`guest_drain_seconds` is {}: at most {GUEST_DRAIN_SECONDS_MAX}",
+                self.guest_drain_seconds
+            );
             return Err((vec!["guest_drain_seconds"], what));
         }
         for (slot, guest) in &self.guests {
             if !is_slot(slot) {
-                return Err((vec!["guests", slot], format!("`{slot}` is no slot; {}", slots_near(slot))));
+                return Err((
+                    vec!["guests", slot],
+                    format!("`{slot}` is no slot; {}", slots_near(slot)),
+                ));
             }
             guest.check().map_err(|(key, what)| (vec!["guests", slot, key], what))?;
         }
@@ -351,11 +398,17 @@ fn is_slot(slot: &str) -> bool {
 fn slots_near(slot: &str) -> String {
     let (name, kind) = slot.split_once(':').map_or((slot, None), |(name, kind)| (name, Some(kind)));
     let kind = kind.filter(|kind| is_slot(&format!("handler:{kind}")));
-    match (mistake::closest(name, ["routing", "pricing", "verification", "handler"].into_iter()), kind) {
+    match (
+        mistake::closest(name, ["routing", "pricing", "verification", "handler"].into_iter()),
+        kind,
+    ) {
         (Some(near), Some(kind)) => format!("did you mean `{near}:{kind}`?"),
         (Some("handler"), None) => "did you mean `handler:5050`?".into(),
         (Some(near), None) => format!("did you mean `{near}`?"),
-        (None, _) => "there is `routing`, `pricing`, `verification` and, for each kind, `handler:5050`".into(),
+        (None, _) => {
+            "there is `routing`, `pricing`, `verification` and, for each kind, `handler:5050`"
+                .into()
+        }
     }
 }
 

@@ -29,10 +29,19 @@ pub fn start(home: &Home, args: &StartArgs) -> Result<Status> {
     state.folder("logs")?;
     // Logs go to the log file; here is what the program says when it fails, and nothing after that.
     let path = home.logs_dir().join("stderr.log");
-    let words = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let words = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path);
     let mut words = words.with_context(|| format!("cannot write {}", path.display()))?;
     keep_from_children();
-    let child = command(args)?.stderr(words.try_clone()?).spawn().context("cannot run this program again")?;
+    let child = command(args)?
+        .stderr(words.try_clone()?)
+        .spawn()
+        .context("cannot run this program again")?;
     await_answer(home, child, &mut words)
 }
 
@@ -40,7 +49,8 @@ pub fn start(home: &Home, args: &StartArgs) -> Result<Status> {
 /// open keeps it as it is.
 fn keep_from_children() {
     let open = std::fs::read_dir("/dev/fd").into_iter().flatten().flatten();
-    let open: Vec<RawFd> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let open: Vec<RawFd> =
+        open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     for file in open.into_iter().filter(|file| *file > 2) {
         #[allow(unsafe_code, reason = "what was inherited has no owner in this program")]
         // SAFETY: the number is used for this call and not kept, and a flag that only matters to new programs is all that the call changes.
@@ -58,32 +68,45 @@ fn command(args: &StartArgs) -> Result<Command> {
     }
     if let Some(path) = &args.config {
         // Relative to where we are, which is not where it will be.
-        command.arg("--config").arg(std::path::absolute(path).with_context(|| path.display().to_string())?);
+        command
+            .arg("--config")
+            .arg(std::path::absolute(path).with_context(|| path.display().to_string())?);
     }
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
     Ok(command)
 }
 
 fn await_answer(home: &Home, mut child: Child, words: &mut File) -> Result<Status> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no thread to run on")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no thread to run on")?;
     let client = Client::new(home);
     let begun = Instant::now();
     loop {
         if let Some(status) = child.try_wait().context("cannot wait for the node")? {
             bail!(
                 "{}",
-                last_words(words).unwrap_or_else(|| format!("the node ended ({status}): see {}", home.log_file().display()))
+                last_words(words).unwrap_or_else(|| format!(
+                    "the node ended ({status}): see {}",
+                    home.log_file().display()
+                ))
             );
         }
         // Somebody else's answer is not this one's.
-        let answer = runtime.block_on(client.status()).ok().filter(|status| status.daemon.pid == child.id());
+        let answer =
+            runtime.block_on(client.status()).ok().filter(|status| status.daemon.pid == child.id());
         if let Some(status) = answer {
             return Ok(status);
         }
         if begun.elapsed() > READY_WITHIN {
             let _ = child.kill();
             let _ = child.wait();
-            bail!("the node did not answer within {} s and was ended: see {}", READY_WITHIN.as_secs(), home.log_file().display());
+            bail!(
+                "the node did not answer within {} s and was ended: see {}",
+                READY_WITHIN.as_secs(),
+                home.log_file().display()
+            );
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -94,13 +117,15 @@ fn last_words(words: &mut File) -> Option<String> {
     let mut text = String::new();
     words.rewind().ok()?;
     words.take(LAST_WORDS_BYTES_MAX).read_to_string(&mut text).ok()?;
-    let line = text.lines().rfind(|line| line.starts_with("pylon: ")).or_else(|| text.lines().last())?;
+    let line =
+        text.lines().rfind(|line| line.starts_with("pylon: ")).or_else(|| text.lines().last())?;
     Some(line.strip_prefix("pylon: ").unwrap_or(line).to_owned())
 }
 
 /// In the background itself: away from the terminal, and nothing that is made here is for others.
 pub fn leave_terminal() -> Result<()> {
-    rustix::process::setsid().context("cannot leave the terminal: use `pylon start` without --detached")?;
+    rustix::process::setsid()
+        .context("cannot leave the terminal: use `pylon start` without --detached")?;
     rustix::process::umask(Rights::from_raw_mode(0o077));
     Ok(())
 }

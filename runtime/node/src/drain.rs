@@ -27,19 +27,27 @@ pub(crate) async fn run(
         let mut next = None;
         match journal.unfinished() {
             Ok(unfinished) => {
-                for job in unfinished.into_iter().filter(|job| !job.is_over() && job.plan.generation > 0) {
+                for job in
+                    unfinished.into_iter().filter(|job| !job.is_over() && job.plan.generation > 0)
+                {
                     let replaced = workshop.replaced_at(job.plan.generation, job.job.kind).await;
                     match replaced.map(|at: UnixTime| at.plus(left)) {
                         Some(due) if due <= now => jobs.end(job.job.id).await,
-                        Some(due) => next = Some(next.map_or(due, |sooner: UnixTime| sooner.min(due))),
+                        Some(due) => {
+                            next = Some(next.map_or(due, |sooner: UnixTime| sooner.min(due)))
+                        }
                         None => {}
                     }
                 }
             }
             Err(error) => tracing::warn!(%error, "jobs of replaced guests are looked for later"),
         }
-        let soon = next.map_or(LOOK_EVERY_SECONDS, |due| due.since(now).clamp(1, LOOK_EVERY_SECONDS));
-        let calm = workshop.last_change().await.is_none_or(|at| at.plus(left + 2 * LOOK_EVERY_SECONDS) < now);
+        let soon =
+            next.map_or(LOOK_EVERY_SECONDS, |due| due.since(now).clamp(1, LOOK_EVERY_SECONDS));
+        let calm = workshop
+            .last_change()
+            .await
+            .is_none_or(|at| at.plus(left + 2 * LOOK_EVERY_SECONDS) < now);
         let changed = if calm && next.is_none() {
             changes.changed().await
         } else {

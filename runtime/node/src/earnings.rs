@@ -25,13 +25,21 @@ pub fn table(earnings: &Earnings, refused: &Refused, limit: usize, now: UnixTime
     out.push_str("\nBy Source:\n");
     // Before the first earning, too, there is a sum to read.
     let none = [(Source::Job, Msat::ZERO)];
-    let by_source = if earnings.by_source.is_empty() { none.as_slice() } else { earnings.by_source.as_slice() };
+    let by_source =
+        if earnings.by_source.is_empty() { none.as_slice() } else { earnings.by_source.as_slice() };
     for (source, amount) in by_source {
         let _ = writeln!(out, "  {}: {} sats", word(*source), amount.sats());
     }
-    let _ = writeln!(out, "\nRecent Earnings (last {limit}):\n{:<8} {:<10} TIME AGO", "SATS", "SOURCE");
+    let _ =
+        writeln!(out, "\nRecent Earnings (last {limit}):\n{:<8} {:<10} TIME AGO", "SATS", "SOURCE");
     for earning in &earnings.recent {
-        let _ = writeln!(out, "{:<8} {:<10} {}", earning.amount.sats(), word(earning.source), ago(now.since(earning.at)));
+        let _ = writeln!(
+            out,
+            "{:<8} {:<10} {}",
+            earning.amount.sats(),
+            word(earning.source),
+            ago(now.since(earning.at))
+        );
     }
     out
 }
@@ -51,7 +59,11 @@ pub fn not_taken(refused: &Refused) -> String {
     }
     let mut reasons: Vec<_> = refused.by_code.iter().collect();
     reasons.sort_by_key(|(_, count)| Reverse(**count));
-    let mut words: Vec<_> = reasons.iter().take(REASONS).map(|(code, count)| format!("{count} {}", plain(code))).collect();
+    let mut words: Vec<_> = reasons
+        .iter()
+        .take(REASONS)
+        .map(|(code, count)| format!("{count} {}", plain(code)))
+        .collect();
     words.extend((reasons.len() > REASONS).then(|| "others".into()));
     let more = if refused.jobs < REFUSED_MAX as u64 { "" } else { " or more" };
     format!("  Jobs refused: {}{more} within a day ({})\n", refused.jobs, words.join(", "))
@@ -87,7 +99,11 @@ mod tests {
             refund_due: Msat::ZERO,
             jobs_completed: 42,
             by_source: vec![(Source::Job, Msat::new(1_200_000)), (Source::Tip, Msat::new(34_000))],
-            recent: vec![earning(50_000, 2 * 3600), earning(25_000, 5 * 3600), earning(100_000, 86_400)],
+            recent: vec![
+                earning(50_000, 2 * 3600),
+                earning(25_000, 5 * 3600),
+                earning(100_000, 86_400),
+            ],
         };
         let expected = "\
 Pylon Earnings
@@ -110,13 +126,19 @@ SATS     SOURCE     TIME AGO
         let nobody = Refused::default();
         assert_eq!(table(&earnings, &nobody, 10, now), expected);
         let none = table(&Earnings::default(), &nobody, 10, now);
-        assert!(none.contains("\n  Total earned: 0 sats (0 msats)\n") && none.contains("By Source:\n  job: 0 sats\n"), "{none}");
+        assert!(
+            none.contains("\n  Total earned: 0 sats (0 msats)\n")
+                && none.contains("By Source:\n  job: 0 sats\n"),
+            "{none}"
+        );
         let owing = Earnings { refund_due: Msat::new(21_500), ..earnings };
-        let expected = expected.replace("completed: 42\n", "completed: 42\n  Owed back: 21 sats (21500 msats)\n");
+        let expected = expected
+            .replace("completed: 42\n", "completed: 42\n  Owed back: 21 sats (21500 msats)\n");
         assert_eq!(table(&owing, &nobody, 10, now), expected);
         let codes = [("busy", 1), ("bid_too_low", 7), ("invalid", 3), ("no_backend", 9)];
         let refused = Refused::of(now, codes.map(|(code, count)| (code.to_owned(), count)).into());
-        let words = "  Jobs refused: 20 within a day (9 no_backend, 7 bid_too_low, 3 invalid, others)\n";
+        let words =
+            "  Jobs refused: 20 within a day (9 no_backend, 7 bid_too_low, 3 invalid, others)\n";
         let expected = expected.replace("  Owed back", &format!("{words}  Owed back"));
         assert_eq!(table(&owing, &refused, 10, now), expected);
         let flood = Refused::of(now, [("busy".to_owned(), REFUSED_MAX as u64)].into());

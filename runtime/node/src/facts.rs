@@ -83,8 +83,15 @@ impl Facts {
 /// The backends, as they were at the last look.
 pub(crate) fn backends(backends: &Backends) -> Vec<Backend> {
     let candidates = backends.candidates();
-    let of = |id: &str| candidates.iter().filter(|one| one.route.place.backend() == id).cloned().collect::<Vec<_>>();
-    backends.ids().into_iter().map(|id| (of(&id), id)).map(|(models, id)| backend(id, &models)).collect()
+    let of = |id: &str| {
+        candidates.iter().filter(|one| one.route.place.backend() == id).cloned().collect::<Vec<_>>()
+    };
+    backends
+        .ids()
+        .into_iter()
+        .map(|id| (of(&id), id))
+        .map(|(models, id)| backend(id, &models))
+        .collect()
 }
 
 /// What the books say in all.

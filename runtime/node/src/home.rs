@@ -37,7 +37,9 @@ impl Home {
     }
 
     fn choose(pylon_home: Option<OsString>, home: Option<OsString>) -> Result<Self> {
-        let named = |name, value: Option<OsString>| value.filter(|path| !path.is_empty()).map(|path| (name, PathBuf::from(path)));
+        let named = |name, value: Option<OsString>| {
+            value.filter(|path| !path.is_empty()).map(|path| (name, PathBuf::from(path)))
+        };
         let (name, root) = named("PYLON_HOME", pylon_home)
             .or_else(|| named("HOME", home))
             .ok_or_else(|| anyhow!("no home: neither HOME nor PYLON_HOME is set; set PYLON_HOME to a folder for this node"))?;
@@ -100,7 +102,8 @@ impl Home {
     pub fn open(&self) -> Result<State> {
         let path = self.state_dir();
         create_private(&path)?;
-        let dir = Dir::open_ambient_dir(&path, ambient_authority()).with_context(|| unusable(&path))?;
+        let dir =
+            Dir::open_ambient_dir(&path, ambient_authority()).with_context(|| unusable(&path))?;
         Ok(State { dir, path })
     }
 
@@ -110,12 +113,16 @@ impl Home {
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
         };
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
             Err(TryLockError::WouldBlock) => Ok(Some(noted(&mut file))),
-            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot read the lock {}", path.display())),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot read the lock {}", path.display()))
+            }
         }
     }
 }
@@ -142,8 +149,14 @@ impl fmt::Display for Runner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pid = self.pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
         match self.holder {
-            Holder::Node => write!(formatter, "another pylon{pid} runs on this home: stop it first, or set PYLON_HOME"),
-            Holder::Command => write!(formatter, "a command of pylon{pid} works on this home: wait for it, or set PYLON_HOME"),
+            Holder::Node => write!(
+                formatter,
+                "another pylon{pid} runs on this home: stop it first, or set PYLON_HOME"
+            ),
+            Holder::Command => write!(
+                formatter,
+                "a command of pylon{pid} works on this home: wait for it, or set PYLON_HOME"
+            ),
         }
     }
 }
@@ -180,7 +193,8 @@ impl State {
         let path = self.path.join(LOCK);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).mode(0o600);
-        let mut file = self.dir.open_with(LOCK, &options).with_context(|| unusable(&path))?.into_std();
+        let mut file =
+            self.dir.open_with(LOCK, &options).with_context(|| unusable(&path))?.into_std();
         let mut tries = 0;
         loop {
             match file.try_lock() {
@@ -191,7 +205,9 @@ impl State {
                 }
                 Err(TryLockError::WouldBlock) => bail!("{}", noted(&mut file)),
                 Err(TryLockError::Error(error)) => {
-                    return Err(error).with_context(|| format!("cannot lock {}: use a file system with locks", path.display()));
+                    return Err(error).with_context(|| {
+                        format!("cannot lock {}: use a file system with locks", path.display())
+                    });
                 }
             }
         }
@@ -227,11 +243,18 @@ fn noted(file: &mut File) -> Runner {
 
 fn create_private(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| unusable(path))
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| unusable(path))
 }
 
 fn unusable(path: &Path) -> String {
-    format!("cannot use {}: make it writable for this user, or set PYLON_HOME to a folder that is", path.display())
+    format!(
+        "cannot use {}: make it writable for this user, or set PYLON_HOME to a folder that is",
+        path.display()
+    )
 }
 
 #[cfg(test)]
@@ -260,7 +283,11 @@ mod tests {
         check(Some(""), Some("/home/ann"), Ok("/home/ann"));
         check(None, None, Err("set PYLON_HOME to a folder"));
         check(Some(""), Some(""), Err("set PYLON_HOME to a folder"));
-        check(Some("pylon"), Some("/home/ann"), Err("PYLON_HOME is `pylon`: set it to a path that begins with /"));
+        check(
+            Some("pylon"),
+            Some("/home/ann"),
+            Err("PYLON_HOME is `pylon`: set it to a path that begins with /"),
+        );
         check(None, Some("ann"), Err("HOME is `ann`"));
     }
 
@@ -288,7 +315,10 @@ mod tests {
         std::fs::write(root.path().join(".openagents"), "").unwrap();
         std::fs::write(root.path().join(".config"), "").unwrap();
         for told in [home.open().unwrap_err(), home.create_config_dir().unwrap_err()] {
-            assert!(told.to_string().contains("make it writable for this user, or set PYLON_HOME"), "{told}");
+            assert!(
+                told.to_string().contains("make it writable for this user, or set PYLON_HOME"),
+                "{told}"
+            );
         }
     }
 
@@ -313,21 +343,38 @@ mod tests {
         let own = std::process::id();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{own}\n"));
         let told = home.open().unwrap().lock(Holder::Node).unwrap_err().to_string();
-        assert_eq!(told, format!("another pylon (PID {own}) runs on this home: stop it first, or set PYLON_HOME"));
+        assert_eq!(
+            told,
+            format!(
+                "another pylon (PID {own}) runs on this home: stop it first, or set PYLON_HOME"
+            )
+        );
         drop(first);
         for left in ["1\n", "", "no number", "99999999999999999999999999999999999999"] {
             std::fs::write(&file, left).unwrap();
             let lock = state.lock(Holder::Node).unwrap();
-            assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{own}\n"), "over {left:?}");
+            assert_eq!(
+                std::fs::read_to_string(&file).unwrap(),
+                format!("{own}\n"),
+                "over {left:?}"
+            );
             std::fs::write(&file, "being written").unwrap();
             let told = state.lock(Holder::Node).unwrap_err().to_string();
             assert!(told.starts_with("another pylon runs on this home"), "{told}");
             drop(lock);
         }
         let lock = state.lock(Holder::Command).unwrap();
-        assert_eq!(home.runner().unwrap(), Some(Runner { pid: Some(own), holder: Holder::Command }));
+        assert_eq!(
+            home.runner().unwrap(),
+            Some(Runner { pid: Some(own), holder: Holder::Command })
+        );
         let told = state.lock(Holder::Node).unwrap_err().to_string();
-        assert_eq!(told, format!("a command of pylon (PID {own}) works on this home: wait for it, or set PYLON_HOME"));
+        assert_eq!(
+            told,
+            format!(
+                "a command of pylon (PID {own}) works on this home: wait for it, or set PYLON_HOME"
+            )
+        );
         drop(lock);
     }
 }

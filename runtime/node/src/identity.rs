@@ -39,13 +39,16 @@ impl Identity {
             // A link fails where there is something, so nothing is ever written over.
             match std::fs::hard_link(&path, &aside) {
                 Ok(()) => {
-                    std::fs::remove_file(&path).with_context(|| format!("cannot replace {}", path.display()))?;
+                    std::fs::remove_file(&path)
+                        .with_context(|| format!("cannot replace {}", path.display()))?;
                     return Ok(Some(aside));
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 Err(error) => {
-                    return Err(error).with_context(|| format!("cannot put {} aside: make the folder writable", path.display()));
+                    return Err(error).with_context(|| {
+                        format!("cannot put {} aside: make the folder writable", path.display())
+                    });
                 }
             }
         }
@@ -57,21 +60,31 @@ impl Identity {
         let keys = identity::keys(&phrase.0)?;
         let path = home.identity_file();
         if path.symlink_metadata().is_ok() {
-            bail!("identity exists: {} (nothing was changed; `--force` keeps it beside a new one)", path.display());
+            bail!(
+                "identity exists: {} (nothing was changed; `--force` keeps it beside a new one)",
+                path.display()
+            );
         }
         let dir = home.create_config_dir()?;
         // Complete or not at all, and the last step fails if somebody was faster.
-        let mut file = tempfile::NamedTempFile::new_in(&dir)
-            .with_context(|| format!("cannot write to {}: make it writable, or set PYLON_HOME", dir.display()))?;
-        writeln!(file, "{}", phrase.0).and_then(|()| file.as_file().sync_all()).context("cannot write the identity")?;
+        let mut file = tempfile::NamedTempFile::new_in(&dir).with_context(|| {
+            format!("cannot write to {}: make it writable, or set PYLON_HOME", dir.display())
+        })?;
+        writeln!(file, "{}", phrase.0)
+            .and_then(|()| file.as_file().sync_all())
+            .context("cannot write the identity")?;
         match file.persist_noclobber(&path) {
             Ok(_) => {}
             Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => {
                 bail!("identity exists: {} (nothing was changed)", path.display())
             }
-            Err(lost) => return Err(lost.error).with_context(|| format!("cannot write {}", path.display())),
+            Err(lost) => {
+                return Err(lost.error).with_context(|| format!("cannot write {}", path.display()));
+            }
         }
-        std::fs::File::open(&dir).and_then(|dir| dir.sync_all()).with_context(|| dir.display().to_string())?;
+        std::fs::File::open(&dir)
+            .and_then(|dir| dir.sync_all())
+            .with_context(|| dir.display().to_string())?;
         Ok(Self { keys })
     }
 
@@ -132,25 +145,38 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    const PHRASE: &str = "leader monkey parrot ring guide accident before fence cannon height naive bean";
+    const PHRASE: &str =
+        "leader monkey parrot ring guide accident before fence cannon height naive bean";
 
     fn home_with(text: &[u8], mode: u32) -> (tempfile::TempDir, Home) {
         let root = tempfile::tempdir().unwrap();
         let home = Home::at(root.path());
         home.create_config_dir().unwrap();
         std::fs::write(home.identity_file(), text).unwrap();
-        std::fs::set_permissions(home.identity_file(), std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::set_permissions(home.identity_file(), std::fs::Permissions::from_mode(mode))
+            .unwrap();
         (root, home)
     }
 
     /// Goal: the words give the key that every other Nostr program derives from them. Method: the vector of NIP-06, written in several ways.
     #[test]
     fn words_become_the_key_of_nip_06() {
-        for text in [PHRASE.to_owned(), format!("{PHRASE}\n"), PHRASE.replace(' ', "\n"), PHRASE.to_uppercase()] {
+        for text in [
+            PHRASE.to_owned(),
+            format!("{PHRASE}\n"),
+            PHRASE.replace(' ', "\n"),
+            PHRASE.to_uppercase(),
+        ] {
             let (_root, home) = home_with(text.as_bytes(), 0o600);
             let found = Identity::load(&home).unwrap();
-            assert_eq!(found.hex(), "17162c921dc4d2518f9a101db33695df1afb56ab82f5ff3e5da6eec3ca5cd917");
-            assert_eq!(found.npub(), "npub1zutzeysacnf9rru6zqwmxd54mud0k44tst6l70ja5mhv8jjumytsd2x7nu");
+            assert_eq!(
+                found.hex(),
+                "17162c921dc4d2518f9a101db33695df1afb56ab82f5ff3e5da6eec3ca5cd917"
+            );
+            assert_eq!(
+                found.npub(),
+                "npub1zutzeysacnf9rru6zqwmxd54mud0k44tst6l70ja5mhv8jjumytsd2x7nu"
+            );
         }
     }
 
@@ -161,7 +187,10 @@ mod tests {
             let (_root, home) = home_with(text, mode);
             let told = format!("{:#}", Identity::load(&home).unwrap_err());
             assert!(told.contains(expected), "{told}");
-            assert!(!told.contains("monkey") && !told.contains("monkee") && !told.contains('\n'), "{told}");
+            assert!(
+                !told.contains("monkey") && !told.contains("monkee") && !told.contains('\n'),
+                "{told}"
+            );
         };
         let phrase = PHRASE.as_bytes();
         check(phrase, 0o644, "is open to other users: run `chmod 600 '/");
@@ -169,8 +198,16 @@ mod tests {
         check(phrase, 0o602, "is open to other users");
         check(b"", 0o600, "0 words: a recovery phrase has 12");
         check(b"leader monkey", 0o600, "2 words");
-        check(PHRASE.replace("monkey", "monkee").as_bytes(), 0o600, "word 2 is not in the BIP-39 list");
-        check(PHRASE.replace("leader monkey", "monkey leader").as_bytes(), 0o600, "do not fit together");
+        check(
+            PHRASE.replace("monkey", "monkee").as_bytes(),
+            0o600,
+            "word 2 is not in the BIP-39 list",
+        );
+        check(
+            PHRASE.replace("leader monkey", "monkey leader").as_bytes(),
+            0o600,
+            "do not fit together",
+        );
         check(&[0xff, 0xfe], 0o600, "is not a secret: put the words of your backup there");
         check(&[b'a'; 5000], 0o600, "is not a secret: put the words of your backup there");
     }
@@ -179,7 +216,10 @@ mod tests {
     #[test]
     fn no_identity() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(Identity::load(&Home::at(root.path())).unwrap_err().to_string(), "no identity: run `pylon init`");
+        assert_eq!(
+            Identity::load(&Home::at(root.path())).unwrap_err().to_string(),
+            "no identity: run `pylon init`"
+        );
     }
 
     /// Goal: what is made can be loaded, is private, and is never written over, not even a link or an empty file. Method: create twice.
@@ -191,11 +231,18 @@ mod tests {
         let written = std::fs::read_to_string(home.identity_file()).unwrap();
         assert_eq!(written, format!("{}\n", phrase.reveal()));
         assert_eq!(phrase.reveal().split(' ').count(), 12);
-        assert_eq!(std::fs::metadata(home.identity_file()).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(home.identity_file()).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(Identity::load(&home).unwrap().hex(), made.hex());
         assert!(Identity::create(&home).unwrap_err().to_string().starts_with("identity exists: "));
         assert_eq!(std::fs::read_to_string(home.identity_file()).unwrap(), written);
-        assert_eq!(std::fs::read_dir(home.config_dir()).unwrap().count(), 1, "nothing else is left behind");
+        assert_eq!(
+            std::fs::read_dir(home.config_dir()).unwrap().count(),
+            1,
+            "nothing else is left behind"
+        );
         std::fs::remove_file(home.identity_file()).unwrap();
         std::os::unix::fs::symlink("/nowhere", home.identity_file()).unwrap();
         assert!(Identity::create(&home).unwrap_err().to_string().starts_with("identity exists: "));

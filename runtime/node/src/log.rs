@@ -27,7 +27,10 @@ const TOO_TALKATIVE: [&str; 3] = ["nostr_relay_pool", "tungstenite", "tokio_tung
 pub fn install(default: &str) -> Result<()> {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colour = std::io::stderr().is_terminal() && !plain;
-    let shown = tracing_subscriber::fmt().with_env_filter(wished(default)?).with_writer(std::io::stderr).with_ansi(colour);
+    let shown = tracing_subscriber::fmt()
+        .with_env_filter(wished(default)?)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour);
     // That nobody reads it stops nothing.
     shown.log_internal_errors(false).try_init().ok();
     Ok(())
@@ -35,7 +38,8 @@ pub fn install(default: &str) -> Result<()> {
 
 /// From now on everything traced goes to this file, which is put aside when it is long. Only the first call counts.
 pub fn install_file(default: &str, file: &Path) -> Result<()> {
-    let rolling = Rolling::open(file).with_context(|| format!("cannot write the log {}", file.display()))?;
+    let rolling =
+        Rolling::open(file).with_context(|| format!("cannot write the log {}", file.display()))?;
     tracing_subscriber::fmt()
         .with_env_filter(wished(default)?)
         .with_writer(Mutex::new(rolling))
@@ -48,15 +52,23 @@ pub fn install_file(default: &str, file: &Path) -> Result<()> {
 }
 
 fn wished(default: &str) -> Result<EnvFilter> {
-    filter(std::env::var_os("RUST_LOG").map(|wish| wish.to_string_lossy().into_owned()).as_deref(), default)
+    filter(
+        std::env::var_os("RUST_LOG").map(|wish| wish.to_string_lossy().into_owned()).as_deref(),
+        default,
+    )
 }
 
 fn filter(wish: Option<&str>, default: &str) -> Result<EnvFilter> {
     let wish = wish.map(str::trim).filter(|wish| !wish.is_empty()).unwrap_or(default);
-    let named = |directive: &str, name: &str| directive.split(['=', ':', '[']).next().is_some_and(|target| target.trim() == name);
-    let quiet = TOO_TALKATIVE.iter().filter(|name| !wish.split(',').any(|directive| named(directive, name)));
+    let named = |directive: &str, name: &str| {
+        directive.split(['=', ':', '[']).next().is_some_and(|target| target.trim() == name)
+    };
+    let quiet = TOO_TALKATIVE
+        .iter()
+        .filter(|name| !wish.split(',').any(|directive| named(directive, name)));
     let held = quiet.fold(ours_first(wish), |held, name| held + "," + name + "=off");
-    EnvFilter::try_new(held).with_context(|| format!("RUST_LOG: cannot read `{wish}` (as in `{NODE},compute=trace`)"))
+    EnvFilter::try_new(held)
+        .with_context(|| format!("RUST_LOG: cannot read `{wish}` (as in `{NODE},compute=trace`)"))
 }
 
 /// A level that is for nobody in particular is for us; a library warns at most.
@@ -96,8 +108,9 @@ mod tests {
         let check = |wish: Option<&str>, expected: &str| {
             let page = Page::default();
             let writer = page.clone();
-            let shown =
-                tracing_subscriber::fmt().with_env_filter(filter(wish, NODE).unwrap()).with_writer(move || writer.clone());
+            let shown = tracing_subscriber::fmt()
+                .with_env_filter(filter(wish, NODE).unwrap())
+                .with_writer(move || writer.clone());
             tracing::subscriber::with_default(shown.with_ansi(false).finish(), || {
                 tracing::info!(target: "pylon", "node-info");
                 tracing::debug!(target: "pylon_core::machine", "core-debug");
@@ -108,7 +121,8 @@ mod tests {
                 tracing::error!(target: "hyper", "hyper-error");
             });
             let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
-            let found: Vec<_> = text.lines().filter_map(|line| line.split_whitespace().last()).collect();
+            let found: Vec<_> =
+                text.lines().filter_map(|line| line.split_whitespace().last()).collect();
             assert_eq!(found.join(" "), expected, "{wish:?}");
         };
         check(None, "node-info sandbox-info");
@@ -119,7 +133,10 @@ mod tests {
         check(Some("3"), "node-info sandbox-info hyper-error");
         check(Some("error"), "hyper-error");
         check(Some("off"), "");
-        check(Some("debug,reqwest=info"), "node-info core-debug sandbox-info reqwest-info hyper-error");
+        check(
+            Some("debug,reqwest=info"),
+            "node-info core-debug sandbox-info reqwest-info hyper-error",
+        );
         check(Some("warn, pylon_core=debug"), "core-debug hyper-error");
         check(Some("off,nostr_relay_pool=warn"), "relay-warning");
         check(Some("pylon_core=debug,info"), "node-info core-debug sandbox-info hyper-error");
@@ -131,6 +148,11 @@ mod tests {
     #[test]
     fn a_broken_wish_is_told() {
         let told = format!("{:#}", filter(Some("pylon=loud"), NODE).unwrap_err());
-        assert!(told.starts_with("RUST_LOG: cannot read `pylon=loud` (as in `pylon=info,compute=trace`)"), "{told}");
+        assert!(
+            told.starts_with(
+                "RUST_LOG: cannot read `pylon=loud` (as in `pylon=info,compute=trace`)"
+            ),
+            "{told}"
+        );
     }
 }

@@ -47,7 +47,14 @@ fn main() -> ExitCode {
 /// What failed and why, in one line, whatever the cause had to say.
 fn one_line(error: &anyhow::Error) -> String {
     let whole = format!("{error:#}");
-    plain(&whole.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; "))
+    plain(
+        &whole
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join("; "),
+    )
 }
 
 #[cfg(test)]

@@ -59,13 +59,23 @@ pub struct Node {
 
 impl Node {
     /// Opens everything and begins to take jobs.
-    pub async fn start(home: &Home, state: &State, config: &Config, keys: Keys, parts: Parts) -> anyhow::Result<Self> {
+    pub async fn start(
+        home: &Home,
+        state: &State,
+        config: &Config,
+        keys: Keys,
+        parts: Parts,
+    ) -> anyhow::Result<Self> {
         let Parts { wallet, backends, bus, host_only, market, compiling } = parts;
         // Pools are reserved and code is read and checked on another thread, while this one opens the rest.
         let (cache, shelf) = (state.folder("cache")?, Shelf::of(state)?);
         let rules = config.lockdown.clone();
-        let sandbox = tokio::task::spawn_blocking(move || guests::sandbox(cache, compiling, &rules));
-        let journal = Arc::new(SqliteJournal::open_with(&home.database(), Safe::new(&identity::purpose_key(&keys, "journal")))?);
+        let sandbox =
+            tokio::task::spawn_blocking(move || guests::sandbox(cache, compiling, &rules));
+        let journal = Arc::new(SqliteJournal::open_with(
+            &home.database(),
+            Safe::new(&identity::purpose_key(&keys, "journal")),
+        )?);
         retention::watch(&journal, &config.journal);
         let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -73,37 +83,61 @@ impl Node {
         let (book, settings, now) = (Arc::clone(&journal), config.clone(), clock.now());
         let since = ledger.begun().unwrap_or(now).min(now).minus(BEFORE_FIRST_SECONDS);
         let market = Options { since: market.since.max(since), ..market };
-        let guests = tokio::spawn(async move { Slots::open(sandbox.await??, shelf, ledger, &settings, Some(&*book), now).await });
+        let guests = tokio::spawn(async move {
+            Slots::open(sandbox.await??, shelf, ledger, &settings, Some(&*book), now).await
+        });
         let adapters = match backends {
             Some(adapters) => adapters,
             None => configured(config).await?,
         };
-        let backends = Backends::watch(adapters, preference(config), bus.clone(), Arc::clone(&clock)).await;
+        let backends =
+            Backends::watch(adapters, preference(config), bus.clone(), Arc::clone(&clock)).await;
         if let Some(warning) = backends.misfit() {
             tracing::warn!("{warning}");
         }
         let (guests, reports) = guests.await.context("the guests cannot be loaded")??;
         let unfinished = journal.unfinished()?;
-        let kept = unfinished.iter().filter(|job| !job.is_over()).map(|job| (job.plan.generation, job.job.kind));
+        let kept = unfinished
+            .iter()
+            .filter(|job| !job.is_over())
+            .map(|job| (job.plan.generation, job.job.kind));
         guests.bring_back(kept.collect(), clock.now()).await;
-        let keeper = keeper::run(reports, Arc::clone(&guests.workshop), journal.clone(), Arc::clone(&clock));
+        let keeper =
+            keeper::run(reports, Arc::clone(&guests.workshop), journal.clone(), Arc::clone(&clock));
         let keeper = tokio::spawn(keeper);
         let seller = if host_only {
             None
         } else {
-            let shared = seller::Shared { journal: journal.clone(), backends: Arc::clone(&backends), wallet, bus, clock, market };
+            let shared = seller::Shared {
+                journal: journal.clone(),
+                backends: Arc::clone(&backends),
+                wallet,
+                bus,
+                clock,
+                market,
+            };
             Some(Seller::open(config, keys, &guests, shared).await?)
         };
         let served = seller.is_some().then(|| Arc::clone(&guests.generations));
         let market = seller.as_ref().map(|seller| Arc::clone(&seller.market));
-        let facts = Facts { journal, backends, market, served, workshop: Arc::clone(&guests.workshop), before };
+        let facts = Facts {
+            journal,
+            backends,
+            market,
+            served,
+            workshop: Arc::clone(&guests.workshop),
+            before,
+        };
         Ok(Self { seller, guests, keeper, facts, config: Mutex::new(config.clone()) })
     }
 
     /// Waits until jobs can arrive.
     pub async fn ready(&self, within: Duration) -> anyhow::Result<()> {
         if let Some(seller) = &self.seller {
-            ensure!(seller.market.ready(within).await, "no relay answers: check `relays` and the network");
+            ensure!(
+                seller.market.ready(within).await,
+                "no relay answers: check `relays` and the network"
+            );
         }
         Ok(())
     }
@@ -134,11 +168,18 @@ impl Node {
             guest_drain_seconds: config.guest_drain_seconds,
             guests: config.guests.clone(),
             // The sandbox is made with or without a compiler.
-            lockdown: Lockdown { allow_compile: running.lockdown.allow_compile, ..config.lockdown.clone() },
+            lockdown: Lockdown {
+                allow_compile: running.lockdown.allow_compile,
+                ..config.lockdown.clone()
+            },
             ..running.clone()
         };
         let relays = self.relays(&next);
-        let done = self.guests.workshop.reload(&next, &*self.facts.journal, SystemClock.now(), relays).await;
+        let done = self
+            .guests
+            .workshop
+            .reload(&next, &*self.facts.journal, SystemClock.now(), relays)
+            .await;
         let renewed = match done {
             Ok(renewed) => renewed,
             Err(error) => {
@@ -154,7 +195,9 @@ impl Node {
         self.facts.journal.keep(retention::of(&next.journal));
         let jobs = self.facts.journal.unfinished().unwrap_or_default();
         let outlasting = self.guests.workshop.outlasting(&jobs, SystemClock.now()).await;
-        let warnings = Vec::from_iter(self.facts.backends.misfit().into_iter().chain(outlasting).chain(renewed.refused));
+        let warnings = Vec::from_iter(
+            self.facts.backends.misfit().into_iter().chain(outlasting).chain(renewed.refused),
+        );
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let applied = running.differences(&next).into_iter().chain(renewed.keys).collect();
         let reloaded = Reloaded { applied, needs_restart: next.differences(config), warnings };
@@ -191,7 +234,8 @@ impl Node {
 
 /// The backends that the settings name, there already or not.
 pub(crate) async fn configured(config: &Config) -> anyhow::Result<Vec<Arc<dyn Inference>>> {
-    let llama_cpp = inference::llama_cpp(&inference::client()?, &config.inference.llama_cpp.url).await?;
+    let llama_cpp =
+        inference::llama_cpp(&inference::client()?, &config.inference.llama_cpp.url).await?;
     Ok(vec![Arc::new(llama_cpp)])
 }
 

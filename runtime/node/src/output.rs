@@ -36,26 +36,39 @@ pub fn note(line: &str) {
 
 /// Rows under their heads, each column as wide as its widest cell. Heads have two spaces between them; `>` before one aligns its column to the right.
 pub fn table<const N: usize>(heads: &str, rows: &[[String; N]]) -> String {
-    let heads: Vec<_> = heads.split("  ").map(|head| (head.starts_with('>'), head.trim_start_matches('>'))).collect();
-    let cell = |row: &[String; N], column: usize| row.get(column).map(|cell| plain(cell)).unwrap_or_default();
+    let heads: Vec<_> = heads
+        .split("  ")
+        .map(|head| (head.starts_with('>'), head.trim_start_matches('>')))
+        .collect();
+    let cell = |row: &[String; N], column: usize| {
+        row.get(column).map(|cell| plain(cell)).unwrap_or_default()
+    };
     let wide = |(column, (_, head)): (usize, &(bool, &str))| {
-        rows.iter().map(|row| cell(row, column).chars().count()).max().unwrap_or(0).max(head.chars().count())
+        rows.iter()
+            .map(|row| cell(row, column).chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(head.chars().count())
     };
     let widths: Vec<_> = heads.iter().enumerate().map(wide).collect();
     let line = |cells: &dyn Fn(usize) -> String| {
-        let padded = heads.iter().zip(&widths).enumerate().map(|(column, ((is_right, _), &width))| {
-            let cell = cells(column);
-            if *is_right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-        });
+        let padded =
+            heads.iter().zip(&widths).enumerate().map(|(column, ((is_right, _), &width))| {
+                let cell = cells(column);
+                if *is_right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+            });
         format!("{}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
     };
-    let head = line(&|column| heads.get(column).map(|(_, head)| (*head).to_owned()).unwrap_or_default());
+    let head =
+        line(&|column| heads.get(column).map(|(_, head)| (*head).to_owned()).unwrap_or_default());
     rows.iter().map(|row| line(&|column| cell(row, column))).fold(head, |page, row| page + &row)
 }
 
 /// A text from a stranger, in which nothing moves a cursor: control characters but for line ends and tabs are replaced.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// The same as one line.
@@ -70,7 +83,8 @@ mod tests {
     /// Goal: what belongs together is below each other, and what a stranger wrote stays in its cell. Method: cells narrower and wider than their heads.
     #[test]
     fn a_table_has_columns() {
-        let rows = [["quote", "9", "free"], ["run\n", "12345 fuel", ""]].map(|row| row.map(String::from));
+        let rows =
+            [["quote", "9", "free"], ["run\n", "12345 fuel", ""]].map(|row| row.map(String::from));
         let expected = "WHAT         COST  ANSWER\nquote           9  free\nrun    12345 fuel\n";
         assert_eq!(table("WHAT  >COST  ANSWER", &rows), expected);
         assert_eq!(table::<2>("A  >B", &[]), "A  B\n");

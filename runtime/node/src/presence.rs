@@ -32,10 +32,14 @@ pub struct Words {
 /// Pure: what to say. A kind that nobody could serve now is not announced, and its requests are still answered.
 pub fn presence(words: &Words, skills: &[Skill], candidates: &[Candidate]) -> Presence {
     let is_model = |candidate: &Candidate| matches!(candidate.route.place, WorkPlace::Model { .. });
-    let (models_there, agents_there) = (candidates.iter().any(is_model), candidates.iter().any(|candidate| !is_model(candidate)));
+    let (models_there, agents_there) =
+        (candidates.iter().any(is_model), candidates.iter().any(|candidate| !is_model(candidate)));
     // Every job needs a route, also of a kind whose handler asks for nothing.
-    let able =
-        |skill: &&Skill| (!skill.inference || models_there) && (!skill.agent || agents_there) && (models_there || agents_there);
+    let able = |skill: &&Skill| {
+        (!skill.inference || models_there)
+            && (!skill.agent || agents_there)
+            && (models_there || agents_there)
+    };
     let mut kinds: Vec<u16> = skills.iter().filter(able).map(|skill| skill.kind).collect();
     kinds.sort_unstable();
     let mut models = Vec::new();
@@ -46,7 +50,13 @@ pub fn presence(words: &Words, skills: &[Skill], candidates: &[Candidate]) -> Pr
             models.push(model.clone());
         }
     }
-    Presence { name: words.name.clone(), about: words.about.clone(), kinds, models, free: words.free }
+    Presence {
+        name: words.name.clone(),
+        about: words.about.clone(),
+        kinds,
+        models,
+        free: words.free,
+    }
 }
 
 /// Keeps the market told, and asked for the kinds that have a handler, until stopped.
@@ -126,9 +136,16 @@ mod tests {
     /// Goal: what cannot be served is not announced. Method: two kinds, one that needs a model and one that needs an agent, against who is there.
     #[test]
     fn only_what_can_be_served_is_announced() {
-        let skills = [Skill { kind: 5932, inference: false, agent: true }, Skill { kind: 5050, inference: true, agent: false }];
-        let model = |model: &str| candidate(WorkPlace::Model { backend: "b".into(), model: model.into() });
-        let agent = candidate(WorkPlace::Agent { backend: "codex_code".into(), isolation: "container".into() });
+        let skills = [
+            Skill { kind: 5932, inference: false, agent: true },
+            Skill { kind: 5050, inference: true, agent: false },
+        ];
+        let model =
+            |model: &str| candidate(WorkPlace::Model { backend: "b".into(), model: model.into() });
+        let agent = candidate(WorkPlace::Agent {
+            backend: "codex_code".into(),
+            isolation: "container".into(),
+        });
         let rows = [
             (vec![], vec![], vec![]),
             (vec![model("m"), model("m"), model("n")], vec![5050], vec!["m", "n"]),
@@ -137,7 +154,10 @@ mod tests {
         ];
         for (candidates, kinds, models) in rows {
             let said = presence(&Words::default(), &skills, &candidates);
-            assert_eq!((said.kinds, said.models), (kinds, models.into_iter().map(str::to_owned).collect()));
+            assert_eq!(
+                (said.kinds, said.models),
+                (kinds, models.into_iter().map(str::to_owned).collect())
+            );
         }
     }
 }

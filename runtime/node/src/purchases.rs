@@ -75,10 +75,13 @@ impl Purchases {
 
     /// The one whose id begins with these letters.
     pub fn find(&self, beginning: &str) -> Result<Purchase> {
-        let mut found: Vec<_> = self.names()?.into_iter().filter(|name| name.starts_with(beginning)).collect();
+        let mut found: Vec<_> =
+            self.names()?.into_iter().filter(|name| name.starts_with(beginning)).collect();
         match (found.pop(), found.is_empty()) {
             (Some(name), true) if !beginning.is_empty() => self.read(&name),
-            (None, _) => bail!("no job `{beginning}` was asked for from here: see `pylon job list`"),
+            (None, _) => {
+                bail!("no job `{beginning}` was asked for from here: see `pylon job list`")
+            }
             _ => bail!("more than one job begins with `{beginning}`: write more of its id"),
         }
     }
@@ -86,7 +89,8 @@ impl Purchases {
     /// Writes down that it is withdrawn; who did so before keeps the time.
     pub fn withdraw(&self, purchase: &Purchase, at: UnixTime) -> Result<()> {
         let name = format!("{}.json", purchase.request()?.id().to_hex());
-        let withdrawn = Purchase { withdrawn_at: purchase.withdrawn_at.or(Some(at)), ..purchase.clone() };
+        let withdrawn =
+            Purchase { withdrawn_at: purchase.withdrawn_at.or(Some(at)), ..purchase.clone() };
         let part = format!("{name}.withdrawn");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
@@ -103,10 +107,14 @@ impl Purchases {
     pub fn latest(&self, limit: usize) -> Result<Vec<(Request, Purchase)>> {
         let mut all = Vec::new();
         for name in self.names()? {
-            let named = |purchase: Purchase| Ok((purchase.request().with_context(|| format!("{FOLDER}/{name}"))?, purchase));
+            let named = |purchase: Purchase| {
+                Ok((purchase.request().with_context(|| format!("{FOLDER}/{name}"))?, purchase))
+            };
             match self.read(&name).and_then(named) {
                 Ok(purchase) => all.push(purchase),
-                Err(error) => note(&format!("pylon: passed over: {}", plain(&format!("{error:#}")))),
+                Err(error) => {
+                    note(&format!("pylon: passed over: {}", plain(&format!("{error:#}"))))
+                }
             }
         }
         all.sort_by_key(|(request, _)| std::cmp::Reverse((request.created_at(), request.id())));
@@ -117,7 +125,9 @@ impl Purchases {
     fn names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in self.0.entries().context("the folder of purchases cannot be read")? {
-            names.extend(entry?.file_name().into_string().ok().filter(|name| name.ends_with(".json")));
+            names.extend(
+                entry?.file_name().into_string().ok().filter(|name| name.ends_with(".json")),
+            );
         }
         Ok(names)
     }
@@ -125,7 +135,10 @@ impl Purchases {
     fn read(&self, name: &str) -> Result<Purchase> {
         let mut text = String::new();
         let file = self.0.open(name).with_context(|| format!("{FOLDER}/{name}"))?;
-        file.take(READ_BYTES_MAX).read_to_string(&mut text).with_context(|| format!("{FOLDER}/{name}"))?;
-        serde_json::from_str(&text).with_context(|| format!("{FOLDER}/{name} cannot be read: move it away"))
+        file.take(READ_BYTES_MAX)
+            .read_to_string(&mut text)
+            .with_context(|| format!("{FOLDER}/{name}"))?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{FOLDER}/{name} cannot be read: move it away"))
     }
 }

@@ -12,7 +12,10 @@ const REMIND_EVERY: Duration = Duration::from_secs(600);
 
 /// What the settings say.
 pub(crate) fn of(settings: &config::Journal) -> Retention {
-    Retention { seconds: u64::from(settings.keep_text_days) * DAY_SECONDS, bytes: u64::from(settings.keep_text_mb) * MB }
+    Retention {
+        seconds: u64::from(settings.keep_text_days) * DAY_SECONDS,
+        bytes: u64::from(settings.keep_text_mb) * MB,
+    }
 }
 
 /// Holds the journal to these settings, until nobody holds the journal.

@@ -80,14 +80,21 @@ pub struct Plan<'a> {
 
 /// The name of a crate, short enough for a stamp.
 pub fn name(text: &str) -> Result<String, String> {
-    let letters = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-'));
-    if !letters || !text.starts_with(|first: char| first.is_ascii_lowercase()) || text.len() > NAME_BYTES_MAX {
+    let letters = text.bytes().all(|byte| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
+    });
+    if !letters
+        || !text.starts_with(|first: char| first.is_ascii_lowercase())
+        || text.len() > NAME_BYTES_MAX
+    {
         return Err(format!(
             "expected the name of a crate: a lowercase letter, then those, digits, `_` or `-`, {NAME_BYTES_MAX} at most"
         ));
     }
     if TAKEN.contains(&text) {
-        return Err(format!("`{text}` has a meaning in Rust or is a crate of the SDK: choose another name"));
+        return Err(format!(
+            "`{text}` has a meaning in Rust or is a crate of the SDK: choose another name"
+        ));
     }
     Ok(text.into())
 }
@@ -110,7 +117,10 @@ fn files(plan: Plan<'_>) -> impl Iterator<Item = (PathBuf, String)> {
         let Some(template) = path.strip_prefix("guests/templates/") else {
             return Some((PathBuf::from(path.replace("guest-sdk/", "sdk/")), (*text).into()));
         };
-        let (role, family) = (plan.role.name(), if plan.role == Role::Handler { "handler.toml" } else { "policy.toml" });
+        let (role, family) = (
+            plan.role.name(),
+            if plan.role == Role::Handler { "handler.toml" } else { "policy.toml" },
+        );
         let place = match template {
             "README.md" => "README.md".into(),
             "config.toml" => ".cargo/config.toml".into(),
@@ -118,7 +128,9 @@ fn files(plan: Plan<'_>) -> impl Iterator<Item = (PathBuf, String)> {
             "build.rs" if plan.role != Role::Handler => "build.rs".into(),
             _ if template == family => "Cargo.toml".into(),
             _ if template.strip_suffix(".rs") == Some(role) => "src/lib.rs".into(),
-            _ if template.strip_suffix(".cases.toml") == Some(role) => format!("{}.cases.toml", plan.name),
+            _ if template.strip_suffix(".cases.toml") == Some(role) => {
+                format!("{}.cases.toml", plan.name)
+            }
             _ => return None,
         };
         let kind = plan.kind.map_or_else(|| PLACEHOLDER_KIND.into(), |kind| kind.to_string());
@@ -136,7 +148,21 @@ mod tests {
         for good in ["a", "happy_hours", "happy-hours", "p2"] {
             assert_eq!(name(good), Ok(good.into()));
         }
-        for bad in ["", "2p", "-a", "_a", "Happy", "a b", "a/b", "..", "é", "fn", "core", "pylon-guest", &"a".repeat(65)] {
+        for bad in [
+            "",
+            "2p",
+            "-a",
+            "_a",
+            "Happy",
+            "a b",
+            "a/b",
+            "..",
+            "é",
+            "fn",
+            "core",
+            "pylon-guest",
+            &"a".repeat(65),
+        ] {
             assert!(name(bad).is_err(), "{bad}");
         }
     }
@@ -146,8 +172,13 @@ mod tests {
     fn each_role_has_its_files() {
         let own = |role, kind| {
             let all: Vec<_> = files(Plan { name: "mine", role, kind }).collect();
-            let own = all.iter().filter(|(path, _)| !path.starts_with("sdk") && !path.starts_with("wit"));
-            assert!(own.clone().all(|(path, text)| path == Path::new("Cargo.lock") || !text.contains(PLACEHOLDER)));
+            let own =
+                all.iter().filter(|(path, _)| !path.starts_with("sdk") && !path.starts_with("wit"));
+            assert!(
+                own.clone()
+                    .all(|(path, text)| path == Path::new("Cargo.lock")
+                        || !text.contains(PLACEHOLDER))
+            );
             let mut paths: Vec<_> = own.map(|(path, _)| path.display().to_string()).collect();
             paths.sort();
             (paths.join(" "), all)
@@ -158,7 +189,8 @@ mod tests {
         }
         let (paths, all) = own(Role::Handler, Some(5123));
         assert_eq!(paths, policy.replace("build.rs ", ""));
-        assert!(all.iter().any(|(path, text)| path == Path::new("src/lib.rs") && text.contains("const KIND: u16 = 5123;")));
+        assert!(all.iter().any(|(path, text)| path == Path::new("src/lib.rs")
+            && text.contains("const KIND: u16 = 5123;")));
         for needed in ["sdk/Cargo.toml", "sdk/src/lib.rs", "wit/worlds.wit"] {
             assert!(all.iter().any(|(path, _)| path == Path::new(needed)), "{needed}");
         }

@@ -1,7 +1,9 @@
 //! A secret that is read from stdin. At a terminal nothing of what is typed is shown.
 
 use anyhow::{Context, Result, bail};
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 use std::io::{IsTerminal, Read, Stdin, Write};
 
 /// What Ctrl-C types.
@@ -24,7 +26,10 @@ pub fn read(prompt: &str, bytes_max: u64) -> Result<String> {
             }
         }
     } else {
-        input.take(bytes_max.saturating_add(1)).read_to_end(&mut secret).context("cannot read stdin")?;
+        input
+            .take(bytes_max.saturating_add(1))
+            .read_to_end(&mut secret)
+            .context("cannot read stdin")?;
     }
     match String::from_utf8(secret) {
         Ok(secret) if secret.len() as u64 <= bytes_max => Ok(secret),
@@ -40,13 +45,15 @@ struct Hidden<'a> {
 
 impl<'a> Hidden<'a> {
     fn at(terminal: &'a Stdin) -> Result<Self> {
-        let before = tcgetattr(terminal).context("cannot hide what is typed: give it through a pipe")?;
+        let before =
+            tcgetattr(terminal).context("cannot hide what is typed: give it through a pipe")?;
         let mut hiding = before.clone();
         hiding.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
         hiding.local_modes.insert(LocalModes::ICANON | LocalModes::ECHONL);
         // Ctrl-C ends the line instead of us, so that the terminal is as it was when we leave.
         hiding.special_codes[SpecialCodeIndex::VEOL] = INTERRUPT;
-        tcsetattr(terminal, OptionalActions::Flush, &hiding).context("cannot hide what is typed: give it through a pipe")?;
+        tcsetattr(terminal, OptionalActions::Flush, &hiding)
+            .context("cannot hide what is typed: give it through a pipe")?;
         Ok(Self { terminal, before })
     }
 }

@@ -25,7 +25,9 @@ pub(crate) fn read(path: &Path, what: &str) -> Result<Option<String>> {
     let mut text = String::new();
     match file.take(BYTES_MAX + 1).read_to_string(&mut text) {
         Ok(read) if read as u64 <= BYTES_MAX => Ok(Some(text)),
-        Err(error) if error.kind() != ErrorKind::InvalidData => Err(error).with_context(|| path.display().to_string()),
+        Err(error) if error.kind() != ErrorKind::InvalidData => {
+            Err(error).with_context(|| path.display().to_string())
+        }
         _ => bail!("{} is not a secret: {what}", path.display()),
     }
 }

@@ -51,7 +51,12 @@ pub(crate) struct Seller {
 
 impl Seller {
     /// Enters the market and begins to take jobs.
-    pub(crate) async fn open(config: &Config, keys: Keys, guests: &Slots, shared: Shared) -> anyhow::Result<Self> {
+    pub(crate) async fn open(
+        config: &Config,
+        keys: Keys,
+        guests: &Slots,
+        shared: Shared,
+    ) -> anyhow::Result<Self> {
         let Shared { journal, backends, wallet, bus, clock, market: options } = shared;
         let entry = Entry { keys, urls: config.relays.clone(), kinds: guests.kinds() };
         let (market, changes) = NostrMarket::connect(entry, options).await?;
@@ -78,9 +83,22 @@ impl Seller {
         let announcing = tokio::spawn(presence::run(said, generations, backends, news, speaker));
         let drain_seconds = Arc::new(AtomicU32::new(config.guest_drain_seconds));
         let workshop = Arc::clone(&guests.workshop);
-        let drain =
-            tokio::spawn(drain::run(workshop, provider.drainer(), journal, Arc::clone(&clock), Arc::clone(&drain_seconds)));
-        Ok(Self { market, provider, addresses, words, watchers: [relays, announcing, drain], clock, drain_seconds })
+        let drain = tokio::spawn(drain::run(
+            workshop,
+            provider.drainer(),
+            journal,
+            Arc::clone(&clock),
+            Arc::clone(&drain_seconds),
+        ));
+        Ok(Self {
+            market,
+            provider,
+            addresses,
+            words,
+            watchers: [relays, announcing, drain],
+            clock,
+            drain_seconds,
+        })
     }
 
     /// Is on these relays from now on. An error has changed nothing.
@@ -115,12 +133,19 @@ fn words(config: &Config, free: bool) -> Words {
 }
 
 fn settings(config: &Config) -> Settings {
-    Settings { max_concurrent_jobs: config.max_concurrent_jobs as usize, max_queued_jobs: config.max_queued_jobs as usize }
+    Settings {
+        max_concurrent_jobs: config.max_concurrent_jobs as usize,
+        max_queued_jobs: config.max_queued_jobs as usize,
+    }
 }
 
 fn fetcher(network: &Network, addresses: Arc<Addresses>, market: &Arc<NostrMarket>) -> Fetcher {
     let options = inputs::Options {
-        granted: Granted { urls: network.fetch_urls, events: network.fetch_events, jobs: network.chain_jobs },
+        granted: Granted {
+            urls: network.fetch_urls,
+            events: network.fetch_events,
+            jobs: network.chain_jobs,
+        },
         addresses,
         fetch_within: FETCH_WITHIN,
         chain_within: Duration::from_secs(network.chain_wait_seconds.into()),
@@ -131,7 +156,9 @@ fn fetcher(network: &Network, addresses: Arc<Addresses>, market: &Arc<NostrMarke
 async fn tell_of_relays(mut changes: broadcast::Receiver<Change>, bus: Bus, clock: Arc<dyn Clock>) {
     loop {
         match changes.recv().await {
-            Ok(Change { url, connected: true, .. }) => bus.announce(DomainEvent::RelayConnected { url, timestamp: clock.now() }),
+            Ok(Change { url, connected: true, .. }) => {
+                bus.announce(DomainEvent::RelayConnected { url, timestamp: clock.now() })
+            }
             Ok(Change { url, reason, .. }) => {
                 bus.announce(DomainEvent::RelayDisconnected { url, reason, timestamp: clock.now() })
             }

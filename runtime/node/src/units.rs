@@ -19,7 +19,8 @@ pub fn ago(seconds: u64) -> String {
 
 /// How long: `2h 30m 15s`.
 pub fn span(seconds: u64) -> String {
-    let (days, hours, minutes, rest) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let (days, hours, minutes, rest) =
+        (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let parts = [(days, 'd'), (hours, 'h'), (minutes, 'm'), (rest, 's')];
     let shown = parts.iter().skip_while(|(count, unit)| *count == 0 && *unit != 's');
     shown.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
@@ -29,7 +30,12 @@ pub fn span(seconds: u64) -> String {
 pub fn moment(at: UnixTime) -> String {
     let (days, second) = (at.get() / 86_400, at.get() % 86_400);
     let (year, month, day) = date(days);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
 }
 
 /// The civil date so many days after 1970-01-01. Years are counted from March, so that a leap day ends one; 400 of them repeat.
@@ -61,7 +67,9 @@ mod tests {
         ] {
             assert_eq!(moment(UnixTime::new(seconds)), expected);
         }
-        for (seconds, expected) in [(0, "0s"), (75, "1m 15s"), (9015, "2h 30m 15s"), (86_400, "1d 0h 0m 0s")] {
+        for (seconds, expected) in
+            [(0, "0s"), (75, "1m 15s"), (9015, "2h 30m 15s"), (86_400, "1d 0h 0m 0s")]
+        {
             assert_eq!(span(seconds), expected);
         }
     }

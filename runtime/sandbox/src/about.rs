@@ -165,8 +165,10 @@ fn kind(served: wit::ServedKind) -> Result<ServedKind, String> {
         is_text("help of a param", &param.help)?;
     }
     is_unique("param", served.params.iter().map(|param| &param.name))?;
-    let public = served.params.iter().filter(|param| param.public).map(|param| param.name.clone()).collect();
-    let params = served.params.into_iter().map(|param| (param.name, param.help, param.required)).collect();
+    let public =
+        served.params.iter().filter(|param| param.public).map(|param| param.name.clone()).collect();
+    let params =
+        served.params.into_iter().map(|param| (param.name, param.help, param.required)).collect();
     Ok(ServedKind { kind: served.kind, summary: served.summary, params, public_params: public })
 }
 
@@ -186,20 +188,33 @@ fn want(want: wit::Want) -> Result<Want, String> {
 }
 
 fn is_name(what: &str, name: &str) -> Result<(), String> {
-    let good = (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-    if good { Ok(()) } else { Err(format!("{what}: not 1 to {MAX_NAME_BYTES} printable ASCII characters without spaces")) }
+    let good = (1..=MAX_NAME_BYTES).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_graphic());
+    if good {
+        Ok(())
+    } else {
+        Err(format!("{what}: not 1 to {MAX_NAME_BYTES} printable ASCII characters without spaces"))
+    }
 }
 
 fn is_text(what: &str, text: &str) -> Result<(), String> {
-    let good = text.len() <= MAX_TEXT_BYTES && !text.chars().any(|char| char.is_control() && char != '\n');
-    if good { Ok(()) } else { Err(format!("{what}: longer than {MAX_TEXT_BYTES} bytes, or with control characters")) }
+    let good =
+        text.len() <= MAX_TEXT_BYTES && !text.chars().any(|char| char.is_control() && char != '\n');
+    if good {
+        Ok(())
+    } else {
+        Err(format!("{what}: longer than {MAX_TEXT_BYTES} bytes, or with control characters"))
+    }
 }
 
 fn fits(what: &str, length: usize) -> Result<(), String> {
     if length <= MAX_LIST { Ok(()) } else { Err(format!("more than {MAX_LIST} {what}")) }
 }
 
-fn is_unique<T: Ord + std::fmt::Display>(what: &str, names: impl Iterator<Item = T>) -> Result<(), String> {
+fn is_unique<T: Ord + std::fmt::Display>(
+    what: &str,
+    names: impl Iterator<Item = T>,
+) -> Result<(), String> {
     let mut seen = std::collections::BTreeSet::new();
     for name in names {
         if seen.contains(&name) {
@@ -227,8 +242,17 @@ mod tests {
     }
 
     fn served(kind: u16) -> wit::ServedKind {
-        let param = |name: &str, public| wit::ParamHelp { name: name.into(), help: String::new(), required: false, public };
-        wit::ServedKind { kind, summary: String::new(), params: vec![param("model", true), param("prompt", false)] }
+        let param = |name: &str, public| wit::ParamHelp {
+            name: name.into(),
+            help: String::new(),
+            required: false,
+            public,
+        };
+        wit::ServedKind {
+            kind,
+            summary: String::new(),
+            params: vec![param("model", true), param("prompt", false)],
+        }
     }
 
     /// Kinds are those of jobs, policies have none, and only what is declared public is public.
@@ -247,7 +271,12 @@ mod tests {
             (wit::About { summary: "x".repeat(2000), ..about(Vec::new()) }, Role::Routing),
             (
                 wit::About {
-                    bounds: Some(wit::Bounds { wall_ms: 0, cpu_ms: 1, memory_bytes: 1, output_bytes: 1 }),
+                    bounds: Some(wit::Bounds {
+                        wall_ms: 0,
+                        cpu_ms: 1,
+                        memory_bytes: 1,
+                        output_bytes: 1,
+                    }),
                     ..about(Vec::new())
                 },
                 Role::Routing,

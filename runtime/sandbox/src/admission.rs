@@ -80,7 +80,8 @@ impl Admission {
     fn take(&self, guest: Guest) -> bool {
         let mut taken = self.taken();
         let lines = self.lines(guest);
-        let is_full = |(whose, most): &(Whose, u32)| taken.by.get(whose).is_some_and(|count| count >= most);
+        let is_full =
+            |(whose, most): &(Whose, u32)| taken.by.get(whose).is_some_and(|count| count >= most);
         if taken.all >= self.places || lines.iter().flatten().any(is_full) {
             return false;
         }
@@ -94,9 +95,10 @@ impl Admission {
     fn lines(&self, guest: Guest) -> Option<[(Whose, u32); 2]> {
         match guest {
             Guest::Described => None,
-            Guest::AtWork(customer, kind) => {
-                Some([(Whose::Customer(customer), self.per_customer), (Whose::Kind(kind), self.per_kind)])
-            }
+            Guest::AtWork(customer, kind) => Some([
+                (Whose::Customer(customer), self.per_customer),
+                (Whose::Kind(kind), self.per_kind),
+            ]),
         }
     }
 
@@ -152,7 +154,10 @@ mod tests {
         drop(enter(job(3, 5001)).unwrap());
         assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         drop(held);
-        let Poll::Ready(woken) = waits.as_mut().poll(&mut Context::from_waker(Waker::noop())) else { panic!("its turn") };
+        let Poll::Ready(woken) = waits.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        else {
+            panic!("its turn")
+        };
         let all: Vec<_> = (0..6).map(|_| enter(Guest::Described).unwrap()).collect();
         assert!(enter(Guest::Described).is_none(), "no more than there are");
         drop((all, other, woken));

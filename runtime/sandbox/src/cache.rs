@@ -49,10 +49,17 @@ impl Cache {
     }
 
     /// The component, if its code is there and ours: read once, and loaded from the bytes that were verified.
-    pub(crate) fn load(&self, component: Digest, engine_id: &str, engine: &Engine) -> Option<Component> {
+    pub(crate) fn load(
+        &self,
+        component: Digest,
+        engine_id: &str,
+        engine: &Engine,
+    ) -> Option<Component> {
         let name = file_name(component, engine_id);
         let mut file = self.dir.open(&name).ok()?;
-        let mut bytes = Vec::with_capacity(usize::try_from(file.metadata().ok()?.len().min(MAX_FILE_BYTES)).ok()?);
+        let mut bytes = Vec::with_capacity(
+            usize::try_from(file.metadata().ok()?.len().min(MAX_FILE_BYTES)).ok()?,
+        );
         io::Read::by_ref(&mut file).take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
         let loaded = Authentic::sealed(&self.key, &name, &bytes)?.load(engine).ok()?;
         // So that what is in use is pruned last. Where the time cannot be set, it is pruned earlier.
@@ -69,7 +76,8 @@ impl Cache {
     }
 
     fn write(&self, name: &str, image: &[u8]) -> io::Result<()> {
-        let seal = seal(&self.key, name, image).ok_or_else(|| io::Error::other("the key has no use"))?;
+        let seal =
+            seal(&self.key, name, image).ok_or_else(|| io::Error::other("the key has no use"))?;
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let unfinished = format!("{name}.{}-{number}", std::process::id());
         let written = create(&self.dir, &unfinished).and_then(|mut file| {
@@ -90,11 +98,18 @@ impl Cache {
         let Ok(entries) = self.dir.entries() else { return };
         let mut kept = Vec::new();
         for entry in entries.flatten() {
-            let (Ok(name), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata()) else { continue };
-            let used = metadata.modified().map_or(SystemTime::UNIX_EPOCH, cap_std::time::SystemTime::into_std);
+            let (Ok(name), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata())
+            else {
+                continue;
+            };
+            let used = metadata
+                .modified()
+                .map_or(SystemTime::UNIX_EPOCH, cap_std::time::SystemTime::into_std);
             if self.is_ours(&name) {
                 kept.push(Kept { name, used, bytes: metadata.len() });
-            } else if name != KEY_FILE && (!name.contains('.') || used.elapsed().is_ok_and(|age| age > UNFINISHED_FOR)) {
+            } else if name != KEY_FILE
+                && (!name.contains('.') || used.elapsed().is_ok_and(|age| age > UNFINISHED_FOR))
+            {
                 let _ = self.dir.remove_file(name);
             }
         }
@@ -105,7 +120,8 @@ impl Cache {
 
     /// Whole, and for an engine that is here.
     fn is_ours(&self, name: &str) -> bool {
-        name.split_once('-').is_some_and(|(_, engine)| self.engines.iter().any(|ours| **ours == *engine))
+        name.split_once('-')
+            .is_some_and(|(_, engine)| self.engines.iter().any(|ours| **ours == *engine))
     }
 }
 
@@ -151,7 +167,11 @@ mod tests {
     use super::*;
 
     fn file(number: u64, bytes: u64) -> Kept {
-        Kept { name: number.to_string(), used: SystemTime::UNIX_EPOCH + Duration::from_secs(number), bytes }
+        Kept {
+            name: number.to_string(),
+            used: SystemTime::UNIX_EPOCH + Duration::from_secs(number),
+            bytes,
+        }
     }
 
     /// Goal: the folder has an end. Method: one file over each bound; the oldest goes.

@@ -1,8 +1,12 @@
 //! Between the words of `core` and those of the WIT: each pair once. Policies are called for every job, so nothing here does more than copy.
 
 use crate::bindings::{pricing, routing, types, verification};
-use pylon_core::decision::{Candidate, History, MarketView, Offer, QuoteContext, Refusal, Situation, Terms};
-use pylon_core::work::{Attribute, Check, Evidence, Finish, Outcome, Output, Route, Usage, WorkPlace};
+use pylon_core::decision::{
+    Candidate, History, MarketView, Offer, QuoteContext, Refusal, Situation, Terms,
+};
+use pylon_core::work::{
+    Attribute, Check, Evidence, Finish, Outcome, Output, Route, Usage, WorkPlace,
+};
 use pylon_core::{Input, InputSource, Job, Msat, Param};
 
 pub(crate) fn job(job: &Job) -> types::Job {
@@ -31,7 +35,10 @@ fn input(input: &Input) -> types::Input {
 }
 
 pub(crate) fn params(params: &[Param]) -> Vec<types::Param> {
-    params.iter().map(|param| types::Param { name: param.name.clone(), values: param.values.clone() }).collect()
+    params
+        .iter()
+        .map(|param| types::Param { name: param.name.clone(), values: param.values.clone() })
+        .collect()
 }
 
 pub(crate) fn situation(situation: &Situation, settings: &[types::Param]) -> types::Situation {
@@ -47,12 +54,14 @@ pub(crate) fn situation(situation: &Situation, settings: &[types::Param]) -> typ
 
 pub(crate) fn route(route: &Route) -> types::Route {
     let place = match &route.place {
-        WorkPlace::Model { backend, model } => {
-            types::WorkPlace::Model(types::ModelPlace { backend: backend.clone(), model: model.clone() })
-        }
-        WorkPlace::Agent { backend, isolation } => {
-            types::WorkPlace::Agent(types::AgentPlace { backend: backend.clone(), isolation: isolation.clone() })
-        }
+        WorkPlace::Model { backend, model } => types::WorkPlace::Model(types::ModelPlace {
+            backend: backend.clone(),
+            model: model.clone(),
+        }),
+        WorkPlace::Agent { backend, isolation } => types::WorkPlace::Agent(types::AgentPlace {
+            backend: backend.clone(),
+            isolation: isolation.clone(),
+        }),
     };
     types::Route { place, price_permille: route.price_permille }
 }
@@ -169,7 +178,8 @@ pub(crate) fn refused(refusal: types::Refusal) -> Refusal {
 }
 
 pub(crate) fn output(output: &Output) -> types::Output {
-    let attribute = |it: &Attribute| types::Attribute { name: it.name.clone(), value: it.value.clone() };
+    let attribute =
+        |it: &Attribute| types::Attribute { name: it.name.clone(), value: it.value.clone() };
     types::Output {
         content: output.content.clone(),
         mime: output.mime.clone(),
@@ -179,7 +189,11 @@ pub(crate) fn output(output: &Output) -> types::Output {
 
 pub(crate) fn made(output: types::Output) -> Output {
     let attribute = |it: types::Attribute| Attribute { name: it.name, value: it.value };
-    Output { content: output.content, mime: output.mime, attributes: output.attributes.into_iter().map(attribute).collect() }
+    Output {
+        content: output.content,
+        mime: output.mime,
+        attributes: output.attributes.into_iter().map(attribute).collect(),
+    }
 }
 
 pub(crate) fn evidence(evidence: &Evidence) -> verification::Evidence {

@@ -3,7 +3,9 @@
 
 use crate::limits::{Limits, size};
 use crate::slot::Tier;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Result};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Result,
+};
 
 /// Beside it, for what the host does on the stack of a handler.
 const HOST_STACK_BYTES: usize = 256 << 10;
@@ -56,11 +58,13 @@ fn code(tier: Tier, limits: &Limits) -> Config {
         .wasm_threads(false);
     match tier {
         // Fuel, no epochs, nothing that could differ between two machines.
-        Tier::Policy => config.consume_fuel(true).cranelift_nan_canonicalization(true).wasm_relaxed_simd(false),
-        // Epochs, calls that wait.
-        Tier::Handler => {
-            config.epoch_interruption(true).async_stack_size(size(Limits::STACK_BYTES).saturating_add(HOST_STACK_BYTES))
+        Tier::Policy => {
+            config.consume_fuel(true).cranelift_nan_canonicalization(true).wasm_relaxed_simd(false)
         }
+        // Epochs, calls that wait.
+        Tier::Handler => config
+            .epoch_interruption(true)
+            .async_stack_size(size(Limits::STACK_BYTES).saturating_add(HOST_STACK_BYTES)),
     };
     config
 }
@@ -88,7 +92,9 @@ fn pool(tier: Tier, limits: &Limits, instances: u32) -> PoolingAllocationConfig 
     match tier {
         // A policy runs on its caller's stack; each stack of its own would cost a system call at every start.
         Tier::Policy => pool.linear_memory_keep_resident(POLICY_KEEP_RESIDENT).total_stacks(0),
-        Tier::Handler => pool.linear_memory_keep_resident(HANDLER_KEEP_RESIDENT).total_stacks(instances),
+        Tier::Handler => {
+            pool.linear_memory_keep_resident(HANDLER_KEEP_RESIDENT).total_stacks(instances)
+        }
     };
     pool
 }
@@ -98,7 +104,9 @@ fn pooled(tier: Tier, limits: &Limits, instances: u32) -> Result<Pooled> {
     let mut instances = instances.max(SMALLEST_POOL);
     loop {
         let mut config = code(tier, limits);
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(tier, limits, instances)));
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(
+            tier, limits, instances,
+        )));
         match Engine::new(&config) {
             Ok(engine) => return Ok(Pooled { engine, instances }),
             Err(error) if instances / 2 >= SMALLEST_POOL => {
@@ -133,7 +141,8 @@ mod tests {
     #[test]
     fn code_does_not_depend_on_the_pool() {
         let id = |engine: &Engine| crate::image::engine_id(engine);
-        let (policy, handler) = (policies(&Limits::POLICY, 4).unwrap(), handlers(&Limits::HANDLER, 4).unwrap());
+        let (policy, handler) =
+            (policies(&Limits::POLICY, 4).unwrap(), handlers(&Limits::HANDLER, 4).unwrap());
         assert_eq!(id(&policy.engine), id(&compiler(Tier::Policy, &Limits::POLICY).unwrap()));
         assert_eq!(id(&handler.engine), id(&compiler(Tier::Handler, &Limits::HANDLER).unwrap()));
         assert_ne!(id(&policy.engine), id(&handler.engine));

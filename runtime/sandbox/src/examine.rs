@@ -22,7 +22,8 @@ pub struct Examined {
 impl Examined {
     /// Where it could go: the slot for all kinds, or that of each kind it does.
     pub fn slots(&self) -> Vec<Slot> {
-        let of_kinds = self.about.kinds.iter().filter_map(|served| Slot::of_kind(Role::Handler, served.kind));
+        let of_kinds =
+            self.about.kinds.iter().filter_map(|served| Slot::of_kind(Role::Handler, served.kind));
         Slot::policy(self.role).into_iter().chain(of_kinds).collect()
     }
 }

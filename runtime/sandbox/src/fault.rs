@@ -6,7 +6,8 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{ResourceLimiter, Result, Trap};
 
 /// wasmtime keeps these two errors to itself; their words are all there is to tell them by. A test trips each.
-const TRAFFIC_WORDS: [&str; 2] = ["fuel allocated for hostcalls has been exhausted", "store handle limit exceeded"];
+const TRAFFIC_WORDS: [&str; 2] =
+    ["fuel allocated for hostcalls has been exhausted", "store handle limit exceeded"];
 
 /// The limit behind a failed call. The host's own limits travel through the guest as a `Fault`.
 pub(crate) fn fault_of(error: &wasmtime::Error) -> Fault {
@@ -23,7 +24,11 @@ pub(crate) fn fault_of(error: &wasmtime::Error) -> Fault {
         Some(_) => Fault::Trap,
         None => {
             let words = error.root_cause().to_string();
-            if TRAFFIC_WORDS.iter().any(|known| words.contains(known)) { Fault::Traffic } else { Fault::Trap }
+            if TRAFFIC_WORDS.iter().any(|known| words.contains(known)) {
+                Fault::Traffic
+            } else {
+                Fault::Trap
+            }
         }
     }
 }
@@ -37,7 +42,10 @@ pub(crate) struct Ceiling {
 
 impl Ceiling {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { memory_bytes: size(limits.memory_bytes), table_elements: size(limits.table_elements) }
+        Self {
+            memory_bytes: size(limits.memory_bytes),
+            table_elements: size(limits.table_elements),
+        }
     }
 }
 
@@ -53,7 +61,9 @@ impl ResourceLimiter for Ceiling {
 
 /// What one memory grows by is gone for all.
 fn take(left: &mut usize, current: usize, desired: usize) -> Result<bool> {
-    let Some(rest) = left.checked_sub(desired.saturating_sub(current)) else { return Err(Fault::Memory.into()) };
+    let Some(rest) = left.checked_sub(desired.saturating_sub(current)) else {
+        return Err(Fault::Memory.into());
+    };
     *left = rest;
     Ok(true)
 }

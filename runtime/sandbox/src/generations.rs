@@ -37,14 +37,34 @@ pub type Change = (Slot, Option<Arc<Installed>>);
 
 impl Generations {
     /// The first generation: no job is served before a handler is installed.
-    pub fn new(routing: Arc<Installed>, pricing: Arc<Installed>, verification: Arc<Installed>) -> Result<Self, InstallError> {
-        let policies = [(Role::Routing, routing), (Role::Pricing, pricing), (Role::Verification, verification)];
-        Self::starting(1, policies.into_iter().filter_map(|(role, guest)| Some((Slot::policy(role)?, guest))).collect())
+    pub fn new(
+        routing: Arc<Installed>,
+        pricing: Arc<Installed>,
+        verification: Arc<Installed>,
+    ) -> Result<Self, InstallError> {
+        let policies = [
+            (Role::Routing, routing),
+            (Role::Pricing, pricing),
+            (Role::Verification, verification),
+        ];
+        Self::starting(
+            1,
+            policies
+                .into_iter()
+                .filter_map(|(role, guest)| Some((Slot::policy(role)?, guest)))
+                .collect(),
+        )
     }
 
     /// The generation of this number. The policies for every kind must be among the guests.
-    pub fn starting(number: u64, guests: Vec<(Slot, Arc<Installed>)>) -> Result<Self, InstallError> {
-        Ok(Self { current: ArcSwap::from_pointee(Set::of(number, guests)?), older: Mutex::default() })
+    pub fn starting(
+        number: u64,
+        guests: Vec<(Slot, Arc<Installed>)>,
+    ) -> Result<Self, InstallError> {
+        Ok(Self {
+            current: ArcSwap::from_pointee(Set::of(number, guests)?),
+            older: Mutex::default(),
+        })
     }
 
     /// Puts guests into slots for all jobs from now on: one atomic swap to the generation of this number. If one does not fit, nothing changes.
@@ -67,7 +87,11 @@ impl Generations {
     }
 
     /// Puts one guest into a slot, as the next generation. The guest that was there is given back.
-    pub fn install(&self, slot: Slot, guest: &Arc<Installed>) -> Result<Option<Arc<Installed>>, InstallError> {
+    pub fn install(
+        &self,
+        slot: Slot,
+        guest: &Arc<Installed>,
+    ) -> Result<Option<Arc<Installed>>, InstallError> {
         let before = self.current.load_full();
         self.swap(before.number + 1, &[(slot, Some(Arc::clone(guest)))])?;
         Ok(before.get(slot).cloned())
@@ -83,10 +107,19 @@ impl Generations {
 
     /// Keeps an older generation at hand, for the jobs of this kind that name it: of those who serve the kind, from its own slots or from those for
     /// all, each role of [`Role::OF_TAKEN`]. Where nobody asks for an order of routes again, who gives it now may stand.
-    pub fn keep(&self, number: u64, kind: u16, guests: Vec<(Slot, Arc<Installed>)>) -> Result<(), InstallError> {
+    pub fn keep(
+        &self,
+        number: u64,
+        kind: u16,
+        guests: Vec<(Slot, Arc<Installed>)>,
+    ) -> Result<(), InstallError> {
         let for_all = |(slot, guest): (Slot, _)| (Slot::policy(slot.role()).unwrap_or(slot), guest);
-        let routing = Slot::policy(Role::Routing).map(|slot| (slot, Arc::clone(&self.current.load().routing)));
-        let set = Arc::new(Set::of(number, routing.into_iter().chain(guests.into_iter().map(for_all)).collect())?);
+        let routing = Slot::policy(Role::Routing)
+            .map(|slot| (slot, Arc::clone(&self.current.load().routing)));
+        let set = Arc::new(Set::of(
+            number,
+            routing.into_iter().chain(guests.into_iter().map(for_all)).collect(),
+        )?);
         self.older.lock().unwrap_or_else(PoisonError::into_inner).insert((number, kind), set);
         Ok(())
     }
@@ -99,7 +132,8 @@ impl Generations {
     /// Who is where, by slot.
     pub fn list(&self) -> Vec<(Slot, Arc<Installed>)> {
         let set = self.current.load();
-        let for_all = [Role::Routing, Role::Pricing, Role::Verification].into_iter().filter_map(Slot::policy);
+        let for_all =
+            [Role::Routing, Role::Pricing, Role::Verification].into_iter().filter_map(Slot::policy);
         let slots = for_all.chain(set.of_kinds.keys().copied());
         slots.filter_map(|slot| set.get(slot).map(|guest| (slot, Arc::clone(guest)))).collect()
     }
@@ -122,7 +156,8 @@ impl Guests for Generations {
 
 fn check(slot: Slot, guest: &Installed) -> Result<(), InstallError> {
     let is_role = guest.stamp.slot == slot.role().name();
-    let serves = slot.role() != Role::Handler || guest.about.kinds.iter().any(|served| Some(served.kind) == slot.kind());
+    let serves = slot.role() != Role::Handler
+        || guest.about.kinds.iter().any(|served| Some(served.kind) == slot.kind());
     if is_role && serves { Ok(()) } else { Err(InstallError::Slot(slot)) }
 }
 
@@ -137,7 +172,8 @@ impl Set {
             let slot = Slot::policy(role).ok_or(InstallError::Missing(role.name()))?;
             of_kinds.remove(&slot).ok_or(InstallError::Missing(role.name()))
         };
-        let (routing, pricing, verification) = (policy(Role::Routing)?, policy(Role::Pricing)?, policy(Role::Verification)?);
+        let (routing, pricing, verification) =
+            (policy(Role::Routing)?, policy(Role::Pricing)?, policy(Role::Verification)?);
         Ok(Self { number, routing, pricing, verification, of_kinds })
     }
 
@@ -175,13 +211,24 @@ impl Generation for Set {
     }
 
     fn public_params(&self, kind: u16) -> &[String] {
-        let kinds = self.of_kind(Role::Handler, kind).map(|handler| handler.about.kinds.as_slice()).unwrap_or_default();
-        kinds.iter().find(|served| served.kind == kind).map(|served| served.public_params.as_slice()).unwrap_or_default()
+        let kinds = self
+            .of_kind(Role::Handler, kind)
+            .map(|handler| handler.about.kinds.as_slice())
+            .unwrap_or_default();
+        kinds
+            .iter()
+            .find(|served| served.kind == kind)
+            .map(|served| served.public_params.as_slice())
+            .unwrap_or_default()
     }
 
     fn sources(&self, kind: u16) -> Sources {
         let mut sources = Sources::default();
-        for want in self.of_kind(Role::Handler, kind).map(|handler| handler.granted.as_slice()).unwrap_or_default() {
+        for want in self
+            .of_kind(Role::Handler, kind)
+            .map(|handler| handler.granted.as_slice())
+            .unwrap_or_default()
+        {
             match want {
                 Want::Urls(hosts) => sources.urls.extend_from_slice(hosts),
                 Want::Events => sources.events = true,
@@ -192,12 +239,26 @@ impl Generation for Set {
         sources
     }
 
-    fn rank(&self, job: &Job, candidates: &[Candidate], situation: &Situation) -> Answer<Result<Ranking, Refusal>> {
-        self.of_kind(Role::Routing, job.kind).unwrap_or(&self.routing).rank(job, candidates, situation)
+    fn rank(
+        &self,
+        job: &Job,
+        candidates: &[Candidate],
+        situation: &Situation,
+    ) -> Answer<Result<Ranking, Refusal>> {
+        self.of_kind(Role::Routing, job.kind)
+            .unwrap_or(&self.routing)
+            .rank(job, candidates, situation)
     }
 
-    fn quote(&self, job: &Job, context: &QuoteContext, situation: &Situation) -> Answer<Result<Offer, Refusal>> {
-        self.of_kind(Role::Pricing, job.kind).unwrap_or(&self.pricing).quote(job, context, situation)
+    fn quote(
+        &self,
+        job: &Job,
+        context: &QuoteContext,
+        situation: &Situation,
+    ) -> Answer<Result<Offer, Refusal>> {
+        self.of_kind(Role::Pricing, job.kind)
+            .unwrap_or(&self.pricing)
+            .quote(job, context, situation)
     }
 
     fn settle(
@@ -209,14 +270,29 @@ impl Generation for Set {
         usage: &Usage,
         situation: &Situation,
     ) -> Answer<Msat> {
-        self.of_kind(Role::Pricing, job.kind).unwrap_or(&self.pricing).settle(job, context, offer, route, usage, situation)
+        self.of_kind(Role::Pricing, job.kind)
+            .unwrap_or(&self.pricing)
+            .settle(job, context, offer, route, usage, situation)
     }
 
-    fn judge(&self, job: &Job, output: &Output, evidence: &Evidence, situation: &Situation) -> Answer<Verdict> {
-        self.of_kind(Role::Verification, job.kind).unwrap_or(&self.verification).judge(job, output, evidence, situation)
+    fn judge(
+        &self,
+        job: &Job,
+        output: &Output,
+        evidence: &Evidence,
+        situation: &Situation,
+    ) -> Answer<Verdict> {
+        self.of_kind(Role::Verification, job.kind)
+            .unwrap_or(&self.verification)
+            .judge(job, output, evidence, situation)
     }
 
-    async fn run(&self, job: &Job, deadline_ms: u64, host: Arc<dyn HandlerHost>) -> Answer<Result<Output, JobError>> {
+    async fn run(
+        &self,
+        job: &Job,
+        deadline_ms: u64,
+        host: Arc<dyn HandlerHost>,
+    ) -> Answer<Result<Output, JobError>> {
         match self.of_kind(Role::Handler, job.kind) {
             Some(handler) => handler.run(job, deadline_ms, host).await,
             None => nobody(),
@@ -232,6 +308,7 @@ fn nobody() -> Answer<Result<Output, JobError>> {
         version: String::new(),
         digest: Digest::from_bytes([0; 32]),
     };
-    let call = Call { guest: Arc::new(stamp), engine: "".into(), cost: Cost::CpuMicros(0), micros: 0 };
+    let call =
+        Call { guest: Arc::new(stamp), engine: "".into(), cost: Cost::CpuMicros(0), micros: 0 };
     Answer { value: Ok(Err(JobError::NoBackend)), call }
 }

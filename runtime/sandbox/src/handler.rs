@@ -61,7 +61,8 @@ impl HandlerState {
     /// One more thing said to the customer.
     pub(crate) fn emit(&mut self, text: &str) -> Result<(), Fault> {
         self.emits_left = self.emits_left.checked_sub(1).ok_or(Fault::Traffic)?;
-        self.emit_bytes_left = self.emit_bytes_left.checked_sub(text.len() as u64).ok_or(Fault::Traffic)?;
+        self.emit_bytes_left =
+            self.emit_bytes_left.checked_sub(text.len() as u64).ok_or(Fault::Traffic)?;
         Ok(())
     }
 }
@@ -75,7 +76,11 @@ impl WasiView for HandlerState {
 impl HandlerTier {
     /// Has a guest that lives for this call alone do the work. The wall time is outside of everything, so it also cuts the wait for a place
     /// and whatever the host does for the guest; when it is up, or when the caller drops this future, the store goes and the guest with it.
-    pub(crate) async fn run<T, F>(&self, work: Work<'_>, call: impl FnOnce(Store<HandlerState>) -> F) -> (Result<T, Fault>, Cost)
+    pub(crate) async fn run<T, F>(
+        &self,
+        work: Work<'_>,
+        call: impl FnOnce(Store<HandlerState>) -> F,
+    ) -> (Result<T, Fault>, Cost)
     where
         F: Future<Output = Result<T>>,
     {

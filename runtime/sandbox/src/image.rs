@@ -60,7 +60,10 @@ impl<'a> Authentic<'a> {
     }
 
     pub(crate) fn load(&self, engine: &Engine) -> Result<Component> {
-        #[allow(unsafe_code, reason = "compiled code is machine code: the type says who vouches for these very bytes")]
+        #[allow(
+            unsafe_code,
+            reason = "compiled code is machine code: the type says who vouches for these very bytes"
+        )]
         // SAFETY: each constructor is one way to know that the bytes come from our compiler or from a key that the operator trusts; they are read
         // once, into memory that nothing else can write, and wasmtime checks its own version and the engine's settings in them again.
         unsafe {

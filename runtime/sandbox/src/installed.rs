@@ -2,7 +2,9 @@
 
 use crate::about::{About, Want};
 use crate::admission::Guest;
-use crate::bindings::{JobHandlerPre, PricingPolicyPre, RoutingPolicyPre, VerificationPolicyPre, types};
+use crate::bindings::{
+    JobHandlerPre, PricingPolicyPre, RoutingPolicyPre, VerificationPolicyPre, types,
+};
 use crate::exports;
 use crate::handler::{HandlerState, HandlerTier, Work};
 use crate::image::Loaded;
@@ -62,7 +64,10 @@ impl Installed {
 
     /// The operator's settings with the defaults of `about` filled in, as the guest sees them.
     pub fn settings(&self) -> Vec<Param> {
-        self.settings.iter().map(|param| Param { name: param.name.clone(), values: param.values.clone() }).collect()
+        self.settings
+            .iter()
+            .map(|param| Param { name: param.name.clone(), values: param.values.clone() })
+            .collect()
     }
 
     /// Where its code came from.
@@ -81,17 +86,31 @@ impl Installed {
     }
 
     /// The order in which to try the candidates; a trap if this is no routing policy.
-    pub fn rank(&self, job: &Job, candidates: &[Candidate], situation: &Situation) -> Answer<Result<Ranking, Refusal>> {
+    pub fn rank(
+        &self,
+        job: &Job,
+        candidates: &[Candidate],
+        situation: &Situation,
+    ) -> Answer<Result<Ranking, Refusal>> {
         match &self.code {
-            Code::Routing(_, policy) => exports::routing::rank(self, policy, job, candidates, situation),
+            Code::Routing(_, policy) => {
+                exports::routing::rank(self, policy, job, candidates, situation)
+            }
             _ => self.misplaced(),
         }
     }
 
     /// What to ask for the job; a trap if this is no pricing policy.
-    pub fn quote(&self, job: &Job, context: &QuoteContext, situation: &Situation) -> Answer<Result<Offer, Refusal>> {
+    pub fn quote(
+        &self,
+        job: &Job,
+        context: &QuoteContext,
+        situation: &Situation,
+    ) -> Answer<Result<Offer, Refusal>> {
         match &self.code {
-            Code::Pricing(_, policy) => exports::pricing::quote(self, policy, job, context, situation),
+            Code::Pricing(_, policy) => {
+                exports::pricing::quote(self, policy, job, context, situation)
+            }
             _ => self.misplaced(),
         }
     }
@@ -108,21 +127,36 @@ impl Installed {
         situation: &Situation,
     ) -> Answer<Msat> {
         match &self.code {
-            Code::Pricing(_, policy) => exports::pricing::settle(self, policy, job, context, offer, route, usage, situation),
+            Code::Pricing(_, policy) => {
+                exports::pricing::settle(self, policy, job, context, offer, route, usage, situation)
+            }
             _ => self.misplaced(),
         }
     }
 
     /// Whether the output is good; a trap if this is no verification policy.
-    pub fn judge(&self, job: &Job, output: &Output, evidence: &Evidence, situation: &Situation) -> Answer<Verdict> {
+    pub fn judge(
+        &self,
+        job: &Job,
+        output: &Output,
+        evidence: &Evidence,
+        situation: &Situation,
+    ) -> Answer<Verdict> {
         match &self.code {
-            Code::Verification(_, policy) => exports::verification::judge(self, policy, job, output, evidence, situation),
+            Code::Verification(_, policy) => {
+                exports::verification::judge(self, policy, job, output, evidence, situation)
+            }
             _ => self.misplaced(),
         }
     }
 
     /// Does the job; a trap if this is no handler.
-    pub async fn run(&self, job: &Job, deadline_ms: u64, host: Arc<dyn HandlerHost>) -> Answer<Result<Output, JobError>> {
+    pub async fn run(
+        &self,
+        job: &Job,
+        deadline_ms: u64,
+        host: Arc<dyn HandlerHost>,
+    ) -> Answer<Result<Output, JobError>> {
         let Code::Handler(tier, handler) = &self.code else { return self.misplaced() };
         let started = Instant::now();
         let limits = Limits { wall_ms: self.limits.wall_ms.min(deadline_ms), ..self.limits };
@@ -137,7 +171,10 @@ impl Installed {
     }
 
     /// One question to a policy.
-    pub(crate) fn ask<T>(&self, question: impl FnOnce(&mut Store<PolicyState>, &[types::Param]) -> Called<T>) -> Answer<T> {
+    pub(crate) fn ask<T>(
+        &self,
+        question: impl FnOnce(&mut Store<PolicyState>, &[types::Param]) -> Called<T>,
+    ) -> Answer<T> {
         let started = Instant::now();
         match &self.code {
             Code::Routing(tier, _) | Code::Pricing(tier, _) | Code::Verification(tier, _) => {
@@ -150,7 +187,15 @@ impl Installed {
 
     fn answer<T>(&self, value: Result<T, Fault>, cost: Cost, started: Instant) -> Answer<T> {
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Answer { value, call: Call { guest: Arc::clone(&self.stamp), engine: Arc::clone(&self.engine), cost, micros } }
+        Answer {
+            value,
+            call: Call {
+                guest: Arc::clone(&self.stamp),
+                engine: Arc::clone(&self.engine),
+                cost,
+                micros,
+            },
+        }
     }
 
     /// `Generations` puts nobody here; the answer is for callers that hold a guest themselves.

@@ -27,7 +27,14 @@ struct Written {
 
 impl JobLog {
     pub(crate) fn new(host: Arc<dyn HandlerHost>, max_bytes: u64) -> Self {
-        Self { host, written: Mutex::new(Written { left_bytes: max_bytes, out: Vec::new(), err: Vec::new() }) }
+        Self {
+            host,
+            written: Mutex::new(Written {
+                left_bytes: max_bytes,
+                out: Vec::new(),
+                err: Vec::new(),
+            }),
+        }
     }
 
     pub(crate) fn line(&self, level: LogLevel, message: &str) -> Result<(), Fault> {

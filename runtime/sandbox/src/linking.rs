@@ -14,10 +14,16 @@ const LOG: &str = "pylon:provider/log@0.1.0";
 const PROGRESS: &str = "pylon:provider/progress@0.1.0";
 
 /// The first import that is more than types and that `granted` does not name.
-pub(crate) fn ungranted(component: &Component, engine: &Engine, granted: impl Fn(&str) -> bool) -> Option<String> {
+pub(crate) fn ungranted(
+    component: &Component,
+    engine: &Engine,
+    granted: impl Fn(&str) -> bool,
+) -> Option<String> {
     let ty = component.component_type();
     let mut imports = ty.imports(engine);
-    imports.find(|(name, import)| !is_types_only(&import.ty, engine) && !granted(name)).map(|(name, _)| name.to_owned())
+    imports
+        .find(|(name, import)| !is_types_only(&import.ty, engine) && !granted(name))
+        .map(|(name, _)| name.to_owned())
 }
 
 fn is_types_only(item: &ComponentItem, engine: &Engine) -> bool {
@@ -33,7 +39,9 @@ fn is_types_only(item: &ComponentItem, engine: &Engine) -> bool {
 /// What std needs and what every handler has.
 fn is_given(name: &str) -> bool {
     let (interface, version) = name.split_once('@').unwrap_or((name, ""));
-    name == INPUTS || name == LOG || (version.starts_with("0.2.") && wasi::INTERFACES.contains(&interface))
+    name == INPUTS
+        || name == LOG
+        || (version.starts_with("0.2.") && wasi::INTERFACES.contains(&interface))
 }
 
 /// What a handler could ever be granted by this build.

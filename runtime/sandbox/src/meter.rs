@@ -16,7 +16,11 @@ pub(crate) struct Meter {
 
 impl Meter {
     /// Awaits `work`, timing each poll, with the epoch running meanwhile.
-    pub(crate) async fn time<T>(&self, ticker: &Ticker, mut work: impl Future<Output = T> + Unpin) -> T {
+    pub(crate) async fn time<T>(
+        &self,
+        ticker: &Ticker,
+        mut work: impl Future<Output = T> + Unpin,
+    ) -> T {
         poll_fn(|context| {
             self.entered.store(thread_nanos(), Ordering::Relaxed);
             ticker.enter();

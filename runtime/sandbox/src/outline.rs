@@ -41,7 +41,9 @@ pub enum OutlineError {
     #[error("is no component: {0}")]
     Broken(String),
     /// Exports no world of ours.
-    #[error("exports none of the worlds routing-policy, pricing-policy, verification-policy, job-handler")]
+    #[error(
+        "exports none of the worlds routing-policy, pricing-policy, verification-policy, job-handler"
+    )]
     NoWorld,
     /// Exports several worlds.
     #[error("exports more than one world: {0}")]
@@ -74,9 +76,14 @@ impl Outline {
     pub fn fits(&self, role: Role) -> Result<(), InstallError> {
         let own = self.role()?;
         if own != role {
-            return Err(InstallError::World(format!("is a {} guest, and this slot is for {}", own.name(), role.name())));
+            return Err(InstallError::World(format!(
+                "is a {} guest, and this slot is for {}",
+                own.name(),
+                role.name()
+            )));
         }
-        let is_linked = |import: &Import| role == Role::Handler && linking::is_grantable(&import.name);
+        let is_linked =
+            |import: &Import| role == Role::Handler && linking::is_grantable(&import.name);
         match self.imports.iter().find(|import| !import.types_only && !is_linked(import)) {
             Some(import) => Err(InstallError::Import(import.name.clone())),
             None => Ok(()),
@@ -88,13 +95,16 @@ impl Outline {
         if !bytes.starts_with(MAGIC) {
             return Err(OutlineError::Broken("it does not begin as WebAssembly does".into()));
         }
-        let broken = |error: wasmparser::BinaryReaderError| OutlineError::Broken(one_line(error.message()));
+        let broken =
+            |error: wasmparser::BinaryReaderError| OutlineError::Broken(one_line(error.message()));
         let mut validator = Validator::new_with_features(WasmFeatures::all());
         let (mut outline, mut depth) = (Self::default(), 0_u32);
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload.map_err(broken)?;
             match &payload {
-                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(OutlineError::CoreModule),
+                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                    return Err(OutlineError::CoreModule);
+                }
                 Payload::Version { .. } => depth = depth.saturating_add(1),
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(section) if depth == 1 => {
@@ -127,8 +137,14 @@ impl Outline {
     pub fn role(&self) -> Result<Role, OutlineError> {
         let mut found: Vec<(Role, &str)> = Vec::new();
         for export in &self.exports {
-            let Some((interface, version)) = export.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@')) else { continue };
-            let Some(role) = Role::ALL.into_iter().find(|it| it.name() == interface) else { continue };
+            let Some((interface, version)) =
+                export.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@'))
+            else {
+                continue;
+            };
+            let Some(role) = Role::ALL.into_iter().find(|it| it.name() == interface) else {
+                continue;
+            };
             if !version.starts_with(VERSION) {
                 return Err(OutlineError::Version(export.clone()));
             }
@@ -137,7 +153,9 @@ impl Outline {
         match found.as_slice() {
             [] => Err(OutlineError::NoWorld),
             [(role, _)] => Ok(*role),
-            several => Err(OutlineError::ManyWorlds(several.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "))),
+            several => Err(OutlineError::ManyWorlds(
+                several.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "),
+            )),
         }
     }
 }
@@ -145,9 +163,9 @@ impl Outline {
 fn is_types_only(types: TypesRef<'_>, import: &str) -> bool {
     match types.component_item_for_import(import).map(|item| item.ty) {
         Some(ComponentEntityType::Type { .. }) => true,
-        Some(ComponentEntityType::Instance(id)) => types
-            .get(id)
-            .is_some_and(|instance| instance.exports.values().all(|it| matches!(it.ty, ComponentEntityType::Type { .. }))),
+        Some(ComponentEntityType::Instance(id)) => types.get(id).is_some_and(|instance| {
+            instance.exports.values().all(|it| matches!(it.ty, ComponentEntityType::Type { .. }))
+        }),
         _ => false,
     }
 }
@@ -157,14 +175,18 @@ mod tests {
     use super::*;
 
     fn exporting(names: &[&str]) -> Result<Role, OutlineError> {
-        Outline { imports: Vec::new(), exports: names.iter().map(|name| (*name).into()).collect() }.role()
+        Outline { imports: Vec::new(), exports: names.iter().map(|name| (*name).into()).collect() }
+            .role()
     }
 
     /// One world and no other makes a guest; helpers beside it are its own affair.
     #[test]
     fn a_guest_has_one_world() {
         assert_eq!(exporting(&["describe", "pylon:provider/pricing@0.1.0"]), Ok(Role::Pricing));
-        assert_eq!(exporting(&["pylon:provider/handler@0.1.7", "wasi:cli/run@0.2.0"]), Ok(Role::Handler));
+        assert_eq!(
+            exporting(&["pylon:provider/handler@0.1.7", "wasi:cli/run@0.2.0"]),
+            Ok(Role::Handler)
+        );
         assert_eq!(exporting(&["describe"]), Err(OutlineError::NoWorld));
         assert_eq!(
             exporting(&["pylon:provider/pricing@0.2.0"]),
@@ -180,8 +202,14 @@ mod tests {
         let (module, component) = (b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0");
         assert_eq!(Outline::read(module), Err(OutlineError::CoreModule));
         assert_eq!(Outline::read(component), Ok(Outline::default()));
-        for bytes in [&b""[..], b"\0as", b"#!/bin/sh\n", &[0xff; 4096], &component[..7], &[&component[..], &[7, 200, 1]].concat()]
-        {
+        for bytes in [
+            &b""[..],
+            b"\0as",
+            b"#!/bin/sh\n",
+            &[0xff; 4096],
+            &component[..7],
+            &[&component[..], &[7, 200, 1]].concat(),
+        ] {
             assert!(matches!(Outline::read(bytes), Err(OutlineError::Broken(_))), "{bytes:?}");
         }
     }

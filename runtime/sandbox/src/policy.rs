@@ -28,7 +28,10 @@ impl PolicyTier {
         let mut store = Store::new(&self.engine, PolicyState { ceiling: Ceiling::new(limits) });
         store.limiter(|state| &mut state.ceiling);
         store.set_hostcall_fuel(size(limits.hostcall_bytes));
-        let value = store.set_fuel(limits.fuel).and_then(|()| question(&mut store)).map_err(|error| fault_of(&error));
+        let value = store
+            .set_fuel(limits.fuel)
+            .and_then(|()| question(&mut store))
+            .map_err(|error| fault_of(&error));
         let left = store.get_fuel().unwrap_or(0);
         (value, Cost::Fuel(limits.fuel.saturating_sub(left)))
     }

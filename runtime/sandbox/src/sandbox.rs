@@ -92,19 +92,38 @@ pub struct Sandbox {
 impl Sandbox {
     /// Reserves the pools. A pool that does not fit into this process becomes smaller, with a warning.
     pub fn open(config: Config) -> Result<Self, OpenError> {
-        let policies = engine::policies(&config.policy_limits, config.policy_instances.saturating_add(SPARE))
-            .map_err(|error| OpenError::Engine("policies", format!("{error:#}")))?;
-        let handlers = engine::handlers(&config.handler_limits, config.handler_instances.saturating_add(SPARE))
-            .map_err(|error| OpenError::Engine("handlers", format!("{error:#}")))?;
+        let policies =
+            engine::policies(&config.policy_limits, config.policy_instances.saturating_add(SPARE))
+                .map_err(|error| OpenError::Engine("policies", format!("{error:#}")))?;
+        let handlers = engine::handlers(
+            &config.handler_limits,
+            config.handler_instances.saturating_add(SPARE),
+        )
+        .map_err(|error| OpenError::Engine("handlers", format!("{error:#}")))?;
         let engines = [engine_id(&policies.engine), engine_id(&handlers.engine)].map(Arc::from);
-        let cache =
-            config.cache.map(|dir| Cache::open(dir, engines.clone())).transpose().map_err(OpenError::Cache)?.map(Arc::new);
+        let cache = config
+            .cache
+            .map(|dir| Cache::open(dir, engines.clone()))
+            .transpose()
+            .map_err(OpenError::Cache)?
+            .map(Arc::new);
         let ticker = Ticker::start(&handlers.engine).map_err(OpenError::Clock)?;
         let all = handlers.instances - SPARE;
-        let shares = Shares { all, per_kind: config.handlers_per_kind, per_customer: config.handlers_per_customer };
+        let shares = Shares {
+            all,
+            per_kind: config.handlers_per_kind,
+            per_customer: config.handlers_per_customer,
+        };
         Ok(Self {
-            policies: Arc::new(PolicyTier { engine: policies.engine, gate: Gate::new(policies.instances - SPARE) }),
-            handlers: Arc::new(HandlerTier { engine: handlers.engine, admission: Admission::new(&shares), ticker }),
+            policies: Arc::new(PolicyTier {
+                engine: policies.engine,
+                gate: Gate::new(policies.instances - SPARE),
+            }),
+            handlers: Arc::new(HandlerTier {
+                engine: handlers.engine,
+                admission: Admission::new(&shares),
+                ticker,
+            }),
             engines,
             cache,
             compiling: config.compiling,
@@ -115,7 +134,12 @@ impl Sandbox {
 
     /// Makes a component ready for a slot, step by step as [`InstallError`] lists them. Nothing of it is compiled before its world and its
     /// imports are known, and nothing but `describe` and the samples is run.
-    pub async fn load(&self, slot: Slot, bytes: &[u8], setup: Setup) -> Result<Arc<Installed>, InstallError> {
+    pub async fn load(
+        &self,
+        slot: Slot,
+        bytes: &[u8],
+        setup: Setup,
+    ) -> Result<Arc<Installed>, InstallError> {
         Outline::of_guest(bytes)?.fits(slot.role())?;
         let digest = Digest::from_bytes(Sha256::digest(bytes).into());
         let made = self.code(slot.role().tier(), digest, bytes).await?;
@@ -123,11 +147,18 @@ impl Sandbox {
     }
 
     /// The same for code that was compiled elsewhere. The caller has looked at the [`Outline`] of its component; the linker holds it again.
-    pub async fn load_image(&self, slot: Slot, image: SignedImage<'_>, setup: Setup) -> Result<Arc<Installed>, InstallError> {
+    pub async fn load_image(
+        &self,
+        slot: Slot,
+        image: SignedImage<'_>,
+        setup: Setup,
+    ) -> Result<Arc<Installed>, InstallError> {
         let begun = Instant::now();
-        let authentic = Authentic::signed(&image).ok_or_else(|| InstallError::Image("its digest is another".into()))?;
-        let component =
-            authentic.load(self.engine(slot.role().tier())).map_err(|error| InstallError::Image(format!("{error:#}")))?;
+        let authentic = Authentic::signed(&image)
+            .ok_or_else(|| InstallError::Image("its digest is another".into()))?;
+        let component = authentic
+            .load(self.engine(slot.role().tier()))
+            .map_err(|error| InstallError::Image(format!("{error:#}")))?;
         let made = Made { component, loaded: Loaded::Signed, within: begun.elapsed() };
         self.install(slot, image.component, made, setup).await
     }
@@ -169,7 +200,12 @@ impl Sandbox {
     }
 
     /// From the cache, else from the compiler and into the cache.
-    pub(crate) async fn code(&self, tier: Tier, digest: Digest, bytes: &[u8]) -> Result<Made, InstallError> {
+    pub(crate) async fn code(
+        &self,
+        tier: Tier,
+        digest: Digest,
+        bytes: &[u8],
+    ) -> Result<Made, InstallError> {
         let (engine, id) = (self.engine(tier).clone(), self.engine_id(tier));
         if let Some(cache) = self.cache.clone() {
             let (engine, id) = (engine.clone(), id.clone());
@@ -216,7 +252,13 @@ impl Sandbox {
     }
 
     /// All steps after the code is there.
-    async fn install(&self, slot: Slot, digest: Digest, made: Made, setup: Setup) -> Result<Arc<Installed>, InstallError> {
+    async fn install(
+        &self,
+        slot: Slot,
+        digest: Digest,
+        made: Made,
+        setup: Setup,
+    ) -> Result<Arc<Installed>, InstallError> {
         let Made { component, loaded, within } = made;
         let node = self.limits(slot.role().tier());
         let allowed = setup.limits.map_or(node, |operator| operator.min(node));
@@ -231,8 +273,12 @@ impl Sandbox {
             return Err(InstallError::Grant(beyond));
         }
         let code = install::granted(code, &component, &granted)?;
-        let stamp =
-            GuestStamp { slot: slot.role().name().into(), name: about.name.clone(), version: about.version.clone(), digest };
+        let stamp = GuestStamp {
+            slot: slot.role().name().into(),
+            name: about.name.clone(),
+            version: about.version.clone(),
+            digest,
+        };
         let guest = Installed {
             stamp: Arc::new(stamp),
             settings,
@@ -259,6 +305,10 @@ pub(crate) struct Made {
 }
 
 /// Off the threads that serve jobs.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, InstallError> {
-    tokio::task::spawn_blocking(work).await.map_err(|panic| InstallError::Compile(panic.to_string()))
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, InstallError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|panic| InstallError::Compile(panic.to_string()))
 }

@@ -120,11 +120,14 @@ impl FromStr for Slot {
     type Err = NotASlot;
 
     fn from_str(text: &str) -> Result<Self, NotASlot> {
-        let (name, kind) = text.split_once(':').map_or((text, None), |(name, kind)| (name, Some(kind)));
+        let (name, kind) =
+            text.split_once(':').map_or((text, None), |(name, kind)| (name, Some(kind)));
         let role = Role::ALL.into_iter().find(|role| role.name() == name);
         let slot = match (role, kind) {
             (Some(role), None) => Self::policy(role),
-            (Some(role), Some(kind)) => kind.parse().ok().and_then(|kind| Self::of_kind(role, kind)),
+            (Some(role), Some(kind)) => {
+                kind.parse().ok().and_then(|kind| Self::of_kind(role, kind))
+            }
             (None, _) => None,
         };
         slot.ok_or_else(|| NotASlot(text.into()))
@@ -146,8 +149,17 @@ mod tests {
         for text in ["routing", "pricing", "verification", "pricing:5932", "handler:5050"] {
             assert_eq!(text.parse::<Slot>().unwrap().to_string(), text);
         }
-        for text in ["", "handler", "handler:", "handler:1", "handler:6000", "pricing:", "pricing:x", "Pricing", "routing:5050:1"]
-        {
+        for text in [
+            "",
+            "handler",
+            "handler:",
+            "handler:1",
+            "handler:6000",
+            "pricing:",
+            "pricing:x",
+            "Pricing",
+            "routing:5050:1",
+        ] {
             assert_eq!(text.parse::<Slot>(), Err(NotASlot(text.into())), "{text}");
         }
     }

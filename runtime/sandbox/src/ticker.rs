@@ -27,14 +27,18 @@ impl Ticker {
     pub(crate) fn start(engine: &Engine) -> std::io::Result<Self> {
         let state = Arc::new(State::default());
         let (engine, its_state) = (engine.weak(), Arc::clone(&state));
-        let handle = std::thread::Builder::new().name("pylon-ticker".into()).spawn(move || tick(&engine, &its_state))?;
+        let handle = std::thread::Builder::new()
+            .name("pylon-ticker".into())
+            .spawn(move || tick(&engine, &its_state))?;
         Ok(Self { state, thread: handle.thread().clone() })
     }
 
     /// Ticks at least until `leave`.
     pub(crate) fn enter(&self) {
         self.state.polls.fetch_add(1, Ordering::SeqCst);
-        if self.state.asleep.load(Ordering::SeqCst) && self.state.asleep.swap(false, Ordering::SeqCst) {
+        if self.state.asleep.load(Ordering::SeqCst)
+            && self.state.asleep.swap(false, Ordering::SeqCst)
+        {
             self.thread.unpark();
         }
     }

@@ -22,7 +22,14 @@ pub(crate) fn all(filled: &Filled, guest: &Installed) {
             black_box(guest.quote(&state.job, &state.plan.context, &situation));
         } else {
             let plan = &state.plan;
-            black_box(guest.settle(&state.job, &plan.context, &plan.offer, &evidence.route, &evidence.usage, &situation));
+            black_box(guest.settle(
+                &state.job,
+                &plan.context,
+                &plan.offer,
+                &evidence.route,
+                &evidence.usage,
+                &situation,
+            ));
         }
     }
 }

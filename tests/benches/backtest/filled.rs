@@ -7,7 +7,9 @@ use pylon_core::ports::guests::Answer;
 use pylon_core::ports::journal::{DecisionRow, Journal as _, Row};
 use pylon_core::ports::payments::Invoice;
 use pylon_core::work::{Evidence, Finish, Output, Route, Usage, WorkPlace};
-use pylon_core::{Digest, Input, InputSource, Job, JobId, Msat, Param, PaymentHash, PublicKey, UnixTime};
+use pylon_core::{
+    Digest, Input, InputSource, Job, JobId, Msat, Param, PaymentHash, PublicKey, UnixTime,
+};
 use pylon_sandbox::Installed;
 use rusqlite::{Connection, params};
 use serde::Serialize;
@@ -45,10 +47,14 @@ impl Filled {
     /// Makes of the one job so many.
     fn copy(&self, jobs: u64) {
         let mut conn = Connection::open(self.path()).unwrap();
-        conn.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF; PRAGMA cache_size = -500000;").unwrap();
+        conn.execute_batch(
+            "PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF; PRAGMA cache_size = -500000;",
+        )
+        .unwrap();
         let columns = |table: &str| {
             let mut names = conn.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
-            let names: Vec<String> = names.query_map([table], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+            let names: Vec<String> =
+                names.query_map([table], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
             names
         };
         let insert = |table: &str| {
@@ -73,11 +79,13 @@ impl Filled {
         let (old, of_old) = (id(0).to_hex(), customer(0).to_hex());
         let all = conn.transaction().unwrap();
         {
-            let (mut job, mut decisions) = (all.prepare(&into_jobs).unwrap(), all.prepare(&into_decisions).unwrap());
+            let (mut job, mut decisions) =
+                (all.prepare(&into_jobs).unwrap(), all.prepare(&into_decisions).unwrap());
             for number in 1..jobs {
                 let (id, customer) = (id(number).to_hex(), customer(number).to_hex());
                 let at = BEGUN + number / JOBS_A_DAY * DAY_SECONDS;
-                let fields = params![old, id, Digest::of(id.as_bytes()).to_hex(), customer, at, of_old];
+                let fields =
+                    params![old, id, Digest::of(id.as_bytes()).to_hex(), customer, at, of_old];
                 job.execute(fields).unwrap();
                 decisions.execute(fields).unwrap();
             }
@@ -91,7 +99,9 @@ fn id(number: u64) -> JobId {
 }
 
 fn customer(number: u64) -> PublicKey {
-    PublicKey::from_bytes(*Digest::of(format!("customer {}", number % CUSTOMERS).as_bytes()).as_bytes())
+    PublicKey::from_bytes(
+        *Digest::of(format!("customer {}", number % CUSTOMERS).as_bytes()).as_bytes(),
+    )
 }
 
 /// The first job and its decisions, as a node writes them.
@@ -101,7 +111,14 @@ fn first(guest: &Installed) -> Vec<Row> {
     let offer = quoted.value.clone().unwrap().unwrap();
     let evidence = state.evidence.clone().unwrap();
     let plan = Plan { offer: offer.clone(), ..Plan::clone(&state.plan) };
-    let settled = guest.settle(&state.job, &plan.context, &offer, &evidence.route, &evidence.usage, &situation);
+    let settled = guest.settle(
+        &state.job,
+        &plan.context,
+        &offer,
+        &evidence.route,
+        &evidence.usage,
+        &situation,
+    );
     let due = settled.value.unwrap();
     let invoice = state.invoice.clone().map(|invoice| Invoice { amount: due, ..invoice });
     let state = JobState { plan: plan.clone().into(), due, paid: due, invoice, ..state };
@@ -114,7 +131,12 @@ fn first(guest: &Installed) -> Vec<Row> {
     ]
 }
 
-fn row<T: Serialize>(state: &JobState, function: &'static str, asked: &impl Serialize, answer: &Answer<T>) -> Row {
+fn row<T: Serialize>(
+    state: &JobState,
+    function: &'static str,
+    asked: &impl Serialize,
+    answer: &Answer<T>,
+) -> Row {
     Row::Decision(Box::new(DecisionRow {
         job: state.job.id,
         guest: pylon_core::ports::market::GuestStamp::clone(&answer.call.guest),
@@ -123,7 +145,11 @@ fn row<T: Serialize>(state: &JobState, function: &'static str, asked: &impl Seri
         function,
         attempt: u32::from(function == "settle"),
         input: serde_json::to_string(asked).unwrap(),
-        output: answer.value.as_ref().map(|said| serde_json::to_string(said).unwrap()).map_err(|fault| *fault),
+        output: answer
+            .value
+            .as_ref()
+            .map(|said| serde_json::to_string(said).unwrap())
+            .map_err(|fault| *fault),
         cost: answer.call.cost,
         micros: answer.call.micros,
         at: UnixTime::new(BEGUN),
@@ -143,7 +169,13 @@ pub(crate) fn question(number: u64) -> (JobState, Situation) {
         priority: 0,
         note: String::new(),
     };
-    let plan = Plan { generation: 1, routes: vec![route()], context: context(), offer, public: vec!["max_tokens".into()] };
+    let plan = Plan {
+        generation: 1,
+        routes: vec![route()],
+        context: context(),
+        offer,
+        public: vec!["max_tokens".into()],
+    };
     let state = JobState {
         job: job(number).into(),
         execution: Execution::Completed,
@@ -151,8 +183,18 @@ pub(crate) fn question(number: u64) -> (JobState, Situation) {
         invoicing: Invoicing::Open,
         settlement: Settlement::Paid,
         attempt: 1,
-        output: Some(Output { content: "word ".repeat(200), mime: "text/plain".into(), attributes: Vec::new() }),
-        evidence: Some(Evidence { finish: Finish::Complete, checks: Vec::new(), usage, route: route(), attempt: 1 }),
+        output: Some(Output {
+            content: "word ".repeat(200),
+            mime: "text/plain".into(),
+            attributes: Vec::new(),
+        }),
+        evidence: Some(Evidence {
+            finish: Finish::Complete,
+            checks: Vec::new(),
+            usage,
+            route: route(),
+            attempt: 1,
+        }),
         invoice: Some(Invoice {
             bolt11: "lnbc1".repeat(50),
             payment_hash: PaymentHash::from_bytes([9; 32]),
@@ -163,7 +205,16 @@ pub(crate) fn question(number: u64) -> (JobState, Situation) {
         ended_at: Some(UnixTime::new(BEGUN + 2)),
         ..taken(plan)
     };
-    (state, Situation { now: UnixTime::new(BEGUN), queued: 0, running: 1, capacity: 4, extra: Vec::new() })
+    (
+        state,
+        Situation {
+            now: UnixTime::new(BEGUN),
+            queued: 0,
+            running: 1,
+            capacity: 4,
+            extra: Vec::new(),
+        },
+    )
 }
 
 fn taken(plan: Plan) -> JobState {
@@ -190,7 +241,10 @@ fn taken(plan: Plan) -> JobState {
 }
 
 fn route() -> Route {
-    Route { place: WorkPlace::Model { backend: "llama_cpp".into(), model: "llama3.2".into() }, price_permille: 1000 }
+    Route {
+        place: WorkPlace::Model { backend: "llama_cpp".into(), model: "llama3.2".into() },
+        price_permille: 1000,
+    }
 }
 
 fn context() -> QuoteContext {

@@ -31,7 +31,8 @@ async fn main() {
     rustls::crypto::ring::default_provider().install_default().ok();
     let guest = candidate().await;
     let (small, large) = (Filled::with(SMALL, &guest).await, Filled::with(LARGE, &guest).await);
-    let (mut ours, mut bare, mut times_small, mut times_large) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut bare, mut times_small, mut times_large) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let (cpu, time) = again(&small, &guest);
         ours.push(cpu);
@@ -44,8 +45,18 @@ async fn main() {
     let (ours, bare) = (median(ours), median(bare));
     let (small, large) = (median(times_small), median(times_large));
     let figures = [
-        Figure { name: "back-test ÷ policy call and row read (µs CPU)", ours, against: bare, goal: Goal::AtMost(3.0) },
-        Figure { name: "1 M decisions ÷ ten times 100 k (s)", ours: large, against: small, goal: Goal::AtMost(1.1) },
+        Figure {
+            name: "back-test ÷ policy call and row read (µs CPU)",
+            ours,
+            against: bare,
+            goal: Goal::AtMost(3.0),
+        },
+        Figure {
+            name: "1 M decisions ÷ ten times 100 k (s)",
+            ours: large,
+            against: small,
+            goal: Goal::AtMost(1.1),
+        },
     ];
     report("backtest", &figures);
 }
@@ -54,7 +65,11 @@ async fn main() {
 async fn candidate() -> Arc<Installed> {
     let config = Config { policy_instances: 4, handler_instances: 1, ..Config::default() };
     let bytes = pylon::guests::component("token_pricing").unwrap();
-    Sandbox::open(config).unwrap().load(Slot::policy(Role::Pricing).unwrap(), bytes, Setup::default()).await.unwrap()
+    Sandbox::open(config)
+        .unwrap()
+        .load(Slot::policy(Role::Pricing).unwrap(), bytes, Setup::default())
+        .await
+        .unwrap()
 }
 
 /// CPU of each decision in µs, and the time of all in seconds.
@@ -62,8 +77,12 @@ fn again(filled: &Filled, guest: &Installed) -> (f64, f64) {
     let span = Span { since: UnixTime::new(0), kind: None };
     let begun = Instant::now();
     let cpu = micros_cpu(filled.decisions, || {
-        let report = run(Books::open(&filled.path()).unwrap(), guest, Role::Pricing, span, |_| {}).unwrap();
-        assert_eq!((report.compared * 2, report.changed, report.known.cases), (filled.decisions, 0, report.compared));
+        let report =
+            run(Books::open(&filled.path()).unwrap(), guest, Role::Pricing, span, |_| {}).unwrap();
+        assert_eq!(
+            (report.compared * 2, report.changed, report.known.cases),
+            (filled.decisions, 0, report.compared)
+        );
     });
     (cpu, begun.elapsed().as_secs_f64())
 }

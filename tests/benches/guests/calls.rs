@@ -20,14 +20,16 @@ const SPAWNS: u32 = 20;
 pub(crate) async fn measure() -> Vec<Figure> {
     let sandbox = sandbox();
     let guest = load(&sandbox, "pricing", "token_pricing", None, None).await;
-    let handler = load(&sandbox, &format!("handler:{KIND}"), "hostile_handler", Some("wait"), None).await;
+    let handler =
+        load(&sandbox, &format!("handler:{KIND}"), "hostile_handler", Some("wait"), None).await;
     let host: Arc<dyn HandlerHost> = Arc::new(Host::at_once());
     let bytes = component("token_pricing");
     let (bare, textbook) = (Loop::new(bytes, &guest), Loop::textbook(bytes, &guest));
     let (asked, context, situation) = (job(1), context(), situation());
     guest.quote(&asked, &context, &situation).value.unwrap().unwrap();
 
-    let (mut isolated, mut warm, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut isolated, mut warm, mut ours, mut theirs) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut handled, mut spawned) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         isolated.push(micros(CALLS, || drop(black_box(guest.quote(&asked, &context, &situation)))));
@@ -39,7 +41,9 @@ pub(crate) async fn measure() -> Vec<Figure> {
             handler.run(&asked, 60_000, Arc::clone(&host)).await.value.unwrap().unwrap();
         }
         handled.push(begun.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS));
-        spawned.push(micros(SPAWNS, || assert!(Command::new("/bin/true").status().unwrap().success())));
+        spawned.push(micros(SPAWNS, || {
+            assert!(Command::new("/bin/true").status().unwrap().success())
+        }));
     }
     let ours = median(ours);
     vec![
@@ -49,7 +53,12 @@ pub(crate) async fn measure() -> Vec<Figure> {
             against: median(warm),
             goal: Goal::AtMost(6.0),
         },
-        Figure { name: "textbook pooling ÷ our settings (µs)", ours: median(theirs), against: ours, goal: Goal::AtLeast(2.0) },
+        Figure {
+            name: "textbook pooling ÷ our settings (µs)",
+            ours: median(theirs),
+            against: ours,
+            goal: Goal::AtLeast(2.0),
+        },
         Figure {
             name: "spawn of /bin/true ÷ handler with one host call (µs)",
             ours: median(spawned),

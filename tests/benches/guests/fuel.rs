@@ -10,8 +10,10 @@ const CALLS: usize = 1000;
 /// Two engines, a thread for each.
 pub(crate) async fn measure() -> Vec<Figure> {
     let (one, other) = (sandbox(), sandbox());
-    let guests =
-        [load(&one, "pricing", "token_pricing", None, None).await, load(&other, "pricing", "token_pricing", None, None).await];
+    let guests = [
+        load(&one, "pricing", "token_pricing", None, None).await,
+        load(&other, "pricing", "token_pricing", None, None).await,
+    ];
     let values: BTreeSet<u64> = std::thread::scope(|scope| {
         let callers: Vec<_> = guests
             .iter()

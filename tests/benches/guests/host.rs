@@ -1,7 +1,9 @@
 //! A host that answers at once, or when it is told to.
 
 use async_trait::async_trait;
-use pylon_core::ports::guests::{GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel};
+use pylon_core::ports::guests::{
+    GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel,
+};
 use tokio::sync::Semaphore;
 
 pub(crate) struct Host {
@@ -32,7 +34,10 @@ impl Host {
 
 #[async_trait]
 impl HandlerHost for Host {
-    async fn generate(&self, _: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
+    async fn generate(
+        &self,
+        _: GuestGeneration,
+    ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         Err(GuestInferenceError::NoBackend)
     }
 

@@ -14,7 +14,10 @@ pub(crate) async fn measure() -> Vec<Figure> {
     let policy = ratio("pricing", "token_pricing").await;
     let handler = ratio("handler:5050", "text_generation").await;
     let figure = |name, (ours, against)| Figure { name, ours, against, goal: Goal::AtLeast(150.0) };
-    vec![figure("compile ÷ cached load of a policy (µs)", policy), figure("compile ÷ cached load of a handler (µs)", handler)]
+    vec![
+        figure("compile ÷ cached load of a policy (µs)", policy),
+        figure("compile ÷ cached load of a handler (µs)", handler),
+    ]
 }
 
 async fn ratio(slot: &str, name: &str) -> (f64, f64) {

@@ -25,7 +25,12 @@ pub(crate) async fn measure() -> Vec<Figure> {
     let during = burst(&suspended, HANDLERS, HANDLERS).await;
     let each = (during.private_kb - before.private_kb) / f64::from(HANDLERS);
     vec![
-        Figure { name: "private memory of a suspended handler (kB)", ours: each, against: 1.0, goal: Goal::AtMost(64.0) },
+        Figure {
+            name: "private memory of a suspended handler (kB)",
+            ours: each,
+            against: 1.0,
+            goal: Goal::AtMost(64.0),
+        },
         Figure {
             name: "resident after a burst of 1,000 jobs in the pool of a node ÷ before (kB)",
             ours: after.resident_kb,
@@ -38,7 +43,12 @@ pub(crate) async fn measure() -> Vec<Figure> {
 /// One that waits, in a sandbox with so many places, all for one kind.
 async fn guest(places: u32) -> Arc<Installed> {
     let all = Some(places);
-    let config = Config { handler_instances: places, handlers_per_kind: all, handlers_per_customer: all, ..Config::default() };
+    let config = Config {
+        handler_instances: places,
+        handlers_per_kind: all,
+        handlers_per_customer: all,
+        ..Config::default()
+    };
     let sandbox = Sandbox::open(config).unwrap();
     load(&sandbox, &format!("handler:{KIND}"), "hostile_handler", Some("wait"), None).await
 }
@@ -49,7 +59,9 @@ async fn burst(guest: &Arc<Installed>, handlers: u32, places: u32) -> Memory {
     let running: Vec<_> = (0..handlers)
         .map(|_| {
             let (guest, host) = (Arc::clone(guest), Arc::clone(&host));
-            tokio::spawn(async move { guest.run(&job(1), 600_000, host).await.value.unwrap().unwrap() })
+            tokio::spawn(
+                async move { guest.run(&job(1), 600_000, host).await.value.unwrap().unwrap() },
+            )
         })
         .collect();
     host.until_waiting(places).await;

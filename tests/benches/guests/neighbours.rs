@@ -54,13 +54,23 @@ pub(crate) async fn measure() -> Vec<Figure> {
     figures
 }
 
-fn figure(name: &'static str, neighbour: &Installed, quiet: &Arc<Installed>, hostile: &Arc<Installed>) -> Figure {
+fn figure(
+    name: &'static str,
+    neighbour: &Installed,
+    quiet: &Arc<Installed>,
+    hostile: &Arc<Installed>,
+) -> Figure {
     let (mut beside_hostile, mut beside_quiet) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         beside_quiet.push(p50_beside(neighbour, quiet));
         beside_hostile.push(p50_beside(neighbour, hostile));
     }
-    Figure { name, ours: median(beside_hostile), against: median(beside_quiet), goal: Goal::AtMost(1.2) }
+    Figure {
+        name,
+        ours: median(beside_hostile),
+        against: median(beside_quiet),
+        goal: Goal::AtMost(1.2),
+    }
 }
 
 /// Of the neighbour's calls, while another thread has the other guest work without a pause.
@@ -68,7 +78,8 @@ fn p50_beside(neighbour: &Installed, other: &Arc<Installed>) -> f64 {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
             let host: Arc<dyn HandlerHost> = Arc::new(Host::at_once());
             let (job, context, situation) = (job(2), context(), situation());
             while !done.load(Ordering::SeqCst) {

@@ -22,7 +22,10 @@ pub(crate) async fn load(
     what: Option<&str>,
     limits: Option<Limits>,
 ) -> Arc<Installed> {
-    let settings = what.map(|what| Param { name: "do".into(), values: vec![what.into()] }).into_iter().collect();
+    let settings = what
+        .map(|what| Param { name: "do".into(), values: vec![what.into()] })
+        .into_iter()
+        .collect();
     let setup = Setup { settings, limits, grants: Grants::all(), ..Setup::default() };
     sandbox.load(slot.parse().unwrap(), component(name), setup).await.unwrap()
 }
@@ -47,7 +50,10 @@ pub(crate) fn job(number: u8) -> Job {
 
 pub(crate) fn context() -> QuoteContext {
     QuoteContext {
-        route: Route { place: WorkPlace::Model { backend: "ollama".into(), model: "llama3.2".into() }, price_permille: 1000 },
+        route: Route {
+            place: WorkPlace::Model { backend: "ollama".into(), model: "llama3.2".into() },
+            price_permille: 1000,
+        },
         input_tokens_estimate: 100,
         terms: vec![Terms::Free, Terms::OnDelivery, Terms::BeforeWork],
         max_receivable: Msat::new(1_000_000),
@@ -59,7 +65,13 @@ pub(crate) fn context() -> QuoteContext {
 }
 
 pub(crate) fn situation() -> Situation {
-    Situation { now: UnixTime::new(1_700_000_001), queued: 0, running: 0, capacity: 1, extra: Vec::new() }
+    Situation {
+        now: UnixTime::new(1_700_000_001),
+        queued: 0,
+        running: 0,
+        capacity: 1,
+        extra: Vec::new(),
+    }
 }
 
 /// Mean of so many calls, in microseconds.

@@ -41,7 +41,12 @@ pub(crate) async fn measure() -> Vec<Figure> {
         (0..2).for_each(|which| all.answers[which] += seen.answers[which]);
     }
     assert!(all.answers.iter().all(|count| *count > 100), "both served: {:?}", all.answers);
-    let none = |name, count: u32| Figure { name, ours: f64::from(count), against: 1.0, goal: Goal::AtMost(0.0) };
+    let none = |name, count: u32| Figure {
+        name,
+        ours: f64::from(count),
+        against: 1.0,
+        goal: Goal::AtMost(0.0),
+    };
     vec![
         none("calls dropped while swapped every 5 ms (calls)", all.dropped),
         none("answers of another generation (calls)", all.mixed),
@@ -57,7 +62,8 @@ pub(crate) async fn measure() -> Vec<Figure> {
 fn round(generations: &Generations, swapped: Option<[&Arc<Installed>; 2]>) -> Seen {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let callers: Vec<_> = (0..CALLERS).map(|_| scope.spawn(|| call(generations, &done))).collect();
+        let callers: Vec<_> =
+            (0..CALLERS).map(|_| scope.spawn(|| call(generations, &done))).collect();
         let (begun, mut number) = (Instant::now(), 0);
         while begun.elapsed() < ROUND {
             std::thread::sleep(EVERY);
@@ -96,8 +102,13 @@ fn call(generations: &Generations, done: &AtomicBool) -> Seen {
         match &first.value {
             Err(_) => seen.dropped += 1,
             Ok(answer) => {
-                let is_its_own = matches!((which, answer), (0, Ok(_)) | (1, Err(Refusal::BidTooLow(_))));
-                seen.mixed += u32::from(!is_its_own || first.value != second.value || first.call.guest != second.call.guest);
+                let is_its_own =
+                    matches!((which, answer), (0, Ok(_)) | (1, Err(Refusal::BidTooLow(_))));
+                seen.mixed += u32::from(
+                    !is_its_own
+                        || first.value != second.value
+                        || first.call.guest != second.call.guest,
+                );
             }
         }
         seen.answers[which] += 1;

@@ -26,7 +26,8 @@ pub(crate) async fn measure() -> Vec<Figure> {
 
 fn calls_per_second(guest: &Installed, threads: u32) -> f64 {
     let seconds: f64 = std::thread::scope(|scope| {
-        let callers: Vec<_> = (0..threads).map(|_| scope.spawn(|| thread_seconds(|| ask(guest)))).collect();
+        let callers: Vec<_> =
+            (0..threads).map(|_| scope.spawn(|| thread_seconds(|| ask(guest)))).collect();
         callers.into_iter().map(|caller| caller.join().unwrap()).sum()
     });
     f64::from(CALLS * threads) / seconds

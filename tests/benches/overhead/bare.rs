@@ -9,8 +9,8 @@ use pylon_adapters::market::nip90::{self, Reader, RequestTag, Room};
 use pylon_core::decision::{Candidate, History, QuoteContext, Situation, Terms};
 use pylon_core::machine::{self, JobState, Plan};
 use pylon_core::ports::guests::{
-    Answer, Generation, GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, Guests, HandlerHost, InputError,
-    LogLevel,
+    Answer, Generation, GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream,
+    Guests, HandlerHost, InputError, LogLevel,
 };
 use pylon_core::ports::journal::{DecisionRow, Journal, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Incoming, Message, Sealed, Status};
@@ -49,13 +49,21 @@ impl GuestStream for Said {
     }
     fn summary(&self) -> Option<GenerationSummary> {
         let usage = Usage { input_tokens: 10, output_tokens: 12, ..Usage::default() };
-        Some(GenerationSummary { length: false, model: "stub-model".into(), ignored_params: Vec::new(), usage })
+        Some(GenerationSummary {
+            length: false,
+            model: "stub-model".into(),
+            ignored_params: Vec::new(),
+            usage,
+        })
     }
 }
 
 #[async_trait]
 impl HandlerHost for Host {
-    async fn generate(&self, _: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
+    async fn generate(
+        &self,
+        _: GuestGeneration,
+    ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         Ok(Box::new(Said(Some(self.answer.into()))))
     }
     async fn partial(&self, _: String) -> bool {
@@ -71,7 +79,11 @@ impl HandlerHost for Host {
 }
 
 impl Bare {
-    pub(crate) async fn new(provider: PublicKey, prompt: &'static str, answer: &'static str) -> Self {
+    pub(crate) async fn new(
+        provider: PublicKey,
+        prompt: &'static str,
+        answer: &'static str,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shipped = crate::shipped(folder.path()).await;
         let new_keys = || keys(&generate().unwrap()).unwrap();
@@ -99,32 +111,50 @@ impl Bare {
 
     /// What a relay sends for a request.
     fn frame(&self) -> String {
-        let tags = [text(self.prompt), param("max_tokens", "64"), RequestTag::Provider(self.provider)];
-        let nonce = RequestTag::Param(pylon_core::Param { name: "n".into(), values: vec![generate().unwrap()] });
-        let event = nip90::request(5050, &[&tags[..], &[nonce]].concat()).sign_with_keys(&self.customer).unwrap();
+        let tags =
+            [text(self.prompt), param("max_tokens", "64"), RequestTag::Provider(self.provider)];
+        let nonce = RequestTag::Param(pylon_core::Param {
+            name: "n".into(),
+            values: vec![generate().unwrap()],
+        });
+        let event = nip90::request(5050, &[&tags[..], &[nonce]].concat())
+            .sign_with_keys(&self.customer)
+            .unwrap();
         RelayMessage::event(SubscriptionId::new("jobs"), event).as_json()
     }
 
     async fn job(&self, frame: &str) {
-        let RelayMessage::Event { event, .. } = RelayMessage::from_json(frame).unwrap() else { panic!("an event") };
+        let RelayMessage::Event { event, .. } = RelayMessage::from_json(frame).unwrap() else {
+            panic!("an event")
+        };
         event.verify().unwrap();
         let now = UnixTime::new(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
         let reader = Reader::new(self.provider);
-        let Ok(Incoming::Job(job)) = reader.read(&event, reader.screen(&event, now).unwrap(), now, &self.us) else {
+        let Ok(Incoming::Job(job)) =
+            reader.read(&event, reader.screen(&event, now).unwrap(), now, &self.us)
+        else {
             panic!("a job")
         };
         let job = *job;
 
         let situation = Situation { now, queued: 0, running: 0, capacity: 1, extra: Vec::new() };
         let summary = job.summary(self.guests.public_params(5050));
-        let route =
-            Route { place: WorkPlace::Model { backend: "llama_cpp".into(), model: "stub-model".into() }, price_permille: 1000 };
+        let route = Route {
+            place: WorkPlace::Model { backend: "llama_cpp".into(), model: "stub-model".into() },
+            price_permille: 1000,
+        };
         let candidates = [candidate(&route)];
         let ranked = self.guests.rank(&summary, &candidates, &situation);
         let context = context(&route);
         let quoted = self.guests.quote(&summary, &context, &situation);
         let offer = quoted.value.clone().unwrap().unwrap();
-        let plan = Plan { generation: 1, routes: vec![route.clone()], context: context.clone(), offer, public: Vec::new() };
+        let plan = Plan {
+            generation: 1,
+            routes: vec![route.clone()],
+            context: context.clone(),
+            offer,
+            public: Vec::new(),
+        };
         let (mut state, _) = machine::admit(job, plan, now);
         let to = Address::of(&state.job);
         let processing = self.seal(&Message::Feedback { to, status: Status::Processing }, now);
@@ -140,13 +170,18 @@ impl Bare {
         let ran = self.guests.run(&state.job, 60_000, host).await;
         let output = ran.value.clone().unwrap().unwrap();
         let usage = Usage { input_tokens: 10, output_tokens: 12, ..Usage::default() };
-        let evidence = Evidence { finish: Finish::Complete, checks: Vec::new(), usage, route, attempt: 1 };
+        let evidence =
+            Evidence { finish: Finish::Complete, checks: Vec::new(), usage, route, attempt: 1 };
         let judged = self.guests.judge(&summary, &output, &evidence, &situation);
         state.output = Some(output.clone());
         state.evidence = Some(evidence.clone());
-        let guests: Vec<_> =
-            [&ranked.call, &quoted.call, &ran.call, &judged.call].map(|call| GuestStamp::clone(&call.guest)).into();
-        let result = self.seal(&Message::Result { job: &state.job, output: &output, due: None, guests: &guests }, now);
+        let guests: Vec<_> = [&ranked.call, &quoted.call, &ran.call, &judged.call]
+            .map(|call| GuestStamp::clone(&call.guest))
+            .into();
+        let result = self.seal(
+            &Message::Result { job: &state.job, output: &output, due: None, guests: &guests },
+            now,
+        );
         let second = vec![
             decision(&state, "run", &"", &ran, now),
             decision(&state, "judge", &(&evidence, &situation), &judged, now),
@@ -158,7 +193,8 @@ impl Bare {
             let event = Event::from_json(&sealed.bytes).unwrap();
             std::hint::black_box(ClientMessage::event(event).as_json());
         }
-        let third = vec![Row::Sent(processing.id), Row::Sent(result.id), Row::Update(Box::new(state))];
+        let third =
+            vec![Row::Sent(processing.id), Row::Sent(result.id), Row::Update(Box::new(state))];
         self.journal.commit(third.into()).await.unwrap();
     }
 
@@ -210,7 +246,11 @@ fn decision<T: serde::Serialize>(
         function,
         attempt: 0,
         input: serde_json::to_string(question).unwrap(),
-        output: answer.value.as_ref().map(|value| serde_json::to_string(value).unwrap()).map_err(|fault| *fault),
+        output: answer
+            .value
+            .as_ref()
+            .map(|value| serde_json::to_string(value).unwrap())
+            .map_err(|fault| *fault),
         cost: answer.call.cost,
         micros: answer.call.micros,
         at,

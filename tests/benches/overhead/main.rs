@@ -36,7 +36,12 @@ async fn shipped(home: &Path) -> Slots {
         std::fs::create_dir(home.join(name)).unwrap();
         Dir::open_ambient_dir(home.join(name), ambient_authority()).unwrap()
     };
-    let (sandbox, shelf) =
-        (sandbox(folder("cache"), Compiling::Here, &Lockdown::default()).unwrap(), Shelf::new(folder("guests")));
-    Slots::open(sandbox, shelf, Ledger::default(), &Config::default(), None, UnixTime::new(0)).await.unwrap().0
+    let (sandbox, shelf) = (
+        sandbox(folder("cache"), Compiling::Here, &Lockdown::default()).unwrap(),
+        Shelf::new(folder("guests")),
+    );
+    Slots::open(sandbox, shelf, Ledger::default(), &Config::default(), None, UnixTime::new(0))
+        .await
+        .unwrap()
+        .0
 }

@@ -30,7 +30,9 @@ pub(crate) async fn measure() -> Vec<Figure> {
     let stub = Stub::start(Script::Say(ANSWER)).await;
     let folder = tempfile::tempdir().unwrap();
     let (node, provider) = start(folder.path(), relay.url(), &stub.url());
-    let mut buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &[relay.url().to_owned()]).await.unwrap();
+    let mut buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &[relay.url().to_owned()])
+        .await
+        .unwrap();
     let bare = Bare::new(provider, PROMPT, ANSWER).await;
 
     serve(&mut buyer, provider, JOBS_FEW).await;
@@ -48,7 +50,12 @@ pub(crate) async fn measure() -> Vec<Figure> {
     let memory_many = resident_kib(node.id());
     let (ours, theirs) = (median(ours), median(theirs));
     vec![
-        Figure { name: "CPU per free job ÷ unavoidable parts (µs)", ours, against: theirs, goal: Goal::AtMost(3.0) },
+        Figure {
+            name: "CPU per free job ÷ unavoidable parts (µs)",
+            ours,
+            against: theirs,
+            goal: Goal::AtMost(3.0),
+        },
         Figure {
             name: "memory after 1,000 jobs ÷ after 10 (KiB)",
             ours: memory_many,
@@ -74,7 +81,14 @@ fn start(home: &Path, relay: &str, backend: &str) -> (Running, PublicKey) {
 /// Buys so many jobs, a few at a time.
 async fn serve(buyer: &mut Buyer, provider: PublicKey, jobs: usize) {
     // Requests of one second that say the same are one event.
-    let tags = || [text(PROMPT), param("max_tokens", "64"), param("n", &generate().unwrap()), RequestTag::Provider(provider)];
+    let tags = || {
+        [
+            text(PROMPT),
+            param("max_tokens", "64"),
+            param("n", &generate().unwrap()),
+            RequestTag::Provider(provider),
+        ]
+    };
     let (mut asked, mut done, mut open) = (0, 0, HashSet::new());
     while done < jobs {
         while asked < jobs && open.len() < OPEN {

@@ -18,7 +18,12 @@ const SPAWNS: u32 = 20;
 pub(crate) async fn measure() -> Vec<Figure> {
     let folder = tempfile::tempdir().unwrap();
     let shipped = crate::shipped(folder.path()).await;
-    let (_, guest) = shipped.generations.list().into_iter().find(|(slot, _)| slot.to_string() == "pricing").unwrap();
+    let (_, guest) = shipped
+        .generations
+        .list()
+        .into_iter()
+        .find(|(slot, _)| slot.to_string() == "pricing")
+        .unwrap();
     let bytes = pylon::guests::component("token_pricing").unwrap();
     let bare = Loop::new(bytes, &guest);
     let guests: Arc<dyn Generation> = shipped.generations.current();
@@ -29,12 +34,24 @@ pub(crate) async fn measure() -> Vec<Figure> {
     for _ in 0..ROUNDS {
         ours.push(micros(CALLS, || drop(black_box(guests.quote(&job, &context, &situation)))));
         theirs.push(micros(CALLS, || bare.call()));
-        spawned.push(micros(SPAWNS, || assert!(Command::new("/bin/true").status().unwrap().success())));
+        spawned.push(micros(SPAWNS, || {
+            assert!(Command::new("/bin/true").status().unwrap().success())
+        }));
     }
     let (ours, theirs, spawned) = (median(ours), median(theirs), median(spawned));
     vec![
-        Figure { name: "policy call ÷ bare wasmtime loop (µs)", ours, against: theirs, goal: Goal::AtMost(1.5) },
-        Figure { name: "spawn of /bin/true ÷ policy call (µs)", ours: spawned, against: ours, goal: Goal::AtLeast(60.0) },
+        Figure {
+            name: "policy call ÷ bare wasmtime loop (µs)",
+            ours,
+            against: theirs,
+            goal: Goal::AtMost(1.5),
+        },
+        Figure {
+            name: "spawn of /bin/true ÷ policy call (µs)",
+            ours: spawned,
+            against: ours,
+            goal: Goal::AtLeast(60.0),
+        },
     ]
 }
 
@@ -64,7 +81,10 @@ fn job() -> Job {
 
 fn context() -> QuoteContext {
     QuoteContext {
-        route: Route { place: WorkPlace::Model { backend: "ollama".into(), model: "llama3.2".into() }, price_permille: 1000 },
+        route: Route {
+            place: WorkPlace::Model { backend: "ollama".into(), model: "llama3.2".into() },
+            price_permille: 1000,
+        },
         input_tokens_estimate: 100,
         terms: vec![Terms::Free, Terms::OnDelivery, Terms::BeforeWork],
         max_receivable: Msat::new(1_000_000),
@@ -76,5 +96,11 @@ fn context() -> QuoteContext {
 }
 
 fn situation() -> Situation {
-    Situation { now: UnixTime::new(1_700_000_001), queued: 0, running: 0, capacity: 1, extra: Vec::new() }
+    Situation {
+        now: UnixTime::new(1_700_000_001),
+        queued: 0,
+        running: 0,
+        capacity: 1,
+        extra: Vec::new(),
+    }
 }

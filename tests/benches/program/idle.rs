@@ -24,9 +24,13 @@ pub(crate) async fn measure() -> Figure {
         relays.push(InProcessRelay::start().await.unwrap());
     }
     let urls: Vec<String> = relays.iter().map(|relay| relay.url().to_owned()).collect();
-    configure(program.home(), &format!("relays = {urls:?}\ninference.llama_cpp.url = \"{}\"\n", program.stub.url()));
+    configure(
+        program.home(),
+        &format!("relays = {urls:?}\ninference.llama_cpp.url = \"{}\"\n", program.stub.url()),
+    );
     let (node, ..) = tokio::task::block_in_place(|| started(program.home(), None));
-    let client = Command::new(std::env::current_exe().unwrap()).arg(CLIENT).args(&urls).spawn().unwrap();
+    let client =
+        Command::new(std::env::current_exe().unwrap()).arg(CLIENT).args(&urls).spawn().unwrap();
     let client = Running(client);
     tokio::time::sleep(SETTLED).await;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());

@@ -22,8 +22,11 @@ const ROUNDS: usize = 15;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure() -> Figure {
-    let (relay, stub, folder) =
-        (InProcessRelay::start().await.unwrap(), Stub::start(Script::Echo).await, tempfile::tempdir().unwrap());
+    let (relay, stub, folder) = (
+        InProcessRelay::start().await.unwrap(),
+        Stub::start(Script::Echo).await,
+        tempfile::tempdir().unwrap(),
+    );
     let mut config = Config { relays: vec![relay.url().to_owned()], ..Config::default() };
     config.inference.llama_cpp.url = stub.url();
     // Fills the cache.
@@ -41,7 +44,8 @@ async fn whole(home: &Path, config: &Config) -> f64 {
     let keys = keys(&generate().unwrap()).unwrap();
     let begun = Instant::now();
     let home = Home::at(home);
-    let node = Node::start(&home, &home.open().unwrap(), config, keys, Parts::default()).await.unwrap();
+    let node =
+        Node::start(&home, &home.open().unwrap(), config, keys, Parts::default()).await.unwrap();
     node.ready(PATIENCE).await.unwrap();
     let took = begun.elapsed();
     node.stop(PATIENCE).await;

@@ -17,7 +17,8 @@ impl Handler for Hostile {
     }
 
     fn run(_: &Job, settings: Params<'_>, _: u64) -> Result<Output, JobError> {
-        let mut output = Output { content: "fine".into(), mime: "text/plain".into(), attributes: Vec::new() };
+        let mut output =
+            Output { content: "fine".into(), mime: "text/plain".into(), attributes: Vec::new() };
         match settings.text("do").unwrap_or_default() {
             "cpu" => loop {
                 black_box(());
@@ -44,17 +45,26 @@ impl Handler for Hostile {
                 progress::partial(&"x".repeat(2048));
             }
             "resources" => {
-                let held: Vec<_> = std::iter::repeat_with(|| inference::generate(&nothing())).take(1000).collect();
+                let held: Vec<_> =
+                    std::iter::repeat_with(|| inference::generate(&nothing())).take(1000).collect();
                 drop(black_box(held));
             }
             "output" => output.content = "x".repeat(5 << 20),
-            "list" => output.attributes = vec![Attribute { name: "a".into(), value: "b".into() }; 500_000],
-            "attributes" => output.attributes = vec![Attribute { name: String::new(), value: String::new() }],
+            "list" => {
+                output.attributes = vec![Attribute { name: "a".into(), value: "b".into() }; 500_000]
+            }
+            "attributes" => {
+                output.attributes = vec![Attribute { name: String::new(), value: String::new() }]
+            }
             "mime" => output.mime = "text/\nplain".into(),
             "panic" => panic!("on purpose"),
             "exit" => std::process::exit(0),
             "setting" => output.content = settings.setting::<u64>("do")?.to_string(),
-            "blames" => return Err(JobError::Invalid("wrong setting do, or a parameter in its place".into())),
+            "blames" => {
+                return Err(JobError::Invalid(
+                    "wrong setting do, or a parameter in its place".into(),
+                ));
+            }
             "invalid" => return Err(JobError::Invalid("no".into())),
             "generate" => output.content = generated(),
             "drop" => drop(inference::generate(&nothing())),

@@ -36,7 +36,11 @@ impl Handler for Probe {
             ("random", random.to_string()),
         ];
         let attribute = |(name, value): (&str, String)| Attribute { name: name.into(), value };
-        Ok(Output { content: String::new(), mime: String::new(), attributes: seen.map(attribute).into() })
+        Ok(Output {
+            content: String::new(),
+            mime: String::new(),
+            attributes: seen.map(attribute).into(),
+        })
     }
 }
 

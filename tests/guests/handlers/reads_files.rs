@@ -13,7 +13,8 @@ impl Handler for ReadsFiles {
     }
 
     fn run(_: &Job, _: Params<'_>, _: u64) -> Result<Output, JobError> {
-        let content = std::fs::read_to_string("/etc/passwd").map_err(|error| JobError::Failed(error.to_string()))?;
+        let content = std::fs::read_to_string("/etc/passwd")
+            .map_err(|error| JobError::Failed(error.to_string()))?;
         Ok(Output { content, mime: String::new(), attributes: Vec::new() })
     }
 }

@@ -44,7 +44,14 @@ impl pricing::Guest for Two {
         Err(Refusal::Blocked)
     }
 
-    fn settle(_: Job, _: pricing::Context, _: pricing::Offer, _: Route, _: Usage, _: Situation) -> u64 {
+    fn settle(
+        _: Job,
+        _: pricing::Context,
+        _: pricing::Offer,
+        _: Route,
+        _: Usage,
+        _: Situation,
+    ) -> u64 {
         0
     }
 }

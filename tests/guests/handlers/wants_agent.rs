@@ -14,9 +14,19 @@ impl Handler for WantsAgent {
 
     fn run(_: &Job, _: Params<'_>, _: u64) -> Result<Output, JobError> {
         let task = agent::Task {
-            source: agent::Source { repository: None, revision: None, only: Vec::new(), without: Vec::new() },
+            source: agent::Source {
+                repository: None,
+                revision: None,
+                only: Vec::new(),
+                without: Vec::new(),
+            },
             work: agent::Work::Commands(Vec::new()),
-            bounds: agent::Bounds { seconds: None, memory_mb: None, disk_mb: None, cpu_permille: None },
+            bounds: agent::Bounds {
+                seconds: None,
+                memory_mb: None,
+                disk_mb: None,
+                cpu_permille: None,
+            },
             environment: Vec::new(),
             workdir: None,
             model: None,

@@ -17,8 +17,10 @@ struct Hostile;
 
 impl Pricing for Hostile {
     fn describe() -> About {
-        let settings =
-            [Setting::new("do", "answer", "What to break."), Setting::new("tried", "answer", "The same, at the samples.")];
+        let settings = [
+            Setting::new("do", "answer", "What to break."),
+            Setting::new("tried", "answer", "The same, at the samples."),
+        ];
         About::policy(
             "hostile-pricing",
             "1.0.0",

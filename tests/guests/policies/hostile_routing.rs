@@ -14,7 +14,12 @@ struct Hostile;
 
 impl Routing for Hostile {
     fn describe() -> About {
-        About::policy("hostile-routing", "1.0.0", "Ranks as told.", [Setting::new("order", "0", "Indices.")].into())
+        About::policy(
+            "hostile-routing",
+            "1.0.0",
+            "Ranks as told.",
+            [Setting::new("order", "0", "Indices.")].into(),
+        )
     }
 
     fn rank(job: &Job, _: &[Candidate], situation: &Situation) -> Result<Ranking, Refusal> {

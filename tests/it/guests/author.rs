@@ -18,8 +18,15 @@ const GUESTS: [(&str, &[&str], Option<&str>); 4] = [
 /// As `super::guest`, with a Cargo that fetches nothing and keeps what it has compiled for the next run.
 fn guest(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(pylon_tests::process::pylon());
-    command.arg("guest").args(args).current_dir(folder).env("PYLON_HOME", folder).stdin(Stdio::null());
-    command.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests")).env("CARGO_NET_OFFLINE", "true");
+    command
+        .arg("guest")
+        .args(args)
+        .current_dir(folder)
+        .env("PYLON_HOME", folder)
+        .stdin(Stdio::null());
+    command
+        .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests"))
+        .env("CARGO_NET_OFFLINE", "true");
     command.output().unwrap()
 }
 
@@ -38,16 +45,25 @@ fn cargo_builds_what_new_makes() {
         let made = guest(folder.path(), &[&["new"][..], plan, &[name]].concat());
         assert!(made.status.success(), "{name}: {}", said(&made));
         let tested = guest(folder.path(), &["test", name, "--json"]);
-        assert!(tested.status.success(), "{name}: {} {}", said(&tested), String::from_utf8_lossy(&tested.stdout));
+        assert!(
+            tested.status.success(),
+            "{name}: {} {}",
+            said(&tested),
+            String::from_utf8_lossy(&tested.stdout)
+        );
         let facts: serde_json::Value = serde_json::from_slice(&tested.stdout).unwrap();
         assert!(facts["passed"].as_u64().unwrap() >= 4 && facts["failed"] == 0, "{facts}");
         assert_eq!(facts["name"], name.as_str());
         if world != "handler" {
-            let size = fs::metadata(folder.path().join(name).join(format!("{name}.wasm"))).unwrap().len();
+            let size =
+                fs::metadata(folder.path().join(name).join(format!("{name}.wasm"))).unwrap().len();
             assert!(size <= 16 << 10, "{name} has {size} bytes");
         }
         if let Some(number) = number {
-            let wrong = guest(folder.path(), &["install", name, "--slot", world, "--settings", &format!("{number}=few")]);
+            let wrong = guest(
+                folder.path(),
+                &["install", name, "--slot", world, "--settings", &format!("{number}=few")],
+            );
             check_failure("no number", &wrong, &["setting: ", &format!("wrong setting {number}")]);
         }
         fs::write(folder.path().join(name).join("src/lib.rs"), example(world)).unwrap();
@@ -55,13 +71,21 @@ fn cargo_builds_what_new_makes() {
         assert!(built.status.success(), "the example of {world}: {}", said(&built));
         let component = format!("{name}/{name}.wasm");
         assert!(guest(folder.path(), &["inspect", &component]).status.success());
-        check_failure("again", &guest(folder.path(), &[&["new"][..], plan, &[name]].concat()), &["is there already"]);
+        check_failure(
+            "again",
+            &guest(folder.path(), &[&["new"][..], plan, &[name]].concat()),
+            &["is there already"],
+        );
     }
     let broken = folder.path().join("my_pricing");
     fs::write(broken.join("src/lib.rs"), "no Rust").unwrap();
     check_failure("no Rust", &guest(&broken, &["test"]), &["does not build", "Cargo says why"]);
     fs::remove_file(broken.join("Cargo.toml")).unwrap();
-    check_failure("no crate", &guest(&broken, &["build"]), &["Cargo.toml is not there", "guest new"]);
+    check_failure(
+        "no crate",
+        &guest(&broken, &["build"]),
+        &["Cargo.toml is not there", "guest new"],
+    );
 }
 
 /// Goal: who has no Rust is told what to get. Method: a Cargo, or a compiler, that is nowhere.
@@ -71,7 +95,10 @@ fn a_missing_compiler_is_named() {
     assert!(super::guest(folder.path(), &["new", "policy", "pricing", "mine"]).status.success());
     let without = |tool: &str| {
         let mut command = Command::new(pylon_tests::process::pylon());
-        command.args(["guest", "build", "mine"]).current_dir(folder.path()).env(tool, "/nowhere/to/be/found");
+        command
+            .args(["guest", "build", "mine"])
+            .current_dir(folder.path())
+            .env(tool, "/nowhere/to/be/found");
         command.output().unwrap()
     };
     check_failure("no cargo", &without("CARGO"), &["cargo cannot be run", "https://rustup.rs"]);

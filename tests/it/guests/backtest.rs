@@ -9,8 +9,16 @@ use std::sync::Arc;
 
 const ALL: Span = Span { since: UnixTime::new(0), kind: None };
 
-async fn candidate(sold: &Sold, role: Role, name: &str, settings: &[(&str, &str)]) -> Arc<Installed> {
-    let param = |(name, value): &(&str, &str)| Param { name: (*name).into(), values: vec![(*value).into()] };
+async fn candidate(
+    sold: &Sold,
+    role: Role,
+    name: &str,
+    settings: &[(&str, &str)],
+) -> Arc<Installed> {
+    let param = |(name, value): &(&str, &str)| Param {
+        name: (*name).into(),
+        values: vec![(*value).into()],
+    };
     let setup = Setup { settings: settings.iter().map(param).collect(), ..Setup::default() };
     sold.past().sandbox().load(Slot::policy(role).unwrap(), component(name), setup).await.unwrap()
 }
@@ -34,7 +42,11 @@ async fn the_same_changes_nothing() {
         (Role::Verification, "basic_verification", 4),
     ] {
         let report = report(&sold, role, name, &[]).await;
-        assert_eq!((report.compared, report.changed, report.gone["confidential"]), (compared, 0, 1), "{name}");
+        assert_eq!(
+            (report.compared, report.changed, report.gone["confidential"]),
+            (compared, 0, 1),
+            "{name}"
+        );
         assert_eq!(report.known.then, earned(&sold), "{name}");
         assert_eq!(report.known.now, earned(&sold), "{name}");
         assert_eq!(report.fuel_then.percentile(50) > 0, report.fuel_now.percentile(50) > 0);
@@ -55,20 +67,34 @@ async fn other_prices() {
 
     let dearer = report(&sold, Role::Pricing, "token_pricing", &[("base-msat", "2000")]).await;
     let more = Sum { cases: 3, then: total, now: total.saturating_add(Msat::new(3000)) };
-    assert_eq!((dearer.known, dearer.unknown[&Unknown::Dearer]), (Sum::default(), more), "told, not counted");
+    assert_eq!(
+        (dearer.known, dearer.unknown[&Unknown::Dearer]),
+        (Sum::default(), more),
+        "told, not counted"
+    );
 
-    let numbers = [("base-msat", "2000"), ("input-per-1k-msat", "400"), ("output-per-1k-msat", "2000")];
+    let numbers =
+        [("base-msat", "2000"), ("input-per-1k-msat", "400"), ("output-per-1k-msat", "2000")];
     let double = report(&sold, Role::Pricing, "token_pricing", &numbers).await;
     let Sum { cases, then, now } = double.unknown[&Unknown::Dearer];
     // Each of the three was rounded down to a whole msat.
-    assert!((cases, then) == (3, total) && (0..=3).contains(&(now.get() - 2 * total.get())), "{double:?}");
+    assert!(
+        (cases, then) == (3, total) && (0..=3).contains(&(now.get() - 2 * total.get())),
+        "{double:?}"
+    );
     assert_eq!((double.known, double.lost), (Sum::default(), Sum::default()));
 
     let generous = report(&sold, Role::Pricing, "token_pricing", &[("terms", "free")]).await;
-    assert_eq!((generous.yes, generous.known.now, generous.unknown[&Unknown::Usage].cases), ((4, 5, 4), Msat::ZERO, 1));
+    assert_eq!(
+        (generous.yes, generous.known.now, generous.unknown[&Unknown::Usage].cases),
+        ((4, 5, 4), Msat::ZERO, 1)
+    );
     assert_eq!(generous.no["bid_too_low"], (1, 0));
     let example = generous.examples.iter().find(|example| example.job == sold.refused).unwrap();
-    assert!(example.then.starts_with("refused: bid too low") && example.now == "free", "{example:?}");
+    assert!(
+        example.then.starts_with("refused: bid too low") && example.now == "free",
+        "{example:?}"
+    );
 
     let strict = report(&sold, Role::Pricing, "token_pricing", &[("base-msat", "60000")]).await;
     let nothing = Sum { cases: 3, then: total, now: Msat::ZERO };
@@ -85,7 +111,10 @@ async fn other_prices() {
 async fn traps_are_counted() {
     let sold = Sold::here().await;
     let report = report(&sold, Role::Pricing, "hostile_pricing", &[("do", "trap")]).await;
-    assert_eq!((report.yes, report.faults["trapped"], report.known.now), ((4, 0, 0), 5, Msat::ZERO));
+    assert_eq!(
+        (report.yes, report.faults["trapped"], report.known.now),
+        ((4, 0, 0), 5, Msat::ZERO)
+    );
 }
 
 /// Goal: one command with a table, JSON and a picture; a mistake is one line. Method: the real program on the home of a node that has sold.
@@ -97,7 +126,16 @@ async fn the_command() {
     let settings = home.join("cheap.toml");
     std::fs::write(&settings, "base-msat = 500\n").unwrap();
     let (settings, picture) = (settings.to_str().unwrap(), home.join("out.svg"));
-    let args = ["guest", "backtest", "token_pricing", "--settings", settings, "--svg", picture.to_str().unwrap(), "--json"];
+    let args = [
+        "guest",
+        "backtest",
+        "token_pricing",
+        "--settings",
+        settings,
+        "--svg",
+        picture.to_str().unwrap(),
+        "--json",
+    ];
     let output = run(&args);
     assert!(output.status.success(), "{}", pylon_tests::program::said(&output));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -105,14 +143,27 @@ async fn the_command() {
         (&found["compared"], &found["accepted"]["both"], &found["gone"]["confidential"]),
         (&5.into(), &4.into(), &1.into())
     );
-    let (then, now) = (found["earnings"]["then_msats"].as_u64().unwrap(), found["earnings"]["now_msats"].as_u64().unwrap());
+    let (then, now) = (
+        found["earnings"]["then_msats"].as_u64().unwrap(),
+        found["earnings"]["now_msats"].as_u64().unwrap(),
+    );
     assert_eq!((then, then - now), (earned(&sold).get(), 1500));
     assert_eq!(found["models"][0]["model"], "stub-model");
     let drawn = std::fs::read_to_string(&picture).unwrap();
-    assert!(drawn.starts_with("<svg") && drawn.trim_end().ends_with("</svg>") && drawn.contains("Earnings by day"), "{drawn}");
+    assert!(
+        drawn.starts_with("<svg")
+            && drawn.trim_end().ends_with("</svg>")
+            && drawn.contains("Earnings by day"),
+        "{drawn}"
+    );
     let page = String::from_utf8(run(&args[..5]).stdout).unwrap();
-    for words in ["asked about 5 decisions", "earned, msats", "  not counted  ", "Not counted, because nobody knows:", "CUSTOMER"]
-    {
+    for words in [
+        "asked about 5 decisions",
+        "earned, msats",
+        "  not counted  ",
+        "Not counted, because nobody knows:",
+        "CUSTOMER",
+    ] {
         assert!(page.contains(words), "{words}: {page}");
     }
     let wrong = |text: &str| {
@@ -121,10 +172,22 @@ async fn the_command() {
         run(&["guest", "backtest", "token_pricing", "--settings", file.to_str().unwrap()])
     };
     pylon_tests::program::check_failure("no setting", &wrong("base = 1\n"), &["base"]);
-    pylon_tests::program::check_failure("no TOML", &wrong("base-msat"), &["wrong.toml", "such as base-msat = 1000"]);
+    pylon_tests::program::check_failure(
+        "no TOML",
+        &wrong("base-msat"),
+        &["wrong.toml", "such as base-msat = 1000"],
+    );
     let pair = run(&["guest", "backtest", "token_pricing", "--settings", "base-msat=500"]);
-    pylon_tests::program::check_failure("no file", &pair, &["takes a TOML file", "such as base-msat = 1000"]);
-    pylon_tests::program::check_failure("a list", &wrong("base-msat = [1]\n"), &["`base-msat` is no text"]);
+    pylon_tests::program::check_failure(
+        "no file",
+        &pair,
+        &["takes a TOML file", "such as base-msat = 1000"],
+    );
+    pylon_tests::program::check_failure(
+        "a list",
+        &wrong("base-msat = [1]\n"),
+        &["`base-msat` is no text"],
+    );
     let empty = tempfile::tempdir().unwrap();
     let nothing = pylon_tests::process::run(empty.path(), &["guest", "backtest", "token_pricing"]);
     pylon_tests::program::check_failure("no journal", &nothing, &["there is no pylon.db"]);

@@ -11,11 +11,14 @@ use std::path::Path;
 async fn shipped_guests_pass_their_cases() {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests");
     for folder in ["policies", "handlers"] {
-        let sources = std::fs::read_dir(guests.join(folder)).unwrap().map(|entry| entry.unwrap().path());
-        for source in sources.filter(|path| path.extension().is_some_and(|it| it == "rs") && !path.ends_with("build.rs")) {
+        let sources =
+            std::fs::read_dir(guests.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        for source in sources.filter(|path| {
+            path.extension().is_some_and(|it| it == "rs") && !path.ends_with("build.rs")
+        }) {
             let name = source.file_stem().unwrap().to_str().unwrap();
-            let cases =
-                std::fs::read_to_string(source.with_extension("cases.toml")).unwrap_or_else(|_| panic!("{name} has no cases"));
+            let cases = std::fs::read_to_string(source.with_extension("cases.toml"))
+                .unwrap_or_else(|_| panic!("{name} has no cases"));
             for case in asked(component(name), &cases).await {
                 assert!(case.unmet.is_empty(), "{name}: {}: {}", case.name, case.unmet.join("; "));
             }
@@ -28,15 +31,39 @@ async fn shipped_guests_pass_their_cases() {
 fn a_wrong_case_is_told() {
     for (text, words) in [
         ("", "0 cases"),
-        ("[[case]]\nname = \"a\"\nfunktion = \"quote\"\n", "line 3: unknown key `funktion`; did you mean `function`?"),
-        ("[[case]]\nname = \"a\"\nfunction = \"price\"\nexpect = {}\n", "line 3: unknown variant `price`"),
-        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\njob.bid = 1\nexpect = {}\n", "line 4: unknown key `bid`"),
-        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nsettings.x = 1\nexpect = {}\n", "numbers are written as texts"),
+        (
+            "[[case]]\nname = \"a\"\nfunktion = \"quote\"\n",
+            "line 3: unknown key `funktion`; did you mean `function`?",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"price\"\nexpect = {}\n",
+            "line 3: unknown variant `price`",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"quote\"\njob.bid = 1\nexpect = {}\n",
+            "line 4: unknown key `bid`",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"quote\"\nsettings.x = 1\nexpect = {}\n",
+            "numbers are written as texts",
+        ),
         ("[[case]]\nname = \"a\"\nfunction = \"quote\"\n", "missing field `expect`"),
-        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect = {}\n", "case `a`: `expect` says nothing"),
-        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.prise_msat = 1\n", "did you mean `price_msat`?"),
-        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.price_msat.at_mots = 1\n", "did you mean `at_most`?"),
-        ("[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.note.contains = 1\n", "`contains` is a text"),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect = {}\n",
+            "case `a`: `expect` says nothing",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.prise_msat = 1\n",
+            "did you mean `price_msat`?",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.price_msat.at_mots = 1\n",
+            "did you mean `at_most`?",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.note.contains = 1\n",
+            "`contains` is a text",
+        ),
         (
             "[[case]]\nname = \"a\"\nfunction = \"rank\"\nusage = {}\nexpect.first = \"a\"\n",
             "`usage` is nothing that `rank` is asked with",
@@ -62,11 +89,20 @@ fn a_first_case_is_proposed() {
         let bare = guest(folder.path(), &["test", "mine.wasm"]);
         check_failure(name, &bare, &["mine.cases.toml", "guests/README.md"]);
         let told = said(&bare);
-        let case = told.split_once("write ").and_then(|(_, rest)| rest.split_once(" to begin with")).unwrap().0;
+        let case = told
+            .split_once("write ")
+            .and_then(|(_, rest)| rest.split_once(" to begin with"))
+            .unwrap()
+            .0;
         let cases = folder.path().join("mine.cases.toml");
         std::fs::write(&cases, case).unwrap();
         let tested = guest(folder.path(), &["test", "."]);
-        assert!(tested.status.success(), "{case}: {} {}", said(&tested), String::from_utf8_lossy(&tested.stdout));
+        assert!(
+            tested.status.success(),
+            "{case}: {} {}",
+            said(&tested),
+            String::from_utf8_lossy(&tested.stdout)
+        );
         std::fs::remove_file(cases).unwrap();
     }
 }
@@ -75,13 +111,23 @@ fn a_first_case_is_proposed() {
 #[tokio::test]
 async fn what_is_not_met_is_told() {
     let case = |what: &str, expect: &str| {
-        format!("[[case]]\nname = 'a'\nfunction = 'quote'\nsettings.do = '{what}'\nexpect = {{ {expect} }}\n")
+        format!(
+            "[[case]]\nname = 'a'\nfunction = 'quote'\nsettings.do = '{what}'\nexpect = {{ {expect} }}\n"
+        )
     };
     for (what, expect, unmet) in [
-        ("answer", "price_msat = 0, terms = 'free', max_work_ms = { at_least = 60000, at_most = 60000 }", ""),
+        (
+            "answer",
+            "price_msat = 0, terms = 'free', max_work_ms = { at_least = 60000, at_most = 60000 }",
+            "",
+        ),
         ("answer", "price_msat = 1", "expected price_msat 1, found 0"),
         ("answer", "price_msat = '0'", "expected price_msat \"0\", found 0"),
-        ("answer", "max_work_ms = { at_least = 60001 }", "expected max_work_ms { at_least = 60001 }, found 60000"),
+        (
+            "answer",
+            "max_work_ms = { at_least = 60001 }",
+            "expected max_work_ms { at_least = 60001 }, found 60000",
+        ),
         ("answer", "refused = 'blocked'", "expected refused \"blocked\", and there was none"),
         ("answer", "fuel = { at_most = 1 }", "expected fuel { at_most = 1 }, found "),
         ("refuse", "refused = 'bid_too_low', lowest_msat = { at_least = 1 }", ""),
@@ -92,9 +138,13 @@ async fn what_is_not_met_is_told() {
     ] {
         let found = asked(component("hostile_pricing"), &case(what, expect)).await;
         let told = found[0].unmet.join("; ");
-        assert!(if unmet.is_empty() { told.is_empty() } else { told.starts_with(unmet) }, "{what} {expect}: {told}");
+        assert!(
+            if unmet.is_empty() { told.is_empty() } else { told.starts_with(unmet) },
+            "{what} {expect}: {told}"
+        );
     }
-    let unknown = "[[case]]\nname = 'a'\nfunction = 'quote'\nsettings.undo = 'x'\nexpect.note = ''\n";
+    let unknown =
+        "[[case]]\nname = 'a'\nfunction = 'quote'\nsettings.undo = 'x'\nexpect.note = ''\n";
     assert_eq!(
         asked(component("hostile_pricing"), unknown).await[0].unmet,
         ["has no setting `undo`, or it has no value; there is `do`, `tried`"]

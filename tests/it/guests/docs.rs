@@ -4,15 +4,25 @@ use pylon_sandbox::Limits;
 use std::path::Path;
 
 fn module(world: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-sdk/src").join(format!("{world}.rs"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-sdk/src").join(format!("{world}.rs"));
     std::fs::read_to_string(path).unwrap()
 }
 
 /// The complete example in the documentation of a world.
 pub(super) fn example(world: &str) -> String {
     let text = module(world);
-    let block = text.split("/// ```ignore\n").nth(1).and_then(|rest| rest.split("/// ```\n").next()).expect("an example");
-    block.lines().map(|line| line.trim_start_matches("///").strip_prefix(' ').unwrap_or_default().to_owned() + "\n").collect()
+    let block = text
+        .split("/// ```ignore\n")
+        .nth(1)
+        .and_then(|rest| rest.split("/// ```\n").next())
+        .expect("an example");
+    block
+        .lines()
+        .map(|line| {
+            line.trim_start_matches("///").strip_prefix(' ').unwrap_or_default().to_owned() + "\n"
+        })
+        .collect()
 }
 
 /// Goal: an author can trust the numbers. Method: each limit, in the words of the documentation, looked for there.
@@ -20,9 +30,19 @@ pub(super) fn example(world: &str) -> String {
 fn the_limits_are_those_of_the_node() {
     let thousands = |number: u64| {
         let (high, low) = (number / 1000, number % 1000);
-        if high >= 1000 { format!("{} {:03} {low:03}", high / 1000, high % 1000) } else { format!("{high} {low:03}") }
+        if high >= 1000 {
+            format!("{} {:03} {low:03}", high / 1000, high % 1000)
+        } else {
+            format!("{high} {low:03}")
+        }
     };
-    let size = |bytes: u64| if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) };
+    let size = |bytes: u64| {
+        if bytes >= 1 << 20 {
+            format!("{} MiB", bytes >> 20)
+        } else {
+            format!("{} KiB", bytes >> 10)
+        }
+    };
     let (policy, handler) = (Limits::POLICY, Limits::HANDLER);
     let of_policies = [
         format!("{} units of fuel", thousands(policy.fuel)),
@@ -44,8 +64,12 @@ fn the_limits_are_those_of_the_node() {
         format!("result is at most {}", size(handler.output_bytes)),
     ];
     assert_eq!(handler.wall_ms, 3_600_000, "the documentation says an hour");
-    let rows =
-        [("pricing", &of_policies[..]), ("routing", &of_policies), ("verification", &of_policies), ("handler", &of_handlers)];
+    let rows = [
+        ("pricing", &of_policies[..]),
+        ("routing", &of_policies),
+        ("verification", &of_policies),
+        ("handler", &of_handlers),
+    ];
     for (world, limits) in rows {
         let text = module(world).replace("\n//!", "");
         for limit in limits {

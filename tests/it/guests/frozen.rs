@@ -23,12 +23,19 @@ const CASES: [(&str, &str); 2] = [
 #[tokio::test]
 async fn every_released_contract_is_served() {
     let mut versions = 0;
-    for version in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("frozen")).unwrap() {
+    for version in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("frozen")).unwrap()
+    {
         let folder = version.unwrap().path();
         for (name, cases) in CASES {
             let component = wat::parse_file(folder.join(format!("{name}.wat"))).unwrap();
             for case in cases_of(&component, cases).await {
-                assert!(case.unmet.is_empty(), "{}: {name}: {}: {}", folder.display(), case.name, case.unmet.join("; "));
+                assert!(
+                    case.unmet.is_empty(),
+                    "{}: {name}: {}: {}",
+                    folder.display(),
+                    case.name,
+                    case.unmet.join("; ")
+                );
             }
         }
         versions += 1;

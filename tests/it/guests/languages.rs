@@ -15,7 +15,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-const WORLDS: [&str; 4] = ["routing-policy", "pricing-policy", "verification-policy", "job-handler"];
+const WORLDS: [&str; 4] =
+    ["routing-policy", "pricing-policy", "verification-policy", "job-handler"];
 const MIB: u64 = 1 << 20;
 const CALLS: usize = 101;
 const DEADLINE_MS: u64 = 60_000;
@@ -26,7 +27,12 @@ async fn peer_jco_makes_a_handler() {
     let Some(home) = installed("jco") else { return };
     let folder = folder();
     let jco = |args: &[&str]| {
-        done(Command::new("node").arg(home.join("node_modules/.bin/jco")).args(args).current_dir(&folder));
+        done(
+            Command::new("node")
+                .arg(home.join("node_modules/.bin/jco"))
+                .args(args)
+                .current_dir(&folder),
+        );
     };
     for world in WORLDS {
         jco(&["guest-types", "wit/deps/provider", "--world-name", world, "--out-dir", world]);
@@ -34,7 +40,18 @@ async fn peer_jco_makes_a_handler() {
     let source = scripts().join("jco/word_count.js");
     let source = source.to_str().unwrap();
     // What is disabled is not imported: clocks, HTTP, randomness and files, which no handler is granted.
-    jco(&["componentize", source, "--wit", "wit", "--world-name", "word-count", "--disable", "all", "--out", "word_count.wasm"]);
+    jco(&[
+        "componentize",
+        source,
+        "--wit",
+        "wit",
+        "--world-name",
+        "word-count",
+        "--disable",
+        "all",
+        "--out",
+        "word_count.wasm",
+    ]);
     works(folder.path()).await;
 }
 
@@ -45,15 +62,20 @@ async fn peer_componentize_py_makes_a_handler() {
     let folder = folder();
     let python = |args: &[&str]| {
         let mut command = Command::new(home.join("bin/python"));
-        command.args(["-c", "from componentize_py import script; script()"]).args(args).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+            .args(["-c", "from componentize_py import script; script()"])
+            .args(args)
+            .env("PYTHONDONTWRITEBYTECODE", "1");
         done(command.current_dir(&folder));
     };
     for world in WORLDS {
         python(&["--wit-path", "wit/deps/provider", "--world", world, "bindings", world]);
     }
-    fs::copy(scripts().join("componentize-py/word_count.py"), folder.path().join("word_count.py")).unwrap();
+    fs::copy(scripts().join("componentize-py/word_count.py"), folder.path().join("word_count.py"))
+        .unwrap();
     // Without a network, files or a clock of WASI: what it would import is a trap inside.
-    let args = ["--wit-path", "wit", "--world", "word-count", "componentize", "--stub-wasi", "word_count"];
+    let args =
+        ["--wit-path", "wit", "--world", "word-count", "componentize", "--stub-wasi", "word_count"];
     python(&[&args[..], &["--output", "word_count.wasm"]].concat());
     works(folder.path()).await;
 }
@@ -68,7 +90,8 @@ fn folder() -> tempfile::TempDir {
         fs::copy(&file, wit.join(file.file_name().unwrap())).unwrap();
     }
     fs::copy(scripts().join("word_count.wit"), folder.path().join("wit/word_count.wit")).unwrap();
-    fs::copy(scripts().join("word_count.cases.toml"), folder.path().join("word_count.cases.toml")).unwrap();
+    fs::copy(scripts().join("word_count.cases.toml"), folder.path().join("word_count.cases.toml"))
+        .unwrap();
     folder
 }
 
@@ -82,11 +105,17 @@ fn done(command: &mut Command) {
 /// holds it: the smallest that lets it work, and the fault of the one below.
 async fn works(folder: &Path) {
     let tested = super::guest(folder, &["test", "word_count.wasm"]);
-    assert!(tested.status.success(), "{}", String::from_utf8_lossy(&[tested.stdout, tested.stderr].concat()));
+    assert!(
+        tested.status.success(),
+        "{}",
+        String::from_utf8_lossy(&[tested.stdout, tested.stderr].concat())
+    );
     let bytes = fs::read(folder.join("word_count.wasm")).unwrap();
 
     let cache = cap_std::fs::Dir::open_ambient_dir(folder, cap_std::ambient_authority()).unwrap();
-    let sandbox = Sandbox::open(Config { cache: Some(cache), handler_instances: 2, ..Config::default() }).unwrap();
+    let sandbox =
+        Sandbox::open(Config { cache: Some(cache), handler_instances: 2, ..Config::default() })
+            .unwrap();
     let begun = Instant::now();
     let examined = sandbox.examine(&bytes).await.unwrap();
     let compiled_ms = begun.elapsed().as_millis();
@@ -113,7 +142,8 @@ async fn works(folder: &Path) {
         micros.push(call(&guest).await);
     }
     micros.sort_unstable();
-    let (name, size, cpu, memory) = (&examined.about.name, bytes.len(), micros[CALLS / 2], memory / MIB);
+    let (name, size, cpu, memory) =
+        (&examined.about.name, bytes.len(), micros[CALLS / 2], memory / MIB);
     println!(
         "{name}: {size} bytes, compiled in {compiled_ms} ms, loaded in {loaded_ms} ms, a call {cpu} µs of CPU and {memory} MiB"
     );
@@ -137,7 +167,8 @@ async fn sells(component: &Path, name: &str) {
 
 /// The CPU of a call that answers.
 async fn call(guest: &Installed) -> u64 {
-    let answer = guest.run(&job(1), DEADLINE_MS, Arc::new(Recorder::reading("one two three"))).await;
+    let answer =
+        guest.run(&job(1), DEADLINE_MS, Arc::new(Recorder::reading("one two three"))).await;
     assert_eq!(answer.value.unwrap().unwrap().content, "3");
     let Cost::CpuMicros(micros) = answer.call.cost else { panic!("{:?}", answer.call.cost) };
     micros

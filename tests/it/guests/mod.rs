@@ -23,15 +23,26 @@ use std::process::{Command, Output, Stdio};
 /// A command of the program, run in this folder by somebody who has no node.
 fn guest(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(pylon());
-    command.arg("guest").args(args).current_dir(folder).env("PYLON_HOME", folder).stdin(Stdio::null()).output().unwrap()
+    command
+        .arg("guest")
+        .args(args)
+        .current_dir(folder)
+        .env("PYLON_HOME", folder)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 /// A component asked the questions of these cases.
 async fn cases_of(guest: &[u8], cases: &str) -> Vec<Asked> {
     let cache = tempfile::tempdir().unwrap();
     let cache_dir = Dir::open_ambient_dir(cache.path(), ambient_authority()).unwrap();
-    let sandbox =
-        Sandbox::open(Config { cache: Some(cache_dir), policy_instances: 2, handler_instances: 2, ..Config::default() });
+    let sandbox = Sandbox::open(Config {
+        cache: Some(cache_dir),
+        policy_instances: 2,
+        handler_instances: 2,
+        ..Config::default()
+    });
     let sandbox = sandbox.unwrap();
     let examined = sandbox.examine(guest).await.unwrap();
     ask(&sandbox, guest, &examined, &parse(cases).unwrap()).await

@@ -22,7 +22,11 @@ fn plain(job: &JobState, permille: u64) -> u64 {
     (1_000_000 + 200 * job.plan.context.input_tokens_estimate + 1000 * 100) * permille / 1_000_000
 }
 
-async fn delivered(stage: &Stage, customer: &mut Customer, number: u32) -> (JobId, JobState, Option<String>) {
+async fn delivered(
+    stage: &Stage,
+    customer: &mut Customer,
+    number: u32,
+) -> (JobId, JobState, Option<String>) {
     let job = customer.ask(wanted(number)).await;
     let bolt11 = customer.result(job).await.due.and_then(|(_, bolt11)| bolt11);
     (job, stage.until(job, |state| state.delivery == Delivery::Delivered).await, bolt11)
@@ -35,8 +39,8 @@ async fn others_ask(relay: &str) {
     client.connect().await;
     for amount in ASKED {
         let amount = Tag::parse(["amount".to_owned(), amount.to_string(), "lnbc1".into()]).unwrap();
-        let result =
-            EventBuilder::new(Kind::from_u16(6050), "done").tags([Tag::event(EventId::from_byte_array([7; 32])), amount]);
+        let result = EventBuilder::new(Kind::from_u16(6050), "done")
+            .tags([Tag::event(EventId::from_byte_array([7; 32])), amount]);
         client.send_event(&result.sign_with_keys(&Keys::generate()).unwrap()).await.unwrap();
     }
     client.shutdown().await;
@@ -47,10 +51,14 @@ async fn others_ask(relay: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn prices_follow_the_market() {
     for (settings, relative) in [(&[][..], 1000), (&[("relative-permille", "900")], 900)] {
-        let stage = Stage::set(Set { policy: "market_pricing", pricing: settings, ..Set::default() }).await;
+        let stage =
+            Stage::set(Set { policy: "market_pricing", pricing: settings, ..Set::default() }).await;
         let mut customer = stage.customer().await;
         let (_, before, _) = delivered(&stage, &mut customer, 0).await;
-        assert_eq!((before.plan.context.market, before.plan.offer.price.get()), (None, plain(&before, 1000)));
+        assert_eq!(
+            (before.plan.context.market, before.plan.offer.price.get()),
+            (None, plain(&before, 1000))
+        );
         others_ask(stage.relays[0].url()).await;
         let begun = Instant::now();
         let mut number = 0;
@@ -64,8 +72,15 @@ async fn prices_follow_the_market() {
             assert!(begun.elapsed() < PATIENCE, "the market is never seen");
         };
         let market = job.plan.context.market.unwrap();
-        assert_eq!((market.offers, market.low, market.median, market.high), (3, msat(0), msat(1), msat(2)));
-        assert_eq!(job.plan.offer.price.get(), plain(&job, ASKED[1] * relative / TYPICAL), "{relative}");
+        assert_eq!(
+            (market.offers, market.low, market.median, market.high),
+            (3, msat(0), msat(1), msat(2))
+        );
+        assert_eq!(
+            job.plan.offer.price.get(),
+            plain(&job, ASKED[1] * relative / TYPICAL),
+            "{relative}"
+        );
     }
 }
 
@@ -76,7 +91,12 @@ fn msat(index: usize) -> Msat {
 /// Goal: who did not pay pays first, who paid has credit. Method: two customers, two jobs each; the first job of one is good for a second and lapses.
 #[tokio::test(flavor = "multi_thread")]
 async fn credit_is_for_who_paid() {
-    let mut stage = Stage::set(Set { policy: "reputation_pricing", pricing: &[("valid-seconds", "1")], ..Set::default() }).await;
+    let mut stage = Stage::set(Set {
+        policy: "reputation_pricing",
+        pricing: &[("valid-seconds", "1")],
+        ..Set::default()
+    })
+    .await;
     let (mut bad, mut good) = (stage.customer().await, stage.customer().await);
     let (lapsing, state, _) = delivered(&stage, &mut bad, 1).await;
     assert_eq!(state.plan.offer.terms, Terms::OnDelivery);
@@ -89,14 +109,24 @@ async fn credit_is_for_who_paid() {
     stage.bank.pay(&bolt11.expect("an invoice")).unwrap();
     stage.until(paid, |state| state.settlement == Settlement::Paid).await;
     let (_, again, _) = delivered(&stage, &mut good, 2).await;
-    assert_eq!((again.plan.context.customer.jobs_unpaid, again.plan.offer.terms), (0, Terms::OnDelivery));
+    assert_eq!(
+        (again.plan.context.customer.jobs_unpaid, again.plan.offer.terms),
+        (0, Terms::OnDelivery)
+    );
 
     let asked = stage.stub.asked();
     let job = bad.ask(wanted(2)).await;
     let (amount, bolt11) = bad.feedback(job, "payment-required").await.due.expect("an amount");
     let state = stage.job(job).unwrap();
-    assert_eq!((state.plan.context.customer.jobs_unpaid, state.plan.offer.terms), (1, Terms::BeforeWork));
-    assert_eq!((state.plan.offer.price, stage.stub.asked()), (amount, asked), "nothing runs before the money is there");
+    assert_eq!(
+        (state.plan.context.customer.jobs_unpaid, state.plan.offer.terms),
+        (1, Terms::BeforeWork)
+    );
+    assert_eq!(
+        (state.plan.offer.price, stage.stub.asked()),
+        (amount, asked),
+        "nothing runs before the money is there"
+    );
     stage.bank.pay(&bolt11.expect("an invoice")).unwrap();
     bad.result(job).await;
 }
@@ -104,8 +134,10 @@ async fn credit_is_for_who_paid() {
 /// Goal: who paid much pays less. Method: jobs one after the other, each paid; a step for each 2000 msat.
 #[tokio::test(flavor = "multi_thread")]
 async fn paid_jobs_make_the_next_cheaper() {
-    let settings = &[("step-msat", "2000"), ("step-permille", "50"), ("discount-max-permille", "100")];
-    let stage = Stage::set(Set { policy: "volume_discount", pricing: settings, ..Set::default() }).await;
+    let settings =
+        &[("step-msat", "2000"), ("step-permille", "50"), ("discount-max-permille", "100")];
+    let stage =
+        Stage::set(Set { policy: "volume_discount", pricing: settings, ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let mut prices = Vec::new();
     for number in 0..7 {
@@ -118,7 +150,14 @@ async fn paid_jobs_make_the_next_cheaper() {
         stage.until(id, |state| state.settlement == Settlement::Paid).await;
     }
     prices.dedup();
-    assert!(prices.len() == 3 && prices.is_sorted_by(|one, next| one > next), "two steps, and no further: {prices:?}");
+    assert!(
+        prices.len() == 3 && prices.is_sorted_by(|one, next| one > next),
+        "two steps, and no further: {prices:?}"
+    );
     let (_, stranger, _) = delivered(&stage, &mut stage.customer().await, 0).await;
-    assert_eq!(stranger.plan.offer.price.get(), plain(&stranger, 1000), "a stranger's is as before");
+    assert_eq!(
+        stranger.plan.offer.price.get(),
+        plain(&stranger, 1000),
+        "a stranger's is as before"
+    );
 }

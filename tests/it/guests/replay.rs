@@ -11,7 +11,11 @@ use std::path::Path;
 
 const ALWAYS: UnixTime = UnixTime::new(0);
 
-async fn outcomes(sold: &Sold, past: &mut pylon::guests::Past, job: JobId) -> Vec<(String, Outcome)> {
+async fn outcomes(
+    sold: &Sold,
+    past: &mut pylon::guests::Past,
+    job: JobId,
+) -> Vec<(String, Outcome)> {
     let books = sold.books();
     let subject = Subject::of(&books, job).unwrap();
     let mut all = Vec::new();
@@ -37,11 +41,18 @@ async fn jobs_come_out_the_same() {
         assert!(found.iter().all(|(_, outcome)| *outcome == Outcome::Equal), "{found:?}");
     }
     let refused = outcomes(&sold, &mut past, sold.refused).await;
-    assert!(refused.len() == 2 && refused.iter().all(|(_, outcome)| *outcome == Outcome::Equal), "{refused:?}");
+    assert!(
+        refused.len() == 2 && refused.iter().all(|(_, outcome)| *outcome == Outcome::Equal),
+        "{refused:?}"
+    );
     let hidden = outcomes(&sold, &mut past, sold.confidential).await;
-    assert!(hidden.iter().all(|(_, outcome)| *outcome == Outcome::Gone(Gone::Confidential)), "{hidden:?}");
+    assert!(
+        hidden.iter().all(|(_, outcome)| *outcome == Outcome::Gone(Gone::Confidential)),
+        "{hidden:?}"
+    );
 
-    let verified = verify(&mut past, &sold.books(), Some(&sold.safe()), ALWAYS, |_| {}).await.unwrap();
+    let verified =
+        verify(&mut past, &sold.books(), Some(&sold.safe()), ALWAYS, |_| {}).await.unwrap();
     assert!(verified.is_good(), "{verified:?}");
     assert_eq!((verified.equal, verified.gone["confidential"], verified.decisions), (22, 5, 27));
     assert_eq!(verified.seals.unwrap().hold, 27);
@@ -57,19 +68,33 @@ async fn texts_that_went_are_no_change() {
     for job in &sold.paid {
         let found = outcomes(&sold, &mut past, *job).await;
         let gone = Outcome::Gone(Gone::Text);
-        let all: Vec<_> = found.iter().map(|(function, outcome)| (function.as_str(), outcome)).collect();
+        let all: Vec<_> =
+            found.iter().map(|(function, outcome)| (function.as_str(), outcome)).collect();
         let (equal, gone) = (&Outcome::Equal, &gone);
-        assert_eq!(all, [("rank", equal), ("quote", equal), ("run", gone), ("judge", gone), ("settle", equal)]);
+        assert_eq!(
+            all,
+            [("rank", equal), ("quote", equal), ("run", gone), ("judge", gone), ("settle", equal)]
+        );
     }
-    let verified = verify(&mut past, &sold.books(), Some(&sold.safe()), ALWAYS, |_| {}).await.unwrap();
+    let verified =
+        verify(&mut past, &sold.books(), Some(&sold.safe()), ALWAYS, |_| {}).await.unwrap();
     assert!(verified.is_good(), "{verified:?}");
-    assert_eq!((verified.gone["text_gone"], verified.gone["confidential"], verified.seals.unwrap().hold), (6, 5, 27));
+    assert_eq!(
+        (verified.gone["text_gone"], verified.gone["confidential"], verified.seals.unwrap().hold),
+        (6, 5, 27)
+    );
     let change = "UPDATE decisions SET output = replace(output, 'hmac', 'hmaC') WHERE id = 3";
     let verified = changed(&sold, &mut past, Some(&sold.safe()), change).await;
     assert!(!verified.is_good() && verified.seals.unwrap().broken == 1, "{verified:?}");
-    let output = pylon_tests::process::run(sold.stage.folder.path(), &["guest", "replay", &sold.paid[0].to_hex()]);
+    let output = pylon_tests::process::run(
+        sold.stage.folder.path(),
+        &["guest", "replay", &sold.paid[0].to_hex()],
+    );
     let page = String::from_utf8(output.stdout).unwrap();
-    assert!(page.contains("its text is gone: it is no longer kept") && page.contains("equal"), "{page}");
+    assert!(
+        page.contains("its text is gone: it is no longer kept") && page.contains("equal"),
+        "{page}"
+    );
 }
 
 /// Goal: nothing of a confidential job is in a transcript, and a text is in it once. Method: the inputs of `run` in the books.
@@ -80,10 +105,18 @@ async fn transcripts_keep_what_is_needed() {
     let input = |job| books.recorded_last(job, "run", 1).unwrap().unwrap().input;
     assert_eq!(input(sold.confidential), "null");
     let transcript = input(sold.paid[0]);
-    assert!(!transcript.contains("one two three") && transcript.contains("\"request\""), "{transcript}");
+    assert!(
+        !transcript.contains("one two three") && transcript.contains("\"request\""),
+        "{transcript}"
+    );
 }
 
-async fn changed(sold: &Sold, past: &mut pylon::guests::Past, safe: Option<&Safe>, change: &str) -> Verified {
+async fn changed(
+    sold: &Sold,
+    past: &mut pylon::guests::Past,
+    safe: Option<&Safe>,
+    change: &str,
+) -> Verified {
     let folder = tempfile::tempdir().unwrap();
     let path = sold.copy(folder.path());
     let outside = rusqlite::Connection::open(&path).unwrap();
@@ -119,22 +152,50 @@ async fn a_changed_log_is_found() {
         "seal = NULL",
         "seal = zeroblob(48)",
     ] {
-        let verified = changed(&sold, &mut past, Some(&safe), &format!("UPDATE decisions SET {set} WHERE id = 2")).await;
+        let verified = changed(
+            &sold,
+            &mut past,
+            Some(&safe),
+            &format!("UPDATE decisions SET {set} WHERE id = 2"),
+        )
+        .await;
         let seals = verified.seals.unwrap();
-        assert!(!verified.is_good() && (seals.broken > 0 || seals.missing > 0), "{set}: {verified:?}");
-        assert!(verified.problems.iter().any(|problem| problem.id == 2 || problem.id == 900), "{set}: {verified:?}");
+        assert!(
+            !verified.is_good() && (seals.broken > 0 || seals.missing > 0),
+            "{set}: {verified:?}"
+        );
+        assert!(
+            verified.problems.iter().any(|problem| problem.id == 2 || problem.id == 900),
+            "{set}: {verified:?}"
+        );
     }
     for id in 1..=27 {
-        let verified = changed(&sold, &mut past, Some(&safe), &format!("DELETE FROM decisions WHERE id = {id}")).await;
+        let verified = changed(
+            &sold,
+            &mut past,
+            Some(&safe),
+            &format!("DELETE FROM decisions WHERE id = {id}"),
+        )
+        .await;
         assert_eq!(verified.seals.unwrap().missing, 1, "{id}: {verified:?}");
         assert_eq!(verified.problems.iter().find(|problem| problem.job.is_none()).unwrap().id, id);
     }
     for cut in ["DELETE FROM decisions_sealed", "UPDATE decisions_sealed SET last = 5"] {
-        let verified = changed(&sold, &mut past, Some(&safe), &format!("DELETE FROM decisions WHERE id > 5; {cut}")).await;
+        let verified = changed(
+            &sold,
+            &mut past,
+            Some(&safe),
+            &format!("DELETE FROM decisions WHERE id > 5; {cut}"),
+        )
+        .await;
         assert!(!verified.is_good() && verified.seals.unwrap().headless, "{cut}: {verified:?}");
     }
     let forged = "DELETE FROM decisions WHERE id = 4; INSERT INTO decisions_forgotten VALUES (4, 4, zeroblob(16))";
-    assert_eq!(changed(&sold, &mut past, Some(&safe), forged).await.seals.unwrap().missing, 1, "an excuse that nobody sealed");
+    assert_eq!(
+        changed(&sold, &mut past, Some(&safe), forged).await.seals.unwrap().missing,
+        1,
+        "an excuse that nobody sealed"
+    );
 }
 
 /// Goal: replay alone finds what decides: output, fuel, input, guest. Method: one change a row, and no key.
@@ -144,25 +205,43 @@ async fn replay_needs_no_key() {
     let mut past = sold.past();
     assert!(verify(&mut past, &sold.books(), None, ALWAYS, |_| {}).await.unwrap().is_good());
     for (what, change) in [
-        ("output", "UPDATE decisions SET output = replace(output, 'by tokens', 'by magic') WHERE id = 2"),
+        (
+            "output",
+            "UPDATE decisions SET output = replace(output, 'by tokens', 'by magic') WHERE id = 2",
+        ),
         ("fuel", "UPDATE decisions SET fuel = fuel + 1 WHERE id = 1"),
         (
             "output",
             "UPDATE decisions SET input = replace(input, '\"input_tokens_estimate\":', '\"input_tokens_estimate\":1') WHERE id = 2",
         ),
-        ("guest", "UPDATE decisions SET digest = replace(digest, substr(digest, 1, 1), substr(digest, 2, 1)) WHERE id = 4"),
+        (
+            "guest",
+            "UPDATE decisions SET digest = replace(digest, substr(digest, 1, 1), substr(digest, 2, 1)) WHERE id = 4",
+        ),
         ("guest", "UPDATE decisions SET name = 'other' WHERE id = 3"),
-        ("output", "UPDATE decisions SET output = replace(output, 'one two', 'two one') WHERE id = 3"),
+        (
+            "output",
+            "UPDATE decisions SET output = replace(output, 'one two', 'two one') WHERE id = 3",
+        ),
         ("input", "UPDATE decisions SET input = '{}' WHERE id = 3"),
         ("input", "UPDATE decisions SET input = '[]' WHERE id = 5"),
         ("output", "UPDATE decisions SET output = '1' WHERE id = 5"),
     ] {
         let verified = changed(&sold, &mut past, None, change).await;
         assert!(!verified.is_good() && verified.seals.is_none(), "{change}");
-        assert!(verified.problems.iter().any(|problem| problem.what.contains(what)), "{change}: {verified:?}");
+        assert!(
+            verified.problems.iter().any(|problem| problem.what.contains(what)),
+            "{change}: {verified:?}"
+        );
     }
     // Another engine takes other fuel, and that is no change.
-    let verified = changed(&sold, &mut past, None, "UPDATE decisions SET engine = 'old', fuel = fuel + 1 WHERE fuel > 0").await;
+    let verified = changed(
+        &sold,
+        &mut past,
+        None,
+        "UPDATE decisions SET engine = 'old', fuel = fuel + 1 WHERE fuel > 0",
+    )
+    .await;
     assert!(verified.is_good() && verified.other_engine == 18, "{verified:?}");
     // A component that is nowhere any more is no change either.
     let gone = "UPDATE generations SET digest = replace(digest, substr(digest, 1, 1), 'f') || '' , source = 'x.wasm' WHERE slot = 'pricing'";
@@ -192,7 +271,13 @@ async fn the_commands_say_so() {
     customer.result(job).await;
     let found = program.json(&["guest", "replay", &job.to_hex(), "--json"]);
     assert_eq!((found["differs"].as_u64(), found["gone"].as_u64()), (Some(0), Some(0)), "{found}");
-    assert!(found["decisions"].as_array().unwrap().iter().all(|one| one["seal"] == "holds" && one["outcome"] == "equal"));
+    assert!(
+        found["decisions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["seal"] == "holds" && one["outcome"] == "equal")
+    );
     let page = program.print(&["guest", "replay", &job.to_hex()[..12]]);
     assert!(page.lines().count() >= 5 && page.contains("equal"), "{page}");
     let page = program.print(&["guest", "verify-log", "--since", "1h"]);
@@ -200,7 +285,9 @@ async fn the_commands_say_so() {
     node.terminate();
     drop(node);
 
-    database(program.home()).execute("UPDATE decisions SET fuel = fuel + 1 WHERE function = 'rank'", []).unwrap();
+    database(program.home())
+        .execute("UPDATE decisions SET fuel = fuel + 1 WHERE function = 'rank'", [])
+        .unwrap();
     let found = program.run(&["guest", "replay", &job.to_hex()]);
     assert_eq!(found.status.code(), Some(1));
     let page = String::from_utf8(found.stdout).unwrap();
@@ -208,9 +295,14 @@ async fn the_commands_say_so() {
     let found = program.run(&["guest", "verify-log", "--json"]);
     assert_eq!((found.status.code(), said(&found).as_str()), (Some(1), ""), "{PHRASE}");
     let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
-    assert_eq!((&found["good"], &found["differs"], &found["seals"]["broken"]), (&false.into(), &1.into(), &1.into()));
-    for (words, args) in [("no job begins with", ["guest", "replay", "00ff00ff"]), ("is no job's id", ["guest", "replay", "xyz"])]
-    {
+    assert_eq!(
+        (&found["good"], &found["differs"], &found["seals"]["broken"]),
+        (&false.into(), &1.into(), &1.into())
+    );
+    for (words, args) in [
+        ("no job begins with", ["guest", "replay", "00ff00ff"]),
+        ("is no job's id", ["guest", "replay", "xyz"]),
+    ] {
         pylon_tests::program::check_failure(words, &program.run(&args), &[words]);
     }
 }

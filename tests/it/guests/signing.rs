@@ -38,8 +38,14 @@ fn a_signed_component_says_whose_it_is() {
     );
     assert_eq!(facts["settings"].as_array().unwrap().len(), 9);
     assert_eq!(facts["limits"]["fuel"], 11_000_000);
-    assert!(facts["imports"].as_array().unwrap().iter().all(|import| import["types_only"] == true), "{facts}");
-    assert!(facts["exports"].as_array().unwrap().contains(&"pylon:provider/pricing@0.1.0".into()), "{facts}");
+    assert!(
+        facts["imports"].as_array().unwrap().iter().all(|import| import["types_only"] == true),
+        "{facts}"
+    );
+    assert!(
+        facts["exports"].as_array().unwrap().contains(&"pylon:provider/pricing@0.1.0".into()),
+        "{facts}"
+    );
 
     let signed = guest(folder, &["sign", "--key", "key", "mine.wasm", "--expires", "30"]);
     assert!(signed.status.success(), "{}", said(&signed));
@@ -49,13 +55,22 @@ fn a_signed_component_says_whose_it_is() {
     let page = String::from_utf8(guest(folder, &["inspect", "mine.wasm"]).stdout).unwrap();
     assert!(page.contains(&publisher()) && page.contains("base-msat = \"1000\""), "{page}");
 
-    fs::copy(folder.join("mine.wasm.release.json"), folder.join("other.wasm.release.json")).unwrap();
+    fs::copy(folder.join("mine.wasm.release.json"), folder.join("other.wasm.release.json"))
+        .unwrap();
     put(folder, "other.wasm", component("preferred_routing"), 0o644);
     let facts = inspect(folder, "other.wasm");
     assert_eq!(facts["publisher"], Value::Null);
-    assert!(facts["release_problem"].as_str().unwrap().contains("about another component"), "{facts}");
+    assert!(
+        facts["release_problem"].as_str().unwrap().contains("about another component"),
+        "{facts}"
+    );
     fs::write(folder.join("other.wasm.release.json"), "{").unwrap();
-    assert!(inspect(folder, "other.wasm")["release_problem"].as_str().unwrap().contains("no signed event"));
+    assert!(
+        inspect(folder, "other.wasm")["release_problem"]
+            .as_str()
+            .unwrap()
+            .contains("no signed event")
+    );
 }
 
 /// Goal: a folder stands for the component in it, whatever is done with that. Method: one, none and two, by each command.
@@ -73,7 +88,12 @@ fn a_folder_stands_for_its_component() {
     for args in [&["inspect"][..], &["sign", "--key", "key"], &["compile"]] {
         let on = |name| guest(folder, &[args, &[name]].concat());
         let done = on("one");
-        assert!(done.status.success() && String::from_utf8_lossy(&done.stdout).contains("one/mine.wasm"), "{}", said(&done));
+        assert!(
+            done.status.success()
+                && String::from_utf8_lossy(&done.stdout).contains("one/mine.wasm"),
+            "{}",
+            said(&done)
+        );
         check_failure("none", &on("none"), &["none has no component", "`pylon guest build none`"]);
         check_failure("two", &on("two"), &["two has 2 components"]);
     }
@@ -127,12 +147,23 @@ fn what_no_node_runs_is_told() {
     for (what, bytes, words) in rows {
         put(folder, "bad.wasm", bytes, 0o644);
         check_failure(what, &guest(folder, &["inspect", "bad.wasm"]), &["bad.wasm", words]);
-        check_failure(what, &guest(folder, &["sign", "--key", "key", "bad.wasm"]), &["bad.wasm", words]);
+        check_failure(
+            what,
+            &guest(folder, &["sign", "--key", "key", "bad.wasm"]),
+            &["bad.wasm", words],
+        );
     }
     put(folder, "bad.wasm", component("wants_agent"), 0o644);
     let output = guest(folder, &["inspect", "bad.wasm", "--json"]);
     let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(facts["problem"].as_str().unwrap().contains("agent"), "{facts}");
-    assert!(facts["imports"].as_array().unwrap().iter().any(|import| import["name"] == "pylon:provider/agent@0.1.0"), "{facts}");
+    assert!(
+        facts["imports"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|import| import["name"] == "pylon:provider/agent@0.1.0"),
+        "{facts}"
+    );
 }

@@ -13,7 +13,10 @@ fn commands() -> Vec<String> {
     let page = include_str!("../../../guests/README.md");
     let (_, section) = page.split_once("## From nothing to a price of your own").unwrap();
     let block = section.split("```").nth(1).unwrap().strip_prefix("sh\n").unwrap();
-    block.lines().map(|line| line.split_once("  # ").map_or(line, |(command, _)| command).trim().to_owned()).collect()
+    block
+        .lines()
+        .map(|line| line.split_once("  # ").map_or(line, |(command, _)| command).trim().to_owned())
+        .collect()
 }
 
 /// Where somebody works who has this program and Rust, and nothing else of ours.
@@ -25,16 +28,28 @@ struct Desk {
 impl Desk {
     /// As a shell would. Only the backend is ours, and what Cargo has fetched and compiled before.
     fn run(&self, line: &str) -> Output {
-        let line = if line.contains("pylon demo") { format!("{line} --backend {}", self.backend) } else { line.to_owned() };
+        let line = if line.contains("pylon demo") {
+            format!("{line} --backend {}", self.backend)
+        } else {
+            line.to_owned()
+        };
         let home = PathBuf::from(std::env::var_os("HOME").unwrap());
-        let kept = |name: &str, folder: &str| std::env::var_os(name).map_or_else(|| home.join(folder), PathBuf::from);
+        let kept = |name: &str, folder: &str| {
+            std::env::var_os(name).map_or_else(|| home.join(folder), PathBuf::from)
+        };
         let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect::<Vec<_>>();
-        let path = std::env::join_paths([pylon().parent().unwrap().to_owned()].into_iter().chain(folders)).unwrap();
+        let path =
+            std::env::join_paths([pylon().parent().unwrap().to_owned()].into_iter().chain(folders))
+                .unwrap();
         let mut shell = Command::new("sh");
         shell.args(["-ec", &line]).current_dir(self.folder.path()).stdin(Stdio::null());
         shell.env("HOME", self.folder.path()).env_remove("PYLON_HOME").env("PATH", path);
-        shell.env("CARGO_HOME", kept("CARGO_HOME", ".cargo")).env("RUSTUP_HOME", kept("RUSTUP_HOME", ".rustup"));
-        shell.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests")).env("CARGO_NET_OFFLINE", "true");
+        shell
+            .env("CARGO_HOME", kept("CARGO_HOME", ".cargo"))
+            .env("RUSTUP_HOME", kept("RUSTUP_HOME", ".rustup"));
+        shell
+            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests"))
+            .env("CARGO_NET_OFFLINE", "true");
         shell.output().unwrap()
     }
 }
@@ -43,7 +58,10 @@ impl Desk {
 /// page, one after the other in a shell; then a node is started where they were run, and says who serves.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_walk_through_works() {
-    let stub = Stub::start(Script::Say("Once upon a time there was a node that sold stories by the word.")).await;
+    let stub = Stub::start(Script::Say(
+        "Once upon a time there was a node that sold stories by the word.",
+    ))
+    .await;
     let desk = Desk { folder: tempfile::tempdir().unwrap(), backend: stub.url() };
     let commands = commands();
     assert!(commands.len() <= COMMANDS_MAX, "{commands:?}");
@@ -54,29 +72,57 @@ async fn the_walk_through_works() {
         assert!(output.status.success(), "{line}: {} {page}", said(&output));
         pages.push(page);
     }
-    let page = |words: &str| commands.iter().zip(&pages).find(|(line, _)| line.contains(words)).unwrap().1;
+    let page =
+        |words: &str| commands.iter().zip(&pages).find(|(line, _)| line.contains(words)).unwrap().1;
     let tested = page("guest backtest");
-    assert!(tested.contains("happy_hours 0.1.0") && tested.contains("asked about 200 decisions"), "{tested}");
+    assert!(
+        tested.contains("happy_hours 0.1.0") && tested.contains("asked about 200 decisions"),
+        "{tested}"
+    );
     let compared = page("guest compare");
-    assert!(compared.contains("happy_hours 0.1.0 beside pricing") && compared.contains("of 40 answers"), "{compared}");
+    assert!(
+        compared.contains("happy_hours 0.1.0 beside pricing") && compared.contains("of 40 answers"),
+        "{compared}"
+    );
     assert!(page("guest activate").contains("publisher"), "{}", page("guest activate"));
     let drawn = std::fs::read_to_string(desk.folder.path().join("happy_hours.svg")).unwrap();
     assert!(drawn.starts_with("<svg"));
     let last = "pylon demo --jobs 1 --keep shop";
     assert!(include_str!("../../../guests/README.md").contains(last), "what shows the new price");
-    let shown = String::from_utf8_lossy(&tokio::task::block_in_place(|| desk.run(last)).stdout).into_owned();
-    assert!(shown.contains("pricing.quote  happy_hours ") && shown.contains(" msat on delivery"), "{shown}");
+    let shown = String::from_utf8_lossy(&tokio::task::block_in_place(|| desk.run(last)).stdout)
+        .into_owned();
+    assert!(
+        shown.contains("pricing.quote  happy_hours ") && shown.contains(" msat on delivery"),
+        "{shown}"
+    );
 
     let shop = desk.folder.path().join("shop");
     let words = std::fs::read_to_string(shop.join(".config/pylon/identity.mnemonic")).unwrap();
-    configure(&shop, &format!("relays = [\"ws://127.0.0.1:9\"]\ninference.llama_cpp.url = \"{}\"\n", stub.url()));
+    configure(
+        &shop,
+        &format!("relays = [\"ws://127.0.0.1:9\"]\ninference.llama_cpp.url = \"{}\"\n", stub.url()),
+    );
     let (node, _log, said) = tokio::task::block_in_place(|| started(&shop, None));
-    let output = tokio::task::block_in_place(|| desk.run("PYLON_HOME=\"$PWD/shop\" pylon guest list --json"));
+    let output = tokio::task::block_in_place(|| {
+        desk.run("PYLON_HOME=\"$PWD/shop\" pylon guest list --json")
+    });
     let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let pricing = list["guests"].as_array().unwrap().iter().find(|guest| guest["slot"] == "pricing").unwrap().clone();
-    assert_eq!((&pricing["name"], &pricing["standing"]), (&"happy_hours".into(), &"serving".into()), "{list}");
+    let pricing = list["guests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|guest| guest["slot"] == "pricing")
+        .unwrap()
+        .clone();
+    assert_eq!(
+        (&pricing["name"], &pricing["standing"]),
+        (&"happy_hours".into(), &"serving".into()),
+        "{list}"
+    );
     assert!(pricing["publisher"].is_string() && pricing["calls"].is_u64(), "{pricing}");
-    let provider = pylon_adapters::market::identity::npub(&pylon_adapters::market::identity::keys(words.trim()).unwrap());
+    let provider = pylon_adapters::market::identity::npub(
+        &pylon_adapters::market::identity::keys(words.trim()).unwrap(),
+    );
     assert!(said.contains(&provider), "{said}");
     drop(node);
 }

@@ -13,7 +13,11 @@ struct GrowsTables;
 impl Reencode for GrowsTables {
     type Error = std::convert::Infallible;
 
-    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Result<(), Error<Self::Error>> {
+    fn parse_function_body(
+        &mut self,
+        code: &mut CodeSection,
+        body: FunctionBody<'_>,
+    ) -> Result<(), Error<Self::Error>> {
         let mut function: Function = utils::new_function_with_parsed_locals(self, &body)?;
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
@@ -41,7 +45,11 @@ async fn tables_have_a_bound() {
     let original = component("hostile_pricing");
     GrowsTables.parse_component(&mut altered, Parser::new(0), original).unwrap();
     let bytes = altered.finish();
-    let setup = Setup { settings: vec![super::param("do", &["memory"])], limits: Some(Limits::POLICY), ..granted() };
+    let setup = Setup {
+        settings: vec![super::param("do", &["memory"])],
+        limits: Some(Limits::POLICY),
+        ..granted()
+    };
     let guest = sandbox().load("pricing".parse().unwrap(), &bytes, setup).await.unwrap();
     assert_eq!(guest.quote(&job(1), &context(), &situation()).value, Err(Fault::Memory));
 }

@@ -22,7 +22,10 @@ fn digest(bytes: &[u8]) -> pylon_core::Digest {
 
 /// What a fresh start finds.
 async fn start(path: &Path) -> Loaded {
-    let guest = sandbox_of(path).load("pricing".parse().unwrap(), component("hostile_pricing"), granted()).await.unwrap();
+    let guest = sandbox_of(path)
+        .load("pricing".parse().unwrap(), component("hostile_pricing"), granted())
+        .await
+        .unwrap();
     guest.loaded()
 }
 
@@ -92,9 +95,15 @@ async fn a_seal_covers_the_name() {
     assert_eq!(start(folder.path()).await, Loaded::Compiled);
     let ours = code(folder.path());
     let name = ours.file_name().unwrap().to_str().unwrap().to_owned();
-    sandbox_of(folder.path()).load("pricing".parse().unwrap(), component("token_pricing"), granted()).await.unwrap();
+    sandbox_of(folder.path())
+        .load("pricing".parse().unwrap(), component("token_pricing"), granted())
+        .await
+        .unwrap();
     let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
-    let other = files.into_iter().find(|path| path.file_name().unwrap() != "key" && !path.ends_with(&name)).unwrap();
+    let other = files
+        .into_iter()
+        .find(|path| path.file_name().unwrap() != "key" && !path.ends_with(&name))
+        .unwrap();
     std::fs::rename(other, ours).unwrap();
     assert_eq!(start(folder.path()).await, Loaded::Compiled);
 }
@@ -109,7 +118,10 @@ async fn a_swapped_file_is_never_run() {
     let good = std::fs::read(&ours).unwrap();
     let other = tempfile::tempdir().unwrap();
     std::fs::copy(folder.path().join("key"), other.path().join("key")).unwrap();
-    sandbox_of(other.path()).load("pricing".parse().unwrap(), component("token_pricing"), granted()).await.unwrap();
+    sandbox_of(other.path())
+        .load("pricing".parse().unwrap(), component("token_pricing"), granted())
+        .await
+        .unwrap();
     let evil = std::fs::read(code(other.path())).unwrap();
     let mut broken = good.clone();
     *broken.last_mut().unwrap() ^= 1;
@@ -126,7 +138,10 @@ async fn a_swapped_file_is_never_run() {
     });
     let mut ways = Vec::new();
     while ways.len() < 10 || !ways.contains(&Loaded::Cached) || !ways.contains(&Loaded::Compiled) {
-        let guest = sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), granted()).await.unwrap();
+        let guest = sandbox
+            .load("pricing".parse().unwrap(), component("hostile_pricing"), granted())
+            .await
+            .unwrap();
         assert_eq!(guest.stamp().name, "hostile-pricing");
         ways.push(guest.loaded());
     }
@@ -140,11 +155,13 @@ async fn code_for_other_engines_is_thrown_away() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(start(folder.path()).await, Loaded::Compiled);
     let ours = code(folder.path());
-    let others = [format!("{}-{}", "0".repeat(64), "1".repeat(32)), "unknown".into()].map(|name| folder.path().join(name));
+    let others = [format!("{}-{}", "0".repeat(64), "1".repeat(32)), "unknown".into()]
+        .map(|name| folder.path().join(name));
     let unfinished = [("old.1-0", 7200), ("new.1-0", 0)].map(|(name, age)| {
         let path = folder.path().join(name);
         let file = std::fs::File::create(&path).unwrap();
-        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(age)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(age))
+            .unwrap();
         path
     });
     others.iter().for_each(|path| std::fs::write(path, b"x").unwrap());
@@ -160,12 +177,17 @@ async fn a_node_without_a_compiler() {
     let maker = sandbox_of(folder.path());
     let (slot, bytes) = ("pricing".parse().unwrap(), component("hostile_pricing"));
     let image = maker.image(bytes).await.unwrap();
-    let never = |cache| Sandbox::open(Config { cache, compiling: Compiling::Never, ..Config::default() }).unwrap();
+    let never = |cache| {
+        Sandbox::open(Config { cache, compiling: Compiling::Never, ..Config::default() }).unwrap()
+    };
     let refused = never(None).load(slot, bytes, granted()).await.err().unwrap();
     assert_eq!(refused.code(), "compile", "{refused}");
     maker.load(slot, bytes, granted()).await.unwrap();
     let kept = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
-    assert_eq!(never(Some(kept)).load(slot, bytes, granted()).await.unwrap().loaded(), Loaded::Cached);
+    assert_eq!(
+        never(Some(kept)).load(slot, bytes, granted()).await.unwrap().loaded(),
+        Loaded::Cached
+    );
 
     let component = pylon_core::Digest::from_bytes([7; 32]);
     let sandbox = never(None);
@@ -178,8 +200,16 @@ async fn a_node_without_a_compiler() {
     for (what, wrong, step) in [
         ("one bit", sandbox.load_image(slot, swapped, granted()).await, "image"),
         ("no image", sandbox.load_image(slot, signed(bytes), granted()).await, "image"),
-        ("another engine", sandbox.load_image("handler:5999".parse().unwrap(), signed(&image), granted()).await, "image"),
-        ("another world", sandbox.load_image("routing".parse().unwrap(), signed(&image), granted()).await, "world"),
+        (
+            "another engine",
+            sandbox.load_image("handler:5999".parse().unwrap(), signed(&image), granted()).await,
+            "image",
+        ),
+        (
+            "another world",
+            sandbox.load_image("routing".parse().unwrap(), signed(&image), granted()).await,
+            "world",
+        ),
     ] {
         let error = wrong.err().unwrap();
         assert_eq!(error.code(), step, "{what}: {error}");

@@ -18,7 +18,8 @@ fn shell(line: &str) -> ChildCompiler {
 }
 
 fn sandbox(compiler: ChildCompiler) -> Sandbox {
-    Sandbox::open(Config { compiling: Compiling::By(Arc::new(compiler)), ..Config::default() }).unwrap()
+    Sandbox::open(Config { compiling: Compiling::By(Arc::new(compiler)), ..Config::default() })
+        .unwrap()
 }
 
 /// What the child makes is what this process would have made.
@@ -26,12 +27,17 @@ fn sandbox(compiler: ChildCompiler) -> Sandbox {
 async fn a_child_compiles_for_both_tiers() {
     let (apart, here) = (sandbox(ours()), super::sandbox());
     for (slot, name) in [("pricing", "hostile_pricing"), ("handler:5999", "probe")] {
-        let guest =
-            apart.load(slot.parse().unwrap(), component(name), granted()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let guest = apart
+            .load(slot.parse().unwrap(), component(name), granted())
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         let same = here.load(slot.parse().unwrap(), component(name), granted()).await.unwrap();
         assert_eq!((guest.stamp(), guest.engine()), (same.stamp(), same.engine()));
     }
-    let guest = apart.load("pricing".parse().unwrap(), component("hostile_pricing"), granted()).await.unwrap();
+    let guest = apart
+        .load("pricing".parse().unwrap(), component("hostile_pricing"), granted())
+        .await
+        .unwrap();
     assert!(guest.quote(&job(1), &context(), &situation()).value.unwrap().is_ok());
 }
 
@@ -49,14 +55,26 @@ async fn a_child_that_fails_harms_nobody() {
         ("memory", shell(&limited), "ended by itself (signal"),
         ("time on the processor", shell("ulimit -t 1; while :; do :; done"), "by itself (signal"),
         ("no end", shell("exec cat /dev/zero").within(Duration::from_millis(300)), ""),
-        ("no end, and nothing said", shell("exec sleep 600").within(Duration::from_millis(300)), "took longer than 0.3 s"),
-        ("no program", ChildCompiler::new(PathBuf::from("/nonexistent"), Vec::new()), "cannot be started"),
+        (
+            "no end, and nothing said",
+            shell("exec sleep 600").within(Duration::from_millis(300)),
+            "took longer than 0.3 s",
+        ),
+        (
+            "no program",
+            ChildCompiler::new(PathBuf::from("/nonexistent"), Vec::new()),
+            "cannot be started",
+        ),
     ] {
-        let error =
-            sandbox(compiler).load("pricing".parse().unwrap(), component("hostile_pricing"), granted()).await.err().unwrap();
+        let error = sandbox(compiler)
+            .load("pricing".parse().unwrap(), component("hostile_pricing"), granted())
+            .await
+            .err()
+            .unwrap();
         assert_eq!(error.code(), "compile", "{what}: {error}");
         assert!(error.to_string().contains(words), "{what}: {error}");
     }
-    let refused = sandbox(ours()).load("handler:5999".parse().unwrap(), component("probe"), granted()).await;
+    let refused =
+        sandbox(ours()).load("handler:5999".parse().unwrap(), component("probe"), granted()).await;
     assert!(refused.is_ok());
 }

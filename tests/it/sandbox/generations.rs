@@ -60,7 +60,10 @@ async fn handlers_are_known_by_kind() {
     assert_eq!(now.public_params(KIND), ["model"]);
     assert_eq!(now.public_params(5050), [""; 0]);
     for wrong in ["pricing", "handler:5050"] {
-        assert_eq!(guests.install(slot(wrong), &probe).err(), Some(InstallError::Slot(slot(wrong))));
+        assert_eq!(
+            guests.install(slot(wrong), &probe).err(),
+            Some(InstallError::Slot(slot(wrong)))
+        );
     }
     let names: Vec<_> = guests.list().iter().map(|(slot, _)| slot.to_string()).collect();
     assert_eq!(names, ["routing", "pricing", "verification", "handler:5999"]);
@@ -79,7 +82,12 @@ async fn no_call_is_lost_in_a_swap() {
                 scope.spawn(|| {
                     let (mut offers, mut refusals) = (0_u32, 0_u32);
                     while !done.load(Ordering::SeqCst) || offers == 0 || refusals == 0 {
-                        match guests.current().quote(&job(1), &context(), &situation()).value.unwrap() {
+                        match guests
+                            .current()
+                            .quote(&job(1), &context(), &situation())
+                            .value
+                            .unwrap()
+                        {
                             Ok(_) => offers += 1,
                             Err(_) => refusals += 1,
                         }

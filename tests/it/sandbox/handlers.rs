@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 const LONG_MS: u64 = 60_000;
 
 async fn hostile(sandbox: &Sandbox, what: &str, limits: Limits) -> Arc<Installed> {
-    load(sandbox, &format!("handler:{KIND}"), "hostile_handler", within(set("do", &[what]), limits)).await
+    load(sandbox, &format!("handler:{KIND}"), "hostile_handler", within(set("do", &[what]), limits))
+        .await
 }
 
 /// A guest that breaks the limit it is told to, run once for each.
@@ -53,7 +54,11 @@ async fn each_limit_has_its_fault() {
 async fn cpu_is_measured() {
     let sandbox = sandbox();
     let guest = hostile(&sandbox, "cpu", Limits { cpu_ms: 20, ..Limits::HANDLER }).await;
-    let Cost::CpuMicros(busy) = guest.run(&job(1), LONG_MS, Arc::new(Recorder::default())).await.call.cost else { panic!() };
+    let Cost::CpuMicros(busy) =
+        guest.run(&job(1), LONG_MS, Arc::new(Recorder::default())).await.call.cost
+    else {
+        panic!()
+    };
     assert!((20_000..40_000).contains(&busy), "{busy}");
     let guest = hostile(&sandbox, "wait", Limits::HANDLER).await;
     let answer = guest.run(&job(1), 200, Arc::new(Recorder::default())).await;
@@ -76,7 +81,8 @@ async fn the_deadline_is_wall_time() {
 /// Two places, both taken by guests that wait: the third waits for a place as long as it may, then gets one when it is free.
 #[tokio::test]
 async fn a_full_house_is_waited_for() {
-    let shares = Config { handlers_per_kind: Some(2), handlers_per_customer: Some(2), ..Config::default() };
+    let shares =
+        Config { handlers_per_kind: Some(2), handlers_per_customer: Some(2), ..Config::default() };
     let sandbox = Sandbox::open(Config { handler_instances: 2, ..shares }).unwrap();
     let waiter = hostile(&sandbox, "wait", Limits::HANDLER).await;
     let good = hostile(&sandbox, "answer", Limits::HANDLER).await;
@@ -98,13 +104,23 @@ async fn std_sees_a_world_that_stands_still() {
     let guest = load(&sandbox(), &format!("handler:{KIND}"), "probe", granted()).await;
     let host = Arc::new(Recorder::default());
     let seen = async |job: Job| {
-        let output = guest.run(&job, LONG_MS, Arc::clone(&host) as Arc<_>).await.value.unwrap().unwrap();
-        output.attributes.into_iter().map(|it| (it.name, it.value)).collect::<std::collections::BTreeMap<_, _>>()
+        let output =
+            guest.run(&job, LONG_MS, Arc::clone(&host) as Arc<_>).await.value.unwrap().unwrap();
+        output
+            .attributes
+            .into_iter()
+            .map(|it| (it.name, it.value))
+            .collect::<std::collections::BTreeMap<_, _>>()
     };
     let (one, again, other) = (seen(job(1)).await, seen(job(1)).await, seen(job(2)).await);
     assert_eq!(one, again);
-    for (name, value) in [("environment", "0"), ("arguments", "0"), ("stdin", "Ok(0)"), ("clock", "1700000000"), ("elapsed", "0")]
-    {
+    for (name, value) in [
+        ("environment", "0"),
+        ("arguments", "0"),
+        ("stdin", "Ok(0)"),
+        ("clock", "1700000000"),
+        ("elapsed", "0"),
+    ] {
         assert_eq!(one[name], value, "{name}");
     }
     assert_ne!(one["random"], other["random"]);
@@ -117,7 +133,10 @@ async fn std_sees_a_world_that_stands_still() {
 async fn a_panic_leaves_its_words() {
     let guest = hostile(&sandbox(), "panic", Limits::HANDLER).await;
     let host = Arc::new(Recorder::default());
-    assert_eq!(guest.run(&job(1), LONG_MS, Arc::clone(&host) as Arc<_>).await.value, Err(Fault::Trap));
+    assert_eq!(
+        guest.run(&job(1), LONG_MS, Arc::clone(&host) as Arc<_>).await.value,
+        Err(Fault::Trap)
+    );
     assert!(host.has_line(LogLevel::Warn, "on purpose"));
 }
 
@@ -130,6 +149,7 @@ async fn a_generation_is_read_to_its_end() {
     assert_eq!(answer.value.unwrap().unwrap().content, "hello world by m");
     assert_eq!(*host.partials.lock().unwrap(), ["hello ", "hello world"]);
     assert_eq!(host.open_streams(), 0);
-    let invalid = hostile(&sandbox(), "invalid", Limits::HANDLER).await.run(&job(1), LONG_MS, host).await;
+    let invalid =
+        hostile(&sandbox(), "invalid", Limits::HANDLER).await.run(&job(1), LONG_MS, host).await;
     assert_eq!(invalid.value, Ok(Err(JobError::Invalid("no".into()))));
 }

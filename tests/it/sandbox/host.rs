@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use pylon_core::ports::guests::{
-    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel,
+    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError,
+    LogLevel,
 };
 use pylon_core::work::Usage;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +38,10 @@ impl Recorder {
 
 #[async_trait]
 impl HandlerHost for Recorder {
-    async fn generate(&self, _: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
+    async fn generate(
+        &self,
+        _: GuestGeneration,
+    ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         self.streams.fetch_add(1, Ordering::SeqCst);
         Ok(Box::new(Words { left: vec!["world", "hello "], open: Arc::clone(&self.streams) }))
     }
@@ -77,7 +81,12 @@ impl GuestStream for Words {
 
     fn summary(&self) -> Option<GenerationSummary> {
         let usage = Usage::default();
-        self.left.is_empty().then(|| GenerationSummary { length: false, model: "m".into(), ignored_params: Vec::new(), usage })
+        self.left.is_empty().then(|| GenerationSummary {
+            length: false,
+            model: "m".into(),
+            ignored_params: Vec::new(),
+            usage,
+        })
     }
 }
 

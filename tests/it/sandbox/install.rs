@@ -2,7 +2,10 @@
 
 use super::{KIND, component, granted, load, sandbox, set};
 use async_trait::async_trait;
-use pylon_sandbox::{COMPONENT_BYTES_MAX, Compiler, Compiling, Config, Grants, InstallError, Sandbox, Setup, Slot, Tier, Want};
+use pylon_sandbox::{
+    COMPONENT_BYTES_MAX, Compiler, Compiling, Config, Grants, InstallError, Sandbox, Setup, Slot,
+    Tier, Want,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,14 +29,19 @@ fn slot(text: &str) -> Slot {
 #[tokio::test]
 async fn strangers_are_refused_before_they_are_compiled() {
     let asked = Arc::new(Asked::default());
-    let sandbox = Sandbox::open(Config { compiling: Compiling::By(Arc::clone(&asked) as Arc<_>), ..Config::default() }).unwrap();
+    let sandbox = Sandbox::open(Config {
+        compiling: Compiling::By(Arc::clone(&asked) as Arc<_>),
+        ..Config::default()
+    })
+    .unwrap();
     let (good, handler) = (component("hostile_pricing"), slot("handler:5999"));
     let garbage: Vec<u8> = (0..200_u32 << 20).map(|place| (place ^ (place >> 7)) as u8).collect();
     let headed = [&b"\0asm\x0d\0\x01\0"[..], &garbage[..1 << 20]].concat();
     let mut lying = good.to_vec();
     lying[9] = 0xff;
     let of_the_future: Vec<u8> = good.to_vec();
-    let of_the_future = replaced(of_the_future, b"pylon:provider/pricing@0.1.0", b"pylon:provider/pricing@0.2.0");
+    let of_the_future =
+        replaced(of_the_future, b"pylon:provider/pricing@0.1.0", b"pylon:provider/pricing@0.2.0");
     for (what, slot, bytes, step) in [
         ("200 MB of garbage", slot("pricing"), &garbage[..], "size"),
         ("a byte too much", slot("pricing"), &garbage[..=COMPONENT_BYTES_MAX], "size"),
@@ -59,7 +67,10 @@ async fn strangers_are_refused_before_they_are_compiled() {
         assert!(!error.to_string().contains('\n'), "{what}: {error}");
     }
     assert_eq!(asked.0.load(Ordering::SeqCst), 0);
-    assert_eq!(sandbox.load(slot("pricing"), good, granted()).await.err(), Some(InstallError::Compile("not here".into())));
+    assert_eq!(
+        sandbox.load(slot("pricing"), good, granted()).await.err(),
+        Some(InstallError::Compile("not here".into()))
+    );
     assert_eq!(asked.0.load(Ordering::SeqCst), 1);
 }
 
@@ -89,11 +100,16 @@ async fn a_component_is_bounded() {
         ("pricing", (memory, 1), ("(memory 65535)", 1), "minimum byte size"),
         ("pricing", (table, 1), ("(table 10000000 funcref)", 1), "minimum element size"),
     ] {
-        let error = async |(module, times)| sandbox.load(slot(place), &of(place, module, times), granted()).await.err().unwrap();
+        let error = async |(module, times)| {
+            sandbox.load(slot(place), &of(place, module, times), granted()).await.err().unwrap()
+        };
         let fits = error(within).await;
         assert_eq!(fits.code(), "world", "{place} {within:?}: {fits}");
         let refused = error(beyond).await;
-        assert!(refused.code() == "compile" && refused.to_string().contains(words), "{place} {beyond:?}: {refused}");
+        assert!(
+            refused.code() == "compile" && refused.to_string().contains(words),
+            "{place} {beyond:?}: {refused}"
+        );
     }
 }
 
@@ -111,7 +127,10 @@ fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn steps_come_in_their_order() {
     let sandbox = sandbox();
-    let step = async |name: &str, place: &str, setup: Setup| match sandbox.load(slot(place), component(name), setup).await {
+    let step = async |name: &str, place: &str, setup: Setup| match sandbox
+        .load(slot(place), component(name), setup)
+        .await
+    {
         Ok(_) => "installed",
         Err(error) => error.code(),
     };
@@ -124,7 +143,10 @@ async fn steps_come_in_their_order() {
     assert_eq!(step("hostile_handler", "handler:5999", bare(&[("undo", "x")])).await, "setting");
     assert_eq!(step("hostile_handler", "handler:5999", bare(&[])).await, "grant");
     assert_eq!(step("hostile_handler", "handler:5999", granted()).await, "installed");
-    assert_eq!(step("hostile_pricing", "pricing", bare(&[("tried", "trap"), ("undo", "x")])).await, "setting");
+    assert_eq!(
+        step("hostile_pricing", "pricing", bare(&[("tried", "trap"), ("undo", "x")])).await,
+        "setting"
+    );
     assert_eq!(step("hostile_pricing", "pricing", bare(&[("tried", "trap")])).await, "self-test");
     assert_eq!(step("hostile_pricing", "pricing", bare(&[])).await, "installed");
 }
@@ -134,7 +156,11 @@ async fn steps_come_in_their_order() {
 async fn a_handler_gets_what_it_wants_and_is_granted() {
     let sandbox = sandbox();
     let place = slot("handler:5999");
-    let some = |withhold| Setup { grants: Grants { progress: true, ..Grants::default() }, withhold, ..Setup::default() };
+    let some = |withhold| Setup {
+        grants: Grants { progress: true, ..Grants::default() },
+        withhold,
+        ..Setup::default()
+    };
     let asked = sandbox.load(place, component("hostile_handler"), some(false)).await.err();
     assert_eq!(asked, Some(InstallError::Grant(vec![Want::Inference])));
     // Without it there is nothing behind its import.
@@ -154,7 +180,11 @@ async fn a_handler_gets_what_it_wants_and_is_granted() {
 #[tokio::test]
 async fn a_setting_that_cannot_be_read_is_found() {
     let sandbox = sandbox();
-    let error = sandbox.load(slot("pricing"), component("token_pricing"), set("base-msat", &["lots"])).await.err().unwrap();
+    let error = sandbox
+        .load(slot("pricing"), component("token_pricing"), set("base-msat", &["lots"]))
+        .await
+        .err()
+        .unwrap();
     assert_eq!(error.to_string(), "cannot use its settings: no price: wrong setting base-msat");
     assert_eq!(error.code(), "setting");
 }

@@ -28,7 +28,10 @@ fn sandbox() -> Sandbox {
 }
 
 async fn load(sandbox: &Sandbox, slot: &str, name: &str, setup: Setup) -> Arc<Installed> {
-    sandbox.load(slot.parse().unwrap(), component(name), setup).await.unwrap_or_else(|error| panic!("{name}: {error}"))
+    sandbox
+        .load(slot.parse().unwrap(), component(name), setup)
+        .await
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// An operator who trusts the guest.
@@ -68,11 +71,20 @@ pub(crate) fn job(number: u8) -> Job {
 }
 
 fn situation() -> Situation {
-    Situation { now: UnixTime::new(1_700_000_001), queued: 0, running: 0, capacity: 1, extra: Vec::new() }
+    Situation {
+        now: UnixTime::new(1_700_000_001),
+        queued: 0,
+        running: 0,
+        capacity: 1,
+        extra: Vec::new(),
+    }
 }
 
 fn route() -> Route {
-    Route { place: WorkPlace::Model { backend: "ollama".into(), model: "llama3.2".into() }, price_permille: 1000 }
+    Route {
+        place: WorkPlace::Model { backend: "ollama".into(), model: "llama3.2".into() },
+        price_permille: 1000,
+    }
 }
 
 fn context() -> QuoteContext {

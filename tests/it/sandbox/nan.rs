@@ -14,7 +14,11 @@ async fn not_a_number_has_one_form() {
     let offer = guest.quote(&job(1), &context(), &situation()).value.unwrap().unwrap();
     assert_eq!(offer.max_work_ms, CANONICAL_NAN_BITS);
     assert_eq!(guest.about().summary, summary(true));
-    assert_ne!(guest.about().summary, summary(false), "without it the bits leak: else this test sees nothing");
+    assert_ne!(
+        guest.about().summary,
+        summary(false),
+        "without it the bits leak: else this test sees nothing"
+    );
 }
 
 /// Which bits `describe` found, on a bare engine.
@@ -27,6 +31,8 @@ fn summary(canonical: bool) -> String {
     let mut about = [Val::Bool(false)];
     describe.call(&mut store, &[], &mut about).unwrap();
     let Val::Record(fields) = &about[0] else { panic!("a record") };
-    let Some((_, Val::String(summary))) = fields.iter().find(|(name, _)| name == "summary") else { panic!("a summary") };
+    let Some((_, Val::String(summary))) = fields.iter().find(|(name, _)| name == "summary") else {
+        panic!("a summary")
+    };
     summary.clone()
 }

@@ -23,10 +23,15 @@ async fn each_limit_has_its_fault() {
         ("cap", Fault::Nonsense),
         ("supply", Fault::Nonsense),
     ] {
-        let guest = load(&sandbox, "pricing", "hostile_pricing", within(set("do", &[what]), limits)).await;
+        let guest =
+            load(&sandbox, "pricing", "hostile_pricing", within(set("do", &[what]), limits)).await;
         let answer = guest.quote(&job(1), &context(), &situation());
         assert_eq!(answer.value, Err(fault), "{what}");
-        assert!(matches!(answer.call.cost, Cost::Fuel(1..=11_000_000)), "{what}: {:?}", answer.call.cost);
+        assert!(
+            matches!(answer.call.cost, Cost::Fuel(1..=11_000_000)),
+            "{what}: {:?}",
+            answer.call.cost
+        );
     }
 }
 
@@ -40,7 +45,10 @@ async fn a_fault_harms_nobody_else() {
         for _ in 0..200 {
             assert!(bad.quote(&job(1), &context(), &situation()).value.is_err());
         }
-        assert!(good.quote(&job(1), &context(), &situation()).value.unwrap().is_ok(), "after {what}");
+        assert!(
+            good.quote(&job(1), &context(), &situation()).value.unwrap().is_ok(),
+            "after {what}"
+        );
     }
 }
 
@@ -48,8 +56,10 @@ async fn a_fault_harms_nobody_else() {
 #[tokio::test]
 async fn equal_calls_cost_equal_fuel() {
     let (one, other) = (sandbox(), sandbox());
-    let guests =
-        [load(&one, "pricing", "token_pricing", granted()).await, load(&other, "pricing", "token_pricing", granted()).await];
+    let guests = [
+        load(&one, "pricing", "token_pricing", granted()).await,
+        load(&other, "pricing", "token_pricing", granted()).await,
+    ];
     let first = guests[0].quote(&job(1), &context(), &situation());
     assert!(first.value.as_ref().unwrap().is_ok(), "{first:?}");
     std::thread::scope(|scope| {
@@ -58,7 +68,10 @@ async fn equal_calls_cost_equal_fuel() {
                 scope.spawn(|| {
                     for _ in 0..100 {
                         let again = guest.quote(&job(1), &context(), &situation());
-                        assert_eq!((&again.value, again.call.cost), (&first.value, first.call.cost));
+                        assert_eq!(
+                            (&again.value, again.call.cost),
+                            (&first.value, first.call.cost)
+                        );
                     }
                 });
             }
@@ -92,7 +105,13 @@ async fn a_ranking_is_checked() {
         failure_permille: 0,
         preferred: false,
     };
-    for (order, nonsense) in [(&["1", "0"][..], false), (&["1"], false), (&["2"], true), (&["0", "0"], true), (&["none"], true)] {
+    for (order, nonsense) in [
+        (&["1", "0"][..], false),
+        (&["1"], false),
+        (&["2"], true),
+        (&["0", "0"], true),
+        (&["none"], true),
+    ] {
         let guest = load(&sandbox, "routing", "hostile_routing", set("order", order)).await;
         let answer = guest.rank(&job(1), &[candidate.clone(), candidate.clone()], &situation());
         assert_eq!(answer.value.err(), nonsense.then_some(Fault::Nonsense), "{order:?}");
@@ -119,7 +138,10 @@ async fn describe_is_bounded() {
         let refused = sandbox.load(slot, component(name), within(granted(), limits)).await.err();
         assert_eq!(refused, Some(InstallError::Describe(fault)), "{name}");
     }
-    let handler = sandbox.load("handler:5999".parse().unwrap(), component("busy_describe"), granted()).await.err();
+    let handler = sandbox
+        .load("handler:5999".parse().unwrap(), component("busy_describe"), granted())
+        .await
+        .err();
     assert_eq!(handler, Some(InstallError::Describe(Fault::Cpu)));
 }
 
@@ -130,7 +152,13 @@ async fn settings_are_those_of_the_guest() {
     let guest = load(&sandbox, "pricing", "hostile_pricing", granted()).await;
     assert_eq!(guest.settings(), [param("do", &["answer"]), param("tried", &["answer"])]);
     for (setup, name) in [(set("undo", &["x"]), "undo"), (set("do", &[]), "do")] {
-        let refused = sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), setup).await.err();
-        assert_eq!(refused, Some(InstallError::Setting(name.into(), "there is `do`, `tried`".into())));
+        let refused = sandbox
+            .load("pricing".parse().unwrap(), component("hostile_pricing"), setup)
+            .await
+            .err();
+        assert_eq!(
+            refused,
+            Some(InstallError::Setting(name.into(), "there is `do`, `tried`".into()))
+        );
     }
 }

@@ -16,9 +16,17 @@ async fn a_broken_policy_is_not_installed() {
         ("terms", "answered nonsense"),
         ("cap", "answered nonsense"),
     ] {
-        let setup = within(set("tried", &[what]), Limits { hostcall_bytes: 64 << 10, ..Limits::POLICY });
-        let refused = sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), setup).await.err();
-        assert_eq!(refused, Some(InstallError::SelfTest(format!("asked about a job without a bid, it {words}"))), "{what}");
+        let setup =
+            within(set("tried", &[what]), Limits { hostcall_bytes: 64 << 10, ..Limits::POLICY });
+        let refused = sandbox
+            .load("pricing".parse().unwrap(), component("hostile_pricing"), setup)
+            .await
+            .err();
+        assert_eq!(
+            refused,
+            Some(InstallError::SelfTest(format!("asked about a job without a bid, it {words}"))),
+            "{what}"
+        );
     }
 }
 
@@ -26,8 +34,11 @@ async fn a_broken_policy_is_not_installed() {
 #[tokio::test]
 async fn a_complaint_about_a_setting_is_told_from_a_refusal() {
     let sandbox = sandbox();
-    let tried =
-        async |what: &str| sandbox.load("pricing".parse().unwrap(), component("hostile_pricing"), set("tried", &[what])).await;
+    let tried = async |what: &str| {
+        sandbox
+            .load("pricing".parse().unwrap(), component("hostile_pricing"), set("tried", &[what]))
+            .await
+    };
     assert!(tried("refuse").await.is_ok());
     let refused = tried("setting").await.err();
     assert_eq!(refused, Some(InstallError::Settings("no price: wrong setting do".into())));
@@ -38,8 +49,11 @@ async fn a_complaint_about_a_setting_is_told_from_a_refusal() {
 #[tokio::test]
 async fn a_handler_complains_about_a_setting() {
     let sandbox = sandbox();
-    let tried =
-        async |what: &str| sandbox.load("handler:5999".parse().unwrap(), component("hostile_handler"), set("do", &[what])).await;
+    let tried = async |what: &str| {
+        sandbox
+            .load("handler:5999".parse().unwrap(), component("hostile_handler"), set("do", &[what]))
+            .await
+    };
     let refused = tried("setting").await.err();
     assert_eq!(refused, Some(InstallError::Settings("wrong setting do".into())));
     for fails in ["invalid", "blames", "panic", "wait", "answer"] {
@@ -58,6 +72,9 @@ async fn what_we_ship_passes() {
         ("handler:5050", "text_generation"),
     ] {
         let setup = if slot.starts_with("handler") { granted() } else { Setup::default() };
-        sandbox.load(slot.parse().unwrap(), component(name), setup).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        sandbox
+            .load(slot.parse().unwrap(), component(name), setup)
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }

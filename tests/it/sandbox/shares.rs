@@ -41,15 +41,27 @@ async fn tried(config: Config, held: [Job; 2], refused: Job, served: Job) {
     });
     let more: Vec<_> = more.collect();
     assert_eq!(good.run(&refused, 50, Arc::clone(&host) as Arc<_>).await.value, Err(Fault::Wall));
-    assert_eq!(good.run(&served, LONG_MS, Arc::clone(&host) as Arc<_>).await.value.unwrap().unwrap().content, "fine");
+    assert_eq!(
+        good.run(&served, LONG_MS, Arc::clone(&host) as Arc<_>)
+            .await
+            .value
+            .unwrap()
+            .unwrap()
+            .content,
+        "fine"
+    );
     more.iter().chain(&places).for_each(JoinHandle::abort);
-    assert!(good.run(&refused, LONG_MS, host).await.value.unwrap().is_ok(), "its places are free again");
+    assert!(
+        good.run(&refused, LONG_MS, host).await.value.unwrap().is_ok(),
+        "its places are free again"
+    );
 }
 
 /// Two customers fill a kind's quarter: a third waits, the other kind does not.
 #[tokio::test]
 async fn a_busy_kind_starves_no_other() {
-    tried(Config::default(), [asked(KIND, 1), asked(KIND, 2)], asked(KIND, 3), asked(KIND - 1, 3)).await;
+    tried(Config::default(), [asked(KIND, 1), asked(KIND, 2)], asked(KIND, 3), asked(KIND - 1, 3))
+        .await;
 }
 
 /// One customer fills its quarter of two kinds: it waits, another customer of the same kind does not.

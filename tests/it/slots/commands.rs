@@ -8,7 +8,10 @@ use pylon_tests::stub::Script;
 fn names(program: &Program) -> Vec<String> {
     let listed = program.json(&["guest", "list", "--json"]);
     let guests = listed["guests"].as_array().unwrap();
-    guests.iter().map(|one| format!("{} {} {}", one["slot"], one["name"], one["standing"]).replace('"', "")).collect()
+    guests
+        .iter()
+        .map(|one| format!("{} {} {}", one["slot"], one["name"], one["standing"]).replace('"', ""))
+        .collect()
 }
 
 /// Goal: slots are changed and looked at with a node and without one. Method: install, list, roll back and look back; then the same while none runs.
@@ -18,38 +21,85 @@ async fn a_day_with_guests() {
     program.print(&["start"]);
     let path = file(program.home(), "hostile_pricing");
     let path = path.to_str().unwrap();
-    let told = program.print(&["guest", "install", path, "--slot", "pricing", "--set", "do=answer"]);
-    let file = program.run(&["guest", "install", path, "--slot", "pricing", "--settings", "cheap.toml"]);
+    let told =
+        program.print(&["guest", "install", path, "--slot", "pricing", "--set", "do=answer"]);
+    let file =
+        program.run(&["guest", "install", path, "--slot", "pricing", "--settings", "cheap.toml"]);
     let expected = "expected NAME=VALUE, such as base-msat=1000";
     assert!(file.status.code() == Some(2) && said(&file).contains(expected), "{}", said(&file));
-    assert!(told.starts_with("pricing: hostile-pricing 1.0.0, generation 5\n") && told.contains("do = answer"), "{told}");
+    assert!(
+        told.starts_with("pricing: hostile-pricing 1.0.0, generation 5\n")
+            && told.contains("do = answer"),
+        "{told}"
+    );
     let mut customer = program.customer().await;
     let job = customer.ask(vec![text("hello")]).await;
     let result = customer.result(job).await;
     assert!(result.guests.iter().any(|guest| guest.name == "hostile-pricing"));
     let listed = program.json(&["guest", "list", "--json"]);
-    let pricing = listed["guests"].as_array().unwrap().iter().find(|one| one["slot"] == "pricing").unwrap().clone();
-    assert_eq!((&pricing["calls"], &pricing["traps"], &pricing["generation"]), (&1.into(), &0.into(), &5.into()));
-    assert!(pricing["p50_us"].is_u64() && pricing["p99_us"].is_u64() && pricing["fuel"].is_u64(), "{pricing}");
-    check_failure("no digest", &program.run(&["guest", "install", "https://x.org/a", "--slot", "pricing"]), &["digest: "]);
-    check_failure("no such file", &program.run(&["guest", "install", "prices", "--slot", "pricing"]), &["source: ", "prices"]);
-    check_failure("another slot", &program.run(&["guest", "install", path, "--slot", "routing"]), &["world: "]);
+    let pricing = listed["guests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["slot"] == "pricing")
+        .unwrap()
+        .clone();
+    assert_eq!(
+        (&pricing["calls"], &pricing["traps"], &pricing["generation"]),
+        (&1.into(), &0.into(), &5.into())
+    );
+    assert!(
+        pricing["p50_us"].is_u64() && pricing["p99_us"].is_u64() && pricing["fuel"].is_u64(),
+        "{pricing}"
+    );
+    check_failure(
+        "no digest",
+        &program.run(&["guest", "install", "https://x.org/a", "--slot", "pricing"]),
+        &["digest: "],
+    );
+    check_failure(
+        "no such file",
+        &program.run(&["guest", "install", "prices", "--slot", "pricing"]),
+        &["source: ", "prices"],
+    );
+    check_failure(
+        "another slot",
+        &program.run(&["guest", "install", path, "--slot", "routing"]),
+        &["world: "],
+    );
     let back = program.json(&["guest", "rollback", "pricing", "--json"]);
     assert_eq!((&back["name"], &back["generation"]), (&"token_pricing".into(), &6.into()));
     program.print(&["stop"]);
-    check_failure("nothing to approve", &program.run(&["guest", "approve", "pricing"]), &["nothing: no guest waits for pricing"]);
+    check_failure(
+        "nothing to approve",
+        &program.run(&["guest", "approve", "pricing"]),
+        &["nothing: no guest waits for pricing"],
+    );
     let told = program.print(&["guest", "install", path, "--slot", "pricing:5050"]);
     assert!(told.contains("from the next start on"), "{told}");
-    assert_eq!(names(&program)[1..3], ["pricing token_pricing serving", "pricing:5050 hostile-pricing serving"]);
+    assert_eq!(
+        names(&program)[1..3],
+        ["pricing token_pricing serving", "pricing:5050 hostile-pricing serving"]
+    );
     let history = program.json(&["guest", "list", "--history", "--json"]);
-    let whys: Vec<_> = history.as_array().unwrap().iter().map(|row| row["why"].as_str().unwrap()).collect();
+    let whys: Vec<_> =
+        history.as_array().unwrap().iter().map(|row| row["why"].as_str().unwrap()).collect();
     assert_eq!(whys, ["start", "start", "start", "start", "install", "rollback", "install"]);
     program.print(&["start"]);
     assert!(names(&program).contains(&"pricing:5050 hostile-pricing serving".to_owned()));
     let audit = program.print(&["guest", "audit", "--limit", "3"]);
-    assert!(audit.contains("approve") && audit.contains("nothing") && audit.contains("hostile-pricing 1.0.0"), "{audit}");
+    assert!(
+        audit.contains("approve")
+            && audit.contains("nothing")
+            && audit.contains("hostile-pricing 1.0.0"),
+        "{audit}"
+    );
     assert_eq!(program.json(&["guest", "audit", "--json"]).as_array().unwrap().len(), 10);
-    check_failure("nobody", &program.run(&["guest", "rollback", "routing:5050"]), &["nothing: nobody was ever in routing:5050"]);
+    check_failure(
+        "nobody",
+        &program.run(&["guest", "rollback", "routing:5050"]),
+        &["nothing: nobody was ever in routing:5050"],
+    );
 }
 
 /// Goal: the settings and the commands are one way. Method: a table that changes, `pylon reload`, and a rule that what serves does not keep.
@@ -58,24 +108,38 @@ async fn settings_and_reload() {
     let program = Program::set(Script::Echo).await;
     program.print(&["start"]);
     let path = file(program.home(), "hostile_pricing");
-    let table = format!("[guests.pricing]\nsource = {:?}\nsettings = {{ do = \"answer\" }}", path.to_str().unwrap());
+    let table = format!(
+        "[guests.pricing]\nsource = {:?}\nsettings = {{ do = \"answer\" }}",
+        path.to_str().unwrap()
+    );
     program.configure(&table);
     program.print(&["reload"]);
     assert!(names(&program).contains(&"pricing hostile-pricing serving".to_owned()));
     program.configure(&format!("{table}\ndigest = \"{}\"", "0".repeat(64)));
-    check_failure("another digest", &program.run(&["reload"]), &["guests.pricing", "(digest)", "nothing was changed"]);
+    check_failure(
+        "another digest",
+        &program.run(&["reload"]),
+        &["guests.pricing", "(digest)", "nothing was changed"],
+    );
     program.configure(&format!("{table}\n[lockdown]\nrequire_signature = true"));
-    check_failure("not signed", &program.run(&["reload"]), &["hostile-pricing", "has no release", "nothing was changed"]);
+    check_failure(
+        "not signed",
+        &program.run(&["reload"]),
+        &["hostile-pricing", "has no release", "nothing was changed"],
+    );
     let doctor = program.run(&["doctor"]);
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("the node that runs has other rules"));
     let audit = program.json(&["guest", "audit", "--json", "--limit", "2"]);
-    let refused = |row: usize| format!("{} {}", audit[row]["action"], audit[row]["outcome"]).replace('"', "");
+    let refused =
+        |row: usize| format!("{} {}", audit[row]["action"], audit[row]["outcome"]).replace('"', "");
     assert_eq!((refused(0), refused(1)), ("reload gone".into(), "reload digest".into()));
     program.print(&["stop"]);
     check_failure("not signed", &program.run(&["start"]), &["hostile-pricing", "has no release"]);
     let doctor = program.run(&["doctor"]);
     let doctor = String::from_utf8_lossy(&doctor.stdout);
-    for words in ["pricing has nobody (gone)", "has no release", "-> `pylon guest rollback pricing`"] {
+    for words in
+        ["pricing has nobody (gone)", "has no release", "-> `pylon guest rollback pricing`"]
+    {
         assert!(doctor.contains(words), "{words}: {doctor}");
     }
     program.configure("[lockdown]\nrequire_signature = true");
@@ -94,7 +158,16 @@ async fn shadow_compare_activate() {
     let program = Program::set(Script::Echo).await;
     program.print(&["start"]);
     check_failure("no shadow", &program.run(&["guest", "compare", "pricing"]), &["--shadow"]);
-    let beside = ["guest", "install", "token_pricing", "--slot", "pricing", "--settings", "max-tokens-limit=7", "--shadow"];
+    let beside = [
+        "guest",
+        "install",
+        "token_pricing",
+        "--slot",
+        "pricing",
+        "--settings",
+        "max-tokens-limit=7",
+        "--shadow",
+    ];
     assert!(program.print(&beside).contains("beside the guest that serves"));
     let mut customer = program.customer().await;
     let job = customer.ask(vec![text("hello")]).await;
@@ -111,10 +184,17 @@ async fn shadow_compare_activate() {
     assert_eq!((&compared["same"], &compared["quotes"]["both"]), (&0.into(), &1.into()));
     assert_eq!(compared["examples"][0]["job"], job.to_hex());
     let page = program.print(&["guest", "compare", "pricing"]);
-    assert!(page.contains("the same in 0 of 1 answers") && page.contains("max_output_tokens 512 / 7"), "{page}");
+    assert!(
+        page.contains("the same in 0 of 1 answers") && page.contains("max_output_tokens 512 / 7"),
+        "{page}"
+    );
     let serving = program.json(&["guest", "activate", "pricing", "--json"]);
     assert_eq!(serving["settings"]["max-tokens-limit"], "7");
-    check_failure("no shadow any more", &program.run(&["guest", "activate", "pricing"]), &["nothing: pricing has no shadow"]);
+    check_failure(
+        "no shadow any more",
+        &program.run(&["guest", "activate", "pricing"]),
+        &["nothing: pricing has no shadow"],
+    );
 }
 
 /// Goal: what verification cannot judge is the operator's to send. Method: a result that breaks it, found in the list, and released.
@@ -136,8 +216,18 @@ async fn a_result_is_released() {
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("they keep 1 of 64 places"));
     let id = job.to_hex();
     let page = program.print(&["guest", "replay", &id]);
-    assert!(page.contains("delivery in_review") && page.contains("equal   no answer: trapped\n"), "{page}");
-    assert_eq!(program.print(&["jobs", "release", &id[..10]]), format!("released {}\n", job.short()));
+    assert!(
+        page.contains("delivery in_review") && page.contains("equal   no answer: trapped\n"),
+        "{page}"
+    );
+    assert_eq!(
+        program.print(&["jobs", "release", &id[..10]]),
+        format!("released {}\n", job.short())
+    );
     assert_eq!(customer.result(job).await.content, "please break");
-    check_failure("twice", &program.run(&["jobs", "reject", &id]), &["no result that waits for you"]);
+    check_failure(
+        "twice",
+        &program.run(&["jobs", "reject", &id]),
+        &["no result that waits for you"],
+    );
 }

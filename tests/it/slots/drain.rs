@@ -10,7 +10,12 @@ use std::time::Duration;
 /// a prepaid job at work, a change that is none for it, then its pricing is replaced.
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_do_not_hold_old_guests_for_ever() {
-    let mut stage = Stage::set(Set { script: Script::Wait, pricing: &[("terms", "before-work")], ..Set::default() }).await;
+    let mut stage = Stage::set(Set {
+        script: Script::Wait,
+        pricing: &[("terms", "before-work")],
+        ..Set::default()
+    })
+    .await;
     stage.stop(Duration::ZERO).await;
     stage.config.guest_drain_seconds = 0;
     stage.start().await;
@@ -25,7 +30,10 @@ async fn jobs_do_not_hold_old_guests_for_ever() {
     let error = customer.feedback(job, "error").await;
     assert!(error.words.contains("ask again"), "{}", error.words);
     let state = stage.until(job, |state| state.execution == Execution::Failed).await;
-    assert_eq!((state.settlement, state.paid > pylon_core::Msat::ZERO), (Settlement::RefundDue, true));
+    assert_eq!(
+        (state.settlement, state.paid > pylon_core::Msat::ZERO),
+        (Settlement::RefundDue, true)
+    );
     let next = customer.ask(vec![text("again")]).await;
     stage.stub.release();
     stage.stub.release();

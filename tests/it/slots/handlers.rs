@@ -18,12 +18,21 @@ async fn a_new_kind_is_served_at_once() {
     // It works without a backend, and what it says is nothing.
     let error = customer.feedback(job, "error").await;
     assert!(error.words.contains("the output is empty"), "{}", error.words);
-    until(&stage, "counted", async || serving(&stage, "handler:5999").await.figures.is_some_and(|seen| seen.calls == 1)).await;
+    until(&stage, "counted", async || {
+        serving(&stage, "handler:5999").await.figures.is_some_and(|seen| seen.calls == 1)
+    })
+    .await;
     let probe = serving(&stage, "handler:5999").await;
-    assert_eq!((probe.name.as_str(), probe.figures.map(|figures| (figures.calls, figures.traps))), ("probe", Some((1, 0))));
+    assert_eq!(
+        (probe.name.as_str(), probe.figures.map(|figures| (figures.calls, figures.traps))),
+        ("probe", Some((1, 0)))
+    );
     assert!(probe.figures.unwrap().cpu_us.is_some());
     let pricing = serving(&stage, "pricing").await.figures.unwrap();
-    assert!(pricing.calls == 1 && pricing.p50_us.is_some() && pricing.fuel.is_some_and(|fuel| fuel > 0), "{pricing:?}");
+    assert!(
+        pricing.calls == 1 && pricing.p50_us.is_some() && pricing.fuel.is_some_and(|fuel| fuel > 0),
+        "{pricing:?}"
+    );
 }
 
 /// Goal: a handler writes no line into the log that looks like one of the node. Method: one whose line has two.
@@ -32,12 +41,26 @@ async fn a_line_stays_one_line() {
     let program = Program::set(Script::Echo).await;
     program.print(&["start"]);
     let path = file(program.home(), "hostile_handler");
-    program.print(&["guest", "install", path.to_str().unwrap(), "--slot", "handler:5999", "--settings", "do=lines"]);
+    program.print(&[
+        "guest",
+        "install",
+        path.to_str().unwrap(),
+        "--slot",
+        "handler:5999",
+        "--settings",
+        "do=lines",
+    ]);
     let mut customer = program.customer().await;
     let job = customer.broadcast(5999, vec![text("hello")]).await;
     assert_eq!(customer.result(job).await.content, "fine");
     program.print(&["stop"]);
     let log = std::fs::read_to_string(program.state("logs/pylon.log")).unwrap();
-    let lines: Vec<_> = log.lines().filter(|line| line.contains("first line") || line.contains("second line")).collect();
-    assert!(matches!(lines.as_slice(), [one] if one.contains("first line second line")), "{lines:?}");
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("first line") || line.contains("second line"))
+        .collect();
+    assert!(
+        matches!(lines.as_slice(), [one] if one.contains("first line second line")),
+        "{lines:?}"
+    );
 }

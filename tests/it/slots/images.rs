@@ -16,7 +16,10 @@ use std::process::Command;
 
 fn locked_to(author: &Keys) -> Config {
     let trusted_publishers = vec![author.public_key().to_hex()];
-    Config { lockdown: Lockdown { trusted_publishers, allow_compile: false, ..Lockdown::default() }, ..Config::default() }
+    Config {
+        lockdown: Lockdown { trusted_publishers, allow_compile: false, ..Lockdown::default() },
+        ..Config::default()
+    }
 }
 
 /// Code of a component as a machine like this one makes it, and a claim about it.
@@ -24,7 +27,12 @@ async fn compiled(bytes: &[u8]) -> (Vec<u8>, ImageClaim) {
     let maker = Sandbox::open(pylon_sandbox::Config::default()).unwrap();
     let image = maker.image(bytes).await.unwrap();
     let (digest, size) = (Digest::of(&image), image.len() as u64);
-    let claim = ImageClaim { digest, size, component: Digest::of(bytes), engine: maker.engine_of(Role::Pricing) };
+    let claim = ImageClaim {
+        digest,
+        size,
+        component: Digest::of(bytes),
+        engine: maker.engine_of(Role::Pricing),
+    };
     (image, claim)
 }
 
@@ -38,9 +46,16 @@ async fn only_signed_images_run() {
     let path = shop.signed(&author, bytes);
     let at = || guest(&path, &[]);
     let why = shop.stops("image", "pricing", at()).await;
-    assert!(why.contains("nothing is compiled here") && why.contains("pylon guest compile"), "{why}");
+    assert!(
+        why.contains("nothing is compiled here") && why.contains("pylon guest compile"),
+        "{why}"
+    );
     let (image, claim) = compiled(bytes).await;
-    let file = path.with_file_name(format!("{}.{}.image", path.file_name().unwrap().display(), claim.engine));
+    let file = path.with_file_name(format!(
+        "{}.{}.image",
+        path.file_name().unwrap().display(),
+        claim.engine
+    ));
     std::fs::write(&file, &image).unwrap();
     let why = shop.stops("image", "pricing", at()).await;
     assert!(why.contains("has no release"), "{why}");
@@ -54,8 +69,16 @@ async fn only_signed_images_run() {
     for (what, image, release) in [
         ("who is not among", &image, signed(&Keys::generate(), &claim)),
         ("about another component", &flipped, good.clone()),
-        ("made of another component", &image, signed(&author, &ImageClaim { component: Digest::of(b"other"), ..claim.clone() })),
-        ("for the engine other", &image, signed(&author, &ImageClaim { engine: "other".into(), ..claim.clone() })),
+        (
+            "made of another component",
+            &image,
+            signed(&author, &ImageClaim { component: Digest::of(b"other"), ..claim.clone() }),
+        ),
+        (
+            "for the engine other",
+            &image,
+            signed(&author, &ImageClaim { engine: "other".into(), ..claim.clone() }),
+        ),
         ("expired", &image, sign(&author, &claim, NOW.minus(60), Some(NOW)).unwrap()),
         ("signature", &image, good.replace(&format!("for {}", claim.engine), "for all")),
     ] {
@@ -65,7 +88,8 @@ async fn only_signed_images_run() {
         assert!(why.contains(what), "{what}: {why}");
     }
     shop.stops("component", "pricing", guest(shop.signed(&author, b"garbage"), &[])).await;
-    shop.stops("import", "pricing", guest(shop.signed(&author, component("std_pricing")), &[])).await;
+    shop.stops("import", "pricing", guest(shop.signed(&author, component("std_pricing")), &[]))
+        .await;
     std::fs::write(beside(&file, "release"), good).unwrap();
     let seated = shop.carry_out(install("pricing", at())).await.unwrap();
     assert_eq!((seated.name.as_str(), seated.generation), ("hostile-pricing", Some(1)));
@@ -73,10 +97,17 @@ async fn only_signed_images_run() {
     // What comes with the program needs one, too, and the node's folder has it.
     shop.stops("image", "pricing", guest("token_pricing", &[])).await;
     let (image, claim) = compiled(component("token_pricing")).await;
-    let file = shop.folder.path().join(".openagents/pylon/guests").join(format!("{}.{}.image", claim.component, claim.engine));
+    let file = shop
+        .folder
+        .path()
+        .join(".openagents/pylon/guests")
+        .join(format!("{}.{}.image", claim.component, claim.engine));
     std::fs::write(&file, image).unwrap();
     std::fs::write(beside(&file, "release"), signed(&author, &claim)).unwrap();
-    assert_eq!(shop.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap().name, "token_pricing");
+    assert_eq!(
+        shop.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap().name,
+        "token_pricing"
+    );
     let back = shop.carry_out(Deed::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
     assert_eq!(back.name, "hostile-pricing", "the folder has kept its image");
 }
@@ -101,12 +132,22 @@ fn a_locked_node_is_made_by_commands() {
     std::fs::set_permissions(home.join("key"), std::fs::Permissions::from_mode(0o600)).unwrap();
     let key = pylon_adapters::market::identity::keys(PHRASE).unwrap();
     let config = home.join(".config/pylon/config.toml");
-    let locked = format!("[lockdown]\nallow_compile = false\ntrusted_publishers = [\"{}\"]\n", key.public_key().to_hex());
+    let locked = format!(
+        "[lockdown]\nallow_compile = false\ntrusted_publishers = [\"{}\"]\n",
+        key.public_key().to_hex()
+    );
     std::fs::write(&config, locked).unwrap();
     let check = |name: &str| {
         let output = pylon(&["doctor", "--json"]);
-        let page: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
-        page["checks"].as_array().unwrap().iter().find(|row| row["check"] == name).unwrap().to_string()
+        let page: serde_json::Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+        page["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["check"] == name)
+            .unwrap()
+            .to_string()
     };
     assert!(check("guests").contains("nothing is compiled here"), "{}", check("guests"));
     assert!(check("lockdown").contains("only signed images run"), "{}", check("lockdown"));
@@ -123,5 +164,8 @@ fn a_locked_node_is_made_by_commands() {
         }
     }
     assert!(check("guests").contains("token_pricing"), "{}", check("guests"));
-    assert!(!Path::new(&home.join(".openagents/pylon/cache/key")).exists(), "nothing was compiled, so nothing is kept");
+    assert!(
+        !Path::new(&home.join(".openagents/pylon/cache/key")).exists(),
+        "nothing was compiled, so nothing is kept"
+    );
 }

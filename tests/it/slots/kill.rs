@@ -27,16 +27,32 @@ async fn killed_while_slots_change() {
                         return;
                     }
                     let setting = format!("base-msat={}", round * 1000 + number);
-                    run(program.home(), &["guest", "install", "token_pricing", "--slot", "pricing", "--settings", &setting]);
+                    run(
+                        program.home(),
+                        &[
+                            "guest",
+                            "install",
+                            "token_pricing",
+                            "--slot",
+                            "pricing",
+                            "--settings",
+                            &setting,
+                        ],
+                    );
                 }
             });
             tokio::task::block_in_place(|| {
                 tokio::runtime::Handle::current().block_on(async {
                     let seen = tokio::time::timeout(PATIENCE, async {
                         for number in 0..6 {
-                            results.insert(customer.ask(vec![text(&format!("job {round} {number}"))]).await, 0);
+                            results.insert(
+                                customer.ask(vec![text(&format!("job {round} {number}"))]).await,
+                                0,
+                            );
                         }
-                        while count(&program, "generations") < generations + 5 || count(&program, "jobs") < jobs + 5 {
+                        while count(&program, "generations") < generations + 5
+                            || count(&program, "jobs") < jobs + 5
+                        {
                             tokio::task::yield_now().await;
                         }
                     });
@@ -57,7 +73,13 @@ async fn killed_while_slots_change() {
     });
     all.await.unwrap_or_else(|_| panic!("jobs without a result: {results:?}"));
     assert!(results.values().all(|count| *count == 1), "{results:?}");
-    assert_eq!(count(&program, "(SELECT job_id FROM decisions GROUP BY job_id HAVING count(DISTINCT generation) > 1)"), 0);
+    assert_eq!(
+        count(
+            &program,
+            "(SELECT job_id FROM decisions GROUP BY job_id HAVING count(DISTINCT generation) > 1)"
+        ),
+        0
+    );
 }
 
 fn count(program: &Program, rows: &str) -> u32 {

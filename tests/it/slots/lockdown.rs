@@ -41,7 +41,8 @@ async fn the_settings_grant_what_comes_back() {
     shop.carry_out(install(SLOT, more)).await.unwrap_err();
     let less = granting(&["progress"]);
     let shop = shop.under(&less);
-    let refused = shop.carry_out(Deed::Approve { slot: SLOT.into(), digest: None }).await.unwrap_err();
+    let refused =
+        shop.carry_out(Deed::Approve { slot: SLOT.into(), digest: None }).await.unwrap_err();
     assert!(refused.code == "gone" && refused.why.contains("inference"), "{refused:?}");
     let shop = shop.under(&Config::default());
     shop.carry_out(Deed::Approve { slot: SLOT.into(), digest: None }).await.unwrap();
@@ -51,7 +52,10 @@ async fn the_settings_grant_what_comes_back() {
         let refused = shop.carry_out(Deed::Rollback { slot: SLOT.into(), to }).await.unwrap_err();
         assert!(refused.code == "gone" && refused.why.contains("inference"), "{refused:?}");
     }
-    shop.under(&Config::default()).carry_out(Deed::Rollback { slot: SLOT.into(), to: None }).await.unwrap();
+    shop.under(&Config::default())
+        .carry_out(Deed::Rollback { slot: SLOT.into(), to: None })
+        .await
+        .unwrap();
 }
 
 /// Goal: what is approved is what was seen. Method: another guest waits by the time that the first is approved.
@@ -59,7 +63,9 @@ async fn the_settings_grant_what_comes_back() {
 async fn approved_as_it_was_seen() {
     let shop = Shop::open(&Config::default());
     shop.carry_out(install(SLOT, guest(shop.file(component("probe")), &[]))).await.unwrap();
-    shop.carry_out(install(SLOT, guest(shop.file(component("hostile_handler")), &[]))).await.unwrap_err();
+    shop.carry_out(install(SLOT, guest(shop.file(component("hostile_handler")), &[])))
+        .await
+        .unwrap_err();
     let deed = |digest| Deed::Approve { slot: SLOT.into(), digest: Some(digest) };
     let refused = shop.carry_out(deed(Digest::of(b"what was seen"))).await.unwrap_err();
     assert!(refused.code == "digest" && refused.why.contains("hostile-handler"), "{refused:?}");
@@ -92,7 +98,9 @@ async fn a_release_ends() {
         release(&Keys::generate(), Digest::of(component("hostile_pricing")), Some(NOW.plus(60))),
     )
     .unwrap();
-    let late = async |deed| shop.workshop.carry_out(&deed, &shop.journal, NOW.plus(60)).await.map(|seated| seated.name);
+    let late = async |deed| {
+        shop.workshop.carry_out(&deed, &shop.journal, NOW.plus(60)).await.map(|seated| seated.name)
+    };
     let shadow = Deed::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
     shop.carry_out(shadow).await.unwrap();
     let refused = late(Deed::Activate { slot: "pricing".into() }).await.unwrap_err();
@@ -107,8 +115,12 @@ async fn a_release_ends() {
 /// The guests of a node, as a start at this time puts them to work.
 async fn start(shop: &Shop, config: &Config, now: UnixTime) -> Result<Slots, String> {
     let state = Home::at(shop.folder.path()).open().unwrap();
-    let sandbox = sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
-    let ledger = Ledger { history: shop.journal.installations().unwrap(), standbys: shop.journal.standbys().unwrap() };
+    let sandbox =
+        sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
+    let ledger = Ledger {
+        history: shop.journal.installations().unwrap(),
+        standbys: shop.journal.standbys().unwrap(),
+    };
     let shelf = Shelf::new(state.folder("guests").unwrap());
     let opened = Slots::open(sandbox, shelf, ledger, config, Some(&shop.journal), now).await;
     opened.map(|(slots, _)| slots).map_err(|error| format!("{error:#}"))
@@ -118,7 +130,10 @@ async fn start(shop: &Shop, config: &Config, now: UnixTime) -> Result<Slots, Str
 /// that was signed for a minute; later, deleted where it came from, and deleted as far as this node has heard.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_ends_while_it_serves() {
-    let locked = Config { lockdown: Lockdown { require_signature: true, ..Lockdown::default() }, ..Config::default() };
+    let locked = Config {
+        lockdown: Lockdown { require_signature: true, ..Lockdown::default() },
+        ..Config::default()
+    };
     let shop = Shop::open(&locked);
     let (author, bytes) = (Keys::generate(), component("hostile_pricing"));
     let path = shop.file(bytes);
@@ -128,11 +143,15 @@ async fn a_release_ends_while_it_serves() {
     let refused = async |config: &Config, now| {
         let error = start(&shop, config, now).await.map(drop).unwrap_err();
         let row = shop.journal.audit(1).unwrap().remove(0);
-        assert_eq!((row.action.as_str(), row.slot.as_str(), row.outcome.as_str()), ("start", "pricing", "gone"));
+        assert_eq!(
+            (row.action.as_str(), row.slot.as_str(), row.outcome.as_str()),
+            ("start", "pricing", "gone")
+        );
         error
     };
     let slots = start(&shop, &locked, NOW).await.unwrap();
-    let reload = async |now| slots.workshop.reload(&locked, &shop.journal, now, async { Ok(()) }).await;
+    let reload =
+        async |now| slots.workshop.reload(&locked, &shop.journal, now, async { Ok(()) }).await;
     reload(NOW).await.unwrap();
     assert!(format!("{:#}", reload(NOW.plus(60)).await.unwrap_err()).contains("expired"));
     assert!(refused(&locked, NOW.plus(60)).await.contains("expired"));
@@ -140,19 +159,29 @@ async fn a_release_ends_while_it_serves() {
 
     std::fs::write(beside(&path, "deletion"), deletion(&author, &signed)).unwrap();
     assert!(refused(&locked, NOW).await.contains("deleted by its author"));
-    assert_eq!(shop.carry_out(install("pricing", guest(&path, &[]))).await.unwrap_err().code, "signature");
+    assert_eq!(
+        shop.carry_out(install("pricing", guest(&path, &[]))).await.unwrap_err().code,
+        "signature"
+    );
     std::fs::remove_file(beside(&path, "deletion")).unwrap();
     assert!(refused(&locked, NOW).await.contains("deleted by its author"));
 }
 
 fn locked() -> Config {
-    Config { lockdown: Lockdown { require_signature: true, ..Lockdown::default() }, ..Config::default() }
+    Config {
+        lockdown: Lockdown { require_signature: true, ..Lockdown::default() },
+        ..Config::default()
+    }
 }
 
 /// The component with a release beside it that ends then.
 fn signed_until(shop: &Shop, name: &str, end: Option<UnixTime>) -> PathBuf {
     let path = shop.file(component(name));
-    std::fs::write(beside(&path, "release"), release(&Keys::generate(), Digest::of(component(name)), end)).unwrap();
+    std::fs::write(
+        beside(&path, "release"),
+        release(&Keys::generate(), Digest::of(component(name)), end),
+    )
+    .unwrap();
     path
 }
 
@@ -168,7 +197,11 @@ async fn who_is_over_goes() {
         let row = shop.journal.audit(1).unwrap().remove(0);
         (format!("{} {} {}", row.action, row.slot, row.outcome), row.detail)
     };
-    change(install("pricing", guest(signed_until(&shop, "hostile_pricing", Some(NOW.plus(60))), &[]))).await;
+    change(install(
+        "pricing",
+        guest(signed_until(&shop, "hostile_pricing", Some(NOW.plus(60))), &[]),
+    ))
+    .await;
     change(install(SLOT, guest(signed_until(&shop, "probe", Some(NOW.plus(90))), &[]))).await;
     let asked = guest(signed_until(&shop, "hostile_verification", Some(NOW.plus(75))), &[]);
     change(Deed::Install { slot: "verification".into(), guest: asked, shadow: true }).await;
@@ -182,7 +215,10 @@ async fn who_is_over_goes() {
     assert!(why.contains("hostile-pricing") && why.contains("expired"), "{why}");
     assert_eq!((at(75).await, told().0.as_str()), (Some(90), "shadow verification gone"));
     assert!(shop.journal.standbys().unwrap().is_empty());
-    assert_eq!((at(90).await, told().0.as_str(), slots.kinds()), (None, "remove handler:5999 done", vec![5050]));
+    assert_eq!(
+        (at(90).await, told().0.as_str(), slots.kinds()),
+        (None, "remove handler:5999 done", vec![5050])
+    );
     let pricing = async || {
         let all = workshop.seated().await;
         all.into_iter().find(|one| one.slot == "pricing").unwrap().name
@@ -193,7 +229,8 @@ async fn who_is_over_goes() {
     let path = shop.signed(&author, component("hostile_pricing"));
     let signed = std::fs::read_to_string(beside(&path, "release")).unwrap();
     change(install("pricing", guest(path, &[]))).await;
-    let kept = format!(".openagents/pylon/guests/{}.deletion.json", Event::from_json(&signed).unwrap().id);
+    let kept =
+        format!(".openagents/pylon/guests/{}.deletion.json", Event::from_json(&signed).unwrap().id);
     std::fs::write(shop.folder.path().join(kept), deletion(&author, &signed)).unwrap();
     assert_eq!((at(90).await, pricing().await.as_str()), (None, "token_pricing"));
     assert!(told().1.contains("deleted by its author"));
@@ -205,17 +242,25 @@ async fn who_could_not_go_goes_later() {
     let shop = Shop::open(&locked());
     let slots = start(&shop, &locked(), NOW).await.unwrap();
     let workshop = &slots.workshop;
-    let pricing = install("pricing", guest(signed_until(&shop, "hostile_pricing", Some(NOW.plus(60))), &[]));
+    let pricing =
+        install("pricing", guest(signed_until(&shop, "hostile_pricing", Some(NOW.plus(60))), &[]));
     workshop.carry_out(&pricing, &shop.journal, NOW).await.unwrap();
     let asked = guest(signed_until(&shop, "hostile_verification", Some(NOW.plus(60))), &[]);
     let shadow = Deed::Install { slot: "verification".into(), guest: asked, shadow: true };
     workshop.carry_out(&shadow, &shop.journal, NOW).await.unwrap();
     let books = rusqlite::Connection::open(Home::at(shop.folder.path()).database()).unwrap();
-    books.execute_batch("CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END").unwrap();
+    books
+        .execute_batch(
+            "CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END",
+        )
+        .unwrap();
     let at = async |seconds: u64| {
         workshop.hold_to_releases(&shop.journal, NOW.plus(seconds)).await;
         let left = workshop.seated().await;
-        let there = left.iter().filter(|one| one.name == "hostile-pricing" || one.standing == "shadow").count();
+        let there = left
+            .iter()
+            .filter(|one| one.name == "hostile-pricing" || one.standing == "shadow")
+            .count();
         (there, workshop.next_end(NOW.plus(seconds)).await.map(|end| end.since(NOW)))
     };
     assert_eq!(at(60).await, (2, Some(660)));
@@ -233,7 +278,11 @@ async fn a_renewed_release_brings_it_back() {
     config.guests.insert(SLOT.into(), guest(&path, &[]));
     let slots = start(&shop, &config, NOW).await.unwrap();
     let reload = async |seconds| {
-        let done = slots.workshop.reload(&config, &shop.journal, NOW.plus(seconds), async { Ok(()) }).await.unwrap();
+        let done = slots
+            .workshop
+            .reload(&config, &shop.journal, NOW.plus(seconds), async { Ok(()) })
+            .await
+            .unwrap();
         (done.keys, done.refused.join(" "))
     };
     let key = || vec![format!("guests.\"{SLOT}\"")];
@@ -241,7 +290,10 @@ async fn a_renewed_release_brings_it_back() {
     slots.workshop.hold_to_releases(&shop.journal, NOW.plus(60)).await;
     assert_eq!(slots.kinds(), [5050]);
     let (came, refused) = reload(60).await;
-    assert!(came.is_empty() && refused.contains(SLOT) && refused.contains("expired"), "{came:?} {refused}");
+    assert!(
+        came.is_empty() && refused.contains(SLOT) && refused.contains("expired"),
+        "{came:?} {refused}"
+    );
     assert_eq!(start(&shop, &config, NOW.plus(60)).await.unwrap().kinds(), [5050]);
     let refused = slots.workshop.carry_out(&back, &shop.journal, NOW.plus(60)).await.unwrap_err();
     assert!(refused.code == "gone" && refused.why.contains("expired"), "{refused:?}");
@@ -273,13 +325,27 @@ async fn a_shadow_ends_by_itself() {
     // On a crowded machine it may be over before it is asked.
     for seconds in [2, 20, 200] {
         let end = SystemClock.now().plus(seconds);
-        std::fs::write(beside(&path, "release"), release(&author, Digest::of(component("hostile_pricing")), Some(end))).unwrap();
-        let shadow = Deed::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
+        std::fs::write(
+            beside(&path, "release"),
+            release(&author, Digest::of(component("hostile_pricing")), Some(end)),
+        )
+        .unwrap();
+        let shadow =
+            Deed::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
         if stage.node().change(&shadow).await.is_ok() {
             break;
         }
     }
-    let shadows = async || stage.node().facts().guests().await.into_iter().filter(|one| one.standing == "shadow").count();
+    let shadows = async || {
+        stage
+            .node()
+            .facts()
+            .guests()
+            .await
+            .into_iter()
+            .filter(|one| one.standing == "shadow")
+            .count()
+    };
     until(&stage, "taken out", async || shadows().await == 0).await;
     assert_eq!(audit(&stage, 1), ["shadow pricing gone"]);
 }
@@ -295,13 +361,18 @@ async fn a_release_ends_by_itself() {
     // On a crowded machine it may be over before it serves.
     for seconds in [2, 20, 200] {
         let end = SystemClock.now().plus(seconds);
-        std::fs::write(beside(&path, "release"), release(&author, Digest::of(component("hostile_pricing")), Some(end))).unwrap();
+        std::fs::write(
+            beside(&path, "release"),
+            release(&author, Digest::of(component("hostile_pricing")), Some(end)),
+        )
+        .unwrap();
         let installed = stage.node().change(&install("pricing", guest(&path, &[]))).await;
         if installed.is_ok() && stage.node().reload(&signed).await.is_ok() {
             break;
         }
     }
-    until(&stage, "taken out", async || serving(&stage, "pricing").await.name == "token_pricing").await;
+    until(&stage, "taken out", async || serving(&stage, "pricing").await.name == "token_pricing")
+        .await;
     assert_eq!(audit(&stage, 1), ["rollback pricing done"]);
     let mut customer = stage.customer().await;
     let job = customer.ask(vec![text("hello")]).await;
@@ -314,11 +385,16 @@ async fn a_release_ends_by_itself() {
 async fn asked_once_it_runs() {
     let mut stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     let path = file(stage.folder.path(), "hostile_pricing");
-    std::fs::write(beside(&path, "release"), release(&Keys::generate(), Digest::of(component("hostile_pricing")), None)).unwrap();
+    std::fs::write(
+        beside(&path, "release"),
+        release(&Keys::generate(), Digest::of(component("hostile_pricing")), None),
+    )
+    .unwrap();
     stage.node().change(&install("pricing", guest(&path, &[]))).await.unwrap();
     stage.stop(Duration::ZERO).await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let books = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let books =
+        rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
     let source = format!("https://{}/a.wasm", silent.local_addr().unwrap());
     books.execute("UPDATE generations SET source = ?1 WHERE why = 'install'", [source]).unwrap();
     drop(books);
@@ -376,7 +452,10 @@ async fn jobs_of_before_are_told() {
     let mut signed = stage.config.clone();
     signed.lockdown.require_signature = true;
     let warnings = stage.node().reload(&signed).await.unwrap().warnings;
-    assert!(matches!(&warnings[..], [one] if one.contains("refuses now: 1, for 3")), "{warnings:?}");
+    assert!(
+        matches!(&warnings[..], [one] if one.contains("refuses now: 1, for 3")),
+        "{warnings:?}"
+    );
     (0..2).for_each(|_| stage.stub.release());
     assert_eq!(customer.result(job).await.content, "before");
     assert_eq!(stage.node().reload(&signed).await.unwrap().warnings, [""; 0]);

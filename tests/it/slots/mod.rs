@@ -32,7 +32,8 @@ fn file(folder: &Path, name: &str) -> PathBuf {
 
 /// As a table of the settings says it.
 fn guest(source: impl AsRef<Path>, settings: &[(&str, &str)]) -> Guest {
-    let settings: BTreeMap<_, _> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let settings: BTreeMap<_, _> =
+        settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Guest { source: source.as_ref().to_str().unwrap().to_owned(), settings, ..Guest::default() }
 }
 
@@ -60,7 +61,10 @@ async fn until(stage: &Stage, what: &str, wanted: impl AsyncFn() -> bool) {
 
 /// The newest rows of who did what: action, slot and outcome.
 fn audit(stage: &Stage, limit: usize) -> Vec<String> {
-    let books = pylon_adapters::journal::Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let books = pylon_adapters::journal::Books::open(
+        &stage.folder.path().join(".openagents/pylon/pylon.db"),
+    )
+    .unwrap();
     let rows = books.audit(limit).unwrap();
     rows.into_iter().map(|row| format!("{} {} {}", row.action, row.slot, row.outcome)).collect()
 }

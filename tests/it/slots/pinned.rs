@@ -9,18 +9,22 @@ use pylon_tests::stub::Script;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-const CHEAP: &[(&str, &str)] = &[("base-msat", "1000"), ("input-per-1k-msat", "0"), ("output-per-1k-msat", "0")];
-const DEAR: &[(&str, &str)] = &[("base-msat", "9000"), ("input-per-1k-msat", "0"), ("output-per-1k-msat", "0")];
+const CHEAP: &[(&str, &str)] =
+    &[("base-msat", "1000"), ("input-per-1k-msat", "0"), ("output-per-1k-msat", "0")];
+const DEAR: &[(&str, &str)] =
+    &[("base-msat", "9000"), ("input-per-1k-msat", "0"), ("output-per-1k-msat", "0")];
 
 /// Goal: an offer is settled by the guest that made it, while the node runs and after a restart. Method: a job under a cheap pricing, then a dear one,
 /// then a restart; each is invoiced at its own price.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_offer_is_settled_by_who_made_it() {
-    let mut stage = Stage::set(Set { script: Script::Wait, pricing: CHEAP, ..Set::default() }).await;
+    let mut stage =
+        Stage::set(Set { script: Script::Wait, pricing: CHEAP, ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let cheap = customer.ask(vec![text("cheap")]).await;
     stage.until(cheap, |state| state.execution == Execution::Processing).await;
-    let seated = stage.node().change(&install("pricing", guest("token_pricing", DEAR))).await.unwrap();
+    let seated =
+        stage.node().change(&install("pricing", guest("token_pricing", DEAR))).await.unwrap();
     assert_eq!(seated.generation, Some(stage.job(cheap).unwrap().plan.generation + 1));
     let dear = customer.ask(vec![text("dear")]).await;
     stage.until(dear, |state| state.execution == Execution::Received).await;
@@ -29,7 +33,10 @@ async fn an_offer_is_settled_by_who_made_it() {
         stage.stub.release();
     }
     stage.start().await;
-    assert_eq!(serving(&stage, "pricing").await.settings.get("base-msat").map(String::as_str), Some("9000"));
+    assert_eq!(
+        serving(&stage, "pricing").await.settings.get("base-msat").map(String::as_str),
+        Some("9000")
+    );
     for (job, msat) in [(cheap, 1000), (dear, 9000)] {
         let result = customer.result(job).await;
         assert_eq!(result.due.map(|(amount, _)| amount.get()), Some(msat), "{}", result.content);
@@ -41,7 +48,8 @@ async fn an_offer_is_settled_by_who_made_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_forgets_no_guest() {
     for terms in ["on-delivery", "before-work"] {
-        let pricing: &'static [(&str, &str)] = if terms == "before-work" { &[("terms", "before-work")] } else { CHEAP };
+        let pricing: &'static [(&str, &str)] =
+            if terms == "before-work" { &[("terms", "before-work")] } else { CHEAP };
         let mut stage = Stage::set(Set { script: Script::Wait, pricing, ..Set::default() }).await;
         let mut customer = stage.customer().await;
         let mut named = Vec::new();
@@ -52,7 +60,8 @@ async fn a_restart_forgets_no_guest() {
                 _ => None,
             };
             if interrupted {
-                let waits = [Execution::Processing, Execution::AwaitingPayment][usize::from(invoice.is_some())];
+                let waits = [Execution::Processing, Execution::AwaitingPayment]
+                    [usize::from(invoice.is_some())];
                 stage.until(job, |state| state.execution == waits).await;
                 stage.stop(Duration::ZERO).await;
                 (0..4).for_each(|_| stage.stub.release());
@@ -73,7 +82,12 @@ async fn a_restart_forgets_no_guest() {
 /// jobs of older generations; the component of the first one's verification is removed, and the node starts again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_that_is_gone() {
-    let mut stage = Stage::set(Set { script: Script::Wait, pricing: &[("terms", "before-work")], ..Set::default() }).await;
+    let mut stage = Stage::set(Set {
+        script: Script::Wait,
+        pricing: &[("terms", "before-work")],
+        ..Set::default()
+    })
+    .await;
     let path = file(stage.folder.path(), "hostile_verification");
     let seated = stage.node().change(&install("verification", guest(path, &[]))).await.unwrap();
     let mut customer = stage.customer().await;
@@ -143,17 +157,26 @@ async fn swaps_under_load() {
         if number < 40 {
             open.push_back(customer.ask(vec![text(&format!("job {number}"))]).await);
             let settings = if number % 2 == 0 { DEAR } else { CHEAP };
-            stage.node().change(&install("pricing", guest("token_pricing", settings))).await.unwrap();
+            stage
+                .node()
+                .change(&install("pricing", guest("token_pricing", settings)))
+                .await
+                .unwrap();
         }
     }
-    let books = pylon_adapters::journal::Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let books = pylon_adapters::journal::Books::open(
+        &stage.folder.path().join(".openagents/pylon/pylon.db"),
+    )
+    .unwrap();
     let history = books.installations().unwrap();
     for (job, due) in answered {
         let kept = stage.job(job).unwrap().plan.generation;
-        let row = history.iter().rfind(|row| row.slot == "pricing" && row.generation <= kept).unwrap();
+        let row =
+            history.iter().rfind(|row| row.slot == "pricing" && row.generation <= kept).unwrap();
         assert_eq!(due.to_string(), row.guest.as_ref().unwrap().settings["base-msat"]);
     }
-    let outside = rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let outside =
+        rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
     let mixed = "SELECT count(*) FROM (SELECT job_id FROM decisions GROUP BY job_id HAVING count(DISTINCT generation) > 1)";
     assert_eq!(outside.query_row(mixed, [], |row| row.get::<_, u32>(0)).unwrap(), 0);
 }

@@ -15,7 +15,10 @@ async fn a_slow_download() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("https://{}/a.wasm", silent.local_addr().unwrap());
     let digest = "0".repeat(64);
-    let mut fetching = command(program.home(), &["guest", "install", &address, "--digest", &digest, "--slot", "pricing"]);
+    let mut fetching = command(
+        program.home(),
+        &["guest", "install", &address, "--digest", &digest, "--slot", "pricing"],
+    );
     let mut fetching = fetching.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let _connection = silent.accept().await.unwrap();
     let path = file(program.home(), "hostile_pricing");

@@ -23,7 +23,11 @@ async fn a_slow_server_holds_up_nobody() {
         done = &mut reload => panic!("{:?}", done.map(|_| ())),
     };
     let changed = async {
-        stage.node().change(&install("pricing", guest("token_pricing", &[("base-msat", "1")]))).await.unwrap();
+        stage
+            .node()
+            .change(&install("pricing", guest("token_pricing", &[("base-msat", "1")])))
+            .await
+            .unwrap();
         serving(&stage, "pricing").await.settings
     };
     let settings = tokio::select! {
@@ -44,7 +48,8 @@ async fn a_slow_server_holds_up_nobody() {
 async fn all_of_it_or_nothing() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     let before = serving(&stage, "pricing").await;
-    let relays = || stage.node().facts().relays().into_iter().map(|relay| relay.url).collect::<Vec<_>>();
+    let relays =
+        || stage.node().facts().relays().into_iter().map(|relay| relay.url).collect::<Vec<_>>();
     let held = relays();
     let mut config = stage.config.clone();
     config.guests.insert("pricing".into(), guest("token_pricing", &[("base-msat", "1")]));

@@ -26,14 +26,22 @@ async fn released() {
     let (mut stage, mut customer, job) = stage(&[]).await;
     stage.stop(Duration::ZERO).await;
     stage.start().await;
-    stage.until(job, |state| state.delivery == Delivery::InReview && state.execution == Execution::Processing).await;
+    stage
+        .until(job, |state| {
+            state.delivery == Delivery::InReview && state.execution == Execution::Processing
+        })
+        .await;
     stage.node().review(job, true).await.unwrap();
     let result = customer.result(job).await;
     assert_eq!(result.content, "please break");
     let slots: Vec<_> = result.guests.iter().map(|guest| guest.slot.as_str()).collect();
     assert_eq!(slots, ["routing", "pricing", "handler", "verification"], "as before the restart");
     stage.bank.pay(&result.due.unwrap().1.unwrap()).unwrap();
-    stage.until(job, |state| state.settlement == Settlement::Paid && state.delivery == Delivery::Delivered).await;
+    stage
+        .until(job, |state| {
+            state.settlement == Settlement::Paid && state.delivery == Delivery::Delivered
+        })
+        .await;
     assert_eq!(stage.stub.asked(), 1, "nothing was done twice");
     assert_eq!(audit(&stage, 1), ["release verification:5050 done"]);
     let again = stage.node().review(job, true).await.unwrap_err().to_string();
@@ -43,8 +51,11 @@ async fn released() {
 /// Goal: what is rejected is never charged. Method: a prepaid job and a held one.
 #[tokio::test(flavor = "multi_thread")]
 async fn rejected() {
-    for (terms, settlement) in [("before-work", Settlement::RefundDue), ("hold", Settlement::Cancelled)] {
-        let pricing: &'static [(&str, &str)] = if terms == "hold" { &[("terms", "hold")] } else { &[("terms", "before-work")] };
+    for (terms, settlement) in
+        [("before-work", Settlement::RefundDue), ("hold", Settlement::Cancelled)]
+    {
+        let pricing: &'static [(&str, &str)] =
+            if terms == "hold" { &[("terms", "hold")] } else { &[("terms", "before-work")] };
         let (stage, mut customer, job) = stage(pricing).await;
         stage.node().review(job, false).await.unwrap();
         assert!(customer.feedback(job, "error").await.words.contains("by the operator"));
@@ -57,7 +68,8 @@ async fn rejected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_word_holds() {
     let (stage, mut customer, job) = stage(&[]).await;
-    let (one, other) = tokio::join!(stage.node().review(job, true), stage.node().review(job, false));
+    let (one, other) =
+        tokio::join!(stage.node().review(job, true), stage.node().review(job, false));
     assert!(one.is_ok() && other.is_err(), "{one:?} {other:?}");
     customer.result(job).await;
     assert_eq!(audit(&stage, 2), ["release verification:5050 done", "install verification done"]);

@@ -19,7 +19,8 @@ const DEAR: &[(&str, &str)] = &[("base-msat", "9000")];
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shadow_is_asked_and_then_serves() {
     let mut stage = Stage::set(Set { pricing: &[("base-msat", "1000")], ..Set::default() }).await;
-    let shadow = Deed::Install { slot: "pricing".into(), guest: guest("token_pricing", DEAR), shadow: true };
+    let shadow =
+        Deed::Install { slot: "pricing".into(), guest: guest("token_pricing", DEAR), shadow: true };
     let seated = stage.node().change(&shadow).await.unwrap();
     assert_eq!((seated.standing.as_str(), seated.generation), ("shadow", None));
     let mut customer = stage.customer().await;
@@ -35,12 +36,22 @@ async fn a_shadow_is_asked_and_then_serves() {
     let pairs = || {
         let mut pairs: Vec<Pair> = Vec::new();
         let books = Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
-        books.pairs("pricing", seated.digest, UnixTime::new(seated.since), 100, |pair| pairs.push(pair)).unwrap();
+        books
+            .pairs("pricing", seated.digest, UnixTime::new(seated.since), 100, |pair| {
+                pairs.push(pair)
+            })
+            .unwrap();
         pairs
     };
     until(&stage, "both jobs, offered and settled", async || pairs().len() == 4).await;
     for pair in pairs() {
-        assert!(pair.active.is_ok() && pair.shadow.is_ok() && pair.active != pair.shadow && pair.fuel > 0, "{pair:?}");
+        assert!(
+            pair.active.is_ok()
+                && pair.shadow.is_ok()
+                && pair.active != pair.shadow
+                && pair.fuel > 0,
+            "{pair:?}"
+        );
     }
     assert_eq!(serving(&stage, "pricing").await.settings.get("base-msat").unwrap(), "1000");
     let served = stage.node().change(&Deed::Activate { slot: "pricing".into() }).await.unwrap();
@@ -58,7 +69,9 @@ async fn a_handler_has_no_shadow() {
     let path = file(stage.folder.path(), "probe");
     let deed = Deed::Install { slot: "handler:5999".into(), guest: guest(path, &[]), shadow: true };
     assert_eq!(stage.node().change(&deed).await.unwrap_err().code, "shadow");
-    assert!(stage.node().change(&install("handler:5050", guest("token_pricing", &[]))).await.is_err());
+    assert!(
+        stage.node().change(&install("handler:5050", guest("token_pricing", &[]))).await.is_err()
+    );
 }
 
 /// Goal: a shadow harms nobody but itself. Method: one that burns all its fuel at every question; jobs, and what is known of both.
@@ -66,7 +79,11 @@ async fn a_handler_has_no_shadow() {
 async fn a_shadow_that_never_answers() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     let path = file(stage.folder.path(), "hostile_pricing");
-    let deed = Deed::Install { slot: "pricing".into(), guest: guest(path, &[("do", "fuel")]), shadow: true };
+    let deed = Deed::Install {
+        slot: "pricing".into(),
+        guest: guest(path, &[("do", "fuel")]),
+        shadow: true,
+    };
     let seated = stage.node().change(&deed).await.unwrap();
     let mut customer = stage.customer().await;
     for number in 0..12 {
@@ -76,13 +93,20 @@ async fn a_shadow_that_never_answers() {
     let pairs = || {
         let mut pairs: Vec<Pair> = Vec::new();
         let books = Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
-        books.pairs("pricing", seated.digest, UnixTime::new(seated.since), 100, |pair| pairs.push(pair)).unwrap();
+        books
+            .pairs("pricing", seated.digest, UnixTime::new(seated.since), 100, |pair| {
+                pairs.push(pair)
+            })
+            .unwrap();
         pairs
     };
     until(&stage, "asked", async || pairs().len() == 12).await;
     assert!(pairs().iter().all(|pair| pair.active.is_ok() && pair.shadow == Err(Fault::Fuel)));
     let serving = serving(&stage, "pricing").await;
-    assert_eq!((serving.name.as_str(), serving.figures.map(|seen| (seen.calls, seen.traps))), ("token_pricing", Some((12, 0))));
+    assert_eq!(
+        (serving.name.as_str(), serving.figures.map(|seen| (seen.calls, seen.traps))),
+        ("token_pricing", Some((12, 0)))
+    );
 }
 
 /// Goal: a shadow stands beside somebody. Method: a slot without anybody; then one that an operator empties, and one that empties itself.
@@ -90,7 +114,8 @@ async fn a_shadow_that_never_answers() {
 async fn a_shadow_does_not_stay_alone() {
     let shop = Shop::open(&Config::default());
     let slot = "pricing:5050";
-    let shadow = || Deed::Install { slot: slot.into(), guest: guest("volume_discount", &[]), shadow: true };
+    let shadow =
+        || Deed::Install { slot: slot.into(), guest: guest("volume_discount", &[]), shadow: true };
     assert_eq!(shop.carry_out(shadow()).await.unwrap_err().code, "shadow");
     for by_itself in [false, true] {
         let bad = guest(shop.file(component("hostile_pricing")), &[]);
@@ -104,7 +129,12 @@ async fn a_shadow_does_not_stay_alone() {
         }
         assert!(shop.journal.standbys().unwrap().is_empty());
         assert!(shop.workshop.seated().await.is_empty());
-        let rows = shop.journal.audit(2).unwrap().into_iter().map(|row| format!("{} {}", row.action, row.outcome));
+        let rows = shop
+            .journal
+            .audit(2)
+            .unwrap()
+            .into_iter()
+            .map(|row| format!("{} {}", row.action, row.outcome));
         assert_eq!(rows.collect::<Vec<_>>(), ["rollback gone", "remove done"]);
     }
 }

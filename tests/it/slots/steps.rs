@@ -46,12 +46,16 @@ impl Shop {
     /// It stops at this step, nothing is installed by it, and it is written down.
     pub(super) async fn stops(&self, code: &str, slot: &str, guest: Guest) -> String {
         let before = self.journal.installations().unwrap();
-        let stop = self.carry_out(install(slot, guest)).await.map(|seated| seated.name).unwrap_err();
+        let stop =
+            self.carry_out(install(slot, guest)).await.map(|seated| seated.name).unwrap_err();
         assert_eq!(stop.code, code, "{}", stop.why);
         assert!(!stop.why.contains('\n'), "{}", stop.why);
         assert_eq!(self.journal.installations().unwrap(), before);
         let row = self.journal.audit(1).unwrap().remove(0);
-        assert_eq!((row.action.as_str(), row.slot.as_str(), row.outcome.as_str()), ("install", slot, code));
+        assert_eq!(
+            (row.action.as_str(), row.slot.as_str(), row.outcome.as_str()),
+            ("install", slot, code)
+        );
         stop.why
     }
 
@@ -72,9 +76,11 @@ impl Shop {
 
 fn workshop(folder: &TempDir, journal: &SqliteJournal, config: &Config) -> Workshop {
     let state = Home::at(folder.path()).open().unwrap();
-    let sandbox = sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
+    let sandbox =
+        sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
     let shelf = Shelf::new(state.folder("guests").unwrap());
-    let ledger = Ledger { history: journal.installations().unwrap(), standbys: journal.standbys().unwrap() };
+    let ledger =
+        Ledger { history: journal.installations().unwrap(), standbys: journal.standbys().unwrap() };
     Workshop::offline(sandbox, shelf, ledger, config)
 }
 
@@ -83,16 +89,27 @@ pub(super) fn beside(component: &std::path::Path, what: &str) -> PathBuf {
 }
 
 pub(super) fn release(author: &Keys, digest: Digest, expires_at: Option<UnixTime>) -> String {
-    sign(author, &Claim { digest, size: 1, name: "a".into(), version: "1".into() }, NOW.minus(60), expires_at).unwrap()
+    sign(
+        author,
+        &Claim { digest, size: 1, name: "a".into(), version: "1".into() },
+        NOW.minus(60),
+        expires_at,
+    )
+    .unwrap()
 }
 
 pub(super) fn deletion(author: &Keys, release: &str) -> String {
     let id = Event::from_json(release).unwrap().id;
-    EventBuilder::new(Kind::EventDeletion, "").tag(Tag::event(id)).sign_with_keys(author).unwrap().as_json()
+    EventBuilder::new(Kind::EventDeletion, "")
+        .tag(Tag::event(id))
+        .sign_with_keys(author)
+        .unwrap()
+        .as_json()
 }
 
 fn locked_to(author: &Keys) -> Config {
-    let lockdown = Lockdown { trusted_publishers: vec![author.public_key().to_hex()], ..Lockdown::default() };
+    let lockdown =
+        Lockdown { trusted_publishers: vec![author.public_key().to_hex()], ..Lockdown::default() };
     Config { lockdown, ..Config::default() }
 }
 
@@ -101,7 +118,10 @@ fn locked_to(author: &Keys) -> Config {
 async fn each_step_has_its_word() {
     let author = Keys::generate();
     let shop = Shop::open(&locked_to(&author));
-    let wrong_digest = |path: PathBuf| Guest { digest: Digest::of(b"other").to_hex(), ..guest(path, &[("no-such", "1")]) };
+    let wrong_digest = |path: PathBuf| Guest {
+        digest: Digest::of(b"other").to_hex(),
+        ..guest(path, &[("no-such", "1")])
+    };
     let at = |path: PathBuf| guest(path, &[("no-such", "1")]);
     shop.stops("source", "pricing", at("/no/such/file.wasm".into())).await;
     shop.stops("size", "pricing", wrong_digest(shop.file(&vec![0; (32 << 20) + 1]))).await;
@@ -111,18 +131,25 @@ async fn each_step_has_its_word() {
     shop.stops("component", "pricing", at(shop.signed(&author, b"garbage"))).await;
     shop.stops("world", "pricing", at(shop.signed(&author, component("hostile_routing")))).await;
     shop.stops("import", "pricing", at(shop.signed(&author, component("std_pricing")))).await;
-    shop.stops("describe", "pricing", at(shop.signed(&author, component("endless_describe")))).await;
+    shop.stops("describe", "pricing", at(shop.signed(&author, component("endless_describe"))))
+        .await;
     shop.stops("about", "routing", at(shop.signed(&author, component("nameless")))).await;
     shop.stops("slot", "handler:5000", at(shop.signed(&author, component("probe")))).await;
-    let setting = shop.stops("setting", "pricing", at(shop.signed(&author, component("hostile_pricing")))).await;
+    let setting = shop
+        .stops("setting", "pricing", at(shop.signed(&author, component("hostile_pricing"))))
+        .await;
     assert!(setting.contains("there is `do`"), "{setting}");
     let good = guest(shop.signed(&author, component("hostile_pricing")), &[("do", "answer")]);
     let seated = shop.carry_out(install("pricing", good)).await.unwrap();
     assert_eq!((seated.name.as_str(), seated.generation), ("hostile-pricing", Some(1)));
     assert_eq!(seated.publisher.unwrap().to_hex(), author.public_key().to_hex());
     let shelf = shop.folder.path().join(".openagents/pylon/guests");
-    let kept =
-        std::fs::read_to_string(shelf.join(format!("{}.{}.release.json", seated.digest, author.public_key().to_hex()))).unwrap();
+    let kept = std::fs::read_to_string(shelf.join(format!(
+        "{}.{}.release.json",
+        seated.digest,
+        author.public_key().to_hex()
+    )))
+    .unwrap();
     assert_eq!(Event::from_json(kept).unwrap().pubkey, author.public_key());
 }
 
@@ -151,7 +178,11 @@ async fn a_release_that_does_not_hold() {
     }
     // What is known to be withdrawn stays so; another release by the same author holds, whatever a stranger withdraws.
     std::fs::remove_file(beside(&path, "deletion")).unwrap();
-    assert!(shop.stops("signature", "pricing", guest(&path, &[])).await.contains("deleted by its author"));
+    assert!(
+        shop.stops("signature", "pricing", guest(&path, &[]))
+            .await
+            .contains("deleted by its author")
+    );
     let anew = release(&author, digest, Some(NOW.plus(9)));
     std::fs::write(beside(&path, "deletion"), deletion(&Keys::generate(), &anew)).unwrap();
     std::fs::write(beside(&path, "release"), anew).unwrap();
@@ -164,7 +195,10 @@ async fn a_release_that_does_not_hold() {
 async fn each_author_speaks_for_himself() {
     let authors = [Keys::generate(), Keys::generate()];
     let trusted_publishers = authors.iter().map(|author| author.public_key().to_hex()).collect();
-    let shop = Shop::open(&Config { lockdown: Lockdown { trusted_publishers, ..Lockdown::default() }, ..Config::default() });
+    let shop = Shop::open(&Config {
+        lockdown: Lockdown { trusted_publishers, ..Lockdown::default() },
+        ..Config::default()
+    });
     let bytes = component("hostile_pricing");
     let [first, second] = &authors;
     for author in [first, second] {
@@ -172,12 +206,16 @@ async fn each_author_speaks_for_himself() {
         shop.carry_out(install("pricing", guest(path, &[]))).await.unwrap();
     }
     for (generation, author) in [(1, first), (2, second)] {
-        let back = shop.carry_out(Deed::Rollback { slot: "pricing".into(), to: Some(generation) }).await.unwrap();
+        let back = shop
+            .carry_out(Deed::Rollback { slot: "pricing".into(), to: Some(generation) })
+            .await
+            .unwrap();
         assert_eq!(back.publisher.unwrap().to_hex(), author.public_key().to_hex());
     }
     let path = shop.file(bytes);
-    let releases = [(first, 9), (first, 10), (second, 11)]
-        .map(|(author, seconds)| (author, release(author, Digest::of(bytes), Some(NOW.plus(seconds)))));
+    let releases = [(first, 9), (first, 10), (second, 11)].map(|(author, seconds)| {
+        (author, release(author, Digest::of(bytes), Some(NOW.plus(seconds))))
+    });
     for withdrawn in [true, false] {
         for (author, signed) in &releases {
             std::fs::write(beside(&path, "release"), signed).unwrap();
@@ -204,13 +242,23 @@ async fn more_than_the_slot_had() {
     shop.carry_out(install(slot, guest(shop.file(component("probe")), &[]))).await.unwrap();
     let why = shop.stops("grant", slot, more(&shop)).await;
     assert!(why.contains("inference, progress") && why.contains("pylon guest approve"), "{why}");
-    let waiting = shop.workshop.seated().await.into_iter().find(|one| one.standing == "approval").unwrap();
-    assert_eq!((waiting.name.as_str(), waiting.beyond.join(" ")), ("hostile-handler", "inference progress".into()));
+    let waiting =
+        shop.workshop.seated().await.into_iter().find(|one| one.standing == "approval").unwrap();
+    assert_eq!(
+        (waiting.name.as_str(), waiting.beyond.join(" ")),
+        ("hostile-handler", "inference progress".into())
+    );
     assert_eq!(shop.journal.standbys().unwrap().len(), 1, "it waits over a restart, too");
     let seated = shop.carry_out(Deed::Approve { slot: slot.into(), digest: None }).await.unwrap();
-    assert_eq!((seated.name.as_str(), seated.grants.join(" ")), ("hostile-handler", "inference progress".into()));
+    assert_eq!(
+        (seated.name.as_str(), seated.grants.join(" ")),
+        ("hostile-handler", "inference progress".into())
+    );
     assert!(shop.journal.standbys().unwrap().is_empty());
-    assert_eq!(shop.carry_out(Deed::Approve { slot: slot.into(), digest: None }).await.unwrap_err().code, "nothing");
+    assert_eq!(
+        shop.carry_out(Deed::Approve { slot: slot.into(), digest: None }).await.unwrap_err().code,
+        "nothing"
+    );
     let again = shop.carry_out(install(slot, more(&shop))).await.unwrap();
     assert_eq!(again.grants.join(" "), "inference progress", "the slot has it now");
     config.lockdown.max_grants.insert(slot.into(), vec!["progress".into()]);
@@ -224,7 +272,8 @@ async fn more_than_the_slot_had() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bounds_of_the_operator() {
     let shop = Shop::open(&Config::default());
-    let table = |fuel| Guest { bounds: [("fuel".to_owned(), fuel)].into(), ..guest("token_pricing", &[]) };
+    let table =
+        |fuel| Guest { bounds: [("fuel".to_owned(), fuel)].into(), ..guest("token_pricing", &[]) };
     shop.stops("describe", "pricing", table(10)).await;
     shop.carry_out(install("pricing", table(5_000_000))).await.unwrap();
     let history = shop.journal.installations().unwrap();

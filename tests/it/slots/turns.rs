@@ -47,13 +47,25 @@ impl Turns {
     async fn open(of: &'static str) -> Self {
         let shop = Shop::open(&Config::default());
         let state = Home::at(shop.folder.path()).open().unwrap();
-        let here = sandbox(state.folder("cache").unwrap(), Compiling::Here, &Config::default().lockdown).unwrap();
+        let here =
+            sandbox(state.folder("cache").unwrap(), Compiling::Here, &Config::default().lockdown)
+                .unwrap();
         let (begun, heard) = mpsc::channel(9);
         let slow = Arc::new(Slow { here, of: component(of), begun, go: Semaphore::new(0) });
         let compiling = Compiling::By(Arc::clone(&slow) as Arc<_>);
-        let sandbox = Sandbox::open(pylon_sandbox::Config { compiling, ..pylon_sandbox::Config::default() }).unwrap();
+        let sandbox =
+            Sandbox::open(pylon_sandbox::Config { compiling, ..pylon_sandbox::Config::default() })
+                .unwrap();
         let shelf = Shelf::new(state.folder("guests").unwrap());
-        let opened = Slots::open(sandbox, shelf, Ledger::default(), &Config::default(), Some(&shop.journal), NOW).await;
+        let opened = Slots::open(
+            sandbox,
+            shelf,
+            Ledger::default(),
+            &Config::default(),
+            Some(&shop.journal),
+            NOW,
+        )
+        .await;
         let workshop = opened.unwrap().0.workshop;
         Self { shop, workshop, slow, begun: Mutex::new(heard) }
     }
@@ -77,7 +89,9 @@ async fn a_slow_compiler_holds_up_nobody() {
     let others = async {
         turns.begun().await;
         turns.carry_out(install("pricing:5051", guest("token_pricing", &[]))).await;
-        turns.carry_out(install("handler:5999", guest(turns.shop.file(component("probe")), &[]))).await;
+        turns
+            .carry_out(install("handler:5999", guest(turns.shop.file(component("probe")), &[])))
+            .await;
         turns.slow.go.add_permits(9);
     };
     let deed = install("handler:5999", slow);
@@ -91,19 +105,30 @@ async fn a_slow_compiler_holds_up_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_ends() {
     let turns = Turns::open("hostile_pricing").await;
-    let slots = ["pricing:5051", "pricing:5052", "pricing:5053", "pricing:5054", "pricing:5055", "pricing:5056"];
+    let slots = [
+        "pricing:5051",
+        "pricing:5052",
+        "pricing:5053",
+        "pricing:5054",
+        "pricing:5055",
+        "pricing:5056",
+    ];
     for slot in slots {
         turns.carry_out(install(slot, guest("token_pricing", &[]))).await;
     }
     let mut config = Config::default();
-    config.guests.insert("pricing".into(), guest(turns.shop.file(component("hostile_pricing")), &[]));
+    config
+        .guests
+        .insert("pricing".into(), guest(turns.shop.file(component("hostile_pricing")), &[]));
     let reload = async {
         let done = turns.workshop.reload(&config, &turns.shop.journal, NOW, async { Ok(()) }).await;
         turns.slow.go.close();
         done
     };
     let others = async {
-        let empty = async |slot: &str| turns.carry_out(Deed::Rollback { slot: slot.into(), to: Some(0) }).await;
+        let empty = async |slot: &str| {
+            turns.carry_out(Deed::Rollback { slot: slot.into(), to: Some(0) }).await
+        };
         let (free, held) = slots.split_at(3);
         for slot in free {
             turns.begun().await;
@@ -117,6 +142,7 @@ async fn a_reload_ends() {
     let (done, _) = timeout(PATIENCE, async { join!(reload, others) }).await.unwrap();
     done.unwrap();
     let history = turns.shop.journal.installations().unwrap();
-    let last: Vec<_> = history.iter().rev().take(2).map(|row| format!("{} {}", row.slot, row.why)).collect();
+    let last: Vec<_> =
+        history.iter().rev().take(2).map(|row| format!("{} {}", row.slot, row.why)).collect();
     assert_eq!(last, ["pricing:5054 rollback", "pricing reload"], "the last one waited");
 }

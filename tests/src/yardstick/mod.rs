@@ -8,7 +8,8 @@ use self::bindings::{PricingPolicy, PricingPolicyPre};
 use pylon_sandbox::Installed;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, StoreLimits, StoreLimitsBuilder,
+    Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store,
+    StoreLimits, StoreLimitsBuilder,
 };
 
 /// A loop around one guest.
@@ -41,12 +42,26 @@ impl Loop {
     fn with(config: &Config, bytes: &[u8], guest: &Installed) -> Self {
         let engine = Engine::new(config).unwrap();
         let component = Component::new(&engine, bytes).unwrap();
-        let policy = Linker::new(&engine).instantiate_pre(&component).and_then(PricingPolicyPre::new).unwrap();
-        let settings = guest.settings().into_iter().map(|param| types::Param { name: param.name, values: param.values });
-        let param = |name: &str, value: &str| types::Param { name: name.into(), values: vec![value.into()] };
+        let policy = Linker::new(&engine)
+            .instantiate_pre(&component)
+            .and_then(PricingPolicyPre::new)
+            .unwrap();
+        let settings = guest
+            .settings()
+            .into_iter()
+            .map(|param| types::Param { name: param.name, values: param.values });
+        let param = |name: &str, value: &str| types::Param {
+            name: name.into(),
+            values: vec![value.into()],
+        };
         let place = types::ModelPlace { backend: "ollama".into(), model: "llama3.2".into() };
-        let history =
-            || pricing::History { first_seen: None, jobs_completed: 0, jobs_unpaid: 0, paid_msat: 0, recent_paid_msat: 0 };
+        let history = || pricing::History {
+            first_seen: None,
+            jobs_completed: 0,
+            jobs_unpaid: 0,
+            paid_msat: 0,
+            recent_paid_msat: 0,
+        };
         Self {
             engine,
             policy,
@@ -65,7 +80,11 @@ impl Loop {
             context: pricing::Context {
                 route: types::Route { place: types::WorkPlace::Model(place), price_permille: 1000 },
                 input_tokens_estimate: 100,
-                terms: vec![pricing::Terms::Free, pricing::Terms::OnDelivery, pricing::Terms::BeforeWork],
+                terms: vec![
+                    pricing::Terms::Free,
+                    pricing::Terms::OnDelivery,
+                    pricing::Terms::BeforeWork,
+                ],
                 max_receivable_msat: 1_000_000,
                 step_msat: 1,
                 customer: history(),
@@ -107,7 +126,12 @@ impl Loop {
     }
 
     fn quote(&self, policy: &PricingPolicy, store: &mut Store<StoreLimits>) {
-        let quoted = policy.pylon_provider_pricing().call_quote(store, &self.job, &self.context, &self.situation);
+        let quoted = policy.pylon_provider_pricing().call_quote(
+            store,
+            &self.job,
+            &self.context,
+            &self.situation,
+        );
         quoted.unwrap().unwrap();
     }
 }

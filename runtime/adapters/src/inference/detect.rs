@@ -63,7 +63,8 @@ async fn identify(http: &Client, base: &BaseUrl) -> Result<Option<&'static Row>,
     let url = base.at("v1/models")?;
     let asked = async {
         let response = http.get(url).send().await?;
-        let server = response.headers().get(SERVER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let server =
+            response.headers().get(SERVER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         Ok::<_, reqwest::Error>((server, read_at_most(response, BODY_BYTES_MAX).await?))
     };
     let (server, body) = match timeout(PROBE_WITHIN, asked).await {
@@ -76,13 +77,19 @@ async fn identify(http: &Client, base: &BaseUrl) -> Result<Option<&'static Row>,
     Ok(ROWS.iter().find(|row| server.as_deref() == Some(row.server) || owner == Some(row.owned_by)))
 }
 
-async fn adopt(http: &Client, base: &BaseUrl, url: &str, row: &'static Row) -> Result<OpenAi, InferenceError> {
+async fn adopt(
+    http: &Client,
+    base: &BaseUrl,
+    url: &str,
+    row: &'static Row,
+) -> Result<OpenAi, InferenceError> {
     let asked = async {
         let response = http.get(base.at(row.props).ok()?).send().await.ok()?;
         let body = read_at_most(response, BODY_BYTES_MAX).await.ok()?;
         serde_json::from_slice::<Props>(&body).ok()
     };
     // An older build, or one that is still loading, does not tell: one at a time is always right.
-    let slots = timeout(PROBE_WITHIN, asked).await.ok().flatten().map_or(1, |props| props.total_slots);
+    let slots =
+        timeout(PROBE_WITHIN, asked).await.ok().flatten().map_or(1, |props| props.total_slots);
     Ok(OpenAi::new(http.clone(), row.id, url, slots)?.with_health(Some(row.health)))
 }

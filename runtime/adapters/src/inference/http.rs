@@ -35,7 +35,10 @@ pub(crate) fn client_within(connect: Duration) -> Result<Client, reqwest::Error>
 }
 
 /// The body, but no more than so many bytes of it: what is longer is cut there.
-pub(crate) async fn read_at_most(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, reqwest::Error> {
+pub(crate) async fn read_at_most(
+    mut response: Response,
+    bytes_max: usize,
+) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         let room = bytes_max - body.len();

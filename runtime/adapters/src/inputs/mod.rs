@@ -45,7 +45,12 @@ impl Fetcher {
         Self { options, market, places: Semaphore::new(AT_ONCE) }
     }
 
-    async fn page(&self, address: &str, sources: &Sources, bytes_max: u64) -> Result<String, Unfetched> {
+    async fn page(
+        &self,
+        address: &str,
+        sources: &Sources,
+        bytes_max: u64,
+    ) -> Result<String, Unfetched> {
         let Options { addresses, fetch_within, .. } = &self.options;
         let within = tokio::time::timeout(*fetch_within, self.places.acquire()).await;
         let Ok(Ok(_place)) = within else { return Err(Unfetched::Busy) };
@@ -65,26 +70,38 @@ impl Inputs for Fetcher {
         Rules { addresses: &self.options.addresses, sources }.judge(address).map(drop)
     }
 
-    async fn fetch(&self, input: &Input, sources: &Sources, bytes_max: u64) -> Result<String, Unfetched> {
+    async fn fetch(
+        &self,
+        input: &Input,
+        sources: &Sources,
+        bytes_max: u64,
+    ) -> Result<String, Unfetched> {
         let Options { granted, addresses, fetch_within, chain_within } = &self.options;
         let not_granted = Err(Unfetched::Denied("send the text itself"));
         let text = match &input.source {
             InputSource::Text(text) => text.clone(),
-            InputSource::Url(address) if granted.urls => self.page(address, sources, bytes_max).await?,
+            InputSource::Url(address) if granted.urls => {
+                self.page(address, sources, bytes_max).await?
+            }
             InputSource::Event(id) if granted.events => {
                 let place = tokio::time::timeout(*fetch_within, self.places.acquire()).await;
                 let Ok(Ok(_place)) = place else { return Err(Unfetched::Busy) };
-                let found = self.market.message(*id, input.hint.as_deref(), addresses, *fetch_within).await;
+                let found =
+                    self.market.message(*id, input.hint.as_deref(), addresses, *fetch_within).await;
                 found.ok_or(Unfetched::Unreachable)?
             }
-            InputSource::Job(id) if granted.jobs => match self.market.result_of(*id, *chain_within).await {
-                Ok(text) => text,
-                Err(NoResult::Busy) => return Err(Unfetched::Busy),
-                Err(NoResult::Late) => return Err(Unfetched::Timeout(chain_within.as_secs())),
-                Err(NoResult::Failed) => return Err(Unfetched::Failed),
-                Err(NoResult::InParts) => return Err(Unfetched::TooLarge(bytes_max)),
-                Err(NoResult::Encrypted) => return Err(Unfetched::Denied("the result of that job is encrypted")),
-            },
+            InputSource::Job(id) if granted.jobs => {
+                match self.market.result_of(*id, *chain_within).await {
+                    Ok(text) => text,
+                    Err(NoResult::Busy) => return Err(Unfetched::Busy),
+                    Err(NoResult::Late) => return Err(Unfetched::Timeout(chain_within.as_secs())),
+                    Err(NoResult::Failed) => return Err(Unfetched::Failed),
+                    Err(NoResult::InParts) => return Err(Unfetched::TooLarge(bytes_max)),
+                    Err(NoResult::Encrypted) => {
+                        return Err(Unfetched::Denied("the result of that job is encrypted"));
+                    }
+                }
+            }
             _ => return not_granted,
         };
         if text.len() as u64 > bytes_max { Err(Unfetched::TooLarge(bytes_max)) } else { Ok(text) }

@@ -42,12 +42,18 @@ fn anywhere() -> Sources {
 }
 
 fn page(headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
-    let response = headers.iter().fold(Response::builder(), |response, (name, value)| response.header(*name, *value));
+    let response = headers
+        .iter()
+        .fold(Response::builder(), |response, (name, value)| response.header(*name, *value));
     response.body(body.into()).unwrap()
 }
 
 fn moved(to: &str) -> Response {
-    Response::builder().status(StatusCode::FOUND).header("location", to).body(Body::empty()).unwrap()
+    Response::builder()
+        .status(StatusCode::FOUND)
+        .header("location", to)
+        .body(Body::empty())
+        .unwrap()
 }
 
 fn endless(chunk: &'static [u8]) -> Body {
@@ -60,7 +66,10 @@ async fn serve() -> Server {
     let to_itself = format!("http://{place}/self");
     let by_name = format!("http://{}/text", place.replace("127.0.0.1", "localhost"));
     let router = Router::new()
-        .route("/text", get(|| async { page(&[("content-type", "text/plain; charset=utf-8")], "Grüße") }))
+        .route(
+            "/text",
+            get(|| async { page(&[("content-type", "text/plain; charset=utf-8")], "Grüße") }),
+        )
         .route("/json", get(|| async { page(&[("content-type", "application/feed+json")], "{}") }))
         .route("/bare", get(|| async { page(&[], "bare") }))
         .route("/full", get(|| async { page(&[], "x".repeat(1000)) }))
@@ -74,14 +83,33 @@ async fn serve() -> Server {
             }),
         )
         .route("/image", get(|| async { page(&[("content-type", "image/png")], "x") }))
-        .route("/latin", get(|| async { page(&[("content-type", "text/plain")], &b"Gr\xfc\xdfe"[..]) }))
+        .route(
+            "/latin",
+            get(|| async { page(&[("content-type", "text/plain")], &b"Gr\xfc\xdfe"[..]) }),
+        )
         // A page of a few bytes that would become millions.
-        .route("/bomb", get(|| async { page(&[("content-encoding", "gzip")], &b"\x1f\x8b\x08\x00"[..]) }))
-        .route("/gone", get(|| async { Response::builder().status(StatusCode::NOT_FOUND).body(Body::from("secret")).unwrap() }))
+        .route(
+            "/bomb",
+            get(|| async { page(&[("content-encoding", "gzip")], &b"\x1f\x8b\x08\x00"[..]) }),
+        )
+        .route(
+            "/gone",
+            get(|| async {
+                Response::builder()
+                    .status(StatusCode::NOT_FOUND)
+                    .body(Body::from("secret"))
+                    .unwrap()
+            }),
+        )
         .route("/near", get(|| async { moved("/text") }))
         .route("/self", get(|| async move { moved(&to_itself) }))
         .route("/by/name", get(|| async move { moved(&by_name) }))
-        .route("/nowhere", get(|| async { Response::builder().status(StatusCode::FOUND).body(Body::empty()).unwrap() }))
+        .route(
+            "/nowhere",
+            get(|| async {
+                Response::builder().status(StatusCode::FOUND).body(Body::empty()).unwrap()
+            }),
+        )
         .route("/to/file", get(|| async { moved("file:///etc/passwd") }))
         .route("/to/metadata", get(|| async { moved("https://169.254.169.254/latest") }))
         .route("/to/loopback", get(|| async { moved("https://127.0.0.1:1/") }))
@@ -119,14 +147,20 @@ async fn pages_are_text_of_a_bounded_size() {
         ("to/name", not_public.clone()),
         ("to/plain", only_https),
     ] {
-        let read = fetch(&rules(&addresses), &format!("http://{}/{path}", server.place), MAX, PATIENCE).await;
+        let read =
+            fetch(&rules(&addresses), &format!("http://{}/{path}", server.place), MAX, PATIENCE)
+                .await;
         assert_eq!(read, found, "{path}");
     }
     let strict = Addresses::default();
-    let unexcepted = fetch(&rules(&strict), &format!("https://{}/text", server.place), MAX, PATIENCE).await;
+    let unexcepted =
+        fetch(&rules(&strict), &format!("https://{}/text", server.place), MAX, PATIENCE).await;
     assert_eq!(unexcepted, not_public);
     let closed = Addresses::new(&["127.0.0.1:9".into()]);
-    assert_eq!(fetch(&rules(&closed), "http://127.0.0.1:9/", MAX, PATIENCE).await, Err(Unfetched::Unreachable));
+    assert_eq!(
+        fetch(&rules(&closed), "http://127.0.0.1:9/", MAX, PATIENCE).await,
+        Err(Unfetched::Unreachable)
+    );
 }
 
 /// Goal: nobody holds us up. Method: a page that never ends and hardly begins.
@@ -149,9 +183,16 @@ async fn a_slow_page_has_a_deadline() {
 async fn https_is_encrypted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let place = listener.local_addr().unwrap().to_string();
-    let first_byte = tokio::spawn(async move { listener.accept().await.unwrap().0.read_u8().await.unwrap() });
+    let first_byte =
+        tokio::spawn(async move { listener.accept().await.unwrap().0.read_u8().await.unwrap() });
     let addresses = Addresses::new(std::slice::from_ref(&place));
-    let read = fetch(&Rules { addresses: &addresses, sources: &anywhere() }, &format!("https://{place}/"), MAX, PATIENCE).await;
+    let read = fetch(
+        &Rules { addresses: &addresses, sources: &anywhere() },
+        &format!("https://{place}/"),
+        MAX,
+        PATIENCE,
+    )
+    .await;
     assert_eq!((read, first_byte.await.unwrap()), (Err(Unfetched::Unreachable), 0x16));
 }
 
@@ -159,13 +200,17 @@ async fn https_is_encrypted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn fetching_has_a_bound_and_needs_a_grant() {
     let relay = InProcessRelay::start().await.unwrap();
-    let entry = Entry { keys: Keys::generate(), urls: vec![relay.url().to_owned()], kinds: vec![5050] };
+    let entry =
+        Entry { keys: Keys::generate(), urls: vec![relay.url().to_owned()], kinds: vec![5050] };
     let (market, _) = NostrMarket::connect(entry, market::nostr::Options::default()).await.unwrap();
     let market = Arc::new(market);
     let fetcher = |granted: bool| {
         let granted = Granted { urls: granted, events: granted, jobs: granted };
         let (fetch_within, chain_within) = (Duration::from_millis(10), Duration::from_millis(10));
-        Fetcher::new(Options { granted, addresses: Arc::default(), fetch_within, chain_within }, Arc::clone(&market))
+        Fetcher::new(
+            Options { granted, addresses: Arc::default(), fetch_within, chain_within },
+            Arc::clone(&market),
+        )
     };
     let input = |source: InputSource| Input { source, hint: None, marker: None };
     let sources = [
@@ -175,7 +220,10 @@ async fn fetching_has_a_bound_and_needs_a_grant() {
     ];
     let (none, all) = (fetcher(false), fetcher(true));
     for source in &sources {
-        assert_eq!(none.fetch(source, &anywhere(), MAX).await, Err(Unfetched::Denied("send the text itself")));
+        assert_eq!(
+            none.fetch(source, &anywhere(), MAX).await,
+            Err(Unfetched::Denied("send the text itself"))
+        );
     }
     let places = all.places.acquire_many(16).await.unwrap();
     for source in &sources[..2] {
@@ -187,7 +235,10 @@ async fn fetching_has_a_bound_and_needs_a_grant() {
     assert_eq!(all.fetch(&text, &anywhere(), 4).await, Ok("four".into()));
     assert_eq!(all.fetch(&text, &anywhere(), 3).await, Err(Unfetched::TooLarge(3)));
     let only = Sources { urls: vec!["a.example".into()], ..Sources::default() };
-    assert_eq!(all.check(&sources[0], &only), Err(Unfetched::Denied("this host is not fetched from")));
+    assert_eq!(
+        all.check(&sources[0], &only),
+        Err(Unfetched::Denied("this host is not fetched from"))
+    );
     assert_eq!(all.check(&input(InputSource::Url("https://A.example/x".into())), &only), Ok(()));
 }
 
@@ -197,9 +248,13 @@ async fn a_name_is_looked_up_once() {
     let server = serve().await;
     let port = server.place.rsplit(':').next().unwrap();
     let addresses = Addresses::new(&[format!("localhost:{port}")]);
-    let read =
-        fetch(&Rules { addresses: &addresses, sources: &anywhere() }, &format!("http://LOCALHOST:{port}/bare"), MAX, PATIENCE)
-            .await;
+    let read = fetch(
+        &Rules { addresses: &addresses, sources: &anywhere() },
+        &format!("http://LOCALHOST:{port}/bare"),
+        MAX,
+        PATIENCE,
+    )
+    .await;
     assert_eq!(read, Ok("bare".to_owned()));
 }
 
@@ -218,8 +273,13 @@ async fn a_redirect_stays_with_the_handlers_hosts() {
         (vec!["127.0.0.1", "localhost"], "by/name", Ok("Grüße".to_owned())),
         (vec!["localhost"], "text", denied),
     ] {
-        let sources = Sources { urls: hosts.iter().map(ToString::to_string).collect(), ..Sources::default() };
+        let sources =
+            Sources { urls: hosts.iter().map(ToString::to_string).collect(), ..Sources::default() };
         let rules = Rules { addresses: &addresses, sources: &sources };
-        assert_eq!(fetch(&rules, &format!("http://{}/{path}", server.place), MAX, PATIENCE).await, found, "{hosts:?} {path}");
+        assert_eq!(
+            fetch(&rules, &format!("http://{}/{path}", server.place), MAX, PATIENCE).await,
+            found,
+            "{hosts:?} {path}"
+        );
     }
 }

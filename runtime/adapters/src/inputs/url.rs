@@ -32,7 +32,12 @@ impl Rules<'_> {
 }
 
 /// The text behind an address, of at most so many bytes.
-pub(super) async fn fetch(rules: &Rules<'_>, address: &str, bytes_max: u64, within: Duration) -> Result<String, Unfetched> {
+pub(super) async fn fetch(
+    rules: &Rules<'_>,
+    address: &str,
+    bytes_max: u64,
+    within: Duration,
+) -> Result<String, Unfetched> {
     let read = timeout(within, async {
         let response = get(rules, address).await?;
         read(response, bytes_max).await
@@ -51,20 +56,29 @@ async fn get(rules: &Rules<'_>, address: &str) -> Result<Response, Unfetched> {
     let mut address = address.to_owned();
     for _ in 0..=REDIRECTS_MAX {
         rules.judge(&address)?;
-        let (url, found) = rules.addresses.resolve(&address, Speaks::Http).await.map_err(in_words)?;
+        let (url, found) =
+            rules.addresses.resolve(&address, Speaks::Http).await.map_err(in_words)?;
         let unreachable = |error: reqwest::Error| {
             // Not where: a confidential job may have named it.
             tracing::debug!(error = %error.without_url(), "a page was not fetched");
             Unfetched::Unreachable
         };
-        let client = bound::client(url.host_str().unwrap_or_default(), &found, CONNECT_WITHIN).map_err(unreachable)?;
-        let request = client.get(url.clone()).header(ACCEPT, "text/*, application/json").header(ACCEPT_ENCODING, "identity");
+        let client = bound::client(url.host_str().unwrap_or_default(), &found, CONNECT_WITHIN)
+            .map_err(unreachable)?;
+        let request = client
+            .get(url.clone())
+            .header(ACCEPT, "text/*, application/json")
+            .header(ACCEPT_ENCODING, "identity");
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
-        let next = response.headers().get(LOCATION).filter(|_| status.is_redirection()).and_then(|next| next.to_str().ok());
+        let next = response
+            .headers()
+            .get(LOCATION)
+            .filter(|_| status.is_redirection())
+            .and_then(|next| next.to_str().ok());
         let next = next.and_then(|next| url.join(next).ok()).ok_or(Unfetched::Unreachable)?;
         address = next.into();
     }
@@ -72,7 +86,9 @@ async fn get(rules: &Rules<'_>, address: &str) -> Result<Response, Unfetched> {
 }
 
 async fn read(mut response: Response, bytes_max: u64) -> Result<String, Unfetched> {
-    let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap_or("?").to_ascii_lowercase());
+    let header = |name| {
+        response.headers().get(name).map(|value| value.to_str().unwrap_or("?").to_ascii_lowercase())
+    };
     if header(CONTENT_ENCODING).is_some_and(|coding| coding != "identity")
         || header(CONTENT_TYPE).is_some_and(|mime| !is_text(&mime))
     {
@@ -96,5 +112,8 @@ fn is_text(mime: &str) -> bool {
     let essence = mime.split(';').next().unwrap_or_default().trim();
     essence.starts_with("text/")
         || ["+json", "+xml"].iter().any(|suffix| essence.ends_with(suffix))
-        || matches!(essence, "" | "application/json" | "application/xml" | "application/yaml" | "application/toml")
+        || matches!(
+            essence,
+            "" | "application/json" | "application/xml" | "application/yaml" | "application/toml"
+        )
 }

@@ -58,9 +58,14 @@ impl Books {
             ));
         }
         let conn = connection::for_looking(path)?;
-        let (found, known) = (migrations::check(&conn, migrations::STEPS).map_err(connection::explain)?, migrations::STEPS.len());
+        let (found, known) = (
+            migrations::check(&conn, migrations::STEPS).map_err(connection::explain)?,
+            migrations::STEPS.len(),
+        );
         if found < known {
-            let what = format!("pylon.db has schema {found}, and this pylon reads {known}: `pylon start` brings it up to date");
+            let what = format!(
+                "pylon.db has schema {found}, and this pylon reads {known}: `pylon start` brings it up to date"
+            );
             return Err(JournalError::Unreadable(what));
         }
         Ok(Self { conn })
@@ -73,12 +78,20 @@ impl Books {
 
     /// How many requests made since then were refused, by the code of the reason, counting no more than `limit` of either kind. Those that no
     /// guest was asked about are known for an hour.
-    pub fn refusals(&self, since: UnixTime, limit: usize) -> Result<BTreeMap<String, u64>, JournalError> {
+    pub fn refusals(
+        &self,
+        since: UnixTime,
+        limit: usize,
+    ) -> Result<BTreeMap<String, u64>, JournalError> {
         reads::refused(&self.conn, since, limit).map_err(unreadable)
     }
 
     /// The jobs taken last, the newest first.
-    pub fn jobs(&self, status: Option<Execution>, limit: usize) -> Result<Vec<JobState>, JournalError> {
+    pub fn jobs(
+        &self,
+        status: Option<Execution>,
+        limit: usize,
+    ) -> Result<Vec<JobState>, JournalError> {
         reads::newest(&self.conn, &Safe::default(), status, limit).map_err(unreadable)
     }
 
@@ -116,7 +129,10 @@ impl Books {
 
     /// The jobs whose id begins so: at most two, which is one too many.
     pub fn named(&self, prefix: &str) -> Result<Vec<JobId>, JournalError> {
-        let ids = self.text_column("SELECT id FROM jobs WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 2", prefix)?;
+        let ids = self.text_column(
+            "SELECT id FROM jobs WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 2",
+            prefix,
+        )?;
         Ok(ids.iter().filter_map(|id| JobId::from_hex(id)).collect())
     }
 
@@ -130,7 +146,12 @@ impl Books {
     pub fn decisions(&self, id: JobId) -> Result<Vec<Decision>, JournalError> {
         let question = "SELECT slot, name, version, digest, function, attempt, output, fault, fuel, cpu_micros, micros, decided_at, text_gone_at \
                         FROM decisions WHERE job_id = ?1 ORDER BY id";
-        let read = || self.conn.prepare(question)?.query_map([id.to_hex()], decision)?.collect::<rusqlite::Result<_>>();
+        let read = || {
+            self.conn
+                .prepare(question)?
+                .query_map([id.to_hex()], decision)?
+                .collect::<rusqlite::Result<_>>()
+        };
         read().map_err(unreadable)
     }
 
@@ -149,25 +170,40 @@ impl Books {
         };
         match copy() {
             Ok(true) => Ok(()),
-            Ok(false) => Err(JournalError::Unwritable("somebody else holds pylon.db: try again".into())),
+            Ok(false) => {
+                Err(JournalError::Unwritable("somebody else holds pylon.db: try again".into()))
+            }
             Err(why) => Err(super::unwritable(why)),
         }
     }
 
-    pub(super) fn text_column(&self, question: &str, prefix: &str) -> Result<Vec<String>, JournalError> {
-        let read = || self.conn.prepare(question)?.query_map([prefix], |row| row.get(0))?.collect::<rusqlite::Result<_>>();
+    pub(super) fn text_column(
+        &self,
+        question: &str,
+        prefix: &str,
+    ) -> Result<Vec<String>, JournalError> {
+        let read = || {
+            self.conn
+                .prepare(question)?
+                .query_map([prefix], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()
+        };
         read().map_err(unreadable)
     }
 
     /// How many jobs were ever taken.
     pub fn job_count(&self) -> Result<u64, JournalError> {
-        self.conn.query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)).map(number).map_err(unreadable)
+        self.conn
+            .query_row("SELECT count(*) FROM jobs", [], |row| row.get(0))
+            .map(number)
+            .map_err(unreadable)
     }
 }
 
 /// A word of the journal; one that means nothing is as an answer that means nothing.
 pub(super) fn fault_of(word: Option<String>) -> Fault {
-    word.and_then(|word| serde_json::from_value(serde_json::Value::String(word)).ok()).unwrap_or(Fault::Nonsense)
+    word.and_then(|word| serde_json::from_value(serde_json::Value::String(word)).ok())
+        .unwrap_or(Fault::Nonsense)
 }
 
 fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
@@ -180,11 +216,13 @@ fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
         slot: row.get(0)?,
         name: row.get(1)?,
         version: row.get(2)?,
-        digest: Digest::from_hex(row.get_ref(3)?.as_str()?).ok_or_else(|| jobs::unknown(3, "not a digest"))?,
+        digest: Digest::from_hex(row.get_ref(3)?.as_str()?)
+            .ok_or_else(|| jobs::unknown(3, "not a digest"))?,
         function: row.get(4)?,
         attempt: row.get(5)?,
         output: output.ok_or(fault),
-        cost: fuel.map_or(Cost::CpuMicros(number(cpu.unwrap_or(0))), |fuel| Cost::Fuel(number(fuel))),
+        cost: fuel
+            .map_or(Cost::CpuMicros(number(cpu.unwrap_or(0))), |fuel| Cost::Fuel(number(fuel))),
         micros: number(row.get(10)?),
         at: UnixTime::new(number(row.get(11)?)),
         text_gone_at: row.get::<_, Option<i64>>(12)?.map(|at| UnixTime::new(number(at))),

@@ -18,8 +18,9 @@ const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PR
                         PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4096;";
 
 pub(super) fn for_writing(path: &Path) -> Result<Connection, JournalError> {
-    make_private(path)
-        .map_err(|why| JournalError::Unwritable(format!("pylon.db cannot be opened for writing: {}", cause(&why))))?;
+    make_private(path).map_err(|why| {
+        JournalError::Unwritable(format!("pylon.db cannot be opened for writing: {}", cause(&why)))
+    })?;
     let mut conn = connect(path)?;
     // Before any setting: a file that is not ours, or newer than we are, is left as it is.
     let steps = migrations::check(&conn, migrations::STEPS).map_err(explain)?;
@@ -40,7 +41,10 @@ fn give_back_pages(conn: &Connection, steps: usize) -> rusqlite::Result<()> {
     if steps > 0
         && let Err(why) = conn.execute_batch("VACUUM")
     {
-        tracing::warn!(why = super::words(&why), "pylon.db cannot become smaller for now: tried again with the next start");
+        tracing::warn!(
+            why = super::words(&why),
+            "pylon.db cannot become smaller for now: tried again with the next start"
+        );
     }
     Ok(())
 }
@@ -48,7 +52,8 @@ fn give_back_pages(conn: &Connection, steps: usize) -> rusqlite::Result<()> {
 /// For a journal that [`for_writing`] has opened before.
 pub(super) fn for_reading(path: &Path) -> Result<Connection, JournalError> {
     let conn = connect(path)?;
-    conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;").map_err(unreadable)?;
+    conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;")
+        .map_err(unreadable)?;
     Ok(conn)
 }
 
@@ -61,11 +66,15 @@ pub(super) fn for_looking(path: &Path) -> Result<Connection, JournalError> {
     });
     let conn = match (looked, unchanging(path)) {
         (Err(JournalError::Unreadable(why)), Some(url)) if why.contains("unable to open") => {
-            connect_with(Path::new(url.as_str()), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?
+            connect_with(
+                Path::new(url.as_str()),
+                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+            )?
         }
         (looked, _) => looked.map_err(explain)?,
     };
-    conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;").map_err(unreadable)?;
+    conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;")
+        .map_err(unreadable)?;
     Ok(conn)
 }
 
@@ -86,11 +95,14 @@ fn connect(path: &Path) -> Result<Connection, JournalError> {
 
 fn connect_with(path: &Path, access: OpenFlags) -> Result<Connection, JournalError> {
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).map_err(|why| match why.sqlite_error_code() {
-        // SQLite's own words carry the path.
-        Some(ErrorCode::CannotOpen) => JournalError::Unreadable("pylon.db cannot be opened".into()),
-        _ => unreadable(why),
-    })?;
+    let conn =
+        Connection::open_with_flags(path, flags).map_err(|why| match why.sqlite_error_code() {
+            // SQLite's own words carry the path.
+            Some(ErrorCode::CannotOpen) => {
+                JournalError::Unreadable("pylon.db cannot be opened".into())
+            }
+            _ => unreadable(why),
+        })?;
     conn.busy_timeout(BUSY).map_err(unreadable)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(conn)
@@ -99,7 +111,9 @@ fn connect_with(path: &Path, access: OpenFlags) -> Result<Connection, JournalErr
 pub(super) fn explain(why: JournalError) -> JournalError {
     match why {
         JournalError::Unreadable(text) if text.contains("not a database") => {
-            JournalError::Unreadable("pylon.db is not a database: move it away or restore a backup".into())
+            JournalError::Unreadable(
+                "pylon.db is not a database: move it away or restore a backup".into(),
+            )
         }
         other => other,
     }

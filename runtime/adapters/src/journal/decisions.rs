@@ -119,7 +119,12 @@ impl Books {
                 "SELECT {COLUMNS} FROM decisions WHERE id > ?1 AND (?2 IS NULL OR function = ?2) AND decided_at >= ?3 \
                  ORDER BY id LIMIT ?4"
             ))?;
-            let fields = params![super::integer(page.after), page.function, super::integer(page.since.get()), PAGE_ROWS];
+            let fields = params![
+                super::integer(page.after),
+                page.function,
+                super::integer(page.since.get()),
+                PAGE_ROWS
+            ];
             let (mut rows, mut found, mut bytes) = (asked.query(fields)?, Vec::new(), 0);
             while bytes < PAGE_BYTES
                 && let Some(row) = rows.next()?
@@ -136,14 +141,17 @@ impl Books {
     /// The number before the first decision that is not older than this, as far as the clock went forward.
     pub fn before(&self, since: UnixTime) -> Result<u64, JournalError> {
         let read = || {
-            let mut probe =
-                self.conn.prepare_cached("SELECT id, decided_at FROM decisions WHERE id >= ?1 ORDER BY id LIMIT 1")?;
-            let newest: Option<i64> = self.conn.query_row("SELECT max(id) FROM decisions", [], |row| row.get(0))?;
+            let mut probe = self.conn.prepare_cached(
+                "SELECT id, decided_at FROM decisions WHERE id >= ?1 ORDER BY id LIMIT 1",
+            )?;
+            let newest: Option<i64> =
+                self.conn.query_row("SELECT max(id) FROM decisions", [], |row| row.get(0))?;
             // Everything up to `low` is older, nothing after `high` is.
             let (mut low, mut high) = (0, newest.unwrap_or(0));
             while low < high {
                 let middle = low + (high - low) / 2 + 1;
-                let found: Option<(i64, i64)> = probe.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+                let found: Option<(i64, i64)> =
+                    probe.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
                 match found {
                     Some((id, at)) if number(at) < since.get() => low = id.min(high),
                     _ => high = middle - 1,
@@ -157,17 +165,31 @@ impl Books {
     /// All decisions about a job, or a request that was refused, in order.
     pub fn recorded_of(&self, job: JobId) -> Result<Vec<Recorded>, JournalError> {
         let question = format!("SELECT {COLUMNS} FROM decisions WHERE job_id = ?1 ORDER BY id");
-        let read = || self.conn.prepare_cached(&question)?.query_map([job.to_hex()], recorded)?.collect::<rusqlite::Result<_>>();
+        let read = || {
+            self.conn
+                .prepare_cached(&question)?
+                .query_map([job.to_hex()], recorded)?
+                .collect::<rusqlite::Result<_>>()
+        };
         read().map_err(unreadable)
     }
 
     /// The last decision of one function about a job, up to this attempt.
-    pub fn recorded_last(&self, job: JobId, function: &str, attempt: u32) -> Result<Option<Recorded>, JournalError> {
+    pub fn recorded_last(
+        &self,
+        job: JobId,
+        function: &str,
+        attempt: u32,
+    ) -> Result<Option<Recorded>, JournalError> {
         let question = format!(
             "SELECT {COLUMNS} FROM decisions WHERE job_id = ?1 AND function = ?2 AND attempt <= ?3 ORDER BY id DESC LIMIT 1"
         );
-        let read =
-            || self.conn.prepare_cached(&question)?.query_row(params![job.to_hex(), function, attempt], recorded).optional();
+        let read = || {
+            self.conn
+                .prepare_cached(&question)?
+                .query_row(params![job.to_hex(), function, attempt], recorded)
+                .optional()
+        };
         read().map_err(unreadable)
     }
 
@@ -182,7 +204,8 @@ impl Books {
 
     /// The refused requests whose id begins so: at most two, which is one too many.
     pub fn named_refusals(&self, prefix: &str) -> Result<Vec<JobId>, JournalError> {
-        let question = "SELECT id FROM refusals WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 2";
+        let question =
+            "SELECT id FROM refusals WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 2";
         let ids = self.text_column(question, prefix)?;
         Ok(ids.iter().filter_map(|id| JobId::from_hex(id)).collect())
     }
@@ -202,7 +225,8 @@ impl Books {
     /// Were all decisions from one number to another forgotten for a reason?
     pub fn is_forgotten(&self, safe: &Safe, first: u64, last: u64) -> Result<bool, JournalError> {
         let Some(key) = safe.seals() else { return Ok(false) };
-        seal::is_forgotten(&self.conn, key, super::integer(first), super::integer(last)).map_err(unreadable)
+        seal::is_forgotten(&self.conn, key, super::integer(first), super::integer(last))
+            .map_err(unreadable)
     }
 }
 
@@ -210,7 +234,9 @@ pub(super) fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
     // Somebody changed what is no name: nothing is called so, and the seal is broken.
     let named = |column| row.get_ref(column)?.as_str().map_err(|_| unknown(column, "not a text"));
     let (output, fault): (Option<String>, Option<String>) = (row.get(9)?, row.get(10)?);
-    let fault = fault.and_then(|fault| serde_json::from_value(serde_json::Value::String(fault)).ok()).unwrap_or(Fault::Nonsense);
+    let fault = fault
+        .and_then(|fault| serde_json::from_value(serde_json::Value::String(fault)).ok())
+        .unwrap_or(Fault::Nonsense);
     let (fuel, cpu): (Option<i64>, Option<i64>) = (row.get(11)?, row.get(12)?);
     Ok(Recorded {
         id: number(row.get(0)?),
@@ -223,7 +249,8 @@ pub(super) fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
         attempt: row.get(7)?,
         input: row.get(8)?,
         output: output.ok_or(fault),
-        cost: fuel.map_or(Cost::CpuMicros(number(cpu.unwrap_or(0))), |fuel| Cost::Fuel(number(fuel))),
+        cost: fuel
+            .map_or(Cost::CpuMicros(number(cpu.unwrap_or(0))), |fuel| Cost::Fuel(number(fuel))),
         micros: number(row.get(13)?),
         at: UnixTime::new(number(row.get(14)?)),
         generation: number(row.get(15)?),

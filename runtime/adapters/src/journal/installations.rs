@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 
 pub(super) fn insert(conn: &Connection, row: &Installation) -> rusqlite::Result<()> {
     let guest = row.guest.as_ref();
-    let json =
-        |value: Result<String, serde_json::Error>| value.map_err(|why| rusqlite::Error::ToSqlConversionFailure(why.into()));
+    let json = |value: Result<String, serde_json::Error>| {
+        value.map_err(|why| rusqlite::Error::ToSqlConversionFailure(why.into()))
+    };
     conn.prepare_cached(
         "INSERT INTO generations (generation, slot, digest, name, version, source, settings, grants, limits, publisher, stanza, why, \
          installed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
@@ -119,9 +120,16 @@ pub(super) fn audited(conn: &Connection, limit: usize) -> rusqlite::Result<Vec<A
     .collect()
 }
 
-fn parsed<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<Option<T>> {
+fn parsed<T>(
+    row: &Row<'_>,
+    column: usize,
+    parse: fn(&str) -> Option<T>,
+) -> rusqlite::Result<Option<T>> {
     let text = row.get_ref(column)?.as_str_or_null()?;
-    text.map(|text| parse(text).ok_or_else(|| unknown(column, format!("`{text}` means nothing here")))).transpose()
+    text.map(|text| {
+        parse(text).ok_or_else(|| unknown(column, format!("`{text}` means nothing here")))
+    })
+    .transpose()
 }
 
 pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {

@@ -29,7 +29,8 @@ pub(super) struct Stored {
 impl Stored {
     /// Does the invoice's row say what it would say for this state?
     pub(super) fn has_invoice_of(&self, state: &JobState) -> bool {
-        (self.invoicing, self.settlement, self.paid) == (state.invoicing, state.settlement, state.paid)
+        (self.invoicing, self.settlement, self.paid)
+            == (state.invoicing, state.settlement, state.paid)
             && self.payment_hash == state.payment_hash().map(|hash| hash.to_hex())
     }
 }
@@ -159,7 +160,12 @@ macro_rules! update {
     };
 }
 
-pub(super) fn update(conn: &Connection, safe: &Safe, before: &Stored, state: &JobState) -> rusqlite::Result<()> {
+pub(super) fn update(
+    conn: &Connection,
+    safe: &Safe,
+    before: &Stored,
+    state: &JobState,
+) -> rusqlite::Result<()> {
     let (full, state) = (state, &*kept(before.text_gone_at, state));
     if let (None, Some(at)) = (before.text_gone_at, state.text_gone_at) {
         drop_text(conn, state)?;
@@ -217,7 +223,11 @@ pub(super) fn drop_text(conn: &Connection, outline: &JobState) -> rusqlite::Resu
 }
 
 /// Writes the row of the job's invoice as it stands now.
-pub(super) fn write_invoice(conn: &Connection, state: &JobState, invoice: &Invoice) -> rusqlite::Result<()> {
+pub(super) fn write_invoice(
+    conn: &Connection,
+    state: &JobState,
+    invoice: &Invoice,
+) -> rusqlite::Result<()> {
     let status = match (state.settlement, state.invoicing) {
         (Settlement::Paid | Settlement::RefundDue | Settlement::Refunded, _) => "paid",
         (Settlement::Held, _) => "held",
@@ -249,7 +259,8 @@ pub(super) fn read(row: &Row<'_>, safe: &Safe) -> rusqlite::Result<JobState> {
     if let Some(sealed) = row.get_ref(17)?.as_blob_or_null()?
         && let Some(text) = safe.open(state.job.id, sealed)
     {
-        (state.job, state.output) = serde_json::from_slice(&text).map_err(|why| unknown(17, why))?;
+        (state.job, state.output) =
+            serde_json::from_slice(&text).map_err(|why| unknown(17, why))?;
     }
     Ok(state)
 }
@@ -287,7 +298,10 @@ fn word<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqli
 }
 
 /// Whatever was written by hand and does not parse is named, never guessed.
-pub(super) fn unknown(column: usize, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+pub(super) fn unknown(
+    column: usize,
+    why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into())
 }
 
@@ -299,7 +313,10 @@ fn unwritten(why: serde_json::Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(why.into())
 }
 
-pub(super) fn json_column<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+pub(super) fn json_column<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
     let text = row.get_ref(column)?.as_str_or_null()?;
     text.map(serde_json::from_str).transpose().map_err(|why| unknown(column, why))
 }

@@ -81,12 +81,19 @@ impl SqliteJournal {
 
     /// How many requests made since then were refused, by the code of the reason, counting no more than `limit` of either kind. Those that no
     /// guest was asked about are known for an hour.
-    pub fn refusals(&self, since: UnixTime, limit: usize) -> Result<BTreeMap<String, u64>, JournalError> {
+    pub fn refusals(
+        &self,
+        since: UnixTime,
+        limit: usize,
+    ) -> Result<BTreeMap<String, u64>, JournalError> {
         self.read(|conn| reads::refused(conn, since, limit))
     }
 
     /// Reads take microseconds, so they run where they are asked; a reader that panicked left nothing behind.
-    fn read<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, JournalError> {
+    fn read<T>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, JournalError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         question(&reader).map_err(unreadable)
     }
@@ -130,7 +137,11 @@ impl Journal for SqliteJournal {
         self.read(|conn| reads::unsent(conn, results, limit))
     }
 
-    fn customer_history(&self, customer: PublicKey, now: UnixTime) -> Result<History, JournalError> {
+    fn customer_history(
+        &self,
+        customer: PublicKey,
+        now: UnixTime,
+    ) -> Result<History, JournalError> {
         self.read(|conn| tallies::history(conn, tallies::Scope::Customer, &customer.to_hex(), now))
     }
 

@@ -8,22 +8,23 @@ use pylon_core::{Digest, JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTim
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use std::collections::BTreeMap;
 
-pub(super) const KNOWS: &str = "SELECT 1 FROM jobs WHERE id = ?1 UNION ALL SELECT 1 FROM refusals WHERE id = ?1";
+pub(super) const KNOWS: &str =
+    "SELECT 1 FROM jobs WHERE id = ?1 UNION ALL SELECT 1 FROM refusals WHERE id = ?1";
 /// The index `jobs_open` holds these rows and no others, oldest first.
 pub(super) const UNFINISHED: &str = "closed = 0 ORDER BY received_at, rowid";
 pub(super) const OF_ID: &str = "id = ?1";
 pub(super) const OF_PAYMENT: &str = "SELECT id FROM jobs WHERE payment_hash = ?1";
-pub(super) const CUSTOMER_OF_OPEN: &str =
-    "SELECT customer_pubkey FROM jobs WHERE id = ?1 AND status IN ('received', 'awaiting_payment', 'processing')";
-pub(super) const GUESTS_OF: &str = "SELECT slot, name, version, digest FROM decisions WHERE job_id = ?1 ORDER BY id";
+pub(super) const CUSTOMER_OF_OPEN: &str = "SELECT customer_pubkey FROM jobs WHERE id = ?1 AND status IN ('received', 'awaiting_payment', 'processing')";
+pub(super) const GUESTS_OF: &str =
+    "SELECT slot, name, version, digest FROM decisions WHERE job_id = ?1 ORDER BY id";
 pub(super) const OPEN_INVOICES: &str = "SELECT id, payment_hash, settlement = 'cancelled' FROM jobs WHERE closed = 0 AND payment_hash IS NOT NULL \
                                         AND invoicing = 'open' AND settlement IN ('pending', 'held', 'cancelled')";
-pub(super) const UNSENT: &str =
-    "SELECT job_id, is_result, id, bytes, expires_at FROM outbox WHERE is_result = ?1 ORDER BY seq LIMIT ?2";
+pub(super) const UNSENT: &str = "SELECT job_id, is_result, id, bytes, expires_at FROM outbox WHERE is_result = ?1 ORDER BY seq LIMIT ?2";
 pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at, job_id, payment_hash FROM earnings WHERE earned_at >= 0 \
                                  AND source IN ('job', 'tip') ORDER BY earned_at DESC, id DESC LIMIT ?1";
 
-pub(super) const REFUND_DUE: &str = "SELECT coalesce(sum(paid_msats), 0) FROM jobs WHERE settlement = 'refund_due'";
+pub(super) const REFUND_DUE: &str =
+    "SELECT coalesce(sum(paid_msats), 0) FROM jobs WHERE settlement = 'refund_due'";
 
 /// By when they were asked for, as they are refused at once. There is an index for those that guests were asked about and one for the others.
 pub(super) const REFUSED: [&str; 2] = [
@@ -41,15 +42,27 @@ pub(super) fn knows(conn: &Connection, id: JobId) -> rusqlite::Result<bool> {
 }
 
 pub(super) fn job(conn: &Connection, safe: &Safe, id: JobId) -> rusqlite::Result<Option<JobState>> {
-    conn.prepare_cached(&jobs_where(OF_ID))?.query_row([id.to_hex()], |row| jobs::read(row, safe)).optional()
+    conn.prepare_cached(&jobs_where(OF_ID))?
+        .query_row([id.to_hex()], |row| jobs::read(row, safe))
+        .optional()
 }
 
-pub(super) fn job_of_payment(conn: &Connection, hash: PaymentHash) -> rusqlite::Result<Option<JobId>> {
-    conn.prepare_cached(OF_PAYMENT)?.query_row([hash.to_hex()], |row| name(row, 0, JobId::from_hex)).optional()
+pub(super) fn job_of_payment(
+    conn: &Connection,
+    hash: PaymentHash,
+) -> rusqlite::Result<Option<JobId>> {
+    conn.prepare_cached(OF_PAYMENT)?
+        .query_row([hash.to_hex()], |row| name(row, 0, JobId::from_hex))
+        .optional()
 }
 
-pub(super) fn customer_of_open(conn: &Connection, id: JobId) -> rusqlite::Result<Option<PublicKey>> {
-    conn.prepare_cached(CUSTOMER_OF_OPEN)?.query_row([id.to_hex()], |row| name(row, 0, PublicKey::from_hex)).optional()
+pub(super) fn customer_of_open(
+    conn: &Connection,
+    id: JobId,
+) -> rusqlite::Result<Option<PublicKey>> {
+    conn.prepare_cached(CUSTOMER_OF_OPEN)?
+        .query_row([id.to_hex()], |row| name(row, 0, PublicKey::from_hex))
+        .optional()
 }
 
 pub(super) fn guests_of(conn: &Connection, id: JobId) -> rusqlite::Result<Vec<GuestStamp>> {
@@ -57,7 +70,8 @@ pub(super) fn guests_of(conn: &Connection, id: JobId) -> rusqlite::Result<Vec<Gu
     let mut rows = asked.query([id.to_hex()])?;
     while let Some(row) = rows.next()? {
         let digest = name(row, 3, Digest::from_hex)?;
-        let guest = GuestStamp { slot: row.get(0)?, name: row.get(1)?, version: row.get(2)?, digest };
+        let guest =
+            GuestStamp { slot: row.get(0)?, name: row.get(1)?, version: row.get(2)?, digest };
         if !guests.contains(&guest) {
             guests.push(guest);
         }
@@ -67,39 +81,63 @@ pub(super) fn guests_of(conn: &Connection, id: JobId) -> rusqlite::Result<Vec<Gu
 
 pub(super) fn open_invoices(conn: &Connection) -> rusqlite::Result<Vec<OpenInvoice>> {
     let invoice = |row: &Row<'_>| {
-        let (job, payment_hash) = (name(row, 0, JobId::from_hex)?, name(row, 1, PaymentHash::from_hex)?);
+        let (job, payment_hash) =
+            (name(row, 0, JobId::from_hex)?, name(row, 1, PaymentHash::from_hex)?);
         Ok(OpenInvoice { job, payment_hash, let_go: row.get(2)? })
     };
     conn.prepare_cached(OPEN_INVOICES)?.query_map([], invoice)?.collect()
 }
 
 pub(super) fn unfinished(conn: &Connection, safe: &Safe) -> rusqlite::Result<Vec<JobState>> {
-    conn.prepare_cached(&jobs_where(UNFINISHED))?.query_map([], |row| jobs::read(row, safe))?.collect()
+    conn.prepare_cached(&jobs_where(UNFINISHED))?
+        .query_map([], |row| jobs::read(row, safe))?
+        .collect()
 }
 
-pub(super) fn unsent(conn: &Connection, results: bool, limit: usize) -> rusqlite::Result<Vec<OutboxRow>> {
+pub(super) fn unsent(
+    conn: &Connection,
+    results: bool,
+    limit: usize,
+) -> rusqlite::Result<Vec<OutboxRow>> {
     conn.prepare_cached(UNSENT)?.query_map((results, integer(limit as u64)), outbox_row)?.collect()
 }
 
 /// The jobs taken last, the newest first. Those of one status may have to be looked for among all.
-pub(super) fn newest(conn: &Connection, safe: &Safe, status: Option<Execution>, limit: usize) -> rusqlite::Result<Vec<JobState>> {
-    let condition =
-        if status.is_some() { "status = ?1 ORDER BY rowid DESC LIMIT ?2" } else { "?1 IS NULL ORDER BY rowid DESC LIMIT ?2" };
+pub(super) fn newest(
+    conn: &Connection,
+    safe: &Safe,
+    status: Option<Execution>,
+    limit: usize,
+) -> rusqlite::Result<Vec<JobState>> {
+    let condition = if status.is_some() {
+        "status = ?1 ORDER BY rowid DESC LIMIT ?2"
+    } else {
+        "?1 IS NULL ORDER BY rowid DESC LIMIT ?2"
+    };
     let fields = rusqlite::params![status.map(Execution::word), integer(limit as u64)];
-    conn.prepare_cached(&jobs_where(condition))?.query_map(fields, |row| jobs::read(row, safe))?.collect()
+    conn.prepare_cached(&jobs_where(condition))?
+        .query_map(fields, |row| jobs::read(row, safe))?
+        .collect()
 }
 
 pub(super) fn earnings(conn: &Connection, limit: usize) -> rusqlite::Result<Earnings> {
     let (jobs_completed, by_source) = tallies::books(conn)?;
     let total = by_source.iter().fold(Msat::ZERO, |sum, (_, paid)| sum.saturating_add(*paid));
-    let recent = conn.prepare_cached(RECENT)?.query_map([integer(limit as u64)], recent_row)?.collect::<rusqlite::Result<_>>()?;
+    let recent = conn
+        .prepare_cached(RECENT)?
+        .query_map([integer(limit as u64)], recent_row)?
+        .collect::<rusqlite::Result<_>>()?;
     let refund_due = conn.prepare_cached(REFUND_DUE)?.query_row([], |row| row.get(0))?;
     let refund_due = Msat::new(number(refund_due));
     Ok(Earnings { total, refund_due, jobs_completed, by_source, recent })
 }
 
 /// How many requests made since then were refused, by the code of the reason, of either kind no more than `limit`.
-pub(super) fn refused(conn: &Connection, since: UnixTime, limit: usize) -> rusqlite::Result<BTreeMap<String, u64>> {
+pub(super) fn refused(
+    conn: &Connection,
+    since: UnixTime,
+    limit: usize,
+) -> rusqlite::Result<BTreeMap<String, u64>> {
     let mut refused = BTreeMap::new();
     for question in REFUSED {
         let mut found = conn.prepare_cached(question)?;
@@ -125,7 +163,8 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
 }
 
 fn name<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
-    parse(row.get_ref(column)?.as_str()?).ok_or_else(|| jobs::unknown(column, "not 64 lowercase hex digits"))
+    parse(row.get_ref(column)?.as_str()?)
+        .ok_or_else(|| jobs::unknown(column, "not 64 lowercase hex digits"))
 }
 
 fn recent_row(row: &Row<'_>) -> rusqlite::Result<Earning> {

@@ -80,7 +80,11 @@ mod tests {
             kind: 5050,
             customer: PublicKey::from_bytes([2; 32]),
             created_at: UnixTime::new(3),
-            inputs: vec![Input { source: InputSource::Text(text.into()), hint: None, marker: Some("m".into()) }],
+            inputs: vec![Input {
+                source: InputSource::Text(text.into()),
+                hint: None,
+                marker: Some("m".into()),
+            }],
             params: vec![Param { name: "system".into(), values: vec!["x".into(), value.into()] }],
             output: None,
             bid: None,
@@ -96,9 +100,15 @@ mod tests {
     #[test]
     fn a_text_is_kept_once() {
         let (long, other) = ("Grüße, \"world\" \u{1F980}\n\0 ".repeat(40), "be brief\\".repeat(20));
-        let spelled = serde_json::json!({"tags": [["i", long, "text"], ["param", "system", "x", other]]}).to_string();
-        for (origin, copies) in [(spelled.clone(), 1), (spelled.replace('ü', "\\u00fc"), 2), ("{}".into(), 1), (String::new(), 1)]
-        {
+        let spelled =
+            serde_json::json!({"tags": [["i", long, "text"], ["param", "system", "x", other]]})
+                .to_string();
+        for (origin, copies) in [
+            (spelled.clone(), 1),
+            (spelled.replace('ü', "\\u00fc"), 2),
+            ("{}".into(), 1),
+            (String::new(), 1),
+        ] {
             let job = job(&long, &other, origin);
             let column = write(&job).unwrap();
             assert_eq!(read(&column).unwrap(), job);
@@ -117,7 +127,13 @@ mod tests {
             let plain = serde_json::to_string(&job("", "", "{\"ü\":1}".into())).unwrap();
             plain.replacen('{', &format!("{{\"quoted\":{quoted},"), 1)
         };
-        for (quoted, is_read) in [("[[0,99]]", true), ("[[99,1]]", true), ("[[0,3]]", true), ("[[0,0]]", false), ("7", false)] {
+        for (quoted, is_read) in [
+            ("[[0,99]]", true),
+            ("[[99,1]]", true),
+            ("[[0,3]]", true),
+            ("[[0,0]]", false),
+            ("7", false),
+        ] {
             assert_eq!(read(&column(quoted)).is_ok(), is_read, "{quoted}");
         }
     }

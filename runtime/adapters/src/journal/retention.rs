@@ -23,10 +23,13 @@ const SPARE_PAGES: u64 = 256;
 /// Pages given back to the disk at once.
 const VACUUM_PAGES: u64 = 512;
 
-pub(super) const OLDEST: &str = "SELECT ended_at, job_id, bytes FROM texts_kept ORDER BY ended_at, job_id LIMIT ?1";
+pub(super) const OLDEST: &str =
+    "SELECT ended_at, job_id, bytes FROM texts_kept ORDER BY ended_at, job_id LIMIT ?1";
 /// Decisions of a job that have texts, and with `?2` all of them.
-pub(super) const TEXTS_OF: &str = "job_id = ?1 AND (?2 OR function IN ('run', 'judge')) AND text_gone_at IS NULL";
-pub(super) const SAID_OF: &str = "SELECT slot, digest, output FROM shadows WHERE decision_id = ?1 AND output IS NOT NULL";
+pub(super) const TEXTS_OF: &str =
+    "job_id = ?1 AND (?2 OR function IN ('run', 'judge')) AND text_gone_at IS NULL";
+pub(super) const SAID_OF: &str =
+    "SELECT slot, digest, output FROM shadows WHERE decision_id = ?1 AND output IS NOT NULL";
 
 /// How long the texts of finished jobs are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +63,11 @@ impl Held {
 }
 
 /// After a job's row was written: is there text that is kept for a while, or is it needed again?
-pub(super) fn follow(conn: &Connection, before: Option<&jobs::Stored>, state: &JobState) -> Result<(), Halt> {
+pub(super) fn follow(
+    conn: &Connection,
+    before: Option<&jobs::Stored>,
+    state: &JobState,
+) -> Result<(), Halt> {
     let id = state.job.id.to_hex();
     let ended_at = integer(ended_at(state).get());
     if state.is_closed() && !state.needs_text() {
@@ -73,7 +80,8 @@ pub(super) fn follow(conn: &Connection, before: Option<&jobs::Stored>, state: &J
         )?
         .execute(params![id, ended_at])?;
     } else if before.is_some_and(|stored| stored.closed) {
-        conn.prepare_cached("DELETE FROM texts_kept WHERE ended_at = ?2 AND job_id = ?1")?.execute(params![id, ended_at])?;
+        conn.prepare_cached("DELETE FROM texts_kept WHERE ended_at = ?2 AND job_id = ?1")?
+            .execute(params![id, ended_at])?;
     }
     Ok(())
 }
@@ -84,7 +92,12 @@ pub(super) fn ended_at(state: &JobState) -> UnixTime {
 }
 
 /// One batch of what has been kept long enough. Is there more of it?
-pub(super) fn purge(conn: &Connection, safe: &Safe, held: &Held, now: UnixTime) -> rusqlite::Result<bool> {
+pub(super) fn purge(
+    conn: &Connection,
+    safe: &Safe,
+    held: &Held,
+    now: UnixTime,
+) -> rusqlite::Result<bool> {
     let due = due(conn, held.get(), now)?;
     if due.is_empty() {
         return Ok(false);
@@ -99,8 +112,14 @@ pub(super) fn purge(conn: &Connection, safe: &Safe, held: &Held, now: UnixTime) 
 }
 
 /// The jobs whose texts go now, the oldest first.
-fn due(conn: &Connection, Retention { seconds, bytes: limit }: Retention, now: UnixTime) -> rusqlite::Result<Vec<(i64, String)>> {
-    let total: i64 = conn.prepare_cached("SELECT bytes FROM texts_kept_total")?.query_row([], |row| row.get(0))?;
+fn due(
+    conn: &Connection,
+    Retention { seconds, bytes: limit }: Retention,
+    now: UnixTime,
+) -> rusqlite::Result<Vec<(i64, String)>> {
+    let total: i64 = conn
+        .prepare_cached("SELECT bytes FROM texts_kept_total")?
+        .query_row([], |row| row.get(0))?;
     let mut total = number(total);
     let goal = if total > limit { limit - limit / ROOM_PART } else { u64::MAX };
     let (mut due, mut taken) = (Vec::new(), 0_u64);
@@ -118,29 +137,48 @@ fn due(conn: &Connection, Retention { seconds, bytes: limit }: Retention, now: U
     Ok(due)
 }
 
-fn forget(conn: &Connection, safe: &Safe, ended_at: i64, job: &str, now: UnixTime) -> rusqlite::Result<()> {
+fn forget(
+    conn: &Connection,
+    safe: &Safe,
+    ended_at: i64,
+    job: &str,
+    now: UnixTime,
+) -> rusqlite::Result<()> {
     if let Some(id) = JobId::from_hex(job)
         && let Some(state) = super::reads::job(conn, safe, id)?
     {
         jobs::drop_text(conn, &state.outline(now))?;
         drop_texts_of_decisions(conn, safe, &state, now)?;
     }
-    conn.prepare_cached("DELETE FROM texts_kept WHERE ended_at = ?1 AND job_id = ?2")?.execute(params![ended_at, job])?;
+    conn.prepare_cached("DELETE FROM texts_kept WHERE ended_at = ?1 AND job_id = ?2")?
+        .execute(params![ended_at, job])?;
     Ok(())
 }
 
 /// What a handler heard and made and what was said of it stay by digest. `state` still has its texts.
-pub(super) fn drop_texts_of_decisions(conn: &Connection, safe: &Safe, state: &JobState, now: UnixTime) -> rusqlite::Result<()> {
+pub(super) fn drop_texts_of_decisions(
+    conn: &Connection,
+    safe: &Safe,
+    state: &JobState,
+    now: UnixTime,
+) -> rusqlite::Result<()> {
     // Policies cannot be asked again about what is not in an outline.
     let all = !state.job.fits_outline(&state.plan.public);
-    let mut asked = conn.prepare_cached(&format!("SELECT {} FROM decisions WHERE {TEXTS_OF}", decisions::COLUMNS))?;
+    let mut asked = conn.prepare_cached(&format!(
+        "SELECT {} FROM decisions WHERE {TEXTS_OF}",
+        decisions::COLUMNS
+    ))?;
     let mut rows = asked.query(params![state.job.id.to_hex(), all])?;
     while let Some(row) = rows.next()? {
         let row = decisions::recorded(row)?;
         let held = row.seal(safe) == Seal::Holds;
         let row = Recorded { text_gone_at: Some(now), ..without_text(row, safe, state.job.id) };
         // What was changed before stays found.
-        let seal = safe.seals().filter(|_| held).map(|key| row.sealable().seal(key).to_vec()).or_else(|| row.seal.clone());
+        let seal = safe
+            .seals()
+            .filter(|_| held)
+            .map(|key| row.sealable().seal(key).to_vec())
+            .or_else(|| row.seal.clone());
         conn.prepare_cached("UPDATE decisions SET input = ?2, output = ?3, text_gone_at = ?4, seal = ?5 WHERE id = ?1")?
             .execute(params![integer(row.id), row.input, row.output.as_ref().ok(), integer(now.get()), seal])?;
         if row.function == "judge" {
@@ -151,14 +189,21 @@ pub(super) fn drop_texts_of_decisions(conn: &Connection, safe: &Safe, state: &Jo
 }
 
 /// What shadows said of an output may quote it. The same digest in both rows is the same text still.
-fn drop_texts_of_shadows(conn: &Connection, decision: i64, digest: impl Fn(&str) -> String) -> rusqlite::Result<()> {
+fn drop_texts_of_shadows(
+    conn: &Connection,
+    decision: i64,
+    digest: impl Fn(&str) -> String,
+) -> rusqlite::Result<()> {
     let mut asked = conn.prepare_cached(SAID_OF)?;
     let mut rows = asked.query([decision])?;
     while let Some(row) = rows.next()? {
-        let (slot, shadow, output): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (slot, shadow, output): (String, String, String) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
         let output = by_digest(&output, |verdict: Verdict| verdict.map_text(&digest));
-        conn.prepare_cached("UPDATE shadows SET output = ?4 WHERE slot = ?1 AND digest = ?2 AND decision_id = ?3")?
-            .execute(params![slot, shadow, decision, output])?;
+        conn.prepare_cached(
+            "UPDATE shadows SET output = ?4 WHERE slot = ?1 AND digest = ?2 AND decision_id = ?3",
+        )?
+        .execute(params![slot, shadow, decision, output])?;
     }
     Ok(())
 }
@@ -171,36 +216,53 @@ fn without_text(row: Recorded, safe: &Safe, job: JobId) -> Recorded {
                 made.map(|output| output.map_text(digest)).map_err(|error| error.map_text(digest))
             };
             // What was heard quotes request and output.
-            Recorded { input: "null".into(), output: row.output.map(|output| by_digest(&output, made)), ..row }
+            Recorded {
+                input: "null".into(),
+                output: row.output.map(|output| by_digest(&output, made)),
+                ..row
+            }
         }
         "judge" => {
-            let shown = |(shown, situation): (Evidence, Situation)| (shown.map_text(digest), situation);
+            let shown =
+                |(shown, situation): (Evidence, Situation)| (shown.map_text(digest), situation);
             let said = |verdict: Verdict| verdict.map_text(digest);
-            Recorded { input: by_digest(&row.input, shown), output: row.output.map(|output| by_digest(&output, said)), ..row }
+            Recorded {
+                input: by_digest(&row.input, shown),
+                output: row.output.map(|output| by_digest(&output, said)),
+                ..row
+            }
         }
         _ => row,
     }
 }
 
 /// What is not as the core writes it is all text, and goes as a whole.
-fn by_digest<T: serde::de::DeserializeOwned, U: Serialize>(json: &str, change: impl FnOnce(T) -> U) -> String {
-    let changed = serde_json::from_str(json).ok().and_then(|value| serde_json::to_string(&change(value)).ok());
+fn by_digest<T: serde::de::DeserializeOwned, U: Serialize>(
+    json: &str,
+    change: impl FnOnce(T) -> U,
+) -> String {
+    let changed = serde_json::from_str(json)
+        .ok()
+        .and_then(|value| serde_json::to_string(&change(value)).ok());
     changed.unwrap_or_else(|| "null".into())
 }
 
 /// Gives pages that nothing is in back to the disk, some at a time. Are there more of them?
 pub(super) fn shrink(conn: &Connection) -> rusqlite::Result<bool> {
-    let free: i64 = conn.prepare_cached("PRAGMA freelist_count")?.query_row([], |row| row.get(0))?;
+    let free: i64 =
+        conn.prepare_cached("PRAGMA freelist_count")?.query_row([], |row| row.get(0))?;
     let surplus = number(free).saturating_sub(SPARE_PAGES);
     if surplus == 0 {
         return Ok(false);
     }
     // Each step gives back one page.
-    let mut pages = conn.prepare(&format!("PRAGMA incremental_vacuum({})", surplus.min(VACUUM_PAGES)))?;
+    let mut pages =
+        conn.prepare(&format!("PRAGMA incremental_vacuum({})", surplus.min(VACUUM_PAGES)))?;
     let mut given = pages.query([])?;
     while given.next()?.is_some() {}
     drop(given);
-    let left: Option<i64> = conn.prepare_cached("PRAGMA freelist_count")?.query_row([], |row| row.get(0)).optional()?;
+    let left: Option<i64> =
+        conn.prepare_cached("PRAGMA freelist_count")?.query_row([], |row| row.get(0)).optional()?;
     Ok(surplus > VACUUM_PAGES && left.is_some_and(|left| left < free))
 }
 

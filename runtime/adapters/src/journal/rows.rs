@@ -5,7 +5,9 @@ use super::{Safe, installations, integer, jobs, retention, standbys, tallies, un
 use pylon_core::admission::MAX_AGE_SECONDS;
 use pylon_core::machine::JobState;
 use pylon_core::ports::guests::{Cost, Fault};
-use pylon_core::ports::journal::{DecisionRow, Earning, JournalError, OutboxRow, RefusalRow, Row, Source};
+use pylon_core::ports::journal::{
+    DecisionRow, Earning, JournalError, OutboxRow, RefusalRow, Row, Source,
+};
 use pylon_core::{MessageId, UnixTime};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
@@ -20,9 +22,11 @@ const ASKED_SECONDS: u64 = 30 * 24 * 3600;
 /// … and so many of them, the newest.
 const ASKED_MAX: i64 = 50_000;
 
-pub(super) const UNASKED: &str = "SELECT id FROM refusals WHERE job IS NULL AND created_at < ?1 ORDER BY created_at LIMIT ?2";
+pub(super) const UNASKED: &str =
+    "SELECT id FROM refusals WHERE job IS NULL AND created_at < ?1 ORDER BY created_at LIMIT ?2";
 pub(super) const ASKED: &str = "SELECT id FROM refusals WHERE job IS NOT NULL AND created_at < ?1 ORDER BY created_at LIMIT ?2";
-const ASKED_BEYOND: &str = "SELECT id FROM refusals WHERE job IS NOT NULL ORDER BY created_at DESC LIMIT ?2 OFFSET ?1";
+const ASKED_BEYOND: &str =
+    "SELECT id FROM refusals WHERE job IS NOT NULL ORDER BY created_at DESC LIMIT ?2 OFFSET ?1";
 
 /// Why a batch is not written.
 pub(super) enum Halt {
@@ -45,7 +49,9 @@ impl From<Halt> for JournalError {
         match halt {
             Halt::Known => Self::Known,
             Halt::Absent => Self::Contradicts("the row of its job is missing".into()),
-            Halt::Sql(why) if why.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Self::Contradicts(words(&why)),
+            Halt::Sql(why) if why.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                Self::Contradicts(words(&why))
+            }
             Halt::Sql(why) => unwritable(why),
         }
     }
@@ -60,7 +66,12 @@ pub(super) struct Memory {
     pub(super) numbers: Option<Numbers>,
 }
 
-pub(super) fn write(conn: &Connection, safe: &Safe, row: &Row, memory: &mut Memory) -> Result<(), Halt> {
+pub(super) fn write(
+    conn: &Connection,
+    safe: &Safe,
+    row: &Row,
+    memory: &mut Memory,
+) -> Result<(), Halt> {
     match row {
         Row::Admit(state) => admit(conn, safe, state),
         Row::Update(state) => update(conn, safe, state),
@@ -78,7 +89,9 @@ pub(super) fn write(conn: &Connection, safe: &Safe, row: &Row, memory: &mut Memo
 }
 
 fn admit(conn: &Connection, safe: &Safe, state: &JobState) -> Result<(), Halt> {
-    let refused = conn.prepare_cached("SELECT 1 FROM refusals WHERE id = ?1")?.exists([state.job.id.to_hex()])?;
+    let refused = conn
+        .prepare_cached("SELECT 1 FROM refusals WHERE id = ?1")?
+        .exists([state.job.id.to_hex()])?;
     if refused || !jobs::insert(conn, safe, state)? {
         return Err(Halt::Known);
     }
@@ -103,7 +116,12 @@ fn follow(conn: &Connection, before: Option<&jobs::Stored>, state: &JobState) ->
     retention::follow(conn, before, state)
 }
 
-fn refuse(conn: &Connection, safe: &Safe, row: &RefusalRow, purged_at: &mut Option<UnixTime>) -> Result<(), Halt> {
+fn refuse(
+    conn: &Connection,
+    safe: &Safe,
+    row: &RefusalRow,
+    purged_at: &mut Option<UnixTime>,
+) -> Result<(), Halt> {
     let id = row.id.to_hex();
     let taken = conn.prepare_cached("SELECT 1 FROM jobs WHERE id = ?1")?.exists([&id])?;
     let inserted = !taken
@@ -137,20 +155,27 @@ fn refuse(conn: &Connection, safe: &Safe, row: &RefusalRow, purged_at: &mut Opti
 /// Forgets requests that are too old to be taken, with what guests said of them; where others can be asked about one, later. Returns how many.
 fn purge(conn: &Connection, safe: &Safe, now: UnixTime) -> Result<usize, Halt> {
     let ids = |question: &str, number: i64| {
-        conn.prepare_cached(question)?.query_map(params![number, PURGE_ROWS], |row| row.get(0))?.collect::<rusqlite::Result<_>>()
+        conn.prepare_cached(question)?
+            .query_map(params![number, PURGE_ROWS], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()
     };
     let mut gone: Vec<String> = ids(UNASKED, integer(now.minus(MAX_AGE_SECONDS).get()))?;
     let of_age: Vec<String> = ids(ASKED, integer(now.minus(ASKED_SECONDS).get()))?;
-    let too_many: Vec<String> = if of_age.is_empty() { ids(ASKED_BEYOND, ASKED_MAX)? } else { Vec::new() };
+    let too_many: Vec<String> =
+        if of_age.is_empty() { ids(ASKED_BEYOND, ASKED_MAX)? } else { Vec::new() };
     let most = gone.len().max(of_age.len()).max(too_many.len());
     gone.extend(of_age);
     gone.extend(too_many);
     let mut decisions = Vec::new();
     for id in &gone {
         let mut found = conn.prepare_cached("SELECT id FROM decisions WHERE job_id = ?1")?;
-        decisions.extend(found.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?);
-        conn.prepare_cached("DELETE FROM shadows WHERE decision_id IN (SELECT id FROM decisions WHERE job_id = ?1)")?
-            .execute([id])?;
+        decisions.extend(
+            found.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?,
+        );
+        conn.prepare_cached(
+            "DELETE FROM shadows WHERE decision_id IN (SELECT id FROM decisions WHERE job_id = ?1)",
+        )?
+        .execute([id])?;
         conn.prepare_cached("DELETE FROM decisions WHERE job_id = ?1")?.execute([id])?;
         conn.prepare_cached("DELETE FROM refusals WHERE id = ?1")?.execute([id])?;
     }
@@ -163,13 +188,20 @@ fn bounded(text: &str) -> &str {
     text.get(..text.floor_char_boundary(REFUSAL_BYTES)).unwrap_or_default()
 }
 
-fn decide(conn: &Connection, safe: &Safe, row: &DecisionRow, numbers: &mut Option<Numbers>) -> Result<(), Halt> {
+fn decide(
+    conn: &Connection,
+    safe: &Safe,
+    row: &DecisionRow,
+    numbers: &mut Option<Numbers>,
+) -> Result<(), Halt> {
     let (fuel, cpu_micros) = match row.cost {
         Cost::Fuel(units) => (Some(integer(units)), None),
         Cost::CpuMicros(micros) => (None, Some(integer(micros))),
     };
-    let (output, fault) = (row.output.as_ref().ok(), row.output.as_ref().err().map(|fault| fault_word(*fault)));
-    let (micros, at, generation) = (integer(row.micros), integer(row.at.get()), integer(row.generation));
+    let (output, fault) =
+        (row.output.as_ref().ok(), row.output.as_ref().err().map(|fault| fault_word(*fault)));
+    let (micros, at, generation) =
+        (integer(row.micros), integer(row.at.get()), integer(row.generation));
     // Without a key SQLite gives the number.
     let sealed = match safe.seals() {
         None => None,

@@ -32,7 +32,11 @@ impl Safe {
             own.update(purpose);
             hmac(own.finalize().into_bytes().into())
         };
-        Self(Some(Keys { cipher: XChaCha20Poly1305::new(Key::from_slice(key)), seals: own(b"seals"), digests: own(b"digests") }))
+        Self(Some(Keys {
+            cipher: XChaCha20Poly1305::new(Key::from_slice(key)),
+            seals: own(b"seals"),
+            digests: own(b"digests"),
+        }))
     }
 
     /// What decisions are sealed with.
@@ -56,7 +60,9 @@ impl Safe {
         let mut sealed = vec![0; NONCE_BYTES];
         rand::rngs::OsRng.try_fill_bytes(&mut sealed).map_err(|error| failed(error.to_string()))?;
         let payload = Payload { msg: text, aad: job.as_bytes() };
-        let text = cipher.encrypt(XNonce::from_slice(&sealed), payload).map_err(|_| failed("a text cannot be sealed".into()))?;
+        let text = cipher
+            .encrypt(XNonce::from_slice(&sealed), payload)
+            .map_err(|_| failed("a text cannot be sealed".into()))?;
         sealed.extend(text);
         Ok(Some(sealed))
     }
@@ -64,9 +70,11 @@ impl Safe {
     /// `None` without the key that sealed it.
     pub(super) fn open(&self, job: JobId, sealed: &[u8]) -> Option<Vec<u8>> {
         let Keys { cipher, .. } = self.0.as_ref()?;
-        let text = sealed
-            .split_at_checked(NONCE_BYTES)
-            .and_then(|(nonce, text)| cipher.decrypt(XNonce::from_slice(nonce), Payload { msg: text, aad: job.as_bytes() }).ok());
+        let text = sealed.split_at_checked(NONCE_BYTES).and_then(|(nonce, text)| {
+            cipher
+                .decrypt(XNonce::from_slice(nonce), Payload { msg: text, aad: job.as_bytes() })
+                .ok()
+        });
         if text.is_none() {
             tracing::error!(job = %job.short(), "its text was sealed with another identity and cannot be read: bring that identity back");
         }

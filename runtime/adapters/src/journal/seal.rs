@@ -41,11 +41,27 @@ impl Sealable<'_> {
             Cost::Fuel(units) => (units, 0),
             Cost::CpuMicros(micros) => (micros, 1),
         };
-        let numbers =
-            [self.id, self.micros, self.at, self.generation, i64::from(self.attempt), integer(cost), unit, self.text_gone_at];
+        let numbers = [
+            self.id,
+            self.micros,
+            self.at,
+            self.generation,
+            i64::from(self.attempt),
+            integer(cost),
+            unit,
+            self.text_gone_at,
+        ];
         let output = self.output.unwrap_or_default();
-        let texts =
-            [self.slot, self.name, self.version, self.function, self.fault.unwrap_or_default(), self.engine, self.input, output];
+        let texts = [
+            self.slot,
+            self.name,
+            self.version,
+            self.function,
+            self.fault.unwrap_or_default(),
+            self.engine,
+            self.input,
+            output,
+        ];
         let mut bytes = Vec::with_capacity(512 + self.input.len() + output.len());
         numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         bytes.extend_from_slice(self.job);
@@ -86,9 +102,13 @@ fn of_range(key: &Key, what: &[u8], first: i64, last: i64) -> [u8; SEAL_BYTES] {
 
 /// What is sealed; `None` where nothing is under this key.
 pub(super) fn sealed(conn: &Connection, key: &Key) -> rusqlite::Result<Option<Sealed>> {
-    let row =
-        conn.prepare_cached("SELECT first, last, seal FROM decisions_sealed WHERE one = 1")?.query_row([], range).optional()?;
-    let ours = row.filter(|(first, last, seal)| seal.as_deref() == Some(&of_range(key, b"all", *first, *last)));
+    let row = conn
+        .prepare_cached("SELECT first, last, seal FROM decisions_sealed WHERE one = 1")?
+        .query_row([], range)
+        .optional()?;
+    let ours = row.filter(|(first, last, seal)| {
+        seal.as_deref() == Some(&of_range(key, b"all", *first, *last))
+    });
     Ok(ours.map(|(first, last, _)| Sealed { first: number(first), last: number(last) }))
 }
 
@@ -102,7 +122,9 @@ pub(super) struct Numbers {
 
 impl Numbers {
     pub(super) fn load(conn: &Connection, key: &Key) -> rusqlite::Result<Self> {
-        let newest: Option<i64> = conn.prepare_cached("SELECT max(id) FROM decisions")?.query_row([], |row| row.get(0))?;
+        let newest: Option<i64> = conn
+            .prepare_cached("SELECT max(id) FROM decisions")?
+            .query_row([], |row| row.get(0))?;
         let sealed = sealed(conn, key)?;
         // What was there and is gone is never given again.
         let last = newest.unwrap_or(0).max(sealed.map_or(0, |sealed| integer(sealed.last)));
@@ -131,24 +153,34 @@ pub(super) fn forget(conn: &Connection, safe: &Safe, ids: &[i64]) -> rusqlite::R
     for run in ids.chunk_by(|one, next| one + 1 == *next) {
         let (Some(&first), Some(&last)) = (run.first(), run.last()) else { continue };
         let before = conn.prepare_cached(FORGOTTEN_UP_TO)?.query_row([first], range).optional()?;
-        let after = conn.prepare_cached(FORGOTTEN_UP_TO)?.query_row([last + 1], range).optional()?;
-        let first = before.filter(|(_, end, _)| end + 1 == first).map_or(first, |(begin, ..)| begin);
+        let after =
+            conn.prepare_cached(FORGOTTEN_UP_TO)?.query_row([last + 1], range).optional()?;
+        let first =
+            before.filter(|(_, end, _)| end + 1 == first).map_or(first, |(begin, ..)| begin);
         let last = match after.filter(|(begin, ..)| *begin == last + 1) {
             Some((begin, end, _)) => {
-                conn.prepare_cached("DELETE FROM decisions_forgotten WHERE first = ?1")?.execute([begin])?;
+                conn.prepare_cached("DELETE FROM decisions_forgotten WHERE first = ?1")?
+                    .execute([begin])?;
                 end
             }
             None => last,
         };
         let seal = safe.seals().map(|key| of_range(key, b"forgotten", first, last));
-        conn.prepare_cached("INSERT OR REPLACE INTO decisions_forgotten (first, last, seal) VALUES (?1, ?2, ?3)")?
-            .execute(params![first, last, seal])?;
+        conn.prepare_cached(
+            "INSERT OR REPLACE INTO decisions_forgotten (first, last, seal) VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![first, last, seal])?;
     }
     Ok(())
 }
 
 /// Were all of these forgotten for a reason?
-pub(super) fn is_forgotten(conn: &Connection, key: &Key, first: i64, last: i64) -> rusqlite::Result<bool> {
+pub(super) fn is_forgotten(
+    conn: &Connection,
+    key: &Key,
+    first: i64,
+    last: i64,
+) -> rusqlite::Result<bool> {
     let found = conn.prepare_cached(FORGOTTEN_UP_TO)?.query_row([first], range).optional()?;
     let covers = |(begin, end, seal): (i64, i64, Option<Vec<u8>>)| {
         end >= last && seal.as_deref() == Some(&of_range(key, b"forgotten", begin, end))
@@ -156,8 +188,7 @@ pub(super) fn is_forgotten(conn: &Connection, key: &Key, first: i64, last: i64) 
     Ok(found.is_some_and(covers))
 }
 
-pub(super) const FORGOTTEN_UP_TO: &str =
-    "SELECT first, last, seal FROM decisions_forgotten WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
+pub(super) const FORGOTTEN_UP_TO: &str = "SELECT first, last, seal FROM decisions_forgotten WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
 
 fn range(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, i64, Option<Vec<u8>>)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))

@@ -42,7 +42,9 @@ pub(super) fn put(conn: &Connection, row: &Standby) -> rusqlite::Result<()> {
 }
 
 pub(super) fn remove(conn: &Connection, slot: &str, purpose: Purpose) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM standbys WHERE slot = ?1 AND purpose = ?2")?.execute([slot, purpose.word()]).map(drop)
+    conn.prepare_cached("DELETE FROM standbys WHERE slot = ?1 AND purpose = ?2")?
+        .execute([slot, purpose.word()])
+        .map(drop)
 }
 
 pub(super) fn answer(conn: &Connection, row: &ShadowRow) -> rusqlite::Result<()> {
@@ -61,17 +63,20 @@ pub(super) fn answer(conn: &Connection, row: &ShadowRow) -> rusqlite::Result<()>
 }
 
 pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<Standby>> {
-    conn.prepare_cached("SELECT slot, purpose, guest, beyond, since FROM standbys ORDER BY slot, purpose")?
-        .query_map([], |row| {
-            Ok(Standby {
-                slot: row.get(0)?,
-                purpose: Purpose::from_word(row.get_ref(1)?.as_str()?).ok_or_else(|| unknown(1, "not a purpose"))?,
-                guest: json(row, 2)?,
-                beyond: json(row, 3)?,
-                since: UnixTime::new(number(row.get(4)?)),
-            })
-        })?
-        .collect()
+    conn.prepare_cached(
+        "SELECT slot, purpose, guest, beyond, since FROM standbys ORDER BY slot, purpose",
+    )?
+    .query_map([], |row| {
+        Ok(Standby {
+            slot: row.get(0)?,
+            purpose: Purpose::from_word(row.get_ref(1)?.as_str()?)
+                .ok_or_else(|| unknown(1, "not a purpose"))?,
+            guest: json(row, 2)?,
+            beyond: json(row, 3)?,
+            since: UnixTime::new(number(row.get(4)?)),
+        })
+    })?
+    .collect()
 }
 
 pub(super) fn pairs(
@@ -83,7 +88,12 @@ pub(super) fn pairs(
     mut each: impl FnMut(Pair),
 ) -> rusqlite::Result<()> {
     let mut question = conn.prepare_cached(PAIRS)?;
-    let mut rows = question.query(params![slot, digest.to_hex(), integer(limit as u64), integer(since.get())])?;
+    let mut rows = question.query(params![
+        slot,
+        digest.to_hex(),
+        integer(limit as u64),
+        integer(since.get())
+    ])?;
     while let Some(row) = rows.next()? {
         each(pair(row)?);
     }
@@ -96,7 +106,8 @@ fn pair(row: &Row<'_>) -> rusqlite::Result<Pair> {
         Ok(output.ok_or_else(|| fault_of(fault)))
     };
     Ok(Pair {
-        job: JobId::from_hex(row.get_ref(0)?.as_str()?).ok_or_else(|| unknown(0, "not 64 lowercase hex digits"))?,
+        job: JobId::from_hex(row.get_ref(0)?.as_str()?)
+            .ok_or_else(|| unknown(0, "not 64 lowercase hex digits"))?,
         function: row.get(1)?,
         active: said(2, 3)?,
         shadow: said(4, 5)?,

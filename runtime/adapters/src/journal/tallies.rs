@@ -44,11 +44,20 @@ pub(super) fn seen(conn: &Connection, state: &JobState) -> rusqlite::Result<()> 
 }
 
 /// A job's row was written; counts what it was not before.
-pub(super) fn turned(conn: &Connection, before: Option<&Stored>, state: &JobState) -> rusqlite::Result<()> {
-    let completed =
-        change(before.is_some_and(|old| old.execution == Execution::Completed), state.execution == Execution::Completed);
+pub(super) fn turned(
+    conn: &Connection,
+    before: Option<&Stored>,
+    state: &JobState,
+) -> rusqlite::Result<()> {
+    let completed = change(
+        before.is_some_and(|old| old.execution == Execution::Completed),
+        state.execution == Execution::Completed,
+    );
     // One that was given up may be paid after all.
-    let unpaid = change(before.is_some_and(|old| old.settlement == Settlement::Unpaid), state.settlement == Settlement::Unpaid);
+    let unpaid = change(
+        before.is_some_and(|old| old.settlement == Settlement::Unpaid),
+        state.settlement == Settlement::Unpaid,
+    );
     if completed == 0 && unpaid == 0 {
         return Ok(());
     }
@@ -62,11 +71,20 @@ pub(super) fn turned(conn: &Connection, before: Option<&Stored>, state: &JobStat
 }
 
 /// Money was booked for the first time.
-pub(super) fn earned(conn: &Connection, customer: &str, kind: u16, earning: &Earning) -> rusqlite::Result<()> {
+pub(super) fn earned(
+    conn: &Connection,
+    customer: &str,
+    kind: u16,
+    earning: &Earning,
+) -> rusqlite::Result<()> {
     let amount = integer(earning.amount.get());
     let day = integer(earning.at.get() / DAY_SECONDS);
     let kind = kind.to_string();
-    for (scope, key) in [(Scope::Customer, customer), (Scope::Kind, &kind), (Scope::Source, source_word(earning.source))] {
+    for (scope, key) in [
+        (Scope::Customer, customer),
+        (Scope::Kind, &kind),
+        (Scope::Source, source_word(earning.source)),
+    ] {
         conn.prepare_cached(
             "INSERT INTO tallies (scope, key, paid_msats) VALUES (?1, ?2, ?3) \
              ON CONFLICT (scope, key) DO UPDATE SET paid_msats = paid_msats + excluded.paid_msats",
@@ -85,7 +103,12 @@ pub(super) fn earned(conn: &Connection, customer: &str, kind: u16, earning: &Ear
 }
 
 /// One seek, and at most [`RECENT_DAYS`] rows that lie together.
-pub(super) fn history(conn: &Connection, scope: Scope, key: &str, now: UnixTime) -> rusqlite::Result<History> {
+pub(super) fn history(
+    conn: &Connection,
+    scope: Scope,
+    key: &str,
+    now: UnixTime,
+) -> rusqlite::Result<History> {
     let sums = conn
         .prepare_cached(
             "SELECT first_seen, jobs_completed, jobs_unpaid, CAST(paid_msats AS INTEGER) FROM tallies WHERE scope = ?1 AND key = ?2",
@@ -109,7 +132,8 @@ pub(super) fn history(conn: &Connection, scope: Scope, key: &str, now: UnixTime)
         )?;
         let mut rows = days.query(params![scope.word(), key, integer(first), integer(today)])?;
         while let Some(row) = rows.next()? {
-            history.recent_paid = history.recent_paid.saturating_add(Msat::new(number(row.get(0)?)));
+            history.recent_paid =
+                history.recent_paid.saturating_add(Msat::new(number(row.get(0)?)));
         }
     }
     Ok(history)
@@ -119,7 +143,8 @@ pub(super) fn history(conn: &Connection, scope: Scope, key: &str, now: UnixTime)
 pub(super) fn books(conn: &Connection) -> rusqlite::Result<(u64, Vec<(Source, Msat)>)> {
     let mut completed = 0_u64;
     // One row per kind, of which there are a thousand.
-    let mut kinds = conn.prepare_cached("SELECT jobs_completed FROM tallies WHERE scope = 'kind'")?;
+    let mut kinds =
+        conn.prepare_cached("SELECT jobs_completed FROM tallies WHERE scope = 'kind'")?;
     let mut rows = kinds.query([])?;
     while let Some(row) = rows.next()? {
         completed = completed.saturating_add(number(row.get(0)?));

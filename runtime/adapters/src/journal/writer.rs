@@ -114,7 +114,11 @@ fn commit_group(desk: &Desk, group: &[Batch], memory: &mut Memory) -> Vec<Answer
         // Alone, a batch needs no savepoint: the transaction is one.
         let alone = group.len() == 1;
         for batch in group {
-            answers.push(if alone { apply(desk, batch, memory) } else { apply_apart(desk, batch, memory)? });
+            answers.push(if alone {
+                apply(desk, batch, memory)
+            } else {
+                apply_apart(desk, batch, memory)?
+            });
         }
         if answers.iter().all(Result::is_err) {
             return Ok(());
@@ -162,7 +166,8 @@ fn again(why: &JournalError) -> JournalError {
 }
 
 fn apply(desk: &Desk, batch: &Batch, memory: &mut Memory) -> Answer {
-    let written: Result<(), Halt> = batch.rows.iter().try_for_each(|row| rows::write(&desk.conn, &desk.safe, row, memory));
+    let written: Result<(), Halt> =
+        batch.rows.iter().try_for_each(|row| rows::write(&desk.conn, &desk.safe, row, memory));
     written.map_err(JournalError::from)
 }
 

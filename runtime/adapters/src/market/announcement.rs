@@ -68,7 +68,8 @@ impl Subject {
 
     /// Is this event about it, and the one that the next will replace?
     pub fn is_of(self, event: &Event) -> bool {
-        event.kind.as_u16() == self.kind() && (self != Self::Announcement || event.tags.identifier() == Some(IDENTIFIER))
+        event.kind.as_u16() == self.kind()
+            && (self != Self::Announcement || event.tags.identifier() == Some(IDENTIFIER))
     }
 }
 
@@ -101,10 +102,15 @@ pub fn emptied(last: Option<&Event>, now: UnixTime) -> Option<EventBuilder> {
 /// The deletion of every announcement so far, to be signed by its author.
 pub fn deletion(last: &Event, earlier: Option<&Event>, now: UnixTime) -> EventBuilder {
     let address = format!("{}:{}:{IDENTIFIER}", Subject::Announcement.kind(), last.pubkey.to_hex());
-    let ids = [Some(last), earlier].into_iter().flatten().map(|event| tag("e", [event.id.to_hex()]));
-    let tags = [tag("a", [address]), tag("k", [Subject::Announcement.kind().to_string()])].into_iter().chain(ids);
+    let ids =
+        [Some(last), earlier].into_iter().flatten().map(|event| tag("e", [event.id.to_hex()]));
+    let tags = [tag("a", [address]), tag("k", [Subject::Announcement.kind().to_string()])]
+        .into_iter()
+        .chain(ids);
     let at = UnixTime::new(last.created_at.as_secs()).max(now);
-    EventBuilder::new(Kind::from_u16(DELETION_KIND), "").tags(tags).custom_created_at(Timestamp::from_secs(at.get()))
+    EventBuilder::new(Kind::from_u16(DELETION_KIND), "")
+        .tags(tags)
+        .custom_created_at(Timestamp::from_secs(at.get()))
 }
 
 /// An announcement as others find it.
@@ -128,9 +134,15 @@ pub fn parse(event: &Event) -> Option<Announced> {
     let kinds: Vec<u16> = values(event, "k").filter_map(|kind| kind.parse().ok()).collect();
     let content: Value = serde_json::from_str(&event.content).unwrap_or_default();
     let models = content.pointer("/nip90Params/model/values").and_then(Value::as_array);
-    let models = models.into_iter().flatten().filter_map(|model| Some(model.as_str()?.to_owned())).collect();
+    let models =
+        models.into_iter().flatten().filter_map(|model| Some(model.as_str()?.to_owned())).collect();
     let name = content.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    (!kinds.is_empty()).then(|| Announced { kinds, name, models, created_at: UnixTime::new(event.created_at.as_secs()) })
+    (!kinds.is_empty()).then(|| Announced {
+        kinds,
+        name,
+        models,
+        created_at: UnixTime::new(event.created_at.as_secs()),
+    })
 }
 
 /// The profile there is with our name and words in it: a picture or an address that somebody put there stays.
@@ -138,7 +150,8 @@ fn profile(presence: &Presence, last: Option<&Event>) -> Option<String> {
     if presence.name.is_empty() {
         return None;
     }
-    let before: Option<Map<String, Value>> = last.and_then(|event| serde_json::from_str(&event.content).ok());
+    let before: Option<Map<String, Value>> =
+        last.and_then(|event| serde_json::from_str(&event.content).ok());
     let mut fields = before.clone().unwrap_or_default();
     fields.insert("name".into(), json!(presence.name));
     if !presence.about.is_empty() {
@@ -150,11 +163,16 @@ fn profile(presence: &Presence, last: Option<&Event>) -> Option<String> {
 fn relay_list(relays: &[String], last: Option<&Event>) -> Option<Vec<Tag>> {
     let wanted: BTreeSet<&str> = relays.iter().map(String::as_str).collect();
     let plain = |event: &Event| event.tags.iter().all(|tag| tag.as_slice().len() == 2);
-    let holds = last.is_some_and(|event| plain(event) && values(event, "r").collect::<BTreeSet<_>>() == wanted);
+    let holds = last
+        .is_some_and(|event| plain(event) && values(event, "r").collect::<BTreeSet<_>>() == wanted);
     (!holds).then(|| wanted.into_iter().map(|url| tag("r", [url])).collect())
 }
 
-fn announcement(presence: &Presence, last: Option<&Event>, now: UnixTime) -> Option<(String, Vec<Tag>)> {
+fn announcement(
+    presence: &Presence,
+    last: Option<&Event>,
+    now: UnixTime,
+) -> Option<(String, Vec<Tag>)> {
     let kinds: BTreeSet<String> = presence.kinds.iter().map(u16::to_string).collect();
     let content = if kinds.is_empty() {
         String::new()
@@ -169,18 +187,25 @@ fn announcement(presence: &Presence, last: Option<&Event>, now: UnixTime) -> Opt
         }
         if !presence.models.is_empty() {
             let models: Vec<&String> = presence.models.iter().take(MODELS_MAX).collect();
-            fields.insert("nip90Params".into(), json!({"model": {"required": false, "values": models}}));
+            fields.insert(
+                "nip90Params".into(),
+                json!({"model": {"required": false, "values": models}}),
+            );
         }
         Value::Object(fields).to_string()
     };
     let holds = match last {
         None => kinds.is_empty(),
         Some(last) => {
-            let fresh = kinds.is_empty() || now.since(UnixTime::new(last.created_at.as_secs())) < FRESH_SECONDS;
-            fresh && values(last, "k").map(str::to_owned).collect::<BTreeSet<_>>() == kinds && last.content == content
+            let fresh = kinds.is_empty()
+                || now.since(UnixTime::new(last.created_at.as_secs())) < FRESH_SECONDS;
+            fresh
+                && values(last, "k").map(str::to_owned).collect::<BTreeSet<_>>() == kinds
+                && last.content == content
         }
     };
-    let tags = std::iter::once(tag("d", [IDENTIFIER])).chain(kinds.into_iter().map(|kind| tag("k", [kind])));
+    let tags = std::iter::once(tag("d", [IDENTIFIER]))
+        .chain(kinds.into_iter().map(|kind| tag("k", [kind])));
     (!holds).then(|| (content, tags.collect()))
 }
 
@@ -212,11 +237,23 @@ mod tests {
     const NOW: UnixTime = UnixTime::new(1000);
 
     fn presence() -> Presence {
-        Presence { name: "n".into(), about: "a".into(), kinds: vec![5050, 5932], models: vec!["m".into()], free: false }
+        Presence {
+            name: "n".into(),
+            about: "a".into(),
+            kinds: vec![5050, 5932],
+            models: vec!["m".into()],
+            free: false,
+        }
     }
 
-    fn said(keys: &Keys, subject: Subject, presence: &Presence, last: Option<&Event>) -> Option<Event> {
-        due(subject, presence, &["wss://r/".into()], last, NOW).map(|event| event.sign_with_keys(keys).unwrap())
+    fn said(
+        keys: &Keys,
+        subject: Subject,
+        presence: &Presence,
+        last: Option<&Event>,
+    ) -> Option<Event> {
+        due(subject, presence, &["wss://r/".into()], last, NOW)
+            .map(|event| event.sign_with_keys(keys).unwrap())
     }
 
     /// Goal: what holds is not said again, but for an announcement of yesterday; what has changed is said later than what it replaces. Method: each
@@ -224,19 +261,23 @@ mod tests {
     #[test]
     fn said_once_and_again_when_it_changes() {
         let keys = Keys::generate();
-        let changed = Presence { name: "other".into(), models: vec!["m".into(), "n".into()], ..presence() };
+        let changed =
+            Presence { name: "other".into(), models: vec!["m".into(), "n".into()], ..presence() };
         for subject in Subject::ALL {
             let first = said(&keys, subject, &presence(), None).unwrap();
             assert!(subject.is_of(&first));
             assert_eq!(said(&keys, subject, &presence(), Some(&first)), None, "{subject:?}");
             let second = match subject {
-                Subject::Relays => due(subject, &presence(), &["wss://q/".into()], Some(&first), NOW)
-                    .map(|event| event.sign_with_keys(&keys).unwrap()),
+                Subject::Relays => {
+                    due(subject, &presence(), &["wss://q/".into()], Some(&first), NOW)
+                        .map(|event| event.sign_with_keys(&keys).unwrap())
+                }
                 _ => said(&keys, subject, &changed, Some(&first)),
             };
             assert_eq!(second.unwrap().created_at.as_secs(), NOW.get() + 1, "{subject:?}");
             let tomorrow = NOW.plus(FRESH_SECONDS);
-            let again = due(subject, &presence(), &["wss://r/".into()], Some(&first), tomorrow).is_some();
+            let again =
+                due(subject, &presence(), &["wss://r/".into()], Some(&first), tomorrow).is_some();
             assert_eq!(again, subject == Subject::Announcement, "{subject:?} on the next day");
         }
     }
@@ -250,11 +291,21 @@ mod tests {
         assert_eq!(content["amount"], "flexible");
         assert_eq!(event.tags.identifier(), Some("pylon"));
         let read = parse(&event).unwrap();
-        assert_eq!((read.kinds, read.models, read.name.as_str()), (vec![5050, 5932], vec!["m".to_owned()], "n"));
+        assert_eq!(
+            (read.kinds, read.models, read.name.as_str()),
+            (vec![5050, 5932], vec!["m".to_owned()], "n")
+        );
         let many = Presence { models: (0..100).map(|n| n.to_string()).collect(), ..presence() };
-        assert_eq!(parse(&said(&keys, Subject::Announcement, &many, None).unwrap()).unwrap().models.len(), MODELS_MAX);
+        assert_eq!(
+            parse(&said(&keys, Subject::Announcement, &many, None).unwrap()).unwrap().models.len(),
+            MODELS_MAX
+        );
         let nothing = Presence { kinds: Vec::new(), ..presence() };
-        assert_eq!(said(&keys, Subject::Announcement, &nothing, None), None, "nothing to say, nothing said");
+        assert_eq!(
+            said(&keys, Subject::Announcement, &nothing, None),
+            None,
+            "nothing to say, nothing said"
+        );
         let gone = said(&keys, Subject::Announcement, &nothing, Some(&event)).unwrap();
         assert_eq!((gone.content.as_str(), parse(&gone)), ("", None));
         assert_eq!(emptied(Some(&gone), NOW).map(drop), None);
@@ -269,13 +320,19 @@ mod tests {
     #[test]
     fn a_profile_keeps_what_is_not_ours() {
         let keys = Keys::generate();
-        let of = |content: &str| EventBuilder::new(Kind::Metadata, content).sign_with_keys(&keys).unwrap();
-        let read = |event: Option<Event>| serde_json::from_str::<Value>(&event.unwrap().content).unwrap();
+        let of = |content: &str| {
+            EventBuilder::new(Kind::Metadata, content).sign_with_keys(&keys).unwrap()
+        };
+        let read =
+            |event: Option<Event>| serde_json::from_str::<Value>(&event.unwrap().content).unwrap();
         let theirs = of(r#"{"picture":"https://p/","about":"mine","name":"old"}"#);
         let silent = Presence { about: String::new(), ..presence() };
         let merged = read(said(&keys, Subject::Profile, &silent, Some(&theirs)));
         assert_eq!(merged, json!({"picture": "https://p/", "about": "mine", "name": "n"}));
-        assert_eq!(read(said(&keys, Subject::Profile, &silent, Some(&of("junk")))), json!({"name": "n"}));
+        assert_eq!(
+            read(said(&keys, Subject::Profile, &silent, Some(&of("junk")))),
+            json!({"name": "n"})
+        );
         let nameless = Presence { name: String::new(), ..presence() };
         assert_eq!(said(&keys, Subject::Profile, &nameless, Some(&theirs)), None, "left alone");
     }

@@ -94,7 +94,10 @@ impl Request {
 
     /// From what [`Request::to_json`] gave; `None` if that was changed.
     pub fn from_json(json: &str) -> Option<Self> {
-        Event::from_json(json).ok().filter(|event| event.verify().is_ok()).map(|event| Self { event })
+        Event::from_json(json)
+            .ok()
+            .filter(|event| event.verify().is_ok())
+            .map(|event| Self { event })
     }
 
     /// 5000 to 5999.
@@ -131,10 +134,16 @@ impl Request {
             return Err("the result of another job".into());
         }
         if result.kind != self.kind() {
-            return Err(format!("a result of kind {} for a request of kind {}", result.kind, self.kind()));
+            return Err(format!(
+                "a result of kind {} for a request of kind {}",
+                result.kind,
+                self.kind()
+            ));
         }
         match &result.request {
-            Some(json) if Event::from_json(json).map(|event| event.id).ok() != Some(self.event.id) => {
+            Some(json)
+                if Event::from_json(json).map(|event| event.id).ok() != Some(self.event.id) =>
+            {
                 Err("quotes another request".into())
             }
             _ => Ok(()),
@@ -160,8 +169,14 @@ impl Buyer {
         let desk = Desk::open(keys, relays).await?;
         let notifications = desk.client.notifications();
         let kinds = (6000..=6999).chain([nip90::FEEDBACK_KIND]).map(Kind::from_u16);
-        let filter = Filter::new().kinds(kinds).pubkey(desk.keys.public_key()).since(Timestamp::now() - 5u64);
-        desk.client.subscribe(filter, None).await.map_err(|error| BuyerError::Relay(error.to_string()))?;
+        let filter = Filter::new()
+            .kinds(kinds)
+            .pubkey(desk.keys.public_key())
+            .since(Timestamp::now() - 5u64);
+        desk.client
+            .subscribe(filter, None)
+            .await
+            .map_err(|error| BuyerError::Relay(error.to_string()))?;
         let (under_way, found) = (FuturesUnordered::new(), VecDeque::new());
         Ok(Self { desk, notifications, asked: Mutex::default(), under_way, found })
     }
@@ -180,14 +195,24 @@ impl Buyer {
 
     /// Makes a request final, dated at this second: the same of the same second is the same event. Nothing leaves this machine. With the tag
     /// `encrypted` among these only the one provider that they name can read it.
-    pub fn sign(&self, kind: u16, tags: &[RequestTag], at: UnixTime) -> Result<Request, BuyerError> {
+    pub fn sign(
+        &self,
+        kind: u16,
+        tags: &[RequestTag],
+        at: UnixTime,
+    ) -> Result<Request, BuyerError> {
         let builder = if tags.contains(&RequestTag::Encrypted) {
-            nip90::confidential_request(kind, tags, &self.desk.keys).map_err(BuyerError::NotPublished)?
+            nip90::confidential_request(kind, tags, &self.desk.keys)
+                .map_err(BuyerError::NotPublished)?
         } else {
             nip90::request(kind, tags)
         };
-        let event = builder.custom_created_at(Timestamp::from_secs(at.get())).sign_with_keys(&self.desk.keys);
-        event.map(|event| Request { event }).map_err(|error| BuyerError::NotPublished(error.to_string()))
+        let event = builder
+            .custom_created_at(Timestamp::from_secs(at.get()))
+            .sign_with_keys(&self.desk.keys);
+        event
+            .map(|event| Request { event })
+            .map_err(|error| BuyerError::NotPublished(error.to_string()))
     }
 
     /// Publishes a request, once or again. From now on only who was asked is heard about it.
@@ -218,13 +243,17 @@ impl Buyer {
             match notification {
                 Ok(RelayPoolNotification::Event { event, .. }) => {
                     match self.desk.read(&event).filter(|heard| self.is_asked(heard)) {
-                        Some(Heard::Result(result)) if result.parts.is_some() => self.found.extend(self.begin(result)),
+                        Some(Heard::Result(result)) if result.parts.is_some() => {
+                            self.found.extend(self.begin(result))
+                        }
                         Some(heard) => return Ok(heard),
                         None => {}
                     }
                 }
                 Err(broadcast::error::RecvError::Lagged(missed)) => self.catch_up(missed),
-                Ok(RelayPoolNotification::Shutdown) | Err(broadcast::error::RecvError::Closed) => return Err(BuyerError::Closed),
+                Ok(RelayPoolNotification::Shutdown) | Err(broadcast::error::RecvError::Closed) => {
+                    return Err(BuyerError::Closed);
+                }
                 Ok(RelayPoolNotification::Message { .. }) => {}
             }
         }
@@ -237,14 +266,18 @@ impl Buyer {
             return Some(Heard::Unreadable { job: result.job, provider: result.provider, why });
         }
         let desk = self.desk.clone();
-        self.under_way.push(Box::pin(async move { vec![desk.put_together(result, Instant::now() + desk::PARTS_WITHIN).await] }));
+        self.under_way.push(Box::pin(async move {
+            vec![desk.put_together(result, Instant::now() + desk::PARTS_WITHIN).await]
+        }));
         None
     }
 
     /// A flood of words for us was more than we could read. What was asked for may be among it.
     fn catch_up(&self, missed: u64) {
         tracing::debug!(missed, "more was said than could be read: looking again");
-        for request in self.asked().values().take(WHOLES_AT_ONCE.saturating_sub(self.under_way.len())) {
+        for request in
+            self.asked().values().take(WHOLES_AT_ONCE.saturating_sub(self.under_way.len()))
+        {
             let (desk, request) = (self.desk.clone(), request.clone());
             self.under_way.push(Box::pin(async move {
                 let said = desk.said(&request, Desk::ALL_WITHIN).await;
@@ -283,13 +316,17 @@ mod tests {
         let keys = Keys::generate();
         let buyer = Buyer::connect(keys.clone(), &[relay.url().to_owned()]).await.unwrap();
         let answer = |text: &str| {
-            let tags =
-                [nip90::AnswerTag::Job(JobId::from_bytes([1; 32])).to_tag(), nostr_sdk::Tag::public_key(keys.public_key())];
+            let tags = [
+                nip90::AnswerTag::Job(JobId::from_bytes([1; 32])).to_tag(),
+                nostr_sdk::Tag::public_key(keys.public_key()),
+            ];
             let event = nostr_sdk::EventBuilder::new(Kind::from_u16(6050), text).tags(tags);
             event.allow_self_tagging().sign_with_keys(&Keys::generate()).unwrap()
         };
         let (real, mut lie) = (answer("real"), answer("lie"));
-        assert!(matches!(buyer.desk.read(&real), Some(Heard::Result(result)) if result.content == "real"));
+        assert!(
+            matches!(buyer.desk.read(&real), Some(Heard::Result(result)) if result.content == "real")
+        );
         lie.id = real.id;
         assert_eq!(buyer.desk.read(&lie), None);
         buyer.disconnect().await;
@@ -299,7 +336,9 @@ mod tests {
     #[test]
     fn a_result_answers_its_request() {
         let (customer, provider) = (Keys::generate(), PublicKey::from_bytes([7; 32]));
-        let ask = |tags: &[RequestTag]| Request { event: nip90::request(5050, tags).sign_with_keys(&customer).unwrap() };
+        let ask = |tags: &[RequestTag]| Request {
+            event: nip90::request(5050, tags).sign_with_keys(&customer).unwrap(),
+        };
         let request = ask(&[RequestTag::Provider(provider)]);
         let right = Delivered {
             job: request.id(),
@@ -328,6 +367,9 @@ mod tests {
             assert!(request.check(&wrong).is_err_and(|why| why.contains(words)), "{words}");
         }
         let changed = request.to_json().replace("5050", "5051");
-        assert!(Request::from_json(&request.to_json()).is_some() && Request::from_json(&changed).is_none());
+        assert!(
+            Request::from_json(&request.to_json()).is_some()
+                && Request::from_json(&changed).is_none()
+        );
     }
 }

@@ -7,7 +7,10 @@ use nostr_sdk::{Event, JsonUtil, Kind, Tag};
 pub fn withdraws(json: &str, release: &Release) -> bool {
     let Ok(event) = Event::from_json(json) else { return false };
     let named = release.id.to_hex();
-    let names = |tag: &Tag| tag.as_slice().first().is_some_and(|name| name == "e") && tag.as_slice().get(1) == Some(&named);
+    let names = |tag: &Tag| {
+        tag.as_slice().first().is_some_and(|name| name == "e")
+            && tag.as_slice().get(1) == Some(&named)
+    };
     event.kind == Kind::EventDeletion
         && event.pubkey.as_bytes() == release.publisher.as_bytes()
         && event.tags.iter().any(names)
@@ -24,7 +27,8 @@ mod tests {
     /// Goal: only its author withdraws a release. Method: a deletion by the author, by another, of another event, and texts that are none.
     #[test]
     fn only_its_author_withdraws_a_release() {
-        let (author, other, now) = (Keys::generate(), Keys::generate(), UnixTime::new(1_700_000_000));
+        let (author, other, now) =
+            (Keys::generate(), Keys::generate(), UnixTime::new(1_700_000_000));
         let digest = Digest::of(b"component");
         let claim = Claim { digest, size: 9, name: "a".into(), version: "1".into() };
         let json = sign(&author, &claim, now, None).unwrap();

@@ -48,7 +48,11 @@ pub fn keys(mnemonic: &str) -> Result<Keys, IdentityError> {
 /// The keys of a secret as somebody keeps it: `nsec1…` (NIP-19), 64 hex digits, or the words of a recovery phrase.
 pub fn parse_secret(text: &str) -> Result<Keys, IdentityError> {
     let text = text.trim();
-    if text.contains(char::is_whitespace) { keys(text) } else { Keys::parse(text).map_err(|_| IdentityError::NoKey) }
+    if text.contains(char::is_whitespace) {
+        keys(text)
+    } else {
+        Keys::parse(text).map_err(|_| IdentityError::NoKey)
+    }
 }
 
 fn reason(error: bip39::Error) -> IdentityError {
@@ -63,7 +67,10 @@ fn reason(error: bip39::Error) -> IdentityError {
 pub fn purpose_key(keys: &Keys, label: &str) -> [u8; 32] {
     // The key of HMAC is a block of its hash, filled up with zeroes.
     let mut block = [0; 64];
-    block.iter_mut().zip(keys.secret_key().to_secret_bytes()).for_each(|(place, byte)| *place = byte);
+    block
+        .iter_mut()
+        .zip(keys.secret_key().to_secret_bytes())
+        .for_each(|(place, byte)| *place = byte);
     let mut mac = Hmac::<Sha256>::new(&block.into());
     mac.update(label.as_bytes());
     mac.finalize().into_bytes().into()
@@ -88,7 +95,8 @@ pub fn npub(keys: &Keys) -> String {
 /// Somebody's public key as people pass it around (NIP-19); in hex if it is no point of the curve.
 pub fn npub_of(key: PublicKey) -> String {
     let parsed = nostr_sdk::PublicKey::from_slice(key.as_bytes()).ok();
-    parsed.map_or_else(|| key.to_hex(), |key| key.to_bech32().unwrap_or_else(|never| match never {}))
+    parsed
+        .map_or_else(|| key.to_hex(), |key| key.to_bech32().unwrap_or_else(|never| match never {}))
 }
 
 #[cfg(test)]
@@ -98,18 +106,30 @@ mod tests {
     /// Test vector 1 of NIP-06.
     #[test]
     fn the_words_of_the_standard_give_its_keys() {
-        let words = " leader monkey parrot ring guide\n accident before fence cannon height naive bean ";
+        let words =
+            " leader monkey parrot ring guide\n accident before fence cannon height naive bean ";
         let keys = keys(words).unwrap();
-        assert_eq!(public_key(&keys).to_hex(), "17162c921dc4d2518f9a101db33695df1afb56ab82f5ff3e5da6eec3ca5cd917");
+        assert_eq!(
+            public_key(&keys).to_hex(),
+            "17162c921dc4d2518f9a101db33695df1afb56ab82f5ff3e5da6eec3ca5cd917"
+        );
         assert_eq!(npub(&keys), "npub1zutzeysacnf9rru6zqwmxd54mud0k44tst6l70ja5mhv8jjumytsd2x7nu");
-        assert_eq!(keys.secret_key().to_secret_hex(), "7f7ff03d123792d6ac594bfa67bf6d0c0ab55b6b1fdb6249303fe861f1ccba9a");
+        assert_eq!(
+            keys.secret_key().to_secret_hex(),
+            "7f7ff03d123792d6ac594bfa67bf6d0c0ab55b6b1fdb6249303fe861f1ccba9a"
+        );
     }
 
     /// Each purpose and each identity has its own key, the same every time, and none is the secret.
     #[test]
     fn a_purpose_has_its_own_key() {
         let (one, other) = (Keys::generate(), Keys::generate());
-        let made = [purpose_key(&one, "a"), purpose_key(&one, "b"), purpose_key(&other, "a"), one.secret_key().to_secret_bytes()];
+        let made = [
+            purpose_key(&one, "a"),
+            purpose_key(&one, "b"),
+            purpose_key(&other, "a"),
+            one.secret_key().to_secret_bytes(),
+        ];
         for (place, key) in made.iter().enumerate() {
             assert!(!made[..place].contains(key));
         }

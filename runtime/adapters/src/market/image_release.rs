@@ -32,9 +32,21 @@ pub struct ImageRelease {
 }
 
 /// A release of an image in the name of these keys, as JSON.
-pub fn sign(keys: &Keys, claim: &ImageClaim, at: UnixTime, expires_at: Option<UnixTime>) -> Result<String, ReleaseError> {
-    let (size, digest, component) = (claim.size.to_string(), claim.digest.to_hex(), claim.component.to_hex());
-    let facts = [("x", &*digest), ("m", MIME), ("size", &size), ("component", &component), ("engine", &claim.engine)];
+pub fn sign(
+    keys: &Keys,
+    claim: &ImageClaim,
+    at: UnixTime,
+    expires_at: Option<UnixTime>,
+) -> Result<String, ReleaseError> {
+    let (size, digest, component) =
+        (claim.size.to_string(), claim.digest.to_hex(), claim.component.to_hex());
+    let facts = [
+        ("x", &*digest),
+        ("m", MIME),
+        ("size", &size),
+        ("component", &component),
+        ("engine", &claim.engine),
+    ];
     signed(keys, &facts, format!("{component} for {}", claim.engine), at, expires_at)
 }
 
@@ -50,7 +62,11 @@ pub fn verify(json: &str, image: Digest) -> Result<ImageRelease, ReleaseError> {
     if claim.digest != image {
         return Err(ReleaseError::OtherDigest(claim.digest));
     }
-    Ok(ImageRelease { publisher: PublicKey::from_bytes(*event.pubkey.as_bytes()), claim, expires_at: expiration(&event)? })
+    Ok(ImageRelease {
+        publisher: PublicKey::from_bytes(*event.pubkey.as_bytes()),
+        claim,
+        expires_at: expiration(&event)?,
+    })
 }
 
 #[cfg(test)]
@@ -65,13 +81,23 @@ mod tests {
     #[test]
     fn an_image_has_a_signer() {
         let (keys, image) = (Keys::generate(), Digest::of(b"image"));
-        let claim = ImageClaim { digest: image, size: 5, component: Digest::of(b"component"), engine: "e".into() };
+        let claim = ImageClaim {
+            digest: image,
+            size: 5,
+            component: Digest::of(b"component"),
+            engine: "e".into(),
+        };
         let json = sign(&keys, &claim, NOW, Some(NOW.plus(60))).unwrap();
-        let release = ImageRelease { publisher: public_key(&keys), claim, expires_at: Some(NOW.plus(60)) };
+        let release =
+            ImageRelease { publisher: public_key(&keys), claim, expires_at: Some(NOW.plus(60)) };
         assert_eq!(verify(&json, image), Ok(release));
-        assert_eq!(verify(&json, Digest::of(b"other")).map_err(|error| error.code()), Err("other-digest"));
+        assert_eq!(
+            verify(&json, Digest::of(b"other")).map_err(|error| error.code()),
+            Err("other-digest")
+        );
         assert_eq!(verify(&json.replace("for e", "for f"), image), Err(ReleaseError::Signature));
-        let other = release::Claim { digest: image, size: 5, name: "a".into(), version: "1".into() };
+        let other =
+            release::Claim { digest: image, size: 5, name: "a".into(), version: "1".into() };
         let of_a_component = release::sign(&keys, &other, NOW, None).unwrap();
         assert_eq!(
             verify(&of_a_component, image),

@@ -2,7 +2,9 @@
 
 use super::nostr::limits::{self, Limitation};
 use crate::inference::http::{self, in_short};
-use nostr_sdk::prelude::{Client, ClientMessage, Filter, Kind, RelayMessage, RelayNotification, RelayUrl, SubscriptionId};
+use nostr_sdk::prelude::{
+    Client, ClientMessage, Filter, Kind, RelayMessage, RelayNotification, RelayUrl, SubscriptionId,
+};
 use reqwest::header::DATE;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::time::timeout;
@@ -27,7 +29,13 @@ pub async fn relay(url: &str, within: Duration) -> Probe {
     let (asked, described) = tokio::join!(ask(url, within), describe(url, within));
     let (about, ahead_seconds) = described.unwrap_or_default();
     let auth_asked = asked.as_ref().is_ok_and(|(_, auth_asked)| *auth_asked);
-    Probe { url: url.to_owned(), latency: asked.map(|(latency, _)| latency), about, auth_asked, ahead_seconds }
+    Probe {
+        url: url.to_owned(),
+        latency: asked.map(|(latency, _)| latency),
+        about,
+        auth_asked,
+        ahead_seconds,
+    }
 }
 
 /// How long an answer took, and whether it was the question who we are.
@@ -52,13 +60,19 @@ async fn ask(url: &str, within: Duration) -> Result<(Duration, bool), String> {
                 }
                 RelayNotification::Message { message: RelayMessage::Closed { message, .. } } => {
                     let who = message.starts_with("auth-required");
-                    return if who { Ok((begun.elapsed(), true)) } else { Err(format!("refuses: {}", in_short(&message))) };
+                    return if who {
+                        Ok((begun.elapsed(), true))
+                    } else {
+                        Err(format!("refuses: {}", in_short(&message)))
+                    };
                 }
                 _ => {}
             }
         }
     };
-    let answer = timeout(within, asked).await.unwrap_or_else(|_| Err(format!("no answer within {} s", within.as_secs())));
+    let answer = timeout(within, asked)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", within.as_secs())));
     client.shutdown().await;
     answer
 }
@@ -71,7 +85,9 @@ async fn describe(url: &str, within: Duration) -> Option<(Option<Limitation>, Op
 
 /// Our clock without that of a `Date`, which has whole seconds.
 fn ahead(date: &str) -> Option<i64> {
-    let seconds = |time: SystemTime| i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()).ok();
+    let seconds = |time: SystemTime| {
+        i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()).ok()
+    };
     seconds(SystemTime::now())?.checked_sub(seconds(httpdate::parse_http_date(date).ok()?)?)
 }
 
@@ -103,7 +119,10 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_description_without_a_relay() {
         let about = r#"{"name": "x", "limitation": {"max_message_length": 5000, "max_subscriptions": 3, "auth_required": true}}"#;
-        let app = Router::new().route("/", get(move || async move { ([("date", "Sun, 06 Nov 1994 08:49:37 GMT")], about) }));
+        let app = Router::new().route(
+            "/",
+            get(move || async move { ([("date", "Sun, 06 Nov 1994 08:49:37 GMT")], about) }),
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move { axum::serve(listener, app).await });

@@ -33,7 +33,8 @@ impl InProcessRelay {
         let mut last = RelayError("no free port".into());
         for _ in 0..ATTEMPTS {
             let port = free_port().map_err(|error| RelayError(error.to_string()))?;
-            let relay = LocalRelay::new(builder.clone().addr(Ipv4Addr::LOCALHOST.into()).port(port));
+            let relay =
+                LocalRelay::new(builder.clone().addr(Ipv4Addr::LOCALHOST.into()).port(port));
             match relay.run().await {
                 Ok(()) => return Ok(Self { relay, url: format!("ws://127.0.0.1:{port}") }),
                 Err(error) => last = RelayError(error.to_string()),

@@ -79,10 +79,21 @@ impl ReleaseError {
 }
 
 /// A release in the author's name, as JSON.
-pub fn sign(keys: &Keys, claim: &Claim, at: UnixTime, expires_at: Option<UnixTime>) -> Result<String, ReleaseError> {
+pub fn sign(
+    keys: &Keys,
+    claim: &Claim,
+    at: UnixTime,
+    expires_at: Option<UnixTime>,
+) -> Result<String, ReleaseError> {
     let size = claim.size.to_string();
     let digest = claim.digest.to_hex();
-    let facts = [("x", &*digest), ("m", MIME), ("size", &size), ("name", &claim.name), ("version", &claim.version)];
+    let facts = [
+        ("x", &*digest),
+        ("m", MIME),
+        ("size", &size),
+        ("name", &claim.name),
+        ("version", &claim.version),
+    ];
     signed(keys, &facts, format!("{} {}", claim.name, claim.version), at, expires_at)
 }
 
@@ -94,10 +105,14 @@ pub(super) fn signed(
     at: UnixTime,
     expires_at: Option<UnixTime>,
 ) -> Result<String, ReleaseError> {
-    let mut tags: Vec<_> = facts.iter().map(|(name, value)| Tag::custom(TagKind::custom(*name), [*value])).collect();
+    let mut tags: Vec<_> =
+        facts.iter().map(|(name, value)| Tag::custom(TagKind::custom(*name), [*value])).collect();
     tags.extend(expires_at.map(|at| Tag::expiration(Timestamp::from(at.get()))));
-    let event = EventBuilder::new(Kind::from_u16(KIND), content).tags(tags).custom_created_at(Timestamp::from(at.get()));
-    let event = event.sign_with_keys(keys).map_err(|error| ReleaseError::Malformed(error.to_string()))?;
+    let event = EventBuilder::new(Kind::from_u16(KIND), content)
+        .tags(tags)
+        .custom_created_at(Timestamp::from(at.get()));
+    let event =
+        event.sign_with_keys(keys).map_err(|error| ReleaseError::Malformed(error.to_string()))?;
     Ok(event.as_json())
 }
 
@@ -141,7 +156,8 @@ pub(super) fn event(json: &str, mime: &str) -> Result<Event, ReleaseError> {
     if json.len() > BYTES_MAX {
         return Err(ReleaseError::Malformed(format!("more than {BYTES_MAX} bytes")));
     }
-    let event = Event::from_json(json).map_err(|error| ReleaseError::Malformed(error.to_string()))?;
+    let event =
+        Event::from_json(json).map_err(|error| ReleaseError::Malformed(error.to_string()))?;
     if event.kind.as_u16() != KIND {
         return Err(ReleaseError::Kind(event.kind.as_u16()));
     }
@@ -175,7 +191,11 @@ pub(super) fn tag<'a>(event: &'a Event, name: &'static str) -> Result<&'a str, R
 }
 
 fn values<'a>(event: &'a Event, name: &'static str) -> impl Iterator<Item = Option<&'a str>> {
-    let named = event.tags.iter().map(Tag::as_slice).filter(move |tag| tag.first().is_some_and(|first| first == name));
+    let named = event
+        .tags
+        .iter()
+        .map(Tag::as_slice)
+        .filter(move |tag| tag.first().is_some_and(|first| first == name));
     named.map(|tag| tag.get(1).map(String::as_str))
 }
 
@@ -188,19 +208,28 @@ mod tests {
     const NOW: UnixTime = UnixTime::new(1_700_000_000);
 
     fn claim() -> Claim {
-        Claim { digest: Digest::of(b"component"), size: 9, name: "happy-hours".into(), version: "1.0.0".into() }
+        Claim {
+            digest: Digest::of(b"component"),
+            size: 9,
+            name: "happy-hours".into(),
+            version: "1.0.0".into(),
+        }
     }
 
     fn event(change: impl FnOnce(&mut Vec<Vec<String>>), kind: u16) -> String {
-        let mut tags: Vec<Vec<String>> = Event::from_json(sign(&Keys::generate(), &claim(), NOW, None).unwrap())
-            .unwrap()
-            .tags
-            .iter()
-            .map(|tag| tag.as_slice().to_vec())
-            .collect();
+        let mut tags: Vec<Vec<String>> =
+            Event::from_json(sign(&Keys::generate(), &claim(), NOW, None).unwrap())
+                .unwrap()
+                .tags
+                .iter()
+                .map(|tag| tag.as_slice().to_vec())
+                .collect();
         change(&mut tags);
         let tags: Vec<_> = tags.into_iter().map(|tag| Tag::parse(tag).unwrap()).collect();
-        let event = EventBuilder::new(Kind::from_u16(kind), "").tags(tags).sign_with_keys(&Keys::generate()).unwrap();
+        let event = EventBuilder::new(Kind::from_u16(kind), "")
+            .tags(tags)
+            .sign_with_keys(&Keys::generate())
+            .unwrap();
         event.as_json()
     }
 
@@ -215,7 +244,10 @@ mod tests {
         let keys = Keys::generate();
         let json = sign(&keys, &claim(), NOW, Some(NOW.plus(60))).unwrap();
         let release = verify(&json, claim().digest, NOW).unwrap();
-        assert_eq!((release.publisher, release.claim, release.signed_at), (public_key(&keys), claim(), NOW));
+        assert_eq!(
+            (release.publisher, release.claim, release.signed_at),
+            (public_key(&keys), claim(), NOW)
+        );
         assert_eq!((release.expires_at, ends_at(&json)), (Some(NOW.plus(60)), Some(NOW.plus(60))));
         assert_eq!(ends_at(&sign(&keys, &claim(), NOW, None).unwrap()), None);
         let event: Value = serde_json::from_str(&json).unwrap();
@@ -230,14 +262,23 @@ mod tests {
         let keys = Keys::generate();
         let good = sign(&keys, &claim(), NOW, Some(NOW.plus(60))).unwrap();
         let check = |json: &str, digest: Digest, now: UnixTime, expected: &str| {
-            assert_eq!(verify(json, digest, now).map_err(|error| error.code()), Err(expected), "{json}");
+            assert_eq!(
+                verify(json, digest, now).map_err(|error| error.code()),
+                Err(expected),
+                "{json}"
+            );
         };
         let ours = claim().digest;
         check("", ours, NOW, "malformed");
         check("{}", ours, NOW, "malformed");
         check(&" ".repeat(BYTES_MAX + 1), ours, NOW, "malformed");
         check(&good.replace("happy-hours", "other-hours"), ours, NOW, "invalid");
-        check(&good.replacen("\"sig\":\"", "\"sig\":\"0", 1).replacen("\"}", "", 1), ours, NOW, "malformed");
+        check(
+            &good.replacen("\"sig\":\"", "\"sig\":\"0", 1).replacen("\"}", "", 1),
+            ours,
+            NOW,
+            "malformed",
+        );
         check(&good, Digest::of(b"other"), NOW, "other-digest");
         check(&good, ours, NOW.plus(60), "expired");
         check(&event(|_| {}, 1), ours, NOW, "kind");
@@ -245,7 +286,9 @@ mod tests {
             check(&event(|tags| tags.retain(|tag| tag[0] != name), KIND), ours, NOW, "tag");
             check(&event(|tags| tags.push(vec![name.into(), "1".into()]), KIND), ours, NOW, "tag");
         }
-        for (name, value) in [("x", "00"), ("m", "text/plain"), ("size", "-1"), ("expiration", "soon")] {
+        for (name, value) in
+            [("x", "00"), ("m", "text/plain"), ("size", "-1"), ("expiration", "soon")]
+        {
             check(&event(|tags| set(tags, name, value), KIND), ours, NOW, "tag");
         }
     }

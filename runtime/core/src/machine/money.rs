@@ -25,7 +25,13 @@ pub(super) fn accepted(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTi
 }
 
 /// Pricing has said what is due.
-pub(super) fn metered(state: &mut JobState, todo: &mut Vec<Action>, due: Msat, step: Msat, now: UnixTime) {
+pub(super) fn metered(
+    state: &mut JobState,
+    todo: &mut Vec<Action>,
+    due: Msat,
+    step: Msat,
+    now: UnixTime,
+) {
     state.due = due.to_step(step, state.cap());
     if state.due.is_zero() {
         complete(state, todo, now);
@@ -36,7 +42,12 @@ pub(super) fn metered(state: &mut JobState, todo: &mut Vec<Action>, due: Msat, s
 }
 
 /// The wallet has made the invoice.
-pub(super) fn invoiced(state: &mut JobState, todo: &mut Vec<Action>, invoice: Invoice, now: UnixTime) {
+pub(super) fn invoiced(
+    state: &mut JobState,
+    todo: &mut Vec<Action>,
+    invoice: Invoice,
+    now: UnixTime,
+) {
     if state.invoicing != Invoicing::Created {
         // Withdrawn while the wallet was at it: nobody must pay this.
         if state.invoice.is_none() {
@@ -59,7 +70,10 @@ pub(super) fn invoiced(state: &mut JobState, todo: &mut Vec<Action>, invoice: In
     state.invoicing = Invoicing::Open;
     state.settlement = Settlement::Pending;
     if state.execution == Execution::AwaitingPayment {
-        todo.push(Action::Tell(Status::PaymentRequired { amount: invoice.amount, bolt11: invoice.bolt11.clone() }));
+        todo.push(Action::Tell(Status::PaymentRequired {
+            amount: invoice.amount,
+            bolt11: invoice.bolt11.clone(),
+        }));
         state.invoice = Some(invoice);
     } else {
         state.invoice = Some(invoice);
@@ -76,13 +90,22 @@ pub(super) fn not_invoiced(state: &mut JobState, todo: &mut Vec<Action>, now: Un
 }
 
 /// The wallet holds the payment.
-pub(super) fn held(state: &mut JobState, todo: &mut Vec<Action>, hash: PaymentHash, amount: Msat, now: UnixTime) {
+pub(super) fn held(
+    state: &mut JobState,
+    todo: &mut Vec<Action>,
+    hash: PaymentHash,
+    amount: Msat,
+    now: UnixTime,
+) {
     if state.payment_hash() != Some(hash) || state.settlement == Settlement::Paid {
         return;
     }
     if state.settlement == Settlement::Held {
         // Said again while the result waits for it: taking it has failed.
-        if state.execution == Execution::Processing && state.output.is_some() && !state.is_in_review() {
+        if state.execution == Execution::Processing
+            && state.output.is_some()
+            && !state.is_in_review()
+        {
             todo.push(Action::Claim(hash));
         }
         return;
@@ -100,13 +123,25 @@ pub(super) fn held(state: &mut JobState, todo: &mut Vec<Action>, hash: PaymentHa
 }
 
 /// The wallet has the payment.
-pub(super) fn paid(state: &mut JobState, todo: &mut Vec<Action>, hash: PaymentHash, amount: Msat, now: UnixTime) {
+pub(super) fn paid(
+    state: &mut JobState,
+    todo: &mut Vec<Action>,
+    hash: PaymentHash,
+    amount: Msat,
+    now: UnixTime,
+) {
     let was = state.settlement;
-    if state.payment_hash() != Some(hash) || matches!(was, Settlement::Paid | Settlement::RefundDue | Settlement::Refunded) {
+    if state.payment_hash() != Some(hash)
+        || matches!(was, Settlement::Paid | Settlement::RefundDue | Settlement::Refunded)
+    {
         return;
     }
     state.paid = amount;
-    todo.push(Action::Announce(DomainEvent::PaymentReceived { job_id: state.job.id, amount_msats: amount, timestamp: now }));
+    todo.push(Action::Announce(DomainEvent::PaymentReceived {
+        job_id: state.job.id,
+        amount_msats: amount,
+        timestamp: now,
+    }));
     match state.execution {
         Execution::Completed => {
             state.settlement = Settlement::Paid;
@@ -120,7 +155,9 @@ pub(super) fn paid(state: &mut JobState, todo: &mut Vec<Action>, hash: PaymentHa
             state.settlement = Settlement::RefundDue;
             fail(state, todo, Failure::Payment(format!("{amount} came for {}", state.due)), now);
         }
-        Execution::Processing if was == Settlement::Held && state.output.is_some() && !state.is_in_review() => {
+        Execution::Processing
+            if was == Settlement::Held && state.output.is_some() && !state.is_in_review() =>
+        {
             state.settlement = Settlement::Paid;
             earn(state, todo);
             complete(state, todo, now);
@@ -132,7 +169,12 @@ pub(super) fn paid(state: &mut JobState, todo: &mut Vec<Action>, hash: PaymentHa
 }
 
 /// The invoice can no longer be paid, or what was held is gone.
-pub(super) fn lapsed(state: &mut JobState, todo: &mut Vec<Action>, hash: PaymentHash, now: UnixTime) {
+pub(super) fn lapsed(
+    state: &mut JobState,
+    todo: &mut Vec<Action>,
+    hash: PaymentHash,
+    now: UnixTime,
+) {
     if state.payment_hash() != Some(hash) {
         return;
     }
@@ -148,7 +190,11 @@ pub(super) fn lapsed(state: &mut JobState, todo: &mut Vec<Action>, hash: Payment
             state.ended_at = Some(now);
             let error = String::from("payment: the invoice expired");
             todo.push(Action::Tell(Status::Error(error.clone())));
-            todo.push(Action::Announce(DomainEvent::JobFailed { job_id: state.job.id, error, timestamp: now }));
+            todo.push(Action::Announce(DomainEvent::JobFailed {
+                job_id: state.job.id,
+                error,
+                timestamp: now,
+            }));
         }
         (Settlement::Held, Execution::Received | Execution::Processing) => {
             todo.push(Action::Stop);
@@ -160,7 +206,9 @@ pub(super) fn lapsed(state: &mut JobState, todo: &mut Vec<Action>, hash: Payment
             state.invoicing = Invoicing::Expired;
             state.settlement = Settlement::Cancelled;
         }
-        (Settlement::Cancelled, _) if state.invoicing == Invoicing::Open => state.invoicing = Invoicing::Cancelled,
+        (Settlement::Cancelled, _) if state.invoicing == Invoicing::Open => {
+            state.invoicing = Invoicing::Cancelled
+        }
         _ => {}
     }
 }
@@ -181,7 +229,11 @@ pub(super) fn let_go(state: &mut JobState, todo: &mut Vec<Action>) {
             state.settlement = Settlement::Cancelled;
         }
         Settlement::Paid => state.settlement = Settlement::RefundDue,
-        Settlement::None | Settlement::Unpaid | Settlement::Cancelled | Settlement::RefundDue | Settlement::Refunded => {}
+        Settlement::None
+        | Settlement::Unpaid
+        | Settlement::Cancelled
+        | Settlement::RefundDue
+        | Settlement::Refunded => {}
     }
     if state.invoicing == Invoicing::Created {
         state.invoicing = Invoicing::Cancelled;

@@ -47,7 +47,9 @@ pub fn admit(job: Job, mut plan: Plan, now: UnixTime) -> (JobState, Vec<Action>)
         text_gone_at: None,
     };
     match terms {
-        Terms::Free | Terms::OnDelivery => actions.extend([Action::Tell(Status::Processing), Action::Enqueue]),
+        Terms::Free | Terms::OnDelivery => {
+            actions.extend([Action::Tell(Status::Processing), Action::Enqueue])
+        }
         Terms::BeforeWork | Terms::Hold => {
             state.execution = Execution::AwaitingPayment;
             state.due = state.plan.offer.price;
@@ -88,7 +90,8 @@ pub fn step(state: &mut JobState, event: Event, now: UnixTime) -> Vec<Action> {
         Event::Rejected => review::rejected(state, todo, now),
         Event::Drained => review::drained(state, todo, now),
         Event::Metered { attempt, due, step } => {
-            let metered = state.plan.offer.terms == Terms::OnDelivery && state.invoicing == Invoicing::None;
+            let metered =
+                state.plan.offer.terms == Terms::OnDelivery && state.invoicing == Invoicing::None;
             if metered && is_unjudged(state, attempt) {
                 money::metered(state, todo, due, step, now);
             }
@@ -144,8 +147,13 @@ fn begin_attempt(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
     state.output = None;
     state.evidence = None;
     state.started_at = Some(now);
-    let model = state.plan.routes.get(state.route).map_or("", |route| route.place.model()).to_owned();
-    todo.push(Action::Announce(DomainEvent::JobStarted { job_id: state.job.id, model, timestamp: now }));
+    let model =
+        state.plan.routes.get(state.route).map_or("", |route| route.place.model()).to_owned();
+    todo.push(Action::Announce(DomainEvent::JobStarted {
+        job_id: state.job.id,
+        model,
+        timestamp: now,
+    }));
     todo.push(Action::Run { attempt: state.attempt, route: state.route });
 }
 
@@ -162,7 +170,8 @@ fn ran(
     match outcome {
         Ok((output, evidence)) => {
             // Once the customer has read from one route, no other may answer: the next to try is then past the last.
-            state.route = match state.plan.routes.iter().position(|route| *route == evidence.route) {
+            state.route = match state.plan.routes.iter().position(|route| *route == evidence.route)
+            {
                 Some(index) if !partial_sent => index,
                 _ => state.plan.routes.len(),
             };
@@ -210,8 +219,16 @@ pub(super) fn fail(state: &mut JobState, todo: &mut Vec<Action>, failure: Failur
     state.ended_at = Some(now);
     money::let_go(state, todo);
     todo.push(Action::Tell(Status::Error(failure.words())));
-    let error = if state.job.confidential { failure.map_text(|_| WITHHELD.into()).words() } else { failure.words() };
-    todo.push(Action::Announce(DomainEvent::JobFailed { job_id: state.job.id, error, timestamp: now }));
+    let error = if state.job.confidential {
+        failure.map_text(|_| WITHHELD.into()).words()
+    } else {
+        failure.words()
+    };
+    todo.push(Action::Announce(DomainEvent::JobFailed {
+        job_id: state.job.id,
+        error,
+        timestamp: now,
+    }));
     state.failure = Some(failure);
 }
 
@@ -227,7 +244,11 @@ fn cancelled(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
     state.ended_at = Some(now);
     money::let_go(state, todo);
     let error = "withdrawn by the customer".into();
-    todo.push(Action::Announce(DomainEvent::JobFailed { job_id: state.job.id, error, timestamp: now }));
+    todo.push(Action::Announce(DomainEvent::JobFailed {
+        job_id: state.job.id,
+        error,
+        timestamp: now,
+    }));
 }
 
 /// Whatever was under way is begun again; whatever is stored is not. What needs guests that are gone ends, the rest goes on.
@@ -235,7 +256,9 @@ fn restarted(state: &mut JobState, todo: &mut Vec<Action>, is_orphan: bool, now:
     match state.execution {
         // It waits for the operator as before.
         Execution::Processing if state.is_in_review() => {}
-        Execution::Processing if state.output.is_some() && state.invoicing == Invoicing::Created => {
+        Execution::Processing
+            if state.output.is_some() && state.invoicing == Invoicing::Created =>
+        {
             todo.push(Action::Invoice { amount: state.due, hold: false });
         }
         Execution::Processing if state.output.is_some() && state.settlement == Settlement::Held => {
@@ -258,8 +281,14 @@ fn restarted(state: &mut JobState, todo: &mut Vec<Action>, is_orphan: bool, now:
             todo.push(Action::Enqueue);
         }
         Execution::AwaitingPayment if state.invoicing == Invoicing::Created => {
-            todo.push(Action::Invoice { amount: state.due, hold: state.plan.offer.terms == Terms::Hold });
+            todo.push(Action::Invoice {
+                amount: state.due,
+                hold: state.plan.offer.terms == Terms::Hold,
+            });
         }
-        Execution::AwaitingPayment | Execution::Completed | Execution::Failed | Execution::Cancelled => {}
+        Execution::AwaitingPayment
+        | Execution::Completed
+        | Execution::Failed
+        | Execution::Cancelled => {}
     }
 }

@@ -102,7 +102,10 @@ impl JobError {
 #[async_trait]
 pub trait HandlerHost: Send + Sync {
     /// Starts a generation on the routes of this job.
-    async fn generate(&self, request: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError>;
+    async fn generate(
+        &self,
+        request: GuestGeneration,
+    ) -> Result<Box<dyn GuestStream>, GuestInferenceError>;
 
     /// All of the answer so far. `false`: stop.
     async fn partial(&self, text: String) -> bool;
@@ -203,10 +206,20 @@ pub trait Generation: Send + Sync {
     fn sources(&self, kind: u16) -> Sources;
 
     /// The order in which to try the candidates.
-    fn rank(&self, job: &Job, candidates: &[Candidate], situation: &Situation) -> Answer<Result<Ranking, Refusal>>;
+    fn rank(
+        &self,
+        job: &Job,
+        candidates: &[Candidate],
+        situation: &Situation,
+    ) -> Answer<Result<Ranking, Refusal>>;
 
     /// What we ask for the job.
-    fn quote(&self, job: &Job, context: &QuoteContext, situation: &Situation) -> Answer<Result<Offer, Refusal>>;
+    fn quote(
+        &self,
+        job: &Job,
+        context: &QuoteContext,
+        situation: &Situation,
+    ) -> Answer<Result<Offer, Refusal>>;
 
     /// What is due for what was used.
     #[allow(clippy::too_many_arguments, reason = "the arguments of the WIT function `settle`")]
@@ -221,10 +234,21 @@ pub trait Generation: Send + Sync {
     ) -> Answer<Msat>;
 
     /// Is the output good?
-    fn judge(&self, job: &Job, output: &Output, evidence: &Evidence, situation: &Situation) -> Answer<Verdict>;
+    fn judge(
+        &self,
+        job: &Job,
+        output: &Output,
+        evidence: &Evidence,
+        situation: &Situation,
+    ) -> Answer<Verdict>;
 
     /// Does the job. `deadline_ms` is wall time; when the future is dropped, the guest is gone.
-    async fn run(&self, job: &Job, deadline_ms: u64, host: Arc<dyn HandlerHost>) -> Answer<Result<Output, JobError>>;
+    async fn run(
+        &self,
+        job: &Job,
+        deadline_ms: u64,
+        host: Arc<dyn HandlerHost>,
+    ) -> Answer<Result<Output, JobError>>;
 }
 
 /// The guests as they are now.

@@ -40,7 +40,9 @@ impl Unfetched {
     /// As the end of the job whose input at `index` it was.
     pub fn end(&self, index: usize) -> JobError {
         match self {
-            Self::Denied(_) | Self::Unreachable | Self::TooLarge(_) | Self::NotText => JobError::Invalid(self.of_input(index)),
+            Self::Denied(_) | Self::Unreachable | Self::TooLarge(_) | Self::NotText => {
+                JobError::Invalid(self.of_input(index))
+            }
             Self::Timeout(_) | Self::Failed | Self::Busy => JobError::Failed(self.of_input(index)),
         }
     }
@@ -56,5 +58,10 @@ pub trait Inputs: Send + Sync {
     fn check(&self, input: &Input, sources: &Sources) -> Result<(), Unfetched>;
 
     /// The text, of at most so many bytes. An input that was not checked before is checked by this, and so is every place that it leads to.
-    async fn fetch(&self, input: &Input, sources: &Sources, bytes_max: u64) -> Result<String, Unfetched>;
+    async fn fetch(
+        &self,
+        input: &Input,
+        sources: &Sources,
+        bytes_max: u64,
+    ) -> Result<String, Unfetched>;
 }

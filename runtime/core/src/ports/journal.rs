@@ -182,7 +182,8 @@ pub trait Journal: Send + Sync {
     fn unsent(&self, results: bool, limit: usize) -> Result<Vec<OutboxRow>, JournalError>;
 
     /// A customer's record with us.
-    fn customer_history(&self, customer: PublicKey, now: UnixTime) -> Result<History, JournalError>;
+    fn customer_history(&self, customer: PublicKey, now: UnixTime)
+    -> Result<History, JournalError>;
 
     /// Our own record for a kind.
     fn kind_history(&self, kind: u16, now: UnixTime) -> Result<History, JournalError>;

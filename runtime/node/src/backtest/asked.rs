@@ -83,9 +83,13 @@ fn asked(books: &Books, recorded: Recorded, subject: Subject) -> Result<Asked, J
         Unasked::Differs(_) => Gone::Unrecorded,
     });
     let settled = match &subject {
-        Subject::Taken(state) if recorded.function == "quote" && state.execution == Execution::Completed => {
+        Subject::Taken(state)
+            if recorded.function == "quote" && state.execution == Execution::Completed =>
+        {
             let last = books.recorded_last(recorded.job, "settle", state.attempt)?;
-            last.and_then(|settled| serde_json::from_str::<(Route, Usage, Situation)>(&settled.input).ok())
+            last.and_then(|settled| {
+                serde_json::from_str::<(Route, Usage, Situation)>(&settled.input).ok()
+            })
         }
         _ => None,
     };

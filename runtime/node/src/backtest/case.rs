@@ -142,7 +142,9 @@ impl Unknown {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Usage => "were refused then: what they would have used is not known",
-            Self::Dearer => "would have cost more: whether customers would have paid that is not known",
+            Self::Dearer => {
+                "would have cost more: whether customers would have paid that is not known"
+            }
             Self::Terms => "would have been paid before: whether customers would have is not known",
             Self::Unpaid => "were never paid: whether another price would have been is not known",
             Self::Cut => "used more than is allowed now: what less would have cost is not known",

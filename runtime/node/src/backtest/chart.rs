@@ -17,7 +17,8 @@ const UNKNOWN: RGBColor = RGBColor(255, 183, 77);
 /// Draws it as SVG. `title` is one line.
 pub fn svg(report: &Report, title: &str) -> Result<String> {
     let mut text = String::new();
-    draw(report, title, &mut text).map_err(|error| anyhow!("the picture cannot be drawn: {error}"))?;
+    draw(report, title, &mut text)
+        .map_err(|error| anyhow!("the picture cannot be drawn: {error}"))?;
     Ok(text)
 }
 
@@ -41,7 +42,8 @@ fn days(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Erro
         .by_name()
         .filter(|(day, _)| *day != OTHERS)
         .filter_map(|(day, row)| {
-            let sats = [row.known.then, row.known.now, row.unknown.then].map(|amount| sats(amount.get()));
+            let sats =
+                [row.known.then, row.known.now, row.unknown.then].map(|amount| sats(amount.get()));
             Some((day.parse().ok()?, sats))
         })
         .collect();
@@ -50,7 +52,9 @@ fn days(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Erro
     let most = shown.iter().flat_map(|(_, sats)| sats).fold(1.0_f64, |most, sats| most.max(*sats));
     let label = |place: &f64| {
         let place = (0..shown.len()).find(|index| (*place - position(*index)).abs() < 0.01);
-        let day = place.and_then(|index| shown.get(index)).map(|(day, _)| moment(UnixTime::new(day * DAY_SECONDS)));
+        let day = place
+            .and_then(|index| shown.get(index))
+            .map(|(day, _)| moment(UnixTime::new(day * DAY_SECONDS)));
         day.and_then(|moment| moment.get(5..10).map(str::to_owned)).unwrap_or_default()
     };
     let mut chart = ChartBuilder::on(area)
@@ -59,7 +63,12 @@ fn days(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Erro
         .x_label_area_size(28)
         .y_label_area_size(72)
         .build_cartesian_2d(0.0..position(shown.len()).max(1.0), 0.0..most * 1.1)?;
-    chart.configure_mesh().disable_x_mesh().x_labels(shown.len().clamp(2, 16)).x_label_formatter(&label).draw()?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(shown.len().clamp(2, 16))
+        .x_label_formatter(&label)
+        .draw()?;
     let names = [("then", THEN), ("now", NOW), ("then, and now not known", UNKNOWN)];
     for (which, (name, colour)) in names.into_iter().enumerate() {
         let bars = shown.iter().enumerate().map(|(index, (_, sats))| {
@@ -67,9 +76,16 @@ fn days(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Erro
             let height = sats.get(which).copied().unwrap_or_default();
             Rectangle::new([(left, 0.0), (left + 0.25, height)], colour.filled())
         });
-        chart.draw_series(bars)?.label(name).legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled()));
+        chart
+            .draw_series(bars)?
+            .label(name)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled()));
     }
-    chart.configure_series_labels().position(SeriesLabelPosition::UpperRight).background_style(WHITE.mix(0.8)).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.8))
+        .draw()?;
     Ok(())
 }
 
@@ -94,8 +110,9 @@ fn ratios(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Er
     });
     chart.draw_series(bars)?;
     let style = ("sans-serif", 11).into_font();
-    let names =
-        (0..count).map(|index| Text::new(range_words(index), (position(index) + 0.15, amount(most) * 1.06), style.clone()));
+    let names = (0..count).map(|index| {
+        Text::new(range_words(index), (position(index) + 0.15, amount(most) * 1.06), style.clone())
+    });
     chart.draw_series(names)?;
     Ok(())
 }

@@ -35,16 +35,26 @@ pub struct Span {
 }
 
 /// Asks the candidate all questions of its role. One thread reads, this one asks; `progress` hears how many were asked.
-pub fn run(books: Books, guest: &Installed, role: Role, span: Span, mut progress: impl FnMut(u64)) -> Result<Report> {
-    let function =
-        asked::function(role).context("a handler has no decisions to go back to: `pylon guest replay` runs one again")?;
+pub fn run(
+    books: Books,
+    guest: &Installed,
+    role: Role,
+    span: Span,
+    mut progress: impl FnMut(u64),
+) -> Result<Report> {
+    let function = asked::function(role)
+        .context("a handler has no decisions to go back to: `pylon guest replay` runs one again")?;
     let mut report = Report::default();
     let mut done = 0;
     std::thread::scope(|scope| {
         let (send, receive) = sync_channel::<Vec<Asked>>(AHEAD);
         let reader = std::thread::Builder::new()
             .name("reader".into())
-            .spawn_scoped(scope, move || asked::read(&books, function, span.since, span.kind, |batch| send.send(batch).is_ok()))
+            .spawn_scoped(scope, move || {
+                asked::read(&books, function, span.since, span.kind, |batch| {
+                    send.send(batch).is_ok()
+                })
+            })
             .context("no thread to read with")?;
         for batch in receive {
             for asked in &batch {

@@ -18,19 +18,25 @@ pub(super) fn case(guest: &Installed, asked: &Asked) -> Option<Case> {
     note(&mut case, &answer);
     let model = context.route.place.model();
     let offered = agreed(job, answer.value.map_err(|_| Refusal::Busy(0)));
-    let recorded = asked.recorded.output.as_ref().ok().and_then(|said| serde_json::from_str(said).ok());
+    let recorded =
+        asked.recorded.output.as_ref().ok().and_then(|said| serde_json::from_str(said).ok());
     case.then = match &asked.subject {
         Subject::Taken(state) => yes(&state.plan.offer, model),
-        _ => recorded.map_or_else(|| no(&Refusal::Busy(0)), |said| stand(&agreed(job, Ok(said)), model)),
+        _ => recorded
+            .map_or_else(|| no(&Refusal::Busy(0)), |said| stand(&agreed(job, Ok(said)), model)),
     };
     case.now = stand(&offered, model);
     case.money = match (&asked.subject, &offered) {
-        (Subject::Taken(state), Err(_)) => over(state).map_or_else(open, |then| known(then, Msat::ZERO)),
+        (Subject::Taken(state), Err(_)) => {
+            over(state).map_or_else(open, |then| known(then, Msat::ZERO))
+        }
         (Subject::Taken(state), Ok(offer)) => {
             let settled = asked.settled.as_ref().unwrap_or(situation);
             money(guest, &mut case, job, context, state, offer, settled)
         }
-        (_, Ok(offer)) => Money::Unknown { why: Unknown::Usage, then: Msat::ZERO, asked: offer.price },
+        (_, Ok(offer)) => {
+            Money::Unknown { why: Unknown::Usage, then: Msat::ZERO, asked: offer.price }
+        }
         (_, Err(_)) => Money::Nothing,
     };
     Some(case)
@@ -93,19 +99,24 @@ fn money(
 ) -> Money {
     let Some(then) = over(state) else { return open() };
     let unknown = |why, asked| Money::Unknown { why, then, asked };
-    let Some(evidence) = state.evidence.as_ref().filter(|_| state.execution == Execution::Completed) else {
+    let Some(evidence) =
+        state.evidence.as_ref().filter(|_| state.execution == Execution::Completed)
+    else {
         // Who never paid beforehand may have paid another price; what failed by itself would have failed.
         let unpaid = state.execution == Execution::Cancelled && is_before(state.plan.offer.terms);
         return if unpaid { unknown(Unknown::Unpaid, offer.price) } else { Money::Nothing };
     };
-    if evidence.usage.output_tokens > offer.max_output_tokens || evidence.usage.work_ms > offer.max_work_ms {
+    if evidence.usage.output_tokens > offer.max_output_tokens
+        || evidence.usage.work_ms > offer.max_work_ms
+    {
         return unknown(Unknown::Cut, offer.price);
     }
     let due = match offer.terms {
         Terms::Free => Msat::ZERO,
         Terms::BeforeWork | Terms::Hold => offer.price,
         Terms::OnDelivery => {
-            let answer = guest.settle(job, context, offer, &evidence.route, &evidence.usage, settled);
+            let answer =
+                guest.settle(job, context, offer, &evidence.route, &evidence.usage, settled);
             note(case, &answer);
             let cap = job.bid.map_or(offer.cap, |bid| bid.min(offer.cap));
             // As the node does it: without an answer the estimate holds.

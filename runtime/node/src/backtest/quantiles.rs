@@ -64,7 +64,8 @@ mod tests {
             let found = quantiles.percentile(percent);
             assert!(found >= exact && found * 50 <= exact * 51, "{percent}: {found}");
         }
-        for number in (0..64).map(|bits| 1_u64 << bits).chain([0, 63, 64, 127, 128, 129, u64::MAX]) {
+        for number in (0..64).map(|bits| 1_u64 << bits).chain([0, 63, 64, 127, 128, 129, u64::MAX])
+        {
             let mut one = Quantiles::default();
             one.add(number);
             let found = one.percentile(50);

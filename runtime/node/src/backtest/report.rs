@@ -117,7 +117,9 @@ impl Rows {
     /// The most money first, whatever is known of it.
     pub fn by_money(&self) -> Vec<(&str, &RowSum)> {
         let mut rows: Vec<_> = self.by_name().collect();
-        let weight = |row: &RowSum| row.known.then.max(row.known.now).saturating_add(row.unknown.then.max(row.unknown.now));
+        let weight = |row: &RowSum| {
+            row.known.then.max(row.known.now).saturating_add(row.unknown.then.max(row.unknown.now))
+        };
         rows.sort_by_key(|(_, row)| std::cmp::Reverse((weight(row), row.yes_then, row.yes_now)));
         rows
     }
@@ -188,7 +190,9 @@ impl Report {
                     self.lost.add(then, now);
                 }
             }
-            Money::Unknown { why, then, asked } => self.unknown.entry(why).or_default().add(then, asked),
+            Money::Unknown { why, then, asked } => {
+                self.unknown.entry(why).or_default().add(then, asked)
+            }
         }
         for row in [self.customers.of(&customer), self.models.of(model), self.days.of(&day)] {
             row.yes_then += u64::from(case.then.is_yes());
@@ -202,7 +206,8 @@ impl Report {
     }
 
     fn change(&mut self, case: &Case) {
-        let is_same = case.then.is_yes() == case.now.is_yes() && case.then.words() == case.now.words();
+        let is_same =
+            case.then.is_yes() == case.now.is_yes() && case.then.words() == case.now.words();
         if is_same {
             return;
         }
@@ -220,7 +225,11 @@ mod tests {
     use pylon_core::{PublicKey, UnixTime};
 
     fn yes(price: u64) -> Stand {
-        Stand::Yes { words: format!("{price} msats"), price: Some(Msat::new(price)), model: "m".into() }
+        Stand::Yes {
+            words: format!("{price} msats"),
+            price: Some(Msat::new(price)),
+            model: "m".into(),
+        }
     }
 
     fn no() -> Stand {
@@ -228,9 +237,21 @@ mod tests {
     }
 
     fn case(number: u64, then: Stand, now: Stand, money: Money) -> Case {
-        let customer = PublicKey::from_bytes(*pylon_core::Digest::of(&number.to_le_bytes()).as_bytes());
+        let customer =
+            PublicKey::from_bytes(*pylon_core::Digest::of(&number.to_le_bytes()).as_bytes());
         let (job, at) = (JobId::from_bytes([1; 32]), UnixTime::new(DAY_SECONDS * (number % 3)));
-        Case { job, kind: 5050, customer, at, then, now, money, fuel_then: 10, fuel_now: vec![20, 30], faults: vec![Fault::Trap] }
+        Case {
+            job,
+            kind: 5050,
+            customer,
+            at,
+            then,
+            now,
+            money,
+            fuel_then: 10,
+            fuel_now: vec![20, 30],
+            faults: vec![Fault::Trap],
+        }
     }
 
     fn msat(amount: u64) -> Msat {
@@ -245,18 +266,29 @@ mod tests {
         report.add(&case(2, yes(10), no(), Money::Known { then: msat(10), now: msat(0) }));
         let dearer = Money::Unknown { why: Unknown::Dearer, then: msat(10), asked: msat(30) };
         report.add(&case(3, yes(10), yes(30), dearer));
-        report.add(&case(4, no(), yes(9), Money::Unknown { why: Unknown::Usage, then: msat(0), asked: msat(9) }));
+        report.add(&case(
+            4,
+            no(),
+            yes(9),
+            Money::Unknown { why: Unknown::Usage, then: msat(0), asked: msat(9) },
+        ));
         report.add(&case(5, no(), no(), Money::Nothing));
         report.skip("confidential");
         assert_eq!((report.compared, report.yes, report.changed), (5, (3, 3, 2), 4));
         assert_eq!(report.known, Sum { cases: 2, then: msat(20), now: msat(8) });
         assert_eq!(report.lost, Sum { cases: 1, then: msat(10), now: msat(0) });
-        assert_eq!(report.unknown[&Unknown::Dearer], Sum { cases: 1, then: msat(10), now: msat(30) });
+        assert_eq!(
+            report.unknown[&Unknown::Dearer],
+            Sum { cases: 1, then: msat(10), now: msat(30) }
+        );
         assert_eq!(report.no["blocked"], (2, 2));
         assert_eq!(report.faults["trapped"], 5);
         assert_eq!((report.fuel_then.percentile(50), report.fuel_now.percentile(99)), (10, 30));
         let model = report.models.by_money();
-        assert_eq!((model[0].0, model[0].1.known.now, model[0].1.unknown.then), ("m", msat(8), msat(10)));
+        assert_eq!(
+            (model[0].0, model[0].1.known.now, model[0].1.unknown.then),
+            ("m", msat(8), msat(10))
+        );
         assert_eq!(report.days.by_name().count(), 3);
     }
 
@@ -290,7 +322,11 @@ mod tests {
         ] {
             let mut report = Report::default();
             report.price(msat(then), msat(now));
-            assert_eq!(report.ratios.iter().position(|count| *count == 1), Some(range), "{then} {now}");
+            assert_eq!(
+                report.ratios.iter().position(|count| *count == 1),
+                Some(range),
+                "{then} {now}"
+            );
         }
     }
 }

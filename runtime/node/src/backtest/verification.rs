@@ -12,7 +12,9 @@ use pylon_sandbox::Installed;
 
 /// Asks the candidate; `None` if this is no question about an output.
 pub(super) fn case(guest: &Installed, asked: &Asked) -> Option<Case> {
-    let Ok(Question::Judge { job, output, evidence, situation }) = &asked.question else { return None };
+    let Ok(Question::Judge { job, output, evidence, situation }) = &asked.question else {
+        return None;
+    };
     let mut case = asked.case(job);
     let answer = guest.judge(job, output, evidence, situation);
     note(&mut case, &answer);
@@ -43,7 +45,9 @@ pub(super) fn case(guest: &Installed, asked: &Asked) -> Option<Case> {
 
 fn stand(said: &Result<Verdict, Fault>, model: &str) -> Stand {
     match said {
-        Ok(verdict @ Verdict::Accept) => Stand::Yes { words: verdict.words(), price: None, model: model.into() },
+        Ok(verdict @ Verdict::Accept) => {
+            Stand::Yes { words: verdict.words(), price: None, model: model.into() }
+        }
         Ok(verdict @ Verdict::Reject(_)) => Stand::No { code: "reject", words: verdict.words() },
         Ok(verdict @ Verdict::Retry(_)) => Stand::No { code: "retry", words: verdict.words() },
         Err(fault) => Stand::No { code: "fault", words: format!("no verdict: {fault}") },

@@ -41,7 +41,11 @@ impl fmt::Display for Fact {
         match self {
             Self::Number(number) => write!(f, "{number}"),
             Self::Text(text) => write!(f, "{text:?}"),
-            Self::List(facts) => write!(f, "[{}]", facts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+            Self::List(facts) => write!(
+                f,
+                "[{}]",
+                facts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            ),
             Self::Named(facts) => {
                 let facts = facts.iter().map(|(name, fact)| format!("{name} = {fact}"));
                 write!(f, "{{ {} }}", facts.collect::<Vec<_>>().join(", "))
@@ -54,10 +58,28 @@ impl fmt::Display for Fact {
 const OF_ALL: [&str; 1] = ["fault"];
 const OF_POLICIES: [&str; 1] = ["fuel"];
 const OF_REFUSALS: [&str; 3] = ["refused", "words", "lowest_msat"];
-const OF_OFFERS: [&str; 8] =
-    ["terms", "price_msat", "cap_msat", "max_output_tokens", "max_work_ms", "valid_seconds", "priority", "note"];
-const OF_RUNS: [&str; 10] =
-    ["content", "mime", "attributes", "error", "words", "cpu_us", "generations", "prompt", "partials", "log"];
+const OF_OFFERS: [&str; 8] = [
+    "terms",
+    "price_msat",
+    "cap_msat",
+    "max_output_tokens",
+    "max_work_ms",
+    "valid_seconds",
+    "priority",
+    "note",
+];
+const OF_RUNS: [&str; 10] = [
+    "content",
+    "mime",
+    "attributes",
+    "error",
+    "words",
+    "cpu_us",
+    "generations",
+    "prompt",
+    "partials",
+    "log",
+];
 
 /// The names that an answer to this can have.
 fn names(function: Function) -> Vec<&'static str> {
@@ -92,14 +114,21 @@ impl Expected {
 
     /// What is not as it must be, one line each.
     pub(super) fn unmet(&self, facts: &Facts) -> Vec<String> {
-        self.0.iter().filter_map(|(name, value)| unmet(name, value, facts.get(name.as_str()))).collect()
+        self.0
+            .iter()
+            .filter_map(|(name, value)| unmet(name, value, facts.get(name.as_str())))
+            .collect()
     }
 }
 
 fn unmet(name: &str, value: &Value, fact: Option<&Fact>) -> Option<String> {
-    let Some(fact) = fact else { return Some(format!("expected {name} {}, and there was none", told(value))) };
+    let Some(fact) = fact else {
+        return Some(format!("expected {name} {}, and there was none", told(value)));
+    };
     if let (Fact::Named(facts), Value::Table(values)) = (fact, value) {
-        let inner = |(key, value): (&String, &Value)| unmet(&format!("{name}.{key}"), value, facts.get(key));
+        let inner = |(key, value): (&String, &Value)| {
+            unmet(&format!("{name}.{key}"), value, facts.get(key))
+        };
         return values.iter().find_map(inner);
     }
     let met = Wanted::of(value).is_ok_and(|wanted| wanted.iter().all(|wanted| wanted.is_met(fact)));
@@ -128,7 +157,10 @@ impl<'a> Wanted<'a> {
             ("contains", Value::String(text)) => Ok(Self::Contains(text)),
             ("at_least" | "at_most", _) => Err(format!("`{key}` is a whole number")),
             ("contains", _) => Err("`contains` is a text".into()),
-            _ => Err(format!("no `{key}`; {}", nearest(key, ["at_least", "at_most", "contains"].into_iter()))),
+            _ => Err(format!(
+                "no `{key}`; {}",
+                nearest(key, ["at_least", "at_most", "contains"].into_iter())
+            )),
         };
         table.iter().map(one).collect()
     }
@@ -149,7 +181,8 @@ fn equal(value: &Value, fact: &Fact) -> bool {
         (Value::Integer(value), Fact::Number(number)) => i128::from(*value) == *number,
         (Value::String(value), Fact::Text(text)) => value == text,
         (Value::Array(values), Fact::List(facts)) => {
-            values.len() == facts.len() && values.iter().zip(facts).all(|(value, fact)| equal(value, fact))
+            values.len() == facts.len()
+                && values.iter().zip(facts).all(|(value, fact)| equal(value, fact))
         }
         _ => false,
     }

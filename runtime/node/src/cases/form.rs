@@ -123,7 +123,10 @@ pub(super) struct Job {
 
 /// A text, or where one is and what is found there.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "a text, or a table with one of `text`, `url`, `event`, `job`, and perhaps `fetched` and `marker`")]
+#[serde(
+    untagged,
+    expecting = "a text, or a table with one of `text`, `url`, `event`, `job`, and perhaps `fetched` and `marker`"
+)]
 pub(super) enum Input {
     Text(String),
     Place(Place),
@@ -270,7 +273,10 @@ pub(super) struct Check {
 
 /// What the model says to one generation: a text, or a table that says how it ends.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "a text, or a table of `text`, `finish`, `model`, `ignored_params`, or a table with `error`")]
+#[serde(
+    untagged,
+    expecting = "a text, or a table of `text`, `finish`, `model`, `ignored_params`, or a table with `error`"
+)]
 pub(super) enum Answer {
     Text(String),
     Scripted(Scripted),
@@ -301,9 +307,13 @@ pub(super) enum NoText {
 
 /// The cases in this text. The error is one line: where, and what was expected.
 pub fn parse(text: &str) -> Result<Vec<Case>, String> {
-    let file: File = toml::from_str(text).map_err(|error| format!("line {}", Mistake::of_form(text, &error)))?;
+    let file: File =
+        toml::from_str(text).map_err(|error| format!("line {}", Mistake::of_form(text, &error)))?;
     if file.cases.is_empty() || file.cases.len() > CASES_MAX {
-        return Err(format!("{} cases: write 1 to {CASES_MAX}, each a `[[case]]`", file.cases.len()));
+        return Err(format!(
+            "{} cases: write 1 to {CASES_MAX}, each a `[[case]]`",
+            file.cases.len()
+        ));
     }
     let mut names = BTreeSet::new();
     for case in &file.cases {
@@ -332,7 +342,9 @@ fn check(case: &Case) -> Result<(), String> {
         ("deadline_ms", case.deadline_ms.is_some()),
     ];
     let (function, inputs) = (case.function.name(), case.function.inputs());
-    if let Some((key, _)) = said.into_iter().find(|(key, is_said)| *is_said && !inputs.contains(key)) {
+    if let Some((key, _)) =
+        said.into_iter().find(|(key, is_said)| *is_said && !inputs.contains(key))
+    {
         return Err(format!(
             "`{key}` is nothing that `{function}` is asked with: there is `job`, `settings`, `{}`",
             inputs.join("`, `")

@@ -3,7 +3,8 @@
 use super::form::{Answer, Case, Input, NoText, Scripted};
 use async_trait::async_trait;
 use pylon_core::ports::guests::{
-    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel,
+    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError,
+    LogLevel,
 };
 use pylon_core::work::Usage;
 use std::collections::VecDeque;
@@ -66,8 +67,16 @@ impl Host {
 
 #[async_trait]
 impl HandlerHost for Host {
-    async fn generate(&self, request: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
-        let prompt = request.messages.iter().map(|message| message.content.as_str()).collect::<Vec<_>>().join("\n");
+    async fn generate(
+        &self,
+        request: GuestGeneration,
+    ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
+        let prompt = request
+            .messages
+            .iter()
+            .map(|message| message.content.as_str())
+            .collect::<Vec<_>>()
+            .join("\n");
         let read = prompt.len() as u64;
         self.see(|seen| {
             seen.generations += 1;
@@ -114,7 +123,8 @@ struct Stream {
 impl GuestStream for Stream {
     async fn next(&mut self) -> Result<Option<String>, GuestInferenceError> {
         let rest = self.script.text.get(self.told..).unwrap_or_default();
-        let end = (PIECE_BYTES..rest.len()).find(|end| rest.is_char_boundary(*end)).unwrap_or(rest.len());
+        let end =
+            (PIECE_BYTES..rest.len()).find(|end| rest.is_char_boundary(*end)).unwrap_or(rest.len());
         let piece = rest.get(..end).unwrap_or_default().to_owned();
         self.told += piece.len();
         Ok((!piece.is_empty()).then_some(piece))
@@ -126,7 +136,12 @@ impl GuestStream for Stream {
             length: self.script.cut,
             model: self.script.model.clone().unwrap_or_else(|| "model".into()),
             ignored_params: self.script.ignored_params.clone(),
-            usage: Usage { input_tokens: self.input_tokens, output_tokens, estimated: true, ..Usage::default() },
+            usage: Usage {
+                input_tokens: self.input_tokens,
+                output_tokens,
+                estimated: true,
+                ..Usage::default()
+            },
         })
     }
 }

@@ -55,40 +55,71 @@ pub async fn ask(sandbox: &Sandbox, bytes: &[u8], guest: &Examined, cases: &[Cas
 }
 
 /// The answer to one case and what it took, or why it cannot be asked.
-async fn one(sandbox: &Sandbox, bytes: &[u8], guest: &Examined, case: &Case) -> Result<(Facts, Cost), String> {
+async fn one(
+    sandbox: &Sandbox,
+    bytes: &[u8],
+    guest: &Examined,
+    case: &Case,
+) -> Result<(Facts, Cost), String> {
     if case.function.role() != guest.role {
         let (wanted, is) = (case.function.role().world(), guest.role.world());
-        return Err(format!("`{}` is asked of a {wanted}, and this is a {is}", case.function.name()));
+        return Err(format!(
+            "`{}` is asked of a {wanted}, and this is a {is}",
+            case.function.name()
+        ));
     }
     let job = question::job(case, guest.about.kinds.first().map(|served| served.kind))?;
-    let slot = Slot::policy(guest.role).or_else(|| Slot::of_kind(guest.role, job.kind)).ok_or("no slot is for it")?;
-    let setup = Setup { settings: question::params(&case.settings), grants: Grants::all(), untested: true, ..Setup::default() };
+    let slot = Slot::policy(guest.role)
+        .or_else(|| Slot::of_kind(guest.role, job.kind))
+        .ok_or("no slot is for it")?;
+    let setup = Setup {
+        settings: question::params(&case.settings),
+        grants: Grants::all(),
+        untested: true,
+        ..Setup::default()
+    };
     let guest = sandbox.load(slot, bytes, setup).await.map_err(|error| error.to_string())?;
     let situation = question::situation(case, &job);
     match case.function {
-        Function::Quote => Ok(offered(guest.quote(&job, &question::context(case, &job), &situation))),
+        Function::Quote => {
+            Ok(offered(guest.quote(&job, &question::context(case, &job), &situation)))
+        }
         Function::Settle => settled(&guest, case, &job, &situation),
         Function::Rank => {
             let candidates = question::candidates(case);
             Ok(ranked(guest.rank(&job, &candidates, &situation), &candidates))
         }
-        Function::Judge => Ok(judged(guest.judge(&job, &question::output(case), &question::evidence(case)?, &situation))),
+        Function::Judge => Ok(judged(guest.judge(
+            &job,
+            &question::output(case),
+            &question::evidence(case)?,
+            &situation,
+        ))),
         Function::Run => {
             let host = Arc::new(Host::new(case));
-            let answer = guest.run(&job, case.deadline_ms.unwrap_or(DEADLINE_MS), Arc::clone(&host) as Arc<_>).await;
+            let answer = guest
+                .run(&job, case.deadline_ms.unwrap_or(DEADLINE_MS), Arc::clone(&host) as Arc<_>)
+                .await;
             Ok(done(answer, &host))
         }
     }
 }
 
 /// Without an offer in the case, that of the guest itself.
-fn settled(guest: &Installed, case: &Case, job: &Job, situation: &Situation) -> Result<(Facts, Cost), String> {
+fn settled(
+    guest: &Installed,
+    case: &Case,
+    job: &Job,
+    situation: &Situation,
+) -> Result<(Facts, Cost), String> {
     let context: QuoteContext = question::context(case, job);
     let offer = match &case.offer {
         Some(offer) => question::offer(offer),
         None => match guest.quote(job, &context, situation).value {
             Ok(Ok(offer)) => offer,
-            Ok(Err(refusal)) => return Err(format!("the guest makes no offer for this job: {}", refusal.words())),
+            Ok(Err(refusal)) => {
+                return Err(format!("the guest makes no offer for this job: {}", refusal.words()));
+            }
             Err(fault) => return Err(format!("the guest makes no offer for this job: {fault}")),
         },
     };
@@ -149,10 +180,18 @@ fn refused(refusal: &Refusal, facts: &mut Facts) {
 fn ranked(answer: Answer<Result<Ranking, Refusal>>, candidates: &[Candidate]) -> (Facts, Cost) {
     told(answer, |ranking, facts| match ranking {
         Ok(ranking) => {
-            let first = ranking.order.first().and_then(|index| candidates.get(usize::try_from(*index).ok()?));
+            let first = ranking
+                .order
+                .first()
+                .and_then(|index| candidates.get(usize::try_from(*index).ok()?));
             let first = first.map(|candidate| &candidate.route.place);
-            let first = first.map(|place| format!("{}/{}", place.backend(), place.model())).unwrap_or_default();
-            facts.insert("order", Fact::List(ranking.order.iter().map(|index| u64::from(*index).into()).collect()));
+            let first = first
+                .map(|place| format!("{}/{}", place.backend(), place.model()))
+                .unwrap_or_default();
+            facts.insert(
+                "order",
+                Fact::List(ranking.order.iter().map(|index| u64::from(*index).into()).collect()),
+            );
             facts.insert("first", Fact::Text(first));
             facts.insert("note", Fact::Text(ranking.note));
         }
@@ -175,7 +214,8 @@ fn judged(answer: Answer<Verdict>) -> (Facts, Cost) {
 fn done(answer: Answer<Result<Output, JobError>>, host: &Host) -> (Facts, Cost) {
     let (mut facts, cost) = told(answer, |output, facts| match output {
         Ok(output) => {
-            let attributes: BTreeMap<_, _> = output.attributes.into_iter().map(|it| (it.name, Fact::Text(it.value))).collect();
+            let attributes: BTreeMap<_, _> =
+                output.attributes.into_iter().map(|it| (it.name, Fact::Text(it.value))).collect();
             facts.insert("content", Fact::Text(output.content));
             facts.insert("mime", Fact::Text(output.mime));
             facts.insert("attributes", Fact::Named(attributes));

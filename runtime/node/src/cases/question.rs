@@ -2,7 +2,9 @@
 
 use super::form::{self, Case, Input, Texts};
 use pylon_core::decision::{Candidate, History, MarketView, Offer, QuoteContext, Situation, Terms};
-use pylon_core::work::{Attribute, Check, Evidence, Finish, Outcome, Output, Route, Usage, WorkPlace};
+use pylon_core::work::{
+    Attribute, Check, Evidence, Finish, Outcome, Output, Route, Usage, WorkPlace,
+};
 use pylon_core::{Digest, InputSource, Job, JobId, MessageId, Msat, Param, PublicKey, UnixTime};
 use std::collections::BTreeMap;
 
@@ -25,7 +27,8 @@ pub(super) fn params(texts: &BTreeMap<String, Texts>) -> Vec<Param> {
 pub(super) fn job(case: &Case, kind: Option<u16>) -> Result<Job, String> {
     let form = &case.job;
     let digest = |what: &str, said: &Option<String>, default: &str| match said {
-        Some(text) => Digest::from_hex(text).ok_or_else(|| format!("`job.{what}` is not 64 lowercase hex digits")),
+        Some(text) => Digest::from_hex(text)
+            .ok_or_else(|| format!("`job.{what}` is not 64 lowercase hex digits")),
         None => Ok(Digest::of(default.as_bytes())),
     };
     let id = digest("id", &form.id, &case.name)?;
@@ -53,7 +56,11 @@ pub(super) fn job(case: &Case, kind: Option<u16>) -> Result<Job, String> {
 fn input(input: &Input) -> Result<pylon_core::Input, String> {
     let place = match input {
         Input::Text(text) => {
-            return Ok(pylon_core::Input { source: InputSource::Text(text.clone()), hint: None, marker: None });
+            return Ok(pylon_core::Input {
+                source: InputSource::Text(text.clone()),
+                hint: None,
+                marker: None,
+            });
         }
         Input::Place(place) => place,
     };
@@ -61,8 +68,12 @@ fn input(input: &Input) -> Result<pylon_core::Input, String> {
     let source = match (&place.text, &place.url, &place.event, &place.job) {
         (Some(text), None, None, None) => InputSource::Text(text.clone()),
         (None, Some(url), None, None) => InputSource::Url(url.clone()),
-        (None, None, Some(id), None) => InputSource::Event(MessageId::from_hex(id).ok_or_else(|| wrong("event"))?),
-        (None, None, None, Some(id)) => InputSource::Job(JobId::from_hex(id).ok_or_else(|| wrong("job"))?),
+        (None, None, Some(id), None) => {
+            InputSource::Event(MessageId::from_hex(id).ok_or_else(|| wrong("event"))?)
+        }
+        (None, None, None, Some(id)) => {
+            InputSource::Job(JobId::from_hex(id).ok_or_else(|| wrong("job"))?)
+        }
         _ => return Err("an input has exactly one of `text`, `url`, `event`, `job`".into()),
     };
     Ok(pylon_core::Input { source, hint: None, marker: place.marker.clone() })
@@ -81,10 +92,20 @@ pub(super) fn situation(case: &Case, job: &Job) -> Situation {
 }
 
 pub(super) fn route(form: &form::Route) -> Route {
-    place(form.backend.as_deref(), form.model.as_deref(), form.isolation.as_deref(), form.price_permille)
+    place(
+        form.backend.as_deref(),
+        form.model.as_deref(),
+        form.isolation.as_deref(),
+        form.price_permille,
+    )
 }
 
-fn place(backend: Option<&str>, model: Option<&str>, isolation: Option<&str>, price_permille: Option<u32>) -> Route {
+fn place(
+    backend: Option<&str>,
+    model: Option<&str>,
+    isolation: Option<&str>,
+    price_permille: Option<u32>,
+) -> Route {
     let backend = backend.unwrap_or("backend").to_owned();
     let place = match isolation {
         Some(isolation) => WorkPlace::Agent { backend, isolation: isolation.into() },
@@ -99,7 +120,9 @@ pub(super) fn context(case: &Case, job: &Job) -> QuoteContext {
     let every = || vec![Terms::Free, Terms::OnDelivery, Terms::BeforeWork, Terms::Hold];
     QuoteContext {
         route: route(&form.route),
-        input_tokens_estimate: form.input_tokens_estimate.unwrap_or_else(|| Usage::estimate(job.input_bytes())),
+        input_tokens_estimate: form
+            .input_tokens_estimate
+            .unwrap_or_else(|| Usage::estimate(job.input_bytes())),
         terms: form.terms.unwrap_or_else(every),
         max_receivable: Msat::new(form.max_receivable_msat.unwrap_or(MAX_RECEIVABLE_MSAT)),
         step: Msat::new(form.step_msat.unwrap_or(1)),
@@ -128,7 +151,12 @@ fn history(form: &form::History) -> History {
 pub(super) fn candidates(case: &Case) -> Vec<Candidate> {
     let forms = case.candidates.clone().unwrap_or_else(|| vec![form::Candidate::default()]);
     let candidate = |form: form::Candidate| Candidate {
-        route: place(form.backend.as_deref(), form.model.as_deref(), form.isolation.as_deref(), form.price_permille),
+        route: place(
+            form.backend.as_deref(),
+            form.model.as_deref(),
+            form.isolation.as_deref(),
+            form.price_permille,
+        ),
         context_tokens: form.context_tokens,
         in_flight: form.in_flight,
         limit: form.limit.unwrap_or(1),
@@ -197,7 +225,12 @@ fn check(form: &form::Check) -> Result<Check, String> {
         (None, Some(code), None, None) => Outcome::ExitCode(code),
         (None, None, Some(count), None) => Outcome::Count(count),
         (None, None, None, Some(why)) => Outcome::Skipped(why.clone()),
-        _ => return Err(format!("the check `{}` has exactly one of `passed`, `exit_code`, `count`, `skipped`", form.name)),
+        _ => {
+            return Err(format!(
+                "the check `{}` has exactly one of `passed`, `exit_code`, `count`, `skipped`",
+                form.name
+            ));
+        }
     };
     Ok(Check { name: form.name.clone(), outcome, detail: form.detail.clone() })
 }

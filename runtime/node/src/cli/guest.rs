@@ -9,8 +9,7 @@ use pylon_sandbox::{Role, Slot};
 use std::path::PathBuf;
 
 /// Both ways in full: whoever leaves a word out sees where it belongs.
-const NEW_USAGE: &str =
-    "pylon guest new policy <pricing|routing|verification> <NAME>\n       pylon guest new handler <KIND> <NAME>";
+const NEW_USAGE: &str = "pylon guest new policy <pricing|routing|verification> <NAME>\n       pylon guest new handler <KIND> <NAME>";
 
 #[derive(Debug, Subcommand)]
 pub enum GuestCommand {
@@ -225,6 +224,9 @@ fn digest(text: &str) -> Result<Digest, String> {
 fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err("expected NAME=VALUE, such as base-msat=1000; each setting has a `--set` of its own".into()),
+        _ => Err(
+            "expected NAME=VALUE, such as base-msat=1000; each setting has a `--set` of its own"
+                .into(),
+        ),
     }
 }

@@ -92,9 +92,11 @@ pub struct ListArgs {
 impl SubmitArgs {
     /// The request in tags, with the prompt as its first input.
     pub fn tags(&self, prompt: Option<String>) -> Vec<RequestTag> {
-        let text = prompt.map(|text| Input { source: InputSource::Text(text), hint: None, marker: None });
+        let text =
+            prompt.map(|text| Input { source: InputSource::Text(text), hint: None, marker: None });
         let inputs = text.into_iter().chain(self.inputs.iter().cloned());
-        let mut tags: Vec<_> = inputs.map(|input| RequestTag::Input { input, relay: None }).collect();
+        let mut tags: Vec<_> =
+            inputs.map(|input| RequestTag::Input { input, relay: None }).collect();
         tags.extend(self.params.iter().cloned().map(RequestTag::Param));
         tags.extend(self.output.clone().map(RequestTag::Output));
         tags.extend(self.bid.map(|bid| RequestTag::Bid(pylon_core::Msat::new(bid))));
@@ -109,7 +111,9 @@ fn input(text: &str) -> Result<Input, String> {
     let source = match kind {
         "text" => InputSource::Text(data.into()),
         "url" => InputSource::Url(data.into()),
-        "event" => InputSource::Event(MessageId::from_hex(data).ok_or("an event is named by 64 hex digits")?),
+        "event" => InputSource::Event(
+            MessageId::from_hex(data).ok_or("an event is named by 64 hex digits")?,
+        ),
         "job" => InputSource::Job(JobId::from_hex(data).ok_or("a job is named by 64 hex digits")?),
         _ => return Err("expected text:WORDS, url:ADDRESS, event:ID or job:ID".into()),
     };
@@ -118,13 +122,16 @@ fn input(text: &str) -> Result<Input, String> {
 
 fn param(text: &str) -> Result<Param, String> {
     match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok(Param { name: name.into(), values: vec![value.into()] }),
+        Some((name, value)) if !name.is_empty() => {
+            Ok(Param { name: name.into(), values: vec![value.into()] })
+        }
         _ => Err("expected NAME=VALUE".into()),
     }
 }
 
 fn provider(text: &str) -> Result<PublicKey, String> {
-    identity::parse_public_key(text).ok_or_else(|| "expected a public key: npub1… or 64 hex digits".into())
+    identity::parse_public_key(text)
+        .ok_or_else(|| "expected a public key: npub1… or 64 hex digits".into())
 }
 
 fn relay(text: &str) -> Result<String, String> {

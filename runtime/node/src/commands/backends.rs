@@ -28,7 +28,13 @@ pub(super) fn find(home: &Home) -> Result<Backends> {
                 let config = Source::new(home, None).load()?;
                 let adapters = node::configured(&config).await?;
                 let preference = node::preference(&config);
-                let seen = provider::Backends::watch(adapters, preference, Bus::default(), Arc::new(SystemClock)).await;
+                let seen = provider::Backends::watch(
+                    adapters,
+                    preference,
+                    Bus::default(),
+                    Arc::new(SystemClock),
+                )
+                .await;
                 Ok(Backends { backends: facts::backends(&seen) })
             }
             Err(error) => Err(error.into()),
@@ -37,14 +43,17 @@ pub(super) fn find(home: &Home) -> Result<Backends> {
 }
 
 fn table(backends: &[Backend]) -> String {
-    let mut out = String::from("BACKEND    STATE          MODELS  AT WORK  FIRST TEXT  TOKENS/S  FAILED\n");
+    let mut out =
+        String::from("BACKEND    STATE          MODELS  AT WORK  FIRST TEXT  TOKENS/S  FAILED\n");
     for one in backends {
         let state = match (one.available, one.default) {
             (true, true) => "default",
             (true, false) => "available",
             (false, _) => "not available",
         };
-        let measured = |figure: Option<u32>, unit: &str| figure.map_or_else(|| "-".into(), |figure| format!("{figure}{unit}"));
+        let measured = |figure: Option<u32>, unit: &str| {
+            figure.map_or_else(|| "-".into(), |figure| format!("{figure}{unit}"))
+        };
         let _ = writeln!(
             out,
             "{:<9}  {:<13}  {:>6}  {:>7}  {:>10}  {:>8}  {:>6}",

@@ -17,6 +17,10 @@ pub fn run(args: &CompileComponentArgs) -> Result<()> {
 /// Has this very program compile, also where its file was replaced meanwhile. Only for what runs in this program, not for those that link it.
 pub fn apart() -> Result<Compiling> {
     let running = PathBuf::from("/proc/self/exe");
-    let program = if running.exists() { running } else { std::env::current_exe().context("cannot find this program")? };
+    let program = if running.exists() {
+        running
+    } else {
+        std::env::current_exe().context("cannot find this program")?
+    };
     Ok(Compiling::By(Arc::new(ChildCompiler::new(program, vec![COMMAND.into()]))))
 }

@@ -9,7 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Runs the demo to its end.
 pub fn run(args: &DemoArgs) -> Result<()> {
     log::install(log::COMMAND)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads to run on")?;
     let options = Options {
         backend: args.backend.as_ref().map(ToString::to_string),
         json: args.json,

@@ -19,7 +19,11 @@ pub fn run(args: &EarningsArgs) -> Result<()> {
     let (books, now) = (Books::open(&Home::from_env()?.database())?, SystemClock.now());
     let (earnings, since) = (books.earnings(limit)?, now.minus(REFUSED_SECONDS));
     let refused = Refused::of(since, books.refusals(since, REFUSED_MAX)?);
-    if args.json { json(&facts(&earnings, refused)) } else { say(&table(&earnings, &refused, limit, now)) }
+    if args.json {
+        json(&facts(&earnings, refused))
+    } else {
+        say(&table(&earnings, &refused, limit, now))
+    }
 }
 
 #[derive(Serialize)]
@@ -55,7 +59,11 @@ fn facts(earnings: &Earnings, refused: Refused) -> Facts {
             total_msats: earnings.total.get(),
             job_count: earnings.jobs_completed,
             refund_due_msats: earnings.refund_due.get(),
-            by_source_msats: earnings.by_source.iter().map(|(source, amount)| (word(*source), amount.get())).collect(),
+            by_source_msats: earnings
+                .by_source
+                .iter()
+                .map(|(source, amount)| (word(*source), amount.get()))
+                .collect(),
         },
         recent: earnings
             .recent

@@ -12,12 +12,15 @@ use serde_json::Value;
 /// Prints one event a line.
 pub fn run(args: &EventsArgs) -> Result<()> {
     let (client, limit) = (Client::new(&Home::from_env()?), args.limit as usize);
-    let show = |line: &str| if args.json { say(&format!("{line}\n")) } else { say(&format!("{}\n", row(line))) };
+    let show = |line: &str| {
+        if args.json { say(&format!("{line}\n")) } else { say(&format!("{}\n", row(line))) }
+    };
     super::block_on(async {
         if args.follow {
             return client.follow(limit, show).await?;
         }
-        let lines: Vec<_> = client.events(limit).await?.events.iter().map(Value::to_string).collect();
+        let lines: Vec<_> =
+            client.events(limit).await?.events.iter().map(Value::to_string).collect();
         lines.iter().try_for_each(|line| show(line))
     })
 }
@@ -29,12 +32,17 @@ fn row(line: &str) -> String {
         Some(Value::String(name)) => name,
         _ => "Missed".into(),
     };
-    let at = fields.remove("timestamp").and_then(|at| at.as_u64()).map(|at| moment(UnixTime::new(at)));
+    let at =
+        fields.remove("timestamp").and_then(|at| at.as_u64()).map(|at| moment(UnixTime::new(at)));
     let fields = fields.iter().map(|(key, value)| match value {
         Value::String(text) => format!("{key}={text}"),
         other => format!("{key}={other}"),
     });
-    plain(&format!("{:<19}  {name:<19}  {}", at.unwrap_or_default(), fields.collect::<Vec<_>>().join(" ")))
+    plain(&format!(
+        "{:<19}  {name:<19}  {}",
+        at.unwrap_or_default(),
+        fields.collect::<Vec<_>>().join(" ")
+    ))
 }
 
 #[cfg(test)]
@@ -44,7 +52,8 @@ mod tests {
     /// Goal: an event reads well, and no stranger's text moves the terminal. Method: one of each shape.
     #[test]
     fn rows() {
-        let line = r#"{"event":"JobFailed","job_id":"ab","error":"no\u001b[2J","timestamp":1767225600}"#;
+        let line =
+            r#"{"event":"JobFailed","job_id":"ab","error":"no\u001b[2J","timestamp":1767225600}"#;
         assert_eq!(row(line), "2026-01-01 00:00:00  JobFailed            error=no [2J job_id=ab");
         assert_eq!(row(r#"{"missed":3}"#).trim(), "Missed               missed=3");
     }

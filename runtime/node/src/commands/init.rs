@@ -32,12 +32,14 @@ pub fn run(args: &InitArgs) -> Result<()> {
     write_settings(&home)?;
     // Books with nothing in them can be read, and asked in SQL.
     SqliteJournal::open(&home.database())?;
-    say(&page(&home, &identity, new.as_ref(), aside)).context("the identity is made, but cannot be shown")
+    say(&page(&home, &identity, new.as_ref(), aside))
+        .context("the identity is made, but cannot be shown")
 }
 
 fn ask_for_phrase() -> Result<Phrase> {
     let words = secret::read("Recovery phrase (it is not shown)", PHRASE_BYTES_MAX);
-    let words = words.context("this is no recovery phrase: give its words on stdin (nothing was changed)")?;
+    let words = words
+        .context("this is no recovery phrase: give its words on stdin (nothing was changed)")?;
     Phrase::parse(&words).context("the phrase cannot be imported (nothing was changed)")
 }
 
@@ -45,7 +47,9 @@ fn ask_for_phrase() -> Result<Phrase> {
 fn write_settings(home: &Home) -> Result<()> {
     let path = home.config_file();
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-        Ok(mut file) => file.write_all(config::template().as_bytes()).with_context(|| format!("cannot write {}", path.display())),
+        Ok(mut file) => file
+            .write_all(config::template().as_bytes())
+            .with_context(|| format!("cannot write {}", path.display())),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
     }
@@ -84,7 +88,13 @@ mod tests {
         let (identity, phrase) = Identity::create(&home).unwrap();
         let told = page(&home, &identity, Some(&phrase), None);
         assert_eq!(told.matches(phrase.reveal()).count(), 1, "{told}");
-        for part in [identity.npub(), identity.hex(), "config.toml".into(), ".openagents/pylon".into(), "pylon start".into()] {
+        for part in [
+            identity.npub(),
+            identity.hex(),
+            "config.toml".into(),
+            ".openagents/pylon".into(),
+            "pylon start".into(),
+        ] {
             assert!(told.contains(&part), "{part} in {told}");
         }
     }

@@ -67,14 +67,21 @@ impl Job {
 
 /// The invoice as people ask for it: one that was paid is no longer open, though nothing more can be done with it.
 pub(super) fn invoicing(state: &JobState) -> &'static str {
-    let is_paid = matches!(state.settlement, Settlement::Paid | Settlement::RefundDue | Settlement::Refunded);
+    let is_paid =
+        matches!(state.settlement, Settlement::Paid | Settlement::RefundDue | Settlement::Refunded);
     if is_paid && state.invoicing == Invoicing::Open { "paid" } else { state.invoicing.word() }
 }
 
 fn table(jobs: &[JobState], now: UnixTime) -> String {
-    let mut out = String::from("JOB       KIND  STATUS            DELIVERY   PAYMENT     PAID (SATS)  TIME AGO\n");
+    let mut out = String::from(
+        "JOB       KIND  STATUS            DELIVERY   PAYMENT     PAID (SATS)  TIME AGO\n",
+    );
     for state in jobs {
-        let error = state.failure.as_ref().map(|failure| format!("  {}", plain(&failure.words()))).unwrap_or_default();
+        let error = state
+            .failure
+            .as_ref()
+            .map(|failure| format!("  {}", plain(&failure.words())))
+            .unwrap_or_default();
         let _ = writeln!(
             out,
             "{}  {}  {:<16}  {:<9}  {:<10}  {:>11}  {}{error}",

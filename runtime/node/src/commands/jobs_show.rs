@@ -28,8 +28,14 @@ pub fn run(args: &JobsShowArgs) -> Result<()> {
 /// The one job whose id begins so.
 pub(super) fn find(books: &Books, prefix: &str) -> Result<JobId> {
     let prefix = prefix.to_lowercase();
-    if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        bail!("`{}` is no job's id: give its hex digits, or as many as no other begins with", plain(&prefix));
+    if prefix.is_empty()
+        || prefix.len() > 64
+        || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        bail!(
+            "`{}` is no job's id: give its hex digits, or as many as no other begins with",
+            plain(&prefix)
+        );
     }
     match *books.named(&prefix)? {
         [id] => Ok(id),
@@ -171,12 +177,21 @@ fn decided(state: &JobState, decisions: &[Decision]) -> String {
     let row = |one: &Decision| {
         let outcome = match &one.output {
             // What was made is the customer's.
-            Ok(_) if one.function == "run" && one.text_gone_at.is_some() => "text no longer kept".into(),
+            Ok(_) if one.function == "run" && one.text_gone_at.is_some() => {
+                "text no longer kept".into()
+            }
             Ok(_) if one.function == "run" && state.job.confidential => WITHHELD.into(),
             said => answers::recorded(&one.function, said),
         };
         let guest = format!("{} {} ({})", one.name, one.version, one.digest.short());
-        [one.function.clone(), guest, one.attempt.to_string(), cost(one.cost), format!("{} us", one.micros), outcome]
+        [
+            one.function.clone(),
+            guest,
+            one.attempt.to_string(),
+            cost(one.cost),
+            format!("{} us", one.micros),
+            outcome,
+        ]
     };
     let rows: Vec<_> = decisions.iter().map(row).collect();
     let table = table("DECISION  GUEST  >ATTEMPT  >COST  >TIME  OUTCOME", &rows);

@@ -25,6 +25,9 @@ use anyhow::{Context, Result};
 
 /// For a command that asks the node and waits for its answer: one thread is enough.
 fn block_on<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no thread to run on")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no thread to run on")?;
     runtime.block_on(answer)
 }

@@ -44,11 +44,16 @@ pub fn run(args: &StartArgs) -> Result<()> {
 
 /// What has just been started.
 fn about(mode: Mode, npub: &str, status: &Status) -> String {
-    let or_none = |words: Vec<String>| if words.is_empty() { "none".into() } else { plain(&words.join(", ")) };
+    let or_none = |words: Vec<String>| {
+        if words.is_empty() { "none".into() } else { plain(&words.join(", ")) }
+    };
     let (npub, backends) = (npub.to_owned(), available(&status.backends));
-    let mut rows = vec![("identity", npub), ("modes", status.daemon.modes.join(", ")), ("backends", backends)];
+    let mut rows =
+        vec![("identity", npub), ("modes", status.daemon.modes.join(", ")), ("backends", backends)];
     match mode {
-        Mode::Host => rows.push(("relays", "none: it serves this machine only, and sells nothing".into())),
+        Mode::Host => {
+            rows.push(("relays", "none: it serves this machine only, and sells nothing".into()))
+        }
         Mode::Provider | Mode::Both => rows.extend([
             ("relays", or_none(status.relays.iter().map(|relay| relay.url.clone()).collect())),
             ("kinds", or_none(status.kinds.iter().map(u16::to_string).collect())),
@@ -72,10 +77,14 @@ fn work(home: &Home, args: &StartArgs) -> Result<()> {
     let state = home.open()?;
     let _lock = state.lock(Holder::Node)?;
     tracing::info!(npub = identity.npub(), home = %home.state_dir().display(), mode = args.mode.word(), "starting");
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads to run on")?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let parts = Parts { host_only: args.mode == Mode::Host, compiling: apart()?, ..Parts::default() };
+        let parts =
+            Parts { host_only: args.mode == Mode::Host, compiling: apart()?, ..Parts::default() };
         let ring = Ring::listen(&parts.bus);
         let (begun, started_at) = (Instant::now(), SystemClock.now().get());
         let node = Node::start(home, &state, &config, identity.keys().clone(), parts).await?;
@@ -89,7 +98,8 @@ fn work(home: &Home, args: &StartArgs) -> Result<()> {
             started_at,
             uptime_secs: 0,
         };
-        let server = Server::open(&state, Desk { facts: node.facts(), ring, daemon, begun, orders })?;
+        let server =
+            Server::open(&state, Desk { facts: node.facts(), ring, daemon, begun, orders })?;
         announce(args.mode, &node.facts());
         let within = until_stop(&node, &source, &mut signals, &mut waiting).await;
         drain(node, within, &mut signals, &mut waiting).await;
@@ -102,10 +112,21 @@ fn work(home: &Home, args: &StartArgs) -> Result<()> {
 fn announce(mode: Mode, facts: &Facts) {
     let backends = available(&facts.backends());
     match mode {
-        Mode::Host => tracing::info!(backends, "serving this machine only: no relay is opened, and nothing is sold"),
+        Mode::Host => tracing::info!(
+            backends,
+            "serving this machine only: no relay is opened, and nothing is sold"
+        ),
         Mode::Provider | Mode::Both => {
-            let (relays, kinds) = (facts.relays().into_iter().map(|relay| relay.url).collect::<Vec<_>>(), facts.kinds());
-            tracing::info!(backends, ?relays, ?kinds, "listening for jobs; without a wallet they are free");
+            let (relays, kinds) = (
+                facts.relays().into_iter().map(|relay| relay.url).collect::<Vec<_>>(),
+                facts.kinds(),
+            );
+            tracing::info!(
+                backends,
+                ?relays,
+                ?kinds,
+                "listening for jobs; without a wallet they are free"
+            );
         }
     }
 }
@@ -134,7 +155,12 @@ impl Signals {
 }
 
 /// Follows orders until one is to stop, and within which time. An order that takes long holds up no other.
-async fn until_stop(node: &Node, source: &Source, signals: &mut Signals, waiting: &mut mpsc::Receiver<Order>) -> Duration {
+async fn until_stop(
+    node: &Node,
+    source: &Source,
+    signals: &mut Signals,
+    waiting: &mut mpsc::Receiver<Order>,
+) -> Duration {
     let mut followed = FuturesUnordered::new();
     loop {
         let order = tokio::select! {
@@ -181,7 +207,12 @@ async fn reload(node: &Node, source: &Source) -> Result<Reloaded, String> {
 }
 
 /// Ends in order; who asks once more is not kept waiting. The journal knows what was under way.
-async fn drain(node: Node, within: Duration, signals: &mut Signals, waiting: &mut mpsc::Receiver<Order>) {
+async fn drain(
+    node: Node,
+    within: Duration,
+    signals: &mut Signals,
+    waiting: &mut mpsc::Receiver<Order>,
+) {
     tracing::info!("stopping: no new jobs, at most {} s for those at work", within.as_secs());
     tokio::select! {
         () = node.stop(within) => {}

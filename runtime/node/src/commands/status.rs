@@ -40,7 +40,11 @@ pub fn run(args: &JsonArgs) -> Result<()> {
 
 /// The block of the provider document.
 fn page(status: &Status) -> String {
-    let mut out = format!("Daemon: Running (PID: {})\nUptime: {}\n", status.daemon.pid, span(status.daemon.uptime_secs));
+    let mut out = format!(
+        "Daemon: Running (PID: {})\nUptime: {}\n",
+        status.daemon.pid,
+        span(status.daemon.uptime_secs)
+    );
     if !status.daemon.modes.is_empty() {
         let _ = writeln!(out, "Modes:  {}", status.daemon.modes.join(", "));
     }
@@ -50,8 +54,14 @@ fn page(status: &Status) -> String {
     out.push_str(&owed_back(Msat::new(status.stats.refund_due_msats)));
     let _ = writeln!(out, "\nInference Backends:\n  Available: {}", available(&status.backends));
     if !status.agent_backends.is_empty() {
-        let _ = writeln!(out, "\nAgent Backends:\n  Available: {}", status.agent_backends.join(", "));
-        let kinds: Vec<_> = status.kinds.iter().filter(|kind| BAZAAR_KINDS.contains(kind)).map(u16::to_string).collect();
+        let _ =
+            writeln!(out, "\nAgent Backends:\n  Available: {}", status.agent_backends.join(", "));
+        let kinds: Vec<_> = status
+            .kinds
+            .iter()
+            .filter(|kind| BAZAAR_KINDS.contains(kind))
+            .map(u16::to_string)
+            .collect();
         if !kinds.is_empty() {
             let _ = writeln!(out, "  Supported Bazaar Kinds: {}", kinds.join(", "));
         }
@@ -59,7 +69,12 @@ fn page(status: &Status) -> String {
     if !status.relays.is_empty() {
         out.push_str("\nRelays:\n");
         for relay in &status.relays {
-            let _ = writeln!(out, "  {}{}", plain(&relay.url), if relay.connected { "" } else { " (not connected)" });
+            let _ = writeln!(
+                out,
+                "  {}{}",
+                plain(&relay.url),
+                if relay.connected { "" } else { " (not connected)" }
+            );
         }
     }
     out
@@ -68,7 +83,9 @@ fn page(status: &Status) -> String {
 /// Who answers, in a line.
 pub(super) fn available(backends: &[Backend]) -> String {
     let there = backends.iter().filter(|backend| backend.available);
-    let names: Vec<_> = there.map(|one| format!("{}{}", one.id, if one.default { " (default)" } else { "" })).collect();
+    let names: Vec<_> = there
+        .map(|one| format!("{}{}", one.id, if one.default { " (default)" } else { "" }))
+        .collect();
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
@@ -131,10 +148,12 @@ Relays:
 ";
         assert_eq!(page(&status), expected);
         let owing = Status { stats: Stats { refund_due_msats: 21_500, ..status.stats }, ..status };
-        let with_debt = expected.replace("(1234000 msats)\n", "(1234000 msats)\n  Owed back: 21 sats (21500 msats)\n");
+        let with_debt = expected
+            .replace("(1234000 msats)\n", "(1234000 msats)\n  Owed back: 21 sats (21500 msats)\n");
         assert_eq!(page(&owing), with_debt);
         let refused = Refused::of(pylon_core::UnixTime::new(1), [("invalid".to_owned(), 2)].into());
-        let with_refusals = with_debt.replace("  Owed", "  Jobs refused: 2 within a day (2 invalid)\n  Owed");
+        let with_refusals =
+            with_debt.replace("  Owed", "  Jobs refused: 2 within a day (2 invalid)\n  Owed");
         assert_eq!(page(&Status { refused, ..owing }), with_refusals);
     }
 
@@ -147,7 +166,13 @@ Relays:
             ..Status::default()
         };
         let page = page(&status);
-        assert!(!page.contains("Modes") && !page.contains("Agent") && !page.contains("Bazaar"), "{page}");
-        assert!(page.contains("  Available: none\n") && page.contains("  wss://x (not connected)\n"), "{page}");
+        assert!(
+            !page.contains("Modes") && !page.contains("Agent") && !page.contains("Bazaar"),
+            "{page}"
+        );
+        assert!(
+            page.contains("  Available: none\n") && page.contains("  wss://x (not connected)\n"),
+            "{page}"
+        );
     }
 }

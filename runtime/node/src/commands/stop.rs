@@ -31,13 +31,19 @@ pub fn run(args: &StopArgs) -> Result<()> {
     }
     if !gone(&home, Duration::from_secs(args.timeout) + LEAVE_WITHIN)? {
         if !args.force {
-            bail!("{} has not stopped yet: wait, or end it with `pylon stop --force`", named(runner));
+            bail!(
+                "{} has not stopped yet: wait, or end it with `pylon stop --force`",
+                named(runner)
+            );
         }
         send(&home, runner, Signal::KILL)?;
         if !gone(&home, LEAVE_WITHIN)? {
             bail!("{} cannot be killed", named(runner));
         }
-        return say(&format!("killed {}: what was at work goes on at the next start\n", named(runner)));
+        return say(&format!(
+            "killed {}: what was at work goes on at the next start\n",
+            named(runner)
+        ));
     }
     say(&format!("stopped {}\n", named(runner)))
 }
@@ -54,7 +60,11 @@ fn send(home: &Home, runner: Runner, signal: Signal) -> Result<()> {
 
 /// The process is taken hold of before it is looked at once more: its number may pass to another process, the hold does not.
 #[cfg(target_os = "linux")]
-fn signal_if(pid: Pid, signal: Signal, still: impl Fn() -> Result<bool>) -> Result<Result<(), Errno>> {
+fn signal_if(
+    pid: Pid,
+    signal: Signal,
+    still: impl Fn() -> Result<bool>,
+) -> Result<Result<(), Errno>> {
     use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
     let process = match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(process) => process,
@@ -65,7 +75,11 @@ fn signal_if(pid: Pid, signal: Signal, still: impl Fn() -> Result<bool>) -> Resu
 
 /// Here a process has nothing but its number.
 #[cfg(not(target_os = "linux"))]
-fn signal_if(pid: Pid, signal: Signal, still: impl Fn() -> Result<bool>) -> Result<Result<(), Errno>> {
+fn signal_if(
+    pid: Pid,
+    signal: Signal,
+    still: impl Fn() -> Result<bool>,
+) -> Result<Result<(), Errno>> {
     Ok(if still()? { rustix::process::kill_process(pid, signal) } else { Ok(()) })
 }
 
@@ -100,7 +114,11 @@ mod tests {
         // Still there: it ends in order when its input does.
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
-        assert_eq!(signal_if(pid, Signal::KILL, || Ok(true)).unwrap(), Err(Errno::SRCH), "nobody has this number");
+        assert_eq!(
+            signal_if(pid, Signal::KILL, || Ok(true)).unwrap(),
+            Err(Errno::SRCH),
+            "nobody has this number"
+        );
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         assert_eq!(signal_if(Pid::from_child(&child), Signal::KILL, || Ok(true)).unwrap(), Ok(()));
         assert_eq!(child.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));

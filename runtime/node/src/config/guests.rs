@@ -39,9 +39,13 @@ pub struct Guest {
 impl Guest {
     /// The key that makes no sense, and why.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
-        let place = Place::parse(&self.source).map_err(|why| ("source", format!("`source`: {why}")))?;
+        let place =
+            Place::parse(&self.source).map_err(|why| ("source", format!("`source`: {why}")))?;
         if !self.digest.is_empty() && Digest::from_hex(&self.digest).is_none() {
-            return Err(("digest", format!("`digest`: `{}` is not 64 lowercase hex digits", self.digest)));
+            return Err((
+                "digest",
+                format!("`digest`: `{}` is not 64 lowercase hex digits", self.digest),
+            ));
         }
         if matches!(place, Place::Web(_)) && self.digest.is_empty() {
             return Err(("source", "`source`: an address needs a `digest` beside it".into()));
@@ -50,7 +54,8 @@ impl Guest {
             let hint = mistake::nearest(&name, bounds::names().iter().map(String::as_str));
             ("bounds", format!("`bounds`: no limit `{name}`; {hint}"))
         })?;
-        grants::parse(self.grants.as_deref().unwrap_or_default()).map_err(|why| ("grants", format!("`grants`: {why}")))?;
+        grants::parse(self.grants.as_deref().unwrap_or_default())
+            .map_err(|why| ("grants", format!("`grants`: {why}")))?;
         Ok(())
     }
 }
@@ -72,7 +77,12 @@ pub struct Lockdown {
 
 impl Default for Lockdown {
     fn default() -> Self {
-        Self { trusted_publishers: Vec::new(), require_signature: false, allow_compile: true, max_grants: BTreeMap::new() }
+        Self {
+            trusted_publishers: Vec::new(),
+            require_signature: false,
+            allow_compile: true,
+            max_grants: BTreeMap::new(),
+        }
     }
 }
 
@@ -80,19 +90,27 @@ impl Lockdown {
     pub(super) fn check(&self) -> Result<(), (Vec<&str>, String)> {
         let publishers = &self.trusted_publishers;
         if publishers.len() > PUBLISHERS_MAX {
-            let what = format!("`trusted_publishers` names {}: at most {PUBLISHERS_MAX}", publishers.len());
+            let what = format!(
+                "`trusted_publishers` names {}: at most {PUBLISHERS_MAX}",
+                publishers.len()
+            );
             return Err((vec!["lockdown", "trusted_publishers"], what));
         }
         if let Some(no_key) = publishers.iter().find(|key| parse_public_key(key).is_none()) {
-            let what = format!("`trusted_publishers`: `{no_key}` is not a public key: npub1… or 64 hex digits");
+            let what = format!(
+                "`trusted_publishers`: `{no_key}` is not a public key: npub1… or 64 hex digits"
+            );
             return Err((vec!["lockdown", "trusted_publishers"], what));
         }
         if !self.allow_compile && publishers.is_empty() {
-            let what = "`allow_compile = false` needs `trusted_publishers`: whose images may run here";
+            let what =
+                "`allow_compile = false` needs `trusted_publishers`: whose images may run here";
             return Err((vec!["lockdown", "allow_compile"], what.into()));
         }
         for (slot, names) in &self.max_grants {
-            let wrong = |why: String| (vec!["lockdown", "max_grants", slot], format!("`max_grants`: {why}"));
+            let wrong = |why: String| {
+                (vec!["lockdown", "max_grants", slot], format!("`max_grants`: {why}"))
+            };
             self::slot(slot).map_err(wrong)?;
             grants::parse(names).map_err(wrong)?;
         }

@@ -20,7 +20,8 @@ impl Config {
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let (ours, theirs) = (leaves(self), leaves(other));
         let differ = |leaf: &&Leaf, others: &[Leaf]| !others.contains(leaf);
-        let mut keys: Vec<_> = ours.iter().filter(|leaf| differ(leaf, &theirs)).map(Leaf::key).collect();
+        let mut keys: Vec<_> =
+            ours.iter().filter(|leaf| differ(leaf, &theirs)).map(Leaf::key).collect();
         keys.extend(theirs.iter().filter(|leaf| differ(leaf, &ours)).map(Leaf::key));
         keys.sort();
         keys.dedup();
@@ -36,7 +37,11 @@ impl Config {
         };
         leaves(self)
             .into_iter()
-            .map(|leaf| Setting { key: leaf.key(), line: line(&leaf.path), value: leaf.value.to_string() })
+            .map(|leaf| Setting {
+                key: leaf.key(),
+                line: line(&leaf.path),
+                value: leaf.value.to_string(),
+            })
             .collect()
     }
 }

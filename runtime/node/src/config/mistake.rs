@@ -25,8 +25,14 @@ impl Mistake {
     pub(crate) fn of_form(text: &str, error: &toml::de::Error) -> Self {
         let said = error.message().lines().collect::<Vec<_>>().join("; ");
         let parsed = DeTable::parse(text).ok();
-        let table = parsed.as_ref().zip(error.span()).and_then(|(table, span)| table_at(table.get_ref(), span.start));
-        Self { line: line(text, error.span()), what: unknown_key(&said, table).unwrap_or_else(|| in_our_words(&said)) }
+        let table = parsed
+            .as_ref()
+            .zip(error.span())
+            .and_then(|(table, span)| table_at(table.get_ref(), span.start));
+        Self {
+            line: line(text, error.span()),
+            what: unknown_key(&said, table).unwrap_or_else(|| in_our_words(&said)),
+        }
     }
 
     /// The value of this key makes no sense.
@@ -39,7 +45,10 @@ impl Mistake {
 pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
     match closest(name, names.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there is {}", names.map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "there is {}",
+            names.map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")
+        ),
     }
 }
 
@@ -56,8 +65,14 @@ fn unknown_key(said: &str, table: Option<Vec<&str>>) -> Option<String> {
     if LATER.contains(&key) {
         return Some(format!("`{key}` is not in this version yet: leave it out"));
     }
-    let place = table.filter(|table| !table.is_empty()).map(|table| format!(" in [{}]", path(&table))).unwrap_or_default();
-    Some(format!("unknown key `{key}`{place}; {}", nearest(key, known.split('`').skip(1).step_by(2))))
+    let place = table
+        .filter(|table| !table.is_empty())
+        .map(|table| format!(" in [{}]", path(&table)))
+        .unwrap_or_default();
+    Some(format!(
+        "unknown key `{key}`{place}; {}",
+        nearest(key, known.split('`').skip(1).step_by(2))
+    ))
 }
 
 /// The names on the way to the table whose key begins there.
@@ -75,7 +90,8 @@ fn table_at<'a>(table: &'a DeTable<'_>, start: usize) -> Option<Vec<&'a str>> {
 
 /// A key as a file would say it: `inference.llama_cpp.url`.
 pub(super) fn path(parts: &[impl AsRef<str>]) -> String {
-    let is_bare = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_bare =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     let part = |part: &str| if is_bare(part) { part.to_owned() } else { format!("\"{part}\"") };
     parts.iter().map(|one| part(one.as_ref())).collect::<Vec<_>>().join(".")
 }
@@ -103,7 +119,9 @@ fn span_of(text: &str, keys: &[&str]) -> Option<Range<usize>> {
     let mut table = parsed.get_ref();
     let mut found = None;
     for wanted in keys {
-        let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref() == wanted) else { break };
+        let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref() == wanted) else {
+            break;
+        };
         found = Some(key.span());
         let DeValue::Table(inner) = value.get_ref() else { break };
         table = inner;

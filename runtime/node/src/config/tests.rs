@@ -19,7 +19,8 @@ fn the_example_is_the_default() {
 /// Goal: the commented lines of the example work too. Method: uncomment everything that is TOML.
 #[test]
 fn the_example_works_uncommented() {
-    let text: Vec<_> = EXAMPLE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
+    let text: Vec<_> =
+        EXAMPLE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
     let config = Config::parse(&text.join("\n")).unwrap();
     assert!(config.guests.len() >= 2, "{config:?}");
 }
@@ -30,15 +31,22 @@ fn the_template_sets_nothing() {
     let text = template();
     assert_eq!(Config::parse(&text).unwrap(), Config::default());
     let is_help = |line: &str| line.starts_with("# ") && !line.starts_with("#  ");
-    let set: Vec<_> = text.lines().map(|line| if is_help(line) { line } else { line.trim_start_matches('#') }).collect();
+    let set: Vec<_> = text
+        .lines()
+        .map(|line| if is_help(line) { line } else { line.trim_start_matches('#') })
+        .collect();
     let set = Config::parse(&set.join("\n")).unwrap();
-    assert_eq!(Config { guests: BTreeMap::new(), lockdown: Lockdown::default(), ..set }, Config::default());
+    assert_eq!(
+        Config { guests: BTreeMap::new(), lockdown: Lockdown::default(), ..set },
+        Config::default()
+    );
 }
 
 /// Goal: a partial file changes what it names and nothing else. Method: one key, and a table in each way to write it.
 #[test]
 fn a_partial_file() {
-    let check = |text: &str, expected: Config| assert_eq!(Config::parse(text).unwrap(), expected, "{text}");
+    let check =
+        |text: &str, expected: Config| assert_eq!(Config::parse(text).unwrap(), expected, "{text}");
     let base = Config::default;
     let pricing = || {
         let settings = BTreeMap::from([("base-msat".to_owned(), "1000".to_owned())]);
@@ -47,16 +55,35 @@ fn a_partial_file() {
     check("", base());
     check("# nothing\n", base());
     check("max_concurrent_jobs = 4", Config { max_concurrent_jobs: 4, ..base() });
-    check("relays = ['ws://127.0.0.1:7777']", Config { relays: vec!["ws://127.0.0.1:7777".into()], ..base() });
-    check("default_backend = 'llama_cpp'", Config { default_backend: "llama_cpp".into(), ..base() });
+    check(
+        "relays = ['ws://127.0.0.1:7777']",
+        Config { relays: vec!["ws://127.0.0.1:7777".into()], ..base() },
+    );
+    check(
+        "default_backend = 'llama_cpp'",
+        Config { default_backend: "llama_cpp".into(), ..base() },
+    );
     check("[inference]", base());
     let moved = Inference { llama_cpp: LlamaCpp { url: "https://gpu:9000".into() } };
-    check("inference.llama_cpp.url = 'https://gpu:9000'", Config { inference: moved.clone(), ..base() });
+    check(
+        "inference.llama_cpp.url = 'https://gpu:9000'",
+        Config { inference: moved.clone(), ..base() },
+    );
     check("[inference.llama_cpp]\nurl = 'https://gpu:9000'", Config { inference: moved, ..base() });
-    check("[guests.pricing]\nsettings = { base-msat = '1000' }", Config { guests: pricing(), ..base() });
+    check(
+        "[guests.pricing]\nsettings = { base-msat = '1000' }",
+        Config { guests: pricing(), ..base() },
+    );
     check("[guests.pricing.settings]\nbase-msat = '1000'", Config { guests: pricing(), ..base() });
-    let network = Network { allow: vec!["127.0.0.1:8080".into(), "[::1]:443".into()], fetch_urls: true, ..Network::default() };
-    check("[network]\nfetch_urls = true\nallow = ['127.0.0.1:8080', '[::1]:443']", Config { network, ..base() });
+    let network = Network {
+        allow: vec!["127.0.0.1:8080".into(), "[::1]:443".into()],
+        fetch_urls: true,
+        ..Network::default()
+    };
+    check(
+        "[network]\nfetch_urls = true\nallow = ['127.0.0.1:8080', '[::1]:443']",
+        Config { network, ..base() },
+    );
     let handler = BTreeMap::from([("handler:5050".to_owned(), Guest::default())]);
     check("[guests.\"handler:5050\"]", Config { guests: handler, ..base() });
 }
@@ -71,17 +98,32 @@ fn mistakes() {
     };
     // Names.
     check("# mine\n\nrelay = []", "3: unknown key `relay`; did you mean `relays`?");
-    check("max_concurent_jobs = 2", "1: unknown key `max_concurent_jobs`; did you mean `max_concurrent_jobs`?");
+    check(
+        "max_concurent_jobs = 2",
+        "1: unknown key `max_concurent_jobs`; did you mean `max_concurrent_jobs`?",
+    );
     check("[codex]\nenabled = true", "1: `codex` is not in this version yet: leave it out");
     check("colour = 'red'", "1: unknown key `colour`; there is `");
-    check("[inference.lama_cpp]\nurl = 'http://x'", "1: unknown key `lama_cpp` in [inference]; did you mean `llama_cpp`?");
-    check("[inference.llama_cpp]\nport = 1", "2: unknown key `port` in [inference.llama_cpp]; there is `url`");
-    check("[guests.pricing]\nsetting = {}", "2: unknown key `setting` in [guests.pricing]; did you mean `settings`?");
+    check(
+        "[inference.lama_cpp]\nurl = 'http://x'",
+        "1: unknown key `lama_cpp` in [inference]; did you mean `llama_cpp`?",
+    );
+    check(
+        "[inference.llama_cpp]\nport = 1",
+        "2: unknown key `port` in [inference.llama_cpp]; there is `url`",
+    );
+    check(
+        "[guests.pricing]\nsetting = {}",
+        "2: unknown key `setting` in [guests.pricing]; did you mean `settings`?",
+    );
     check(
         "[guests.pricing]\nsource = 'market_prising'",
         "2: `source`: no guest `market_prising` comes with this program; did you mean `market_pricing`?",
     );
-    check("[guests.pricing]\nsource = './mine.wasm'", "2: `source`: `./mine.wasm`: a path begins with / here");
+    check(
+        "[guests.pricing]\nsource = './mine.wasm'",
+        "2: `source`: `./mine.wasm`: a path begins with / here",
+    );
     check(
         "[guests]\n\"pricing:5050\" = { sauce = '' }",
         "2: unknown key `sauce` in [guests.\"pricing:5050\"]; did you mean `source`?",
@@ -91,43 +133,95 @@ fn mistakes() {
     check("[guests.\"handler:50\"]", "1: `handler:50` is no slot; did you mean `handler:5050`?");
     check("[guests.\"handler:6050\"]", "1: `handler:6050` is no slot");
     check("[guests.\"pricng:5932\"]", "1: `pricng:5932` is no slot; did you mean `pricing:5932`?");
-    check("[guests.\"handler:05050\"]", "1: `handler:05050` is no slot; did you mean `handler:5050`?");
-    check("[lockdown]\nmax_grants.\"pricing:+5050\" = []", "2: `max_grants`: `pricing:+5050` is written `pricing:5050`");
+    check(
+        "[guests.\"handler:05050\"]",
+        "1: `handler:05050` is no slot; did you mean `handler:5050`?",
+    );
+    check(
+        "[lockdown]\nmax_grants.\"pricing:+5050\" = []",
+        "2: `max_grants`: `pricing:+5050` is written `pricing:5050`",
+    );
     check("[guests.zzz]", "1: `zzz` is no slot; there is ");
-    check("default_backend = 'lama_cpp'", "1: `default_backend`: no backend `lama_cpp`; did you mean `llama_cpp`?");
+    check(
+        "default_backend = 'lama_cpp'",
+        "1: `default_backend`: no backend `lama_cpp`; did you mean `llama_cpp`?",
+    );
     // Types.
     check("max_queued_jobs = 'many'", "1: invalid type: string \"many\", expected a whole number");
-    check("max_queued_jobs = 1.5", "1: invalid type: floating point `1.5`, expected a whole number");
+    check(
+        "max_queued_jobs = 1.5",
+        "1: invalid type: floating point `1.5`, expected a whole number",
+    );
     check("max_queued_jobs = -1", "1: out of range: integer `-1`, expected a whole number");
-    check("max_queued_jobs = 5000000000", "1: out of range: integer `5000000000`, expected a whole number");
-    check("\nrelays = 'wss://nos.lol'", "2: invalid type: string \"wss://nos.lol\", expected a list such as [\"…\"]");
+    check(
+        "max_queued_jobs = 5000000000",
+        "1: out of range: integer `5000000000`, expected a whole number",
+    );
+    check(
+        "\nrelays = 'wss://nos.lol'",
+        "2: invalid type: string \"wss://nos.lol\", expected a list such as [\"…\"]",
+    );
     check("relays = [\n  7\n]", "2: invalid type: integer `7`, expected a string");
     check("inference = 1", "1: invalid type: integer `1`, expected a table");
     check("guests = 1", "1: invalid type: integer `1`, expected a table");
-    check("[guests.pricing]\nsettings = { base-msat = 1000 }", "2: invalid type: integer `1000`, expected a string");
+    check(
+        "[guests.pricing]\nsettings = { base-msat = 1000 }",
+        "2: invalid type: integer `1000`, expected a string",
+    );
     // Values.
     check(&format!("name = '{}'", "n".repeat(65)), "1: `name` is 65 bytes long: at most 64");
-    check(&format!("description = '{}'", "d".repeat(1025)), "1: `description` is 1025 bytes long: at most 1024");
+    check(
+        &format!("description = '{}'", "d".repeat(1025)),
+        "1: `description` is 1025 bytes long: at most 1024",
+    );
     check("relays = []", "1: `relays` is empty");
-    check("\nrelays = ['https://nos.lol']", "2: `relays`: `https://nos.lol` is not a ws:// or wss:// address");
+    check(
+        "\nrelays = ['https://nos.lol']",
+        "2: `relays`: `https://nos.lol` is not a ws:// or wss:// address",
+    );
     check("relays = ['nos.lol']", "1: `relays`: `nos.lol` is not a ws:// or wss:// address");
     check("relays = ['wss://']", "is not a ws:// or wss:// address");
-    check("relays = ['wss://me:secret@nos.lol']", "the address of `nos.lol` carries a user or password");
+    check(
+        "relays = ['wss://me:secret@nos.lol']",
+        "the address of `nos.lol` carries a user or password",
+    );
     let many = vec!["'wss://nos.lol'"; 33].join(",");
     check(&format!("relays = [{many}]"), "1: `relays` names 33: at most 32");
     check("max_concurrent_jobs = 0", "1: `max_concurrent_jobs` is 0: it can be 1 to 256");
     check("max_concurrent_jobs = 257", "1: `max_concurrent_jobs` is 257");
-    check("default_model = 'x'\nmax_queued_jobs = 0", "2: `max_queued_jobs` is 0: it can be 1 to 100000");
-    check("[inference]\nllama_cpp.url = 'localhost:8080'", "2: `url`: `localhost:8080` is not a http:// or https:// address");
+    check(
+        "default_model = 'x'\nmax_queued_jobs = 0",
+        "2: `max_queued_jobs` is 0: it can be 1 to 100000",
+    );
+    check(
+        "[inference]\nllama_cpp.url = 'localhost:8080'",
+        "2: `url`: `localhost:8080` is not a http:// or https:// address",
+    );
     check("[network]\nchain_wait_seconds = 0", "2: `chain_wait_seconds` is 0: it can be 1 to 3600");
     check("[journal]\nkeep_text_days = 3651", "2: `keep_text_days` is 3651: it can be 0 to 3650");
     check("[journal]\nkeep_text_mb = 0", "2: `keep_text_mb` is 0: it can be 1 to 1048576");
-    check("[journal]\nkeep_text_day = 0", "2: unknown key `keep_text_day` in [journal]; did you mean `keep_text_days`?");
-    check("[network]\nfetch_url = true", "2: unknown key `fetch_url` in [network]; did you mean `fetch_urls`?");
-    for place in
-        ["127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "http://127.0.0.1:80", "a b:80", "::1:80", "2130706433:80"]
-    {
-        check(&format!("[network]\nallow = ['{place}']"), &format!("2: `allow`: `{place}` is not HOST:PORT"));
+    check(
+        "[journal]\nkeep_text_day = 0",
+        "2: unknown key `keep_text_day` in [journal]; did you mean `keep_text_days`?",
+    );
+    check(
+        "[network]\nfetch_url = true",
+        "2: unknown key `fetch_url` in [network]; did you mean `fetch_urls`?",
+    );
+    for place in [
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:0",
+        "127.0.0.1:99999",
+        "http://127.0.0.1:80",
+        "a b:80",
+        "::1:80",
+        "2130706433:80",
+    ] {
+        check(
+            &format!("[network]\nallow = ['{place}']"),
+            &format!("2: `allow`: `{place}` is not HOST:PORT"),
+        );
     }
     let many = vec!["'a:1'"; 65].join(",");
     check(&format!("network.allow = [{many}]"), "1: `allow` names 65: at most 64");
@@ -145,7 +239,10 @@ fn each_setting_has_its_origin() {
     let config = Config::parse(text).unwrap();
     let found = config.explained(text);
     let check = |key: &str, value: &str, line: Option<usize>| {
-        let one = found.iter().find(|setting| setting.key == key).unwrap_or_else(|| panic!("{key} in {found:?}"));
+        let one = found
+            .iter()
+            .find(|setting| setting.key == key)
+            .unwrap_or_else(|| panic!("{key} in {found:?}"));
         assert_eq!((one.value.as_str(), one.line), (value, line), "{key}");
     };
     check("default_model", "\"a\"", Some(2));
@@ -155,7 +252,10 @@ fn each_setting_has_its_origin() {
     check("max_queued_jobs", "64", None);
     assert_eq!(found.len(), 21, "{found:?}");
     let changed = Config { max_queued_jobs: 1, guests: BTreeMap::new(), ..config.clone() };
-    assert_eq!(config.differences(&changed), ["guests.\"pricing:5050\".settings.base-msat", "max_queued_jobs"]);
+    assert_eq!(
+        config.differences(&changed),
+        ["guests.\"pricing:5050\".settings.base-msat", "max_queued_jobs"]
+    );
     assert!(config.differences(&config).is_empty());
 }
 
@@ -168,7 +268,11 @@ fn files() {
     assert!(told(&path).ends_with("config.toml: no such file"), "{}", told(&path));
     assert_eq!(Config::load_or_default(&path).unwrap(), Config::default());
     std::fs::write(&path, "\n\nrelay = []").unwrap();
-    assert!(told(&path).ends_with("/config.toml:3: unknown key `relay`; did you mean `relays`?"), "{}", told(&path));
+    assert!(
+        told(&path).ends_with("/config.toml:3: unknown key `relay`; did you mean `relays`?"),
+        "{}",
+        told(&path)
+    );
     assert!(Config::load_or_default(&path).is_err());
     std::fs::write(&path, [0xff]).unwrap();
     assert!(told(&path).ends_with("config.toml is not UTF-8 text"), "{}", told(&path));

@@ -1,7 +1,9 @@
 //! The other end of the socket, for the commands.
 
 use super::too_long;
-use super::types::{Backends, Events, Failure, Guests, Reloaded, Review, Status, StopRequest, Stopping, VERSION};
+use super::types::{
+    Backends, Events, Failure, Guests, Reloaded, Review, Status, StopRequest, Stopping, VERSION,
+};
 use crate::guests::deed::{Deed, Seated};
 use crate::home::Home;
 use bytes::Bytes;
@@ -44,7 +46,9 @@ pub enum ClientError {
     #[error("{0}")]
     Refused(String),
     /// Not what was asked for.
-    #[error("the node answers otherwise than this pylon expects ({0}): restart it with this version")]
+    #[error(
+        "the node answers otherwise than this pylon expects ({0}): restart it with this version"
+    )]
     Strange(String),
     /// Nobody can be there, and why.
     #[error("{0}")]
@@ -113,7 +117,8 @@ impl Client {
 
     /// The guests.
     pub async fn guests(&self) -> Result<Guests, ClientError> {
-        within(WORK_WITHIN, async { whole(self.ask(Method::GET, "/guests", None).await?).await }).await
+        within(WORK_WITHIN, async { whole(self.ask(Method::GET, "/guests", None).await?).await })
+            .await
     }
 
     /// Asks it to change a slot.
@@ -136,22 +141,34 @@ impl Client {
         body: Option<&impl Serialize>,
         patience: Duration,
     ) -> Result<T, ClientError> {
-        let body = body.map(serde_json::to_vec).transpose().map_err(|error| ClientError::Broken(error.to_string()))?;
+        let body = body
+            .map(serde_json::to_vec)
+            .transpose()
+            .map_err(|error| ClientError::Broken(error.to_string()))?;
         within(patience, async { whole(self.ask(Method::POST, path, body).await?).await }).await
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Response<Incoming>, ClientError> {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Response<Incoming>, ClientError> {
         if let Some(told) = too_long(&self.path) {
             return Err(ClientError::Unreachable(told));
         }
         let stream = UnixStream::connect(&self.path).await.map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::NotRunning,
-            ErrorKind::PermissionDenied => ClientError::Broken("its socket belongs to another user".into()),
+            ErrorKind::PermissionDenied => {
+                ClientError::Broken("its socket belongs to another user".into())
+            }
             _ => ClientError::Broken(error.to_string()),
         })?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(format!("{VERSION}{path}")).header(HOST, "pylon");
+        let mut request =
+            Request::builder().method(method).uri(format!("{VERSION}{path}")).header(HOST, "pylon");
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -169,7 +186,10 @@ impl Client {
     }
 }
 
-async fn within<T>(patience: Duration, answer: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+async fn within<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
     timeout(patience, answer).await.unwrap_or(Err(ClientError::Silent(patience.as_secs())))
 }
 

@@ -14,8 +14,8 @@ pub use ring::Ring;
 pub use routes::{Desk, Order};
 pub use server::Server;
 pub use types::{
-    Backend, Backends, Daemon, Events, Failure, Guests, Model, Refused, Relay, Reloaded, Review, Stats, Status, StopRequest,
-    Stopping, VERSION,
+    Backend, Backends, Daemon, Events, Failure, Guests, Model, Refused, Relay, Reloaded, Review,
+    Stats, Status, StopRequest, Stopping, VERSION,
 };
 
 use std::path::Path;

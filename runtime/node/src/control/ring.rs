@@ -36,13 +36,16 @@ struct Lines {
 impl Ring {
     /// Keeps what the bus says from now on.
     pub fn listen(bus: &Bus) -> Self {
-        let kept = Arc::new(Kept { lines: Mutex::default(), new: broadcast::channel(BEHIND_MAX).0 });
+        let kept =
+            Arc::new(Kept { lines: Mutex::default(), new: broadcast::channel(BEHIND_MAX).0 });
         let mut seen = bus.listen();
         let keeper = Arc::clone(&kept);
         let task = tokio::spawn(async move {
             loop {
                 match seen.recv().await {
-                    Ok(Observation::Event(event)) => keeper.keep(serde_json::to_string(&event).unwrap_or_default().into()),
+                    Ok(Observation::Event(event)) => {
+                        keeper.keep(serde_json::to_string(&event).unwrap_or_default().into())
+                    }
                     Ok(Observation::Step(..)) => {}
                     Err(RecvError::Lagged(count)) => keeper.keep(missed(count)),
                     Err(RecvError::Closed) => return,

@@ -2,7 +2,9 @@
 
 use super::ring::{self, Ring};
 use super::server::Patience;
-use super::types::{Backends, Daemon, Events, Failure, Guests, Reloaded, Review, Status, StopRequest, Stopping};
+use super::types::{
+    Backends, Daemon, Events, Failure, Guests, Reloaded, Review, Status, StopRequest, Stopping,
+};
 use crate::facts::Facts;
 use crate::guests::Stop;
 use crate::guests::deed::{Deed, Seated};
@@ -71,8 +73,15 @@ pub(super) fn router(desk: Desk) -> Router {
         .route("/v1/reload", post(reload))
         .route("/v1/guests", get(guests).post(change))
         .route("/v1/review", post(review))
-        .fallback(|| async { refuse(StatusCode::NOT_FOUND, "there is no such path: is this pylon as new as the node?") })
-        .method_not_allowed_fallback(|| async { refuse(StatusCode::METHOD_NOT_ALLOWED, "not with this method") })
+        .fallback(|| async {
+            refuse(
+                StatusCode::NOT_FOUND,
+                "there is no such path: is this pylon as new as the node?",
+            )
+        })
+        .method_not_allowed_fallback(|| async {
+            refuse(StatusCode::METHOD_NOT_ALLOWED, "not with this method")
+        })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(shared)
 }
@@ -121,7 +130,13 @@ async fn events(
     };
     let limit = limit.unwrap_or(EVENTS);
     if !follow {
-        let events = shared.desk.ring.latest(limit).iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let events = shared
+            .desk
+            .ring
+            .latest(limit)
+            .iter()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
         return Json(Events { events }).into_response();
     }
     match Arc::clone(&shared.followers).try_acquire_owned() {
@@ -129,7 +144,10 @@ async fn events(
             patience.for_good();
             stream_of(&shared.desk.ring, limit, place)
         }
-        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, format!("{FOLLOWERS_MAX} follow the events already: end one of them")),
+        Err(_) => refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("{FOLLOWERS_MAX} follow the events already: end one of them"),
+        ),
     }
 }
 
@@ -144,23 +162,34 @@ fn stream_of(ring: &Ring, limit: usize, place: OwnedSemaphorePermit) -> Response
             Err(RecvError::Closed) => None,
         }
     });
-    let lines = before.chain(after).map(|line| Ok::<_, std::convert::Infallible>(format!("{line}\n")));
+    let lines =
+        before.chain(after).map(|line| Ok::<_, std::convert::Infallible>(format!("{line}\n")));
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }
 
-async fn stop(State(shared): State<Arc<Shared>>, request: Result<Json<StopRequest>, JsonRejection>) -> Response {
+async fn stop(
+    State(shared): State<Arc<Shared>>,
+    request: Result<Json<StopRequest>, JsonRejection>,
+) -> Response {
     let StopRequest { drain_seconds } = match request {
         Ok(Json(request)) => request,
         Err(error) => return refuse(error.status(), error.body_text()),
     };
     let order = Order::Stop(Duration::from_secs(drain_seconds.min(DRAIN_SECONDS_MAX)));
     match shared.desk.orders.try_send(order) {
-        Ok(()) => (StatusCode::ACCEPTED, Json(Stopping { pid: shared.desk.daemon.pid })).into_response(),
-        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the node is busy with other orders: try again"),
+        Ok(()) => {
+            (StatusCode::ACCEPTED, Json(Stopping { pid: shared.desk.daemon.pid })).into_response()
+        }
+        Err(_) => {
+            refuse(StatusCode::SERVICE_UNAVAILABLE, "the node is busy with other orders: try again")
+        }
     }
 }
 
-async fn reload(State(shared): State<Arc<Shared>>, Extension(patience): Extension<Patience>) -> Response {
+async fn reload(
+    State(shared): State<Arc<Shared>>,
+    Extension(patience): Extension<Patience>,
+) -> Response {
     patience.for_work();
     match ordered(&shared, Order::Reload).await {
         Ok(Ok(reloaded)) => Json(reloaded).into_response(),
@@ -169,7 +198,10 @@ async fn reload(State(shared): State<Arc<Shared>>, Extension(patience): Extensio
     }
 }
 
-async fn guests(State(shared): State<Arc<Shared>>, Extension(patience): Extension<Patience>) -> Json<Guests> {
+async fn guests(
+    State(shared): State<Arc<Shared>>,
+    Extension(patience): Extension<Patience>,
+) -> Json<Guests> {
     // Somebody may be changing them.
     patience.for_work();
     let facts = &shared.desk.facts;
@@ -214,9 +246,14 @@ async fn review(
 }
 
 /// What came of an order, or why it was not taken.
-async fn ordered<T>(shared: &Shared, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Response> {
+async fn ordered<T>(
+    shared: &Shared,
+    order: impl FnOnce(oneshot::Sender<T>) -> Order,
+) -> Result<T, Response> {
     let (reply, answer) = oneshot::channel();
-    let busy = |_| refuse(StatusCode::SERVICE_UNAVAILABLE, "the node is busy with other orders: try again");
+    let busy = |_| {
+        refuse(StatusCode::SERVICE_UNAVAILABLE, "the node is busy with other orders: try again")
+    };
     shared.desk.orders.try_send(order(reply)).map_err(busy)?;
     answer.await.map_err(|_| refuse(StatusCode::SERVICE_UNAVAILABLE, "the node stops"))
 }

@@ -95,7 +95,9 @@ fn bind(path: &Path) -> Result<UnixListener> {
     }
     let cannot = || format!("cannot open the socket {}", path.display());
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(cannot),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(cannot);
+        }
         _ => {}
     }
     let listener = UnixListener::bind(path).with_context(cannot)?;
@@ -121,7 +123,12 @@ async fn accept(listener: UnixListener, router: Router, closing: CancellationTok
 }
 
 /// One connection, one request.
-async fn serve(stream: UnixStream, router: Router, closing: CancellationToken, _place: OwnedSemaphorePermit) {
+async fn serve(
+    stream: UnixStream,
+    router: Router,
+    closing: CancellationToken,
+    _place: OwnedSemaphorePermit,
+) {
     let patience = Patience::new();
     let service = {
         let (patience, router) = (patience.clone(), TowerToHyperService::new(router));

@@ -15,7 +15,12 @@ pub(super) struct Chosen {
     pub(super) server: Option<ManagedServer>,
 }
 
-pub(super) async fn choose(url: Option<&str>, cache: &Path, logs: &Path, screen: &mut Screen) -> anyhow::Result<Chosen> {
+pub(super) async fn choose(
+    url: Option<&str>,
+    cache: &Path,
+    logs: &Path,
+    screen: &mut Screen,
+) -> anyhow::Result<Chosen> {
     let http = client()?;
     let (adapter, server, whose): (OpenAi, _, _) = match url {
         Some(url) => {
@@ -30,8 +35,14 @@ pub(super) async fn choose(url: Option<&str>, cache: &Path, logs: &Path, screen:
             }
         },
     };
-    let models = adapter.models().await.with_context(|| format!("no backend at {}: is the server up?", adapter.url()))?;
-    let model = models.first().map(|model| model.id.clone()).context("the backend serves no model: load one")?;
+    let models = adapter
+        .models()
+        .await
+        .with_context(|| format!("no backend at {}: is the server up?", adapter.url()))?;
+    let model = models
+        .first()
+        .map(|model| model.id.clone())
+        .context("the backend serves no model: load one")?;
     let detail = format!("{} with {model} at {}, {whose}", adapter.id(), adapter.url());
     screen.show(&Moment::Ready { what: "backend", detail })?;
     Ok(Chosen { adapter: Arc::new(adapter), server })

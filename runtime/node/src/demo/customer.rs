@@ -55,8 +55,10 @@ impl Customer {
     pub(super) fn pay(&self, prompt: &str, result: &Delivered) -> anyhow::Result<Option<[u8; 32]>> {
         ensure!(result.kind == KIND, "the result is of another kind");
         ensure!(!result.content.trim().is_empty(), "the result is empty");
-        let quoted =
-            result.request.as_deref().is_some_and(|request| request.contains(&serde_json::Value::from(prompt).to_string()));
+        let quoted = result
+            .request
+            .as_deref()
+            .is_some_and(|request| request.contains(&serde_json::Value::from(prompt).to_string()));
         ensure!(quoted, "the result does not quote the request");
         let Some((amount, Some(bolt11))) = &result.due else { return Ok(None) };
         ensure!(*amount <= BID, "{amount} is asked for a bid of {BID}");

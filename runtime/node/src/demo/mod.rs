@@ -68,8 +68,15 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
 
     let relay = InProcessRelay::start().await?;
     let relays = vec![relay.url().to_owned()];
-    screen.show(&Moment::Ready { what: "relay", detail: format!("{} in this process", relay.url()) })?;
-    let provider = if home.identity_file().exists() { Identity::load(&home)? } else { Identity::create(&home)?.0 };
+    screen.show(&Moment::Ready {
+        what: "relay",
+        detail: format!("{} in this process", relay.url()),
+    })?;
+    let provider = if home.identity_file().exists() {
+        Identity::load(&home)?
+    } else {
+        Identity::create(&home)?.0
+    };
     let config = Config { relays: relays.clone(), ..Config::default() };
     let bank = PlayBank::open(&relays, PURSE, Arc::new(SystemClock))?;
     let bus = Bus::default();
@@ -117,11 +124,14 @@ impl Place {
     fn new(keep: Option<PathBuf>) -> anyhow::Result<Self> {
         match keep {
             Some(path) => {
-                std::fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+                std::fs::create_dir_all(&path)
+                    .with_context(|| format!("{} cannot be made", path.display()))?;
                 claim(&path)?;
                 Ok(Self::Kept(path))
             }
-            None => Ok(Self::Temporary(tempfile::tempdir().context("no room for a temporary home: set TMPDIR")?)),
+            None => Ok(Self::Temporary(
+                tempfile::tempdir().context("no room for a temporary home: set TMPDIR")?,
+            )),
         }
     }
 
@@ -140,7 +150,8 @@ fn claim(path: &Path) -> anyhow::Result<()> {
     if !mark.exists() && in_use().with_context(|| format!("{} cannot be read", path.display()))? {
         bail!("{} holds something that is not a demo's: name a new folder", path.display());
     }
-    std::fs::write(&mark, "Play money only.\n").with_context(|| format!("{} cannot be written", mark.display()))
+    std::fs::write(&mark, "Play money only.\n")
+        .with_context(|| format!("{} cannot be written", mark.display()))
 }
 
 struct Stage {
@@ -174,7 +185,11 @@ impl Stage {
         for (number, prompt) in PROMPTS.iter().cycle().take(jobs).enumerate() {
             shown.at(number as u64);
             // Requests of one second that say the same would be one event.
-            let prompt = if number < PROMPTS.len() { (*prompt).to_owned() } else { format!("{prompt} ({})", number + 1) };
+            let prompt = if number < PROMPTS.len() {
+                (*prompt).to_owned()
+            } else {
+                format!("{prompt} ({})", number + 1)
+            };
             let mut summary = tokio::time::timeout(PATIENCE, self.job(&prompt, (number + 1, jobs)))
                 .await
                 .context("the job takes too long")??;
@@ -199,7 +214,14 @@ impl Stage {
         let begun = Instant::now();
         let job = self.customer.ask(prompt).await?;
         let (id, bid_msats) = (job.to_hex(), BID.get());
-        self.screen.show(&Moment::Request { job: id, number, of, kind: KIND, prompt: prompt.into(), bid_msats })?;
+        self.screen.show(&Moment::Request {
+            job: id,
+            number,
+            of,
+            kind: KIND,
+            prompt: prompt.into(),
+            bid_msats,
+        })?;
         let mut progress = Progress::default();
         while !(progress.answered && progress.over && !progress.paying) {
             tokio::select! {
@@ -215,7 +237,12 @@ impl Stage {
     }
 
     /// The node at work.
-    fn observe(&mut self, job: JobId, observation: Observation, progress: &mut Progress) -> anyhow::Result<()> {
+    fn observe(
+        &mut self,
+        job: JobId,
+        observation: Observation,
+        progress: &mut Progress,
+    ) -> anyhow::Result<()> {
         match observation {
             Observation::Step(of, Step::Native { what, micros }) if of == job => {
                 self.screen.show(&Moment::Native { job: job.to_hex(), what, us: micros })?;
@@ -229,9 +256,14 @@ impl Stage {
                 progress.over = true;
                 progress.node_overhead_us = node_micros;
             }
-            Observation::Event(DomainEvent::PaymentReceived { job_id, amount_msats, .. }) if job_id == job => {
+            Observation::Event(DomainEvent::PaymentReceived { job_id, amount_msats, .. })
+                if job_id == job =>
+            {
                 progress.paying = false;
-                self.screen.show(&Moment::Earned { job: job.to_hex(), amount_msats: amount_msats.get() })?;
+                self.screen.show(&Moment::Earned {
+                    job: job.to_hex(),
+                    amount_msats: amount_msats.get(),
+                })?;
             }
             Observation::Event(_) | Observation::Step(..) => {}
         }
@@ -239,10 +271,18 @@ impl Stage {
     }
 
     /// The customer at the other end.
-    async fn hear(&mut self, prompt: &str, job: JobId, heard: Heard, progress: &mut Progress) -> anyhow::Result<()> {
+    async fn hear(
+        &mut self,
+        prompt: &str,
+        job: JobId,
+        heard: Heard,
+        progress: &mut Progress,
+    ) -> anyhow::Result<()> {
         let id = job.to_hex();
         match heard {
-            Heard::Feedback(feedback) if feedback.standing == Standing::Partial => self.read(job, &feedback.content, progress)?,
+            Heard::Feedback(feedback) if feedback.standing == Standing::Partial => {
+                self.read(job, &feedback.content, progress)?
+            }
             Heard::Feedback(feedback) => {
                 let status = feedback.standing.word().to_owned();
                 if feedback.standing == Standing::Error {
@@ -259,9 +299,18 @@ impl Stage {
                 let bolt11 = result.due.as_ref().and_then(|(_, bolt11)| bolt11.clone());
                 progress.paying = bolt11.is_some();
                 progress.answered = true;
-                self.screen.show(&Moment::Result { job: id.clone(), kind: KIND + 1000, amount_msats, bolt11 })?;
+                self.screen.show(&Moment::Result {
+                    job: id.clone(),
+                    kind: KIND + 1000,
+                    amount_msats,
+                    bolt11,
+                })?;
                 if let Some(preimage) = self.customer.pay(prompt, &result)? {
-                    self.screen.show(&Moment::Paid { job: id, amount_msats, preimage: hex::encode(preimage) })?;
+                    self.screen.show(&Moment::Paid {
+                        job: id,
+                        amount_msats,
+                        preimage: hex::encode(preimage),
+                    })?;
                 }
             }
         }
@@ -286,7 +335,9 @@ impl Stage {
             job: job.to_hex(),
             kind: state.job.kind,
             status: state.execution.word().into(),
-            backend: evidence.map(|evidence| evidence.route.place.backend().into()).unwrap_or_default(),
+            backend: evidence
+                .map(|evidence| evidence.route.place.backend().into())
+                .unwrap_or_default(),
             model: evidence.map(|evidence| evidence.route.place.model().into()).unwrap_or_default(),
             input_tokens: evidence.map_or(0, |evidence| evidence.usage.input_tokens),
             output_tokens: evidence.map_or(0, |evidence| evidence.usage.output_tokens),

@@ -125,7 +125,8 @@ impl Screen {
         }
         match moment {
             Moment::Text { text, .. } => {
-                let begin = if std::mem::replace(&mut self.streaming, true) { "" } else { "\n    " };
+                let begin =
+                    if std::mem::replace(&mut self.streaming, true) { "" } else { "\n    " };
                 say(&format!("{begin}{}", printable(text).replace('\n', "\n    ")))
             }
             Moment::Native { .. } | Moment::Guest { .. } if self.streaming => {
@@ -146,7 +147,8 @@ impl Screen {
         if self.json {
             return Ok(());
         }
-        let kept = kept.map(|database| format!("Kept: {}\n", database.display())).unwrap_or_default();
+        let kept =
+            kept.map(|database| format!("Kept: {}\n", database.display())).unwrap_or_default();
         say(&format!("\nIn play money, which is worth nothing:\n\n{books}\n{kept}"))
     }
 
@@ -165,11 +167,14 @@ impl Screen {
                     (_, Some(cpu)) => format!("{cpu} µs CPU"),
                     _ => String::new(),
                 };
-                let who = format!("{}.{function}  {} {}", guest.slot, guest.name, short(&guest.digest));
+                let who =
+                    format!("{}.{function}  {} {}", guest.slot, guest.name, short(&guest.digest));
                 format!("{at}  guest     {who}, {cost}, {} µs  {}", guest.us, printable(said))
             }
             Moment::Feedback { status, words, .. } => {
-                format!("{at}  customer  hears kind 7000 `{status}` {}", printable(words)).trim_end().to_owned()
+                format!("{at}  customer  hears kind 7000 `{status}` {}", printable(words))
+                    .trim_end()
+                    .to_owned()
             }
             Moment::Text { text, .. } => printable(text),
             Moment::Result { kind, amount_msats, bolt11, .. } => {
@@ -179,9 +184,14 @@ impl Screen {
                 format!("{at}  customer  has kind {kind}, checked: {invoice}")
             }
             Moment::Paid { amount_msats, preimage, .. } => {
-                format!("{at}  customer  pays {amount_msats} play msat, preimage {}", short(preimage))
+                format!(
+                    "{at}  customer  pays {amount_msats} play msat, preimage {}",
+                    short(preimage)
+                )
             }
-            Moment::Earned { amount_msats, .. } => format!("{at}  native    {amount_msats} msat in the books"),
+            Moment::Earned { amount_msats, .. } => {
+                format!("{at}  native    {amount_msats} msat in the books")
+            }
             Moment::Summary(summary) => format!(
                 "\n  {} in {} ms, of which the node itself took {} µs; {} tokens in, {} out, by {} on {}",
                 summary.status,

@@ -49,9 +49,10 @@ impl Deed {
     /// Which slot.
     pub fn slot(&self) -> &str {
         match self {
-            Self::Install { slot, .. } | Self::Activate { slot } | Self::Rollback { slot, .. } | Self::Approve { slot, .. } => {
-                slot
-            }
+            Self::Install { slot, .. }
+            | Self::Activate { slot }
+            | Self::Rollback { slot, .. }
+            | Self::Approve { slot, .. } => slot,
         }
     }
 

@@ -35,12 +35,21 @@ pub fn parse(names: &[String]) -> Result<Grants, String> {
 /// What all lists grant; a list that is absent grants all. Names that mean nothing grant nothing.
 pub(super) fn least(lists: &[Option<&[String]>]) -> Grants {
     let of = |names: &&[String]| parse(names).unwrap_or_default();
-    lists.iter().flatten().map(of).reduce(|one, other| both(&one, &other)).unwrap_or_else(Grants::all)
+    lists
+        .iter()
+        .flatten()
+        .map(of)
+        .reduce(|one, other| both(&one, &other))
+        .unwrap_or_else(Grants::all)
 }
 
 fn both(one: &Grants, other: &Grants) -> Grants {
     // Of two patterns the narrower one holds, whichever side it is on.
-    let hosts = |wide: &Grants, narrow: &Grants| match wide.divide(&[Want::Urls(narrow.urls.clone())]).0.pop() {
+    let hosts = |wide: &Grants, narrow: &Grants| match wide
+        .divide(&[Want::Urls(narrow.urls.clone())])
+        .0
+        .pop()
+    {
         Some(Want::Urls(hosts)) => hosts,
         _ => Vec::new(),
     };
@@ -67,7 +76,12 @@ mod tests {
     /// Goal: names are read as they are written, and none grants by accident. Method: all of them, and near misses.
     #[test]
     fn grants_have_names() {
-        let wants = [Want::Inference, Want::Progress, Want::Urls(vec!["a.org".into(), "*.b.org".into()]), Want::Jobs];
+        let wants = [
+            Want::Inference,
+            Want::Progress,
+            Want::Urls(vec!["a.org".into(), "*.b.org".into()]),
+            Want::Jobs,
+        ];
         let written = names(&wants);
         assert_eq!(written, ["inference", "progress", "urls:a.org", "urls:*.b.org", "jobs"]);
         assert_eq!(parse(&written).unwrap().divide(&wants), (wants.to_vec(), Vec::new()));
@@ -87,7 +101,11 @@ mod tests {
         check(None, None, Grants::all());
         check(None, Some(&["jobs"]), Grants { jobs: true, ..Grants::default() });
         check(Some(&["jobs"]), None, Grants { jobs: true, ..Grants::default() });
-        check(Some(&["jobs", "events"]), Some(&["events", "agent"]), Grants { events: true, ..Grants::default() });
+        check(
+            Some(&["jobs", "events"]),
+            Some(&["events", "agent"]),
+            Grants { events: true, ..Grants::default() },
+        );
         let host = || Grants { urls: vec!["a.org".into()], ..Grants::default() };
         check(Some(&["urls"]), Some(&["urls:a.org"]), host());
         check(Some(&["urls:a.org"]), Some(&["urls:*"]), host());

@@ -16,7 +16,10 @@ pub(super) fn at(history: &[Installation], number: u64) -> BTreeMap<Slot, &Insta
 
 /// The guests of generation `number`.
 pub(super) fn guests_at(history: &[Installation], number: u64) -> BTreeMap<Slot, &Installed> {
-    at(history, number).into_iter().filter_map(|(slot, row)| Some((slot, row.guest.as_ref()?))).collect()
+    at(history, number)
+        .into_iter()
+        .filter_map(|(slot, row)| Some((slot, row.guest.as_ref()?)))
+        .collect()
 }
 
 /// Who serves jobs of this kind in generation `number`: one for each role, from the kind's own slot or the one for all.
@@ -40,7 +43,9 @@ pub(super) fn replaced_at(history: &[Installation], number: u64, kind: u16) -> O
     let mut serving = BTreeMap::new();
     for role in Role::OF_TAKEN {
         let (own, all) = (Slot::of_kind(role, kind), Slot::policy(role));
-        let guest = own.and_then(|slot| guests.get(&slot)).or_else(|| all.and_then(|slot| guests.get(&slot)));
+        let guest = own
+            .and_then(|slot| guests.get(&slot))
+            .or_else(|| all.and_then(|slot| guests.get(&slot)));
         // One of its own kind may come to serve later.
         serving.extend(own.map(|slot| (slot, guest)));
         if own.is_none_or(|slot| !guests.contains_key(&slot)) {
@@ -77,21 +82,31 @@ pub(super) enum Due {
 pub(super) fn due(history: &[Installation], config: &Config) -> Vec<(Slot, Due)> {
     let now = at(history, newest(history));
     let named = config.guests.keys().filter_map(|slot| slot.parse::<Slot>().ok());
-    let mut slots: Vec<Slot> = shipped::defaults().map(|(slot, _)| slot).chain(named).chain(now.keys().copied()).collect();
+    let mut slots: Vec<Slot> =
+        shipped::defaults().map(|(slot, _)| slot).chain(named).chain(now.keys().copied()).collect();
     slots.sort_unstable();
     slots.dedup();
-    let is_due = |slot: Slot, row: &Installation| row.stanza != stanza(config, slot) || is_outdated(row);
+    let is_due =
+        |slot: Slot, row: &Installation| row.stanza != stanza(config, slot) || is_outdated(row);
     let renewed = |slot: &Slot| {
         let guest = config.guests.get(&slot.to_string())?;
-        lapsed(history, *slot).map(|before| (*slot, Due::Renew(guest.clone(), Box::new(before.clone()))))
+        lapsed(history, *slot)
+            .map(|before| (*slot, Due::Renew(guest.clone(), Box::new(before.clone()))))
     };
     let (changed, same): (Vec<_>, Vec<_>) =
         slots.into_iter().partition(|slot| now.get(slot).is_none_or(|row| is_due(*slot, row)));
     let what = |slot: &Slot| match config.guests.get(&slot.to_string()) {
         // What a command has put there keeps its settings when a new program brings a new edition.
-        _ if now.get(slot).is_some_and(|row| is_by_command(row) && row.stanza == stanza(config, *slot)) => {
+        _ if now
+            .get(slot)
+            .is_some_and(|row| is_by_command(row) && row.stanza == stanza(config, *slot)) =>
+        {
             let guest = now.get(slot).and_then(|row| row.guest.as_ref())?;
-            Some(Due::Install(Guest { source: guest.source.clone(), settings: guest.settings.clone(), ..Guest::default() }))
+            Some(Due::Install(Guest {
+                source: guest.source.clone(),
+                settings: guest.settings.clone(),
+                ..Guest::default()
+            }))
         }
         Some(guest) => Some(Due::Install(guest.clone())),
         None if shipped::fills(*slot) => Some(Due::Install(Guest::default())),
@@ -147,12 +162,22 @@ mod tests {
         });
         let slot_at: Slot = slot.parse().unwrap();
         let stanza = stanza(config, slot_at);
-        Installation { generation, slot: slot.into(), guest, stanza, why: "start".into(), at: UnixTime::new(generation) }
+        Installation {
+            generation,
+            slot: slot.into(),
+            guest,
+            stanza,
+            why: "start".into(),
+            at: UnixTime::new(generation),
+        }
     }
 
     fn first(config: &Config) -> Vec<Installation> {
         let rows = shipped::defaults().zip(1..);
-        rows.map(|((slot, name), number)| row(number, &slot.to_string(), Some(&format!("{PREFIX}{name}")), config)).collect()
+        rows.map(|((slot, name), number)| {
+            row(number, &slot.to_string(), Some(&format!("{PREFIX}{name}")), config)
+        })
+        .collect()
     }
 
     /// A first start installs what is shipped, the second nothing.
@@ -172,7 +197,10 @@ mod tests {
         assert!(due(&history, &config).is_empty());
         let mut changed = config.clone();
         changed.guests.insert("routing".into(), Guest::default());
-        assert_eq!(due(&history, &changed), [("routing".parse().unwrap(), Due::Install(Guest::default()))]);
+        assert_eq!(
+            due(&history, &changed),
+            [("routing".parse().unwrap(), Due::Install(Guest::default()))]
+        );
         changed.guests.insert("pricing".into(), Guest::default());
         assert_eq!(due(&history, &changed).len(), 2);
     }
@@ -182,7 +210,9 @@ mod tests {
     fn a_release_ended() {
         let slot: Slot = "handler:5999".parse().unwrap();
         let mut config = Config::default();
-        config.guests.insert(slot.to_string(), Guest { source: "mine.wasm".into(), ..Guest::default() });
+        config
+            .guests
+            .insert(slot.to_string(), Guest { source: "mine.wasm".into(), ..Guest::default() });
         let check = |whys: &[(&str, Option<&str>)], expected: bool| {
             let mut history = first(&config);
             let rows = whys.iter().zip(5..);
@@ -191,13 +221,20 @@ mod tests {
                 ..row(number, "handler:5999", *source, &config)
             }));
             let due = due(&history, &config);
-            assert_eq!(due.iter().any(|(at, due)| *at == slot && matches!(due, Due::Renew(..))), expected, "{whys:?}");
+            assert_eq!(
+                due.iter().any(|(at, due)| *at == slot && matches!(due, Due::Renew(..))),
+                expected,
+                "{whys:?}"
+            );
             assert_eq!(due.len(), usize::from(expected), "{whys:?}");
         };
         let ours = ("reload", Some("mine.wasm"));
         check(&[ours, (OVER, None)], true);
         check(&[ours, (OVER, Some("other.wasm")), (OVER, None)], true);
-        check(&[ours, ("install", Some("other.wasm")), ("rollback", Some("mine.wasm")), (OVER, None)], true);
+        check(
+            &[ours, ("install", Some("other.wasm")), ("rollback", Some("mine.wasm")), (OVER, None)],
+            true,
+        );
         check(&[ours, ("install", Some("other.wasm")), (OVER, None)], false);
         check(&[ours, (OVER, None), ours], false);
         check(&[ours, (OVER, None), ("install", Some("other.wasm"))], false);
@@ -213,7 +250,10 @@ mod tests {
         let mut history = first(&config);
         history.push(row(5, "pricing:5050", Some("shipped:token_pricing"), &config));
         assert!(due(&history, &config).is_empty());
-        assert_eq!(due(&history, &Config::default()), [("pricing:5050".parse().unwrap(), Due::Empty)]);
+        assert_eq!(
+            due(&history, &Config::default()),
+            [("pricing:5050".parse().unwrap(), Due::Empty)]
+        );
     }
 
     /// A job's guests are replaced when one of those that it still needs is, and by no other change.
@@ -223,7 +263,10 @@ mod tests {
         let mut history = first(&config);
         let put = |history: &mut Vec<Installation>, slot: &str, source: Option<&str>| {
             let number = newest(history) + 1;
-            history.push(Installation { at: UnixTime::new(100 + number), ..row(number, slot, source, &config) });
+            history.push(Installation {
+                at: UnixTime::new(100 + number),
+                ..row(number, slot, source, &config)
+            });
         };
         put(&mut history, "pricing:5932", Some("mine.wasm"));
         put(&mut history, "routing", Some("mine.wasm"));
@@ -243,8 +286,11 @@ mod tests {
         history.push(row(5, "pricing", Some("mine.wasm"), &config));
         history.push(row(6, "pricing:5050", Some("mine.wasm"), &config));
         history.push(row(7, "pricing:5050", None, &config));
-        let source =
-            |number, slot: &str| guests_at(&history, number).get(&slot.parse().unwrap()).map(|guest| guest.source.clone());
+        let source = |number, slot: &str| {
+            guests_at(&history, number)
+                .get(&slot.parse().unwrap())
+                .map(|guest| guest.source.clone())
+        };
         assert_eq!(source(4, "pricing").as_deref(), Some("shipped:token_pricing"));
         assert_eq!(source(5, "pricing").as_deref(), Some("mine.wasm"));
         assert_eq!((source(5, "pricing:5050"), source(7, "pricing:5050")), (None, None));

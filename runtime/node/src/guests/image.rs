@@ -28,16 +28,29 @@ impl Image {
         now: Option<UnixTime>,
     ) -> Result<SignedImage<'_>, String> {
         let digest = Digest::of(&self.bytes);
-        let release = self.release.as_deref().ok_or("it has no release beside it: sign it with `pylon guest sign`")?;
-        let release = image_release::verify(release, digest).map_err(|error| format!("its release does not hold: {error}"))?;
+        let release = self
+            .release
+            .as_deref()
+            .ok_or("it has no release beside it: sign it with `pylon guest sign`")?;
+        let release = image_release::verify(release, digest)
+            .map_err(|error| format!("its release does not hold: {error}"))?;
         if !rules.publishers().contains(&release.publisher) {
-            return Err(format!("signed by {}, who is not among `lockdown.trusted_publishers`", npub_of(release.publisher)));
+            return Err(format!(
+                "signed by {}, who is not among `lockdown.trusted_publishers`",
+                npub_of(release.publisher)
+            ));
         }
         if release.claim.component != component {
-            return Err(format!("it was made of another component, sha256 {}", release.claim.component));
+            return Err(format!(
+                "it was made of another component, sha256 {}",
+                release.claim.component
+            ));
         }
         if release.claim.engine != engine {
-            return Err(format!("it is for the engine {}, and this is {engine}", release.claim.engine));
+            return Err(format!(
+                "it is for the engine {}, and this is {engine}",
+                release.claim.engine
+            ));
         }
         match (release.expires_at, now) {
             (Some(end), Some(now)) if end <= now => Err("its release is expired".into()),

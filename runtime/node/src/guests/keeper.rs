@@ -13,12 +13,21 @@ use tokio::time::timeout;
 pub(super) const STEP_SECONDS: u64 = 600;
 
 /// Until stopped.
-pub(crate) async fn run(reports: Reports, workshop: Arc<Workshop>, journal: Arc<dyn Journal>, clock: Arc<dyn Clock>) {
+pub(crate) async fn run(
+    reports: Reports,
+    workshop: Arc<Workshop>,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+) {
     let asks = async {
         workshop.ask_for_deletions(clock.now()).await;
         workshop.hold_to_releases(&*journal, clock.now()).await;
     };
-    tokio::join!(watch(reports, &workshop, &*journal, &*clock), releases(&workshop, &*journal, &*clock), asks);
+    tokio::join!(
+        watch(reports, &workshop, &*journal, &*clock),
+        releases(&workshop, &*journal, &*clock),
+        asks
+    );
 }
 
 /// Until the watch is gone.
@@ -47,7 +56,8 @@ async fn releases(workshop: &Workshop, journal: &dyn Journal, clock: &dyn Clock)
         // Both ask about one moment: a release that ends between them has ended for neither.
         let now = clock.now();
         workshop.hold_to_releases(journal, now).await;
-        let wait = workshop.next_end(now).await.map(|end| end.since(clock.now()).clamp(1, STEP_SECONDS));
+        let wait =
+            workshop.next_end(now).await.map(|end| end.since(clock.now()).clamp(1, STEP_SECONDS));
         if !changed(&mut changes, wait).await {
             return;
         }
@@ -57,7 +67,9 @@ async fn releases(workshop: &Workshop, journal: &dyn Journal, clock: &dyn Clock)
 /// Waits for a change, at most so long; `false`: there will be none any more.
 async fn changed(changes: &mut Receiver<u64>, seconds: Option<u64>) -> bool {
     match seconds {
-        Some(seconds) => timeout(Duration::from_secs(seconds), changes.changed()).await.map_or(true, |changed| changed.is_ok()),
+        Some(seconds) => timeout(Duration::from_secs(seconds), changes.changed())
+            .await
+            .map_or(true, |changed| changed.is_ok()),
         None => changes.changed().await.is_ok(),
     }
 }

@@ -39,7 +39,9 @@ use pylon_core::UnixTime;
 use pylon_core::ports::guests::Guests;
 use pylon_core::ports::journal::Journal;
 use pylon_core::ports::witness::Witness;
-use pylon_sandbox::{Compiling, Config as SandboxConfig, Generations, Installed, Role, Sandbox, Slot, Want};
+use pylon_sandbox::{
+    Compiling, Config as SandboxConfig, Generations, Installed, Role, Sandbox, Slot, Want,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -53,7 +55,8 @@ pub struct Slots {
 
 /// Reserves what guests run on. Under rules that allow no compiler there is none, nor code that one has left.
 pub fn sandbox(cache: Dir, compiling: Compiling, rules: &Lockdown) -> Result<Sandbox> {
-    let (cache, compiling) = if rules.allow_compile { (Some(cache), compiling) } else { (None, Compiling::Never) };
+    let (cache, compiling) =
+        if rules.allow_compile { (Some(cache), compiling) } else { (None, Compiling::Never) };
     Ok(Sandbox::open(SandboxConfig { cache, compiling, ..SandboxConfig::default() })?)
 }
 
@@ -112,7 +115,11 @@ pub fn skills(generations: &Generations) -> Vec<Skill> {
     let of = |(slot, guest): (Slot, Arc<Installed>)| {
         let wants = &guest.about().wants;
         let kind = slot.kind().filter(|_| slot.role() == Role::Handler)?;
-        Some(Skill { kind, inference: wants.contains(&Want::Inference), agent: wants.contains(&Want::Agent) })
+        Some(Skill {
+            kind,
+            inference: wants.contains(&Want::Inference),
+            agent: wants.contains(&Want::Agent),
+        })
     };
     generations.list().into_iter().filter_map(of).collect()
 }

@@ -33,12 +33,18 @@ impl Past {
     }
 
     /// Who served in this role for jobs of this kind, with the settings, limits and grants of that time. The error is one line.
-    pub async fn guest(&mut self, generation: u64, role: Role, kind: u16) -> Result<Arc<Installed>, String> {
+    pub async fn guest(
+        &mut self,
+        generation: u64,
+        role: Role,
+        kind: u16,
+    ) -> Result<Arc<Installed>, String> {
         let key = (generation, role, kind);
         if let Some(guest) = self.ready.get(&key) {
             return guest.clone();
         }
-        let guest = self.bring_back(generation, role, kind).await.map_err(|error| format!("{error:#}"));
+        let guest =
+            self.bring_back(generation, role, kind).await.map_err(|error| format!("{error:#}"));
         if self.ready.len() >= READY_MAX {
             self.ready.clear();
         }
@@ -47,10 +53,14 @@ impl Past {
     }
 
     async fn bring_back(&self, generation: u64, role: Role, kind: u16) -> Result<Arc<Installed>> {
-        let found = history::serving(&self.history, generation, kind).into_iter().find(|(slot, _)| slot.role() == role);
-        let (slot, record) = found.with_context(|| format!("generation {generation} has no guest for {}", role.name()))?;
+        let found = history::serving(&self.history, generation, kind)
+            .into_iter()
+            .find(|(slot, _)| slot.role() == role);
+        let (slot, record) = found
+            .with_context(|| format!("generation {generation} has no guest for {}", role.name()))?;
         // Nobody is served by them: they need not be trusted now.
-        let bench = Bench { sandbox: &self.sandbox, shelf: &self.shelf, config: &Config::default() };
+        let bench =
+            Bench { sandbox: &self.sandbox, shelf: &self.shelf, config: &Config::default() };
         bench.again(slot, record, None).await
     }
 }

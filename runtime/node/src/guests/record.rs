@@ -2,7 +2,9 @@
 
 use super::steps::{Refused, Stop};
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::{Audit, Installation, Installed as Record, Purpose, Standby};
+use pylon_core::ports::installations::{
+    Audit, Installation, Installed as Record, Purpose, Standby,
+};
 use pylon_core::ports::journal::Row;
 use pylon_sandbox::Slot;
 
@@ -33,7 +35,13 @@ pub(super) fn installed(rows: &[Installation], action: &str) -> Vec<Row> {
 }
 
 /// The record of one that stands beside a slot no more.
-pub(super) fn dismissed(action: &str, slot: Slot, shadow: &Record, why: &str, at: UnixTime) -> [Row; 2] {
+pub(super) fn dismissed(
+    action: &str,
+    slot: Slot,
+    shadow: &Record,
+    why: &str,
+    at: UnixTime,
+) -> [Row; 2] {
     let detail = format!("no shadow any more: {} {} {why}", shadow.name, shadow.version);
     tracing::warn!(%slot, detail, "a shadow is gone");
     let told = Audit { outcome: GONE.into(), detail, ..audit(action, slot, shadow, at) };
@@ -48,7 +56,11 @@ const DONE: &str = "done";
 
 /// The record of what was done with a guest.
 pub(super) fn audit(action: &str, slot: Slot, guest: &Record, at: UnixTime) -> Audit {
-    let grants = if guest.grants.is_empty() { String::new() } else { format!(", granted {}", guest.grants.join(" ")) };
+    let grants = if guest.grants.is_empty() {
+        String::new()
+    } else {
+        format!(", granted {}", guest.grants.join(" "))
+    };
     Audit {
         at,
         action: action.into(),
@@ -62,20 +74,33 @@ pub(super) fn audit(action: &str, slot: Slot, guest: &Record, at: UnixTime) -> A
 }
 
 /// Why not, and what is written of it.
-pub(super) fn refusal(action: &str, slot: Slot, refused: Refused, at: UnixTime) -> (Stop, Vec<Row>) {
+pub(super) fn refusal(
+    action: &str,
+    slot: Slot,
+    refused: Refused,
+    at: UnixTime,
+) -> (Stop, Vec<Row>) {
     let Refused { stop, seen, approval } = refused;
     let audit = Audit {
         at,
         action: action.into(),
         slot: slot.to_string(),
         digest: seen.digest,
-        guest: approval.as_ref().map_or_else(String::new, |(guest, _)| format!("{} {}", guest.name, guest.version)),
+        guest: approval
+            .as_ref()
+            .map_or_else(String::new, |(guest, _)| format!("{} {}", guest.name, guest.version)),
         publisher: seen.publisher,
         outcome: stop.code.into(),
         detail: stop.why.clone(),
     };
     let waits = approval.map(|(guest, beyond)| {
-        Row::Stand(Box::new(Standby { slot: slot.to_string(), purpose: Purpose::Approval, guest, beyond, since: at }))
+        Row::Stand(Box::new(Standby {
+            slot: slot.to_string(),
+            purpose: Purpose::Approval,
+            guest,
+            beyond,
+            since: at,
+        }))
     });
     (stop, std::iter::once(Row::Audit(Box::new(audit))).chain(waits).collect())
 }

@@ -25,12 +25,17 @@ const TRIED_MAX: usize = 8;
 
 /// Whom the slot goes back to: to the guest of set `to` (0: before the first), or to the latest of [`earlier`]. `Some(None)`: to nobody, as it was
 /// before its first guest. A handler has to be told so by naming the set, as nobody would serve its kind.
-pub(super) fn target(history: &[Installation], slot: Slot, to: Option<u64>) -> Option<Option<&Installed>> {
+pub(super) fn target(
+    history: &[Installation],
+    slot: Slot,
+    to: Option<u64>,
+) -> Option<Option<&Installed>> {
     let Some(to) = to else { return earlier(history, slot).into_iter().next() };
     history.last().filter(|newest| to <= newest.generation)?;
     let rows = rows(history, slot);
     let nobody = can_be_empty(&rows, slot).then_some(None);
-    let then = rows.into_iter().rfind(|row| row.generation <= to).and_then(|row| row.guest.as_ref());
+    let then =
+        rows.into_iter().rfind(|row| row.generation <= to).and_then(|row| row.guest.as_ref());
     then.map(Some).or(nobody)
 }
 
@@ -42,7 +47,9 @@ pub(super) fn earlier(history: &[Installation], slot: Slot) -> Vec<Option<&Insta
     let mut next = rows.len().checked_sub(1).and_then(|last| origin(&rows, last));
     let present = next.and_then(|at| rows.get(at)).and_then(|row| row.guest.as_ref());
     while let Some(at) = next {
-        let is_new = |guest: &Installed| Some(guest) != present && found.iter().all(|known| known.digest != guest.digest);
+        let is_new = |guest: &Installed| {
+            Some(guest) != present && found.iter().all(|known| known.digest != guest.digest)
+        };
         let before = latest(&rows, at, |row| row.guest.as_ref().is_some_and(is_new));
         found.extend(before.and_then(|at| rows.get(at)).and_then(|row| row.guest.as_ref()));
         next = before.and_then(|at| origin(&rows, at));
@@ -66,14 +73,20 @@ fn can_be_empty(rows: &[&Installation], slot: Slot) -> bool {
 
 /// A row that came back stands for the one that it came back to; nobody, where nobody could be had, for itself: its guest may have a new release.
 fn origin(rows: &[&Installation], mut at: usize) -> Option<usize> {
-    let came_back = |row: &&&Installation| CAME_BACK.contains(&row.why.as_str()) && (row.guest.is_some() || row.why != OVER);
+    let came_back = |row: &&&Installation| {
+        CAME_BACK.contains(&row.why.as_str()) && (row.guest.is_some() || row.why != OVER)
+    };
     while let Some(back) = rows.get(at).filter(came_back) {
         at = latest(rows, at, |row| row.guest == back.guest)?;
     }
     Some(at)
 }
 
-fn latest(rows: &[&Installation], before: usize, wanted: impl Fn(&Installation) -> bool) -> Option<usize> {
+fn latest(
+    rows: &[&Installation],
+    before: usize,
+    wanted: impl Fn(&Installation) -> bool,
+) -> Option<usize> {
     rows.iter().take(before).rposition(|row| wanted(row))
 }
 
@@ -81,7 +94,9 @@ fn latest(rows: &[&Installation], before: usize, wanted: impl Fn(&Installation) 
 pub(super) fn nobody(history: &[Installation], slot: Slot) -> String {
     let name = slot.to_string();
     let mut rows = history.iter().filter(|row| row.slot == name);
-    let Some(first) = rows.next() else { return format!("nobody was ever in {slot}: `pylon guest list` shows who is where") };
+    let Some(first) = rows.next() else {
+        return format!("nobody was ever in {slot}: `pylon guest list` shows who is where");
+    };
     if rows.any(|row| row.guest != first.guest) {
         return "there is nothing to go back to: `pylon guest list --history` shows what `--to` can name".into();
     }
@@ -90,12 +105,16 @@ pub(super) fn nobody(history: &[Installation], slot: Slot) -> String {
             format!("{slot} has had no other guest than {ours}, which comes with pylon")
         }
         (Some(ours), _) => {
-            let todo = format!("`pylon guest install {ours} --slot {slot}` puts there what comes with pylon");
+            let todo = format!(
+                "`pylon guest install {ours} --slot {slot}` puts there what comes with pylon"
+            );
             format!("{slot} has had no other guest: {todo}")
         }
         (None, _) => {
             let to = first.generation.saturating_sub(1);
-            format!("nobody was in {slot} before: `pylon guest rollback {slot} --to {to}` empties it")
+            format!(
+                "nobody was in {slot} before: `pylon guest rollback {slot} --to {to}` empties it"
+            )
         }
     }
 }
@@ -103,7 +122,11 @@ pub(super) fn nobody(history: &[Installation], slot: Slot) -> String {
 /// Before this the slot does not go back by itself.
 pub(super) fn rests_until(history: &[Installation], slot: Slot) -> Option<UnixTime> {
     let name = slot.to_string();
-    let mut times = history.iter().rev().filter(|row| row.slot == name && row.why == BY_ITSELF).map(|row| row.at);
+    let mut times = history
+        .iter()
+        .rev()
+        .filter(|row| row.slot == name && row.why == BY_ITSELF)
+        .map(|row| row.at);
     let last = times.next()?;
     let (mut rest, mut next) = (REST_FIRST_SECONDS, last);
     for earlier in times {
@@ -132,7 +155,14 @@ mod tests {
             limits: Default::default(),
             publisher: None,
         });
-        Installation { generation, slot: "pricing".into(), guest, stanza: String::new(), why: why.into(), at: UnixTime::new(at) }
+        Installation {
+            generation,
+            slot: "pricing".into(),
+            guest,
+            stanza: String::new(),
+            why: why.into(),
+            at: UnixTime::new(at),
+        }
     }
 
     fn slot() -> Slot {
@@ -143,17 +173,33 @@ mod tests {
     #[test]
     fn where_back_leads() {
         let check = |rows: &[(Option<u8>, &str)], to, expected: u8| {
-            let rows: Vec<_> = rows.iter().zip(1..).map(|((guest, why), number)| row(number, *guest, why, 0)).collect();
+            let rows: Vec<_> = rows
+                .iter()
+                .zip(1..)
+                .map(|((guest, why), number)| row(number, *guest, why, 0))
+                .collect();
             let back = target(&rows, slot(), to).map(|guest| guest.unwrap().digest);
-            assert_eq!(back, Some(Digest::from_bytes([expected; 32])).filter(|_| expected > 0), "{rows:?}");
+            assert_eq!(
+                back,
+                Some(Digest::from_bytes([expected; 32])).filter(|_| expected > 0),
+                "{rows:?}"
+            );
         };
         check(&[], None, 0);
         check(&[(Some(1), "start")], None, 0);
         check(&[(Some(1), "start"), (Some(2), "install")], None, 1);
         check(&[(Some(1), "start"), (Some(1), "reload"), (Some(2), "install")], None, 1);
         check(&[(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)], None, 0);
-        check(&[(Some(1), "start"), (Some(2), "install"), (Some(3), "install"), (Some(2), BY_ITSELF)], None, 1);
-        check(&[(Some(1), "start"), (Some(2), "install"), (Some(1), BY_ITSELF), (Some(3), "install")], None, 1);
+        check(
+            &[(Some(1), "start"), (Some(2), "install"), (Some(3), "install"), (Some(2), BY_ITSELF)],
+            None,
+            1,
+        );
+        check(
+            &[(Some(1), "start"), (Some(2), "install"), (Some(1), BY_ITSELF), (Some(3), "install")],
+            None,
+            1,
+        );
         check(&[(Some(1), "start"), (None, "reload"), (Some(2), "reload")], None, 1);
         check(&[(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)], Some(2), 2);
         check(&[(Some(1), "start"), (None, "reload")], Some(2), 0);
@@ -171,21 +217,36 @@ mod tests {
                 ..row(number, *guest, why, 0)
             };
             let rows: Vec<_> = rows.iter().zip(1..).map(row).collect();
-            let found = earlier(&rows, slot.parse().unwrap()).into_iter().map(|guest| guest.map(|guest| guest.digest));
-            let expected: Vec<_> = expected.iter().map(|byte| byte.map(|byte| Digest::from_bytes([byte; 32]))).collect();
+            let found = earlier(&rows, slot.parse().unwrap())
+                .into_iter()
+                .map(|guest| guest.map(|guest| guest.digest));
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|byte| byte.map(|byte| Digest::from_bytes([byte; 32])))
+                .collect();
             assert_eq!(found.collect::<Vec<_>>(), expected, "{rows:?}");
         };
-        let installed = |many: std::ops::RangeInclusive<u8>| many.map(|byte| (Some(byte), "install")).collect::<Vec<_>>();
+        let installed = |many: std::ops::RangeInclusive<u8>| {
+            many.map(|byte| (Some(byte), "install")).collect::<Vec<_>>()
+        };
         check("pricing", &installed(1..=4), &[Some(3), Some(2), Some(1)]);
         check("pricing:5050", &installed(1..=2), &[Some(1), None]);
         check("handler:5999", &installed(1..=2), &[Some(1)]);
         check("pricing", &[installed(1..=2), installed(1..=3)].concat(), &[Some(2), Some(1)]);
         check("handler:5999", &[(Some(1), "start"), (None, OVER)], &[Some(1)]);
-        check("handler:5999", &[(Some(1), "start"), (Some(2), "install"), (None, OVER)], &[Some(2), Some(1)]);
+        check(
+            "handler:5999",
+            &[(Some(1), "start"), (Some(2), "install"), (None, OVER)],
+            &[Some(2), Some(1)],
+        );
         check("handler:5999", &[(Some(1), "start"), (None, OVER), (Some(1), ROLLBACK)], &[]);
         check("pricing:5050", &[(None, "reload"), (Some(1), "reload"), (None, OVER)], &[Some(1)]);
         check("pricing:5050", &[(Some(1), "install"), (None, BY_ITSELF)], &[]);
-        check("pricing", &[installed(1..=2), vec![(Some(1), ROLLBACK), (Some(3), "install")]].concat(), &[Some(1)]);
+        check(
+            "pricing",
+            &[installed(1..=2), vec![(Some(1), ROLLBACK), (Some(3), "install")]].concat(),
+            &[Some(1)],
+        );
         let (first, latest) = (std::iter::once(Some(1)), (14..=20).rev().map(Some));
         check("pricing", &installed(1..=21), &latest.chain(first).collect::<Vec<_>>());
     }
@@ -198,8 +259,9 @@ mod tests {
                 slot: slot.into(),
                 ..row(number + 1, (*why != "empty").then_some(1), why, 0)
             };
-            let rows: Vec<_> =
-                std::iter::once(super::tests::row(1, Some(9), "start", 0)).chain(whys.iter().zip(1..).map(row)).collect();
+            let rows: Vec<_> = std::iter::once(super::tests::row(1, Some(9), "start", 0))
+                .chain(whys.iter().zip(1..).map(row))
+                .collect();
             let back = target(&rows, slot.parse().unwrap(), to);
             assert_eq!(back.map(|guest| guest.is_some()), expected, "{slot} {whys:?} {to:?}");
         };
@@ -228,17 +290,33 @@ mod tests {
             assert!(said.contains(expected), "{said}");
         };
         check("pricing", &[], "nobody was ever in");
-        check("pricing", &[(Some(1), "install")], "`pylon guest install token_pricing --slot pricing`");
+        check(
+            "pricing",
+            &[(Some(1), "install")],
+            "`pylon guest install token_pricing --slot pricing`",
+        );
         check("pricing", &[(Some(1), "install"), (Some(1), "reload")], "no other guest");
-        check("handler:5999", &[(Some(1), "install")], "`pylon guest rollback handler:5999 --to 0` empties it");
-        check("pricing", &[(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)], "--history");
+        check(
+            "handler:5999",
+            &[(Some(1), "install")],
+            "`pylon guest rollback handler:5999 --to 0` empties it",
+        );
+        check(
+            "pricing",
+            &[(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)],
+            "--history",
+        );
     }
 
     /// Goal: a slot that fails again and again is left alone for longer and longer. Method: histories, and how long from the last.
     #[test]
     fn each_time_rests_twice_as_long() {
         let check = |times: &[u64], expected: Option<u64>| {
-            let rows: Vec<_> = times.iter().zip(1..).map(|(at, number)| row(number, Some(1), BY_ITSELF, *at)).collect();
+            let rows: Vec<_> = times
+                .iter()
+                .zip(1..)
+                .map(|(at, number)| row(number, Some(1), BY_ITSELF, *at))
+                .collect();
             assert_eq!(rests_until(&rows, slot()).map(UnixTime::get), expected);
         };
         check(&[], None);

@@ -28,7 +28,12 @@ pub(crate) struct Question {
 
 impl Question {
     /// `None` for a confidential job, whose text nobody else may see, and for work, which is not done twice.
-    pub(super) fn of(slot: Slot, guest: &Arc<Installed>, decision: &DecisionRow, about: About<'_>) -> Option<Self> {
+    pub(super) fn of(
+        slot: Slot,
+        guest: &Arc<Installed>,
+        decision: &DecisionRow,
+        about: About<'_>,
+    ) -> Option<Self> {
         let asked = !about.job.confidential && decision.function != "run";
         asked.then(|| Self {
             slot,
@@ -68,7 +73,15 @@ impl Question {
         };
         let fuel = if let Cost::Fuel(units) = cost { units } else { 0 };
         let (slot, digest) = (self.slot.to_string(), guest.stamp().digest);
-        Some(ShadowRow { slot, digest, job: self.id, function: self.function, attempt: self.attempt, output, fuel })
+        Some(ShadowRow {
+            slot,
+            digest,
+            job: self.id,
+            function: self.function,
+            attempt: self.attempt,
+            output,
+            fuel,
+        })
     }
 }
 
@@ -76,6 +89,8 @@ fn read<T: DeserializeOwned>(input: &str) -> Option<T> {
     serde_json::from_str(input).ok()
 }
 
-fn said<T: Serialize>(answer: Answer<T>) -> (Result<String, pylon_core::ports::guests::Fault>, Cost) {
+fn said<T: Serialize>(
+    answer: Answer<T>,
+) -> (Result<String, pylon_core::ports::guests::Fault>, Cost) {
     (answer.value.map(|said| serde_json::to_string(&said).unwrap_or_default()), answer.call.cost)
 }

@@ -47,7 +47,8 @@ impl Shelf {
         if self.read(&name, digest).is_ok() {
             return Ok(digest);
         }
-        self.write(&name, bytes).with_context(|| format!("the component {} cannot be kept", digest.short()))?;
+        self.write(&name, bytes)
+            .with_context(|| format!("the component {} cannot be kept", digest.short()))?;
         Ok(digest)
     }
 
@@ -61,25 +62,33 @@ impl Shelf {
     pub fn release(&self, digest: Digest, publisher: PublicKey) -> Result<String> {
         let read = self.bounded(&release_name(&by(digest, publisher)), release::BYTES_MAX);
         let read = read.and_then(|bytes| bytes.ok_or_else(|| ErrorKind::NotFound.into()));
-        let bytes = read.with_context(|| format!("the release of {} cannot be read: install it again", digest.short()))?;
+        let bytes = read.with_context(|| {
+            format!("the release of {} cannot be read: install it again", digest.short())
+        })?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Keeps the word of its author that this release is withdrawn.
     pub(super) fn put_deletion(&self, release: MessageId, deletion: &str) -> Result<()> {
-        self.write(&deletion_name(release), deletion.as_bytes()).context("a deletion cannot be kept")
+        self.write(&deletion_name(release), deletion.as_bytes())
+            .context("a deletion cannot be kept")
     }
 
     /// That word, if it was put here.
     pub(super) fn deletion(&self, release: MessageId) -> Result<Option<String>> {
-        let bytes = self.bounded(&deletion_name(release), release::BYTES_MAX).context("a deletion cannot be read")?;
+        let bytes = self
+            .bounded(&deletion_name(release), release::BYTES_MAX)
+            .context("a deletion cannot be read")?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// Keeps what was compiled elsewhere, with its release.
     pub(super) fn put_image(&self, component: Digest, engine: &str, image: &Image) -> Result<()> {
         let name = image_name(component, engine);
-        let release = image.release.as_ref().map_or(Ok(()), |release| self.write(&release_name(&name), release.as_bytes()));
+        let release = image
+            .release
+            .as_ref()
+            .map_or(Ok(()), |release| self.write(&release_name(&name), release.as_bytes()));
         let written = release.and_then(|()| self.write(&name, &image.bytes));
         written.with_context(|| format!("the image of {} cannot be kept", component.short()))
     }
@@ -89,14 +98,19 @@ impl Shelf {
         let name = image_name(component, engine);
         let read = self.bounded(&name, IMAGE_BYTES_MAX).and_then(|bytes| {
             let release = self.bounded(&release_name(&name), release::BYTES_MAX)?;
-            Ok(bytes.map(|bytes| Image { bytes, release: release.map(|text| String::from_utf8_lossy(&text).into_owned()) }))
+            Ok(bytes.map(|bytes| Image {
+                bytes,
+                release: release.map(|text| String::from_utf8_lossy(&text).into_owned()),
+            }))
         });
         read.with_context(|| format!("the image of {} cannot be read", component.short()))
     }
 
     /// The release of that image alone.
     pub(super) fn image_release(&self, component: Digest, engine: &str) -> Option<String> {
-        let release = self.bounded(&release_name(&image_name(component, engine)), release::BYTES_MAX).ok()??;
+        let release = self
+            .bounded(&release_name(&image_name(component, engine)), release::BYTES_MAX)
+            .ok()??;
         Some(String::from_utf8_lossy(&release).into_owned())
     }
 
@@ -116,7 +130,10 @@ impl Shelf {
         let unfinished = format!("{name}.{}", std::process::id());
         let written = self
             .dir
-            .open_with(&unfinished, OpenOptions::new().write(true).create(true).truncate(true).mode(0o600))
+            .open_with(
+                &unfinished,
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600),
+            )
             .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
             .and_then(|()| self.dir.rename(&unfinished, &self.dir, name));
         if written.is_err() {
@@ -133,7 +150,8 @@ impl Shelf {
 
     fn read(&self, name: &str, digest: Digest) -> Result<Vec<u8>> {
         let read = self.bounded(name, COMPONENT_BYTES_MAX);
-        let bytes = read.with_context(|| format!("the component {} cannot be read", digest.short()))?;
+        let bytes =
+            read.with_context(|| format!("the component {} cannot be read", digest.short()))?;
         let bytes = bytes.ok_or_else(|| anyhow!("the component {} is not here", digest.short()))?;
         ensure!(
             Digest::of(&bytes) == digest,

@@ -5,8 +5,11 @@ use pylon_sandbox::{Role, Slot};
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
 /// Which policy serves where no other does.
-const POLICIES: &[(Role, &str)] =
-    &[(Role::Routing, "preferred_routing"), (Role::Pricing, "token_pricing"), (Role::Verification, "basic_verification")];
+const POLICIES: &[(Role, &str)] = &[
+    (Role::Routing, "preferred_routing"),
+    (Role::Pricing, "token_pricing"),
+    (Role::Verification, "basic_verification"),
+];
 /// Which handler serves which kind.
 const HANDLERS: &[(u16, &str)] = &[(5050, "text_generation")];
 
@@ -36,7 +39,11 @@ pub(super) fn name_of(component: &[u8]) -> Option<&'static str> {
 /// The slots that are always filled, each with the guest it has if nobody says otherwise.
 pub(super) fn defaults() -> impl Iterator<Item = (Slot, &'static str)> {
     let policies = POLICIES.iter().filter_map(|(role, name)| Some((Slot::policy(*role)?, *name)));
-    policies.chain(HANDLERS.iter().filter_map(|(kind, name)| Some((Slot::of_kind(Role::Handler, *kind)?, *name))))
+    policies.chain(
+        HANDLERS
+            .iter()
+            .filter_map(|(kind, name)| Some((Slot::of_kind(Role::Handler, *kind)?, *name))),
+    )
 }
 
 /// Does something always serve in this slot?
@@ -47,5 +54,7 @@ pub(super) fn fills(slot: Slot) -> bool {
 /// The guest that serves in a slot if nobody says otherwise; none for handlers of other kinds.
 pub(super) fn for_slot(slot: Slot) -> Option<&'static str> {
     let policy = POLICIES.iter().find(|(role, _)| *role == slot.role()).map(|(_, name)| *name);
-    policy.or_else(|| HANDLERS.iter().find(|(kind, _)| slot.kind() == Some(*kind)).map(|(_, name)| *name))
+    policy.or_else(|| {
+        HANDLERS.iter().find(|(kind, _)| slot.kind() == Some(*kind)).map(|(_, name)| *name)
+    })
 }

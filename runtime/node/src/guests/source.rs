@@ -43,13 +43,21 @@ pub(super) struct Found {
 }
 
 /// What is to come into a slot, from wherever that is, with an image for this engine. It may take a while, and nothing of it runs.
-pub(super) async fn find(slot: Slot, guest: &Guest, engine: Option<&str>, addresses: &Addresses) -> Result<Found, Stop> {
+pub(super) async fn find(
+    slot: Slot,
+    guest: &Guest,
+    engine: Option<&str>,
+    addresses: &Addresses,
+) -> Result<Found, Stop> {
     let place = match Place::parse(&guest.source).map_err(|why| Stop::new("source", why))? {
         Place::Default => shipped::for_slot(slot).map_or(Place::Default, Place::Shipped),
         place => place,
     };
     if matches!(place, Place::Web(_)) && guest.digest.is_empty() {
-        return Err(Stop::new("digest", "an address needs the component's SHA-256 beside it (`--digest`)"));
+        return Err(Stop::new(
+            "digest",
+            "an address needs the component's SHA-256 beside it (`--digest`)",
+        ));
     }
     place.fetch(engine, addresses).await
 }
@@ -62,8 +70,13 @@ pub(super) fn deletion(source: &str) -> Option<String> {
 }
 
 /// What lies by now beside the address that a guest came from, if anything does.
-pub(super) async fn withdrawn(url: &Url, addresses: &Addresses) -> Result<Option<String>, DownloadError> {
-    let deletion = download::download(&beside(url, DELETION), addresses, release::BYTES_MAX, DOWNLOAD_WITHIN).await?;
+pub(super) async fn withdrawn(
+    url: &Url,
+    addresses: &Addresses,
+) -> Result<Option<String>, DownloadError> {
+    let deletion =
+        download::download(&beside(url, DELETION), addresses, release::BYTES_MAX, DOWNLOAD_WITHIN)
+            .await?;
     Ok(deletion.map(text))
 }
 
@@ -76,19 +89,27 @@ impl Place {
         } else if let Some(name) = shipped::named(name) {
             Ok(Self::Shipped(name))
         } else if text.contains("://") {
-            let url = Url::parse(text).map_err(|error| format!("`{text}` is not an address: {error}"))?;
+            let url =
+                Url::parse(text).map_err(|error| format!("`{text}` is not an address: {error}"))?;
             if url.scheme() != "https" {
                 Err(format!("`{text}`: only https addresses are fetched"))
             } else if !url.username().is_empty() || url.password().is_some() {
                 // It would be kept in the history, and shown.
-                Err(format!("the address of `{}` carries a user or password: leave them out", url.host_str().unwrap_or_default()))
+                Err(format!(
+                    "the address of `{}` carries a user or password: leave them out",
+                    url.host_str().unwrap_or_default()
+                ))
             } else {
                 Ok(Self::Web(url))
             }
         } else if Path::new(text).is_absolute() {
             Ok(Self::File(text.into()))
         } else {
-            Err(if is_path(text) { format!("`{text}`: a path begins with / here") } else { unknown(text) })
+            Err(if is_path(text) {
+                format!("`{text}`: a path begins with / here")
+            } else {
+                unknown(text)
+            })
         }
     }
 
@@ -105,29 +126,58 @@ impl Place {
     /// Everything that is there.
     async fn fetch(self, engine: Option<&str>, addresses: &Addresses) -> Result<Found, Stop> {
         match &self {
-            Self::Default => {
-                Err(Stop::new("source", "no guest comes with this program for this slot: name a `source`, or leave it out"))
-            }
+            Self::Default => Err(Stop::new(
+                "source",
+                "no guest comes with this program for this slot: name a `source`, or leave it out",
+            )),
             Self::Shipped(name) => {
-                let bytes = shipped::component(name).ok_or_else(|| Stop::new("source", format!("{name} is not shipped")))?;
-                Ok(Found { place: self, bytes: bytes.to_vec(), release: None, deletion: None, image: None })
+                let bytes = shipped::component(name)
+                    .ok_or_else(|| Stop::new("source", format!("{name} is not shipped")))?;
+                Ok(Found {
+                    place: self,
+                    bytes: bytes.to_vec(),
+                    release: None,
+                    deletion: None,
+                    image: None,
+                })
             }
             Self::File(path) => {
                 let path = component_in(path)?;
-                let bytes = read(&path, COMPONENT_BYTES_MAX)?
-                    .ok_or_else(|| Stop::new("source", format!("{}: no such file", path.display())))?;
-                let beside = |suffix: &str| Ok::<_, Stop>(read(&with(&path, suffix), release::BYTES_MAX)?.map(text));
+                let bytes = read(&path, COMPONENT_BYTES_MAX)?.ok_or_else(|| {
+                    Stop::new("source", format!("{}: no such file", path.display()))
+                })?;
+                let beside = |suffix: &str| {
+                    Ok::<_, Stop>(read(&with(&path, suffix), release::BYTES_MAX)?.map(text))
+                };
                 let image = match engine.map(image::suffix) {
                     Some(suffix) => read(&with(&path, &suffix), IMAGE_BYTES_MAX)?
-                        .map(|bytes| Ok::<_, Stop>(Image { bytes, release: beside(&format!("{suffix}{RELEASE}"))? }))
+                        .map(|bytes| {
+                            Ok::<_, Stop>(Image {
+                                bytes,
+                                release: beside(&format!("{suffix}{RELEASE}"))?,
+                            })
+                        })
                         .transpose()?,
                     None => None,
                 };
-                Ok(Found { release: beside(RELEASE)?, deletion: beside(DELETION)?, place: self, bytes, image })
+                Ok(Found {
+                    release: beside(RELEASE)?,
+                    deletion: beside(DELETION)?,
+                    place: self,
+                    bytes,
+                    image,
+                })
             }
             Self::Web(url) => {
-                let slow = |_| Err(Stop::new("source", format!("{url}: not there within {} s", DOWNLOAD_WITHIN.as_secs())));
-                tokio::time::timeout(DOWNLOAD_WITHIN, fetch(url, engine, addresses)).await.unwrap_or_else(slow)
+                let slow = |_| {
+                    Err(Stop::new(
+                        "source",
+                        format!("{url}: not there within {} s", DOWNLOAD_WITHIN.as_secs()),
+                    ))
+                };
+                tokio::time::timeout(DOWNLOAD_WITHIN, fetch(url, engine, addresses))
+                    .await
+                    .unwrap_or_else(slow)
             }
         }
     }
@@ -135,20 +185,24 @@ impl Place {
 
 async fn fetch(url: &Url, engine: Option<&str>, addresses: &Addresses) -> Result<Found, Stop> {
     let get = |url: Url, bytes_max| async move {
-        download::download(&url, addresses, bytes_max, DOWNLOAD_WITHIN).await.map_err(|error| match error {
-            DownloadError::TooLarge(_) => Stop::new("size", error.to_string()),
-            _ => Stop::new("source", format!("{url}: {error}")),
+        download::download(&url, addresses, bytes_max, DOWNLOAD_WITHIN).await.map_err(|error| {
+            match error {
+                DownloadError::TooLarge(_) => Stop::new("size", error.to_string()),
+                _ => Stop::new("source", format!("{url}: {error}")),
+            }
         })
     };
     let bytes = get(url.clone(), COMPONENT_BYTES_MAX).await?;
-    let bytes = bytes.ok_or_else(|| Stop::new("source", format!("{url}: there is nothing there")))?;
+    let bytes =
+        bytes.ok_or_else(|| Stop::new("source", format!("{url}: there is nothing there")))?;
     let release = get(beside(url, RELEASE), release::BYTES_MAX).await?.map(text);
     let deletion = get(beside(url, DELETION), release::BYTES_MAX).await?.map(text);
     let mut image = None;
     if let Some(suffix) = engine.map(image::suffix)
         && let Some(bytes) = get(beside(url, &suffix), IMAGE_BYTES_MAX).await?
     {
-        let release = get(beside(url, &format!("{suffix}{RELEASE}")), release::BYTES_MAX).await?.map(text);
+        let release =
+            get(beside(url, &format!("{suffix}{RELEASE}")), release::BYTES_MAX).await?.map(text);
         image = Some(Image { bytes, release });
     }
     Ok(Found { place: Place::Web(url.clone()), bytes, release, deletion, image })
@@ -171,7 +225,10 @@ fn is_path(word: &str) -> bool {
 }
 
 fn unknown(name: &str) -> String {
-    format!("no guest `{name}` comes with this program; {}", mistake::nearest(name, shipped::names()))
+    format!(
+        "no guest `{name}` comes with this program; {}",
+        mistake::nearest(name, shipped::names())
+    )
 }
 
 /// The file itself, or the only component in a folder.
@@ -179,7 +236,8 @@ pub(crate) fn component_in(path: &Path) -> Result<PathBuf, Stop> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
-    let unreadable = |error: std::io::Error| Stop::new("source", format!("{}: {error}", path.display()));
+    let unreadable =
+        |error: std::io::Error| Stop::new("source", format!("{}: {error}", path.display()));
     let mut components = Vec::new();
     for entry in std::fs::read_dir(path).map_err(unreadable)? {
         let file = entry.map_err(unreadable)?.path();
@@ -193,12 +251,17 @@ pub(crate) fn component_in(path: &Path) -> Result<PathBuf, Stop> {
             let folder = path.display();
             Err(Stop::new(
                 "source",
-                format!("{folder} has no component (*.wasm): `pylon guest build {folder}` makes that of a crate"),
+                format!(
+                    "{folder} has no component (*.wasm): `pylon guest build {folder}` makes that of a crate"
+                ),
             ))
         }
         many => {
             let count = many.len();
-            Err(Stop::new("source", format!("{} has {count} components (*.wasm): name the file", path.display())))
+            Err(Stop::new(
+                "source",
+                format!("{} has {count} components (*.wasm): name the file", path.display()),
+            ))
         }
     }
 }
@@ -211,7 +274,8 @@ fn with(path: &Path, suffix: &str) -> PathBuf {
 
 /// `None` where nothing is.
 fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, Stop> {
-    let unreadable = |error: std::io::Error| Stop::new("source", format!("{}: {error}", path.display()));
+    let unreadable =
+        |error: std::io::Error| Stop::new("source", format!("{}: {error}", path.display()));
     // A pipe would keep us waiting.
     if path.metadata().is_ok_and(|about| !about.is_file()) {
         return Err(Stop::new("source", format!("{} is not a file", path.display())));
@@ -224,7 +288,10 @@ fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, Stop> {
     let mut bytes = Vec::new();
     file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() > bytes_max {
-        return Err(Stop::new("size", format!("{} has more than {bytes_max} bytes", path.display())));
+        return Err(Stop::new(
+            "size",
+            format!("{} has more than {bytes_max} bytes", path.display()),
+        ));
     }
     Ok(Some(bytes))
 }
@@ -242,14 +309,18 @@ mod tests {
     async fn asked_where_it_came_from() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = Url::parse(&format!("http://{}/a.wasm?of=author", server.local_addr().unwrap())).unwrap();
+        let url = Url::parse(&format!("http://{}/a.wasm?of=author", server.local_addr().unwrap()))
+            .unwrap();
         let addresses = Addresses::new(&[]);
         let serve = async {
             let (mut asked, mut question) = (server.accept().await.unwrap().0, Vec::new());
             while !question.ends_with(b"\r\n\r\n") {
                 question.push(asked.read_u8().await.unwrap());
             }
-            asked.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").await.unwrap();
+            asked
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
+                .await
+                .unwrap();
             String::from_utf8(question).unwrap()
         };
         let (found, question) = futures::join!(withdrawn(&url, &addresses), serve);
@@ -273,7 +344,10 @@ mod tests {
             ("token_prising", "token_pricing"),
             ("https://me:word@x.org/a", "of `x.org` carries a user"),
         ] {
-            assert!(Place::parse(wrong).is_err_and(|why| why.contains(words) && !why.contains("word@")), "{wrong}");
+            assert!(
+                Place::parse(wrong).is_err_and(|why| why.contains(words) && !why.contains("word@")),
+                "{wrong}"
+            );
         }
     }
 }

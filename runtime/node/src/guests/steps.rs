@@ -94,7 +94,12 @@ impl Bench<'_> {
     }
 
     /// All steps, with what was found where the wish says. The component is on the shelf afterwards.
-    pub(super) async fn prepare(self, wish: Wish<'_>, found: &Result<Found, Stop>, now: UnixTime) -> Result<Ready, Refused> {
+    pub(super) async fn prepare(
+        self,
+        wish: Wish<'_>,
+        found: &Result<Found, Stop>,
+        now: UnixTime,
+    ) -> Result<Ready, Refused> {
         let mut seen = Seen::default();
         let refused = |stop, seen| Refused { stop, seen, approval: None };
         let checked = found.as_ref().map_err(Stop::clone).and_then(|found| {
@@ -105,25 +110,40 @@ impl Bench<'_> {
             Ok(checked) => checked,
             Err(stop) => return Err(refused(stop, seen)),
         };
-        let (installed, beyond) = match self.load(wish, found, ours.as_ref().or(found.image.as_ref()), now).await {
-            Ok(loaded) => loaded,
-            Err(stop) => return Err(refused(stop, seen)),
-        };
-        let kept = self.shelf.put(&found.bytes).and_then(|digest| match (&found.release, seen.publisher) {
-            (Some(release), Some(publisher)) => self.shelf.put_release(digest, publisher, release).map(|()| digest),
-            _ => Ok(digest),
+        let (installed, beyond) =
+            match self.load(wish, found, ours.as_ref().or(found.image.as_ref()), now).await {
+                Ok(loaded) => loaded,
+                Err(stop) => return Err(refused(stop, seen)),
+            };
+        let kept = self.shelf.put(&found.bytes).and_then(|digest| {
+            match (&found.release, seen.publisher) {
+                (Some(release), Some(publisher)) => {
+                    self.shelf.put_release(digest, publisher, release).map(|()| digest)
+                }
+                _ => Ok(digest),
+            }
         });
         let kept = kept.and_then(|digest| match &found.image {
             Some(image) => self.shelf.put_image(digest, &self.engine(wish.slot), image),
             None => Ok(()),
         });
-        let record = kept.map(|()| record(&installed, found.place.name(), wish.guest.settings.clone(), seen.publisher));
+        let record = kept.map(|()| {
+            record(&installed, found.place.name(), wish.guest.settings.clone(), seen.publisher)
+        });
         match record {
             Err(error) => Err(refused(Stop::new("shelf", format!("{error:#}")), seen)),
             Ok(record) if beyond.is_empty() => Ok(Ready { guest: installed, record }),
             Ok(record) => {
-                let why = format!("{} {} wants more than the slot had: {}", record.name, record.version, beyond.join(", "));
-                let todo = format!("see it with `pylon guest list`, and let it with `pylon guest approve {}`", wish.slot);
+                let why = format!(
+                    "{} {} wants more than the slot had: {}",
+                    record.name,
+                    record.version,
+                    beyond.join(", ")
+                );
+                let todo = format!(
+                    "see it with `pylon guest list`, and let it with `pylon guest approve {}`",
+                    wish.slot
+                );
                 let stop = Stop::new("grant", format!("{why}; {todo}"));
                 Err(Refused { stop, seen, approval: Some((record, beyond)) })
             }
@@ -131,11 +151,20 @@ impl Bench<'_> {
     }
 
     /// What runs nothing: digest, signature, publisher.
-    fn check(self, wish: Wish<'_>, seen: &mut Seen, found: &Found, now: UnixTime) -> Result<(), Stop> {
+    fn check(
+        self,
+        wish: Wish<'_>,
+        seen: &mut Seen,
+        found: &Found,
+        now: UnixTime,
+    ) -> Result<(), Stop> {
         let (named, digest) = (wish.guest.digest.as_str(), Digest::of(&found.bytes));
         seen.digest = Some(digest);
         if !named.is_empty() && Digest::from_hex(named) != Some(digest) {
-            return Err(Stop::new("digest", format!("the component has the SHA-256 {digest}, not {named}")));
+            return Err(Stop::new(
+                "digest",
+                format!("the component has the SHA-256 {digest}, not {named}"),
+            ));
         }
         if !matches!(found.place, Place::Shipped(_)) {
             seen.publisher = self.publisher(found, digest, now)?;
@@ -145,20 +174,35 @@ impl Bench<'_> {
 
     /// The image of what this program ships is on the shelf.
     fn image_of_ours(self, slot: Slot, found: &Found) -> Result<Option<Image>, Stop> {
-        let (Place::Shipped(_), Some(engine)) = (&found.place, self.image_engine(slot)) else { return Ok(None) };
-        self.shelf.image(Digest::of(&found.bytes), &engine).map_err(|error| Stop::new("image", format!("{error:#}")))
+        let (Place::Shipped(_), Some(engine)) = (&found.place, self.image_engine(slot)) else {
+            return Ok(None);
+        };
+        self.shelf
+            .image(Digest::of(&found.bytes), &engine)
+            .map_err(|error| Stop::new("image", format!("{error:#}")))
     }
 
     /// Who signed it, if anybody has, and whether that is enough. A release that does not hold is never passed over.
-    fn publisher(self, found: &Found, digest: Digest, now: UnixTime) -> Result<Option<PublicKey>, Stop> {
+    fn publisher(
+        self,
+        found: &Found,
+        digest: Digest,
+        now: UnixTime,
+    ) -> Result<Option<PublicKey>, Stop> {
         let rules = &self.config.lockdown;
         let Some(release) = &found.release else {
-            let why = "it has no release beside it (COMPONENT.release.json), and `lockdown` asks for one";
+            let why =
+                "it has no release beside it (COMPONENT.release.json), and `lockdown` asks for one";
             return if rules.needs_release() { Err(Stop::new("signature", why)) } else { Ok(None) };
         };
-        let wrong =
-            |why: String| Stop::new("signature", format!("its release does not hold: {why}; sign it again, or remove that file"));
-        let release = release::verify(release, digest, now).map_err(|error| wrong(error.to_string()))?;
+        let wrong = |why: String| {
+            Stop::new(
+                "signature",
+                format!("its release does not hold: {why}; sign it again, or remove that file"),
+            )
+        };
+        let release =
+            release::verify(release, digest, now).map_err(|error| wrong(error.to_string()))?;
         let unread = |error: anyhow::Error| Stop::new("shelf", format!("{error:#}"));
         let known = self.shelf.deletion(release.id).map_err(unread)?;
         let mut deletions = [&known, &found.deletion].into_iter().flatten();
@@ -169,7 +213,10 @@ impl Bench<'_> {
         }
         let trusted = rules.publishers();
         if !trusted.is_empty() && !trusted.contains(&release.publisher) {
-            let why = format!("signed by {}, who is not among `lockdown.trusted_publishers`", npub_of(release.publisher));
+            let why = format!(
+                "signed by {}, who is not among `lockdown.trusted_publishers`",
+                npub_of(release.publisher)
+            );
             return Err(Stop::new("publisher", why));
         }
         Ok(Some(release.publisher))
@@ -183,20 +230,30 @@ impl Bench<'_> {
         image: Option<&Image>,
         now: UnixTime,
     ) -> Result<(Arc<Installed>, Vec<String>), Stop> {
-        let limits =
-            self.limits(wish.slot, &wish.guest.bounds).map_err(|name| Stop::new("setting", format!("no limit `{name}`")))?;
+        let limits = self
+            .limits(wish.slot, &wish.guest.bounds)
+            .map_err(|name| Stop::new("setting", format!("no limit `{name}`")))?;
         let with = |grants: Grants, withhold| {
-            let setup = Setup { limits: Some(limits), grants, withhold, ..setup(&wish.guest.settings) };
+            let setup =
+                Setup { limits: Some(limits), grants, withhold, ..setup(&wish.guest.settings) };
             async move { self.make(wish.slot, &found.bytes, image, setup, Some(now)).await }
         };
         let stop = |error: InstallError| {
-            Stop::new(error.code(), format!("{} {error}", found.place.name().trim_start_matches(shipped::PREFIX)))
+            Stop::new(
+                error.code(),
+                format!("{} {error}", found.place.name().trim_start_matches(shipped::PREFIX)),
+            )
         };
         let named = wish.guest.grants.as_deref();
-        let is_said = named.is_some() || self.table(wish.slot).is_some_and(|table| table.grants.is_some());
+        let is_said =
+            named.is_some() || self.table(wish.slot).is_some_and(|table| table.grants.is_some());
         let ours = matches!(found.place, Place::Shipped(_));
-        let Some(had) = wish.had.filter(|_| !ours && !is_said).map(|had| had.grants.as_slice()) else {
-            return Ok((with(self.grants(wish.slot, named), true).await.map_err(stop)?, Vec::new()));
+        let Some(had) = wish.had.filter(|_| !ours && !is_said).map(|had| had.grants.as_slice())
+        else {
+            return Ok((
+                with(self.grants(wish.slot, named), true).await.map_err(stop)?,
+                Vec::new(),
+            ));
         };
         match with(self.grants(wish.slot, Some(had)), false).await {
             Ok(installed) => Ok((installed, Vec::new())),
@@ -234,7 +291,9 @@ impl Bench<'_> {
                 "nothing is compiled here, and there is none of {component} for the engine {engine} {place}: {todo}"
             ))
         })?;
-        let signed = image.signed(component, &engine, &self.config.lockdown, now).map_err(InstallError::Image)?;
+        let signed = image
+            .signed(component, &engine, &self.config.lockdown, now)
+            .map_err(InstallError::Image)?;
         self.sandbox.load_image(slot, signed, setup).await
     }
 
@@ -248,30 +307,48 @@ impl Bench<'_> {
     }
 
     /// A guest as the history has it, as far as the settings let it now; without a time, for who only asks it what was asked before.
-    pub(super) async fn again(self, slot: Slot, record: &Record, now: Option<UnixTime>) -> Result<Arc<Installed>> {
+    pub(super) async fn again(
+        self,
+        slot: Slot,
+        record: &Record,
+        now: Option<UnixTime>,
+    ) -> Result<Arc<Installed>> {
         let what = || format!("{} {} in slot {slot}", record.name, record.version);
         if let Some(now) = now {
             self.is_trusted(record, now).with_context(what)?;
         }
         let ours = record.source.strip_prefix(shipped::PREFIX).and_then(shipped::component);
         let ours = ours.filter(|bytes| Digest::of(bytes) == record.digest);
-        let bytes = ours.map_or_else(|| self.shelf.get(record.digest), |bytes| Ok(bytes.to_vec())).with_context(what)?;
+        let bytes = ours
+            .map_or_else(|| self.shelf.get(record.digest), |bytes| Ok(bytes.to_vec()))
+            .with_context(what)?;
         let setup = Setup {
-            limits: Some(self.limits(slot, &record.limits).map_err(|name| anyhow!("no limit `{name}`"))?),
+            limits: Some(
+                self.limits(slot, &record.limits).map_err(|name| anyhow!("no limit `{name}`"))?,
+            ),
             grants: self.grants(slot, Some(&record.grants)),
             withhold: true,
             untested: true,
             ..setup(&record.settings)
         };
-        let image =
-            if self.config.lockdown.allow_compile { None } else { self.shelf.image(record.digest, &self.engine(slot))? };
+        let image = if self.config.lockdown.allow_compile {
+            None
+        } else {
+            self.shelf.image(record.digest, &self.engine(slot))?
+        };
         self.make(slot, &bytes, image.as_ref(), setup, now).await.with_context(what)
     }
 
     /// The same for one that does not serve now: its release must still hold, whatever the rules.
-    pub(super) async fn back(self, slot: Slot, record: &Record, now: UnixTime) -> Result<Arc<Installed>> {
+    pub(super) async fn back(
+        self,
+        slot: Slot,
+        record: &Record,
+        now: UnixTime,
+    ) -> Result<Arc<Installed>> {
         if let Some(publisher) = record.publisher {
-            self.is_released(record, publisher, now).with_context(|| format!("{} {}", record.name, record.version))?;
+            self.is_released(record, publisher, now)
+                .with_context(|| format!("{} {}", record.name, record.version))?;
         }
         self.again(slot, record, Some(now)).await
     }
@@ -284,10 +361,14 @@ impl Bench<'_> {
         let rules = &self.config.lockdown;
         let trusted = rules.publishers();
         match record.publisher {
-            None if rules.needs_release() => bail!("has no release, and `lockdown` asks for one: sign and install it again"),
+            None if rules.needs_release() => {
+                bail!("has no release, and `lockdown` asks for one: sign and install it again")
+            }
             Some(publisher) if !trusted.is_empty() && !trusted.contains(&publisher) => {
                 let who = npub_of(publisher);
-                bail!("was signed by {who}, who is not among `lockdown.trusted_publishers`: add that key, or roll the slot back")
+                bail!(
+                    "was signed by {who}, who is not among `lockdown.trusted_publishers`: add that key, or roll the slot back"
+                )
             }
             Some(publisher) if rules.needs_release() => self.is_released(record, publisher, now),
             _ => Ok(()),
@@ -298,22 +379,40 @@ impl Bench<'_> {
     fn is_released(self, record: &Record, publisher: PublicKey, now: UnixTime) -> Result<()> {
         let wrong = |why: String| anyhow!("its release does not hold any more: {why}");
         let release = self.shelf.release(record.digest, publisher)?;
-        let release = release::verify(&release, record.digest, now).map_err(|error| wrong(error.to_string()))?;
-        ensure!(release.publisher == publisher, "it was not signed by who signs its release: install it again");
+        let release = release::verify(&release, record.digest, now)
+            .map_err(|error| wrong(error.to_string()))?;
+        ensure!(
+            release.publisher == publisher,
+            "it was not signed by who signs its release: install it again"
+        );
         let deletions = [self.shelf.deletion(release.id)?, source::deletion(&record.source)];
-        let is_deleted = deletions.iter().flatten().any(|deletion| deletion::withdraws(deletion, &release));
+        let is_deleted =
+            deletions.iter().flatten().any(|deletion| deletion::withdraws(deletion, &release));
         if is_deleted { Err(wrong(DELETED.into())) } else { Ok(()) }
     }
 
     /// When the first of the releases ends without which the rules let nobody serve; `None`: never.
     pub(super) fn ends_at(self, slot: Slot, record: &Record) -> Option<UnixTime> {
-        let component = self.asked_for(record).and_then(|publisher| self.shelf.release(record.digest, publisher).ok());
-        let image = self.image_engine(slot).and_then(|engine| self.shelf.image_release(record.digest, &engine));
-        [component, image].into_iter().flatten().filter_map(|release| release::ends_at(&release)).min()
+        let component = self
+            .asked_for(record)
+            .and_then(|publisher| self.shelf.release(record.digest, publisher).ok());
+        let image = self
+            .image_engine(slot)
+            .and_then(|engine| self.shelf.image_release(record.digest, &engine));
+        [component, image]
+            .into_iter()
+            .flatten()
+            .filter_map(|release| release::ends_at(&release))
+            .min()
     }
 
     /// Why one that serves may not serve on under the rules, by what has become of its releases since. What cannot be read says nothing.
-    pub(super) fn is_over(self, slot: Slot, record: &Record, now: UnixTime) -> Option<&'static str> {
+    pub(super) fn is_over(
+        self,
+        slot: Slot,
+        record: &Record,
+        now: UnixTime,
+    ) -> Option<&'static str> {
         if self.ends_at(slot, record).is_some_and(|end| end <= now) {
             return Some("expired");
         }
@@ -324,7 +423,11 @@ impl Bench<'_> {
 
     /// Asks where it came from whether its release is withdrawn: from then on it is known here.
     pub(super) async fn ask(self, record: &Record, now: UnixTime) -> Result<()> {
-        let (Some(release), Ok(Place::Web(url))) = (self.held(record, now), Place::parse(&record.source)) else { return Ok(()) };
+        let (Some(release), Ok(Place::Web(url))) =
+            (self.held(record, now), Place::parse(&record.source))
+        else {
+            return Ok(());
+        };
         let deletion = source::withdrawn(&url, &Addresses::new(&self.config.network.allow)).await?;
         match deletion.filter(|deletion| deletion::withdraws(deletion, &release)) {
             Some(deletion) => self.shelf.put_deletion(release.id, &deletion),
@@ -340,7 +443,9 @@ impl Bench<'_> {
 
     /// By whom a release must be there; of nobody for what this program ships, and where nobody asks.
     fn asked_for(self, record: &Record) -> Option<PublicKey> {
-        record.publisher.filter(|_| self.config.lockdown.needs_release() && !record.source.starts_with(shipped::PREFIX))
+        record.publisher.filter(|_| {
+            self.config.lockdown.needs_release() && !record.source.starts_with(shipped::PREFIX)
+        })
     }
 
     /// What a guest in this slot gets at most: of these, where they are named, what its table and the rules leave.
@@ -363,11 +468,19 @@ impl Bench<'_> {
 }
 
 fn setup(settings: &BTreeMap<String, String>) -> Setup {
-    let settings = settings.iter().map(|(name, value)| Param { name: name.clone(), values: vec![value.clone()] }).collect();
+    let settings = settings
+        .iter()
+        .map(|(name, value)| Param { name: name.clone(), values: vec![value.clone()] })
+        .collect();
     Setup { settings, ..Setup::default() }
 }
 
-fn record(installed: &Installed, source: String, settings: BTreeMap<String, String>, publisher: Option<PublicKey>) -> Record {
+fn record(
+    installed: &Installed,
+    source: String,
+    settings: BTreeMap<String, String>,
+    publisher: Option<PublicKey>,
+) -> Record {
     let stamp = installed.stamp();
     Record {
         digest: stamp.digest,

@@ -100,7 +100,12 @@ pub(super) mod tests {
     pub(in crate::guests) fn decision(output: Result<String, Fault>, micros: u64) -> DecisionRow {
         DecisionRow {
             job: JobId::from_bytes([1; 32]),
-            guest: GuestStamp { slot: "pricing".into(), name: "a".into(), version: "1".into(), digest: Digest::of(b"a") },
+            guest: GuestStamp {
+                slot: "pricing".into(),
+                name: "a".into(),
+                version: "1".into(),
+                digest: Digest::of(b"a"),
+            },
             generation: 1,
             engine: "e".into(),
             function: "quote",
@@ -117,10 +122,15 @@ pub(super) mod tests {
     #[test]
     fn too_many_traps() {
         let mut tally = Tally::default();
-        let mut call = |good: bool, fault| tally.count(&decision(if good { Ok(String::new()) } else { Err(fault) }, 1));
+        let mut call = |good: bool, fault| {
+            tally.count(&decision(if good { Ok(String::new()) } else { Err(fault) }, 1))
+        };
         assert!(!(0..100).any(|number| call(number % 5 != 0, Fault::Trap)), "four of twenty");
         assert!(!(0..100).any(|_| call(false, Fault::Wall)));
-        assert_eq!((0..5).map(|_| call(false, Fault::Fuel)).collect::<Vec<_>>(), [false, false, false, false, true]);
+        assert_eq!(
+            (0..5).map(|_| call(false, Fault::Fuel)).collect::<Vec<_>>(),
+            [false, false, false, false, true]
+        );
         assert!(!call(false, Fault::Trap), "it begins anew");
         assert_eq!((tally.figures().calls, tally.figures().traps), (206, 26));
     }
@@ -134,7 +144,10 @@ pub(super) mod tests {
             tally.count(&decision(Ok(String::new()), micros));
         }
         let figures = tally.figures();
-        assert_eq!((figures.p50_us, figures.p99_us, figures.fuel, figures.cpu_us), (Some(256), Some(507), Some(2560), None));
+        assert_eq!(
+            (figures.p50_us, figures.p99_us, figures.fuel, figures.cpu_us),
+            (Some(256), Some(507), Some(2560), None)
+        );
         assert_eq!(tally.micros.len(), KEPT);
     }
 }

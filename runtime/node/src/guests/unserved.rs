@@ -20,7 +20,9 @@ impl Unserved {
         let slot = self.slot;
         match self.stop.code {
             "signature" => "`pylon guest sign` makes a release of what you trust".into(),
-            "publisher" => "add that key to `lockdown.trusted_publishers`, or name another guest".into(),
+            "publisher" => {
+                "add that key to `lockdown.trusted_publishers`, or name another guest".into()
+            }
             "image" => "guests/README.md has the steps to images, under `No compiler`".into(),
             "grant" => format!("`pylon guest approve {slot}` lets it"),
             "gone" if slot.role() == Role::Handler => {

@@ -60,7 +60,8 @@ struct Shadow {
 
 impl Watch {
     pub(super) fn new() -> (Arc<Self>, Reports) {
-        let ((alarms, heard), (questions, asked)) = (mpsc::channel(ALARMS), mpsc::channel(QUESTIONS));
+        let ((alarms, heard), (questions, asked)) =
+            (mpsc::channel(ALARMS), mpsc::channel(QUESTIONS));
         let watch = Self { seats: Mutex::default(), alarms, questions };
         (Arc::new(watch), Reports { alarms: heard, questions: asked })
     }
@@ -104,12 +105,19 @@ impl Watch {
 impl Witness for Watch {
     fn decided(&self, decision: &DecisionRow, about: About<'_>) {
         let roles = [Role::Routing, Role::Pricing, Role::Verification, Role::Handler];
-        let Some(role) = roles.into_iter().find(|role| role.name() == decision.guest.slot) else { return };
+        let Some(role) = roles.into_iter().find(|role| role.name() == decision.guest.slot) else {
+            return;
+        };
         let mut seats = self.lock();
         let slots = [Slot::of_kind(role, about.job.kind), Slot::policy(role)];
-        let Some(slot) = slots.into_iter().flatten().find(|slot| seats.serving.contains_key(slot)) else { return };
+        let Some(slot) = slots.into_iter().flatten().find(|slot| seats.serving.contains_key(slot))
+        else {
+            return;
+        };
         // Older generations are on their way out, and no word on this one: the component may be the same and its settings others.
-        let is_of = |seat: &&mut Seat| seat.digest == decision.guest.digest && decision.generation >= seat.since;
+        let is_of = |seat: &&mut Seat| {
+            seat.digest == decision.guest.digest && decision.generation >= seat.since
+        };
         let Some(seat) = seats.serving.get_mut(&slot).filter(is_of) else { return };
         if seat.tally.count(decision) {
             // One that waits for an answer is alarm enough.

@@ -43,7 +43,8 @@ impl Rolling {
 impl Write for Rolling {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         // What cannot be put aside goes on where it is: a long log is better than none.
-        if self.bytes > 0 && self.bytes + line.len() as u64 > self.bytes_max && self.roll().is_err() {
+        if self.bytes > 0 && self.bytes + line.len() as u64 > self.bytes_max && self.roll().is_err()
+        {
             self.bytes = 0;
         }
         let written = self.file.write(line)?;
@@ -83,7 +84,8 @@ mod tests {
                 writeln!(log, "round {round} line {line:02}").unwrap();
             }
         }
-        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let names: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(names.len(), 1 + OLD_MAX as usize, "{names:?}");
         for name in &names {
             let about = std::fs::metadata(name).unwrap();

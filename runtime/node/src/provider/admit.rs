@@ -114,7 +114,12 @@ async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: 
 }
 
 /// Says no: stored, and told to a sender who addressed us. Who asks for too much of that is met with silence. Returns what was written.
-pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut rows: Vec<Row>) -> Arc<[Row]> {
+pub(super) async fn refuse(
+    shared: &Shared,
+    asked: Asked,
+    refusal: Refusal,
+    mut rows: Vec<Row>,
+) -> Arc<[Row]> {
     let Asked { id, kind, customer, created_at, targeted, confidential, outline } = asked;
     let allows = |has_paid: bool| shared.courtesy().allows(customer, has_paid, shared.clock.now());
     if !(allows(false) || shared.has_paid(customer) && allows(true)) {
@@ -122,7 +127,8 @@ pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut 
         return Arc::default();
     }
     let words = refusal.words();
-    let refusal = if confidential.is_some() { refusal.map_text(|_| WITHHELD.into()) } else { refusal };
+    let refusal =
+        if confidential.is_some() { refusal.map_text(|_| WITHHELD.into()) } else { refusal };
     // A stranger's words are a field, where nothing in them can look like a line of ours.
     tracing::info!(job = %id.short(), kind, targeted, reason = refusal.code(), words = refusal.words(), "refused");
     if targeted {
@@ -131,7 +137,18 @@ pub(super) async fn refuse(shared: &Shared, asked: Asked, refusal: Refusal, mut 
     }
     let letters = record::letters(&rows);
     let at = shared.clock.now();
-    rows.insert(0, Row::Refuse(Box::new(RefusalRow { id, kind, customer, created_at, refusal, asked: outline, at })));
+    rows.insert(
+        0,
+        Row::Refuse(Box::new(RefusalRow {
+            id,
+            kind,
+            customer,
+            created_at,
+            refusal,
+            asked: outline,
+            at,
+        })),
+    );
     let rows: Arc<[Row]> = rows.into();
     if commit(shared, id, Arc::clone(&rows)).await.is_err() {
         return Arc::default();
@@ -153,12 +170,23 @@ fn plan(
     let sources = guests.sources(job.kind).granted(shared.inputs.granted());
     admission::check(job, &Bounds { input_bytes: INPUT_BYTES_MAX, sources: sources.clone() })?;
     gather::check(shared, job, &sources)?;
-    shared.bus.step(job.id, || Step::Native { what: "within bounds", micros: live::micros(begun.elapsed()) });
+    shared.bus.step(job.id, || Step::Native {
+        what: "within bounds",
+        micros: live::micros(begun.elapsed()),
+    });
     let situation = situation(shared);
 
     let candidates = shared.backends.candidates();
     let answer = guests.rank(summary, &candidates, &situation);
-    rows.push(decision(shared, job, guests.number(), "rank", 0, &(&candidates, &situation), &answer));
+    rows.push(decision(
+        shared,
+        job,
+        guests.number(),
+        "rank",
+        0,
+        &(&candidates, &situation),
+        &answer,
+    ));
     stamps.push(GuestStamp::clone(&answer.call.guest));
     let order = match answer.value {
         Ok(ranking) => ranking?.order,
@@ -177,7 +205,11 @@ fn plan(
     let context = QuoteContext {
         route: first,
         // What is still to be fetched may turn out as large as is allowed.
-        input_tokens_estimate: Usage::estimate(if job.is_complete() { job.input_bytes() } else { INPUT_BYTES_MAX }),
+        input_tokens_estimate: Usage::estimate(if job.is_complete() {
+            job.input_bytes()
+        } else {
+            INPUT_BYTES_MAX
+        }),
         terms: capabilities.terms,
         max_receivable: capabilities.max_receivable,
         step: capabilities.step,
@@ -200,5 +232,9 @@ fn plan(
 }
 
 fn in_order(candidates: &[Candidate], order: &[u32]) -> Vec<Route> {
-    order.iter().filter_map(|index| candidates.get(*index as usize)).map(|candidate| candidate.route.clone()).collect()
+    order
+        .iter()
+        .filter_map(|index| candidates.get(*index as usize))
+        .map(|candidate| candidate.route.clone())
+        .collect()
 }

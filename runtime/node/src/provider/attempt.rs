@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use pylon_core::decision::WITHHELD;
 use pylon_core::event::DomainEvent;
 use pylon_core::ports::guests::{
-    Answer, Fault, Generation as Guests, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, JobError,
-    LogLevel,
+    Answer, Fault, Generation as Guests, GuestGeneration, GuestInferenceError, GuestStream,
+    HandlerHost, InputError, JobError, LogLevel,
 };
 use pylon_core::ports::market::{Address, Message, Status};
 use pylon_core::transcript::Transcript;
@@ -57,7 +57,8 @@ pub(super) struct Done {
 /// Runs the handler. Dropping the future stops it and whatever it has started.
 pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
     let begun = Instant::now();
-    let report = Arc::new(Mutex::new(Report { confidential: task.job.confidential, ..Report::default() }));
+    let report =
+        Arc::new(Mutex::new(Report { confidential: task.job.confidential, ..Report::default() }));
     let (market, first) = (Arc::clone(&shared.market), task.routes.first().cloned());
     let host = Host {
         shared,
@@ -75,13 +76,17 @@ pub(super) async fn run(shared: Arc<Shared>, task: Task) -> Done {
     } else {
         let listener = Arc::new(Listener::new(host, Arc::clone(&task.job)));
         let answer = task.guests.run(&task.job, task.max_work_ms, Arc::clone(&listener) as _).await;
-        let transcript = listener.finish(answer.value.as_ref().ok().and_then(|said| said.as_ref().ok()));
+        let transcript =
+            listener.finish(answer.value.as_ref().ok().and_then(|said| said.as_ref().ok()));
         (answer, transcript)
     };
     let report = lock(&report);
     let outcome = match &answer.value {
         Ok(Ok(output)) => match market.check(&task.job, output) {
-            Ok(()) => report.evidence(task.attempt, first).map(|evidence| (output.clone(), evidence)).ok_or(JobError::NoBackend),
+            Ok(()) => report
+                .evidence(task.attempt, first)
+                .map(|evidence| (output.clone(), evidence))
+                .ok_or(JobError::NoBackend),
             // Nothing is charged for what cannot be handed over.
             Err(error) => Err(JobError::Failed(error.to_string())),
         },
@@ -126,7 +131,10 @@ impl Report {
         Some(Evidence {
             finish: if self.length { Finish::Length } else { Finish::Complete },
             checks: Vec::new(),
-            usage: Usage { work_ms: u64::try_from(self.backend.as_millis()).unwrap_or(u64::MAX), ..self.usage },
+            usage: Usage {
+                work_ms: u64::try_from(self.backend.as_millis()).unwrap_or(u64::MAX),
+                ..self.usage
+            },
             route: self.route.clone().or(first.filter(|_| self.generations == 0))?,
             attempt,
         })
@@ -173,23 +181,40 @@ impl Host {
         #[allow(clippy::cast_precision_loss, reason = "at most 1000")]
         let progress = permille.min(1000) as f32 / 1000.0;
         let timestamp = self.shared.clock.now();
-        self.shared.bus.announce(DomainEvent::JobProgress { job_id: self.job.id, progress, timestamp });
+        self.shared.bus.announce(DomainEvent::JobProgress {
+            job_id: self.job.id,
+            progress,
+            timestamp,
+        });
     }
 }
 
 #[async_trait]
 impl HandlerHost for Host {
-    async fn generate(&self, request: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
-        generation::begin(&self.shared.backends, &self.routes, request, self.max_output_tokens, &self.report).await
+    async fn generate(
+        &self,
+        request: GuestGeneration,
+    ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
+        generation::begin(
+            &self.shared.backends,
+            &self.routes,
+            request,
+            self.max_output_tokens,
+            &self.report,
+        )
+        .await
     }
 
     async fn partial(&self, text: String) -> bool {
         if self.partials && lock(&self.report).partial_is_due(self.begun) {
             self.progress(written_permille(text.len(), self.max_output_tokens));
-            let message = Message::Feedback { to: Address::of(&self.job), status: Status::Partial(text) };
+            let message =
+                Message::Feedback { to: Address::of(&self.job), status: Status::Partial(text) };
             match self.shared.market.seal(&message, self.shared.clock.now()) {
                 Ok(sealed) => self.shared.outbox.send_once(sealed),
-                Err(error) => tracing::debug!(job = %self.job.id.short(), %error, "partial result not sent"),
+                Err(error) => {
+                    tracing::debug!(job = %self.job.id.short(), %error, "partial result not sent")
+                }
             }
         }
         true

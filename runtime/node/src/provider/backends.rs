@@ -83,13 +83,20 @@ impl Average {
 
 impl Backends {
     /// Looks at them all, and goes on looking for as long as somebody holds them.
-    pub async fn watch(adapters: Vec<Arc<dyn Inference>>, preference: Preference, bus: Bus, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let rows: Vec<_> = adapters.into_iter().map(|adapter| Arc::new(Backend::new(adapter))).collect();
+    pub async fn watch(
+        adapters: Vec<Arc<dyn Inference>>,
+        preference: Preference,
+        bus: Bus,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
+        let rows: Vec<_> =
+            adapters.into_iter().map(|adapter| Arc::new(Backend::new(adapter))).collect();
         let backend_ids = rows.iter().map(|row| row.adapter.id().to_owned()).collect();
         bus.announce(DomainEvent::BackendsRegistered { backend_ids, timestamp: clock.now() });
         let doubted = Arc::new(Notify::new());
         let (preference, looked) = (RwLock::new(preference), watch::Sender::new(()));
-        let backends = Arc::new(Self { rows, preference, doubted: Arc::clone(&doubted), looked, bus, clock });
+        let backends =
+            Arc::new(Self { rows, preference, doubted: Arc::clone(&doubted), looked, bus, clock });
         let mut lookout = Lookout::default();
         let pause = lookout.looked(backends.refresh().await);
         tokio::spawn(look_again(Arc::downgrade(&backends), doubted, lookout, pause));
@@ -111,12 +118,18 @@ impl Backends {
         let preference = self.preference.read().unwrap_or_else(PoisonError::into_inner).clone();
         let candidates = self.candidates();
         let matches = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
-        let mut of_backend = candidates.iter().filter(|one| matches(&preference.backend, one.route.place.backend())).peekable();
+        let mut of_backend = candidates
+            .iter()
+            .filter(|one| matches(&preference.backend, one.route.place.backend()))
+            .peekable();
         of_backend.peek()?;
         if of_backend.any(|one| matches(&preference.model, one.route.place.model())) {
             return None;
         }
-        Some(format!("`default_model`: no backend serves `{}`; `pylon models` lists what there is", preference.model))
+        Some(format!(
+            "`default_model`: no backend serves `{}`; `pylon models` lists what there is",
+            preference.model
+        ))
     }
 
     /// A request has failed: is that backend still there?
@@ -133,7 +146,8 @@ impl Backends {
 
     /// Asks every backend what it serves, and tells what has changed.
     async fn refresh(&self) -> Found {
-        let found = futures::future::join_all(self.rows.iter().map(|row| self.refresh_one(row))).await;
+        let found =
+            futures::future::join_all(self.rows.iter().map(|row| self.refresh_one(row))).await;
         self.looked.send_replace(());
         match () {
             () if found.contains(&Found::Missing) => Found::Missing,
@@ -154,13 +168,20 @@ impl Backends {
         };
         let newly_missing = found == Err(true);
         let found = found.ok();
-        let was = std::mem::replace(&mut *row.models.write().unwrap_or_else(PoisonError::into_inner), found.clone());
+        let was = std::mem::replace(
+            &mut *row.models.write().unwrap_or_else(PoisonError::into_inner),
+            found.clone(),
+        );
         let (backend_id, timestamp) = (row.adapter.id().to_owned(), self.clock.now());
         match (&was, found) {
-            (None, Some(_)) => self.bus.announce(DomainEvent::BackendAvailable { backend_id: backend_id.clone(), timestamp }),
-            (_, None) if newly_missing => {
-                self.bus.announce(DomainEvent::BackendUnavailable { backend_id: backend_id.clone(), timestamp })
-            }
+            (None, Some(_)) => self.bus.announce(DomainEvent::BackendAvailable {
+                backend_id: backend_id.clone(),
+                timestamp,
+            }),
+            (_, None) if newly_missing => self.bus.announce(DomainEvent::BackendUnavailable {
+                backend_id: backend_id.clone(),
+                timestamp,
+            }),
             _ => {}
         }
         let now = row.models.read().unwrap_or_else(PoisonError::into_inner);
@@ -186,7 +207,8 @@ impl Backends {
             }
         }
         // Without a word from the operator, the first is the default.
-        if let Some(first) = candidates.first_mut().filter(|_| preference == Preference::default()) {
+        if let Some(first) = candidates.first_mut().filter(|_| preference == Preference::default())
+        {
             first.preferred = true;
         }
         candidates
@@ -203,7 +225,10 @@ fn candidate(row: &Backend, model: &Model, preference: &Preference) -> Candidate
     let free = u32::try_from(row.slots.available_permits()).unwrap_or(u32::MAX);
     Candidate {
         route: Route {
-            place: WorkPlace::Model { backend: row.adapter.id().to_owned(), model: model.id.clone() },
+            place: WorkPlace::Model {
+                backend: row.adapter.id().to_owned(),
+                model: model.id.clone(),
+            },
             price_permille: 1000,
         },
         context_tokens: model.context_tokens,
@@ -213,12 +238,19 @@ fn candidate(row: &Backend, model: &Model, preference: &Preference) -> Candidate
         first_output_ms: row.first_output_ms.get(),
         tokens_per_second: row.tokens_per_second.get(),
         failure_permille: row.failure_permille.get().unwrap_or(0),
-        preferred: named && matches(&preference.backend, row.adapter.id()) && matches(&preference.model, &model.id),
+        preferred: named
+            && matches(&preference.backend, row.adapter.id())
+            && matches(&preference.model, &model.id),
     }
 }
 
 /// Until nobody holds them.
-async fn look_again(backends: Weak<Backends>, doubted: Arc<Notify>, mut lookout: Lookout, mut pause: Duration) {
+async fn look_again(
+    backends: Weak<Backends>,
+    doubted: Arc<Notify>,
+    mut lookout: Lookout,
+    mut pause: Duration,
+) {
     loop {
         let looked = Instant::now();
         let _ = timeout(pause, doubted.notified()).await;
@@ -254,7 +286,8 @@ impl Backend {
 
     pub(super) fn succeeded(&self, first_output: Duration, tokens: u64, generating: Duration) {
         self.failure_permille.blend(0);
-        self.first_output_ms.add(u32::try_from(first_output.as_millis()).unwrap_or(u32::MAX).max(1));
+        self.first_output_ms
+            .add(u32::try_from(first_output.as_millis()).unwrap_or(u32::MAX).max(1));
         let per_second = u128::from(tokens).saturating_mul(1000) / generating.as_millis().max(1);
         self.tokens_per_second.add(u32::try_from(per_second).unwrap_or(u32::MAX));
     }

@@ -12,7 +12,11 @@ const AGAIN_FIRST: Duration = Duration::from_millis(200);
 const AGAIN_MOST: Duration = Duration::from_secs(15);
 
 /// Commits the rows. An error is final: the rows are known already, or nobody can ever write them, or the node has stopped.
-pub(super) async fn commit(shared: &Shared, job: JobId, rows: Arc<[Row]>) -> Result<(), JournalError> {
+pub(super) async fn commit(
+    shared: &Shared,
+    job: JobId,
+    rows: Arc<[Row]>,
+) -> Result<(), JournalError> {
     let mut pause = AGAIN_FIRST;
     loop {
         match shared.journal.commit(Arc::clone(&rows)).await {

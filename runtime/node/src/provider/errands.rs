@@ -18,7 +18,9 @@ pub(super) type Errand = BoxFuture<'static, Option<Event>>;
 
 /// Asks for an invoice.
 pub(super) fn invoice(shared: &Shared, request: InvoiceRequest) -> Errand {
-    let Some(wallet) = shared.wallet.clone() else { return Box::pin(async { Some(Event::NotInvoiced) }) };
+    let Some(wallet) = shared.wallet.clone() else {
+        return Box::pin(async { Some(Event::NotInvoiced) });
+    };
     Box::pin(async move {
         match tokio::time::timeout(INVOICE_WITHIN, ask_until_answered(&*wallet, &request)).await {
             Ok(Ok(invoice)) => Some(Event::Invoiced(invoice)),
@@ -38,7 +40,9 @@ async fn ask_until_answered(
     let mut pause = AGAIN_FIRST;
     loop {
         match wallet.invoice(request.clone()).await {
-            Err(WalletError::Unknown(why)) => tracing::warn!(job = request.id, why, "the wallet is asked again"),
+            Err(WalletError::Unknown(why)) => {
+                tracing::warn!(job = request.id, why, "the wallet is asked again")
+            }
             answer => return answer,
         }
         tokio::time::sleep(pause).await;

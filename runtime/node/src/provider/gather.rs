@@ -15,14 +15,18 @@ pub(super) type Texts = Arc<[String]>;
 /// Addresses that are never fetched, and chains that are too long or lead back. Reaches nothing.
 pub(super) fn check(shared: &Shared, job: &Job, sources: &Sources) -> Result<(), Refusal> {
     for (index, input) in job.inputs.iter().enumerate() {
-        shared.inputs.check(input, sources).map_err(|error| Refusal::Invalid(error.of_input(index)))?;
+        shared
+            .inputs
+            .check(input, sources)
+            .map_err(|error| Refusal::Invalid(error.of_input(index)))?;
     }
     check_jobs(shared, job)
 }
 
 /// As far as the jobs behind it are known.
 fn check_jobs(shared: &Shared, job: &Job) -> Result<(), Refusal> {
-    let known = |id| Ok(shared.journal.job(id)?.map(|state| jobs_of(&state.job)).unwrap_or_default());
+    let known =
+        |id| Ok(shared.journal.job(id)?.map(|state| jobs_of(&state.job)).unwrap_or_default());
     match check_chain(job, known) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(why)) => Err(Refusal::Invalid(why.to_string())),
@@ -60,7 +64,10 @@ pub(super) fn gather(
         }
         let bytes: u64 = texts.iter().map(|text| text.len() as u64).sum();
         if bytes > INPUT_BYTES_MAX {
-            return Err(JobError::Invalid(format!("the inputs together: {}", Unfetched::TooLarge(INPUT_BYTES_MAX))));
+            return Err(JobError::Invalid(format!(
+                "the inputs together: {}",
+                Unfetched::TooLarge(INPUT_BYTES_MAX)
+            )));
         }
         Ok(texts.into())
     }

@@ -4,8 +4,12 @@ use super::attempt::{Report, lock};
 use super::backends::{Backend, Backends};
 use async_trait::async_trait;
 use pylon_core::decision::WITHHELD;
-use pylon_core::ports::guests::{GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream};
-use pylon_core::ports::inference::{ChatMessage, Chunk, Completion, Generation, InferenceError, Mishap, Stream};
+use pylon_core::ports::guests::{
+    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream,
+};
+use pylon_core::ports::inference::{
+    ChatMessage, Chunk, Completion, Generation, InferenceError, Mishap, Stream,
+};
 use pylon_core::work::{Route, Usage, WorkPlace};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -53,11 +57,24 @@ pub(super) async fn begin(
         match answer {
             Ok(answer) => {
                 lock(report).route = Some(route.clone());
-                let bytes_in = generation.messages.iter().map(|ChatMessage { content, .. }| content.len() as u64).sum();
+                let bytes_in = generation
+                    .messages
+                    .iter()
+                    .map(|ChatMessage { content, .. }| content.len() as u64)
+                    .sum();
                 return Ok(Box::new(Running { answer, open, bytes_in, bytes_out: 0, end: None }));
             }
-            Err(error @ (InferenceError::Unavailable(_) | InferenceError::Failed(..) | InferenceError::Timeout)) => {
-                tracing::warn!(backend, model, error = for_the_log(&error, report), "route failed, trying the next");
+            Err(
+                error @ (InferenceError::Unavailable(_)
+                | InferenceError::Failed(..)
+                | InferenceError::Timeout),
+            ) => {
+                tracing::warn!(
+                    backend,
+                    model,
+                    error = for_the_log(&error, report),
+                    "route failed, trying the next"
+                );
                 row.failed();
                 backends.doubt();
                 last = words(error);
@@ -95,7 +112,10 @@ struct Open {
 }
 
 impl Open {
-    fn claim(report: &Arc<Mutex<Report>>, max_output_tokens: u64) -> Result<Self, GuestInferenceError> {
+    fn claim(
+        report: &Arc<Mutex<Report>>,
+        max_output_tokens: u64,
+    ) -> Result<Self, GuestInferenceError> {
         let refused = |why: &str| Err(GuestInferenceError::Other(why.into()));
         let mut seen = lock(report);
         if seen.generating {
@@ -110,7 +130,10 @@ impl Open {
         }
         seen.generating = true;
         seen.generations += 1;
-        Ok(Self { report: Arc::clone(report), tokens_left: u32::try_from(tokens_left).unwrap_or(u32::MAX) })
+        Ok(Self {
+            report: Arc::clone(report),
+            tokens_left: u32::try_from(tokens_left).unwrap_or(u32::MAX),
+        })
     }
 }
 
@@ -121,13 +144,24 @@ impl Drop for Open {
 }
 
 /// Waits for the first words: until then another route may still answer.
-async fn answer_begins(row: &Arc<Backend>, request: &Generation) -> Result<Answering, InferenceError> {
-    let slot = timeout(FIRST_OUTPUT_WITHIN, row.slot()).await.map_err(|_| InferenceError::Timeout)?;
+async fn answer_begins(
+    row: &Arc<Backend>,
+    request: &Generation,
+) -> Result<Answering, InferenceError> {
+    let slot =
+        timeout(FIRST_OUTPUT_WITHIN, row.slot()).await.map_err(|_| InferenceError::Timeout)?;
     let slot = slot.ok_or_else(|| InferenceError::Unavailable("closed".into()))?;
     let begun = Instant::now();
     let mut stream = row.adapter.generate(request).await?;
     let first = Some(stream.next().await?);
-    Ok(Answering { row: Arc::clone(row), stream, first, first_output: begun.elapsed(), since: Instant::now(), _slot: slot })
+    Ok(Answering {
+        row: Arc::clone(row),
+        stream,
+        first,
+        first_output: begun.elapsed(),
+        since: Instant::now(),
+        _slot: slot,
+    })
 }
 
 /// A backend at work, with a slot of it.
@@ -163,7 +197,11 @@ impl GuestStream for Running {
                 lock(&self.open.report).backend += begun.elapsed();
                 chunk.map_err(|error| {
                     let error_words = for_the_log(&error, &self.open.report);
-                    tracing::warn!(backend = self.answer.row.adapter.id(), error = error_words, "the answer broke off");
+                    tracing::warn!(
+                        backend = self.answer.row.adapter.id(),
+                        error = error_words,
+                        "the answer broke off"
+                    );
                     self.answer.row.failed();
                     match error {
                         // It was there.
@@ -179,7 +217,11 @@ impl GuestStream for Running {
                 Ok(Some(text))
             }
             Chunk::End(end) => {
-                self.answer.row.succeeded(self.answer.first_output, end.usage.output_tokens, self.answer.since.elapsed());
+                self.answer.row.succeeded(
+                    self.answer.first_output,
+                    end.usage.output_tokens,
+                    self.answer.since.elapsed(),
+                );
                 let mut report = lock(&self.open.report);
                 report.usage = report.usage.plus(end.usage);
                 report.length |= end.length;
@@ -204,7 +246,8 @@ impl Drop for Running {
     /// What a handler has read and dropped before its end was work too.
     fn drop(&mut self) {
         if self.end.is_none() {
-            let (input_tokens, output_tokens) = (Usage::estimate(self.bytes_in), Usage::estimate(self.bytes_out).max(1));
+            let (input_tokens, output_tokens) =
+                (Usage::estimate(self.bytes_in), Usage::estimate(self.bytes_out).max(1));
             let read = Usage { input_tokens, output_tokens, estimated: true, ..Usage::default() };
             let mut report = lock(&self.open.report);
             report.usage = report.usage.plus(read);

@@ -28,8 +28,17 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 tracing::debug!(job = %job.id.short(), "withdrawn before it came");
             }
             Some(Incoming::Job(job)) => take(&shared, *job).await,
-            Some(Incoming::Unusable { id, kind, customer, created_at, targeted, reason, confidential }) => {
-                let asked = Asked { id, kind, customer, created_at, targeted, confidential, outline: None };
+            Some(Incoming::Unusable {
+                id,
+                kind,
+                customer,
+                created_at,
+                targeted,
+                reason,
+                confidential,
+            }) => {
+                let asked =
+                    Asked { id, kind, customer, created_at, targeted, confidential, outline: None };
                 if targeted && !is_known(&shared, id) {
                     refuse(&shared, asked, Refusal::Invalid(reason)).await;
                 } else {
@@ -56,7 +65,8 @@ async fn take(shared: &Arc<Shared>, job: Job) {
     let guests = shared.guests.current();
     if !guests.serves(job.kind) {
         if job.targeted {
-            refuse(shared, Asked::of(&job), Refusal::Unsupported(format!("kind {}", job.kind))).await;
+            refuse(shared, Asked::of(&job), Refusal::Unsupported(format!("kind {}", job.kind)))
+                .await;
         }
         return;
     }
@@ -96,7 +106,12 @@ fn is_known(shared: &Shared, id: JobId) -> bool {
 }
 
 /// Only the author of a request may withdraw it (NIP-09).
-async fn cancel(shared: &Arc<Shared>, customer: PublicKey, id: JobId, withdrawn: &mut Recent<(PublicKey, JobId)>) {
+async fn cancel(
+    shared: &Arc<Shared>,
+    customer: PublicKey,
+    id: JobId,
+    withdrawn: &mut Recent<(PublicKey, JobId)>,
+) {
     let author = match shared.registry.customer(id) {
         Some(author) => Ok(Some(author)),
         None => shared.journal.customer_of_open(id),

@@ -45,8 +45,14 @@ struct Places {
 
 impl Line {
     pub(super) fn new(limits: Limits, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let places =
-            Places { limits, waiting: Vec::new(), calls: Vec::new(), running: Vec::new(), served: Vec::new(), closed: false };
+        let places = Places {
+            limits,
+            waiting: Vec::new(),
+            calls: Vec::new(),
+            running: Vec::new(),
+            served: Vec::new(),
+            closed: false,
+        };
         Arc::new(Self { clock, places: Mutex::new(places), changed: Notify::new() })
     }
 
@@ -116,11 +122,19 @@ impl Line {
     fn call_next(self: &Arc<Self>, mut places: MutexGuard<'_, Places>) {
         let mut refused = Vec::new();
         while !places.closed
-            && let Some(id) = schedule::next(&places.waiting, &places.running, &places.served, &places.limits, self.clock.now())
+            && let Some(id) = schedule::next(
+                &places.waiting,
+                &places.running,
+                &places.served,
+                &places.limits,
+                self.clock.now(),
+            )
         {
             let Some(index) = places.waiting.iter().position(|place| place.id == id) else { break };
             let place = places.waiting.remove(index);
-            let Some(index) = places.calls.iter().position(|(called, _)| *called == id) else { continue };
+            let Some(index) = places.calls.iter().position(|(called, _)| *called == id) else {
+                continue;
+            };
             let (_, call) = places.calls.swap_remove(index);
             places.running.push(place);
             if let Err(ticket) = call.send(Ticket { line: Arc::clone(self), id }) {

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use pylon_core::ports::guests::{
-    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel,
+    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError,
+    LogLevel,
 };
 use pylon_core::transcript::{End, Recorder, Text, Transcript};
 use pylon_core::work::Output;
@@ -33,7 +34,10 @@ fn lock(heard: &Mutex<Recorder>) -> MutexGuard<'_, Recorder> {
 
 #[async_trait]
 impl HandlerHost for Listener {
-    async fn generate(&self, request: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
+    async fn generate(
+        &self,
+        request: GuestGeneration,
+    ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         let begun = self.host.generate(request).await;
         let number = lock(&self.heard).generation(begun.as_ref().err().cloned());
         Ok(Box::new(Stream { stream: begun?, number, heard: Arc::clone(&self.heard), end: None }))
@@ -53,8 +57,13 @@ impl HandlerHost for Listener {
 
     async fn read(&self, index: u32) -> Result<String, InputError> {
         let text = self.host.read(index).await;
-        let in_request = matches!(self.job.inputs.get(index as usize).map(|input| &input.source), Some(InputSource::Text(_)));
-        let kept = text.as_ref().map(|text| if in_request { Text::Request } else { Text::Here(text.clone()) });
+        let in_request = matches!(
+            self.job.inputs.get(index as usize).map(|input| &input.source),
+            Some(InputSource::Text(_))
+        );
+        let kept = text
+            .as_ref()
+            .map(|text| if in_request { Text::Request } else { Text::Here(text.clone()) });
         lock(&self.heard).input(index, kept.map_err(Clone::clone));
         text
     }

@@ -81,7 +81,11 @@ impl Live {
     }
 
     /// As its row has it. What may still have a result knows who was asked about it before.
-    pub(super) fn from_journal(shared: &Arc<Shared>, state: JobState, mailbox: mpsc::Receiver<Note>) -> Self {
+    pub(super) fn from_journal(
+        shared: &Arc<Shared>,
+        state: JobState,
+        mailbox: mpsc::Receiver<Note>,
+    ) -> Self {
         let kept = kept(shared, &state);
         let is_orphan = kept.is_none();
         let guests = kept.unwrap_or_else(|| shared.guests.current());
@@ -157,7 +161,18 @@ impl Live {
 
     /// Ends this task. What it held is free, and what somebody was telling it meanwhile is told to the row in the journal.
     async fn leave(self) {
-        let Self { shared, state, mut mailbox, place, ticket, turn, gathering, running, errands, .. } = self;
+        let Self {
+            shared,
+            state,
+            mut mailbox,
+            place,
+            ticket,
+            turn,
+            gathering,
+            running,
+            errands,
+            ..
+        } = self;
         let id = state.job.id;
         shared.line.give_up(id);
         drop((place, ticket, turn, gathering, running, errands));
@@ -170,7 +185,10 @@ impl Live {
     }
 
     fn is_idle(&self) -> bool {
-        self.state.is_over() && self.state.delivery != Delivery::Queued && self.running.is_none() && self.errands.is_empty()
+        self.state.is_over()
+            && self.state.delivery != Delivery::Queued
+            && self.running.is_none()
+            && self.errands.is_empty()
     }
 
     /// An attempt has ended: its decision and its event.
@@ -178,7 +196,11 @@ impl Live {
         let busy = done.elapsed.saturating_sub(done.backend);
         self.node += busy;
         let rows = vec![self.record("run", done.attempt, &done.transcript, &done.answer)];
-        let event = Event::Ran { attempt: done.attempt, partial_sent: done.partial_sent, outcome: Box::new(done.outcome) };
+        let event = Event::Ran {
+            attempt: done.attempt,
+            partial_sent: done.partial_sent,
+            outcome: Box::new(done.outcome),
+        };
         Note::with(event, rows)
     }
 
@@ -214,7 +236,11 @@ impl Live {
 
     /// What its guests have decided is written.
     pub(super) fn decided(&self, rows: &[Row]) {
-        let about = About { job: &self.summary, plan: Some(&self.state.plan), output: self.state.output.as_ref() };
+        let about = About {
+            job: &self.summary,
+            plan: Some(&self.state.plan),
+            output: self.state.output.as_ref(),
+        };
         self.shared.decided(rows, about);
     }
 
@@ -230,10 +256,17 @@ impl Live {
         acts
     }
 
-    fn decide(&mut self, action: Action, rows: &mut Vec<Row>, acts: &mut Vec<Action>) -> Option<Event> {
+    fn decide(
+        &mut self,
+        action: Action,
+        rows: &mut Vec<Row>,
+        acts: &mut Vec<Action>,
+    ) -> Option<Event> {
         match action {
             // A worker is not kept waiting, and nothing is fetched before the commit.
-            Action::Enqueue if self.texts.is_none() && !self.state.job.is_complete() => acts.push(Action::Enqueue),
+            Action::Enqueue if self.texts.is_none() && !self.state.job.is_complete() => {
+                acts.push(Action::Enqueue)
+            }
             Action::Enqueue => return self.line_up(),
             Action::Judge { attempt } => return self.judge(attempt, rows),
             Action::Meter { attempt } => return self.meter(attempt, rows),
@@ -259,20 +292,27 @@ impl Live {
         for action in acts {
             match action {
                 Action::Run { attempt, route } => self.start(attempt, route),
-                Action::Enqueue => self.gathering = Some(Box::pin(gather::gather(&self.shared, &*self.guests, &self.state.job))),
+                Action::Enqueue => {
+                    self.gathering =
+                        Some(Box::pin(gather::gather(&self.shared, &*self.guests, &self.state.job)))
+                }
                 Action::Stop => {
                     self.running = None;
                     self.gathering = None;
                     self.turn = None;
                     self.shared.line.give_up(self.state.job.id);
                 }
-                Action::Invoice { amount, hold } => {
-                    self.errands.push(errands::invoice(&self.shared, self.invoice_request(amount, hold)))
-                }
+                Action::Invoice { amount, hold } => self
+                    .errands
+                    .push(errands::invoice(&self.shared, self.invoice_request(amount, hold))),
                 Action::Claim(hash) => self.errands.push(errands::claim(&self.shared, hash)),
                 Action::Release(hash) => self.errands.push(errands::release(&self.shared, hash)),
                 Action::Announce(event) => self.shared.bus.announce(event),
-                Action::Judge { .. } | Action::Meter { .. } | Action::Tell(_) | Action::Deliver | Action::Earn { .. } => {}
+                Action::Judge { .. }
+                | Action::Meter { .. }
+                | Action::Tell(_)
+                | Action::Deliver
+                | Action::Earn { .. } => {}
             }
         }
         // A worker is free as soon as there is nothing to run, whatever the money does.
@@ -341,9 +381,25 @@ impl Live {
             return Some(estimated);
         }
         let situation = record::situation(&self.shared);
-        let answer = self.guests.settle(&self.summary, &plan.context, &plan.offer, &evidence.route, &evidence.usage, &situation);
-        rows.push(self.record("settle", attempt, &(&evidence.route, &evidence.usage, &situation), &answer));
-        Some(answer.value.map_or(estimated, |due| Event::Metered { attempt, due, step: plan.context.step }))
+        let answer = self.guests.settle(
+            &self.summary,
+            &plan.context,
+            &plan.offer,
+            &evidence.route,
+            &evidence.usage,
+            &situation,
+        );
+        rows.push(self.record(
+            "settle",
+            attempt,
+            &(&evidence.route, &evidence.usage, &situation),
+            &answer,
+        ));
+        Some(answer.value.map_or(estimated, |due| Event::Metered {
+            attempt,
+            due,
+            step: plan.context.step,
+        }))
     }
 
     /// The flight recorder: what was asked and answered, seen by observers too.
@@ -357,7 +413,15 @@ impl Live {
         if !self.stamps.contains(&answer.call.guest) {
             self.stamps.push(GuestStamp::clone(&answer.call.guest));
         }
-        record::decision(&self.shared, &self.state.job, self.guests.number(), function, attempt, question, answer)
+        record::decision(
+            &self.shared,
+            &self.state.job,
+            self.guests.number(),
+            function,
+            attempt,
+            question,
+            answer,
+        )
     }
 
     fn tell_customer(&self, status: Status, rows: &mut Vec<Row>) {
@@ -367,7 +431,12 @@ impl Live {
     fn deliver(&self, rows: &mut Vec<Row>) -> Option<Event> {
         let output = self.state.output.as_ref()?;
         let unpaid = self.state.settlement == Settlement::Pending;
-        let due = self.state.invoice.as_ref().filter(|_| unpaid).map(|invoice| (invoice.amount, invoice.bolt11.clone()));
+        let due = self
+            .state
+            .invoice
+            .as_ref()
+            .filter(|_| unpaid)
+            .map(|invoice| (invoice.amount, invoice.bolt11.clone()));
         let message = Message::Result { job: &self.state.job, output, due, guests: &self.stamps };
         match record::result(&self.shared, self.state.job.id, &message) {
             Some(row) => rows.push(row),
@@ -400,14 +469,25 @@ impl Live {
 
     fn columns(&self) -> impl PartialEq + use<> {
         let state = &self.state;
-        (state.execution, state.delivery, state.invoicing, state.settlement, state.attempt, state.paid)
+        (
+            state.execution,
+            state.delivery,
+            state.invoicing,
+            state.settlement,
+            state.attempt,
+            state.paid,
+        )
     }
 }
 
 /// The generation that the job was admitted with, unless it is gone. What has no more to decide can do with any, and so can rows of the first versions.
 fn kept(shared: &Shared, state: &JobState) -> Option<Arc<dyn Guests>> {
     let number = state.plan.generation;
-    if state.is_over() || number == 0 { Some(shared.guests.current()) } else { shared.guests.at(number, state.job.kind) }
+    if state.is_over() || number == 0 {
+        Some(shared.guests.current())
+    } else {
+        shared.guests.at(number, state.job.kind)
+    }
 }
 
 /// Resolves with what is there, and never if nothing is.

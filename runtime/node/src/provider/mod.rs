@@ -78,7 +78,12 @@ pub struct Settings {
 impl Settings {
     fn limits(self) -> Limits {
         let concurrent = self.max_concurrent_jobs.max(1);
-        Limits { concurrent, per_customer: concurrent, per_kind: concurrent, ageing_seconds: AGEING_SECONDS }
+        Limits {
+            concurrent,
+            per_customer: concurrent,
+            per_kind: concurrent,
+            ageing_seconds: AGEING_SECONDS,
+        }
     }
 
     fn places(self) -> usize {
@@ -129,7 +134,14 @@ impl Shared {
             if let Row::Decision(decision) = row {
                 let DecisionRow { job, guest, function, output, micros, .. } = &**decision;
                 let (job, fault) = (job.short(), output.as_ref().err());
-                tracing::debug!(job, guest = guest.name.as_str(), function, micros, ?fault, "a guest was asked");
+                tracing::debug!(
+                    job,
+                    guest = guest.name.as_str(),
+                    function,
+                    micros,
+                    ?fault,
+                    "a guest was asked"
+                );
                 self.witness.decided(decision, about);
             }
         }
@@ -172,8 +184,10 @@ impl Provider {
         for state in shared.journal.unfinished()? {
             registry::resume(&shared, state);
         }
-        let mut tasks =
-            vec![tokio::spawn(outbox::run(Arc::clone(&shared), outbox_queue)), tokio::spawn(intake::run(Arc::clone(&shared)))];
+        let mut tasks = vec![
+            tokio::spawn(outbox::run(Arc::clone(&shared), outbox_queue)),
+            tokio::spawn(intake::run(Arc::clone(&shared))),
+        ];
         if let Some(wallet) = shared.wallet.clone() {
             tasks.push(tokio::spawn(till::run(Arc::clone(&shared), wallet)));
         }

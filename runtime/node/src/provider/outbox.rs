@@ -54,7 +54,12 @@ pub(super) enum Letter {
 impl Outbox {
     pub(super) fn new() -> (Self, mpsc::Receiver<Letter>) {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        let outbox = Self { queue, left_behind: Notify::new(), fresh: AtomicUsize::new(0), changed: Notify::new() };
+        let outbox = Self {
+            queue,
+            left_behind: Notify::new(),
+            fresh: AtomicUsize::new(0),
+            changed: Notify::new(),
+        };
         (outbox, receiver)
     }
 
@@ -173,7 +178,10 @@ impl Desk {
     fn next(&mut self, retrying: usize) -> Option<Offer> {
         let fresh = self.results.ready.pop_front().or_else(|| self.rest.ready.pop_front());
         let now = Instant::now();
-        fresh.or_else(|| (retrying < RETRIES_AT_ONCE).then(|| self.results.due(now).or_else(|| self.rest.due(now)))?)
+        fresh.or_else(|| {
+            (retrying < RETRIES_AT_ONCE)
+                .then(|| self.results.due(now).or_else(|| self.rest.due(now)))?
+        })
     }
 
     /// Everything here was offered at least once.
@@ -186,7 +194,13 @@ impl Desk {
     }
 
     /// Notes what came of an offer, and tells the job whose result it was.
-    async fn settle(&mut self, shared: &Arc<Shared>, row: OutboxRow, pause: Duration, delivery: Delivery) {
+    async fn settle(
+        &mut self,
+        shared: &Arc<Shared>,
+        row: OutboxRow,
+        pause: Duration,
+        delivery: Delivery,
+    ) {
         let id = row.sealed.id;
         let event = match delivery {
             Delivery::Later if shared.clock.now() <= row.expires_at => {
@@ -256,7 +270,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Letter>) 
             retrying += usize::from(!offer.is_fresh());
             sending.push(send(&shared, offer));
         }
-        let wake = desk.wakes_at().filter(|_| sending.len() < AT_ONCE && retrying < RETRIES_AT_ONCE);
+        let wake =
+            desk.wakes_at().filter(|_| sending.len() < AT_ONCE && retrying < RETRIES_AT_ONCE);
         tokio::select! {
             Some(letter) = queue.recv() => desk.take(&shared.outbox, letter),
             Some((outcome, fresh)) = sending.next() => {
@@ -298,7 +313,9 @@ async fn send(shared: &Shared, offer: Offer) -> (Outcome, bool) {
             shared.market.send(&sealed).await;
             (Outcome::Over, fresh)
         }
-        Letter::Kept(row) if shared.clock.now() > row.expires_at => (Outcome::Answered(row, pause, Delivery::Refused), fresh),
+        Letter::Kept(row) if shared.clock.now() > row.expires_at => {
+            (Outcome::Answered(row, pause, Delivery::Refused), fresh)
+        }
         Letter::Kept(row) => {
             let delivery = shared.market.send(&row.sealed).await;
             (Outcome::Answered(row, pause, delivery), fresh)
@@ -340,7 +357,10 @@ mod tests {
         let next = |desk: &mut Desk, retrying| number(desk.next(retrying));
         assert_eq!([next(&mut desk, 0), next(&mut desk, 0)], [Some(4), Some(3)]);
         assert_eq!(next(&mut desk, RETRIES_AT_ONCE), None, "enough are on their way again");
-        assert_eq!([next(&mut desk, 0), next(&mut desk, 0), next(&mut desk, 0)], [Some(1), Some(2), None]);
+        assert_eq!(
+            [next(&mut desk, 0), next(&mut desk, 0), next(&mut desk, 0)],
+            [Some(1), Some(2), None]
+        );
     }
 
     /// Goal: memory is bounded, and what finds no room is looked for again. Method: one message more than there is room for, of each sort.
@@ -359,10 +379,17 @@ mod tests {
         }
         assert!(left_behind() && desk.results.len() == WAITING && desk.known.len() == WAITING);
         for count in 0..=AT_ONCE {
-            let once = Sealed { id: row(u32::try_from(count).unwrap(), false).sealed.id, bytes: String::new() };
+            let once = Sealed {
+                id: row(u32::try_from(count).unwrap(), false).sealed.id,
+                bytes: String::new(),
+            };
             hand_over(&mut desk, Letter::Once(once));
         }
         assert_eq!(desk.rest.len(), AT_ONCE);
-        assert_eq!(outbox.fresh.load(Ordering::Acquire), WAITING + AT_ONCE, "what was let go is not waited for");
+        assert_eq!(
+            outbox.fresh.load(Ordering::Acquire),
+            WAITING + AT_ONCE,
+            "what was let go is not waited for"
+        );
     }
 }

@@ -31,7 +31,9 @@ pub(super) struct Reserved {
 
 impl Places {
     pub(super) fn new(total: usize) -> Arc<Self> {
-        Arc::new(Self { held: Mutex::new(Held { total, each: each(total), all: 0, by: HashMap::new() }) })
+        Arc::new(Self {
+            held: Mutex::new(Held { total, each: each(total), all: 0, by: HashMap::new() }),
+        })
     }
 
     /// So many from now on. Those held stay held; what is too many is not given out again.
@@ -41,7 +43,11 @@ impl Places {
     }
 
     /// A place for this customer, if there is one.
-    pub(super) fn reserve(self: &Arc<Self>, customer: PublicKey, preferred: bool) -> Option<Reserved> {
+    pub(super) fn reserve(
+        self: &Arc<Self>,
+        customer: PublicKey,
+        preferred: bool,
+    ) -> Option<Reserved> {
         let mut held = self.held();
         let room = if preferred { held.total } else { open(held.total) };
         if held.all >= room || held.by.get(&customer).is_some_and(|count| *count >= held.each) {
@@ -101,13 +107,18 @@ mod tests {
         let others: Vec<_> = std::iter::from_fn(|| places.reserve(other, false)).collect();
         assert_eq!(others.len(), 2);
         loud_ones.pop();
-        assert!(places.reserve(other, false).is_some() && Places::new(1).reserve(loud, false).is_some());
+        assert!(
+            places.reserve(other, false).is_some() && Places::new(1).reserve(loud, false).is_some()
+        );
         let resumed = places.resume(loud);
         assert!(places.reserve(other, true).is_none());
         drop((resumed, loud_ones, others));
         assert!(places.held().by.is_empty() && places.held().all == 0);
         let large = Places::new(64);
-        assert_eq!(std::iter::from_fn(|| large.reserve(loud, true)).take(65).collect::<Vec<_>>().len(), 16);
+        assert_eq!(
+            std::iter::from_fn(|| large.reserve(loud, true)).take(65).collect::<Vec<_>>().len(),
+            16
+        );
     }
 
     /// Goal: the number can change while places are held. Method: fewer than are held, then more.

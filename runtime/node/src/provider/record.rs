@@ -39,7 +39,8 @@ pub(super) fn decision<T: Serialize + Words>(
     answer: &Answer<T>,
 ) -> Row {
     let digest = |text: &str| shared.journal.digest(job.id, text);
-    let by_digest = answer.value.as_ref().ok().filter(|_| job.confidential).map(|said| said.map_text(&digest));
+    let by_digest =
+        answer.value.as_ref().ok().filter(|_| job.confidential).map(|said| said.map_text(&digest));
     let said = by_digest.as_ref().map_or(answer.value.as_ref(), Ok);
     let output: Result<String, Fault> = said.map(json).map_err(|fault| *fault);
     if let Err(fault) = output {
@@ -78,10 +79,18 @@ pub(super) fn result(shared: &Shared, job: JobId, message: &Message<'_>) -> Opti
     seal(shared, job, message, true, RESULT_LIVES_SECONDS)
 }
 
-fn seal(shared: &Shared, job: JobId, message: &Message<'_>, result: bool, lives_seconds: u64) -> Option<Row> {
+fn seal(
+    shared: &Shared,
+    job: JobId,
+    message: &Message<'_>,
+    result: bool,
+    lives_seconds: u64,
+) -> Option<Row> {
     let now = shared.clock.now();
     match shared.market.seal(message, now) {
-        Ok(sealed) => Some(Row::Send(OutboxRow { job, result, sealed, expires_at: now.plus(lives_seconds) })),
+        Ok(sealed) => {
+            Some(Row::Send(OutboxRow { job, result, sealed, expires_at: now.plus(lives_seconds) }))
+        }
         Err(error) => {
             tracing::error!(job = %job.short(), %error, "a message cannot be sent");
             None
@@ -91,5 +100,7 @@ fn seal(shared: &Shared, job: JobId, message: &Message<'_>, result: bool, lives_
 
 /// What a commit puts into the outbox.
 pub(super) fn letters(rows: &[Row]) -> Vec<OutboxRow> {
-    rows.iter().filter_map(|row| if let Row::Send(letter) = row { Some(letter.clone()) } else { None }).collect()
+    rows.iter()
+        .filter_map(|row| if let Row::Send(letter) = row { Some(letter.clone()) } else { None })
+        .collect()
 }

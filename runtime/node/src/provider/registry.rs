@@ -63,7 +63,11 @@ impl Registry {
     }
 
     /// Opens a mailbox, unless one is open.
-    pub(super) fn open(&self, id: JobId, customer: Option<PublicKey>) -> Option<mpsc::Receiver<Note>> {
+    pub(super) fn open(
+        &self,
+        id: JobId,
+        customer: Option<PublicKey>,
+    ) -> Option<mpsc::Receiver<Note>> {
         let mut mailboxes = self.lock();
         if mailboxes.closed || mailboxes.open.contains_key(&id) {
             return None;

@@ -34,10 +34,19 @@ impl Provider {
     /// Sends a result that waits for the operator, or does not. What it leads to is seen in the job's row.
     pub async fn review(&self, job: JobId, release: bool, now: UnixTime) -> Result<()> {
         let nothing = || {
-            anyhow!("job {} has no result that waits for you: `pylon jobs list` shows those that have (in_review)", job.short())
+            anyhow!(
+                "job {} has no result that waits for you: `pylon jobs list` shows those that have (in_review)",
+                job.short()
+            )
         };
-        let state = self.shared.journal.job(job)?.filter(|state| state.is_in_review()).ok_or_else(nothing)?;
-        let (event, action) = if release { (Event::Released, "release") } else { (Event::Rejected, "reject") };
+        let state = self
+            .shared
+            .journal
+            .job(job)?
+            .filter(|state| state.is_in_review())
+            .ok_or_else(nothing)?;
+        let (event, action) =
+            if release { (Event::Released, "release") } else { (Event::Rejected, "reject") };
         let audit = Audit {
             at: now,
             action: action.into(),
@@ -49,9 +58,19 @@ impl Provider {
             detail: format!("job {job}"),
         };
         let (heard, answer) = oneshot::channel();
-        registry::tell(&self.shared, job, Note { heard: Some(heard), ..Note::with(event, vec![Row::Audit(Box::new(audit))]) })
-            .await;
-        let slow = || format!("job {} is not written within {} s: see the log", job.short(), HEARD_WITHIN.as_secs());
+        registry::tell(
+            &self.shared,
+            job,
+            Note { heard: Some(heard), ..Note::with(event, vec![Row::Audit(Box::new(audit))]) },
+        )
+        .await;
+        let slow = || {
+            format!(
+                "job {} is not written within {} s: see the log",
+                job.short(),
+                HEARD_WITHIN.as_secs()
+            )
+        };
         timeout(HEARD_WITHIN, answer).await.with_context(slow)?.map_err(|_| nothing())
     }
 }

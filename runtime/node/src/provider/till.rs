@@ -57,7 +57,9 @@ async fn look_up(shared: &Arc<Shared>, wallet: &dyn Wallet, invoice: OpenInvoice
 
 /// What has become of an invoice that was just claimed or released, unless that is to be tried again at the next look.
 pub(super) async fn aftermath(wallet: &dyn Wallet, hash: PaymentHash) -> Option<Event> {
-    outcome(wallet, hash).await.filter(|event| !matches!(event, Event::Held(..) | Event::StillOpen(_)))
+    outcome(wallet, hash)
+        .await
+        .filter(|event| !matches!(event, Event::Held(..) | Event::StillOpen(_)))
 }
 
 /// What the wallet says of an invoice.
@@ -76,7 +78,9 @@ async fn outcome(wallet: &dyn Wallet, hash: PaymentHash) -> Option<Event> {
 }
 
 /// What the wallet says, unless it says nothing for too long.
-pub(super) async fn answered<T>(question: impl Future<Output = Result<T, WalletError>>) -> Result<T, WalletError> {
+pub(super) async fn answered<T>(
+    question: impl Future<Output = Result<T, WalletError>>,
+) -> Result<T, WalletError> {
     let silent = |_| Err(WalletError::Unknown(format!("silent for {} s", ANSWER_WITHIN.as_secs())));
     tokio::time::timeout(ANSWER_WITHIN, question).await.unwrap_or_else(silent)
 }

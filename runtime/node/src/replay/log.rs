@@ -62,13 +62,21 @@ pub struct Problem {
 impl Verified {
     /// Is the log as it was written?
     pub fn is_good(&self) -> bool {
-        self.differs == 0 && self.seals.is_none_or(|seals| seals.broken == 0 && seals.missing == 0 && !seals.headless)
+        self.differs == 0
+            && self
+                .seals
+                .is_none_or(|seals| seals.broken == 0 && seals.missing == 0 && !seals.headless)
     }
 
     fn problem(&mut self, id: u64, of: Option<&Recorded>, what: String) {
         if self.problems.len() < SHOWN {
             let function = of.map(|recorded| recorded.function.clone()).unwrap_or_default();
-            self.problems.push(Problem { id, job: of.map(|recorded| recorded.job), function, what });
+            self.problems.push(Problem {
+                id,
+                job: of.map(|recorded| recorded.job),
+                function,
+                what,
+            });
         }
     }
 }
@@ -103,7 +111,11 @@ pub async fn verify(
                 Outcome::Differs(all) => {
                     verified.differs += 1;
                     let what = all.iter().map(|it| it.what).collect::<Vec<_>>().join(" and ");
-                    verified.problem(recorded.id, Some(recorded), format!("asked again, its {what} is another"));
+                    verified.problem(
+                        recorded.id,
+                        Some(recorded),
+                        format!("asked again, its {what} is another"),
+                    );
                 }
             }
         }
@@ -138,7 +150,11 @@ impl Order<'_> {
             }
             Seal::Broken | Seal::Absent => {
                 seals.broken += 1;
-                verified.problem(recorded.id, Some(recorded), "it is not as it was written: its seal is broken".into());
+                verified.problem(
+                    recorded.id,
+                    Some(recorded),
+                    "it is not as it was written: its seal is broken".into(),
+                );
             }
         }
         seals.headless |= self.sealed.is_none() && seal == Seal::Holds;

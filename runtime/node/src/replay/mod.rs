@@ -86,33 +86,51 @@ impl Gone {
 }
 
 /// Asks one question again.
-pub async fn check(past: &mut Past, books: &Books, recorded: &Recorded, subject: &Subject) -> Result<Outcome, JournalError> {
+pub async fn check(
+    past: &mut Past,
+    books: &Books,
+    recorded: &Recorded,
+    subject: &Subject,
+) -> Result<Outcome, JournalError> {
     let question = match Question::of(books, recorded, subject)? {
         Ok(question) => question,
         Err(question::Unasked::Gone(gone)) => return Ok(Outcome::Gone(gone)),
-        Err(question::Unasked::Differs(difference)) => return Ok(Outcome::Differs(vec![difference])),
+        Err(question::Unasked::Differs(difference)) => {
+            return Ok(Outcome::Differs(vec![difference]));
+        }
     };
-    let Some(role) = role(&recorded.function) else { return Ok(Outcome::Differs(vec![unknown_function(recorded)])) };
+    let Some(role) = role(&recorded.function) else {
+        return Ok(Outcome::Differs(vec![unknown_function(recorded)]));
+    };
     let guest = match past.guest(recorded.generation, role, question.job().kind).await {
         Ok(guest) => guest,
         Err(why) => return Ok(Outcome::Gone(Gone::Component(why))),
     };
-    if let Some(difference) = other_guest(&guest, recorded).or_else(|| other_result(subject, recorded)) {
+    if let Some(difference) =
+        other_guest(&guest, recorded).or_else(|| other_result(subject, recorded))
+    {
         return Ok(Outcome::Differs(vec![difference]));
     }
     Ok(ask(question, &guest, recorded).await)
 }
 
 fn unknown_function(recorded: &Recorded) -> Difference {
-    Difference { what: "function", recorded: recorded.function.clone(), found: "no question is called so".into() }
+    Difference {
+        what: "function",
+        recorded: recorded.function.clone(),
+        found: "no question is called so".into(),
+    }
 }
 
 /// The history of the slots says who it was, too.
 fn other_guest(guest: &Installed, recorded: &Recorded) -> Option<Difference> {
     let stamp = guest.stamp();
     let is_same = stamp.digest == recorded.digest
-        && (&stamp.slot, &stamp.name, &stamp.version) == (&recorded.slot, &recorded.name, &recorded.version);
-    let words = |slot: &str, name: &str, version: &str, digest: pylon_core::Digest| format!("{slot} {name} {version} {digest}");
+        && (&stamp.slot, &stamp.name, &stamp.version)
+            == (&recorded.slot, &recorded.name, &recorded.version);
+    let words = |slot: &str, name: &str, version: &str, digest: pylon_core::Digest| {
+        format!("{slot} {name} {version} {digest}")
+    };
     (!is_same).then(|| Difference {
         what: "guest",
         recorded: words(&recorded.slot, &recorded.name, &recorded.version, recorded.digest),
@@ -123,8 +141,12 @@ fn other_guest(guest: &Installed, recorded: &Recorded) -> Option<Difference> {
 /// What the last attempt made is in the job's row, too.
 fn other_result(subject: &Subject, recorded: &Recorded) -> Option<Difference> {
     let Subject::Taken(state) = subject else { return None };
-    let made = state.output.as_ref().filter(|_| recorded.function == "run" && recorded.attempt == state.attempt)?;
-    let written: Result<Output, JobError> = serde_json::from_str(recorded.output.as_ref().ok()?).ok()?;
+    let made = state
+        .output
+        .as_ref()
+        .filter(|_| recorded.function == "run" && recorded.attempt == state.attempt)?;
+    let written: Result<Output, JobError> =
+        serde_json::from_str(recorded.output.as_ref().ok()?).ok()?;
     let is_same = written.as_ref().is_ok_and(|written| written == made);
     (!is_same).then(|| Difference {
         what: "output",
@@ -135,8 +157,12 @@ fn other_result(subject: &Subject, recorded: &Recorded) -> Option<Difference> {
 
 async fn ask(question: Question, guest: &Installed, recorded: &Recorded) -> Outcome {
     match question {
-        Question::Rank { job, candidates, situation } => compare(&guest.rank(&job, &candidates, &situation), recorded),
-        Question::Quote { job, context, situation } => compare(&guest.quote(&job, &context, &situation), recorded),
+        Question::Rank { job, candidates, situation } => {
+            compare(&guest.rank(&job, &candidates, &situation), recorded)
+        }
+        Question::Quote { job, context, situation } => {
+            compare(&guest.quote(&job, &context, &situation), recorded)
+        }
         Question::Settle { job, context, offer, route, usage, situation } => {
             compare(&guest.settle(&job, &context, &offer, &route, &usage, &situation), recorded)
         }
@@ -163,7 +189,9 @@ where
 {
     let is_same = match (&answer.value, &recorded.output) {
         // Read, not compared as it is written: a later pylon may write more of it.
-        (Ok(said), Ok(written)) => serde_json::from_str::<T>(written).is_ok_and(|written| written == *said),
+        (Ok(said), Ok(written)) => {
+            serde_json::from_str::<T>(written).is_ok_and(|written| written == *said)
+        }
         (Err(fault), Err(written)) => fault == written,
         _ => false,
     };
@@ -177,7 +205,11 @@ where
         && let (Cost::Fuel(found), Cost::Fuel(written)) = (answer.call.cost, recorded.cost)
         && found != written
     {
-        differences.push(Difference { what: "fuel", recorded: written.to_string(), found: found.to_string() });
+        differences.push(Difference {
+            what: "fuel",
+            recorded: written.to_string(),
+            found: found.to_string(),
+        });
     }
     match (differences.is_empty(), is_same_engine) {
         (false, _) => Outcome::Differs(differences),

@@ -3,7 +3,8 @@
 use super::Difference;
 use async_trait::async_trait;
 use pylon_core::ports::guests::{
-    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel,
+    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError,
+    LogLevel,
 };
 use pylon_core::transcript::{End, Heard, Text, Transcript};
 use pylon_core::{Digest, InputSource, Job};
@@ -22,7 +23,11 @@ pub struct Playback {
 
 impl Playback {
     /// Of this transcript; `content` is what the attempt made, which the transcript may quote. A difference if it is not what is quoted.
-    pub fn of(job: Arc<Job>, mut transcript: Transcript, content: Option<String>) -> Result<Self, Difference> {
+    pub fn of(
+        job: Arc<Job>,
+        mut transcript: Transcript,
+        content: Option<String>,
+    ) -> Result<Self, Difference> {
         for heard in &mut transcript.generations {
             if let Heard::Said { text, .. } = heard
                 && let Text::Output(digest) = text
@@ -30,14 +35,24 @@ impl Playback {
                 let content = content.clone().unwrap_or_default();
                 let found = Digest::of(content.as_bytes());
                 if found != *digest {
-                    return Err(Difference { what: "output", recorded: digest.to_hex(), found: found.to_hex() });
+                    return Err(Difference {
+                        what: "output",
+                        recorded: digest.to_hex(),
+                        found: found.to_hex(),
+                    });
                 }
                 *text = Text::Here(content);
             }
         }
         let generations = std::mem::take(&mut transcript.generations).into_iter().rev().collect();
         let strayed = Arc::new(AtomicBool::new(false));
-        Ok(Self { job, transcript, generations: Mutex::new(generations), told: AtomicU32::new(0), strayed })
+        Ok(Self {
+            job,
+            transcript,
+            generations: Mutex::new(generations),
+            told: AtomicU32::new(0),
+            strayed,
+        })
     }
 
     /// Was it asked for something that it was not asked before?
@@ -62,7 +77,10 @@ fn not_recorded() -> String {
 
 #[async_trait]
 impl HandlerHost for Playback {
-    async fn generate(&self, _: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
+    async fn generate(
+        &self,
+        _: GuestGeneration,
+    ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         match self.generations.lock().unwrap_or_else(PoisonError::into_inner).pop() {
             Some(Heard::Refused(error)) => Err(error),
             Some(Heard::Said { text: Text::Here(text), chunks, end }) => Ok(Box::new(Again {

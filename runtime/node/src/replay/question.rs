@@ -17,11 +17,36 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the functions of the WIT, and their arguments")]
 pub enum Question {
-    Rank { job: Job, candidates: Vec<Candidate>, situation: Situation },
-    Quote { job: Job, context: QuoteContext, situation: Situation },
-    Settle { job: Job, context: QuoteContext, offer: Offer, route: Route, usage: Usage, situation: Situation },
-    Judge { job: Job, output: Output, evidence: Evidence, situation: Situation },
-    Run { job: Arc<Job>, deadline_ms: u64, transcript: Transcript, content: Option<String> },
+    Rank {
+        job: Job,
+        candidates: Vec<Candidate>,
+        situation: Situation,
+    },
+    Quote {
+        job: Job,
+        context: QuoteContext,
+        situation: Situation,
+    },
+    Settle {
+        job: Job,
+        context: QuoteContext,
+        offer: Offer,
+        route: Route,
+        usage: Usage,
+        situation: Situation,
+    },
+    Judge {
+        job: Job,
+        output: Output,
+        evidence: Evidence,
+        situation: Situation,
+    },
+    Run {
+        job: Arc<Job>,
+        deadline_ms: u64,
+        transcript: Transcript,
+        content: Option<String>,
+    },
 }
 
 /// Why a question is not asked again.
@@ -52,7 +77,11 @@ pub fn role(function: &str) -> Option<Role> {
 
 impl Question {
     /// What was asked.
-    pub fn of(books: &Books, recorded: &Recorded, subject: &Subject) -> Result<Result<Self, Unasked>, JournalError> {
+    pub fn of(
+        books: &Books,
+        recorded: &Recorded,
+        subject: &Subject,
+    ) -> Result<Result<Self, Unasked>, JournalError> {
         let attempt = match recorded.function.as_str() {
             "judge" => books.recorded_last(recorded.job, "run", recorded.attempt)?,
             _ => None,
@@ -60,7 +89,11 @@ impl Question {
         Ok(Self::put(recorded, subject, attempt.as_ref()))
     }
 
-    fn put(recorded: &Recorded, subject: &Subject, attempt: Option<&Recorded>) -> Result<Self, Unasked> {
+    fn put(
+        recorded: &Recorded,
+        subject: &Subject,
+        attempt: Option<&Recorded>,
+    ) -> Result<Self, Unasked> {
         let job = subject.summary()?;
         if recorded.generation == 0 {
             return Err(Gone::Unrecorded.into());
@@ -80,12 +113,22 @@ impl Question {
             "settle" => {
                 let (route, usage, situation) = read(recorded)?;
                 let plan = Arc::clone(&taken(subject, recorded)?.plan);
-                Ok(Self::Settle { job, context: plan.context.clone(), offer: plan.offer.clone(), route, usage, situation })
+                Ok(Self::Settle {
+                    job,
+                    context: plan.context.clone(),
+                    offer: plan.offer.clone(),
+                    route,
+                    usage,
+                    situation,
+                })
             }
             "judge" => {
                 let (evidence, situation) = read(recorded)?;
-                let made = attempt.filter(|run| run.attempt == recorded.attempt).map(|run| &run.output);
-                let Some(Ok(made)) = made else { return Err(not_there(recorded, "its attempt made nothing")) };
+                let made =
+                    attempt.filter(|run| run.attempt == recorded.attempt).map(|run| &run.output);
+                let Some(Ok(made)) = made else {
+                    return Err(not_there(recorded, "its attempt made nothing"));
+                };
                 match serde_json::from_str::<Result<Output, JobError>>(made) {
                     Ok(Ok(output)) => Ok(Self::Judge { job, output, evidence, situation }),
                     _ => Err(not_there(recorded, "its attempt made no output")),
@@ -101,18 +144,32 @@ impl Question {
             return Err(Gone::Timed.into());
         }
         let transcript = match serde_json::from_str::<serde_json::Value>(&recorded.input) {
-            Ok(serde_json::Value::Null | serde_json::Value::String(_)) => return Err(Gone::Unrecorded.into()),
+            Ok(serde_json::Value::Null | serde_json::Value::String(_)) => {
+                return Err(Gone::Unrecorded.into());
+            }
             _ => read(recorded)?,
         };
-        let made = recorded.output.as_ref().ok().and_then(|made| serde_json::from_str::<Result<Output, JobError>>(made).ok());
+        let made = recorded
+            .output
+            .as_ref()
+            .ok()
+            .and_then(|made| serde_json::from_str::<Result<Output, JobError>>(made).ok());
         let content = made.and_then(Result::ok).map(|output| output.content);
-        Ok(Self::Run { job: Arc::clone(&state.job), deadline_ms: state.plan.offer.max_work_ms, transcript, content })
+        Ok(Self::Run {
+            job: Arc::clone(&state.job),
+            deadline_ms: state.plan.offer.max_work_ms,
+            transcript,
+            content,
+        })
     }
 
     /// The job that it is about.
     pub fn job(&self) -> &Job {
         match self {
-            Self::Rank { job, .. } | Self::Quote { job, .. } | Self::Settle { job, .. } | Self::Judge { job, .. } => job,
+            Self::Rank { job, .. }
+            | Self::Quote { job, .. }
+            | Self::Settle { job, .. }
+            | Self::Judge { job, .. } => job,
             Self::Run { job, .. } => job,
         }
     }
@@ -121,7 +178,9 @@ impl Question {
 fn taken<'a>(subject: &'a Subject, recorded: &Recorded) -> Result<&'a JobState, Unasked> {
     match subject {
         Subject::Taken(state) => Ok(state),
-        Subject::Refused(_) | Subject::Forgotten => Err(not_there(recorded, "its job was never taken")),
+        Subject::Refused(_) | Subject::Forgotten => {
+            Err(not_there(recorded, "its job was never taken"))
+        }
     }
 }
 
@@ -130,5 +189,9 @@ fn read<T: DeserializeOwned>(recorded: &Recorded) -> Result<T, Unasked> {
 }
 
 fn not_there(recorded: &Recorded, why: &str) -> Unasked {
-    Unasked::Differs(Difference { what: "input", recorded: recorded.input.clone(), found: why.into() })
+    Unasked::Differs(Difference {
+        what: "input",
+        recorded: recorded.input.clone(),
+        found: why.into(),
+    })
 }

@@ -48,20 +48,32 @@ impl ChildCompiler {
 impl Compiler for ChildCompiler {
     async fn compile(&self, tier: Tier, component: &[u8]) -> Result<Vec<u8>, String> {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).arg(tier.name()).env_clear().current_dir("/").kill_on_drop(true);
+        command
+            .args(&self.arguments)
+            .arg(tier.name())
+            .env_clear()
+            .current_dir("/")
+            .kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().map_err(|error| format!("the compiler cannot be started: {error}"))?;
+        let child =
+            command.spawn().map_err(|error| format!("the compiler cannot be started: {error}"))?;
         match tokio::time::timeout(self.within, converse(child, component)).await {
             Ok(Ok((status, image, _))) if status.success() => Ok(image),
             Ok(Ok((status, _, words))) => Err(ending(status, &words)),
             Ok(Err(error)) => Err(format!("the compiler cannot be reached: {error}")),
-            Err(_) => Err(format!("the compiler took longer than {} s and was ended", self.within.as_secs_f32())),
+            Err(_) => Err(format!(
+                "the compiler took longer than {} s and was ended",
+                self.within.as_secs_f32()
+            )),
         }
     }
 }
 
 /// All that the child says, and how it ended.
-async fn converse(mut child: Child, component: &[u8]) -> io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
+async fn converse(
+    mut child: Child,
+    component: &[u8],
+) -> io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let tell = async move {
         // A child that has given up does not listen; how it ended is what counts.
@@ -69,7 +81,8 @@ async fn converse(mut child: Child, component: &[u8]) -> io::Result<(ExitStatus,
             let _ = stdin.write_all(component).await;
         }
     };
-    let ((), image, words) = tokio::join!(tell, read(stdout, IMAGE_BYTES_MAX as u64), read(stderr, WORDS_BYTES_MAX));
+    let ((), image, words) =
+        tokio::join!(tell, read(stdout, IMAGE_BYTES_MAX as u64), read(stderr, WORDS_BYTES_MAX));
     Ok((child.wait().await?, image?, words?))
 }
 
@@ -99,10 +112,17 @@ pub fn compile_stdin(tier: Tier) -> Result<(), String> {
     };
     let mut component = Vec::new();
     let most = COMPONENT_BYTES_MAX as u64 + 1;
-    io::stdin().lock().take(most).read_to_end(&mut component).map_err(|error| format!("no component: {error}"))?;
+    io::stdin()
+        .lock()
+        .take(most)
+        .read_to_end(&mut component)
+        .map_err(|error| format!("no component: {error}"))?;
     let image = now(tier, &limits, &component)?;
     let mut stdout = io::stdout().lock();
-    stdout.write_all(&image).and_then(|()| stdout.flush()).map_err(|error| format!("nobody takes the image: {error}"))
+    stdout
+        .write_all(&image)
+        .and_then(|()| stdout.flush())
+        .map_err(|error| format!("nobody takes the image: {error}"))
 }
 
 /// Before anything of a stranger's is read.

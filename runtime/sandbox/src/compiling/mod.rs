@@ -40,6 +40,7 @@ pub(crate) async fn here(tier: Tier, limits: Limits, component: &[u8]) -> Result
 
 /// Takes tenths of a second.
 fn now(tier: Tier, limits: &Limits, component: &[u8]) -> Result<Vec<u8>, String> {
-    let compiled = engine::compiler(tier, limits).and_then(|engine: Engine| engine.precompile_component(component));
+    let compiled = engine::compiler(tier, limits)
+        .and_then(|engine: Engine| engine.precompile_component(component));
     compiled.map_err(|error| format!("{error:#}"))
 }

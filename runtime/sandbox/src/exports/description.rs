@@ -8,7 +8,9 @@ use crate::limits::Limits;
 use crate::policy::{PolicyState, PolicyTier};
 use async_trait::async_trait;
 use pylon_core::Job;
-use pylon_core::ports::guests::{Fault, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel};
+use pylon_core::ports::guests::{
+    Fault, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel,
+};
 use std::sync::Arc;
 
 /// Any kind would do.
@@ -16,11 +18,19 @@ const KIND: u16 = 5000;
 const WALL_MS: u64 = 1000;
 const CPU_MS: u64 = 250;
 
-pub(crate) fn routing(tier: &PolicyTier, limits: &Limits, guest: &RoutingPolicyPre<PolicyState>) -> Result<About, Fault> {
+pub(crate) fn routing(
+    tier: &PolicyTier,
+    limits: &Limits,
+    guest: &RoutingPolicyPre<PolicyState>,
+) -> Result<About, Fault> {
     tier.ask(limits, |store| guest.instantiate(&mut *store)?.call_describe(store)).0
 }
 
-pub(crate) fn pricing(tier: &PolicyTier, limits: &Limits, guest: &PricingPolicyPre<PolicyState>) -> Result<About, Fault> {
+pub(crate) fn pricing(
+    tier: &PolicyTier,
+    limits: &Limits,
+    guest: &PricingPolicyPre<PolicyState>,
+) -> Result<About, Fault> {
     tier.ask(limits, |store| guest.instantiate(&mut *store)?.call_describe(store)).0
 }
 
@@ -32,11 +42,22 @@ pub(crate) fn verification(
     tier.ask(limits, |store| guest.instantiate(&mut *store)?.call_describe(store)).0
 }
 
-pub(crate) async fn handler(tier: &HandlerTier, limits: Limits, guest: &JobHandlerPre<HandlerState>) -> Result<About, Fault> {
+pub(crate) async fn handler(
+    tier: &HandlerTier,
+    limits: Limits,
+    guest: &JobHandlerPre<HandlerState>,
+) -> Result<About, Fault> {
     let job = Job::of_nobody(KIND);
-    let work = Work { job: &job, limits: briefly(limits), host: Arc::new(Nothing), guest: Guest::Described };
+    let work = Work {
+        job: &job,
+        limits: briefly(limits),
+        host: Arc::new(Nothing),
+        guest: Guest::Described,
+    };
     let (about, _) = tier
-        .run(work, |mut store| async move { guest.instantiate_async(&mut store).await?.call_describe(&mut store).await })
+        .run(work, |mut store| async move {
+            guest.instantiate_async(&mut store).await?.call_describe(&mut store).await
+        })
         .await;
     about
 }
@@ -51,7 +72,10 @@ pub(crate) struct Nothing;
 
 #[async_trait]
 impl HandlerHost for Nothing {
-    async fn generate(&self, _: GuestGeneration) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
+    async fn generate(
+        &self,
+        _: GuestGeneration,
+    ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         Err(GuestInferenceError::NoBackend)
     }
 

@@ -22,7 +22,10 @@ pub(crate) async fn run(
     let (asked, deadline_ms, limits) = (convert::job(work.job), work.limits.wall_ms, work.limits);
     tier.run(work, |mut store| async move {
         let handler = handler.instantiate_async(&mut store).await?;
-        let said = handler.pylon_provider_handler().call_run(&mut store, &asked, settings, deadline_ms).await?;
+        let said = handler
+            .pylon_provider_handler()
+            .call_run(&mut store, &asked, settings, deadline_ms)
+            .await?;
         match said {
             Ok(output) => {
                 let output = convert::made(output);

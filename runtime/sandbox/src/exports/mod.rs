@@ -23,7 +23,9 @@ fn is_sentence(text: &str) -> bool {
 
 fn sane_refusal(refusal: &Refusal) -> Result<(), Fault> {
     match refusal {
-        Refusal::Unsupported(words) | Refusal::Invalid(words) | Refusal::Other(words) => sane(is_sentence(words)),
+        Refusal::Unsupported(words) | Refusal::Invalid(words) | Refusal::Other(words) => {
+            sane(is_sentence(words))
+        }
         Refusal::BidTooLow(price) => sane(pricing::exists(*price)),
         Refusal::NoBackend | Refusal::Busy(_) | Refusal::Blocked => Ok(()),
     }

@@ -54,10 +54,13 @@ pub(crate) fn settle(
 ) -> Answer<Msat> {
     guest.ask(|store, settings| {
         let (job, situation) = (convert::job(job), convert::situation(situation, settings));
-        let (context, offered, route) = (convert::context(context), convert::offer(offer), convert::route(route));
+        let (context, offered, route) =
+            (convert::context(context), convert::offer(offer), convert::route(route));
         let usage = convert::usage(usage);
         let policy = policy.instantiate(&mut *store)?;
-        let due = policy.pylon_provider_pricing().call_settle(store, &job, &context, &offered, &route, usage, &situation)?;
+        let due = policy
+            .pylon_provider_pricing()
+            .call_settle(store, &job, &context, &offered, &route, usage, &situation)?;
         let due = Msat::new(due);
         sane(exists(due))?;
         Ok(due)
@@ -77,9 +80,11 @@ fn sane_offer(offer: &Offer, context: &QuoteContext, bid: Option<Msat>) -> Resul
     match offer.terms {
         Terms::Free => sane(offer.price.is_zero()),
         Terms::OnDelivery => Ok(()),
-        Terms::BeforeWork | Terms::Hold => {
-            sane(!offer.price.is_zero() && offer.price <= context.max_receivable && bid.is_none_or(|bid| offer.price <= bid))
-        }
+        Terms::BeforeWork | Terms::Hold => sane(
+            !offer.price.is_zero()
+                && offer.price <= context.max_receivable
+                && bid.is_none_or(|bid| offer.price <= bid),
+        ),
     }
 }
 
@@ -91,7 +96,10 @@ mod tests {
 
     fn context() -> QuoteContext {
         QuoteContext {
-            route: Route { place: WorkPlace::Model { backend: "b".into(), model: "m".into() }, price_permille: 1000 },
+            route: Route {
+                place: WorkPlace::Model { backend: "b".into(), model: "m".into() },
+                price_permille: 1000,
+            },
             input_tokens_estimate: 1,
             terms: vec![Terms::Free, Terms::OnDelivery, Terms::BeforeWork],
             max_receivable: Msat::new(5000),
@@ -119,7 +127,11 @@ mod tests {
     #[test]
     fn an_offer_can_be_kept() {
         let check = |offer: Offer| sane_offer(&offer, &context(), Some(Msat::new(4000)));
-        for good in [offer(Terms::Free, 0, 0), offer(Terms::OnDelivery, 9000, 9000), offer(Terms::BeforeWork, 4000, 4000)] {
+        for good in [
+            offer(Terms::Free, 0, 0),
+            offer(Terms::OnDelivery, 9000, 9000),
+            offer(Terms::BeforeWork, 4000, 4000),
+        ] {
             assert_eq!(check(good.clone()), Ok(()), "{good:?}");
         }
         for bad in [

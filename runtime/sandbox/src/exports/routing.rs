@@ -37,10 +37,17 @@ pub(crate) fn rank(
 
 /// Some of the candidates, each at most once. To try nobody is a refusal, and has its own words.
 fn sane_ranking(ranking: &Ranking, candidates: usize) -> Result<(), Fault> {
-    sane(is_sentence(&ranking.note) && !ranking.order.is_empty() && ranking.order.len() <= candidates)?;
+    sane(
+        is_sentence(&ranking.note)
+            && !ranking.order.is_empty()
+            && ranking.order.len() <= candidates,
+    )?;
     let mut seen = vec![false; candidates];
     for index in &ranking.order {
-        let place = usize::try_from(*index).ok().and_then(|index| seen.get_mut(index)).ok_or(Fault::Nonsense)?;
+        let place = usize::try_from(*index)
+            .ok()
+            .and_then(|index| seen.get_mut(index))
+            .ok_or(Fault::Nonsense)?;
         sane(!std::mem::replace(place, true))?;
     }
     Ok(())

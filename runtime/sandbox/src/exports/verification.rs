@@ -23,7 +23,9 @@ pub(crate) fn judge(
         let (job, situation) = (convert::job(job), convert::situation(situation, settings));
         let (output, evidence) = (convert::output(output), convert::evidence(evidence));
         let policy = policy.instantiate(&mut *store)?;
-        let verdict = policy.pylon_provider_verification().call_judge(store, &job, &output, &evidence, &situation)?;
+        let verdict = policy
+            .pylon_provider_verification()
+            .call_judge(store, &job, &output, &evidence, &situation)?;
         match &verdict {
             Judged::Accept => {}
             Judged::Reject(why) | Judged::Retry(why) => sane(is_sentence(why))?,

@@ -1,10 +1,14 @@
 //! `inference`: text on the routes of the job. A completion is the host's stream in the guest's table; when the guest drops it, or is dropped
 //! itself, the stream goes and the backend stops.
 
-use crate::bindings::inference::{Finish, Host, HostCompletion, InferenceError, Request, Role, Summary};
+use crate::bindings::inference::{
+    Finish, Host, HostCompletion, InferenceError, Request, Role, Summary,
+};
 use crate::convert;
 use crate::handler::HandlerState;
-use pylon_core::ports::guests::{GenerationSummary, GuestGeneration, GuestInferenceError as Error, GuestStream};
+use pylon_core::ports::guests::{
+    GenerationSummary, GuestGeneration, GuestInferenceError as Error, GuestStream,
+};
 use pylon_core::ports::inference::{ChatMessage, Role as Speaker};
 use wasmtime::Result;
 use wasmtime::component::Resource;
@@ -14,7 +18,10 @@ use wasmtime::component::Resource;
 pub struct Completion(Box<dyn GuestStream>);
 
 impl Host for HandlerState {
-    async fn generate(&mut self, request: Request) -> Result<Result<Resource<Completion>, InferenceError>> {
+    async fn generate(
+        &mut self,
+        request: Request,
+    ) -> Result<Result<Resource<Completion>, InferenceError>> {
         match self.host.generate(generation(request)).await {
             Ok(stream) => Ok(Ok(self.table.push(Completion(stream))?)),
             Err(error) => Ok(Err(refusal(error))),
@@ -23,11 +30,17 @@ impl Host for HandlerState {
 }
 
 impl HostCompletion for HandlerState {
-    async fn next(&mut self, completion: Resource<Completion>) -> Result<Result<Option<String>, InferenceError>> {
+    async fn next(
+        &mut self,
+        completion: Resource<Completion>,
+    ) -> Result<Result<Option<String>, InferenceError>> {
         Ok(self.table.get_mut(&completion)?.0.next().await.map_err(refusal))
     }
 
-    async fn finish(&mut self, completion: Resource<Completion>) -> Result<Result<Summary, InferenceError>> {
+    async fn finish(
+        &mut self,
+        completion: Resource<Completion>,
+    ) -> Result<Result<Summary, InferenceError>> {
         let summary = self.table.get(&completion)?.0.summary().map(summary);
         Ok(summary.ok_or_else(|| InferenceError::Other("not at its end".into())))
     }

@@ -31,7 +31,8 @@ pub(crate) async fn self_test(guest: &Installed, kind: Option<u16>) -> Result<()
         Code::Verification(..) => judge(guest, kind)?,
         Code::Handler(..) => run(guest, kind).await,
     };
-    let complaint = said.iter().map(|words| words.as_deref().filter(|words| names_a_setting(guest, words)));
+    let complaint =
+        said.iter().map(|words| words.as_deref().filter(|words| names_a_setting(guest, words)));
     match complaint.collect::<Option<Vec<_>>>().and_then(|complaints| complaints.first().copied()) {
         Some(words) => Err(InstallError::Settings(words.into())),
         None => Ok(()),
@@ -79,7 +80,12 @@ fn judge(guest: &Installed, kind: u16) -> Said {
 async fn run(guest: &Installed, kind: u16) -> Vec<Option<String>> {
     let Code::Handler(tier, handler) = &guest.code else { return Vec::new() };
     let job = samples::worked(kind);
-    let work = Work { job: &job, limits: briefly(guest.limits), host: Arc::new(Nothing), guest: Guest::Described };
+    let work = Work {
+        job: &job,
+        limits: briefly(guest.limits),
+        host: Arc::new(Nothing),
+        guest: Guest::Described,
+    };
     let words = match handler::run(tier, handler, work, &guest.settings).await.0 {
         Ok(Err(JobError::Failed(words))) if words.starts_with(WRONG) => Some(words),
         _ => None,
@@ -88,7 +94,9 @@ async fn run(guest: &Installed, kind: u16) -> Vec<Option<String>> {
 }
 
 fn answered<T>(sample: &str, answer: Answer<T>) -> Result<T, InstallError> {
-    answer.value.map_err(|fault| InstallError::SelfTest(format!("asked about {sample}, it {}", did(fault))))
+    answer
+        .value
+        .map_err(|fault| InstallError::SelfTest(format!("asked about {sample}, it {}", did(fault))))
 }
 
 fn did(fault: pylon_core::ports::guests::Fault) -> String {
@@ -109,5 +117,6 @@ fn refusal(refusal: Option<Refusal>) -> Option<String> {
 fn names_a_setting(guest: &Installed, words: &str) -> bool {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
     let mut named = words.split(|letter| !is_part(letter));
-    words.contains("setting") && named.any(|word| guest.about.settings.iter().any(|setting| setting.name == word))
+    words.contains("setting")
+        && named.any(|word| guest.about.settings.iter().any(|setting| setting.name == word))
 }

@@ -4,7 +4,12 @@ use pylon_guest::description::{About, ParamHelp, ServedKind, Setting, Want};
 
 /// A handler of the kinds 5999 and 5998 with one setting, one public and one private param.
 pub fn about(name: &str, wants: Vec<Want>) -> About {
-    let param = |name: &str, public| ParamHelp { name: name.into(), help: String::new(), required: false, public };
+    let param = |name: &str, public| ParamHelp {
+        name: name.into(),
+        help: String::new(),
+        required: false,
+        public,
+    };
     About {
         name: name.into(),
         version: "1.0.0".into(),

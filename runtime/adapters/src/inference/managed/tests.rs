@@ -12,7 +12,10 @@ use tokio::time::timeout;
 const WAIT: Duration = Duration::from_secs(120);
 
 fn cache() -> PathBuf {
-    let home = || PathBuf::from(env::var_os("HOME").unwrap_or_else(|| env::temp_dir().into())).join(".cache/pylon-tests");
+    let home = || {
+        PathBuf::from(env::var_os("HOME").unwrap_or_else(|| env::temp_dir().into()))
+            .join(".cache/pylon-tests")
+    };
     env::var_os("PYLON_TEST_CACHE").map_or_else(home, PathBuf::from)
 }
 
@@ -20,7 +23,9 @@ fn cache() -> PathBuf {
 async fn start(http: &Client, logs: &Path) -> Option<ManagedServer> {
     match ManagedServer::start(http, &cache(), logs, &|step| eprintln!("{step}")).await {
         Ok(server) => Some(server),
-        Err(error) if env::var("CI").as_deref() == Ok("true") => panic!("no real llama.cpp server: {error}"),
+        Err(error) if env::var("CI").as_deref() == Ok("true") => {
+            panic!("no real llama.cpp server: {error}")
+        }
         Err(error) => {
             eprintln!("SKIPPED, no real llama.cpp server: {error}");
             None
@@ -32,7 +37,10 @@ fn ask(text: &str, max_tokens: u32) -> Generation {
     let message = |role, content: &str| ChatMessage { role, content: content.to_owned() };
     Generation {
         model: pins::MODEL_ALIAS.to_owned(),
-        messages: vec![message(Role::System, "You are a helpful assistant."), message(Role::User, text)],
+        messages: vec![
+            message(Role::System, "You are a helpful assistant."),
+            message(Role::User, text),
+        ],
         max_tokens,
         temperature: Some(0.0),
         top_p: None,
@@ -45,7 +53,10 @@ fn ask(text: &str, max_tokens: u32) -> Generation {
     }
 }
 
-async fn read(backend: &OpenAi, request: &Generation) -> Result<(String, Completion), InferenceError> {
+async fn read(
+    backend: &OpenAi,
+    request: &Generation,
+) -> Result<(String, Completion), InferenceError> {
     let (mut stream, mut text) = (backend.generate(request).await?, String::new());
     loop {
         match timeout(WAIT, stream.next()).await.unwrap()? {
@@ -63,11 +74,20 @@ async fn real_llama_cpp() {
     let backend = crate::inference::llama_cpp(&http, server.url()).await.unwrap();
     assert_eq!((backend.id(), backend.slots()), (ID, SLOTS));
     let models = backend.models().await.unwrap();
-    assert_eq!((models[0].id.as_str(), models[0].context_tokens), (pins::MODEL_ALIAS, Some(CONTEXT_TOKENS / SLOTS)));
+    assert_eq!(
+        (models[0].id.as_str(), models[0].context_tokens),
+        (pins::MODEL_ALIAS, Some(CONTEXT_TOKENS / SLOTS))
+    );
 
     let (text, end) = read(&backend, &ask("What is the capital of France?", 24)).await.unwrap();
     assert!(text.contains("Paris"), "{text}");
-    assert!(!end.length && !end.usage.estimated && end.usage.input_tokens > 10 && end.usage.output_tokens >= 5, "{end:?}");
+    assert!(
+        !end.length
+            && !end.usage.estimated
+            && end.usage.input_tokens > 10
+            && end.usage.output_tokens >= 5,
+        "{end:?}"
+    );
     assert_eq!(end.model, pins::MODEL_ALIAS);
     let (_, end) = read(&backend, &ask("Tell me a long story.", 8)).await.unwrap();
     assert_eq!((end.length, end.usage.output_tokens), (true, 8));
@@ -119,7 +139,12 @@ async fn a_failed_fetch_leaves_nothing() {
         eprintln!("SKIPPED, no Python");
         return;
     };
-    let python = python.with_engine(pins::Wheel { name: "no such name", version: "0", sha256: "00", megabytes: 0 });
+    let python = python.with_engine(pins::Wheel {
+        name: "no such name",
+        version: "0",
+        sha256: "00",
+        megabytes: 0,
+    });
     let error = fetch::engine(&python, cache.path(), &|_| {}).await.unwrap_err();
     assert!(error.to_string().contains("--backend URL"), "{error}");
     assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);

@@ -57,7 +57,11 @@ struct Most {
 impl Most {
     /// A token of text is at least a byte of it; templates add some to each message.
     fn of(request: &Generation) -> Self {
-        let bytes: usize = request.messages.iter().map(|message| message.content.len().saturating_add(TEMPLATE_TOKENS)).sum();
+        let bytes: usize = request
+            .messages
+            .iter()
+            .map(|message| message.content.len().saturating_add(TEMPLATE_TOKENS))
+            .sum();
         let input_tokens = u64::try_from(bytes.saturating_add(TEMPLATE_TOKENS)).unwrap_or(u64::MAX);
         Self { input_tokens, output_tokens: u64::from(request.max_tokens) }
     }
@@ -70,7 +74,12 @@ enum Finish {
 }
 
 impl Answer {
-    pub(super) fn new(response: Response, request: &Generation, deadline: Instant, token_gap: Duration) -> Self {
+    pub(super) fn new(
+        response: Response,
+        request: &Generation,
+        deadline: Instant,
+        token_gap: Duration,
+    ) -> Self {
         let pending = Arc::new(AtomicUsize::new(0));
         let counted = pending.clone();
         let chunks = response.bytes_stream().map(move |chunk| {
@@ -112,15 +121,23 @@ impl Answer {
             self.finish = Some(match &*reason {
                 "stop" => Finish::Stop,
                 "length" => Finish::Length,
-                other => return Err(failed(Mishap::BrokeOff, &format!("the answer ended with `{other}`"))),
+                other => {
+                    return Err(failed(
+                        Mishap::BrokeOff,
+                        &format!("the answer ended with `{other}`"),
+                    ));
+                }
             });
         }
         if choice.delta.reasoning_content.is_some_and(|thought| !thought.is_empty()) {
             self.deadline = Instant::now() + self.token_gap;
         }
-        let Some(text) = choice.delta.content.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let Some(text) = choice.delta.content.filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
         let left = self.bytes_left.checked_sub(text.len());
-        self.bytes_left = left.ok_or_else(|| failed(Mishap::TooMuch, "the answer is longer than was asked for"))?;
+        self.bytes_left =
+            left.ok_or_else(|| failed(Mishap::TooMuch, "the answer is longer than was asked for"))?;
         self.chars_out += count_chars(&text);
         self.deadline = Instant::now() + self.token_gap;
         Ok(Some(text))
@@ -137,20 +154,33 @@ impl Answer {
 
     /// The backend's count, else llama.cpp's timings, else an estimate that says so; a count that cannot be is no count.
     fn count(&self) -> pylon_core::work::Usage {
-        let possible = |input: u64, output: u64| input <= self.most.input_tokens && output <= self.most.output_tokens;
+        let possible = |input: u64, output: u64| {
+            input <= self.most.input_tokens && output <= self.most.output_tokens
+        };
         let zero = pylon_core::work::Usage::default();
-        if let Some(usage) = self.usage.filter(|usage| possible(usage.prompt_tokens, usage.completion_tokens)) {
-            let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
+        if let Some(usage) =
+            self.usage.filter(|usage| possible(usage.prompt_tokens, usage.completion_tokens))
+        {
+            let cached =
+                usage.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
             let (input_tokens, output_tokens) = (usage.prompt_tokens, usage.completion_tokens);
-            return pylon_core::work::Usage { input_tokens, output_tokens, cached_tokens: cached.min(input_tokens), ..zero };
+            return pylon_core::work::Usage {
+                input_tokens,
+                output_tokens,
+                cached_tokens: cached.min(input_tokens),
+                ..zero
+            };
         }
         let whole_prompt = |timings: &Timings| timings.prompt_n.saturating_add(timings.cache_n);
-        if let Some(timings) = self.timings.filter(|timings| possible(whole_prompt(timings), timings.predicted_n)) {
+        if let Some(timings) =
+            self.timings.filter(|timings| possible(whole_prompt(timings), timings.predicted_n))
+        {
             let input_tokens = whole_prompt(&timings);
             let (output_tokens, cached_tokens) = (timings.predicted_n, timings.cache_n);
             return pylon_core::work::Usage { input_tokens, output_tokens, cached_tokens, ..zero };
         }
-        let (input_tokens, output_tokens) = (self.chars_in.div_ceil(TOKEN_CHARS), self.chars_out.div_ceil(TOKEN_CHARS));
+        let (input_tokens, output_tokens) =
+            (self.chars_in.div_ceil(TOKEN_CHARS), self.chars_out.div_ceil(TOKEN_CHARS));
         pylon_core::work::Usage { input_tokens, output_tokens, estimated: true, ..zero }
     }
 }
@@ -175,8 +205,8 @@ impl Stream for Answer {
                     Err(failed(Mishap::BrokeOff, "the answer broke off"))
                 };
             }
-            let part =
-                serde_json::from_str(&event.data).map_err(|_| failed(Mishap::Unreadable, "an event that cannot be read"))?;
+            let part = serde_json::from_str(&event.data)
+                .map_err(|_| failed(Mishap::Unreadable, "an event that cannot be read"))?;
             if let Some(text) = self.take(part)? {
                 return Ok(Chunk::Text(text));
             }
@@ -186,10 +216,16 @@ impl Stream for Answer {
 
 fn broken(error: EventStreamError<Broken>) -> InferenceError {
     match error {
-        EventStreamError::Transport(Broken::Transport(error)) => InferenceError::Unavailable(in_words(error)),
-        EventStreamError::Transport(Broken::EventTooLong) => failed(Mishap::Unreadable, "an event that is too long"),
+        EventStreamError::Transport(Broken::Transport(error)) => {
+            InferenceError::Unavailable(in_words(error))
+        }
+        EventStreamError::Transport(Broken::EventTooLong) => {
+            failed(Mishap::Unreadable, "an event that is too long")
+        }
         EventStreamError::Utf8(_) => failed(Mishap::Unreadable, "an answer that is not UTF-8"),
-        EventStreamError::Parser(_) => failed(Mishap::Unreadable, "an answer that is not a stream of events"),
+        EventStreamError::Parser(_) => {
+            failed(Mishap::Unreadable, "an answer that is not a stream of events")
+        }
     }
 }
 

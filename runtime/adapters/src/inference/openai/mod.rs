@@ -36,9 +36,21 @@ pub struct OpenAi {
 
 impl OpenAi {
     /// A backend named `id` at a URL with or without `/v1`, which serves `slots` requests at once.
-    pub fn new(http: Client, id: impl Into<String>, url: &str, slots: u32) -> Result<Self, InferenceError> {
+    pub fn new(
+        http: Client,
+        id: impl Into<String>,
+        url: &str,
+        slots: u32,
+    ) -> Result<Self, InferenceError> {
         let base = BaseUrl::parse(url)?;
-        Ok(Self { id: id.into(), slots: slots.max(1), http, base, health: None, token_gap: TOKEN_GAP })
+        Ok(Self {
+            id: id.into(),
+            slots: slots.max(1),
+            http,
+            base,
+            health: None,
+            token_gap: TOKEN_GAP,
+        })
     }
 
     /// With a path that says when the engine behind a listening server is dead.
@@ -73,14 +85,17 @@ impl OpenAi {
         if let Some(path) = self.health {
             self.check_health(path).await?;
         }
-        let response = self.http.get(self.base.at("v1/models")?).send().await.map_err(unavailable)?;
+        let response =
+            self.http.get(self.base.at("v1/models")?).send().await.map_err(unavailable)?;
         if !response.status().is_success() {
             return Err(refusal(response, "").await);
         }
         let body = read_at_most(response, BODY_BYTES_MAX).await.map_err(unavailable)?;
-        let list: wire::ModelList = serde_json::from_slice(&body)
-            .map_err(|_| InferenceError::Unavailable("its list of models cannot be read".to_owned()))?;
-        let models: Vec<_> = list.data.into_iter().take(MODELS_MAX).map(wire::ModelEntry::into_model).collect();
+        let list: wire::ModelList = serde_json::from_slice(&body).map_err(|_| {
+            InferenceError::Unavailable("its list of models cannot be read".to_owned())
+        })?;
+        let models: Vec<_> =
+            list.data.into_iter().take(MODELS_MAX).map(wire::ModelEntry::into_model).collect();
         if models.is_empty() {
             return Err(InferenceError::Unavailable("it has no model".to_owned()));
         }
@@ -108,7 +123,11 @@ impl Inference for OpenAi {
         let sent = async {
             let post = self.http.post(self.base.at("v1/chat/completions")?).json(&body);
             let response = post.send().await.map_err(unavailable)?;
-            if response.status().is_success() { Ok(response) } else { Err(refusal(response, &request.model).await) }
+            if response.status().is_success() {
+                Ok(response)
+            } else {
+                Err(refusal(response, &request.model).await)
+            }
         };
         let response = timeout_at(deadline, sent).await.unwrap_or(Err(InferenceError::Timeout))?;
         Ok(Box::new(Answer::new(response, request, deadline, self.token_gap)))
@@ -164,9 +183,9 @@ async fn refusal(response: Response, model: &str) -> InferenceError {
     match status {
         // Another request might be answered: the server is there, and this one is too much or nothing for it.
         StatusCode::INTERNAL_SERVER_ERROR => InferenceError::Failed(Mishap::Broken, said),
-        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
-            InferenceError::Failed(Mishap::Refused, said)
-        }
+        StatusCode::BAD_REQUEST
+        | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::UNPROCESSABLE_ENTITY => InferenceError::Failed(Mishap::Refused, said),
         _ => InferenceError::Unavailable(said),
     }
 }

@@ -18,9 +18,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 const WAIT: Duration = Duration::from_secs(20);
-const ROLE: &str =
-    r#"data: {"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}],"model":"m-135"}"#;
-const STOP: &str = r#"data: {"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"model":"m-135"}"#;
+const ROLE: &str = r#"data: {"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}],"model":"m-135"}"#;
+const STOP: &str =
+    r#"data: {"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"model":"m-135"}"#;
 const USAGE: &str = r#"data: {"choices":[],"model":"m-135","usage":{"completion_tokens":2,"prompt_tokens":37,"prompt_tokens_details":{"cached_tokens":24}},"timings":{"cache_n":24,"prompt_n":13,"predicted_n":2}}"#;
 const DONE: &str = "data: [DONE]";
 
@@ -37,7 +37,10 @@ fn events<T: AsRef<str>>(events: &[T]) -> Vec<u8> {
 fn request() -> Generation {
     Generation {
         model: "m-135".to_owned(),
-        messages: vec![ChatMessage { role: Role::User, content: "What is the capital of France?".to_owned() }],
+        messages: vec![ChatMessage {
+            role: Role::User,
+            content: "What is the capital of France?".to_owned(),
+        }],
         max_tokens: 16,
         temperature: Some(0.7),
         top_p: None,
@@ -69,7 +72,8 @@ fn streamed(pieces: BoxStream<'static, io::Result<Bytes>>) -> Reply {
 
 /// A server that sends these pieces, each in a write of its own.
 async fn replay(pieces: Vec<Vec<u8>>) -> OpenAi {
-    chat(move || streamed(stream::iter(pieces.clone()).map(|piece| Ok(Bytes::from(piece))).boxed())).await
+    chat(move || streamed(stream::iter(pieces.clone()).map(|piece| Ok(Bytes::from(piece))).boxed()))
+        .await
 }
 
 /// A server that sends this and then nothing, without ending.
@@ -81,7 +85,10 @@ async fn replay_then_hang(bytes: Vec<u8>) -> OpenAi {
     .await
 }
 
-async fn read(backend: &OpenAi, request: &Generation) -> Result<(String, Completion), InferenceError> {
+async fn read(
+    backend: &OpenAi,
+    request: &Generation,
+) -> Result<(String, Completion), InferenceError> {
     let reading = async {
         let (mut stream, mut text) = (backend.generate(request).await?, String::new());
         loop {
@@ -105,9 +112,13 @@ async fn an_answer_survives_any_cut() {
     let start = events(&[ROLE]).len();
     for cut in (1..start).step_by(16).chain(start..whole.len()) {
         let (a, b) = whole.split_at(cut);
-        let (text, end) = read(&replay(vec![a.to_vec(), b.to_vec()]).await, &request()).await.unwrap();
+        let (text, end) =
+            read(&replay(vec![a.to_vec(), b.to_vec()]).await, &request()).await.unwrap();
         assert_eq!(text, "Zürich 日本", "cut at {cut}");
-        assert_eq!((end.usage.input_tokens, end.usage.output_tokens, end.usage.cached_tokens), (37, 2, 24));
+        assert_eq!(
+            (end.usage.input_tokens, end.usage.output_tokens, end.usage.cached_tokens),
+            (37, 2, 24)
+        );
         assert_eq!((end.model.as_str(), end.length, end.usage.estimated), ("m-135", false, false));
     }
 }
@@ -117,18 +128,35 @@ async fn an_answer_survives_any_cut() {
 async fn the_count_is_the_backends_or_marked() {
     let length = STOP.replace("stop", "length");
     let timings = r#"data: {"choices":[],"timings":{"cache_n":24,"prompt_n":13,"predicted_n":2}}"#;
-    let (_, end) = read(&replay(vec![events(&[&token("a"), &length, timings, DONE])]).await, &request()).await.unwrap();
-    assert_eq!((end.usage.input_tokens, end.usage.output_tokens, end.usage.cached_tokens), (37, 2, 24));
+    let (_, end) =
+        read(&replay(vec![events(&[&token("a"), &length, timings, DONE])]).await, &request())
+            .await
+            .unwrap();
+    assert_eq!(
+        (end.usage.input_tokens, end.usage.output_tokens, end.usage.cached_tokens),
+        (37, 2, 24)
+    );
     assert!(end.length && !end.usage.estimated);
 
-    let (text, end) = read(&replay(vec![events(&[&token("fünf!"), STOP])]).await, &request()).await.unwrap();
+    let (text, end) =
+        read(&replay(vec![events(&[&token("fünf!"), STOP])]).await, &request()).await.unwrap();
     assert_eq!((text.as_str(), end.usage.input_tokens, end.usage.output_tokens), ("fünf!", 8, 2));
     assert!(end.usage.estimated);
 
-    for lie in [USAGE.replace("37", "1000000"), USAGE.replace("\"completion_tokens\":2", "\"completion_tokens\":5000000")] {
-        let (_, end) = read(&replay(vec![events(&[&token("fünf!"), STOP, &lie, DONE])]).await, &request()).await.unwrap();
+    for lie in [
+        USAGE.replace("37", "1000000"),
+        USAGE.replace("\"completion_tokens\":2", "\"completion_tokens\":5000000"),
+    ] {
+        let (_, end) =
+            read(&replay(vec![events(&[&token("fünf!"), STOP, &lie, DONE])]).await, &request())
+                .await
+                .unwrap();
         assert!(end.usage.estimated || end.usage.input_tokens == 37, "{lie}");
-        assert!(end.usage.input_tokens < 100 && end.usage.output_tokens < 100, "a count that cannot be: {:?}", end.usage);
+        assert!(
+            end.usage.input_tokens < 100 && end.usage.output_tokens < 100,
+            "a count that cannot be: {:?}",
+            end.usage
+        );
     }
 }
 
@@ -139,7 +167,10 @@ async fn half_an_answer_is_none() {
         let token = token("half");
         let cut = events(&[&[ROLE, token.as_str()][..], &end].concat());
         let error = error_of(&replay(vec![cut]).await).await;
-        assert!(matches!(&error, InferenceError::Failed(Mishap::BrokeOff, why) if why.contains("broke off")), "{error:?}");
+        assert!(
+            matches!(&error, InferenceError::Failed(Mishap::BrokeOff, why) if why.contains("broke off")),
+            "{error:?}"
+        );
     }
 }
 
@@ -152,24 +183,44 @@ async fn a_broken_stream_is_unavailable() {
     let cases = [
         (events(&[ROLE, &token("Par")]), Mishap::BrokeOff, "broke off"),
         (
-            events(&[ROLE, &token("Par"), r#"data: {"error":{"code":500,"message":"slot gone","type":"server_error"}}"#]),
+            events(&[
+                ROLE,
+                &token("Par"),
+                r#"data: {"error":{"code":500,"message":"slot gone","type":"server_error"}}"#,
+            ]),
             Mishap::Broken,
             "slot gone",
         ),
         (events(&["data: {oops"]), Mishap::Unreadable, "cannot be read"),
         (events(&[&token("a"), &aborted, DONE]), Mishap::BrokeOff, "abort"),
         ([b"data: ".to_vec(), huge.clone()].concat(), Mishap::Unreadable, "too long"),
-        (events(&["data: 1"; 40_000]).into_iter().filter(|byte| *byte != b'\n').collect(), Mishap::Unreadable, "too long"),
-        (events(&[&token(&"y".repeat(16 * 128 + 1))]), Mishap::TooMuch, "longer than was asked for"),
+        (
+            events(&["data: 1"; 40_000]).into_iter().filter(|byte| *byte != b'\n').collect(),
+            Mishap::Unreadable,
+            "too long",
+        ),
+        (
+            events(&[&token(&"y".repeat(16 * 128 + 1))]),
+            Mishap::TooMuch,
+            "longer than was asked for",
+        ),
         (invalid, Mishap::Unreadable, "UTF-8"),
-        (br#"{"choices":[{"message":{"content":"not streamed"}}]}"#.to_vec(), Mishap::BrokeOff, "broke off"),
+        (
+            br#"{"choices":[{"message":{"content":"not streamed"}}]}"#.to_vec(),
+            Mishap::BrokeOff,
+            "broke off",
+        ),
     ];
     for (bytes, expected, says) in cases {
         let error = error_of(&replay(vec![bytes]).await).await;
-        assert!(matches!(&error, InferenceError::Failed(how, text) if *how == expected && text.contains(says)), "{error:?}");
+        assert!(
+            matches!(&error, InferenceError::Failed(how, text) if *how == expected && text.contains(says)),
+            "{error:?}"
+        );
     }
     let cut = chat(|| {
-        let pieces = [Ok(Bytes::from(events(&[ROLE, &token("Par")]))), Err(io::Error::other("cut"))];
+        let pieces =
+            [Ok(Bytes::from(events(&[ROLE, &token("Par")]))), Err(io::Error::other("cut"))];
         streamed(stream::iter(pieces).boxed())
     });
     assert!(matches!(error_of(&cut.await).await, InferenceError::Unavailable(_)));
@@ -179,18 +230,32 @@ async fn a_broken_stream_is_unavailable() {
 #[tokio::test]
 async fn a_refusal_is_sorted() {
     async fn refused(status: u16, body: String) -> InferenceError {
-        error_of(&chat(move || (Status::from_u16(status).unwrap(), body.clone()).into_response()).await).await
+        error_of(
+            &chat(move || (Status::from_u16(status).unwrap(), body.clone()).into_response()).await,
+        )
+        .await
     }
     let too_long = r#"{"error":{"code":400,"message":"request (5031 tokens) exceeds","type":"exceed_context_size_error","n_prompt_tokens":5031,"n_ctx":2048}}"#;
     assert_eq!(refused(400, too_long.to_owned()).await, InferenceError::TooLong(2048));
     let not_found = r#"{"error":{"message":"no such model","type":"not_found_error"}}"#;
-    assert_eq!(refused(404, not_found.to_owned()).await, InferenceError::Unsupported("model m-135".to_owned()));
+    assert_eq!(
+        refused(404, not_found.to_owned()).await,
+        InferenceError::Unsupported("model m-135".to_owned())
+    );
     let loading = r#"{"error":{"message":"Loading model","type":"unavailable_error","code":503}}"#;
-    assert_eq!(refused(503, loading.to_owned()).await, InferenceError::Unavailable("Loading model".to_owned()));
+    assert_eq!(
+        refused(503, loading.to_owned()).await,
+        InferenceError::Unavailable("Loading model".to_owned())
+    );
     let long = serde_json::json!({ "error": { "message": "x".repeat(10_000) } }).to_string();
-    assert_eq!(refused(500, long.clone()).await, InferenceError::Failed(Mishap::Broken, "x".repeat(200)));
+    assert_eq!(
+        refused(500, long.clone()).await,
+        InferenceError::Failed(Mishap::Broken, "x".repeat(200))
+    );
     assert_eq!(refused(422, long).await, InferenceError::Failed(Mishap::Refused, "x".repeat(200)));
-    assert!(matches!(refused(502, "<html>".to_owned()).await, InferenceError::Unavailable(text) if text.contains("502")));
+    assert!(
+        matches!(refused(502, "<html>".to_owned()).await, InferenceError::Unavailable(text) if text.contains("502"))
+    );
     assert!(matches!(refused(307, String::new()).await, InferenceError::Unavailable(_)));
 }
 
@@ -201,13 +266,19 @@ async fn silence_is_a_timeout() {
     let mute = Router::new().route("/v1/chat/completions", post(std::future::pending::<Reply>));
     let mute = OpenAi::new(client().unwrap(), "stub", &serve(mute).await, 1).unwrap();
     assert_eq!(read(&mute, &soon).await.unwrap_err(), InferenceError::Timeout);
-    assert_eq!(read(&replay_then_hang(events(&[ROLE])).await, &soon).await.unwrap_err(), InferenceError::Timeout);
+    assert_eq!(
+        read(&replay_then_hang(events(&[ROLE])).await, &soon).await.unwrap_err(),
+        InferenceError::Timeout
+    );
 
-    let stalls = replay_then_hang(events(&[ROLE, &token("Par")])).await.with_token_gap(Duration::from_millis(150));
+    let stalls = replay_then_hang(events(&[ROLE, &token("Par")]))
+        .await
+        .with_token_gap(Duration::from_millis(150));
     assert_eq!(error_of(&stalls).await, InferenceError::Timeout);
 
     let thinks = r#"data: {"choices":[{"delta":{"reasoning_content":"hm"}}]}"#;
-    let thinking = replay_then_hang(events(&[thinks])).await.with_token_gap(Duration::from_millis(150));
+    let thinking =
+        replay_then_hang(events(&[thinks])).await.with_token_gap(Duration::from_millis(150));
     assert_eq!(error_of(&thinking).await, InferenceError::Timeout);
 }
 
@@ -245,7 +316,8 @@ async fn a_request_says_what_was_asked() {
         streamed(stream::iter([Ok(Bytes::from(events(&[STOP, DONE])))]).boxed())
     }
     let seen = Seen::default();
-    let router = Router::new().route("/prefix/v1/chat/completions", post(keep)).with_state(seen.clone());
+    let router =
+        Router::new().route("/prefix/v1/chat/completions", post(keep)).with_state(seen.clone());
     let url = serve(router).await;
     for form in ["/prefix", "/prefix/", "/prefix/v1", "/prefix/v1/"] {
         let backend = OpenAi::new(client().unwrap(), "stub", &format!("{url}{form}"), 1).unwrap();
@@ -254,15 +326,27 @@ async fn a_request_says_what_was_asked() {
     }
     let backend = OpenAi::new(client().unwrap(), "stub", &format!("{url}/prefix"), 1).unwrap();
     let schema = Some(r#"{"type":"object"}"#.to_owned());
-    let full = Generation { seed: Some(u64::MAX), stop: vec!["\n".to_owned()], max_tokens: 0, schema, ..request() };
+    let full = Generation {
+        seed: Some(u64::MAX),
+        stop: vec!["\n".to_owned()],
+        max_tokens: 0,
+        schema,
+        ..request()
+    };
     read(&backend, &full).await.unwrap();
     let bad = Generation { schema: Some("{".to_owned()), ..request() };
     assert!(matches!(read(&backend, &bad).await, Err(InferenceError::Unsupported(_))));
 
     let seen = seen.lock().unwrap();
     let plain = r#"{"model":"m-135","messages":[{"role":"user","content":"What is the capital of France?"}],"max_tokens":16,"stream":true,"stream_options":{"include_usage":true},"temperature":0.7}"#;
-    assert_eq!(serde_json::to_string(&seen[0]).unwrap(), serde_json::from_str::<serde_json::Value>(plain).unwrap().to_string());
-    assert_eq!((&seen[4]["max_tokens"], &seen[4]["stop"][0], &seen[4]["seed"]), (&1.into(), &"\n".into(), &0.into()));
+    assert_eq!(
+        serde_json::to_string(&seen[0]).unwrap(),
+        serde_json::from_str::<serde_json::Value>(plain).unwrap().to_string()
+    );
+    assert_eq!(
+        (&seen[4]["max_tokens"], &seen[4]["stop"][0], &seen[4]["seed"]),
+        (&1.into(), &"\n".into(), &0.into())
+    );
     assert_eq!(seen[4]["response_format"]["json_schema"]["schema"]["type"], "object");
 }
 
@@ -274,22 +358,35 @@ fn listing(status: u16, body: &'static str) -> Router {
 /// A list counts only when it names a model; a health that refuses outweighs it.
 #[tokio::test]
 async fn ready_means_a_model() {
-    const LIST: &str = r#"{"data":[{"id":"a","meta":{"n_ctx":2048}},{"id":"b","max_model_len":4096},{"id":"c"}]}"#;
+    const LIST: &str =
+        r#"{"data":[{"id":"a","meta":{"n_ctx":2048}},{"id":"b","max_model_len":4096},{"id":"c"}]}"#;
     async fn models(router: Router) -> Result<Vec<Model>, InferenceError> {
-        let backend = OpenAi::new(client().unwrap(), "stub", &serve(router).await, 1).unwrap().with_health(Some("health"));
+        let backend = OpenAi::new(client().unwrap(), "stub", &serve(router).await, 1)
+            .unwrap()
+            .with_health(Some("health"));
         timeout(WAIT, backend.models()).await.unwrap()
     }
     let found = models(listing(200, LIST)).await.unwrap();
-    let rooms: Vec<_> = found.iter().map(|model| (model.id.as_str(), model.context_tokens)).collect();
+    let rooms: Vec<_> =
+        found.iter().map(|model| (model.id.as_str(), model.context_tokens)).collect();
     assert_eq!(rooms, [("a", Some(2048)), ("b", Some(4096)), ("c", None)]);
     for (router, says) in [
-        (listing(503, r#"{"error":{"message":"Loading model","type":"unavailable_error","code":503}}"#), "Loading model"),
+        (
+            listing(
+                503,
+                r#"{"error":{"message":"Loading model","type":"unavailable_error","code":503}}"#,
+            ),
+            "Loading model",
+        ),
         (listing(200, r#"{"data":[]}"#), "no model"),
         (listing(200, "ok"), "cannot be read"),
         (listing(200, LIST).route("/health", get(|| async { Status::SERVICE_UNAVAILABLE })), "503"),
     ] {
         let error = models(router).await.unwrap_err();
-        assert!(matches!(&error, InferenceError::Unavailable(text) if text.contains(says)), "{error}");
+        assert!(
+            matches!(&error, InferenceError::Unavailable(text) if text.contains(says)),
+            "{error}"
+        );
     }
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let nobody = OpenAi::new(client().unwrap(), "stub", &format!("http://{nobody}"), 1).unwrap();
@@ -307,6 +404,9 @@ async fn a_backend_says_what_it_can() {
         assert_eq!((found.id(), found.slots()), ("llama_cpp", slots));
     }
     for bad in ["localhost:8080", "ftp://localhost", "http://", "http://x/?a=b", "", "nonsense"] {
-        assert!(matches!(llama_cpp(&http, bad).await, Err(InferenceError::Unsupported(_))), "{bad}");
+        assert!(
+            matches!(llama_cpp(&http, bad).await, Err(InferenceError::Unsupported(_))),
+            "{bad}"
+        );
     }
 }

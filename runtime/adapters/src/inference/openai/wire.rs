@@ -37,9 +37,11 @@ impl<'a> Request<'a> {
     pub(super) fn of(generation: &'a Generation) -> Result<Self, InferenceError> {
         let response_format = match &generation.schema {
             Some(schema) => {
-                let schema: serde_json::Value = serde_json::from_str(schema)
-                    .map_err(|_| InferenceError::Unsupported("a schema that is not JSON".to_owned()))?;
-                let named = serde_json::json!({ "name": "answer", "strict": true, "schema": schema });
+                let schema: serde_json::Value = serde_json::from_str(schema).map_err(|_| {
+                    InferenceError::Unsupported("a schema that is not JSON".to_owned())
+                })?;
+                let named =
+                    serde_json::json!({ "name": "answer", "strict": true, "schema": schema });
                 Some(serde_json::json!({ "type": "json_schema", "json_schema": named }))
             }
             None => None,
@@ -187,7 +189,10 @@ impl ErrorObject {
     pub(super) fn into_error(self) -> InferenceError {
         match (self.kind.as_deref(), self.n_ctx) {
             (Some("exceed_context_size_error"), Some(room)) => InferenceError::TooLong(room),
-            _ => InferenceError::Failed(Mishap::Broken, crate::inference::http::in_short(&self.message)),
+            _ => InferenceError::Failed(
+                Mishap::Broken,
+                crate::inference::http::in_short(&self.message),
+            ),
         }
     }
 }

@@ -11,7 +11,11 @@ use std::collections::BTreeMap;
 async fn everything_can_be_read() {
     let shelf = Shelf::new();
     let broken = DecisionRow { output: Err(Fault::Fuel), function: "settle", ..decision(2) };
-    let asked = RefusalRow { refusal: Refusal::NoBackend, asked: Some(Box::new(Job::of_nobody(5050))), ..refusal(5, 901) };
+    let asked = RefusalRow {
+        refusal: Refusal::NoBackend,
+        asked: Some(Box::new(Job::of_nobody(5050))),
+        ..refusal(5, 901)
+    };
     let rows = vec![
         Row::Admit(Box::new(job(1))),
         Row::Admit(Box::new(done(2))),
@@ -34,17 +38,32 @@ async fn everything_can_be_read() {
     assert_eq!(books.named(hex.get(..10).unwrap()).unwrap(), [id(1)]);
     assert_eq!(books.named(&hex).unwrap(), [id(1)]);
     assert_eq!(books.named("").unwrap().len(), 2, "one too many is enough to know");
-    assert_eq!(books.refusal(&id(3).to_hex()).unwrap().unwrap(), "invalid request: no usable input");
+    assert_eq!(
+        books.refusal(&id(3).to_hex()).unwrap().unwrap(),
+        "invalid request: no usable input"
+    );
     assert_eq!(books.refusal(&hex).unwrap(), None);
     let refused = |since: u64, limit| books.refusals(UnixTime::new(since), limit).unwrap();
-    let both = |invalid: u64| BTreeMap::from([("invalid".into(), invalid), ("no_backend".into(), 1)]);
+    let both =
+        |invalid: u64| BTreeMap::from([("invalid".into(), invalid), ("no_backend".into(), 1)]);
     assert_eq!(refused(900, 9), both(2));
     assert_eq!(refused(901, 9), both(1), "asked for before");
-    assert_eq!(refused(900, 1), both(1), "no flood of what no guest was asked about hides the others");
+    assert_eq!(
+        refused(900, 1),
+        both(1),
+        "no flood of what no guest was asked about hides the others"
+    );
     assert!(books.refusals(UnixTime::new(900), 0).unwrap().is_empty(), "no more than the limit");
-    let said: Vec<_> =
-        books.decisions(id(2)).unwrap().into_iter().map(|Decision { function, output, .. }| (function, output)).collect();
-    assert_eq!(said, [("quote".into(), Ok("{\"ok\":1}".into())), ("settle".into(), Err(Fault::Fuel))]);
+    let said: Vec<_> = books
+        .decisions(id(2))
+        .unwrap()
+        .into_iter()
+        .map(|Decision { function, output, .. }| (function, output))
+        .collect();
+    assert_eq!(
+        said,
+        [("quote".into(), Ok("{\"ok\":1}".into())), ("settle".into(), Err(Fault::Fuel))]
+    );
 }
 
 /// Goal: a copy is of one moment, whole, while others write. Method: copy between commits of a writer that goes on.
@@ -59,11 +78,18 @@ async fn a_copy_while_others_write() {
         copy
     });
     for number in 1..200 {
-        let rows = vec![Row::Admit(Box::new(done(number))), Row::Earn(earning(number, 1, Source::Job, number))];
+        let rows = vec![
+            Row::Admit(Box::new(done(number))),
+            Row::Earn(earning(number, 1, Source::Job, number)),
+        ];
         shelf.journal.commit(rows.into()).await.unwrap();
     }
     let books = Books::open(&copied.await.unwrap()).unwrap();
     let (jobs, earnings) = (books.job_count().unwrap(), books.earnings(999).unwrap());
     assert!((1..=200).contains(&jobs), "{jobs}");
-    assert_eq!((earnings.jobs_completed, earnings.total.get()), (jobs, jobs - 1), "no commit in halves");
+    assert_eq!(
+        (earnings.jobs_completed, earnings.total.get()),
+        (jobs, jobs - 1),
+        "no commit in halves"
+    );
 }

@@ -13,7 +13,9 @@ fn is_known(answer: &Result<(), JournalError>) -> bool {
 /// Goal: one id is one job or one refusal, ever. Method: every pair of the two.
 #[tokio::test]
 async fn an_id_enters_once() {
-    let row = |admit: bool| if admit { Row::Admit(Box::new(job(1))) } else { Row::Refuse(Box::new(refusal(1, 1000))) };
+    let row = |admit: bool| {
+        if admit { Row::Admit(Box::new(job(1))) } else { Row::Refuse(Box::new(refusal(1, 1000))) }
+    };
     for first in [true, false] {
         for second in [true, false] {
             let shelf = Shelf::new();
@@ -45,7 +47,10 @@ async fn a_batch_is_whole_or_nothing() {
     assert!(is_known(&shelf.journal.commit(rows(Row::Admit(Box::new(job(1)))).into()).await));
     for last in [Row::Update(Box::new(job(9))), Row::Earn(earning(9, 5, Source::Job, 1000))] {
         let answer = shelf.journal.commit(rows(last).into()).await;
-        assert!(matches!(&answer, Err(JournalError::Contradicts(why)) if why.contains("missing")), "{answer:?}");
+        assert!(
+            matches!(&answer, Err(JournalError::Contradicts(why)) if why.contains("missing")),
+            "{answer:?}"
+        );
     }
     assert_eq!(shelf.journal.job(id(1)).unwrap(), Some(job(1)));
     for table in ["decisions", "outbox", "earnings", "refusals", "invoices", "tally_days"] {
@@ -65,7 +70,12 @@ async fn a_group_fails_one_by_one() {
         let journal = Arc::clone(&journal);
         let wanted = if number % 5 == 0 { 1000 } else { number };
         tokio::spawn(async move {
-            journal.commit(vec![Row::Send(message(number, number)), Row::Admit(Box::new(job(wanted)))].into()).await
+            journal
+                .commit(
+                    vec![Row::Send(message(number, number)), Row::Admit(Box::new(job(wanted)))]
+                        .into(),
+                )
+                .await
         })
     });
     for (number, answer) in futures::future::join_all(batches).await.into_iter().enumerate() {
@@ -96,9 +106,11 @@ async fn the_oldest_is_first() {
     let shelf = Shelf::new();
     let taken = |number, seconds| JobState { received_at: at(seconds), ..job(number) };
     let closed = JobState { execution: Execution::Failed, ..job(4) };
-    let rows = [taken(1, 30), taken(2, 10), taken(3, 20), closed].map(|state| Row::Admit(Box::new(state)));
+    let rows =
+        [taken(1, 30), taken(2, 10), taken(3, 20), closed].map(|state| Row::Admit(Box::new(state)));
     shelf.journal.commit(rows.into()).await.unwrap();
-    let order: Vec<JobId> = shelf.journal.unfinished().unwrap().iter().map(|state| state.job.id).collect();
+    let order: Vec<JobId> =
+        shelf.journal.unfinished().unwrap().iter().map(|state| state.job.id).collect();
     assert_eq!(order, [id(2), id(3), id(1)]);
 }
 
@@ -108,13 +120,27 @@ async fn the_oldest_is_first() {
 async fn refusals_are_forgotten_in_time() {
     let shelf = Shelf::new();
     let long = RefusalRow { refusal: Refusal::Other("ü".repeat(3000)), ..refusal(1, 1000) };
-    shelf.journal.commit(vec![Row::Refuse(Box::new(long)), Row::Decision(Box::new(decision(1)))].into()).await.unwrap();
-    let bytes: usize =
-        shelf.outside().query_row("SELECT length(CAST(error_message AS BLOB)) FROM refusals", [], |row| row.get(0)).unwrap();
+    shelf
+        .journal
+        .commit(vec![Row::Refuse(Box::new(long)), Row::Decision(Box::new(decision(1)))].into())
+        .await
+        .unwrap();
+    let bytes: usize = shelf
+        .outside()
+        .query_row("SELECT length(CAST(error_message AS BLOB)) FROM refusals", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(bytes, 1024);
-    shelf.journal.commit(vec![Row::Refuse(Box::new(refusal(2, 1000 + MAX_AGE_SECONDS)))].into()).await.unwrap();
+    shelf
+        .journal
+        .commit(vec![Row::Refuse(Box::new(refusal(2, 1000 + MAX_AGE_SECONDS)))].into())
+        .await
+        .unwrap();
     assert!(shelf.journal.knows(id(1)).unwrap(), "exactly as old as is still accepted");
-    shelf.journal.commit(vec![Row::Refuse(Box::new(refusal(3, 1100 + MAX_AGE_SECONDS)))].into()).await.unwrap();
+    shelf
+        .journal
+        .commit(vec![Row::Refuse(Box::new(refusal(3, 1100 + MAX_AGE_SECONDS)))].into())
+        .await
+        .unwrap();
     assert!(!shelf.journal.knows(id(1)).unwrap());
     assert!(shelf.journal.knows(id(2)).unwrap());
     assert_eq!(shelf.count("decisions"), 0);
@@ -131,10 +157,17 @@ async fn a_full_disk_writes_nothing() {
     writer.query_row(&format!("PRAGMA max_page_count = {}", pages + 4), [], |_| Ok(())).unwrap();
     let journal = SqliteJournal::over(writer, reader, Safe::default()).unwrap();
     journal.commit(vec![Row::Admit(Box::new(job(1)))].into()).await.unwrap();
-    let large = OutboxRow { sealed: Sealed { bytes: "x".repeat(100_000), ..message(1, 1).sealed }, ..message(1, 1) };
-    let batch = || journal.commit(vec![Row::Update(Box::new(done(1))), Row::Send(large.clone())].into());
+    let large = OutboxRow {
+        sealed: Sealed { bytes: "x".repeat(100_000), ..message(1, 1).sealed },
+        ..message(1, 1)
+    };
+    let batch =
+        || journal.commit(vec![Row::Update(Box::new(done(1))), Row::Send(large.clone())].into());
     for answer in futures::future::join_all([batch(), batch(), batch()]).await {
-        assert!(matches!(&answer, Err(JournalError::Unwritable(why)) if why == "database or disk is full"), "{answer:?}");
+        assert!(
+            matches!(&answer, Err(JournalError::Unwritable(why)) if why == "database or disk is full"),
+            "{answer:?}"
+        );
     }
     assert_eq!(journal.job(id(1)).unwrap(), Some(job(1)));
     assert!(unsent(&journal, 9).is_empty());

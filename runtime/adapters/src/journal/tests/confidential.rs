@@ -14,14 +14,26 @@ const KEY: [u8; 32] = [7; 32];
 fn steps(number: u64, confidential: bool) -> Vec<JobState> {
     let first = job(number);
     let params = vec![Param { name: CANARY.into(), values: vec![CANARY.into()] }];
-    let text = Input { source: InputSource::Text(CANARY.into()), hint: None, marker: Some(CANARY.into()) };
-    let asked = Job { inputs: vec![text], params, confidential, origin: CANARY.into(), ..(*first.job).clone() };
+    let text =
+        Input { source: InputSource::Text(CANARY.into()), hint: None, marker: Some(CANARY.into()) };
+    let asked = Job {
+        inputs: vec![text],
+        params,
+        confidential,
+        origin: CANARY.into(),
+        ..(*first.job).clone()
+    };
     let first = JobState { job: Arc::new(asked), ..first };
-    let check = Check { name: "patch".into(), outcome: Outcome::Skipped(CANARY.into()), detail: CANARY.into() };
+    let check = Check {
+        name: "patch".into(),
+        outcome: Outcome::Skipped(CANARY.into()),
+        detail: CANARY.into(),
+    };
     let full = done(number);
     let evidence = Evidence { checks: vec![check], ..full.evidence.clone().unwrap() };
     let fact = Attribute { name: "model".into(), value: CANARY.into() };
-    let output = Output { content: CANARY.into(), mime: "text/plain".into(), attributes: vec![fact] };
+    let output =
+        Output { content: CANARY.into(), mime: "text/plain".into(), attributes: vec![fact] };
     let at_work = JobState {
         execution: Execution::Processing,
         output: Some(output),
@@ -30,12 +42,18 @@ fn steps(number: u64, confidential: bool) -> Vec<JobState> {
         ..first.clone()
     };
     let failure = Some(Failure::Job(JobError::Failed(CANARY.into())));
-    let over = JobState { execution: Execution::Failed, failure, ended_at: Some(at(1003)), ..at_work.clone() };
+    let over = JobState {
+        execution: Execution::Failed,
+        failure,
+        ended_at: Some(at(1003)),
+        ..at_work.clone()
+    };
     vec![first, at_work, over]
 }
 
 fn bytes(shelf: &Shelf) -> Vec<u8> {
-    let files = ["db", "db-wal", "db-shm"].map(|ending| std::fs::read(shelf.path().with_extension(ending)).unwrap_or_default());
+    let files = ["db", "db-wal", "db-shm"]
+        .map(|ending| std::fs::read(shelf.path().with_extension(ending)).unwrap_or_default());
     files.concat()
 }
 
@@ -45,7 +63,8 @@ fn has_canary(shelf: &Shelf) -> bool {
 
 fn shelf() -> Shelf {
     let folder = tempfile::tempdir().unwrap();
-    let journal = SqliteJournal::open_with(&folder.path().join("pylon.db"), Safe::new(&KEY)).unwrap();
+    let journal =
+        SqliteJournal::open_with(&folder.path().join("pylon.db"), Safe::new(&KEY)).unwrap();
     Shelf { folder, journal }
 }
 
@@ -60,7 +79,11 @@ async fn no_byte_of_the_files_has_the_text() {
     for confidential in [false, true] {
         let shelf = shelf();
         for (state, step) in steps(1, confidential).into_iter().zip(0..) {
-            let row = if step == 0 { Row::Admit(Box::new(state.clone())) } else { Row::Update(Box::new(state.clone())) };
+            let row = if step == 0 {
+                Row::Admit(Box::new(state.clone()))
+            } else {
+                Row::Update(Box::new(state.clone()))
+            };
             shelf.journal.commit(vec![row].into()).await.unwrap();
             assert_eq!(has_canary(&shelf), !confidential, "step {step}");
             let read = shelf.journal.job(id(1)).unwrap().unwrap();
@@ -70,9 +93,18 @@ async fn no_byte_of_the_files_has_the_text() {
                 assert_eq!((&read.job, &read.output), (&state.job, &state.output));
                 assert_eq!(shelf.journal.unfinished().unwrap()[0].job, state.job);
             } else {
-                assert_eq!((read.job.inputs.len(), read.job.origin.as_str(), &read.output), (0, "", &None));
-                assert_eq!((read.execution, read.job.bid, read.job.kind), (state.execution, state.job.bid, state.job.kind));
-                assert_eq!(read.failure.unwrap().words(), "processing error: told to the customer only");
+                assert_eq!(
+                    (read.job.inputs.len(), read.job.origin.as_str(), &read.output),
+                    (0, "", &None)
+                );
+                assert_eq!(
+                    (read.execution, read.job.bid, read.job.kind),
+                    (state.execution, state.job.bid, state.job.kind)
+                );
+                assert_eq!(
+                    read.failure.unwrap().words(),
+                    "processing error: told to the customer only"
+                );
                 assert_eq!(sealed(&shelf), None);
             }
         }
@@ -84,7 +116,12 @@ async fn no_byte_of_the_files_has_the_text() {
 async fn a_result_in_review_keeps_its_text() {
     let shelf = shelf();
     let [.., over] = &steps(1, true)[..] else { panic!("steps") };
-    let held = JobState { execution: Execution::Completed, delivery: Delivery::InReview, failure: None, ..over.clone() };
+    let held = JobState {
+        execution: Execution::Completed,
+        delivery: Delivery::InReview,
+        failure: None,
+        ..over.clone()
+    };
     shelf.journal.commit(vec![Row::Admit(Box::new(held.clone()))].into()).await.unwrap();
     assert_eq!(shelf.journal.job(id(1)).unwrap().unwrap().output, held.output);
     assert!(!has_canary(&shelf));
@@ -101,7 +138,10 @@ async fn a_text_that_cannot_be_opened_is_missing() {
     drop(journal);
     let inputs = |safe| {
         let journal = SqliteJournal::open_with(&path, safe).unwrap();
-        journal.unfinished().map(|jobs| jobs.iter().map(|state| state.job.inputs.len()).collect::<Vec<_>>()).ok()
+        journal
+            .unfinished()
+            .map(|jobs| jobs.iter().map(|state| state.job.inputs.len()).collect::<Vec<_>>())
+            .ok()
     };
     assert_eq!(inputs(Safe::new(&KEY)), Some(vec![1, 1]));
     assert_eq!(inputs(Safe::new(&[8; 32])), Some(vec![0, 0]));
@@ -118,7 +158,11 @@ async fn a_text_that_cannot_be_opened_is_missing() {
 #[tokio::test]
 async fn without_a_key_no_text_is_kept() {
     let shelf = Shelf::new();
-    shelf.journal.commit(vec![Row::Admit(Box::new(steps(1, true).remove(0)))].into()).await.unwrap();
+    shelf
+        .journal
+        .commit(vec![Row::Admit(Box::new(steps(1, true).remove(0)))].into())
+        .await
+        .unwrap();
     assert!(!has_canary(&shelf) && sealed(&shelf).is_none());
     assert!(shelf.journal.knows(id(1)).unwrap());
 }

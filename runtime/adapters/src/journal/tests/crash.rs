@@ -8,7 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 fn batch(number: u64) -> Vec<Row> {
-    vec![Row::Admit(Box::new(job(number))), Row::Decision(Box::new(decision(number))), Row::Send(message(number, number))]
+    vec![
+        Row::Admit(Box::new(job(number))),
+        Row::Decision(Box::new(decision(number))),
+        Row::Send(message(number, number)),
+    ]
 }
 
 /// As a crash leaves it: the file and its log, without the shared index.
@@ -32,7 +36,10 @@ async fn dropping_finishes_what_was_accepted() {
     let journal = SqliteJournal::open(&folder.path().join("pylon.db")).unwrap();
     assert_eq!(journal.unfinished().unwrap().len(), 50);
     assert_eq!(unsent(&journal, 99).len(), 50);
-    assert!(matches!(journal.commit(batch(7).into()).await, Err(pylon_core::ports::journal::JournalError::Known)));
+    assert!(matches!(
+        journal.commit(batch(7).into()).await,
+        Err(pylon_core::ports::journal::JournalError::Known)
+    ));
 }
 
 /// Goal: no acknowledged commit is lost when the process dies between two others.
@@ -76,7 +83,12 @@ async fn a_torn_log_ends_between_commits() {
     let mut most = 0;
     for cut in (0..=whole).rev().step_by(whole as usize / 40) {
         let (_kept, copy) = take_away(&shelf.path());
-        fs::File::options().write(true).open(copy.with_extension("db-wal")).unwrap().set_len(cut).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(copy.with_extension("db-wal"))
+            .unwrap()
+            .set_len(cut)
+            .unwrap();
         let journal = SqliteJournal::open(&copy).unwrap();
         let found = journal.unfinished().unwrap().len() as u64;
         assert!((1..=20).all(|number| journal.knows(id(number)).unwrap() == (number <= found)));

@@ -16,11 +16,18 @@ use super::{Safe, SqliteJournal};
 use pylon_core::decision::{History, Offer, QuoteContext, Refusal, Terms};
 use pylon_core::machine::{Delivery, Execution, Invoicing, JobState, Plan, Settlement};
 use pylon_core::ports::guests::Cost;
-use pylon_core::ports::journal::{DecisionRow, Earning, Journal as _, OpenInvoice, OutboxRow, RefusalRow, Source};
+use pylon_core::ports::journal::{
+    DecisionRow, Earning, Journal as _, OpenInvoice, OutboxRow, RefusalRow, Source,
+};
 use pylon_core::ports::market::{GuestStamp, Sealed};
 use pylon_core::ports::payments::Invoice;
-use pylon_core::work::{Attribute, Check, Evidence, Finish, Outcome, Output, Route, Usage, WorkPlace};
-use pylon_core::{Digest, Input, InputSource, Job, JobId, MessageId, Msat, Param, PaymentHash, PublicKey, UnixTime};
+use pylon_core::work::{
+    Attribute, Check, Evidence, Finish, Outcome, Output, Route, Usage, WorkPlace,
+};
+use pylon_core::{
+    Digest, Input, InputSource, Job, JobId, MessageId, Msat, Param, PaymentHash, PublicKey,
+    UnixTime,
+};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -47,7 +54,9 @@ impl Shelf {
     }
 
     fn count(&self, table: &str) -> u64 {
-        self.outside().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+        self.outside()
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
+            .unwrap()
     }
 }
 
@@ -72,7 +81,10 @@ fn at(seconds: u64) -> UnixTime {
 }
 
 fn route() -> Route {
-    Route { place: WorkPlace::Model { backend: "ollama".into(), model: "llama3.2".into() }, price_permille: 1000 }
+    Route {
+        place: WorkPlace::Model { backend: "ollama".into(), model: "llama3.2".into() },
+        price_permille: 1000,
+    }
 }
 
 /// A job just taken, of customer 1 and kind 5050 at second 1000.
@@ -117,7 +129,14 @@ fn job(number: u64) -> JobState {
     };
     JobState {
         job: job.into(),
-        plan: Plan { generation: 1, routes: vec![route()], context, offer, public: vec!["model".into()] }.into(),
+        plan: Plan {
+            generation: 1,
+            routes: vec![route()],
+            context,
+            offer,
+            public: vec!["model".into()],
+        }
+        .into(),
         execution: Execution::Received,
         delivery: Delivery::None,
         invoicing: Invoicing::None,
@@ -140,7 +159,8 @@ fn job(number: u64) -> JobState {
 /// The same job, run and delivered with an open invoice.
 fn done(number: u64) -> JobState {
     let usage = Usage { input_tokens: 3, output_tokens: 5, work_ms: 1500, ..Usage::default() };
-    let check = Check { name: "json-schema".into(), outcome: Outcome::Passed(true), detail: String::new() };
+    let check =
+        Check { name: "json-schema".into(), outcome: Outcome::Passed(true), detail: String::new() };
     let attribute = Attribute { name: "model".into(), value: "llama3.2".into() };
     JobState {
         execution: Execution::Completed,
@@ -149,8 +169,18 @@ fn done(number: u64) -> JobState {
         settlement: Settlement::Pending,
         attempt: 2,
         route: 1,
-        output: Some(Output { content: "42".into(), mime: "text/plain".into(), attributes: vec![attribute] }),
-        evidence: Some(Evidence { finish: Finish::Complete, checks: vec![check], usage, route: route(), attempt: 2 }),
+        output: Some(Output {
+            content: "42".into(),
+            mime: "text/plain".into(),
+            attributes: vec![attribute],
+        }),
+        evidence: Some(Evidence {
+            finish: Finish::Complete,
+            checks: vec![check],
+            usage,
+            route: route(),
+            attempt: 2,
+        }),
         due: Msat::new(21_000),
         invoice: Some(Invoice {
             bolt11: format!("lnbc{number}"),
@@ -167,12 +197,24 @@ fn done(number: u64) -> JobState {
 fn refusal(number: u64, created_at: u64) -> RefusalRow {
     let refusal = Refusal::Invalid("no usable input".into());
     let (customer, created_at) = (customer(1), at(created_at));
-    RefusalRow { id: id(number), kind: 5050, customer, created_at, refusal, asked: None, at: created_at }
+    RefusalRow {
+        id: id(number),
+        kind: 5050,
+        customer,
+        created_at,
+        refusal,
+        asked: None,
+        at: created_at,
+    }
 }
 
 fn decision(number: u64) -> DecisionRow {
-    let guest =
-        GuestStamp { slot: "pricing".into(), name: "per-token".into(), version: "0.1.0".into(), digest: Digest::of(b"guest") };
+    let guest = GuestStamp {
+        slot: "pricing".into(),
+        name: "per-token".into(),
+        version: "0.1.0".into(),
+        digest: Digest::of(b"guest"),
+    };
     DecisionRow {
         generation: 1,
         engine: "engine".into(),
@@ -189,7 +231,8 @@ fn decision(number: u64) -> DecisionRow {
 }
 
 fn message(number: u64, job: u64) -> OutboxRow {
-    let sealed = Sealed { id: MessageId::from_bytes(name(number)), bytes: format!("[\"EVENT\",{number}]") };
+    let sealed =
+        Sealed { id: MessageId::from_bytes(name(number)), bytes: format!("[\"EVENT\",{number}]") };
     OutboxRow { job: id(job), result: number.is_multiple_of(2), sealed, expires_at: at(9000) }
 }
 
@@ -200,5 +243,11 @@ fn unsent(journal: &SqliteJournal, limit: usize) -> Vec<OutboxRow> {
 }
 
 fn earning(job: u64, amount: u64, source: Source, seconds: u64) -> Earning {
-    Earning { job: id(job), amount: Msat::new(amount), source, payment_hash: hash(job), at: at(seconds) }
+    Earning {
+        job: id(job),
+        amount: Msat::new(amount),
+        source,
+        payment_hash: hash(job),
+        at: at(seconds),
+    }
 }

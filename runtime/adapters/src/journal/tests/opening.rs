@@ -8,7 +8,10 @@ use std::fs;
 
 fn refused(path: &std::path::Path) -> String {
     let line = SqliteJournal::open(path).err().expect("refused").to_string();
-    assert!(!line.contains('\n') && !line.contains(path.parent().unwrap().to_str().unwrap()), "{line}");
+    assert!(
+        !line.contains('\n') && !line.contains(path.parent().unwrap().to_str().unwrap()),
+        "{line}"
+    );
     line
 }
 
@@ -16,7 +19,10 @@ fn refused(path: &std::path::Path) -> String {
 #[tokio::test]
 async fn reopening_goes_on() {
     let Shelf { folder, journal } = Shelf::new();
-    journal.commit(vec![Row::Admit(Box::new(done(1))), Row::Send(message(1, 1))].into()).await.unwrap();
+    journal
+        .commit(vec![Row::Admit(Box::new(done(1))), Row::Send(message(1, 1))].into())
+        .await
+        .unwrap();
     drop(journal);
     let journal = SqliteJournal::open(&folder.path().join("pylon.db")).unwrap();
     assert_eq!(journal.unfinished().unwrap(), [done(1)]);
@@ -51,8 +57,12 @@ fn a_failed_step_leaves_the_schema_before_it() {
     let first = "CREATE TABLE a (x); INSERT INTO a VALUES (1);";
     let broken = "CREATE TABLE b (x); DELETE FROM a; CREATE TABLE a (x);";
     let why = migrations::run(&mut conn, &[first, broken]).unwrap_err().to_string();
-    assert!(why.contains("pylon.db stays at schema 1: step 2 failed: table a already exists"), "{why}");
-    let count = |conn: &Connection, sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert!(
+        why.contains("pylon.db stays at schema 1: step 2 failed: table a already exists"),
+        "{why}"
+    );
+    let count =
+        |conn: &Connection, sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count(&conn, "SELECT count(*) FROM sqlite_master"), 1);
     assert_eq!(count(&conn, "SELECT count(*) FROM a"), 1);
     assert_eq!(count(&conn, "PRAGMA user_version"), 1);
@@ -75,7 +85,10 @@ fn what_is_no_journal_is_refused() {
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE jobs (x)").unwrap();
     assert!(refused(&foreign).contains("pylon.db stays at schema 0"));
     assert!(refused(folder.path()).contains("it is a folder"));
-    assert!(refused(&folder.path().join("missing").join("pylon.db")).contains("its folder does not exist"));
+    assert!(
+        refused(&folder.path().join("missing").join("pylon.db"))
+            .contains("its folder does not exist")
+    );
 }
 
 /// Goal: a place that cannot be written to is said plainly. Method: a file system in which nobody may make files.
@@ -83,7 +96,9 @@ fn what_is_no_journal_is_refused() {
 #[test]
 fn a_place_that_cannot_be_written_is_refused() {
     let error = SqliteJournal::open(std::path::Path::new("/proc/self/pylon.db")).err();
-    assert!(matches!(error, Some(JournalError::Unwritable(why)) if why.starts_with("pylon.db cannot be opened for writing")));
+    assert!(
+        matches!(error, Some(JournalError::Unwritable(why)) if why.starts_with("pylon.db cannot be opened for writing"))
+    );
 }
 
 /// Goal: only the owner reads the journal. Method: the rights of all its files, made by us and found too open.
@@ -97,7 +112,12 @@ async fn only_the_owner_reads_it() {
         let journal = SqliteJournal::open(&path).unwrap();
         for file in fs::read_dir(folder.path()).unwrap() {
             let file = file.unwrap();
-            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+            assert_eq!(
+                file.metadata().unwrap().permissions().mode() & 0o777,
+                0o600,
+                "{:?}",
+                file.file_name()
+            );
         }
         drop(journal);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();

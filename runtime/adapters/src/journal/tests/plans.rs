@@ -18,7 +18,10 @@ fn no_question_scans() {
             plan.push(row.get::<_, String>(3).unwrap());
         }
         assert!(plan.iter().any(|line| line.contains("SEARCH")), "{question}: {plan:?}");
-        assert!(!plan.iter().any(|line| line.contains("SCAN") || line.contains("TEMP B-TREE")), "{question}: {plan:?}");
+        assert!(
+            !plan.iter().any(|line| line.contains("SCAN") || line.contains("TEMP B-TREE")),
+            "{question}: {plan:?}"
+        );
     };
     for condition in [reads::OF_ID, reads::UNFINISHED] {
         check(&reads::jobs_where(condition));
@@ -35,7 +38,9 @@ fn no_question_scans() {
     check(&format!("SELECT id FROM decisions WHERE {}", retention::TEXTS_OF));
     check(retention::SAID_OF);
     check("SELECT jobs_completed FROM tallies WHERE scope = 'kind'");
-    check("SELECT paid_msats FROM tally_days WHERE scope = 'kind' AND key = '5050' AND day BETWEEN 1 AND 30");
+    check(
+        "SELECT paid_msats FROM tally_days WHERE scope = 'kind' AND key = '5050' AND day BETWEEN 1 AND 30",
+    );
     check(rows::UNASKED);
     check(rows::ASKED);
     check("DELETE FROM decisions WHERE job_id = 'x'");

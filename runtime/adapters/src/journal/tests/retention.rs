@@ -15,7 +15,8 @@ const KEY: [u8; 32] = [7; 32];
 
 fn shelf() -> Shelf {
     let folder = tempfile::tempdir().unwrap();
-    let journal = SqliteJournal::open_with(&folder.path().join("pylon.db"), Safe::new(&KEY)).unwrap();
+    let journal =
+        SqliteJournal::open_with(&folder.path().join("pylon.db"), Safe::new(&KEY)).unwrap();
     Shelf { folder, journal }
 }
 
@@ -31,7 +32,10 @@ fn asked(number: u64, bytes: usize) -> JobState {
     let inputs = vec![Input { source: InputSource::Text(text), hint: None, marker: None }];
     let param = |name: &str, value: &str| Param { name: name.into(), values: vec![value.into()] };
     let params = vec![param("model", "llama3.2"), param("system", WORDS)];
-    JobState { job: Arc::new(Job { inputs, params, origin, bid: None, ..(*first.job).clone() }), ..first }
+    JobState {
+        job: Arc::new(Job { inputs, params, origin, bid: None, ..(*first.job).clone() }),
+        ..first
+    }
 }
 
 /// The same, done and delivered for nothing at this time.
@@ -39,7 +43,11 @@ fn delivered(number: u64, bytes: usize, ended_at: u64) -> JobState {
     let full = done(number);
     let output = full.output.clone().map(|output| Output { content: WORDS.repeat(3), ..output });
     let evidence = full.evidence.clone().map(|evidence| Evidence {
-        checks: vec![Check { name: "c".into(), outcome: Outcome::Skipped(WORDS.into()), detail: WORDS.into() }],
+        checks: vec![Check {
+            name: "c".into(),
+            outcome: Outcome::Skipped(WORDS.into()),
+            detail: WORDS.into(),
+        }],
         ..evidence
     });
     JobState {
@@ -69,7 +77,11 @@ fn decided(state: &JobState) -> Vec<Row> {
         row("run", "\"\"".into(), Ok(serde_json::to_string(&made).unwrap())),
         row(
             "judge",
-            serde_json::to_string(&(&state.evidence.clone().unwrap_or_else(|| done(1).evidence.unwrap()), situation)).unwrap(),
+            serde_json::to_string(&(
+                &state.evidence.clone().unwrap_or_else(|| done(1).evidence.unwrap()),
+                situation,
+            ))
+            .unwrap(),
             Ok(serde_json::to_string(&Verdict::Reject(WORDS.into())).unwrap()),
         ),
     ]
@@ -101,7 +113,9 @@ fn dump(shelf: &Shelf) -> String {
         let mut statement = outside.prepare(sql).unwrap();
         let columns = statement.column_count();
         let rows = statement.query_map([], |row| {
-            let cells = (0..columns).map(|column| row.get::<_, rusqlite::types::Value>(column).map(|cell| format!("{cell:?}")));
+            let cells = (0..columns).map(|column| {
+                row.get::<_, rusqlite::types::Value>(column).map(|cell| format!("{cell:?}"))
+            });
             cells.collect::<rusqlite::Result<String>>()
         });
         rows.unwrap().map(Result::unwrap).collect()
@@ -110,13 +124,18 @@ fn dump(shelf: &Shelf) -> String {
 }
 
 fn file_bytes(shelf: &Shelf) -> u64 {
-    ["db", "db-wal"].iter().map(|ending| shelf.path().with_extension(ending).metadata().map_or(0, |file| file.len())).sum()
+    ["db", "db-wal"]
+        .iter()
+        .map(|ending| shelf.path().with_extension(ending).metadata().map_or(0, |file| file.len()))
+        .sum()
 }
 
 /// As summed up, and as added up now: one question, for the writer may be at work.
 fn kept_bytes(shelf: &Shelf) -> u64 {
-    let question = "SELECT bytes, (SELECT coalesce(sum(bytes), 0) FROM texts_kept) FROM texts_kept_total";
-    let (total, sum): (u64, u64) = shelf.outside().query_row(question, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let question =
+        "SELECT bytes, (SELECT coalesce(sum(bytes), 0) FROM texts_kept) FROM texts_kept_total";
+    let (total, sum): (u64, u64) =
+        shelf.outside().query_row(question, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     assert_eq!(sum, total);
     total
 }
@@ -132,7 +151,8 @@ async fn what_is_withdrawn_leaves_its_numbers() {
         let mut rows = vec![Row::Admit(Box::new(first.clone()))];
         rows.extend(decided(&first).into_iter().take(2));
         shelf.journal.commit(rows.into()).await.unwrap();
-        let withdrawn = JobState { execution: Execution::Cancelled, ended_at: Some(at(1002)), ..first };
+        let withdrawn =
+            JobState { execution: Execution::Cancelled, ended_at: Some(at(1002)), ..first };
         shelf.journal.commit(vec![Row::Update(Box::new(withdrawn))].into()).await.unwrap();
     }
     let found = read(&shelf, 3);
@@ -167,7 +187,9 @@ async fn old_texts_go_and_numbers_stay() {
     let found = read(&shelf, 1);
     let since = found.text_gone_at.unwrap();
     assert!(since.get() >= old.ended_at.unwrap().get() + 30 * DAY && since.get() <= now());
-    let place = |state: &JobState| state.evidence.clone().map(|evidence| (evidence.usage, evidence.route, evidence.attempt));
+    let place = |state: &JobState| {
+        state.evidence.clone().map(|evidence| (evidence.usage, evidence.route, evidence.attempt))
+    };
     assert_eq!(
         (place(&found), &found.plan, found.ended_at),
         (place(&old), &JobState { job: old.job.clone(), ..job(0) }.plan, old.ended_at)
@@ -177,10 +199,12 @@ async fn old_texts_go_and_numbers_stay() {
     assert_eq!(found.job.params, [old.job.params[0].clone()], "what policies saw of it");
     assert_eq!((&found.output, found.job.origin.as_str()), (&None, ""));
     let decisions = Books::open(&shelf.path()).unwrap().decisions(id(1)).unwrap();
-    let marks: Vec<_> = decisions.iter().map(|one| (one.function.as_str(), one.text_gone_at.is_some())).collect();
+    let marks: Vec<_> =
+        decisions.iter().map(|one| (one.function.as_str(), one.text_gone_at.is_some())).collect();
     assert_eq!(marks, [("quote", false), ("run", true), ("judge", true)]);
     assert_eq!(decisions[0].output.as_deref(), Ok("{\"ok\":1}"));
-    let made: Result<Output, JobError> = serde_json::from_str(decisions[1].output.as_ref().unwrap()).unwrap();
+    let made: Result<Output, JobError> =
+        serde_json::from_str(decisions[1].output.as_ref().unwrap()).unwrap();
     assert_eq!(made.unwrap().content, shelf.journal.digest(id(1), &WORDS.repeat(3)));
     let late = JobState { settlement: Settlement::RefundDue, paid: Msat::new(5), ..old.clone() };
     shelf.journal.commit(vec![Row::Update(Box::new(late))].into()).await.unwrap();
@@ -190,11 +214,17 @@ async fn old_texts_go_and_numbers_stay() {
     shelf.journal.keep(Retention { seconds: 0, ..FOR_GOOD });
     shelf
         .journal
-        .commit(vec![Row::Update(Box::new(JobState { delivery: Delivery::Delivered, ..sending }))].into())
+        .commit(
+            vec![Row::Update(Box::new(JobState { delivery: Delivery::Delivered, ..sending }))]
+                .into(),
+        )
         .await
         .unwrap();
     tidied(&shelf).await;
-    assert_eq!([2, 3, 4].map(|number| read(&shelf, number).text_gone_at.is_some()), [true, false, true]);
+    assert_eq!(
+        [2, 3, 4].map(|number| read(&shelf, number).text_gone_at.is_some()),
+        [true, false, true]
+    );
     assert_eq!(kept_bytes(&shelf), 0);
 }
 
@@ -210,12 +240,16 @@ async fn what_is_left_is_sealed_again() {
     let shelf = shelf();
     let wordy = delivered(4, 5000, 1003);
     let model = Param { name: "model".into(), values: vec![WORDS.repeat(200)] };
-    let wordy = JobState { job: Arc::new(Job { params: vec![model], ..(*wordy.job).clone() }), ..wordy };
-    for state in [delivered(1, 5000, 1003), delivered(2, 5000, 1003), delivered(3, 5000, 1003), wordy] {
+    let wordy =
+        JobState { job: Arc::new(Job { params: vec![model], ..(*wordy.job).clone() }), ..wordy };
+    for state in
+        [delivered(1, 5000, 1003), delivered(2, 5000, 1003), delivered(3, 5000, 1003), wordy]
+    {
         write(&shelf, &state).await;
     }
     let change = |number: u64| {
-        let changed = "UPDATE decisions SET output = output || ' ' WHERE function = 'run' AND job_id = ?1";
+        let changed =
+            "UPDATE decisions SET output = output || ' ' WHERE function = 'run' AND job_id = ?1";
         assert_eq!(shelf.outside().execute(changed, [id(number).to_hex()]).unwrap(), 1);
     };
     change(2);
@@ -225,12 +259,23 @@ async fn what_is_left_is_sealed_again() {
     change(3);
     let holds = Seal::Holds;
     assert_eq!(seals(&shelf, 1), [holds; 3]);
-    assert_eq!((seals(&shelf, 2), seals(&shelf, 3)), (vec![holds, Seal::Broken, holds], vec![holds, Seal::Broken, holds]));
+    assert_eq!(
+        (seals(&shelf, 2), seals(&shelf, 3)),
+        (vec![holds, Seal::Broken, holds], vec![holds, Seal::Broken, holds])
+    );
     let of_wordy = Books::open(&shelf.path()).unwrap().recorded_of(id(4)).unwrap();
-    assert!(of_wordy.iter().all(|one| one.text_gone_at.is_some() && one.seal(&Safe::new(&KEY)) == holds), "{of_wordy:?}");
+    assert!(
+        of_wordy
+            .iter()
+            .all(|one| one.text_gone_at.is_some() && one.seal(&Safe::new(&KEY)) == holds),
+        "{of_wordy:?}"
+    );
     // Nor may anybody say that a text went which is there.
     write(&shelf, &JobState { delivery: Delivery::InReview, ..delivered(5, 5000, 1003) }).await;
-    shelf.outside().execute("UPDATE decisions SET text_gone_at = 7 WHERE job_id = ?1", [id(5).to_hex()]).unwrap();
+    shelf
+        .outside()
+        .execute("UPDATE decisions SET text_gone_at = 7 WHERE job_id = ?1", [id(5).to_hex()])
+        .unwrap();
     assert_eq!(seals(&shelf, 5), [Seal::Broken; 3]);
 }
 
@@ -245,7 +290,9 @@ async fn there_is_a_bound_for_all_of_it() {
         assert!(kept_bytes(&shelf) < limit + 4 * 70_000, "{number}");
     }
     tidied(&shelf).await;
-    let kept = |shelf: &Shelf| (0..100).map(|number| read(shelf, number).text_gone_at.is_none()).collect::<Vec<_>>();
+    let kept = |shelf: &Shelf| {
+        (0..100).map(|number| read(shelf, number).text_gone_at.is_none()).collect::<Vec<_>>()
+    };
     let first = kept(&shelf).iter().position(|kept| *kept).unwrap();
     assert!((60..90).contains(&first) && kept(&shelf)[first..].iter().all(|kept| *kept), "{first}");
     assert!(kept_bytes(&shelf) <= limit);
@@ -269,7 +316,9 @@ async fn a_database_from_before() {
     for (number, confidential) in [(1, false), (2, true)] {
         let state = delivered(number, 5000, 1003);
         let asked = Job { confidential, ..(*state.job).clone() };
-        let request = serde_json::to_string(&if confidential { asked.without_text() } else { asked }).unwrap();
+        let request =
+            serde_json::to_string(&if confidential { asked.without_text() } else { asked })
+                .unwrap();
         let plan = serde_json::to_value(&*state.plan).unwrap();
         let mut plan = plan.as_object().unwrap().clone();
         plan.remove("public");
@@ -281,8 +330,7 @@ async fn a_database_from_before() {
                 [id(number).to_hex(), serde_json::Value::Object(plan).to_string(), request],
             )
             .unwrap();
-        let output =
-            "{\"Ok\":{\"content\":\"sha256:00\",\"mime\":\"text/plain\",\"attributes\":[{\"name\":\"a\",\"value\":\"b\"}]}}";
+        let output = "{\"Ok\":{\"content\":\"sha256:00\",\"mime\":\"text/plain\",\"attributes\":[{\"name\":\"a\",\"value\":\"b\"}]}}";
         outside
             .execute(
                 "INSERT INTO decisions (job_id, slot, name, version, digest, function, attempt, input, output, fuel, micros, decided_at) \
@@ -295,10 +343,12 @@ async fn a_database_from_before() {
     let journal = SqliteJournal::open_with(&path, Safe::new(&KEY)).unwrap();
     let shelf = Shelf { folder, journal };
     assert_eq!(read(&shelf, 1).job, delivered(1, 5000, 1003).job);
-    let said = |number| Books::open(&shelf.path()).unwrap().decisions(id(number)).unwrap().pop().unwrap();
+    let said =
+        |number| Books::open(&shelf.path()).unwrap().decisions(id(number)).unwrap().pop().unwrap();
     assert!(said(1).text_gone_at.is_none() && said(1).output.unwrap().contains("sha256:00"));
     assert!(said(2).text_gone_at.is_some() && !said(2).output.unwrap().contains("sha256:00"));
-    let mode: i64 = shelf.outside().pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
+    let mode: i64 =
+        shelf.outside().pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
     assert_eq!((mode, kept_bytes(&shelf) > 5000), (2, true));
     shelf.journal.keep(Retention { seconds: DAY, ..FOR_GOOD });
     tidied(&shelf).await;
@@ -311,7 +361,11 @@ fn a_digest_is_under_a_key() {
     let safe = Safe::new(&KEY);
     let digest = safe.digest(id(1), "yes");
     assert_eq!(digest, Safe::new(&KEY).digest(id(1), "yes"));
-    let others = [safe.digest(id(1), "no"), safe.digest(id(2), "yes"), Safe::new(&[8; 32]).digest(id(1), "yes")];
+    let others = [
+        safe.digest(id(1), "no"),
+        safe.digest(id(2), "yes"),
+        Safe::new(&[8; 32]).digest(id(1), "yes"),
+    ];
     assert!(!others.contains(&digest) && !digest.contains(&Digest::of(b"yes").to_hex()));
     assert!(!Safe::default().digest(id(1), "yes").contains(':'));
 }
@@ -320,12 +374,15 @@ fn a_digest_is_under_a_key() {
 #[tokio::test]
 async fn money_that_is_owed_back_is_known() {
     let shelf = shelf();
-    for (number, settlement) in [(1, Settlement::RefundDue), (2, Settlement::Paid), (3, Settlement::RefundDue)] {
+    for (number, settlement) in
+        [(1, Settlement::RefundDue), (2, Settlement::Paid), (3, Settlement::RefundDue)]
+    {
         let state = JobState { settlement, paid: Msat::new(1000 * number), ..done(number) };
         shelf.journal.commit(vec![Row::Admit(Box::new(state))].into()).await.unwrap();
     }
     assert_eq!(shelf.journal.earnings(0).unwrap().refund_due, Msat::new(4000));
-    let given_back = JobState { settlement: Settlement::Refunded, paid: Msat::new(3000), ..done(3) };
+    let given_back =
+        JobState { settlement: Settlement::Refunded, paid: Msat::new(3000), ..done(3) };
     shelf.journal.commit(vec![Row::Update(Box::new(given_back))].into()).await.unwrap();
     assert_eq!(shelf.journal.earnings(0).unwrap().refund_due, Msat::new(1000));
 }

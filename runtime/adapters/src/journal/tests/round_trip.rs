@@ -36,21 +36,29 @@ async fn a_state_survives() {
         for through_update in [false, true] {
             let shelf = Shelf::new();
             let first = JobState { job: state.job.clone(), plan: state.plan.clone(), ..job(0) };
-            let mut rows = vec![Row::Admit(Box::new(if through_update { first } else { state.clone() }))];
+            let mut rows =
+                vec![Row::Admit(Box::new(if through_update { first } else { state.clone() }))];
             if through_update {
                 rows.push(Row::Update(Box::new(state.clone())));
             }
             shelf.journal.commit(rows.into()).await.unwrap();
             // What was withdrawn is kept in outline.
-            let kept =
-                if state.drops_text() { state.outline(state.ended_at.unwrap_or(state.received_at)) } else { state.clone() };
+            let kept = if state.drops_text() {
+                state.outline(state.ended_at.unwrap_or(state.received_at))
+            } else {
+                state.clone()
+            };
             assert_eq!(shelf.journal.job(state.job.id).unwrap(), Some(kept));
-            let by_payment = state.payment_hash().map(|hash| shelf.journal.job_of_payment(hash).unwrap());
+            let by_payment =
+                state.payment_hash().map(|hash| shelf.journal.job_of_payment(hash).unwrap());
             assert!(by_payment.is_none_or(|found| found == Some(state.job.id)));
             let customer = shelf.journal.customer_of_open(state.job.id).unwrap();
             assert_eq!(customer, (!state.is_over()).then_some(state.job.customer));
             let asked = state.invoicing == Invoicing::Open
-                && matches!(state.settlement, Settlement::Pending | Settlement::Held | Settlement::Cancelled);
+                && matches!(
+                    state.settlement,
+                    Settlement::Pending | Settlement::Held | Settlement::Cancelled
+                );
             let let_go = state.settlement == Settlement::Cancelled;
             let invoice = |payment_hash| OpenInvoice { job: state.job.id, payment_hash, let_go };
             let invoices = state.payment_hash().filter(|_| asked).map(invoice);
@@ -85,9 +93,19 @@ fn the_schema_knows_the_words_of_the_core() {
     let check = |table: &str, column: &str, words: Vec<&str>| {
         let schema: String = shelf
             .outside()
-            .query_row("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?1", [table], |row| row.get(0))
+            .query_row(
+                "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?1",
+                [table],
+                |row| row.get(0),
+            )
             .unwrap();
-        let list = schema.split_once(&format!("CHECK ({column} IN (")).unwrap().1.split_once(')').unwrap().0;
+        let list = schema
+            .split_once(&format!("CHECK ({column} IN ("))
+            .unwrap()
+            .1
+            .split_once(')')
+            .unwrap()
+            .0;
         let listed: Vec<&str> = list.split(", ").map(|word| word.trim_matches('\'')).collect();
         assert_eq!(listed, words, "{table}.{column}");
     };
@@ -102,23 +120,42 @@ fn the_schema_knows_the_words_of_the_core() {
 #[tokio::test]
 async fn a_decision_is_kept() {
     let shelf = Shelf::new();
-    let faults =
-        [Fault::Fuel, Fault::Cpu, Fault::Wall, Fault::Memory, Fault::Stack, Fault::Traffic, Fault::Trap, Fault::Nonsense];
+    let faults = [
+        Fault::Fuel,
+        Fault::Cpu,
+        Fault::Wall,
+        Fault::Memory,
+        Fault::Stack,
+        Fault::Traffic,
+        Fault::Trap,
+        Fault::Nonsense,
+    ];
     let mut rows = vec![Row::Decision(Box::new(decision(1)))];
     rows.extend(faults.map(|fault| {
-        Row::Decision(Box::new(DecisionRow { output: Err(fault), cost: Cost::CpuMicros(7), function: "run", ..decision(1) }))
+        Row::Decision(Box::new(DecisionRow {
+            output: Err(fault),
+            cost: Cost::CpuMicros(7),
+            function: "run",
+            ..decision(1)
+        }))
     }));
     shelf.journal.commit(rows.into()).await.unwrap();
     let outside = shelf.outside();
     let found: (String, String, String, i64, Option<i64>) = outside
-        .query_row("SELECT job_id, function, output, fuel, cpu_micros FROM decisions WHERE fault IS NULL", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        })
+        .query_row(
+            "SELECT job_id, function, output, fuel, cpu_micros FROM decisions WHERE fault IS NULL",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+        )
         .unwrap();
     assert_eq!(found, (id(1).to_hex(), "quote".into(), "{\"ok\":1}".into(), 4321, None));
-    let mut statement = outside.prepare("SELECT fault FROM decisions WHERE cpu_micros = 7 ORDER BY id").unwrap();
-    let words: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let expected: Vec<String> = faults.map(|fault| serde_json::to_value(fault).unwrap().as_str().unwrap().to_owned()).into();
+    let mut statement =
+        outside.prepare("SELECT fault FROM decisions WHERE cpu_micros = 7 ORDER BY id").unwrap();
+    let words: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let expected: Vec<String> = faults
+        .map(|fault| serde_json::to_value(fault).unwrap().as_str().unwrap().to_owned())
+        .into();
     assert_eq!(words, expected);
 }
 
@@ -127,17 +164,27 @@ async fn a_decision_is_kept() {
 async fn an_invoice_has_its_row() {
     let shelf = Shelf::new();
     let mut late = done(2);
-    shelf.journal.commit(vec![Row::Admit(Box::new(done(1))), Row::Admit(Box::new(done(2)))].into()).await.unwrap();
+    shelf
+        .journal
+        .commit(vec![Row::Admit(Box::new(done(1))), Row::Admit(Box::new(done(2)))].into())
+        .await
+        .unwrap();
     late.settlement = Settlement::Unpaid;
     late.invoicing = Invoicing::Expired;
     let mut state = done(1);
     let mut seen = Vec::new();
-    for settlement in [Settlement::Pending, Settlement::Held, Settlement::Paid, Settlement::RefundDue] {
+    for settlement in
+        [Settlement::Pending, Settlement::Held, Settlement::Paid, Settlement::RefundDue]
+    {
         state.settlement = settlement;
-        state.paid = Msat::new(if settlement == Settlement::Paid { 22_000 } else { state.paid.get() });
+        state.paid =
+            Msat::new(if settlement == Settlement::Paid { 22_000 } else { state.paid.get() });
         shelf
             .journal
-            .commit(vec![Row::Update(Box::new(state.clone())), Row::Update(Box::new(late.clone()))].into())
+            .commit(
+                vec![Row::Update(Box::new(state.clone())), Row::Update(Box::new(late.clone()))]
+                    .into(),
+            )
             .await
             .unwrap();
         let row: (String, Option<i64>, bool) = shelf
@@ -150,10 +197,19 @@ async fn an_invoice_has_its_row() {
             .unwrap();
         seen.push(row);
     }
-    let expected = [("pending", None, false), ("held", None, false), ("paid", Some(22_000), true), ("paid", Some(22_000), true)];
+    let expected = [
+        ("pending", None, false),
+        ("held", None, false),
+        ("paid", Some(22_000), true),
+        ("paid", Some(22_000), true),
+    ];
     assert_eq!(seen, expected.map(|(status, paid, dated)| (status.to_owned(), paid, dated)));
-    let expired: String =
-        shelf.outside().query_row("SELECT status FROM invoices WHERE job_id = ?1", [id(2).to_hex()], |row| row.get(0)).unwrap();
+    let expired: String = shelf
+        .outside()
+        .query_row("SELECT status FROM invoices WHERE job_id = ?1", [id(2).to_hex()], |row| {
+            row.get(0)
+        })
+        .unwrap();
     assert_eq!(expired, "expired");
 }
 
@@ -162,9 +218,12 @@ async fn an_invoice_has_its_row() {
 async fn who_was_asked() {
     let shelf = Shelf::new();
     let guest = |slot: &str| GuestStamp { slot: slot.into(), ..decision(1).guest };
-    let asked = ["routing", "pricing", "handler", "verification", "handler", "pricing"].map(|slot| (1, guest(slot)));
+    let asked = ["routing", "pricing", "handler", "verification", "handler", "pricing"]
+        .map(|slot| (1, guest(slot)));
     let rows = asked.into_iter().chain([(2, guest("other"))]);
-    let rows = rows.map(|(number, guest)| Row::Decision(Box::new(DecisionRow { job: id(number), guest, ..decision(1) })));
+    let rows = rows.map(|(number, guest)| {
+        Row::Decision(Box::new(DecisionRow { job: id(number), guest, ..decision(1) }))
+    });
     shelf.journal.commit(rows.collect()).await.unwrap();
     let expected = ["routing", "pricing", "handler", "verification"].map(guest);
     assert_eq!(shelf.journal.guests_of(id(1)).unwrap(), expected);

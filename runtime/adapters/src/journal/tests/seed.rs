@@ -33,7 +33,11 @@ async fn filled() -> Shelf {
     rows.push(Row::Earn(earning(8, 2600, Source::Tip, 20_008 * DAY + 5)));
     for number in 20..26 {
         let failure = Some(Failure::Job(JobError::NoBackend));
-        rows.push(Row::Admit(Box::new(JobState { execution: Execution::Failed, failure, ..job(number) })));
+        rows.push(Row::Admit(Box::new(JobState {
+            execution: Execution::Failed,
+            failure,
+            ..job(number)
+        })));
     }
     rows.push(Row::Admit(Box::new(job(30))));
     rows.push(Row::Refuse(Box::new(refusal(31, 1000))));
@@ -64,7 +68,11 @@ async fn the_documented_queries_answer() {
     assert_eq!(days[6], row("2024-10-06", 1));
 
     let rates = table(&shelf, SUCCESS_RATE);
-    assert_eq!(rates, [row("completed", 9), row("failed", 6), row("received", 1)], "a refused request is not a job");
+    assert_eq!(
+        rates,
+        [row("completed", 9), row("failed", 6), row("received", 1)],
+        "a refused request is not a job"
+    );
 
     let failed = table(&shelf, FAILED);
     assert_eq!(failed.len(), 5);
@@ -72,7 +80,9 @@ async fn the_documented_queries_answer() {
 
     let recent = table(&shelf, EARNINGS);
     assert_eq!(recent.len(), 5);
-    assert!(recent[0].contains(&Value::Text("tip".into())) && recent[0].contains(&Value::Integer(2600)));
+    assert!(
+        recent[0].contains(&Value::Text("tip".into())) && recent[0].contains(&Value::Integer(2600))
+    );
 }
 
 /// Goal: the columns that the document's readers know keep their names. Method: ask for each.

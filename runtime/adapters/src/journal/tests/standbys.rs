@@ -4,7 +4,9 @@ use super::*;
 use crate::journal::installations::{AUDIT_ROOM, AUDIT_ROWS};
 use crate::journal::{Books, Pair};
 use pylon_core::ports::guests::Fault;
-use pylon_core::ports::installations::{Audit, Installation, Installations as _, Installed, Purpose, ShadowRow, Standby};
+use pylon_core::ports::installations::{
+    Audit, Installation, Installations as _, Installed, Purpose, ShadowRow, Standby,
+};
 use pylon_core::ports::journal::Row;
 
 fn guest(name: &str) -> Installed {
@@ -21,7 +23,13 @@ fn guest(name: &str) -> Installed {
 }
 
 fn standby(slot: &str, purpose: Purpose, name: &str) -> Standby {
-    Standby { slot: slot.into(), purpose, guest: guest(name), beyond: vec!["inference".into()], since: at(5) }
+    Standby {
+        slot: slot.into(),
+        purpose,
+        guest: guest(name),
+        beyond: vec!["inference".into()],
+        since: at(5),
+    }
 }
 
 async fn write(shelf: &Shelf, rows: Vec<Row>) {
@@ -59,19 +67,39 @@ async fn the_record_has_an_end() {
         [Row::Install(Box::new(row)), Row::Audit(Box::new(told))]
     };
     let tried = |action: &str, name: &str, outcome: &str| {
-        Row::Audit(Box::new(Audit { at: at(9), action: action.into(), ..audit("pricing", name, outcome) }))
+        Row::Audit(Box::new(Audit {
+            at: at(9),
+            action: action.into(),
+            ..audit("pricing", name, outcome)
+        }))
     };
-    write(&shelf, [install(1, "routing", "a"), install(2, "pricing", "a"), install(3, "pricing", "b")].concat()).await;
+    write(
+        &shelf,
+        [install(1, "routing", "a"), install(2, "pricing", "a"), install(3, "pricing", "b")]
+            .concat(),
+    )
+    .await;
     let many = AUDIT_ROWS + AUDIT_ROOM;
     write(&shelf, vec![tried("install", "c", "digest")]).await;
     write(&shelf, (0..many).map(|_| tried("start", "b", "gone")).collect()).await;
     let all = || shelf.journal.audit(usize::try_from(4 * many).unwrap()).unwrap();
     let refused = i64::try_from(all().iter().filter(|row| row.outcome == "gone").count()).unwrap();
     assert!((AUDIT_ROWS..many).contains(&refused), "{refused}");
-    write(&shelf, (0..many).map(|number| tried("shadow", ["a", "b"][usize::from(number % 2 == 0)], "done")).collect()).await;
+    write(
+        &shelf,
+        (0..many)
+            .map(|number| tried("shadow", ["a", "b"][usize::from(number % 2 == 0)], "done"))
+            .collect(),
+    )
+    .await;
     let done: Vec<_> = all().into_iter().filter(|row| row.outcome == "done").collect();
     assert!((AUDIT_ROWS..many + 3).contains(&i64::try_from(done.len()).unwrap()), "{}", done.len());
-    let oldest: Vec<_> = done.iter().rev().take(3).map(|row| format!("{} {} {}", row.action, row.slot, row.guest)).collect();
+    let oldest: Vec<_> = done
+        .iter()
+        .rev()
+        .take(3)
+        .map(|row| format!("{} {} {}", row.action, row.slot, row.guest))
+        .collect();
     assert_eq!(oldest, ["install routing a 1", "install pricing a 1", "install pricing b 1"]);
 }
 
@@ -97,13 +125,26 @@ async fn slots_and_who_stands_beside() {
     write(&shelf, rows).await;
     assert_eq!(shelf.journal.installations().unwrap(), history);
     assert_eq!(shelf.journal.audit(1).unwrap(), [audit("digest")], "the newest first");
-    let expected = [standby("handler:5050", Purpose::Approval, "more"), standby("pricing", Purpose::Shadow, "new")];
+    let expected = [
+        standby("handler:5050", Purpose::Approval, "more"),
+        standby("pricing", Purpose::Shadow, "new"),
+    ];
     assert_eq!(shelf.journal.standbys().unwrap(), expected);
     assert_eq!(Books::open(&shelf.path()).unwrap().standbys().unwrap(), expected);
-    write(&shelf, vec![Row::Leave("pricing".into(), Purpose::Shadow), Row::Leave("pricing".into(), Purpose::Approval)]).await;
+    write(
+        &shelf,
+        vec![
+            Row::Leave("pricing".into(), Purpose::Shadow),
+            Row::Leave("pricing".into(), Purpose::Approval),
+        ],
+    )
+    .await;
     assert_eq!(shelf.journal.standbys().unwrap().len(), 1);
     let taken = shelf.journal.commit([Row::Install(Box::new(row(2, None)))].into()).await;
-    assert!(matches!(taken, Err(pylon_core::ports::journal::JournalError::Contradicts(_))), "{taken:?}");
+    assert!(
+        matches!(taken, Err(pylon_core::ports::journal::JournalError::Contradicts(_))),
+        "{taken:?}"
+    );
 }
 
 /// Goal: a shadow's answer stands beside the decision whose question it was, counts from when the shadow came, and goes with the decision. Method: one for a decision, one for none, and the decision
@@ -121,14 +162,29 @@ async fn what_a_shadow_said() {
         fuel: 9,
     };
     let shadow = |number, output| Row::Shadow(Box::new(answer(number, output)));
-    write(&shelf, vec![Row::Refuse(Box::new(refusal(1, 900))), Row::Decision(Box::new(decision(1)))]).await;
+    write(
+        &shelf,
+        vec![Row::Refuse(Box::new(refusal(1, 900))), Row::Decision(Box::new(decision(1)))],
+    )
+    .await;
     write(&shelf, vec![shadow(1, Err(Fault::Fuel)), shadow(2, Ok("1".into()))]).await;
     let mut pairs = Vec::new();
     let books = Books::open(&shelf.path()).unwrap();
-    books.pairs("pricing", Digest::of(b"shadow"), at(1001), 9, |pair| panic!("before the shadow was there: {pair:?}")).unwrap();
+    books
+        .pairs("pricing", Digest::of(b"shadow"), at(1001), 9, |pair| {
+            panic!("before the shadow was there: {pair:?}")
+        })
+        .unwrap();
     books.pairs("pricing", Digest::of(b"shadow"), at(1000), 9, |pair| pairs.push(pair)).unwrap();
     let active = Ok("{\"ok\":1}".into());
-    let pair = Pair { job: id(1), function: "quote".into(), active, shadow: Err(Fault::Fuel), fuel: 9, at: at(1000) };
+    let pair = Pair {
+        job: id(1),
+        function: "quote".into(),
+        active,
+        shadow: Err(Fault::Fuel),
+        fuel: 9,
+        at: at(1000),
+    };
     assert_eq!(pairs, [pair]);
     let much_later = RefusalRow { at: at(100_000_000), ..refusal(3, 100_000_000) };
     write(&shelf, vec![Row::Refuse(Box::new(much_later))]).await;

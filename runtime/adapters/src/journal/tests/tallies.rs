@@ -17,12 +17,20 @@ async fn a_record_follows_the_jobs() {
     let record = || {
         let history = journal.customer_history(customer(1), at(5000)).unwrap();
         assert_eq!(history, journal.kind_history(5050, at(5000)).unwrap());
-        (history.first_seen.map(UnixTime::get), history.jobs_completed, history.jobs_unpaid, history.paid.get())
+        (
+            history.first_seen.map(UnixTime::get),
+            history.jobs_completed,
+            history.jobs_unpaid,
+            history.paid.get(),
+        )
     };
     assert_eq!(record(), (None, 0, 0, 0));
     journal.commit(vec![Row::Admit(Box::new(job(1)))].into()).await.unwrap();
     assert_eq!(record(), (Some(1000), 0, 0, 0));
-    journal.commit(vec![Row::Admit(Box::new(JobState { received_at: at(900), ..job(2) }))].into()).await.unwrap();
+    journal
+        .commit(vec![Row::Admit(Box::new(JobState { received_at: at(900), ..job(2) }))].into())
+        .await
+        .unwrap();
     assert_eq!(record(), (Some(900), 0, 0, 0));
     for _ in 0..2 {
         journal.commit(vec![Row::Update(Box::new(done(1)))].into()).await.unwrap();
@@ -32,7 +40,8 @@ async fn a_record_follows_the_jobs() {
         journal.commit(vec![update(&done(1), Settlement::Unpaid)].into()).await.unwrap();
         assert_eq!(record(), (Some(900), 1, 1, 0));
     }
-    let late = vec![update(&done(1), Settlement::Paid), Row::Earn(earning(1, 21_000, Source::Job, 4000))];
+    let late =
+        vec![update(&done(1), Settlement::Paid), Row::Earn(earning(1, 21_000, Source::Job, 4000))];
     journal.commit(late.into()).await.unwrap();
     assert_eq!(record(), (Some(900), 1, 0, 21_000));
     assert_eq!(journal.customer_history(customer(2), at(5000)).unwrap(), History::default());
@@ -62,7 +71,10 @@ async fn money_counts_once() {
         };
         assert_eq!(shelf.journal.earnings(9).unwrap(), expected);
         assert_eq!(shelf.journal.earnings(1).unwrap().recent.len(), 1);
-        assert_eq!(shelf.journal.customer_history(customer(1), at(5000)).unwrap().paid, Msat::new(21_500));
+        assert_eq!(
+            shelf.journal.customer_history(customer(1), at(5000)).unwrap().paid,
+            Msat::new(21_500)
+        );
     }
 }
 
@@ -76,10 +88,17 @@ async fn recent_is_thirty_days() {
         rows.push(Row::Earn(earning(day, 1, Source::Job, day * DAY + 7)));
     }
     shelf.journal.commit(rows.into()).await.unwrap();
-    for (day, expected) in [(100, 1), (128, 29), (129, 30), (149, 30), (159, 20), (178, 1), (179, 0)] {
+    for (day, expected) in
+        [(100, 1), (128, 29), (129, 30), (149, 30), (159, 20), (178, 1), (179, 0)]
+    {
         for second in [8, DAY - 1] {
-            let history = shelf.journal.customer_history(customer(1), at(day * DAY + second)).unwrap();
-            assert_eq!((history.recent_paid, history.paid), (Msat::new(expected), Msat::new(50)), "day {day}");
+            let history =
+                shelf.journal.customer_history(customer(1), at(day * DAY + second)).unwrap();
+            assert_eq!(
+                (history.recent_paid, history.paid),
+                (Msat::new(expected), Msat::new(50)),
+                "day {day}"
+            );
         }
     }
 }

@@ -52,7 +52,10 @@ impl Desk {
     pub async fn open(keys: Keys, relays: &[String]) -> Result<Self, BuyerError> {
         let client = Client::new(keys.clone());
         for relay in relays {
-            client.add_relay(relay.as_str()).await.map_err(|error| BuyerError::Relay(error.to_string()))?;
+            client
+                .add_relay(relay.as_str())
+                .await
+                .map_err(|error| BuyerError::Relay(error.to_string()))?;
         }
         if client.try_connect(CONNECT_WITHIN).await.success.is_empty() {
             return Err(BuyerError::Relay(format!("none of {} answers", relays.join(", "))));
@@ -67,11 +70,19 @@ impl Desk {
     }
 
     pub(super) async fn publish(&self, event: &Event) -> Result<(), BuyerError> {
-        let output = self.client.send_event(event).await.map_err(|error| BuyerError::NotPublished(error.to_string()))?;
+        let output = self
+            .client
+            .send_event(event)
+            .await
+            .map_err(|error| BuyerError::NotPublished(error.to_string()))?;
         if output.success.is_empty() {
             let why = output.failed.into_values().next().unwrap_or_default();
             // The same request within one second is one event, and it is there.
-            return if why.starts_with("duplicate:") { Ok(()) } else { Err(BuyerError::NotPublished(why)) };
+            return if why.starts_with("duplicate:") {
+                Ok(())
+            } else {
+                Err(BuyerError::NotPublished(why))
+            };
         }
         Ok(())
     }
@@ -84,21 +95,39 @@ impl Desk {
         let providers: Vec<_> = request.providers().map(key).collect();
         // Apart, so that no flood of the one hides the other.
         let question = |kind: u16| {
-            let filter = Filter::new().kind(Kind::from_u16(kind)).event(about).pubkey(self.keys.public_key());
+            let filter = Filter::new()
+                .kind(Kind::from_u16(kind))
+                .event(about)
+                .pubkey(self.keys.public_key());
             if providers.is_empty() { filter } else { filter.authors(providers.clone()) }
         };
-        let (results, feedback) = (question(request.kind().saturating_add(nip90::RESULT_OFFSET)), question(nip90::FEEDBACK_KIND));
+        let (results, feedback) = (
+            question(request.kind().saturating_add(nip90::RESULT_OFFSET)),
+            question(nip90::FEEDBACK_KIND),
+        );
         let (room, until) = (Room { events: SAID_MAX, bytes: SAID_BYTES_MAX }, begun + LOOK_WITHIN);
-        let (results, feedback) = join(self.look(&results, room, until), self.look(&feedback, room, until)).await;
-        let unanswered: BTreeMap<_, _> = results.unanswered.into_iter().chain(feedback.unanswered).collect();
-        if unanswered.len() == self.client.relays().await.len() && results.events.is_empty() && feedback.events.is_empty() {
-            let why = unanswered.iter().map(|(relay, why)| format!("{relay}: {why}")).collect::<Vec<_>>();
+        let (results, feedback) =
+            join(self.look(&results, room, until), self.look(&feedback, room, until)).await;
+        let unanswered: BTreeMap<_, _> =
+            results.unanswered.into_iter().chain(feedback.unanswered).collect();
+        if unanswered.len() == self.client.relays().await.len()
+            && results.events.is_empty()
+            && feedback.events.is_empty()
+        {
+            let why =
+                unanswered.iter().map(|(relay, why)| format!("{relay}: {why}")).collect::<Vec<_>>();
             return Err(BuyerError::Unanswered(why.join("; ")));
         }
         let (mut heard, mut in_parts) = (Vec::new(), Vec::new());
-        for words in results.events.iter().chain(&feedback.events).filter_map(|event| self.read(event)) {
+        for words in
+            results.events.iter().chain(&feedback.events).filter_map(|event| self.read(event))
+        {
             match words {
-                Heard::Result(result) if result.parts.is_some() && request.check(&result).is_ok() => in_parts.push(result),
+                Heard::Result(result)
+                    if result.parts.is_some() && request.check(&result).is_ok() =>
+                {
+                    in_parts.push(result)
+                }
                 words => heard.push(words),
             }
         }
@@ -116,7 +145,8 @@ impl Desk {
             provider: result.provider,
             why: format!("in parts, as too many others are: {WHOLES_MAX} are looked at"),
         });
-        let wholes = stream::iter(few.iter().cloned().map(|result| self.put_together(result, until)));
+        let wholes =
+            stream::iter(few.iter().cloned().map(|result| self.put_together(result, until)));
         let wholes = wholes.buffer_unordered(WHOLES_AT_ONCE).collect::<Vec<_>>().await;
         too_many.chain(wholes).collect()
     }
@@ -147,7 +177,8 @@ impl Desk {
         let (job, provider) = (result.job, result.provider);
         let parts = match &result.parts {
             Some(parts) if parts.list.len() > MAX_PARTS || parts.bytes > MAX_WHOLE_BYTES => {
-                let why = format!("{} bytes in {} parts are too many", parts.bytes, parts.list.len());
+                let why =
+                    format!("{} bytes in {} parts are too many", parts.bytes, parts.list.len());
                 return Heard::Unreadable { job, provider, why };
             }
             Some(parts) => self.fetch(parts, until.min(Instant::now() + PARTS_WITHIN)).await,
@@ -159,14 +190,18 @@ impl Desk {
 
     /// All parts, or those that came in time.
     async fn fetch(&self, parts: &Parts, until: Instant) -> Vec<Event> {
-        let mut missing: Vec<EventId> = parts.list.iter().map(|(id, _)| EventId::from_byte_array(*id.as_bytes())).collect();
+        let mut missing: Vec<EventId> =
+            parts.list.iter().map(|(id, _)| EventId::from_byte_array(*id.as_bytes())).collect();
         let mut found = Vec::with_capacity(missing.len());
-        let room = Room { events: PARTS_AT_ONCE, bytes: parts.bytes.saturating_add(SAID_BYTES_MAX) };
+        let room =
+            Room { events: PARTS_AT_ONCE, bytes: parts.bytes.saturating_add(SAID_BYTES_MAX) };
         while !missing.is_empty() && Instant::now() < until {
             let some = missing.iter().take(PARTS_AT_ONCE).copied();
             let filter = Filter::new().kind(Kind::from_u16(PART_KIND)).ids(some);
             let before = found.len();
-            found.extend(self.look(&filter, room, until.min(Instant::now() + LOOK_WITHIN)).await.events);
+            found.extend(
+                self.look(&filter, room, until.min(Instant::now() + LOOK_WITHIN)).await.events,
+            );
             missing.retain(|id| !found.iter().any(|event: &Event| event.id == *id));
             // More than was named is not the answer, however much more there is.
             if found.iter().map(|event| event.content.len() as u64).sum::<u64>() > parts.bytes {
@@ -218,12 +253,14 @@ mod tests {
         tokio::spawn(async move {
             let mut socket = accept_async(listener.accept().await.unwrap().0).await.unwrap();
             while let Some(Ok(frame)) = socket.next().await {
-                let heard: serde_json::Value = serde_json::from_str(frame.to_text().unwrap_or_default()).unwrap_or_default();
+                let heard: serde_json::Value =
+                    serde_json::from_str(frame.to_text().unwrap_or_default()).unwrap_or_default();
                 if heard[0] != "REQ" {
                     continue;
                 }
                 let id = &heard[1];
-                let lies = events.iter().map(|event| format!(r#"["EVENT",{id},{}]"#, event.as_json()));
+                let lies =
+                    events.iter().map(|event| format!(r#"["EVENT",{id},{}]"#, event.as_json()));
                 let last = match last {
                     Last::Eose => Some(format!(r#"["EOSE",{id}]"#)),
                     Last::Busy => Some(format!(r#"["CLOSED",{id},"error: busy"]"#)),
@@ -255,21 +292,30 @@ mod tests {
         let customer = Keys::generate();
         let (request, relay, seller) = asked(&customer).await;
         seller.publish(&answer(request.id(), &customer, &seller.keys, "true")).await.unwrap();
-        let mute = liar(vec![answer(request.id(), &customer, &Keys::generate(), "also")], Last::Nothing).await;
-        let desk = Desk::open(customer.clone(), &[mute.clone(), relay.url().to_owned()]).await.unwrap();
-        let said = timeout(IN_TIME, desk.said(&request, Desk::ALL_WITHIN)).await.expect("in time").unwrap();
+        let mute =
+            liar(vec![answer(request.id(), &customer, &Keys::generate(), "also")], Last::Nothing)
+                .await;
+        let desk =
+            Desk::open(customer.clone(), &[mute.clone(), relay.url().to_owned()]).await.unwrap();
+        let said = timeout(IN_TIME, desk.said(&request, Desk::ALL_WITHIN))
+            .await
+            .expect("in time")
+            .unwrap();
         assert_eq!(said.heard.len(), 2, "{said:?}");
         assert_eq!(said.unanswered.into_keys().collect::<Vec<_>>(), [mute]);
 
         let mut parts = Parts { list: Vec::new(), whole: Digest::of(b""), bytes: 0 };
         for number in 0..PARTS_AT_ONCE * 6 {
-            let part = EventBuilder::new(Kind::from_u16(PART_KIND), "x").tag(Tag::identifier(number.to_string()));
+            let part = EventBuilder::new(Kind::from_u16(PART_KIND), "x")
+                .tag(Tag::identifier(number.to_string()));
             let part = part.sign_with_keys(&seller.keys).unwrap();
             seller.publish(&part).await.unwrap();
             parts.list.push((MessageId::from_bytes(part.id.to_bytes()), Digest::of(b"x")));
             parts.bytes += 1;
         }
-        let found = timeout(IN_TIME, desk.fetch(&parts, Instant::now() + PARTS_WITHIN)).await.expect("in time");
+        let found = timeout(IN_TIME, desk.fetch(&parts, Instant::now() + PARTS_WITHIN))
+            .await
+            .expect("in time");
         assert_eq!(found.len(), parts.list.len());
         desk.client.disconnect().await;
     }
@@ -293,13 +339,23 @@ mod tests {
             let desk = Desk::open(customer.clone(), &urls).await.unwrap();
             match desk.said(&request, Desk::ALL_WITHIN).await {
                 Ok(said) => {
-                    assert_eq!((Some(said.heard.len()), said.unanswered.len()), (heard, named), "{urls:?}");
+                    assert_eq!(
+                        (Some(said.heard.len()), said.unanswered.len()),
+                        (heard, named),
+                        "{urls:?}"
+                    );
                     assert!(said.unanswered[&busy].contains("error: busy"), "{urls:?}");
                 }
                 Err(error) => {
                     let words = error.to_string();
-                    assert!(heard.is_none() && urls.iter().all(|url| words.contains(url)), "{words}");
-                    assert!(words.contains("no relay has answered") && words.contains("error: busy"), "{words}");
+                    assert!(
+                        heard.is_none() && urls.iter().all(|url| words.contains(url)),
+                        "{words}"
+                    );
+                    assert!(
+                        words.contains("no relay has answered") && words.contains("error: busy"),
+                        "{words}"
+                    );
                 }
             }
             desk.client.disconnect().await;
@@ -315,7 +371,9 @@ mod tests {
         let honest = seller.keys.clone();
         seller.publish(&answer(request.id(), &customer, &honest, "true")).await.unwrap();
         let of = |job, count: usize, text: &str| -> Vec<Event> {
-            (0..count).map(|number| answer(job, &customer, &mallory, &format!("{number} {text}"))).collect()
+            (0..count)
+                .map(|number| answer(job, &customer, &mallory, &format!("{number} {text}")))
+                .collect()
         };
         let large = "A".repeat(200_000);
         let of_others = of(JobId::from_bytes([7; 32]), SAID_MAX + 50, "");
@@ -328,8 +386,11 @@ mod tests {
             let urls = [liar(sent, Last::Eose).await, relay.url().to_owned()];
             let desk = Desk::open(customer.clone(), &urls).await.unwrap();
             let said = desk.said(&request, Desk::ALL_WITHIN).await.unwrap().heard;
-            let by =
-                |keys: &Keys| said.iter().filter(|heard| heard.provider().as_bytes() == keys.public_key().as_bytes()).count();
+            let by = |keys: &Keys| {
+                said.iter()
+                    .filter(|heard| heard.provider().as_bytes() == keys.public_key().as_bytes())
+                    .count()
+            };
             assert_eq!((by(&mallory), by(&honest)), (kept, 1), "{what}");
             desk.client.disconnect().await;
         }

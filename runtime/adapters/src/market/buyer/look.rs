@@ -43,18 +43,25 @@ struct Answer {
 
 /// What these relays have for this filter, until all have said so or the time is over. Each has room of its own. A filter that names events is
 /// answered when all of them are there.
-pub(super) async fn look(relays: impl Iterator<Item = Relay>, filter: &Filter, room: Room, mut until: Instant) -> Found {
+pub(super) async fn look(
+    relays: impl Iterator<Item = Relay>,
+    filter: &Filter,
+    room: Room,
+    mut until: Instant,
+) -> Found {
     let (mut answers, mut words) = (Vec::new(), SelectAll::new());
     for (at, relay) in relays.enumerate() {
         let question = filter.clone().limit(room.events);
-        let end = match relay.stream_events(question, SUBSCRIBED_WITHIN, ReqExitPolicy::ExitOnEOSE).await {
-            Ok(answer) => {
-                let to_its_end = answer.map(Some).chain(stream::once(ready(None)));
-                words.push(to_its_end.map(move |word| (at, word)).boxed());
-                None
-            }
-            Err(error) => Some(Err(error.to_string())),
-        };
+        let end =
+            match relay.stream_events(question, SUBSCRIBED_WITHIN, ReqExitPolicy::ExitOnEOSE).await
+            {
+                Ok(answer) => {
+                    let to_its_end = answer.map(Some).chain(stream::once(ready(None)));
+                    words.push(to_its_end.map(move |word| (at, word)).boxed());
+                    None
+                }
+                Err(error) => Some(Err(error.to_string())),
+            };
         answers.push(Answer { relay, left: room, end });
     }
     let (mut events, mut missing) = (BTreeSet::new(), filter.ids.clone());
@@ -64,7 +71,9 @@ pub(super) async fn look(relays: impl Iterator<Item = Relay>, filter: &Filter, r
             () = sleep_until(until) => None,
         };
         let Some((at, word)) = word else { break };
-        let Some(answer) = answers.get_mut(at).filter(|answer| answer.end.is_none()) else { continue };
+        let Some(answer) = answers.get_mut(at).filter(|answer| answer.end.is_none()) else {
+            continue;
+        };
         match word {
             Some(Ok(event)) if answer.keeps(&event, filter) => {
                 missing.iter_mut().for_each(|missing| _ = missing.remove(&event.id));
@@ -92,7 +101,9 @@ impl Answer {
         if !filter.match_event(event, MatchEventOptions::new()) || !event.verify_id() {
             return false;
         }
-        let Some((events, bytes)) = self.left.events.checked_sub(1).zip(self.left.bytes.checked_sub(text_bytes(event))) else {
+        let Some((events, bytes)) =
+            self.left.events.checked_sub(1).zip(self.left.bytes.checked_sub(text_bytes(event)))
+        else {
             // Who looks by a command is told, too.
             tracing::error!(url = %self.relay.url(), "a relay sends more than it was asked for: the rest is not looked at");
             self.end = Some(Ok(()));

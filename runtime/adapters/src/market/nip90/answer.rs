@@ -21,24 +21,49 @@ const REST_BYTES: usize = 4096;
 /// last is the answer itself; those before it are its [parts](super::parts).
 ///
 /// What is confidential is [encrypted](super::secrecy). An error is final: the message cannot go out.
-pub fn write(message: &Message<'_>, now: UnixTime, keys: &Keys, room: Room) -> Result<Vec<Event>, MarketError> {
+pub fn write(
+    message: &Message<'_>,
+    now: UnixTime,
+    keys: &Keys,
+    room: Room,
+) -> Result<Vec<Event>, MarketError> {
     let pen = Pen { now, keys, room };
     let events = match message {
         Message::Feedback { to, status } => pen.feedback(to, status).map(|event| vec![event]),
-        Message::Result { job, output, due, guests } => pen.result(job, output, due.as_ref(), guests),
+        Message::Result { job, output, due, guests } => {
+            pen.result(job, output, due.as_ref(), guests)
+        }
     };
     events.map_err(MarketError::Unpublishable)
 }
 
 /// Could [`write()`] say this result, whatever is due for it and whoever took part? Signs one event at most, and nothing for most results.
-pub fn check(job: &Job, output: &Output, now: UnixTime, keys: &Keys, room: Room) -> Result<(), MarketError> {
+pub fn check(
+    job: &Job,
+    output: &Output,
+    now: UnixTime,
+    keys: &Keys,
+    room: Room,
+) -> Result<(), MarketError> {
     if output.content.len() * 2 < room.content_bytes.min(room.message_bytes) {
         return Ok(());
     }
     let scheme = job.confidential.then(|| Scheme::of_request(&job.origin));
-    let sheet = Sheet { kind: job.kind.saturating_add(RESULT_OFFSET), job, output, due: None, guests: &[], scheme };
-    let pen = Pen { now, keys, room: Room { message_bytes: room.message_bytes.saturating_sub(REST_BYTES), ..room } };
-    let checked = Parts::expected(&output.content, scheme, room).and_then(|parts| pen.naming(&sheet, &parts));
+    let sheet = Sheet {
+        kind: job.kind.saturating_add(RESULT_OFFSET),
+        job,
+        output,
+        due: None,
+        guests: &[],
+        scheme,
+    };
+    let pen = Pen {
+        now,
+        keys,
+        room: Room { message_bytes: room.message_bytes.saturating_sub(REST_BYTES), ..room },
+    };
+    let checked =
+        Parts::expected(&output.content, scheme, room).and_then(|parts| pen.naming(&sheet, &parts));
     checked.map(drop).map_err(MarketError::Unpublishable)
 }
 
@@ -76,7 +101,8 @@ impl Pen<'_> {
         let scheme = to.confidential.map(Scheme::of_request);
         let (words, content) = match scheme {
             Some(scheme) => {
-                let hidden = secrecy::feedback_to_text(&AnswerTag::Status(standing, words).to_tag(), text);
+                let hidden =
+                    secrecy::feedback_to_text(&AnswerTag::Status(standing, words).to_tag(), text);
                 (None, Cow::Owned(scheme.seal(self.keys, &key(to.customer), &hidden)?))
             }
             None => (words, Cow::Borrowed(text)),
@@ -86,8 +112,13 @@ impl Pen<'_> {
         tags.extend([AnswerTag::Job(to.job), AnswerTag::Customer(to.customer)]);
         tags.push(AnswerTag::Expiration(self.now.plus(FEEDBACK_SECONDS)));
         tags.extend(scheme.map(|_| AnswerTag::Encrypted));
-        let event = self.sign(FEEDBACK_KIND, content, tags.iter().map(AnswerTag::to_tag).collect())?;
-        if self.room.holds(&event) { Ok(event) } else { Err("it is larger than the relays take".into()) }
+        let event =
+            self.sign(FEEDBACK_KIND, content, tags.iter().map(AnswerTag::to_tag).collect())?;
+        if self.room.holds(&event) {
+            Ok(event)
+        } else {
+            Err("it is larger than the relays take".into())
+        }
     }
 
     fn result(
@@ -97,11 +128,13 @@ impl Pen<'_> {
         due: Option<&(Msat, String)>,
         guests: &[GuestStamp],
     ) -> Result<Vec<Event>, String> {
-        let kind = REQUEST_KINDS.contains(&job.kind).then(|| job.kind.saturating_add(RESULT_OFFSET));
+        let kind =
+            REQUEST_KINDS.contains(&job.kind).then(|| job.kind.saturating_add(RESULT_OFFSET));
         let kind = kind.ok_or_else(|| format!("kind {} is not a request", job.kind))?;
         let scheme = job.confidential.then(|| Scheme::of_request(&job.origin));
         let sheet = Sheet { kind, job, output, due, guests, scheme };
-        let is_small = output.content.len() * 2 < self.room.content_bytes.min(self.room.message_bytes);
+        let is_small =
+            output.content.len() * 2 < self.room.content_bytes.min(self.room.message_bytes);
         for quote in [Quote::All, Quote::Request, Quote::Nothing] {
             if (quote != Quote::Nothing || is_small)
                 && let Some(event) = self.in_one(&sheet, quote)?
@@ -109,8 +142,14 @@ impl Pen<'_> {
                 return Ok(vec![event]);
             }
         }
-        let (mut events, parts) =
-            parts::cut(&output.content, (job.id, &key(job.customer)), scheme, self.room, self.now, self.keys)?;
+        let (mut events, parts) = parts::cut(
+            &output.content,
+            (job.id, &key(job.customer)),
+            scheme,
+            self.room,
+            self.now,
+            self.keys,
+        )?;
         events.push(self.naming(&sheet, &parts)?);
         Ok(events)
     }
@@ -125,7 +164,9 @@ impl Pen<'_> {
         }
         // However long the list of parts is, there is no shorter way to say it.
         let bytes = sheet.output.content.len();
-        Err(format!("the result of {bytes} bytes is larger than the relays can carry, even in parts: ask for less"))
+        Err(format!(
+            "the result of {bytes} bytes is larger than the relays can carry, even in parts: ask for less"
+        ))
     }
 
     /// `None` if it does not fit.
@@ -135,10 +176,17 @@ impl Pen<'_> {
         {
             return Ok(None);
         }
-        self.fill(sheet, quote, &sheet.output.content, None).map(|event| Some(event).filter(|event| self.room.holds(event)))
+        self.fill(sheet, quote, &sheet.output.content, None)
+            .map(|event| Some(event).filter(|event| self.room.holds(event)))
     }
 
-    fn fill(&self, sheet: &Sheet<'_>, quote: Quote, text: &str, parts: Option<&Parts>) -> Result<Event, String> {
+    fn fill(
+        &self,
+        sheet: &Sheet<'_>,
+        quote: Quote,
+        text: &str,
+        parts: Option<&Parts>,
+    ) -> Result<Event, String> {
         let (job, facts) = (sheet.job, &sheet.output.attributes);
         let mut tags = Vec::with_capacity(5 + job.inputs.len() + sheet.guests.len() + facts.len());
         if quote != Quote::Nothing && !job.origin.is_empty() {
@@ -149,7 +197,11 @@ impl Pen<'_> {
         if quote == Quote::All && sheet.scheme.is_none() {
             tags.extend(original_inputs(job));
         }
-        tags.extend(sheet.due.map(|(amount, bolt11)| AnswerTag::Amount(*amount, Some(bolt11.clone())).to_tag()));
+        tags.extend(
+            sheet
+                .due
+                .map(|(amount, bolt11)| AnswerTag::Amount(*amount, Some(bolt11.clone())).to_tag()),
+        );
         tags.extend(sheet.guests.iter().map(|guest| AnswerTag::Guest(guest.clone()).to_tag()));
         tags.extend(parts.into_iter().flat_map(Parts::tags));
         let content = match sheet.scheme {
@@ -157,7 +209,13 @@ impl Pen<'_> {
                 let seal = |text: &str| scheme.seal(self.keys, &key(job.customer), text);
                 if !facts.is_empty() {
                     let value = seal(&secrecy::attributes_to_text(facts))?;
-                    tags.push(AnswerTag::Result(Attribute { name: secrecy::SEALED_ATTRIBUTES.into(), value }).to_tag());
+                    tags.push(
+                        AnswerTag::Result(Attribute {
+                            name: secrecy::SEALED_ATTRIBUTES.into(),
+                            value,
+                        })
+                        .to_tag(),
+                    );
                 }
                 tags.push(AnswerTag::Encrypted.to_tag());
                 // Nothing cannot be encrypted.
@@ -172,8 +230,10 @@ impl Pen<'_> {
     }
 
     fn sign(&self, kind: u16, content: Cow<'_, str>, tags: Vec<Tag>) -> Result<Event, String> {
-        let event = EventBuilder::new(Kind::from_u16(kind), content).tags(tags).allow_self_tagging();
-        let event = event.custom_created_at(Timestamp::from_secs(self.now.get())).sign_with_keys(self.keys);
+        let event =
+            EventBuilder::new(Kind::from_u16(kind), content).tags(tags).allow_self_tagging();
+        let event =
+            event.custom_created_at(Timestamp::from_secs(self.now.get())).sign_with_keys(self.keys);
         event.map_err(|error| error.to_string())
     }
 }
@@ -200,7 +260,10 @@ fn original_inputs(job: &Job) -> Vec<Tag> {
         tags: Vec<Vec<String>>,
     }
     let verbatim = serde_json::from_str::<Origin>(&job.origin).map(|origin| {
-        let inputs = origin.tags.into_iter().filter(|tag| tag.first().is_some_and(|first| first == name::INPUT));
+        let inputs = origin
+            .tags
+            .into_iter()
+            .filter(|tag| tag.first().is_some_and(|first| first == name::INPUT));
         inputs.map(|parts| tag(name::INPUT, parts.into_iter().skip(1))).collect()
     });
     verbatim.unwrap_or_else(|_| job.inputs.iter().map(|input| input_tag(input, None)).collect())

@@ -34,7 +34,8 @@ impl Feedback {
     /// With the content decrypted, if it is encrypted. The error says why it cannot be.
     pub fn open(mut self, keys: &Keys) -> Result<Self, String> {
         if self.encrypted {
-            let (words, content) = secrecy::feedback_of_text(open(keys, self.provider, &self.content)?);
+            let (words, content) =
+                secrecy::feedback_of_text(open(keys, self.provider, &self.content)?);
             self.content = content;
             // The words stand where they can, but who only has a text has it here.
             if !words.is_empty() {
@@ -79,10 +80,15 @@ impl Delivered {
     pub fn open(mut self, keys: &Keys) -> Result<Self, String> {
         if self.encrypted {
             self.content = open(keys, self.provider, &self.content)?;
-            let sealed = self.attributes.iter().position(|fact| fact.name == secrecy::SEALED_ATTRIBUTES);
+            let sealed =
+                self.attributes.iter().position(|fact| fact.name == secrecy::SEALED_ATTRIBUTES);
             if let Some(place) = sealed {
                 let sealed = self.attributes.swap_remove(place);
-                self.attributes.extend(secrecy::attributes_of_text(&open(keys, self.provider, &sealed.value)?));
+                self.attributes.extend(secrecy::attributes_of_text(&open(
+                    keys,
+                    self.provider,
+                    &sealed.value,
+                )?));
             }
         }
         Ok(self)
@@ -134,16 +140,22 @@ pub fn parse_feedback(event: &Event) -> Option<Feedback> {
     }
     let (standing, words) = status?;
     let provider = PublicKey::from_bytes(*event.pubkey.as_bytes());
-    let (words, content, encrypted) = (words.unwrap_or_default(), event.content.clone(), is_encrypted(event));
+    let (words, content, encrypted) =
+        (words.unwrap_or_default(), event.content.clone(), is_encrypted(event));
     let due_unreadable = due.is_none() && unread;
     Some(Feedback { job: job?, provider, standing, words, content, due, due_unreadable, encrypted })
 }
 
 /// Reads a result as its buyer does. `None` if it is none.
 pub fn parse_result(event: &Event) -> Option<Delivered> {
-    let kind = event.kind.as_u16().checked_sub(RESULT_OFFSET).filter(|kind| REQUEST_KINDS.contains(kind))?;
+    let kind = event
+        .kind
+        .as_u16()
+        .checked_sub(RESULT_OFFSET)
+        .filter(|kind| REQUEST_KINDS.contains(kind))?;
     let (mut job, mut request, mut due, mut unread) = (None, None, None, false);
-    let (mut guests, mut attributes, mut list, mut whole) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let (mut guests, mut attributes, mut list, mut whole) =
+        (Vec::new(), Vec::new(), Vec::new(), None);
     for tag in event.tags.iter() {
         match AnswerTag::parse(tag.as_slice()) {
             Some(AnswerTag::Job(id)) => job = job.or(Some(id)),
@@ -159,20 +171,40 @@ pub fn parse_result(event: &Event) -> Option<Delivered> {
     }
     let provider = PublicKey::from_bytes(*event.pubkey.as_bytes());
     let (job, content, encrypted) = (job?, event.content.clone(), is_encrypted(event));
-    let parts = whole.filter(|_| !list.is_empty()).map(|(whole, bytes)| Parts { list, whole, bytes });
+    let parts =
+        whole.filter(|_| !list.is_empty()).map(|(whole, bytes)| Parts { list, whole, bytes });
     let due_unreadable = due.is_none() && unread;
-    Some(Delivered { job, kind, provider, content, request, due, due_unreadable, guests, attributes, encrypted, parts })
+    Some(Delivered {
+        job,
+        kind,
+        provider,
+        content,
+        request,
+        due,
+        due_unreadable,
+        guests,
+        attributes,
+        encrypted,
+        parts,
+    })
 }
 
 /// Reads what is asked for a job: the amount on a result, or on feedback that says that nothing happens before it is paid. `None` if nothing is.
 pub fn parse_ask(event: &Event) -> Option<Asked> {
     let (job, kind, due) = if event.kind.as_u16() == FEEDBACK_KIND {
-        let feedback = parse_feedback(event).filter(|feedback| feedback.standing == Standing::PaymentRequired)?;
+        let feedback = parse_feedback(event)
+            .filter(|feedback| feedback.standing == Standing::PaymentRequired)?;
         (feedback.job, None, feedback.due)
     } else {
         let result = parse_result(event)?;
         (result.job, Some(result.kind), result.due)
     };
     let provider = PublicKey::from_bytes(*event.pubkey.as_bytes());
-    Some(Asked { job, kind, provider, amount: due?.0, at: UnixTime::new(event.created_at.as_secs()) })
+    Some(Asked {
+        job,
+        kind,
+        provider,
+        amount: due?.0,
+        at: UnixTime::new(event.created_at.as_secs()),
+    })
 }

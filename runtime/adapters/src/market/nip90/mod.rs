@@ -16,7 +16,9 @@ mod tests;
 
 pub use answer::{check, write};
 pub use heard::{Asked, Delivered, Feedback, parse_ask, parse_feedback, parse_result};
-pub use parts::{MAX_PARTS, MAX_WHOLE_BYTES, PART_KIND, Parts, ROOM_BYTES, ROOM_BYTES_MIN, Room, assemble};
+pub use parts::{
+    MAX_PARTS, MAX_WHOLE_BYTES, PART_KIND, Parts, ROOM_BYTES, ROOM_BYTES_MIN, Room, assemble,
+};
 pub use request::{Ignored, Reader, Screened, cancellation, confidential_request, request};
 pub use secrecy::Scheme;
 pub use subject::{about, standing};

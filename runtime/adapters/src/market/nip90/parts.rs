@@ -60,7 +60,8 @@ impl Room {
             return false;
         }
         // No text grows more than sixfold as JSON: most events need not be written out to know.
-        let text: usize = event.tags.iter().flat_map(|tag| tag.as_slice()).map(|text| text.len() * 6 + 4).sum();
+        let text: usize =
+            event.tags.iter().flat_map(|tag| tag.as_slice()).map(|text| text.len() * 6 + 4).sum();
         event.content.len() * 6 + text + PART_FRAME_BYTES <= self.message_bytes
             || event.as_json().len() + EVENT_FRAME_BYTES <= self.message_bytes
     }
@@ -115,7 +116,8 @@ pub(super) fn cut(
 ) -> Result<(Vec<Event>, Parts), String> {
     let (job, customer) = to;
     let pieces = pieces_of(text, scheme, room)?;
-    let (mut events, mut list, mut whole) = (Vec::with_capacity(pieces.len()), Vec::with_capacity(pieces.len()), String::new());
+    let (mut events, mut list, mut whole) =
+        (Vec::with_capacity(pieces.len()), Vec::with_capacity(pieces.len()), String::new());
     for (piece, number) in pieces.into_iter().zip(1..) {
         let content = match scheme {
             Some(scheme) => scheme.seal(keys, customer, piece)?,
@@ -130,7 +132,8 @@ pub(super) fn cut(
             tag("x", [digest.to_hex()]),
         ];
         tags.extend(scheme.map(|_| tag::<[&str; 0]>(name::ENCRYPTED, [])));
-        let event = EventBuilder::new(Kind::from_u16(PART_KIND), content).tags(tags).allow_self_tagging();
+        let event =
+            EventBuilder::new(Kind::from_u16(PART_KIND), content).tags(tags).allow_self_tagging();
         let event = event.custom_created_at(Timestamp::from_secs(now.get())).sign_with_keys(keys);
         let event = event.map_err(|error| error.to_string())?;
         list.push((MessageId::from_bytes(event.id.to_bytes()), digest));
@@ -143,11 +146,15 @@ pub(super) fn cut(
 /// Puts the parts together into the result that names them. The error says what is wrong with which; the keys are the buyer's.
 pub fn assemble(mut result: Delivered, events: &[Event], keys: &Keys) -> Result<Delivered, String> {
     let Some(parts) = result.parts.take() else { return Ok(result) };
-    let (count, provider) = (parts.list.len(), nostr_sdk::PublicKey::from_byte_array(*result.provider.as_bytes()));
+    let (count, provider) =
+        (parts.list.len(), nostr_sdk::PublicKey::from_byte_array(*result.provider.as_bytes()));
     let (mut text, mut whole) = (String::new(), String::new());
     for ((id, digest), number) in parts.list.iter().zip(1_usize..) {
         let wrong = |what: &str| format!("part {number} of {count} {what}");
-        let event = events.iter().find(|event| event.id.as_bytes() == id.as_bytes()).ok_or_else(|| wrong("is missing"))?;
+        let event = events
+            .iter()
+            .find(|event| event.id.as_bytes() == id.as_bytes())
+            .ok_or_else(|| wrong("is missing"))?;
         if event.pubkey != provider || event.kind.as_u16() != PART_KIND {
             return Err(wrong("is not the provider's"));
         }
@@ -160,7 +167,9 @@ pub fn assemble(mut result: Delivered, events: &[Event], keys: &Keys) -> Result<
         }
         whole.push_str(&event.content);
         match is_encrypted(event) {
-            true => text.push_str(&secrecy::open(keys, &provider, &event.content).map_err(|why| wrong(&why))?),
+            true => text.push_str(
+                &secrecy::open(keys, &provider, &event.content).map_err(|why| wrong(&why))?,
+            ),
             // Only what was encrypted to the customer is surely the provider's answer to it alone.
             false if result.encrypted => return Err(wrong("is not encrypted")),
             false => text.push_str(&event.content),
@@ -181,7 +190,9 @@ fn pieces_of(text: &str, scheme: Option<Scheme>, room: Room) -> Result<Vec<&str>
         None => pieces(text, room, json_bytes),
     };
     match pieces.len() {
-        count if count > MAX_PARTS => Err(format!("it would take {count} parts, {MAX_PARTS} are allowed")),
+        count if count > MAX_PARTS => {
+            Err(format!("it would take {count} parts, {MAX_PARTS} are allowed"))
+        }
         _ => Ok(pieces),
     }
 }

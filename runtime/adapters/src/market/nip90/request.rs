@@ -81,7 +81,13 @@ impl Reader {
     }
 
     /// What it says, decrypted with our keys if it is confidential. For an event that passed [`Reader::screen`].
-    pub fn read(&self, event: &Event, screened: Screened, now: UnixTime, keys: &Keys) -> Result<Incoming, Ignored> {
+    pub fn read(
+        &self,
+        event: &Event,
+        screened: Screened,
+        now: UnixTime,
+        keys: &Keys,
+    ) -> Result<Incoming, Ignored> {
         let customer = PublicKey::from_bytes(*event.pubkey.as_bytes());
         if event.kind.as_u16() == DELETION_KIND {
             let named = event.tags.iter().filter_map(|tag| match tag.as_slice() {
@@ -89,7 +95,11 @@ impl Reader {
                 _ => None,
             });
             let jobs: Vec<JobId> = named.take(MAX_CANCELLED).collect();
-            return if jobs.is_empty() { Err(Ignored::Nothing) } else { Ok(Incoming::Cancel { customer, jobs }) };
+            return if jobs.is_empty() {
+                Err(Ignored::Nothing)
+            } else {
+                Ok(Incoming::Cancel { customer, jobs })
+            };
         }
         Ok(job(event, screened, now, keys).map_or_else(
             |Unusable { reason, confidential }| Incoming::Unusable {
@@ -162,13 +172,19 @@ impl Asked {
         let mut asked = Self::default();
         for tag in tags {
             match RequestTag::parse(tag)? {
-                Some(RequestTag::Input { input, relay }) => asked.inputs.push(Input { hint: relay, ..input }),
+                Some(RequestTag::Input { input, relay }) => {
+                    asked.inputs.push(Input { hint: relay, ..input })
+                }
                 Some(RequestTag::Param(param)) => asked.params.push(param),
                 Some(RequestTag::Output(mime)) => asked.output = asked.output.or(Some(mime)),
                 // The customer never pays above any bid that was named.
-                Some(RequestTag::Bid(most)) => asked.bid = Some(asked.bid.map_or(most, |other| other.min(most))),
+                Some(RequestTag::Bid(most)) => {
+                    asked.bid = Some(asked.bid.map_or(most, |other| other.min(most)))
+                }
                 Some(RequestTag::Expiration(at)) if at <= now => return Err("expired".into()),
-                Some(RequestTag::Expiration(at)) => asked.expires_at = Some(asked.expires_at.map_or(at, |other| other.min(at))),
+                Some(RequestTag::Expiration(at)) => {
+                    asked.expires_at = Some(asked.expires_at.map_or(at, |other| other.min(at)))
+                }
                 Some(RequestTag::Provider(_) | RequestTag::Encrypted) | None => {}
             }
         }
@@ -178,18 +194,28 @@ impl Asked {
 
 /// A request to be signed: what a buyer writes.
 pub fn request(kind: u16, tags: &[RequestTag]) -> EventBuilder {
-    EventBuilder::new(Kind::from_u16(kind), "").tags(tags.iter().map(RequestTag::to_tag)).allow_self_tagging()
+    EventBuilder::new(Kind::from_u16(kind), "")
+        .tags(tags.iter().map(RequestTag::to_tag))
+        .allow_self_tagging()
 }
 
 /// A request that only the provider can read (NIP-44): everything but its address is encrypted. To be signed with the same keys.
-pub fn confidential_request(kind: u16, tags: &[RequestTag], keys: &Keys) -> Result<EventBuilder, String> {
-    let mut providers = tags.iter().filter_map(|tag| if let RequestTag::Provider(key) = tag { Some(key) } else { None });
+pub fn confidential_request(
+    kind: u16,
+    tags: &[RequestTag],
+    keys: &Keys,
+) -> Result<EventBuilder, String> {
+    let mut providers = tags
+        .iter()
+        .filter_map(|tag| if let RequestTag::Provider(key) = tag { Some(key) } else { None });
     let (Some(provider), None) = (providers.next(), providers.next()) else {
         return Err("a confidential request is for one provider: name it".into());
     };
     let provider = nostr_sdk::PublicKey::from_byte_array(*provider.as_bytes());
-    let is_open = |tag: &&RequestTag| matches!(tag, RequestTag::Provider(_) | RequestTag::Expiration(_));
-    let (open, hidden): (Vec<_>, Vec<_>) = tags.iter().filter(|tag| **tag != RequestTag::Encrypted).partition(is_open);
+    let is_open =
+        |tag: &&RequestTag| matches!(tag, RequestTag::Provider(_) | RequestTag::Expiration(_));
+    let (open, hidden): (Vec<_>, Vec<_>) =
+        tags.iter().filter(|tag| **tag != RequestTag::Encrypted).partition(is_open);
     let hidden: Vec<Tag> = hidden.into_iter().map(RequestTag::to_tag).collect();
     let hidden: Vec<&[String]> = hidden.iter().map(Tag::as_slice).collect();
     let content = Scheme::Nip44.seal(keys, &provider, &serde_json::json!(hidden).to_string())?;
@@ -200,5 +226,7 @@ pub fn confidential_request(kind: u16, tags: &[RequestTag], keys: &Keys) -> Resu
 /// The withdrawal of a request, to be signed by its author (NIP-09).
 pub fn cancellation(job: JobId, kind: u16) -> EventBuilder {
     let of_kind = tag("k", [kind.to_string()]);
-    EventBuilder::new(Kind::from_u16(DELETION_KIND), "").tag(AnswerTag::Job(job).to_tag()).tag(of_kind)
+    EventBuilder::new(Kind::from_u16(DELETION_KIND), "")
+        .tag(AnswerTag::Job(job).to_tag())
+        .tag(of_kind)
 }

@@ -40,16 +40,20 @@ impl Scheme {
         struct Request {
             content: String,
         }
-        serde_json::from_str::<Request>(origin).map_or(Self::Nip44, |request| Self::of(&request.content))
+        serde_json::from_str::<Request>(origin)
+            .map_or(Self::Nip44, |request| Self::of(&request.content))
     }
 
     /// Encrypts. An error is the library's word: the text is empty or too long, or a key is none.
     pub fn seal(self, ours: &Keys, theirs: &PublicKey, text: &str) -> Result<String, String> {
         match self {
-            Self::Nip04 => nip04::encrypt(ours.secret_key(), theirs, text).map_err(|error| error.to_string()),
+            Self::Nip04 => {
+                nip04::encrypt(ours.secret_key(), theirs, text).map_err(|error| error.to_string())
+            }
             Self::Nip44 => {
                 let version = nip44::Version::V2;
-                nip44::encrypt(ours.secret_key(), theirs, text, version).map_err(|error| error.to_string())
+                nip44::encrypt(ours.secret_key(), theirs, text, version)
+                    .map_err(|error| error.to_string())
             }
         }
     }
@@ -80,7 +84,10 @@ pub(super) fn open(ours: &Keys, theirs: &PublicKey, sealed: &str) -> Result<Stri
 
 /// Has the tag of what is confidential.
 pub fn is_encrypted(event: &Event) -> bool {
-    event.tags.iter().any(|tag| tag.as_slice().first().is_some_and(|first| first == name::ENCRYPTED))
+    event
+        .tags
+        .iter()
+        .any(|tag| tag.as_slice().first().is_some_and(|first| first == name::ENCRYPTED))
 }
 
 /// The tags in a confidential request's content.
@@ -107,13 +114,19 @@ pub(super) fn attributes_of_text(text: &str) -> Vec<Attribute> {
 /// The content of confidential feedback, to be encrypted.
 pub(super) fn feedback_to_text(status: &Tag, text: &str) -> String {
     let content = tag(name::CONTENT, [text]);
-    let tags: Vec<_> = [status, &content].into_iter().take(if text.is_empty() { 1 } else { 2 }).map(Tag::as_slice).collect();
+    let tags: Vec<_> = [status, &content]
+        .into_iter()
+        .take(if text.is_empty() { 1 } else { 2 })
+        .map(Tag::as_slice)
+        .collect();
     serde_json::json!(tags).to_string()
 }
 
 /// Words and content of confidential feedback. What is no list of tags is the content.
 pub(super) fn feedback_of_text(text: String) -> (String, String) {
-    let Ok(tags) = serde_json::from_str::<Vec<Vec<String>>>(&text) else { return (String::new(), text) };
+    let Ok(tags) = serde_json::from_str::<Vec<Vec<String>>>(&text) else {
+        return (String::new(), text);
+    };
     let (mut words, mut content) = (String::new(), String::new());
     for tag in tags {
         match tag.as_slice() {

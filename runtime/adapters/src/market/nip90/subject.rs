@@ -6,7 +6,11 @@ use nostr_sdk::Event;
 
 /// The job, by the event that asked for it; empty if there is none.
 pub fn about(event: &Event) -> String {
-    if REQUEST_KINDS.contains(&event.kind.as_u16()) { event.id.to_hex() } else { value(event, name::EVENT).to_owned() }
+    if REQUEST_KINDS.contains(&event.kind.as_u16()) {
+        event.id.to_hex()
+    } else {
+        value(event, name::EVENT).to_owned()
+    }
 }
 
 /// The word of NIP-90, or what there is instead of one.

@@ -60,11 +60,17 @@ impl RequestTag {
             name::PARAM => Some(Self::Param(param(values)?)),
             name::BID => {
                 let text = first.ok_or("bid has no value")?;
-                Some(Self::Bid(msat(text).ok_or_else(|| format!("bid `{}` is not a number of msat", excerpt(text)))?))
+                Some(Self::Bid(
+                    msat(text).ok_or_else(|| {
+                        format!("bid `{}` is not a number of msat", excerpt(text))
+                    })?,
+                ))
             }
             name::PUBLIC_KEY => first.and_then(PublicKey::from_hex).map(Self::Provider),
             name::ENCRYPTED => Some(Self::Encrypted),
-            name::EXPIRATION => first.and_then(decimal).map(|at| Self::Expiration(UnixTime::new(at))),
+            name::EXPIRATION => {
+                first.and_then(decimal).map(|at| Self::Expiration(UnixTime::new(at)))
+            }
             _ => None,
         })
     }
@@ -74,7 +80,9 @@ impl RequestTag {
         match self {
             Self::Input { input, relay } => input_tag(input, relay.as_deref()),
             Self::Output(mime) => tag(name::OUTPUT, [mime]),
-            Self::Param(param) => tag(name::PARAM, std::iter::once(&param.name).chain(&param.values)),
+            Self::Param(param) => {
+                tag(name::PARAM, std::iter::once(&param.name).chain(&param.values))
+            }
             Self::Bid(most) => tag(name::BID, [most.get().to_string()]),
             Self::Provider(key) => tag(name::PUBLIC_KEY, [key.to_hex()]),
             Self::Encrypted => tag::<[&str; 0]>(name::ENCRYPTED, []),
@@ -129,10 +137,15 @@ impl AnswerTag {
                 version: value(2)?.to_owned(),
                 digest: Digest::from_hex(value(3)?)?,
             })),
-            name::RESULT => Some(Self::Result(Attribute { name: value(0)?.to_owned(), value: value(1)?.to_owned() })),
+            name::RESULT => Some(Self::Result(Attribute {
+                name: value(0)?.to_owned(),
+                value: value(1)?.to_owned(),
+            })),
             name::EXPIRATION => decimal(value(0)?).map(|at| Self::Expiration(UnixTime::new(at))),
             name::ENCRYPTED => Some(Self::Encrypted),
-            name::PART => Some(Self::Part(MessageId::from_hex(value(0)?)?, Digest::from_hex(value(1)?)?)),
+            name::PART => {
+                Some(Self::Part(MessageId::from_hex(value(0)?)?, Digest::from_hex(value(1)?)?))
+            }
             name::WHOLE => Some(Self::Whole(Digest::from_hex(value(0)?)?, decimal(value(1)?)?)),
             _ => None,
         }
@@ -143,12 +156,22 @@ impl AnswerTag {
         match self {
             Self::Job(id) => tag(name::EVENT, [id.to_hex()]),
             Self::Customer(key) => tag(name::PUBLIC_KEY, [key.to_hex()]),
-            Self::Status(standing, words) => tag(name::STATUS, std::iter::once(standing.word()).chain(words.as_deref())),
-            Self::Amount(due, bolt11) => tag(name::AMOUNT, std::iter::once(due.get().to_string()).chain(bolt11.clone())),
-            Self::Request(json) => tag(name::REQUEST, [json]),
-            Self::Guest(stamp) => {
-                tag(name::GUEST, [stamp.slot.clone(), stamp.name.clone(), stamp.version.clone(), stamp.digest.to_hex()])
+            Self::Status(standing, words) => {
+                tag(name::STATUS, std::iter::once(standing.word()).chain(words.as_deref()))
             }
+            Self::Amount(due, bolt11) => {
+                tag(name::AMOUNT, std::iter::once(due.get().to_string()).chain(bolt11.clone()))
+            }
+            Self::Request(json) => tag(name::REQUEST, [json]),
+            Self::Guest(stamp) => tag(
+                name::GUEST,
+                [
+                    stamp.slot.clone(),
+                    stamp.name.clone(),
+                    stamp.version.clone(),
+                    stamp.digest.to_hex(),
+                ],
+            ),
             Self::Result(fact) => tag(name::RESULT, [&fact.name, &fact.value]),
             Self::Expiration(at) => tag(name::EXPIRATION, [at.get().to_string()]),
             Self::Encrypted => tag::<[&str; 0]>(name::ENCRYPTED, []),
@@ -170,7 +193,8 @@ pub enum Standing {
 }
 
 impl Standing {
-    pub(super) const ALL: [Self; 5] = [Self::PaymentRequired, Self::Processing, Self::Partial, Self::Success, Self::Error];
+    pub(super) const ALL: [Self; 5] =
+        [Self::PaymentRequired, Self::Processing, Self::Partial, Self::Success, Self::Error];
 
     /// As it stands in an event.
     pub const fn word(self) -> &'static str {
@@ -195,9 +219,18 @@ fn input(values: &[String]) -> Result<RequestTag, String> {
         // The registry's own example says `prompt`.
         "text" | "prompt" => InputSource::Text(data.clone()),
         "url" => InputSource::Url(data.clone()),
-        "event" => InputSource::Event(MessageId::from_hex(data).ok_or("an input of type `event` is not an event id")?),
-        "job" => InputSource::Job(JobId::from_hex(data).ok_or("an input of type `job` is not an event id")?),
-        other => return Err(format!("input type `{}` is not one of text, url, event, job", excerpt(other))),
+        "event" => InputSource::Event(
+            MessageId::from_hex(data).ok_or("an input of type `event` is not an event id")?,
+        ),
+        "job" => InputSource::Job(
+            JobId::from_hex(data).ok_or("an input of type `job` is not an event id")?,
+        ),
+        other => {
+            return Err(format!(
+                "input type `{}` is not one of text, url, event, job",
+                excerpt(other)
+            ));
+        }
     };
     let input = Input { source, hint: None, marker: value(3).map(str::to_owned) };
     Ok(RequestTag::Input { input, relay: value(2).map(str::to_owned) })

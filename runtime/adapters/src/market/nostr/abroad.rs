@@ -67,7 +67,8 @@ impl Abroad {
         for (relay, place) in self.visits(answer, ours) {
             let (addresses, events) = (Arc::clone(&self.addresses), events.to_vec());
             tokio::spawn(async move {
-                let taken = timeout(VISIT_WITHIN, offer(&addresses, &relay, &events)).await.ok().flatten();
+                let taken =
+                    timeout(VISIT_WITHIN, offer(&addresses, &relay, &events)).await.ok().flatten();
                 tracing::debug!(%relay, taken = taken == Some(true), "offered to the customer's relay");
                 drop(place);
             });
@@ -109,7 +110,11 @@ impl Abroad {
 
     /// Pure: the first few relays that a request names, that may be reached, and that are not ours.
     fn relays_of(&self, request: &Event, ours: &[RelayUrl]) -> Vec<RelayUrl> {
-        let tags = request.tags.iter().map(|tag| tag.as_slice()).filter(|tag| tag.first().is_some_and(|name| name == "relays"));
+        let tags = request
+            .tags
+            .iter()
+            .map(|tag| tag.as_slice())
+            .filter(|tag| tag.first().is_some_and(|name| name == "relays"));
         let mut relays = Vec::new();
         for url in tags.flat_map(|tag| tag.iter().skip(1)) {
             if relays.len() < RELAYS_MAX
@@ -153,7 +158,10 @@ mod tests {
 
     fn asking(relays: &[&str]) -> Event {
         let tag = Tag::parse(["relays"].into_iter().chain(relays.iter().copied())).unwrap();
-        EventBuilder::new(Kind::from_u16(5050), "").tag(tag).sign_with_keys(&Keys::generate()).unwrap()
+        EventBuilder::new(Kind::from_u16(5050), "")
+            .tag(tag)
+            .sign_with_keys(&Keys::generate())
+            .unwrap()
     }
 
     /// Goal: a thousand relays are three, none of them ours, twice the same, or within. Method: all of that in one request.
@@ -170,10 +178,17 @@ mod tests {
             "x",
             "wss://ours.example/",
         ];
-        let all: Vec<&str> =
-            bad.into_iter().chain(["wss://r0.example/", "wss://r0.example"]).chain(many.iter().map(String::as_str)).collect();
+        let all: Vec<&str> = bad
+            .into_iter()
+            .chain(["wss://r0.example/", "wss://r0.example"])
+            .chain(many.iter().map(String::as_str))
+            .collect();
         let named = abroad.relays_of(&asking(&all), &[ours]);
-        assert_eq!(named, ["wss://r0.example", "wss://r1.example", "wss://r2.example"].map(|url| RelayUrl::parse(url).unwrap()));
+        assert_eq!(
+            named,
+            ["wss://r0.example", "wss://r1.example", "wss://r2.example"]
+                .map(|url| RelayUrl::parse(url).unwrap())
+        );
     }
 
     /// Goal: an answer goes abroad once, also when the request is only known from the answer, and memory is bounded. Method: ask twice; then more
@@ -183,18 +198,28 @@ mod tests {
         let abroad = Abroad::new(Arc::default());
         let (keys, request) = (Keys::generate(), asking(&["wss://r.example"]));
         let answer = |words: &str, quoted: bool| {
-            let quoted = quoted.then(|| Tag::parse(["request".to_owned(), request.as_json()]).unwrap());
+            let quoted =
+                quoted.then(|| Tag::parse(["request".to_owned(), request.as_json()]).unwrap());
             let tags = quoted.into_iter().chain([Tag::event(request.id)]);
             EventBuilder::new(Kind::from_u16(6050), words).tags(tags).sign_with_keys(&keys).unwrap()
         };
         assert!(abroad.not_offered(&answer("unknown", false), &[]).is_empty());
         let quoting = answer("quoted", true);
-        assert_eq!((abroad.not_offered(&quoting, &[]).len(), abroad.not_offered(&quoting, &[]).len()), (1, 0));
+        assert_eq!(
+            (abroad.not_offered(&quoting, &[]).len(), abroad.not_offered(&quoting, &[]).len()),
+            (1, 0)
+        );
         abroad.learn(&request, &[]);
         let known = answer("known", false);
-        assert_eq!((abroad.not_offered(&known, &[]).len(), abroad.not_offered(&known, &[]).len()), (1, 0));
+        assert_eq!(
+            (abroad.not_offered(&known, &[]).len(), abroad.not_offered(&known, &[]).len()),
+            (1, 0)
+        );
         let places = Arc::clone(&abroad.places).try_acquire_many_owned(16).unwrap();
-        assert!(abroad.visits(&answer("at a busy time", false), &[]).is_empty(), "no more visits than there are places");
+        assert!(
+            abroad.visits(&answer("at a busy time", false), &[]).is_empty(),
+            "no more visits than there are places"
+        );
         drop(places);
         assert_eq!(abroad.visits(&answer("later", false), &[]).len(), 1);
         let mut named = abroad.named.lock().unwrap();

@@ -38,7 +38,10 @@ impl Overheard {
     pub(super) fn request(&self, event: &Event) {
         let request = (event.kind.as_u16(), event.id);
         // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
-        if self.kinds.borrow().contains(&request.0) && !self.requests().holds(&request) && event.verify_id() {
+        if self.kinds.borrow().contains(&request.0)
+            && !self.requests().holds(&request)
+            && event.verify_id()
+        {
             self.requests().remember(request);
         }
     }
@@ -58,7 +61,8 @@ impl Overheard {
 
     /// What we said ourselves comes back from each relay: recognised before anything is parsed or verified.
     pub(super) fn is_echo(&self, frame: &str) -> bool {
-        frame.strip_prefix("[\"EVENT\",\"").is_some_and(|rest| rest.starts_with(SUBSCRIPTION)) && frame.contains(&self.ours)
+        frame.strip_prefix("[\"EVENT\",\"").is_some_and(|rest| rest.starts_with(SUBSCRIPTION))
+            && frame.contains(&self.ours)
     }
 
     pub(super) fn view(&self, kind: u16, now: UnixTime) -> Option<MarketView> {
@@ -76,12 +80,16 @@ impl Overheard {
 
 /// Pure: the filters for these kinds; none if we serve none.
 pub(super) fn filters(kinds: &[u16], since: Timestamp, kinds_per_filter: usize) -> Vec<Filter> {
-    let results: Vec<Kind> =
-        kinds.iter().filter(|kind| REQUEST_KINDS.contains(kind)).map(|kind| Kind::from_u16(kind + RESULT_OFFSET)).collect();
+    let results: Vec<Kind> = kinds
+        .iter()
+        .filter(|kind| REQUEST_KINDS.contains(kind))
+        .map(|kind| Kind::from_u16(kind + RESULT_OFFSET))
+        .collect();
     if results.is_empty() {
         return Vec::new();
     }
     let feedback = Filter::new().kind(Kind::from_u16(FEEDBACK_KIND));
-    let results = results.chunks(kinds_per_filter).map(|kinds| Filter::new().kinds(kinds.iter().copied()));
+    let results =
+        results.chunks(kinds_per_filter).map(|kinds| Filter::new().kinds(kinds.iter().copied()));
     results.chain([feedback]).map(|filter| filter.since(since).limit(STORED_MAX)).collect()
 }

@@ -9,7 +9,9 @@ use super::questions::Questions;
 use super::results::Results;
 use super::subscription::Purpose;
 use crate::market::nip90::{Ignored, Reader, Screened};
-use nostr_sdk::prelude::{AdmitPolicy, AdmitStatus, BoxedFuture, Event, EventId, PolicyError, RelayUrl, SubscriptionId};
+use nostr_sdk::prelude::{
+    AdmitPolicy, AdmitStatus, BoxedFuture, Event, EventId, PolicyError, RelayUrl, SubscriptionId,
+};
 use pylon_core::recent::Recent;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,7 +80,11 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    pub(super) fn new(reader: Reader, kinds: watch::Receiver<Arc<[u16]>>, bounds: Bounds) -> (Arc<Self>, mpsc::Receiver<Queued>) {
+    pub(super) fn new(
+        reader: Reader,
+        kinds: watch::Receiver<Arc<[u16]>>,
+        bounds: Bounds,
+    ) -> (Arc<Self>, mpsc::Receiver<Queued>) {
         let (queue, inbox) = mpsc::channel(bounds.events.max(1));
         let room = Arc::new(Semaphore::new(bounds.bytes.min(u32::MAX as usize)));
         let (seen, counters) = (Mutex::new(Recent::new(REMEMBERED)), Counters::default());
@@ -135,7 +141,9 @@ impl Intake {
         let screened = self.reader.screen(event, super::now())?;
         let kind = event.kind.as_u16();
         // Who named us hears that we do not do that; for everybody else it is as if we had not been asked.
-        let served = kind == crate::market::nip90::DELETION_KIND || screened.targeted || self.kinds.borrow().contains(&kind);
+        let served = kind == crate::market::nip90::DELETION_KIND
+            || screened.targeted
+            || self.kinds.borrow().contains(&kind);
         if served { Ok(screened) } else { Err(Ignored::OtherKind) }
     }
 

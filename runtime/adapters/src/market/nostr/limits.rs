@@ -42,7 +42,9 @@ impl Limitation {
     /// Room for one event.
     fn room(self) -> Room {
         let bytes = |said: Option<u64>, otherwise: usize| {
-            said.map_or(otherwise, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX).max(ROOM_BYTES_MIN))
+            said.map_or(otherwise, |bytes| {
+                usize::try_from(bytes).unwrap_or(usize::MAX).max(ROOM_BYTES_MIN)
+            })
         };
         let message_bytes = bytes(self.max_message_length, Room::default().message_bytes);
         // A relay that bounds the message alone takes any content that fits into it.
@@ -77,7 +79,9 @@ impl Limits {
     pub(super) async fn refresh(self: Arc<Self>, relay: RelayUrl) {
         match fetch(&self.http, relay.as_str()).await {
             Ok(limitation) => drop(self.known().insert(relay, limitation)),
-            Err(error) => tracing::debug!(url = %relay, %error, "the relay does not say what it takes"),
+            Err(error) => {
+                tracing::debug!(url = %relay, %error, "the relay does not say what it takes")
+            }
         }
     }
 
@@ -89,7 +93,9 @@ impl Limits {
     /// What each of them takes.
     pub(super) fn room(&self, relays: &[RelayUrl]) -> Room {
         let known = self.known();
-        let rooms = relays.iter().map(|relay| known.get(relay).map_or_else(Room::default, |said| said.room()));
+        let rooms = relays
+            .iter()
+            .map(|relay| known.get(relay).map_or_else(Room::default, |said| said.room()));
         rooms.reduce(Room::min).unwrap_or_default()
     }
 
@@ -104,9 +110,17 @@ pub async fn fetch(http: &Client, relay: &str) -> Result<Limitation, LimitsError
 }
 
 /// Asks for the document, wherever that leads.
-pub(crate) async fn ask(http: &Client, relay: &str, within: Duration) -> Result<Response, LimitsError> {
-    let url = relay.strip_prefix("ws").map(|rest| format!("http{rest}")).and_then(|url| Url::parse(&url).ok());
-    let url = url.ok_or_else(|| LimitsError::Unreachable("not a ws:// or wss:// address".into()))?;
+pub(crate) async fn ask(
+    http: &Client,
+    relay: &str,
+    within: Duration,
+) -> Result<Response, LimitsError> {
+    let url = relay
+        .strip_prefix("ws")
+        .map(|rest| format!("http{rest}"))
+        .and_then(|url| Url::parse(&url).ok());
+    let url =
+        url.ok_or_else(|| LimitsError::Unreachable("not a ws:// or wss:// address".into()))?;
     let request = http.get(url).header(ACCEPT, "application/nostr+json").timeout(within);
     request.send().await.map_err(|error| LimitsError::Unreachable(http::in_words(error)))
 }
@@ -119,13 +133,17 @@ pub(crate) async fn read(answer: Response) -> Result<Limitation, LimitsError> {
         limitation: Option<Limitation>,
     }
     let unreachable = |error: reqwest::Error| LimitsError::Unreachable(http::in_words(error));
-    let body = http::read_at_most(answer.error_for_status().map_err(unreachable)?, DOCUMENT_BYTES).await.map_err(unreachable)?;
+    let body = http::read_at_most(answer.error_for_status().map_err(unreachable)?, DOCUMENT_BYTES)
+        .await
+        .map_err(unreachable)?;
     let document: Document = serde_json::from_slice(&body).map_err(|_| LimitsError::Unreadable)?;
     Ok(document.limitation.unwrap_or_default())
 }
 
 /// One field that makes no sense costs none of the others.
-fn lenient<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned>(field: D) -> Result<Option<T>, D::Error> {
+fn lenient<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned>(
+    field: D,
+) -> Result<Option<T>, D::Error> {
     let value = serde_json::Value::deserialize(field)?;
     Ok(serde_json::from_value(value).ok())
 }
@@ -140,7 +158,9 @@ mod tests {
     async fn relay_that_says(document: String) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, Router::new().route("/", get(|| async { document }))).await });
+        tokio::spawn(async move {
+            axum::serve(listener, Router::new().route("/", get(|| async { document }))).await
+        });
         url
     }
 
@@ -172,11 +192,19 @@ mod tests {
         ] {
             let url = relay_that_says(document.into()).await;
             let said = fetch(&http::client().unwrap(), &url).await;
-            assert_eq!(said.as_ref().ok().map(|said| said.room()), expected, "{document}: {said:?}");
+            assert_eq!(
+                said.as_ref().ok().map(|said| said.room()),
+                expected,
+                "{document}: {said:?}"
+            );
         }
         let urls = [
             relay_that_says(r#"{"limitation":{"max_message_length":524288}}"#.into()).await,
-            relay_that_says(r#"{"limitation":{"max_message_length":262144,"max_content_length":200000}}"#.into()).await,
+            relay_that_says(
+                r#"{"limitation":{"max_message_length":262144,"max_content_length":200000}}"#
+                    .into(),
+            )
+            .await,
         ];
         let relays: Vec<RelayUrl> = urls.iter().map(|url| RelayUrl::parse(url).unwrap()).collect();
         let limits = Arc::new(Limits::new().unwrap());
@@ -191,7 +219,10 @@ mod tests {
     #[tokio::test]
     async fn an_endless_document_is_none() {
         let url = relay_that_says(format!("{{\"name\":\"{}\"}}", "x".repeat(DOCUMENT_BYTES))).await;
-        assert!(matches!(fetch(&http::client().unwrap(), &url).await, Err(LimitsError::Unreadable)));
+        assert!(matches!(
+            fetch(&http::client().unwrap(), &url).await,
+            Err(LimitsError::Unreadable)
+        ));
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", silent.local_addr().unwrap());
         let http = http::client().unwrap();

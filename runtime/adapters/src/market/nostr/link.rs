@@ -10,7 +10,8 @@ use super::results::Results;
 use super::subscription::{Purpose, Subscription, Wanted};
 use crate::market::Change;
 use nostr_sdk::prelude::{
-    ClientMessage, PublicKey, Relay, RelayMessage, RelayNotification, RelayStatus, RelayUrl, SubscriptionId,
+    ClientMessage, PublicKey, Relay, RelayMessage, RelayNotification, RelayStatus, RelayUrl,
+    SubscriptionId,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -57,8 +58,11 @@ impl Link {
         let mut kinds = self.shared.kinds.clone();
         let mut awaited = self.shared.results.awaited();
         loop {
-            let next =
-                self.subscriptions.iter().filter_map(|each| Some((each.ask_at()?, each.purpose))).min_by_key(|(at, _)| *at);
+            let next = self
+                .subscriptions
+                .iter()
+                .filter_map(|each| Some((each.ask_at()?, each.purpose)))
+                .min_by_key(|(at, _)| *at);
             tokio::select! {
                 notification = notifications.recv() => match notification {
                     Ok(RelayNotification::Shutdown) | Err(RecvError::Closed) => break,
@@ -121,10 +125,12 @@ impl Link {
                     Some(purpose) => self.flows(purpose),
                     None => self.shared.questions.ended(self.relay.url(), &id),
                 },
-                RelayMessage::Closed { subscription_id, message } => match self.purpose(&subscription_id) {
-                    Some(purpose) => self.closed(purpose, &message),
-                    None => self.shared.questions.closed(self.relay.url(), &subscription_id),
-                },
+                RelayMessage::Closed { subscription_id, message } => {
+                    match self.purpose(&subscription_id) {
+                        Some(purpose) => self.closed(purpose, &message),
+                        None => self.shared.questions.closed(self.relay.url(), &subscription_id),
+                    }
+                }
                 _ => {}
             },
             _ => {}
@@ -135,9 +141,15 @@ impl Link {
         let (url, reason) = (self.relay.url(), excerpt(message));
         match purpose {
             Purpose::Served => tracing::warn!(%url, reason, "the relay closed our subscription"),
-            Purpose::Named => tracing::info!(%url, reason, "the relay does not look for requests that name us"),
-            Purpose::Results => tracing::info!(%url, reason, "the relay does not look for results that jobs wait for"),
-            Purpose::Asks => tracing::info!(%url, reason, "the relay does not tell what others ask"),
+            Purpose::Named => {
+                tracing::info!(%url, reason, "the relay does not look for requests that name us")
+            }
+            Purpose::Results => {
+                tracing::info!(%url, reason, "the relay does not look for results that jobs wait for")
+            }
+            Purpose::Asks => {
+                tracing::info!(%url, reason, "the relay does not tell what others ask")
+            }
         }
         let first_backoff = self.shared.options.backoff;
         self.of(purpose).closed(first_backoff);
@@ -148,7 +160,10 @@ impl Link {
         let connected = match status {
             RelayStatus::Connected => true,
             RelayStatus::Disconnected | RelayStatus::Terminated | RelayStatus::Banned => false,
-            RelayStatus::Initialized | RelayStatus::Pending | RelayStatus::Connecting | RelayStatus::Sleeping => return,
+            RelayStatus::Initialized
+            | RelayStatus::Pending
+            | RelayStatus::Connecting
+            | RelayStatus::Sleeping => return,
         };
         if self.connected == Some(connected) {
             return;
@@ -162,7 +177,11 @@ impl Link {
         };
         self.connected = Some(connected);
         // Nobody may be listening.
-        let _ = self.shared.changes.send(Change { url: self.relay.url().to_string(), connected, reason });
+        let _ = self.shared.changes.send(Change {
+            url: self.relay.url().to_string(),
+            connected,
+            reason,
+        });
         if connected {
             // Ends by itself, at its deadline.
             tokio::spawn(Arc::clone(&self.shared.limits).refresh(self.relay.url().clone()));
@@ -216,8 +235,14 @@ impl Link {
         self.stopped(purpose);
         let flowed = self.of(purpose).flowed();
         let since = purpose.since(flowed, super::now(), &self.shared.options);
-        let (kinds, results) = (Arc::clone(&self.shared.kinds.borrow()), self.shared.results.awaited_now());
-        let filters = purpose.filters(&Wanted { kinds: &kinds, results: &results, us: self.shared.us, since });
+        let (kinds, results) =
+            (Arc::clone(&self.shared.kinds.borrow()), self.shared.results.awaited_now());
+        let filters = purpose.filters(&Wanted {
+            kinds: &kinds,
+            results: &results,
+            us: self.shared.us,
+            since,
+        });
         let id = SubscriptionId::new(purpose.name());
         if filters.is_empty() {
             // What was asked for before is of no use any more.

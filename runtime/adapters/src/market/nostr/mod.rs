@@ -34,7 +34,9 @@ use futures::stream::FuturesUnordered;
 use intake::{Bounds, Gate, Intake, Queued};
 use limits::{Limitation, Limits};
 use link::Shared;
-use nostr_sdk::prelude::{Client, ClientOptions, Event, EventId, Filter, JsonUtil, Keys, RelayPoolOptions, Timestamp};
+use nostr_sdk::prelude::{
+    Client, ClientOptions, Event, EventId, Filter, JsonUtil, Keys, RelayPoolOptions, Timestamp,
+};
 use outgoing::Outgoing;
 use presence::{Herald, Latest};
 use pylon_core::decision::MarketView;
@@ -131,11 +133,18 @@ pub struct NostrMarket {
 
 impl NostrMarket {
     /// Begins to connect and to subscribe, and goes on trying. The receiver has missed no change.
-    pub async fn connect(entry: Entry, options: Options) -> Result<(Self, broadcast::Receiver<Change>), OpenError> {
+    pub async fn connect(
+        entry: Entry,
+        options: Options,
+    ) -> Result<(Self, broadcast::Receiver<Change>), OpenError> {
         let Entry { keys, urls, kinds } = entry;
         let reader = Reader::new(identity::public_key(&keys));
         let (kinds, served) = watch::channel(Arc::from(kinds));
-        let bounds = Bounds { events: options.queue_events, bytes: options.queue_bytes, wait: options.queue_wait };
+        let bounds = Bounds {
+            events: options.queue_events,
+            bytes: options.queue_bytes,
+            wait: options.queue_wait,
+        };
         let (intake, inbox) = Intake::new(reader.clone(), served.clone(), bounds);
         let (questions, results) = (Arc::new(Questions::default()), Arc::new(Results::default()));
         let overheard = Arc::new(Overheard::new(keys.public_key(), served.clone()));
@@ -158,7 +167,10 @@ impl NostrMarket {
             })
             .opts(ClientOptions::new().pool(pool))
             .build();
-        let limits = Arc::new(Limits::new().map_err(|error| OpenError::Relay("no HTTP client".into(), error.to_string()))?);
+        let limits = Arc::new(
+            Limits::new()
+                .map_err(|error| OpenError::Relay("no HTTP client".into(), error.to_string()))?,
+        );
 
         let (changes, first_changes) = broadcast::channel(CHANGES);
         let (live, live_now) = watch::channel(0);
@@ -188,7 +200,8 @@ impl NostrMarket {
             settle: options.settle,
             remind_every: options.remind_every,
         });
-        let herald_at_work = tokio::spawn(Arc::clone(&herald).run(wanted, changes.subscribe())).abort_handle();
+        let herald_at_work =
+            tokio::spawn(Arc::clone(&herald).run(wanted, changes.subscribe())).abort_handle();
         let market = Self {
             keys,
             reader,
@@ -268,7 +281,13 @@ impl NostrMarket {
     }
 
     /// The text of a message, from a relay of ours or from the one that is said to have it, if that may be visited.
-    pub async fn message(&self, id: MessageId, hint: Option<&str>, addresses: &Addresses, within: Duration) -> Option<String> {
+    pub async fn message(
+        &self,
+        id: MessageId,
+        hint: Option<&str>,
+        addresses: &Addresses,
+        within: Duration,
+    ) -> Option<String> {
         let id = EventId::from_byte_array(*id.as_bytes());
         let relays = self.relays.all();
         let ours = relays.iter().map(|relay| {
@@ -278,7 +297,8 @@ impl NostrMarket {
             }) as BoxFuture<'_, Option<Event>>
         });
         let elsewhere = hint.map(|relay| {
-            Box::pin(async move { Visit::begin(addresses, relay).await?.find(id).await }) as BoxFuture<'_, Option<Event>>
+            Box::pin(async move { Visit::begin(addresses, relay).await?.find(id).await })
+                as BoxFuture<'_, Option<Event>>
         });
         let mut found = ours.chain(elsewhere).collect::<FuturesUnordered<_>>();
         let first = timeout(within, async {
@@ -299,7 +319,11 @@ impl NostrMarket {
 
     /// Every relay, in the order given, and whether it is connected now.
     pub fn relays(&self) -> Vec<(String, bool)> {
-        self.relays.all().iter().map(|relay| (relay.url().to_string(), relay.is_connected())).collect()
+        self.relays
+            .all()
+            .iter()
+            .map(|relay| (relay.url().to_string(), relay.is_connected()))
+            .collect()
     }
 
     /// What became of the events so far.
@@ -340,7 +364,9 @@ impl Market for NostrMarket {
             let (kind, id) = (event.kind.as_u16(), event.id);
             tracing::trace!(target: "compute", kind, %id, job = about(&event), status = standing(&event), from = %event.pubkey, "in");
             if let Ok(incoming) = self.reader.read(&event, screened, now(), &self.keys) {
-                if let (Some(abroad), Incoming::Job(_) | Incoming::Unusable { .. }) = (&*self.abroad(), &incoming) {
+                if let (Some(abroad), Incoming::Job(_) | Incoming::Unusable { .. }) =
+                    (&*self.abroad(), &incoming)
+                {
                     abroad.learn(&event, &self.relays.urls());
                 }
                 return Some(incoming);
@@ -354,14 +380,17 @@ impl Market for NostrMarket {
 
     fn seal(&self, message: &Message<'_>, now: UnixTime) -> Result<Sealed, MarketError> {
         let events = write(message, now, &self.keys, self.limits.room(&self.relays.urls()))?;
-        let answer = events.last().ok_or_else(|| MarketError::Unpublishable("there is nothing to say".into()))?;
+        let answer = events
+            .last()
+            .ok_or_else(|| MarketError::Unpublishable("there is nothing to say".into()))?;
         let id = MessageId::from_bytes(answer.id.to_bytes());
         // One event to a line: JSON as we write it has no line breaks.
         Ok(Sealed { id, bytes: events.iter().map(Event::as_json).collect::<Vec<_>>().join("\n") })
     }
 
     async fn send(&self, sealed: &Sealed) -> Delivery {
-        let Ok(events) = sealed.bytes.lines().map(Event::from_json).collect::<Result<Vec<_>, _>>() else {
+        let Ok(events) = sealed.bytes.lines().map(Event::from_json).collect::<Result<Vec<_>, _>>()
+        else {
             tracing::error!(id = %sealed.id, "sealed bytes are no events");
             return Delivery::Refused;
         };

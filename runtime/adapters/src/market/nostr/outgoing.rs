@@ -59,13 +59,20 @@ impl Outgoing {
     }
 
     /// Offers the event to every relay within reach and waits until enough have it or none will.
-    pub(super) async fn offer(&self, event: &Event, relays: &[Relay], quorum: usize, deadline: Duration) -> Delivery {
+    pub(super) async fn offer(
+        &self,
+        event: &Event,
+        relays: &[Relay],
+        quorum: usize,
+        deadline: Duration,
+    ) -> Delivery {
         let (sender, mut answers) = mpsc::channel(relays.len().max(1));
         self.waiting().insert(event.id, Ballot { voted: HashSet::new(), answers: sender });
         let _registration = Registration { outgoing: self, id: event.id };
 
         let (near, away): (Vec<_>, Vec<_>) = relays.iter().partition(|relay| relay.is_connected());
-        let send = |relay: &Relay| relay.send_msg(ClientMessage::Event(Cow::Borrowed(event))).is_ok();
+        let send =
+            |relay: &Relay| relay.send_msg(ClientMessage::Event(Cow::Borrowed(event))).is_ok();
         let asked = near.iter().filter(|relay| send(relay)).count();
         // A result is worth its place in the line of a relay that will be back. Feedback is not.
         if asked > 0 && event.kind.as_u16() != crate::market::nip90::FEEDBACK_KIND {

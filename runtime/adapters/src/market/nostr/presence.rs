@@ -71,7 +71,8 @@ impl Herald {
         mut changes: broadcast::Receiver<Change>,
     ) {
         let mut relays = self.relays.clone();
-        let all = || self.all().iter().map(|relay| relay.url().clone()).collect::<HashSet<RelayUrl>>();
+        let all =
+            || self.all().iter().map(|relay| relay.url().clone()).collect::<HashSet<RelayUrl>>();
         let (mut open, mut due, mut pause) = (all(), None, AGAIN_FIRST);
         let mut remind = Instant::now() + self.remind_every;
         loop {
@@ -136,7 +137,9 @@ impl Herald {
         for (relay, answer) in join_all(asked).await {
             match answer {
                 Ok(events) => answers.push((relay, events)),
-                Err(why) => tracing::debug!(url = %relay.url(), %why, "the relay does not tell what it knows of us"),
+                Err(why) => {
+                    tracing::debug!(url = %relay.url(), %why, "the relay does not tell what it knows of us")
+                }
             }
         }
         if answers.is_empty() {
@@ -144,14 +147,25 @@ impl Herald {
         }
         let mut lacking: HashSet<&RelayUrl> = HashSet::new();
         for subject in Subject::ALL {
-            for event in answers.iter().flat_map(|(_, events)| events).filter(|event| subject.is_of(event)) {
+            for event in
+                answers.iter().flat_map(|(_, events)| events).filter(|event| subject.is_of(event))
+            {
                 self.latest.put(subject, event.clone());
             }
             let Some(event) = self.said(subject, presence) else { continue };
             let lacks = |events: &[Event]| !events.iter().any(|found| found.id == event.id);
-            let to: Vec<Relay> = answers.iter().filter(|(_, events)| lacks(events)).map(|(relay, _)| (*relay).clone()).collect();
+            let to: Vec<Relay> = answers
+                .iter()
+                .filter(|(_, events)| lacks(events))
+                .map(|(relay, _)| (*relay).clone())
+                .collect();
             if !to.is_empty() && !self.offer(&event, &to).await {
-                lacking.extend(answers.iter().filter(|(_, events)| lacks(events)).map(|(relay, _)| relay.url()));
+                lacking.extend(
+                    answers
+                        .iter()
+                        .filter(|(_, events)| lacks(events))
+                        .map(|(relay, _)| relay.url()),
+                );
             }
         }
         for (relay, _) in &answers {
@@ -181,7 +195,11 @@ impl Herald {
         let delivery = self.outgoing.offer(event, to, to.len(), ANSWER_WITHIN).await;
         tracing::trace!(target: "compute", id = %event.id, kind, ?delivery, "out");
         if delivery != Delivery::Delivered {
-            tracing::warn!(kind, relays = to.len(), "not every relay takes what we say of ourselves: offered again later");
+            tracing::warn!(
+                kind,
+                relays = to.len(),
+                "not every relay takes what we say of ourselves: offered again later"
+            );
         }
         delivery == Delivery::Delivered
     }
@@ -191,10 +209,13 @@ impl Herald {
         let Some(last) = self.latest.get(Subject::Announcement) else { return };
         let near = self.near();
         let now = super::now();
-        let emptied = announcement::emptied(Some(&last), now).and_then(|event| event.sign_with_keys(&self.keys).ok());
+        let emptied = announcement::emptied(Some(&last), now)
+            .and_then(|event| event.sign_with_keys(&self.keys).ok());
         let Some(emptied) = emptied.filter(|_| !near.is_empty()) else { return };
         self.offer(&emptied, &near).await;
-        if let Ok(deletion) = announcement::deletion(&emptied, Some(&last), now).sign_with_keys(&self.keys) {
+        if let Ok(deletion) =
+            announcement::deletion(&emptied, Some(&last), now).sign_with_keys(&self.keys)
+        {
             self.offer(&deletion, &near).await;
         }
     }
@@ -215,15 +236,28 @@ pub async fn read_announcement(
     join_all(read).await
 }
 
-async fn read_from(keys: &Keys, of: PublicKey, url: &str, within: Duration) -> Result<Option<Announced>, String> {
+async fn read_from(
+    keys: &Keys,
+    of: PublicKey,
+    url: &str,
+    within: Duration,
+) -> Result<Option<Announced>, String> {
     let of = nostr_sdk::PublicKey::from_byte_array(*of.as_bytes());
     let client = Client::builder().signer(keys.clone()).build();
     client.add_relay(url).await.map_err(|error| error.to_string())?;
     let connected = !client.try_connect(within).await.success.is_empty();
     let found = if connected {
-        let events = client.fetch_events(announcement::filter(of), within).await.map_err(|error| error.to_string());
+        let events = client
+            .fetch_events(announcement::filter(of), within)
+            .await
+            .map_err(|error| error.to_string());
         // The library takes the id of a verified event as proof for whatever carries it.
-        events.map(|events| events.into_iter().filter(Event::verify_id).find_map(|event| announcement::parse(&event)))
+        events.map(|events| {
+            events
+                .into_iter()
+                .filter(Event::verify_id)
+                .find_map(|event| announcement::parse(&event))
+        })
     } else {
         Err(Unanswered::Away.to_string())
     };

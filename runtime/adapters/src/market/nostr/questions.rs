@@ -1,6 +1,8 @@
 //! Questions to our own relays: which stored events match a filter. Asked once, answered once by the relay that was asked, and never part of the intake.
 
-use nostr_sdk::prelude::{ClientMessage, Event, Filter, MatchEventOptions, Relay, RelayUrl, SubscriptionId};
+use nostr_sdk::prelude::{
+    ClientMessage, Event, Filter, MatchEventOptions, Relay, RelayUrl, SubscriptionId,
+};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,12 +64,16 @@ impl Questions {
         if !relay.is_connected() {
             return Err(Unanswered::Away);
         }
-        let id = SubscriptionId::new(format!("pylon-q{}", self.asked.fetch_add(1, Ordering::Relaxed)));
+        let id =
+            SubscriptionId::new(format!("pylon-q{}", self.asked.fetch_add(1, Ordering::Relaxed)));
         let (words, mut answer) = mpsc::channel(EVENTS_MAX + 1);
-        self.open().insert(id.clone(), Open { relay: relay.url().clone(), filter: filter.clone(), words });
+        self.open()
+            .insert(id.clone(), Open { relay: relay.url().clone(), filter: filter.clone(), words });
         let asked = Asked { questions: self, relay, id };
         let filter = filter.limit(EVENTS_MAX);
-        relay.send_msg(ClientMessage::req(asked.id.clone(), vec![filter])).map_err(|_| Unanswered::Away)?;
+        relay
+            .send_msg(ClientMessage::req(asked.id.clone(), vec![filter]))
+            .map_err(|_| Unanswered::Away)?;
         let mut events = Vec::new();
         let read = timeout(deadline, async {
             while events.len() < EVENTS_MAX {
@@ -91,7 +97,10 @@ impl Questions {
         let open = self.open();
         let Some(question) = open.get(id) else { return false };
         // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
-        if question.relay == *relay && question.filter.match_event(event, MatchEventOptions::new()) && event.verify_id() {
+        if question.relay == *relay
+            && question.filter.match_event(event, MatchEventOptions::new())
+            && event.verify_id()
+        {
             // Full means more than was asked for.
             let _ = question.words.try_send(Word::Event(Box::new(event.clone())));
         }

@@ -42,7 +42,8 @@ impl Relays {
         let mut links = self.links.lock().await;
         let wanted = parse(urls)?;
         let before = self.all();
-        let (mut next, mut new): (Vec<Relay>, Vec<Relay>) = (Vec::with_capacity(wanted.len()), Vec::new());
+        let (mut next, mut new): (Vec<Relay>, Vec<Relay>) =
+            (Vec::with_capacity(wanted.len()), Vec::new());
         for url in &wanted {
             if let Some(relay) = before.iter().find(|relay| relay.url() == url) {
                 next.push(relay.clone());
@@ -59,7 +60,8 @@ impl Relays {
                 }
             }
         }
-        let gone: Vec<Relay> = before.iter().filter(|relay| !wanted.contains(relay.url())).cloned().collect();
+        let gone: Vec<Relay> =
+            before.iter().filter(|relay| !wanted.contains(relay.url())).cloned().collect();
         self.shared.held.send_replace(next.into());
         // Their links hear of it and end.
         self.remove(&gone).await;
@@ -85,8 +87,12 @@ impl Relays {
         // A request that is somewhat too large still gets an answer; one that is absurd costs no signature check.
         limits.events.max_num_tags = u16::try_from(MAX_TAGS * 2).ok();
         let options = RelayOptions::new().limits(limits).retry_interval(self.shared.options.retry);
-        let failed = |error: &dyn std::fmt::Display| OpenError::Relay(url.to_string(), error.to_string());
-        self.pool.add_relay(url, options.notification_channel_size(NOTIFICATIONS)).await.map_err(|error| failed(&error))?;
+        let failed =
+            |error: &dyn std::fmt::Display| OpenError::Relay(url.to_string(), error.to_string());
+        self.pool
+            .add_relay(url, options.notification_channel_size(NOTIFICATIONS))
+            .await
+            .map_err(|error| failed(&error))?;
         self.pool.relay(url).await.map_err(|error| failed(&error))
     }
 

@@ -6,8 +6,12 @@
 //! Anybody can say that a job has failed, too. That ends the wait only when each provider that the request names has said so. Where it names nobody,
 //! nobody's word rules out that somebody else delivers: then only time ends the wait.
 
-use crate::market::nip90::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET, Standing, parse_feedback, parse_result};
-use nostr_sdk::prelude::{Alphabet, Event, EventId, Filter, JsonUtil, Kind, PublicKey, SingleLetterTag};
+use crate::market::nip90::{
+    FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET, Standing, parse_feedback, parse_result,
+};
+use nostr_sdk::prelude::{
+    Alphabet, Event, EventId, Filter, JsonUtil, Kind, PublicKey, SingleLetterTag,
+};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -162,7 +166,10 @@ pub(super) fn filters(jobs: &[EventId], kinds_per_filter: usize) -> Vec<Filter> 
     let requests = Filter::new().ids(jobs.iter().copied());
     // Apart, so that many words about a job do not hide its result.
     let said = of_jobs(&[FEEDBACK_KIND]);
-    std::iter::once(requests).chain(kinds.chunks(kinds_per_filter).map(of_jobs)).chain([said]).collect()
+    std::iter::once(requests)
+        .chain(kinds.chunks(kinds_per_filter).map(of_jobs))
+        .chain([said])
+        .collect()
 }
 
 /// What is known of one job, of events whose signatures have been checked.
@@ -191,7 +198,9 @@ impl Proof {
         }
         let Some(request) = &self.request else {
             self.unproven.truncate(UNPROVEN_MAX);
-            if self.unproven.len() > 1 && self.unproven.iter().map(text_bytes).sum::<usize>() > UNPROVEN_BYTES_MAX {
+            if self.unproven.len() > 1
+                && self.unproven.iter().map(text_bytes).sum::<usize>() > UNPROVEN_BYTES_MAX
+            {
                 self.unproven.pop();
             }
             return None;
@@ -211,7 +220,9 @@ impl Proof {
     /// A result of this job, or an error.
     fn is_about(&self, event: &Event) -> bool {
         let job = parse_result(event).map(|result| result.job);
-        let job = job.or_else(|| parse_feedback(event).filter(|_| is_error(event)).map(|feedback| feedback.job));
+        let job = job.or_else(|| {
+            parse_feedback(event).filter(|_| is_error(event)).map(|feedback| feedback.job)
+        });
         job.is_some_and(|job| job.as_bytes() == self.job.as_bytes())
     }
 
@@ -232,11 +243,14 @@ fn answers(request: &Event, providers: &HashSet<PublicKey>, result: &Event) -> b
 }
 
 fn text_bytes(event: &Event) -> usize {
-    event.content.len() + event.tags.iter().flat_map(|tag| tag.as_slice()).map(String::len).sum::<usize>()
+    event.content.len()
+        + event.tags.iter().flat_map(|tag| tag.as_slice()).map(String::len).sum::<usize>()
 }
 
 fn text(result: Event) -> Result<String, NoResult> {
-    let has = |wanted: &str| result.tags.iter().any(|tag| tag.as_slice().first().is_some_and(|name| name == wanted));
+    let has = |wanted: &str| {
+        result.tags.iter().any(|tag| tag.as_slice().first().is_some_and(|name| name == wanted))
+    };
     match (has("encrypted"), has("part")) {
         (true, _) => Err(NoResult::Encrypted),
         (false, true) => Err(NoResult::InParts),
@@ -265,7 +279,10 @@ mod tests {
         let (customer, provider, stranger) = (Keys::generate(), Keys::generate(), Keys::generate());
         let ask = |text: &str| {
             let tags = [tag(&["i", text, "text"]), Tag::public_key(provider.public_key())];
-            EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&customer).unwrap()
+            EventBuilder::new(Kind::from_u16(5050), "")
+                .tags(tags)
+                .sign_with_keys(&customer)
+                .unwrap()
         };
         let (request, other) = (ask("this"), ask("that"));
         let forged = request.as_json().replace("this", "fake");
@@ -277,7 +294,8 @@ mod tests {
             result(&other, 6050, &provider, "another job", &[]),
         ];
         let real = result(&request, 6050, &provider, "real", &[]);
-        let quoting = result(&request, 6050, &provider, "real", &[&["request", &request.as_json()]]);
+        let quoting =
+            result(&request, 6050, &provider, "real", &[&["request", &request.as_json()]]);
         let large = result(&request, 6050, &provider, "see there", &[&["part", "1"]]);
         let secret = result(&request, 6050, &provider, "…", &[&["encrypted"]]);
         for (what, events, found) in [
@@ -293,7 +311,11 @@ mod tests {
                 assert_eq!(proof.hear(lie), None, "{what}");
             }
             let heard = events.into_iter().filter_map(|event| proof.hear(event)).next();
-            assert_eq!(heard.as_ref().map(|found| found.as_ref().map(String::as_str).map_err(|why| *why)), found, "{what}");
+            assert_eq!(
+                heard.as_ref().map(|found| found.as_ref().map(String::as_str).map_err(|why| *why)),
+                found,
+                "{what}"
+            );
         }
         let mut proof = Proof { request: Some(request.clone()), ..Proof::of(request.id) };
         for lie in lies {
@@ -318,7 +340,10 @@ mod tests {
 
     fn said(request: &Event, status: &str, keys: &Keys) -> Event {
         let tags = [tag(&["status", status]), Tag::event(request.id)];
-        EventBuilder::new(Kind::from_u16(FEEDBACK_KIND), "").tags(tags).sign_with_keys(keys).unwrap()
+        EventBuilder::new(Kind::from_u16(FEEDBACK_KIND), "")
+            .tags(tags)
+            .sign_with_keys(keys)
+            .unwrap()
     }
 
     /// Goal: the wait ends when nobody is left who could deliver, and nobody else can end it. Method: requests to nobody in particular, to one and to
@@ -328,7 +353,10 @@ mod tests {
         let (one, two, stranger) = (Keys::generate(), Keys::generate(), Keys::generate());
         let ask = |providers: &[&Keys]| {
             let tags = providers.iter().map(|keys| Tag::public_key(keys.public_key()));
-            EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&Keys::generate()).unwrap()
+            EventBuilder::new(Kind::from_u16(5050), "")
+                .tags(tags)
+                .sign_with_keys(&Keys::generate())
+                .unwrap()
         };
         let failed = Some(Err(NoResult::Failed));
         let done = Some(Ok("done".to_owned()));
@@ -336,8 +364,18 @@ mod tests {
             ("the provider", vec![&one], vec![("error", &one)], failed.clone()),
             ("a stranger", vec![&one], vec![("error", &stranger)], None),
             ("nobody was named", vec![], vec![("error", &one), ("error", &two)], None),
-            ("nobody was named, and one delivers", vec![], vec![("error", &one), ("result", &two)], done.clone()),
-            ("still at it", vec![&one], vec![("processing", &one), ("payment-required", &one), ("success", &one)], None),
+            (
+                "nobody was named, and one delivers",
+                vec![],
+                vec![("error", &one), ("result", &two)],
+                done.clone(),
+            ),
+            (
+                "still at it",
+                vec![&one],
+                vec![("processing", &one), ("payment-required", &one), ("success", &one)],
+                None,
+            ),
             ("one of two, twice", vec![&one, &two], vec![("error", &one), ("error", &one)], None),
             ("both", vec![&one, &two], vec![("error", &one), ("error", &two)], failed),
             ("the other delivers", vec![&one, &two], vec![("error", &one), ("result", &two)], done),
@@ -360,7 +398,8 @@ mod tests {
     /// Goal: the same in bytes. Method: lies of half of the room, with a small one between them.
     #[test]
     fn what_waits_for_its_request_has_a_bound_in_bytes() {
-        let request = EventBuilder::new(Kind::from_u16(5050), "").sign_with_keys(&Keys::generate()).unwrap();
+        let request =
+            EventBuilder::new(Kind::from_u16(5050), "").sign_with_keys(&Keys::generate()).unwrap();
         let (stranger, large) = (Keys::generate(), "A".repeat(UNPROVEN_BYTES_MAX / 2));
         let mut proof = Proof::of(request.id);
         let kept = [&large, "small", &large, &large, "small too"].map(|text| {
@@ -376,11 +415,17 @@ mod tests {
     fn what_waits_for_its_request_has_a_bound() {
         let (provider, stranger) = (Keys::generate(), Keys::generate());
         let named = Tag::public_key(provider.public_key());
-        let request = EventBuilder::new(Kind::from_u16(5050), "").tag(named).sign_with_keys(&Keys::generate()).unwrap();
+        let request = EventBuilder::new(Kind::from_u16(5050), "")
+            .tag(named)
+            .sign_with_keys(&Keys::generate())
+            .unwrap();
         let flooded = || {
             let mut proof = Proof::of(request.id);
             for number in 0..UNPROVEN_MAX {
-                assert_eq!(proof.hear(result(&request, 6050, &stranger, &number.to_string(), &[])), None);
+                assert_eq!(
+                    proof.hear(result(&request, 6050, &stranger, &number.to_string(), &[])),
+                    None
+                );
             }
             proof
         };
@@ -389,8 +434,13 @@ mod tests {
         assert_eq!(proof.hear(real.clone()), None);
         assert_eq!(proof.unproven.len(), UNPROVEN_MAX);
         assert_eq!(proof.hear(request.clone()), None, "there was no room for it");
-        assert_eq!(proof.hear(real), Some(Ok("real".into())), "as a relay brings it that is asked again");
-        let quoting = result(&request, 6050, &provider, "real", &[&["request", &request.as_json()]]);
+        assert_eq!(
+            proof.hear(real),
+            Some(Ok("real".into())),
+            "as a relay brings it that is asked again"
+        );
+        let quoting =
+            result(&request, 6050, &provider, "real", &[&["request", &request.as_json()]]);
         assert_eq!(flooded().hear(quoting), Some(Ok("real".into())));
     }
 }

@@ -64,11 +64,13 @@ impl Purpose {
         let since = Timestamp::from_secs(wanted.since.get());
         match self {
             Self::Served => {
-                let kinds: Vec<u16> = std::iter::once(DELETION_KIND).chain(wanted.kinds.iter().copied()).collect();
+                let kinds: Vec<u16> =
+                    std::iter::once(DELETION_KIND).chain(wanted.kinds.iter().copied()).collect();
                 chunks(&kinds).map(|filter| filter.since(since)).collect()
             }
             Self::Named => {
-                let others: Vec<u16> = REQUEST_KINDS.filter(|kind| !wanted.kinds.contains(kind)).collect();
+                let others: Vec<u16> =
+                    REQUEST_KINDS.filter(|kind| !wanted.kinds.contains(kind)).collect();
                 chunks(&others).map(|filter| filter.pubkey(wanted.us).since(since)).collect()
             }
             Self::Results => results::filters(wanted.results, KINDS_PER_FILTER),
@@ -77,10 +79,17 @@ impl Purpose {
     }
 
     /// Pure: from when on it is asked for: where it last flowed, if it did, and never from longer ago than is of use.
-    pub(super) fn since(self, flowed: Option<UnixTime>, now: UnixTime, options: &Options) -> UnixTime {
+    pub(super) fn since(
+        self,
+        flowed: Option<UnixTime>,
+        now: UnixTime,
+        options: &Options,
+    ) -> UnixTime {
         let earliest = match self {
             // A clock that was ahead once must not leave the node deaf until then.
-            Self::Served | Self::Named | Self::Results => now.minus(MAX_AGE_SECONDS).max(options.since.min(now)),
+            Self::Served | Self::Named | Self::Results => {
+                now.minus(MAX_AGE_SECONDS).max(options.since.min(now))
+            }
             Self::Asks => now.minus(WINDOW_SECONDS),
         };
         flowed.map_or(earliest, |flowed| flowed.minus(OVERLAP_SECONDS)).max(earliest)
@@ -88,7 +97,9 @@ impl Purpose {
 }
 
 fn chunks(kinds: &[u16]) -> impl Iterator<Item = Filter> {
-    kinds.chunks(KINDS_PER_FILTER).map(|kinds| Filter::new().kinds(kinds.iter().copied().map(Kind::from_u16)))
+    kinds
+        .chunks(KINDS_PER_FILTER)
+        .map(|kinds| Filter::new().kinds(kinds.iter().copied().map(Kind::from_u16)))
 }
 
 /// One subscription on one relay.
@@ -110,7 +121,16 @@ pub(super) struct Subscription {
 impl Subscription {
     pub(super) fn new(purpose: Purpose, options: &Options) -> Self {
         let id = SubscriptionId::new(purpose.name());
-        Self { purpose, id, live: None, flowed: None, ask_at: None, backoff: options.backoff, unanswered: 0, open: false }
+        Self {
+            purpose,
+            id,
+            live: None,
+            flowed: None,
+            ask_at: None,
+            backoff: options.backoff,
+            unanswered: 0,
+            open: false,
+        }
     }
 
     pub(super) const fn is_live(&self) -> bool {
@@ -129,7 +149,8 @@ impl Subscription {
     pub(super) fn asked(&mut self, sent: bool, patience: Duration) {
         self.open |= sent;
         self.unanswered = self.unanswered.saturating_add(u32::from(sent));
-        self.ask_at = Some(Instant::now() + if sent { patience.max(self.backoff) } else { self.backoff });
+        self.ask_at =
+            Some(Instant::now() + if sent { patience.max(self.backoff) } else { self.backoff });
     }
 
     pub(super) const fn unanswered(&self) -> u32 {
@@ -207,7 +228,10 @@ mod tests {
             let of = |purpose: Purpose| purpose.filters(&wanted);
             let (open, named, asks) = (of(Purpose::Served), of(Purpose::Named), of(Purpose::Asks));
             let kinds = |filters: &[Filter]| -> Vec<u16> {
-                filters.iter().flat_map(|filter| filter.kinds.iter().flatten().map(Kind::as_u16)).collect()
+                filters
+                    .iter()
+                    .flat_map(|filter| filter.kinds.iter().flatten().map(Kind::as_u16))
+                    .collect()
             };
             assert!(of(Purpose::Results).is_empty());
             let all: Vec<u16> = [kinds(&open), kinds(&named)].concat();
@@ -215,16 +239,32 @@ mod tests {
             assert_eq!(all.len(), unique.len(), "once each");
             assert_eq!(unique, std::iter::once(DELETION_KIND).chain(REQUEST_KINDS).collect());
             for filter in open.iter().chain(&named) {
-                assert!(filter.kinds.as_ref().is_some_and(|kinds| (1..=KINDS_PER_FILTER).contains(&kinds.len())));
+                assert!(
+                    filter
+                        .kinds
+                        .as_ref()
+                        .is_some_and(|kinds| (1..=KINDS_PER_FILTER).contains(&kinds.len()))
+                );
                 assert_eq!(filter.since, Some(Timestamp::from_secs(7)));
             }
             assert!(open.len() <= 5 && named.len() <= 5);
             // Results of each kind that we serve, and feedback, whatever it is about.
             let results: Vec<u16> = served.iter().map(|kind| kind + 1000).chain([7000]).collect();
             assert_eq!(kinds(&asks), if served.is_empty() { Vec::new() } else { results });
-            assert!(asks.len() <= 5 && asks.iter().all(|filter| filter.limit == Some(500) && filter.since.is_some()));
+            assert!(
+                asks.len() <= 5
+                    && asks
+                        .iter()
+                        .all(|filter| filter.limit == Some(500) && filter.since.is_some())
+            );
             assert!(open.iter().all(|filter| filter.generic_tags.is_empty()));
-            assert!(named.iter().all(|filter| filter.generic_tags.values().flatten().eq([&us.to_hex()])));
+            assert!(
+                named.iter().all(|filter| filter
+                    .generic_tags
+                    .values()
+                    .flatten()
+                    .eq([&us.to_hex()]))
+            );
         }
     }
 
@@ -242,7 +282,11 @@ mod tests {
             (Purpose::Asks, Some(100_000), 86_400),
         ] {
             let flowed = flowed_ago.map(|ago| now.minus(ago));
-            assert_eq!(purpose.since(flowed, now, &options), now.minus(since_ago), "{purpose:?} {flowed_ago:?}");
+            assert_eq!(
+                purpose.since(flowed, now, &options),
+                now.minus(since_ago),
+                "{purpose:?} {flowed_ago:?}"
+            );
         }
         let begun = Options { since: now.minus(300), ..options };
         for (purpose, flowed_ago, since_ago) in [
@@ -252,9 +296,17 @@ mod tests {
             (Purpose::Asks, None, 86_400),
         ] {
             let flowed = flowed_ago.map(|ago| now.minus(ago));
-            assert_eq!(purpose.since(flowed, now, &begun), now.minus(since_ago), "{purpose:?} {flowed_ago:?}");
+            assert_eq!(
+                purpose.since(flowed, now, &begun),
+                now.minus(since_ago),
+                "{purpose:?} {flowed_ago:?}"
+            );
         }
         let ahead = Options { since: now.plus(86_400), ..begun };
-        assert_eq!(Purpose::Served.since(None, now, &ahead), now, "its clock was ahead when it began");
+        assert_eq!(
+            Purpose::Served.since(None, now, &ahead),
+            now,
+            "its clock was ahead when it began"
+        );
     }
 }

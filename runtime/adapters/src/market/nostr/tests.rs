@@ -28,12 +28,19 @@ async fn within<T>(what: impl Future<Output = T>) -> T {
 
 fn quick() -> Options {
     let millis = Duration::from_millis;
-    Options { backoff: millis(20), retry: millis(50), send_deadline: Duration::from_secs(5), ..Options::default() }
+    Options {
+        backoff: millis(20),
+        retry: millis(50),
+        send_deadline: Duration::from_secs(5),
+        ..Options::default()
+    }
 }
 
 async fn market(urls: &[&str], options: Options) -> (NostrMarket, broadcast::Receiver<Change>) {
     let urls = urls.iter().map(ToString::to_string).collect();
-    NostrMarket::connect(Entry { keys: Keys::generate(), urls, kinds: vec![5050] }, options).await.unwrap()
+    NostrMarket::connect(Entry { keys: Keys::generate(), urls, kinds: vec![5050] }, options)
+        .await
+        .unwrap()
 }
 
 fn asking(text: &str) -> EventBuilder {
@@ -47,7 +54,12 @@ fn asked_of(text: &str, provider: PublicKey) -> EventBuilder {
 
 fn stranger(market: &NostrMarket) -> Address<'static> {
     let customer = market.public_key();
-    Address { job: pylon_core::JobId::from_bytes([1; 32]), kind: 5050, customer, confidential: None }
+    Address {
+        job: pylon_core::JobId::from_bytes([1; 32]),
+        kind: 5050,
+        customer,
+        confidential: None,
+    }
 }
 
 async fn next_job(market: &NostrMarket) -> Job {
@@ -86,7 +98,8 @@ async fn hears(heard: &mut broadcast::Receiver<RelayPoolNotification>) -> Event 
 /// the customer reads; then a second request, whose arrival right after the first proves that the first came only once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_goes_all_the_way_once_over_two_relays() {
-    let (one, two) = (InProcessRelay::start().await.unwrap(), InProcessRelay::start().await.unwrap());
+    let (one, two) =
+        (InProcessRelay::start().await.unwrap(), InProcessRelay::start().await.unwrap());
     let urls = [one.url(), two.url()];
     let (market, mut changes) = market(&urls, Options { quorum: 2, ..quick() }).await;
     let mut up = HashSet::new();
@@ -104,7 +117,8 @@ async fn a_job_goes_all_the_way_once_over_two_relays() {
     assert_eq!((job.id.to_hex(), job.targeted), (asked.id.to_hex(), true));
 
     let to = Address::of(&job);
-    let processing = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+    let processing =
+        market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
     assert_eq!(within(market.send(&processing)).await, Delivery::Delivered);
     let output = Output { content: "hello".into(), ..Output::default() };
     let result = Message::Result { job: &job, output: &output, due: None, guests: &[] };
@@ -122,7 +136,10 @@ async fn a_job_goes_all_the_way_once_over_two_relays() {
     assert_eq!(next_job(&market).await.id.to_hex(), second.id.to_hex());
     assert_eq!(market.counts().queued, 2);
 
-    client.send_event(&nip90::cancellation(job.id, job.kind).sign_with_keys(&keys).unwrap()).await.unwrap();
+    client
+        .send_event(&nip90::cancellation(job.id, job.kind).sign_with_keys(&keys).unwrap())
+        .await
+        .unwrap();
     let withdrawn = Incoming::Cancel { customer: job.customer, jobs: vec![job.id] };
     assert_eq!(within(market.next()).await, Some(withdrawn));
     market.close().await;
@@ -137,7 +154,9 @@ async fn a_market_needs_relays() {
         NostrMarket::connect(Entry { keys: Keys::generate(), urls, kinds: vec![5050] }, quick())
     };
     assert!(matches!(open(&[]).await, Err(OpenError::NoRelay)));
-    assert!(matches!(open(&["https://x"]).await, Err(OpenError::Address(text)) if text == "https://x"));
+    assert!(
+        matches!(open(&["https://x"]).await, Err(OpenError::Address(text)) if text == "https://x")
+    );
 }
 
 /// Goal: a verdict of relays becomes the right `Delivery`. Method: relays that block everything, and one that is not there.
@@ -146,17 +165,25 @@ async fn refusals_are_final_only_if_all_relays_refuse() {
     #[derive(Debug)]
     struct NoEntry;
     impl WritePolicy for NoEntry {
-        fn admit_event<'a>(&'a self, _event: &'a Event, _from: &'a SocketAddr) -> BoxedFuture<'a, PolicyResult> {
+        fn admit_event<'a>(
+            &'a self,
+            _event: &'a Event,
+            _from: &'a SocketAddr,
+        ) -> BoxedFuture<'a, PolicyResult> {
             Box::pin(async { PolicyResult::Reject("no".into()) })
         }
     }
-    let strict = InProcessRelay::start_with(RelayBuilder::default().write_policy(NoEntry)).await.unwrap();
+    let strict =
+        InProcessRelay::start_with(RelayBuilder::default().write_policy(NoEntry)).await.unwrap();
     let nobody = "ws://127.0.0.1:9";
-    for (urls, expected) in [(&[strict.url()][..], Delivery::Refused), (&[strict.url(), nobody], Delivery::Later)] {
+    for (urls, expected) in
+        [(&[strict.url()][..], Delivery::Refused), (&[strict.url(), nobody], Delivery::Later)]
+    {
         let (market, _) = market(urls, quick()).await;
         assert!(market.ready(DEADLINE).await);
         let to = stranger(&market);
-        let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+        let sealed =
+            market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
         assert_eq!(within(market.send(&sealed)).await, expected);
     }
     let (market, mut changes) = market(&[nobody], quick()).await;
@@ -282,7 +309,11 @@ async fn forged_events_are_not_heard() {
     let (keys, victim) = (Keys::generate(), Keys::generate().public_key().to_hex());
     let good = asking("real").sign_with_keys(&keys).unwrap();
     let last = asking("last").sign_with_keys(&keys).unwrap();
-    let lies = [with(&good, "sig", &"0".repeat(128)), with(&good, "content", "lie"), with(&good, "pubkey", &victim)];
+    let lies = [
+        with(&good, "sig", &"0".repeat(128)),
+        with(&good, "content", "lie"),
+        with(&good, "pubkey", &victim),
+    ];
     for event in lies.iter().chain([&good.as_json()]).chain(&lies).chain([&last.as_json()]) {
         session.feed(event).await;
     }
@@ -302,7 +333,10 @@ async fn a_verified_id_proves_nothing_about_another_event() {
     let (market, _) = market(&[&relay.url], quick()).await;
     let mut session = relay.accept().await;
     let keys = Keys::generate();
-    let elsewhere = asking("x").tag(Tag::public_key(Keys::generate().public_key())).sign_with_keys(&keys).unwrap();
+    let elsewhere = asking("x")
+        .tag(Tag::public_key(Keys::generate().public_key()))
+        .sign_with_keys(&keys)
+        .unwrap();
     let disguise = asking("free work, please").sign_with_keys(&Keys::generate()).unwrap();
     session.feed(&elsewhere.as_json()).await;
     session.feed(&with(&disguise, "id", &elsewhere.id.to_hex())).await;
@@ -322,12 +356,20 @@ async fn an_expired_request_to_us_is_heard() {
     let (market, _) = market(&[&relay.url], quick()).await;
     let mut session = relay.accept().await;
     let keys = Keys::generate();
-    let expired = |builder: EventBuilder| builder.tag(RequestTag::Expiration(now().minus(60)).to_tag());
+    let expired =
+        |builder: EventBuilder| builder.tag(RequestTag::Expiration(now().minus(60)).to_tag());
     let late = expired(asked_of("late", market.public_key())).sign_with_keys(&keys).unwrap();
-    let disguised = expired(asked_of("disguised", market.public_key())).sign_with_keys(&Keys::generate()).unwrap();
+    let disguised = expired(asked_of("disguised", market.public_key()))
+        .sign_with_keys(&Keys::generate())
+        .unwrap();
     let to_all = expired(asking("to all")).sign_with_keys(&keys).unwrap();
     let good = asking("good").sign_with_keys(&keys).unwrap();
-    for event in [with(&disguised, "pubkey", &keys.public_key().to_hex()), to_all.as_json(), late.as_json(), late.as_json()] {
+    for event in [
+        with(&disguised, "pubkey", &keys.public_key().to_hex()),
+        to_all.as_json(),
+        late.as_json(),
+        late.as_json(),
+    ] {
         session.feed(&event).await;
     }
     session.feed(&good.as_json()).await;
@@ -353,7 +395,8 @@ async fn a_burst_on_a_slow_consumer_loses_nothing() {
     let (market, _) = market(&[&relay.url], options).await;
     let mut session = relay.accept().await;
     let keys = Keys::generate();
-    let burst: Vec<Event> = (0..BURST).map(|n| asking(&n.to_string()).sign_with_keys(&keys).unwrap()).collect();
+    let burst: Vec<Event> =
+        (0..BURST).map(|n| asking(&n.to_string()).sign_with_keys(&keys).unwrap()).collect();
     let mut missing: HashSet<String> = burst.iter().map(|event| event.id.to_hex()).collect();
     let sending = tokio::spawn(async move {
         for event in &burst {
@@ -379,7 +422,8 @@ async fn a_loss_is_counted_and_may_come_again() {
     let (market, _) = market(&[&relay.url], options).await;
     let mut session = relay.accept().await;
     let keys = Keys::generate();
-    let events: Vec<Event> = (0..3).map(|n| asking(&n.to_string()).sign_with_keys(&keys).unwrap()).collect();
+    let events: Vec<Event> =
+        (0..3).map(|n| asking(&n.to_string()).sign_with_keys(&keys).unwrap()).collect();
     for event in &events {
         session.feed(&event.as_json()).await;
     }
@@ -471,11 +515,14 @@ async fn junk_is_passed_over() {
     let unserved = nip90::request(5100, &[]).sign_with_keys(&keys).unwrap();
     let huge = asking(&"x".repeat(300_000)).sign_with_keys(&keys).unwrap();
     let tags = std::iter::repeat_with(|| Tag::hashtag("x")).take(2000);
-    let tags = EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&keys).unwrap();
+    let tags =
+        EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&keys).unwrap();
     for event in [note, unserved, huge, tags] {
         session.feed(&event.as_json()).await;
     }
-    for junk in ["", "[", "{}", r#"["EVENT"]"#, r#"["EOSE"]"#, r#"["OK","x"]"#, r#"["AUTH"]"#, "\u{0}"] {
+    for junk in
+        ["", "[", "{}", r#"["EVENT"]"#, r#"["EOSE"]"#, r#"["OK","x"]"#, r#"["AUTH"]"#, "\u{0}"]
+    {
         session.socket.feed(Frame::text(junk)).await.unwrap();
     }
     let good = asking("good").sign_with_keys(&keys).unwrap();
@@ -489,7 +536,10 @@ async fn junk_is_passed_over() {
 /// writing; a request comes in through it and feedback goes out.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_demands_authentication_is_satisfied() {
-    let relay = InProcessRelay::start_with(RelayBuilder::default().nip42(RelayBuilderNip42::default())).await.unwrap();
+    let relay =
+        InProcessRelay::start_with(RelayBuilder::default().nip42(RelayBuilderNip42::default()))
+            .await
+            .unwrap();
     let (market, _) = market(&[relay.url()], quick()).await;
     assert!(market.ready(DEADLINE).await);
     let (client, keys, _) = customer(&[relay.url()]).await;
@@ -516,15 +566,21 @@ async fn parts_are_acknowledged_before_what_names_them() {
     session.end_of_stored().await;
     let job = next_job(&market).await;
     let output = Output { content: "much ".repeat(30_000), ..Output::default() };
-    let sealed = market.seal(&Message::Result { job: &job, output: &output, due: None, guests: &[] }, now()).unwrap();
-    let events: Vec<Event> = sealed.bytes.lines().map(|line| Event::from_json(line).unwrap()).collect();
+    let sealed = market
+        .seal(&Message::Result { job: &job, output: &output, due: None, guests: &[] }, now())
+        .unwrap();
+    let events: Vec<Event> =
+        sealed.bytes.lines().map(|line| Event::from_json(line).unwrap()).collect();
     let kinds: Vec<u16> = events.iter().map(|event| event.kind.as_u16()).collect();
     assert_eq!(kinds, [nip90::PART_KIND, nip90::PART_KIND, nip90::PART_KIND, 6050]);
     assert_eq!(events[3].id.as_bytes(), sealed.id.as_bytes());
 
     let answer = async |session: &mut Session, expected: &Event, takes: bool| {
         let message = session.hear().await;
-        assert_eq!((message[0].as_str(), message[1]["id"].as_str()), (Some("EVENT"), Some(expected.id.to_hex().as_str())));
+        assert_eq!(
+            (message[0].as_str(), message[1]["id"].as_str()),
+            (Some("EVENT"), Some(expected.id.to_hex().as_str()))
+        );
         let words = if takes { "" } else { "rate-limited: later" };
         session.say(serde_json::json!(["OK", expected.id.to_hex(), takes, words])).await;
     };

@@ -10,7 +10,9 @@ use super::intake::Intake;
 use futures::StreamExt;
 use nostr_sdk::pool::ConnectionMode;
 use nostr_sdk::pool::transport::error::TransportError;
-use nostr_sdk::pool::transport::websocket::{DefaultWebsocketTransport, WebSocketSink, WebSocketStream, WebSocketTransport};
+use nostr_sdk::pool::transport::websocket::{
+    DefaultWebsocketTransport, WebSocketSink, WebSocketStream, WebSocketTransport,
+};
 use nostr_sdk::prelude::{BoxedFuture, Event, JsonUtil, RelayMessage, RelayUrl, Url};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,19 +41,21 @@ impl WebSocketTransport for Transport {
         Box::pin(async move {
             let (sink, stream) = DefaultWebsocketTransport.connect(url, mode, timeout).await?;
             let (intake, overheard) = (Arc::clone(&self.intake), Arc::clone(&self.overheard));
-            let stream = stream.take_until(Box::pin(told(self.hang_up.subscribe(), url.clone()))).filter_map(move |frame| {
-                let (intake, overheard) = (Arc::clone(&intake), Arc::clone(&overheard));
-                async move {
-                    let text = frame.as_ref().ok().and_then(|frame| frame.as_text());
-                    if text.is_some_and(|text| overheard.is_echo(text)) {
-                        return None;
+            let stream = stream
+                .take_until(Box::pin(told(self.hang_up.subscribe(), url.clone())))
+                .filter_map(move |frame| {
+                    let (intake, overheard) = (Arc::clone(&intake), Arc::clone(&overheard));
+                    async move {
+                        let text = frame.as_ref().ok().and_then(|frame| frame.as_text());
+                        if text.is_some_and(|text| overheard.is_echo(text)) {
+                            return None;
+                        }
+                        if let Some(event) = text.and_then(expired) {
+                            intake.take_unverified(&event).await;
+                        }
+                        Some(frame)
                     }
-                    if let Some(event) = text.and_then(expired) {
-                        intake.take_unverified(&event).await;
-                    }
-                    Some(frame)
-                }
-            });
+                });
             Ok((sink, Box::pin(stream) as WebSocketStream))
         })
     }

@@ -3,7 +3,9 @@
 use super::MAX_MESSAGE_BYTES;
 use crate::address::{Addresses, Speaks};
 use futures::{SinkExt, StreamExt};
-use nostr_sdk::prelude::{ClientMessage, Event, EventId, Filter, JsonUtil, RelayMessage, SubscriptionId};
+use nostr_sdk::prelude::{
+    ClientMessage, Event, EventId, Filter, JsonUtil, RelayMessage, SubscriptionId,
+};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
@@ -35,7 +37,8 @@ impl Visit {
             .max_message_size(Some(MAX_MESSAGE_BYTES as usize))
             .max_frame_size(Some(MAX_MESSAGE_BYTES as usize));
         let stream = connect(&found).await?;
-        let (socket, _) = client_async_tls_with_config(url.as_str(), stream, Some(limits), None).await.ok()?;
+        let (socket, _) =
+            client_async_tls_with_config(url.as_str(), stream, Some(limits), None).await.ok()?;
         Some(Self { socket })
     }
 
@@ -45,10 +48,14 @@ impl Visit {
         self.say(&ClientMessage::req(SubscriptionId::new("pylon"), vec![filter])).await?;
         for _ in 0..FRAMES_MAX {
             match self.hear().await? {
-                Some(RelayMessage::Event { event, .. }) if event.id == id && event.verify().is_ok() => {
+                Some(RelayMessage::Event { event, .. })
+                    if event.id == id && event.verify().is_ok() =>
+                {
                     return Some(event.into_owned());
                 }
-                Some(RelayMessage::EndOfStoredEvents(_) | RelayMessage::Closed { .. }) => return None,
+                Some(RelayMessage::EndOfStoredEvents(_) | RelayMessage::Closed { .. }) => {
+                    return None;
+                }
                 _ => {}
             }
         }

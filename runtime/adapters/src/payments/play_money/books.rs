@@ -44,7 +44,12 @@ impl Books {
         }
     }
 
-    pub(super) fn enter(&mut self, request: InvoiceRequest, invoice: Invoice, preimage: [u8; 32]) -> Result<(), WalletError> {
+    pub(super) fn enter(
+        &mut self,
+        request: InvoiceRequest,
+        invoice: Invoice,
+        preimage: [u8; 32],
+    ) -> Result<(), WalletError> {
         if self.entries.len() >= INVOICES_MAX {
             return Err(refused("the books are full"));
         }
@@ -77,7 +82,9 @@ impl Books {
     /// What nobody here remembers can no longer be paid: the money of an earlier run went with it.
     pub(super) fn look_up(&self, hash: PaymentHash, now: UnixTime) -> InvoiceState {
         match self.entries.get(&hash) {
-            Some(Entry { state: State::Open, invoice, .. }) if invoice.expires_at >= now => InvoiceState::Open,
+            Some(Entry { state: State::Open, invoice, .. }) if invoice.expires_at >= now => {
+                InvoiceState::Open
+            }
             Some(Entry { state: State::Held(amount), .. }) => InvoiceState::Held(*amount),
             Some(Entry { state: State::Settled(amount), .. }) => InvoiceState::Settled(*amount),
             Some(Entry { state: State::Open | State::Released, .. }) | None => InvoiceState::Gone,
@@ -109,7 +116,10 @@ impl Books {
     }
 
     pub(super) fn preimage(&self, hash: PaymentHash) -> Option<[u8; 32]> {
-        self.entries.get(&hash).filter(|entry| matches!(entry.state, State::Settled(_))).map(|entry| entry.preimage)
+        self.entries
+            .get(&hash)
+            .filter(|entry| matches!(entry.state, State::Settled(_)))
+            .map(|entry| entry.preimage)
     }
 }
 

@@ -40,7 +40,11 @@ impl Mint {
     }
 
     /// A new invoice and the preimage that settles it.
-    pub(super) fn issue(&self, request: &InvoiceRequest, now: UnixTime) -> Result<(Invoice, [u8; 32]), WalletError> {
+    pub(super) fn issue(
+        &self,
+        request: &InvoiceRequest,
+        now: UnixTime,
+    ) -> Result<(Invoice, [u8; 32]), WalletError> {
         let preimage = random();
         let payment_hash = PaymentHash::of_preimage(&preimage);
         let built = InvoiceBuilder::new(Currency::Regtest)
@@ -55,18 +59,26 @@ impl Mint {
             .build_signed(|digest| self.secp.sign_ecdsa_recoverable(digest, &self.key))
             .map_err(|error| WalletError::Refused(format!("no invoice can say that: {error}")))?;
         let expires_at = now.plus(request.expiry_seconds.into());
-        Ok((Invoice { bolt11: built.to_string(), payment_hash, amount: request.amount, expires_at }, preimage))
+        Ok((
+            Invoice { bolt11: built.to_string(), payment_hash, amount: request.amount, expires_at },
+            preimage,
+        ))
     }
 
     /// What a string asks for, if it is ours: its signature holds, and it is by our key for our network.
     pub(super) fn read(&self, bolt11: &str) -> Result<Asked, PayError> {
-        let read: Bolt11Invoice = bolt11.parse().map_err(|error| PayError::Unreadable(format!("{error}")))?;
+        let read: Bolt11Invoice =
+            bolt11.parse().map_err(|error| PayError::Unreadable(format!("{error}")))?;
         if read.currency() != Currency::Regtest || read.get_payee_pub_key() != self.node {
             return Err(PayError::NotOurs);
         }
         let amount = read.amount_milli_satoshis().map(Msat::new).ok_or(PayError::NotOurs)?;
         let expires_at = UnixTime::new(read.expires_at().map_or(u64::MAX, |at| at.as_secs()));
-        Ok(Asked { payment_hash: PaymentHash::from_bytes(read.payment_hash().to_byte_array()), amount, expires_at })
+        Ok(Asked {
+            payment_hash: PaymentHash::from_bytes(read.payment_hash().to_byte_array()),
+            amount,
+            expires_at,
+        })
     }
 }
 

@@ -13,7 +13,9 @@ use futures::stream::BoxStream;
 use mint::Mint;
 use pylon_core::decision::Terms;
 use pylon_core::ports::clock::Clock;
-use pylon_core::ports::payments::{Capabilities, Invoice, InvoiceRequest, InvoiceState, Receipt, Wallet, WalletError};
+use pylon_core::ports::payments::{
+    Capabilities, Invoice, InvoiceRequest, InvoiceState, Receipt, Wallet, WalletError,
+};
 use pylon_core::{Msat, PaymentHash};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
@@ -70,12 +72,23 @@ struct Bank {
 
 impl PlayBank {
     /// Opens with so much in the customer's purse, unless one of the relays is on another machine.
-    pub fn open(relays: &[String], purse: Msat, clock: Arc<dyn Clock>) -> Result<Self, WalletError> {
+    pub fn open(
+        relays: &[String],
+        purse: Msat,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, WalletError> {
         if let Some(far) = relays.iter().find(|relay| !is_loopback(relay)) {
-            return Err(WalletError::Refused(format!("play money stays on this machine, and relay {far} is not on it")));
+            return Err(WalletError::Refused(format!(
+                "play money stays on this machine, and relay {far} is not on it"
+            )));
         }
         let (receipts, _) = broadcast::channel(RECEIPTS_MAX);
-        Ok(Self(Arc::new(Bank { mint: Mint::new(), clock, books: Mutex::new(Books::new(purse)), receipts })))
+        Ok(Self(Arc::new(Bank {
+            mint: Mint::new(),
+            clock,
+            books: Mutex::new(Books::new(purse)),
+            receipts,
+        })))
     }
 
     /// The provider's wallet.
@@ -149,7 +162,9 @@ impl Wallet for PlayWallet {
 
     async fn invoice(&self, request: InvoiceRequest) -> Result<Invoice, WalletError> {
         if request.amount.is_zero() || request.amount > RECEIVABLE_MAX {
-            return Err(WalletError::Refused(format!("an invoice is for 1 msat to {RECEIVABLE_MAX}")));
+            return Err(WalletError::Refused(format!(
+                "an invoice is for 1 msat to {RECEIVABLE_MAX}"
+            )));
         }
         let now = self.0.clock.now();
         let mut books = self.0.books();
@@ -176,7 +191,9 @@ impl Wallet for PlayWallet {
     }
 
     fn receipts(&self) -> BoxStream<'static, Receipt> {
-        BroadcastStream::new(self.0.receipts.subscribe()).filter_map(|receipt| async { receipt.ok() }).boxed()
+        BroadcastStream::new(self.0.receipts.subscribe())
+            .filter_map(|receipt| async { receipt.ok() })
+            .boxed()
     }
 }
 

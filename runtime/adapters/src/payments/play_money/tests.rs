@@ -28,7 +28,13 @@ fn open() -> (PlayBank, Arc<StillClock>) {
 
 fn request(id: &str, msat: u64, hold: bool) -> InvoiceRequest {
     let description = "job 1".to_owned();
-    InvoiceRequest { id: id.to_owned(), amount: Msat::new(msat), description, expiry_seconds: 600, hold }
+    InvoiceRequest {
+        id: id.to_owned(),
+        amount: Msat::new(msat),
+        description,
+        expiry_seconds: 600,
+        hold,
+    }
 }
 
 /// A payment moves money once, proves itself, is announced, and is found settled.
@@ -44,7 +50,10 @@ async fn a_payment_settles_once() {
     let Paid::Settled(preimage) = bank.pay(&invoice.bolt11).unwrap() else { panic!("held") };
     assert_eq!(PaymentHash::of_preimage(&preimage), invoice.payment_hash);
     assert_eq!(bank.preimage(invoice.payment_hash), Some(preimage));
-    assert_eq!(wallet.look_up(invoice.payment_hash).await.unwrap(), InvoiceState::Settled(Msat::new(21_000)));
+    assert_eq!(
+        wallet.look_up(invoice.payment_hash).await.unwrap(),
+        InvoiceState::Settled(Msat::new(21_000))
+    );
     let receipt = timeout(Duration::from_secs(5), receipts.next()).await.unwrap().unwrap();
     assert_eq!(receipt.payment_hash, invoice.payment_hash);
 
@@ -62,7 +71,10 @@ async fn one_id_is_one_invoice() {
     clock.0.store(START + 60, Ordering::Relaxed);
     assert_eq!(wallet.invoice(request("a", 5, false)).await.unwrap(), first);
     assert!(matches!(wallet.invoice(request("a", 6, false)).await, Err(WalletError::Refused(_))));
-    assert_ne!(wallet.invoice(request("b", 5, false)).await.unwrap().payment_hash, first.payment_hash);
+    assert_ne!(
+        wallet.invoice(request("b", 5, false)).await.unwrap().payment_hash,
+        first.payment_hash
+    );
 }
 
 /// What is held is nobody's until it is claimed, and goes back when it is released.
@@ -79,7 +91,10 @@ async fn a_hold_is_claimed_or_released() {
         assert_eq!(bank.pay(&invoice.bolt11), Err(PayError::AlreadyPaid));
     }
     assert_eq!((bank.purse().get(), bank.earned().get()), (999_200, 0));
-    assert_eq!(wallet.look_up(taken.payment_hash).await.unwrap(), InvoiceState::Held(Msat::new(300)));
+    assert_eq!(
+        wallet.look_up(taken.payment_hash).await.unwrap(),
+        InvoiceState::Held(Msat::new(300))
+    );
 
     // Both are repeated after a crash, and do nothing the second time.
     for _ in 0..2 {
@@ -98,8 +113,10 @@ async fn a_hold_is_claimed_or_released() {
 async fn an_expired_invoice_is_gone() {
     let (bank, clock) = open();
     let wallet = bank.wallet();
-    let (last, late) =
-        (wallet.invoice(request("a", 1, false)).await.unwrap(), wallet.invoice(request("b", 1, false)).await.unwrap());
+    let (last, late) = (
+        wallet.invoice(request("a", 1, false)).await.unwrap(),
+        wallet.invoice(request("b", 1, false)).await.unwrap(),
+    );
     assert_eq!(last.expires_at, UnixTime::new(START + 600));
     clock.0.store(START + 600, Ordering::Relaxed);
     assert!(bank.pay(&last.bolt11).is_ok());
@@ -115,12 +132,21 @@ async fn the_amount_is_at_least_what_was_asked() {
     let (bank, _) = open();
     let wallet = bank.wallet();
     let invoice = wallet.invoice(request("a", 1000, false)).await.unwrap();
-    assert_eq!(bank.pay_amount(&invoice.bolt11, Msat::new(999)), Err(PayError::TooLittle(Msat::new(1000))));
+    assert_eq!(
+        bank.pay_amount(&invoice.bolt11, Msat::new(999)),
+        Err(PayError::TooLittle(Msat::new(1000)))
+    );
     assert_eq!(bank.pay_amount(&invoice.bolt11, Msat::new(1_000_001)), Err(PayError::Poor(PURSE)));
     assert!(bank.pay_amount(&invoice.bolt11, Msat::new(1500)).is_ok());
-    assert_eq!(wallet.look_up(invoice.payment_hash).await.unwrap(), InvoiceState::Settled(Msat::new(1500)));
+    assert_eq!(
+        wallet.look_up(invoice.payment_hash).await.unwrap(),
+        InvoiceState::Settled(Msat::new(1500))
+    );
     for msat in [0, RECEIVABLE_MAX.get() + 1] {
-        assert!(matches!(wallet.invoice(request("x", msat, false)).await, Err(WalletError::Refused(_))));
+        assert!(matches!(
+            wallet.invoice(request("x", msat, false)).await,
+            Err(WalletError::Refused(_))
+        ));
     }
     let long = InvoiceRequest { description: "x".repeat(640), ..request("y", 1, false) };
     assert!(matches!(wallet.invoice(long).await, Err(WalletError::Refused(_))));
@@ -151,7 +177,10 @@ fn play_money_stays_on_this_machine() {
         let relays: Vec<_> = relays.iter().map(|relay| (*relay).to_owned()).collect();
         PlayBank::open(&relays, PURSE, clock.clone()).map(|_| ())
     };
-    assert!(opens(&["ws://127.0.0.1:1", "ws://[::1]:2", "ws://localhost:3/path", "wss://127.9.9.9"]).is_ok());
+    assert!(
+        opens(&["ws://127.0.0.1:1", "ws://[::1]:2", "ws://localhost:3/path", "wss://127.9.9.9"])
+            .is_ok()
+    );
     for far in [
         "wss://relay.example.com",
         "ws://10.0.0.1:1",

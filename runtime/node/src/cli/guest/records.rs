@@ -49,6 +49,8 @@ pub struct BacktestArgs {
 /// Seconds of an age with its unit.
 fn age(text: &str) -> Result<u64, String> {
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 604_800)];
-    let seconds = units.iter().find_map(|(unit, seconds)| text.strip_suffix(*unit)?.parse::<u64>().ok()?.checked_mul(*seconds));
+    let seconds = units.iter().find_map(|(unit, seconds)| {
+        text.strip_suffix(*unit)?.parse::<u64>().ok()?.checked_mul(*seconds)
+    });
     seconds.ok_or_else(|| "an age is a number and one of s, m, h, d, w, such as 7d".into())
 }

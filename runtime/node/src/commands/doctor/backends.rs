@@ -13,7 +13,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 pub(super) async fn check(config: &Config) -> Vec<Row> {
     let adapters = match node::configured(config).await {
         Ok(adapters) => adapters,
-        Err(error) => return vec![Row::broken(CHECK, format!("{error:#}"), "correct `inference` in the settings")],
+        Err(error) => {
+            return vec![Row::broken(
+                CHECK,
+                format!("{error:#}"),
+                "correct `inference` in the settings",
+            )];
+        }
     };
     let mut rows = Vec::new();
     let mut served: Vec<Model> = Vec::new();
@@ -21,7 +27,9 @@ pub(super) async fn check(config: &Config) -> Vec<Row> {
         let id = adapter.id();
         let start = || format!("start the server, or set `inference.{id}.url`");
         rows.push(match timeout(ANSWER_WITHIN, adapter.models()).await {
-            Ok(Ok(models)) if models.is_empty() => Row::broken(CHECK, format!("{id} serves no model"), "load one"),
+            Ok(Ok(models)) if models.is_empty() => {
+                Row::broken(CHECK, format!("{id} serves no model"), "load one")
+            }
             Ok(Ok(models)) => {
                 let names: Vec<_> = models.iter().map(|model| model.id.as_str()).collect();
                 let row = Row::ok(CHECK, format!("{id} serves {}", names.join(", ")));
@@ -29,7 +37,11 @@ pub(super) async fn check(config: &Config) -> Vec<Row> {
                 row
             }
             Ok(Err(error)) => Row::broken(CHECK, format!("{id}: {error}"), start()),
-            Err(_) => Row::broken(CHECK, format!("{id} is silent for {} s", ANSWER_WITHIN.as_secs()), start()),
+            Err(_) => Row::broken(
+                CHECK,
+                format!("{id} is silent for {} s", ANSWER_WITHIN.as_secs()),
+                start(),
+            ),
         });
     }
     let wanted = &config.default_model;

@@ -14,7 +14,11 @@ pub(super) fn check(relays: &[Probe]) -> Row {
     // One relay may be wrong: the middle is not.
     match ahead.get(ahead.len() / 2) {
         Some(ahead) => judge(*ahead, relays.len()),
-        None => Row::warning(CHECK, "no relay says what time it has", "check yourself that this clock is right"),
+        None => Row::warning(
+            CHECK,
+            "no relay says what time it has",
+            "check yourself that this clock is right",
+        ),
     }
 }
 
@@ -37,7 +41,13 @@ mod tests {
     use super::*;
 
     fn relay(ahead_seconds: Option<i64>) -> Probe {
-        Probe { url: "wss://x".into(), latency: Err("x".into()), about: None, auth_asked: false, ahead_seconds }
+        Probe {
+            url: "wss://x".into(),
+            latency: Err("x".into()),
+            about: None,
+            auth_asked: false,
+            ahead_seconds,
+        }
     }
 
     /// Goal: a clock that is far off is told, a relay that is wrong is not believed. Method: one row for each.

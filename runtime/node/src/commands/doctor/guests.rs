@@ -15,15 +15,25 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
     match open(home, config).await {
         Ok(guests) => {
             let list = guests.generations.list();
-            let guests = list.iter().map(|(slot, guest)| format!("{slot} {} {}", guest.stamp().name, guest.stamp().version));
+            let guests = list.iter().map(|(slot, guest)| {
+                format!("{slot} {} {}", guest.stamp().name, guest.stamp().version)
+            });
             Row::ok(CHECK, guests.collect::<Vec<_>>().join(", "))
         }
         Err(error) => match error.downcast_ref::<Unserved>() {
             Some(nobody) => {
                 let Unserved { slot, stop } = nobody;
-                Row::broken(CHECK, format!("{slot} has nobody ({}): {}", stop.code, stop.why), nobody.todo())
+                Row::broken(
+                    CHECK,
+                    format!("{slot} has nobody ({}): {}", stop.code, stop.why),
+                    nobody.todo(),
+                )
             }
-            None => Row::broken(CHECK, format!("{error:#}"), "make the state folder readable and writable for this user"),
+            None => Row::broken(
+                CHECK,
+                format!("{error:#}"),
+                "make the state folder readable and writable for this user",
+            ),
         },
     }
 }

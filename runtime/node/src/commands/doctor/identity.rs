@@ -10,8 +10,10 @@ pub(super) fn check(home: &Home) -> Row {
     match Identity::load(home) {
         Ok(identity) => Row::ok(CHECK, identity.npub()),
         // The line says what to do itself.
-        Err(error) => {
-            Row::broken(CHECK, format!("{error:#}"), "a node signs with it: make one, or put your recovery phrase back")
-        }
+        Err(error) => Row::broken(
+            CHECK,
+            format!("{error:#}"),
+            "a node signs with it: make one, or put your recovery phrase back",
+        ),
     }
 }

@@ -30,8 +30,12 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
         // What is wrong with the journal, another check says.
         Err(_) => Vec::new(),
     };
-    for one in seated.iter().filter(|one| one.standing == "serving" && !one.source.starts_with("shipped:")) {
-        let by = one.publisher.map_or_else(|| "not signed".into(), |key| format!("signed by {}", npub_of(key)));
+    for one in
+        seated.iter().filter(|one| one.standing == "serving" && !one.source.starts_with("shipped:"))
+    {
+        let by = one
+            .publisher
+            .map_or_else(|| "not signed".into(), |key| format!("signed by {}", npub_of(key)));
         found.push(format!("{}: {} {by}", one.slot, one.name));
     }
     let running = Client::new(home).guests().await.ok().and_then(|guests| guests.lockdown);
@@ -44,7 +48,11 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
         0 => Row::ok(CHECK, found.join("; ")),
         count => {
             found.push(format!("{count} wait for you"));
-            Row::warning(CHECK, found.join("; "), "see `pylon guest list`, then `pylon guest approve SLOT`")
+            Row::warning(
+                CHECK,
+                found.join("; "),
+                "see `pylon guest list`, then `pylon guest approve SLOT`",
+            )
         }
     }
 }

@@ -28,7 +28,10 @@ use std::path::Path;
 pub fn run(args: &DoctorArgs) -> Result<()> {
     let home = Home::from_env()?;
     // Relays and guests are checked beside each other.
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads to run on")?;
     let (source, report) = runtime.block_on(async {
         let node = Client::new(&home).status().await.ok();
         let source = source(&home, args, node.as_ref());
@@ -48,7 +51,8 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
 /// The file that was named, or that of the node that runs, or the home's own.
 fn source(home: &Home, args: &DoctorArgs, node: Option<&Status>) -> Source {
     let own = Source::new(home, None);
-    let running = node.map(|status| Path::new(&status.daemon.config)).filter(|path| *path != own.path());
+    let running =
+        node.map(|status| Path::new(&status.daemon.config)).filter(|path| *path != own.path());
     match args.config.as_deref().or(running) {
         Some(named) => Source::new(home, Some(named)),
         None => own,
@@ -62,8 +66,11 @@ async fn examine(home: &Home, source: &Source, node: Option<&Status>) -> Report 
     // With settings that cannot be read, the defaults are what else there is to check.
     let config = config.unwrap_or_default();
     let modes = node.map(|status| &status.daemon.modes[..]);
-    let (relays, presence, others) =
-        tokio::join!(relays::look(&config.relays), announcement::check(home, &config.relays, modes), others(home, &config));
+    let (relays, presence, others) = tokio::join!(
+        relays::look(&config.relays),
+        announcement::check(home, &config.relays, modes),
+        others(home, &config)
+    );
     checks.extend(others);
     checks.extend(guests);
     checks.extend(relays.iter().map(relays::check));
@@ -118,7 +125,11 @@ impl Row {
         Self { check: check.into(), state: State::Ok, found: found.into(), todo: None }
     }
 
-    fn warning(check: impl Into<String>, found: impl Into<String>, todo: impl Into<String>) -> Self {
+    fn warning(
+        check: impl Into<String>,
+        found: impl Into<String>,
+        todo: impl Into<String>,
+    ) -> Self {
         Self { state: State::Warning, todo: Some(todo.into()), ..Self::ok(check, found) }
     }
 

@@ -29,10 +29,18 @@ pub(super) fn check(probe: &Probe) -> Row {
         }
     };
     let found = format!("{url} answers in {} ms{}", latency.as_millis(), limits(probe));
-    let narrow = probe.about.as_ref().and_then(|about| about.max_message_length).is_some_and(|most| most < MESSAGE_BYTES_WANTED);
+    let narrow = probe
+        .about
+        .as_ref()
+        .and_then(|about| about.max_message_length)
+        .is_some_and(|most| most < MESSAGE_BYTES_WANTED);
     let paid = probe.about.as_ref().is_some_and(|about| about.payment_required == Some(true));
     if paid {
-        Row::warning(CHECK, found, "it wants to be paid before it takes events: pay there, or take it out of `relays`")
+        Row::warning(
+            CHECK,
+            found,
+            "it wants to be paid before it takes events: pay there, or take it out of `relays`",
+        )
     } else if narrow {
         Row::warning(CHECK, found, "long results do not fit: keep another relay beside it")
     } else if latency > SLOW {
@@ -48,7 +56,8 @@ fn limits(probe: &Probe) -> String {
     told.extend(about.max_message_length.map(|most| format!("messages up to {most} bytes")));
     told.extend(about.max_subscriptions.map(|most| format!("{most} subscriptions")));
     told.extend(
-        (about.auth_required == Some(true) || probe.auth_asked).then(|| "asks who we are (NIP-42), which a node answers".into()),
+        (about.auth_required == Some(true) || probe.auth_asked)
+            .then(|| "asks who we are (NIP-42), which a node answers".into()),
     );
     told.extend((about.payment_required == Some(true)).then(|| "wants to be paid".into()));
     if told.is_empty() { String::new() } else { format!("; {}", told.join(", ")) }

@@ -14,7 +14,17 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
     if args.json {
         return json(&rows);
     }
-    let row =
-        |row: Audit| [moment(row.at), row.action, row.slot, row.outcome, format!("{}  {}", row.guest, row.detail).trim().into()];
-    say(&table("WHEN  ACTION  SLOT  OUTCOME  GUEST", &rows.into_iter().map(row).collect::<Vec<_>>()))
+    let row = |row: Audit| {
+        [
+            moment(row.at),
+            row.action,
+            row.slot,
+            row.outcome,
+            format!("{}  {}", row.guest, row.detail).trim().into(),
+        ]
+    };
+    say(&table(
+        "WHEN  ACTION  SLOT  OUTCOME  GUEST",
+        &rows.into_iter().map(row).collect::<Vec<_>>(),
+    ))
 }

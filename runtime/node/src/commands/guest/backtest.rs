@@ -25,13 +25,19 @@ const SHOWN: usize = 10;
 pub(super) fn run(args: &BacktestArgs) -> Result<()> {
     let records = Records::open()?;
     let slot = args.slot.as_deref().map(str::parse::<Slot>).transpose()?;
-    let setup = Setup { settings: args.settings.as_deref().map(settings).transpose()?.unwrap_or_default(), ..Setup::default() };
+    let setup = Setup {
+        settings: args.settings.as_deref().map(settings).transpose()?.unwrap_or_default(),
+        ..Setup::default()
+    };
     let (bytes, _) = component::named(&args.guest)?;
-    let (role, guest) =
-        block_on(candidate(records.past.sandbox(), slot, &bytes, setup)).with_context(|| args.guest.display().to_string())?;
+    let (role, guest) = block_on(candidate(records.past.sandbox(), slot, &bytes, setup))
+        .with_context(|| args.guest.display().to_string())?;
     let kind = match (args.kind, slot.and_then(Slot::kind)) {
         (Some(asked), Some(of_slot)) => {
-            ensure!(asked == of_slot, "`--slot` is of kind {of_slot}, `--kind` of {asked}: leave one out");
+            ensure!(
+                asked == of_slot,
+                "`--slot` is of kind {of_slot}, `--kind` of {asked}: leave one out"
+            );
             Some(asked)
         }
         (asked, of_slot) => asked.or(of_slot),
@@ -49,21 +55,31 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
     if let Some(file) = &args.svg {
         let stamp = guest.stamp();
         let title = format!("{} {} ({})", stamp.name, stamp.version, stamp.digest.short());
-        std::fs::write(file, svg(&report, &title)?).with_context(|| format!("cannot write {}", file.display()))?;
+        std::fs::write(file, svg(&report, &title)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    if args.json { json(&facts(&report, &guest, role, span)) } else { say(&page(&report, &guest, role)) }
+    if args.json {
+        json(&facts(&report, &guest, role, span))
+    } else {
+        say(&page(&report, &guest, role))
+    }
 }
 
 /// A line each, as the settings of a slot are written.
 fn settings(file: &Path) -> Result<Vec<Param>> {
-    let wanted = "`--settings` takes a TOML file with a line for each setting, such as base-msat = 1000";
-    let text = std::fs::read_to_string(file).with_context(|| format!("{wanted}: cannot read {}", file.display()))?;
-    let table: toml::Table =
-        text.parse().map_err(|error: toml::de::Error| anyhow!("{wanted}: {}: {}", file.display(), error.message()))?;
+    let wanted =
+        "`--settings` takes a TOML file with a line for each setting, such as base-msat = 1000";
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("{wanted}: cannot read {}", file.display()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        anyhow!("{wanted}: {}: {}", file.display(), error.message())
+    })?;
     let setting = |(name, value): (String, toml::Value)| {
         let value = match value {
             toml::Value::String(text) => text,
-            toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => value.to_string(),
+            toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
+                value.to_string()
+            }
             _ => bail!("{}: `{name}` is no text, number or true or false", file.display()),
         };
         Ok(Param { name, values: vec![value] })
@@ -72,28 +88,51 @@ fn settings(file: &Path) -> Result<Vec<Param>> {
 }
 
 /// Ready to be asked, in the slot or in the one of its world.
-async fn candidate(sandbox: &Sandbox, slot: Option<Slot>, bytes: &[u8], setup: Setup) -> Result<(Role, Arc<Installed>)> {
+async fn candidate(
+    sandbox: &Sandbox,
+    slot: Option<Slot>,
+    bytes: &[u8],
+    setup: Setup,
+) -> Result<(Role, Arc<Installed>)> {
     let role = Outline::read(bytes)?.role()?;
     let Some(of_world) = Slot::policy(role) else {
-        bail!("no policy: a handler has no decisions to go back to, `pylon guest replay` runs one again");
+        bail!(
+            "no policy: a handler has no decisions to go back to, `pylon guest replay` runs one again"
+        );
     };
     let slot = slot.unwrap_or(of_world);
-    ensure!(slot.role() == role, "it is for {}, not for slot {slot}: leave `--slot` out", role.name());
+    ensure!(
+        slot.role() == role,
+        "it is for {}, not for slot {slot}: leave `--slot` out",
+        role.name()
+    );
     Ok((role, sandbox.load(slot, bytes, setup).await?))
 }
 
 fn facts(report: &Report, guest: &Installed, role: Role, span: Span) -> Value {
     let stamp = guest.stamp();
     let (then, now, both) = report.yes;
-    let no: Map<_, _> =
-        report.no.iter().map(|(code, (then, now))| ((*code).into(), value!({"then": then, "now": now}))).collect();
+    let no: Map<_, _> = report
+        .no
+        .iter()
+        .map(|(code, (then, now))| ((*code).into(), value!({"then": then, "now": now})))
+        .collect();
     let unknown: Map<_, _> = report
         .unknown
         .iter()
-        .map(|(why, sum)| (why.word().into(), value!({"cases": sum.cases, "then_msats": sum.then, "asked_msats": sum.now})))
+        .map(|(why, sum)| {
+            (
+                why.word().into(),
+                value!({"cases": sum.cases, "then_msats": sum.then, "asked_msats": sum.now}),
+            )
+        })
         .collect();
-    let ratios: Vec<_> =
-        report.ratios.iter().enumerate().map(|(index, count)| value!({"range": range_words(index), "jobs": count})).collect();
+    let ratios: Vec<_> = report
+        .ratios
+        .iter()
+        .enumerate()
+        .map(|(index, count)| value!({"range": range_words(index), "jobs": count}))
+        .collect();
     let example = |it: &crate::backtest::Example| value!({"job": it.job, "kind": it.kind, "then": it.then, "now": it.now});
     value!({
         "candidate": {"role": role.name(), "name": stamp.name, "version": stamp.version, "digest": stamp.digest},
@@ -149,10 +188,9 @@ fn page(report: &Report, guest: &Installed, role: Role) -> String {
         row(&format!("  {code}"), *then, *now);
     }
     row("earned, msats", report.known.then.get(), report.known.now.get());
-    let unknown = report
-        .unknown
-        .values()
-        .fold((0, 0), |(then, now): (u64, u64), sum| (then.saturating_add(sum.then.get()), now.saturating_add(sum.now.get())));
+    let unknown = report.unknown.values().fold((0, 0), |(then, now): (u64, u64), sum| {
+        (then.saturating_add(sum.then.get()), now.saturating_add(sum.now.get()))
+    });
     if !report.unknown.is_empty() {
         row("  not counted", unknown.0, unknown.1);
     }
@@ -166,7 +204,14 @@ fn page(report: &Report, guest: &Installed, role: Role) -> String {
         let _ = writeln!(page, "\n{} changed, the first of them:", report.changed);
     }
     for it in &report.examples {
-        let _ = writeln!(page, "  {} {}: {} -> {}", it.job.short(), it.kind, plain(&it.then), plain(&it.now));
+        let _ = writeln!(
+            page,
+            "  {} {}: {} -> {}",
+            it.job.short(),
+            it.kind,
+            plain(&it.then),
+            plain(&it.now)
+        );
     }
     page
 }
@@ -174,7 +219,11 @@ fn page(report: &Report, guest: &Installed, role: Role) -> String {
 fn money(report: &Report, page: &mut String) {
     let Sum { cases, then, .. } = report.lost;
     if cases > 0 {
-        let _ = writeln!(page, "\n{cases} jobs that earned {} msats would have been refused.", then.get());
+        let _ = writeln!(
+            page,
+            "\n{cases} jobs that earned {} msats would have been refused.",
+            then.get()
+        );
     }
     if !report.unknown.is_empty() {
         page.push_str("\nNot counted, because nobody knows:\n");
@@ -195,7 +244,11 @@ fn money(report: &Report, page: &mut String) {
 }
 
 fn table(rows: &Rows, name: &str, page: &mut String) {
-    let _ = writeln!(page, "\n{name:<16} {:>14} {:>14} {:>14}", "THEN, msats", "NOW, msats", "NOT KNOWN");
+    let _ = writeln!(
+        page,
+        "\n{name:<16} {:>14} {:>14} {:>14}",
+        "THEN, msats", "NOW, msats", "NOT KNOWN"
+    );
     for (key, row) in rows.by_money().into_iter().take(SHOWN) {
         let key = plain(key);
         let short = key.get(..key.floor_char_boundary(16)).unwrap_or_default();

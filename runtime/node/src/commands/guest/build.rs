@@ -42,6 +42,7 @@ fn package_name(dir: &Path) -> Result<String> {
         }
         Err(error) => return Err(error).with_context(|| path.display().to_string()),
     };
-    let manifest: Manifest = toml::from_str(&text).with_context(|| format!("{} names no package", path.display()))?;
+    let manifest: Manifest =
+        toml::from_str(&text).with_context(|| format!("{} names no package", path.display()))?;
     Ok(manifest.package.name)
 }

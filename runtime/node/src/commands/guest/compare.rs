@@ -77,8 +77,11 @@ struct Example {
 pub(super) fn run(args: &SlotArgs) -> Result<()> {
     let (home, slot) = (Home::from_env()?, args.slot.to_string());
     let seated = Ledger::of(&home)?.seated();
-    let Some(shadow) = seated.into_iter().find(|one| one.slot == slot && one.standing == "shadow") else {
-        bail!("{slot} has no shadow: `pylon guest install SOURCE --slot {slot} --shadow` puts one there");
+    let Some(shadow) = seated.into_iter().find(|one| one.slot == slot && one.standing == "shadow")
+    else {
+        bail!(
+            "{slot} has no shadow: `pylon guest install SOURCE --slot {slot} --shadow` puts one there"
+        );
     };
     let mut comparison = Comparison {
         shadow: format!("{} {}", shadow.name, shadow.version),
@@ -86,8 +89,13 @@ pub(super) fn run(args: &SlotArgs) -> Result<()> {
         slot: slot.clone(),
         ..Comparison::default()
     };
-    Books::open(&home.database())?
-        .pairs(&slot, shadow.digest, UnixTime::new(shadow.since), PAIRS_MAX, |pair| comparison.add(&pair))?;
+    Books::open(&home.database())?.pairs(
+        &slot,
+        shadow.digest,
+        UnixTime::new(shadow.since),
+        PAIRS_MAX,
+        |pair| comparison.add(&pair),
+    )?;
     if args.json { json(&comparison) } else { say(&page(&comparison)) }
 }
 
@@ -112,7 +120,9 @@ impl Comparison {
             _ => {}
         }
         if !same && self.examples.len() < EXAMPLES {
-            let raw = |said: &Result<String, Fault>| said.as_ref().map_or_else(Fault::to_string, String::clone);
+            let raw = |said: &Result<String, Fault>| {
+                said.as_ref().map_or_else(Fault::to_string, String::clone)
+            };
             let words = |said| plain(&answers::recorded(&pair.function, said));
             self.examples.push(Example {
                 job: pair.job.to_hex(),
@@ -161,7 +171,8 @@ fn said(answer: &Result<String, Fault>) -> Value {
 
 /// Where two offers or two orders differ: `cap 1500 / 2000, priority 0 / 1`.
 fn numbers(active: &Value, shadow: &Value) -> String {
-    let made = |answer: &Value| answer.get("Ok").and_then(Value::as_object).cloned().unwrap_or_default();
+    let made =
+        |answer: &Value| answer.get("Ok").and_then(Value::as_object).cloned().unwrap_or_default();
     let (active, mut shadow) = (made(active), made(shadow));
     let differ = active.into_iter().filter_map(|(name, ours)| {
         let theirs = shadow.remove(&name).filter(|theirs| *theirs != ours)?;
@@ -176,11 +187,24 @@ fn price(answer: &Value) -> Option<u64> {
 
 fn page(found: &Comparison) -> String {
     if found.questions == 0 {
-        return format!("{} beside {}: nothing was asked yet, as no job came since\n", plain(&found.shadow), found.slot);
+        return format!(
+            "{} beside {}: nothing was asked yet, as no job came since\n",
+            plain(&found.shadow),
+            found.slot
+        );
     }
-    let mut out =
-        format!("{} beside {}: the same in {} of {} answers", plain(&found.shadow), found.slot, found.same, found.questions);
-    let _ = writeln!(out, " (no answer: {} here, {} of the shadow)", found.active_traps, found.shadow_traps);
+    let mut out = format!(
+        "{} beside {}: the same in {} of {} answers",
+        plain(&found.shadow),
+        found.slot,
+        found.same,
+        found.questions
+    );
+    let _ = writeln!(
+        out,
+        " (no answer: {} here, {} of the shadow)",
+        found.active_traps, found.shadow_traps
+    );
     for (name, function) in &found.by_function {
         let _ = writeln!(out, "  {name:<6} {} of {} the same", function.same, function.questions);
     }
@@ -189,7 +213,10 @@ fn page(found: &Comparison) -> String {
     if both + only_active + only_shadow + neither > 0 {
         let (active, shadow) = (sats(sums.active_msats), sats(sums.shadow_msats));
         let _ = writeln!(out, "  offers: {both} by both, for {active} and by the shadow {shadow}");
-        let _ = writeln!(out, "          {only_active} not by the shadow, {only_shadow} by it alone, {neither} by neither");
+        let _ = writeln!(
+            out,
+            "          {only_active} not by the shadow, {only_shadow} by it alone, {neither} by neither"
+        );
     }
     if found.settled != Sums::default() {
         let (active, shadow) = (sats(found.settled.active_msats), sats(found.settled.shadow_msats));
@@ -226,8 +253,11 @@ mod tests {
     fn what_differs() {
         let mut found = Comparison::default();
         let offer = |price: u64, note: &str| {
-            let rest = "\"max_output_tokens\":9,\"max_work_ms\":1,\"valid_seconds\":1,\"priority\":0";
-            format!("{{\"Ok\":{{\"terms\":\"hold\",\"price\":{price},\"cap\":12,{rest},\"note\":\"{note}\"}}}}")
+            let rest =
+                "\"max_output_tokens\":9,\"max_work_ms\":1,\"valid_seconds\":1,\"priority\":0";
+            format!(
+                "{{\"Ok\":{{\"terms\":\"hold\",\"price\":{price},\"cap\":12,{rest},\"note\":\"{note}\"}}}}"
+            )
         };
         let (ten, twelve) = (offer(10, "a"), offer(12, "b"));
         let busy = "{\"Err\":{\"busy\":9}}";
@@ -241,9 +271,15 @@ mod tests {
             found.add(&pair("quote", active, shadow));
         }
         found.add(&pair("settle", Ok("7"), Ok("9")));
-        assert_eq!((found.questions, found.same, found.active_traps, found.shadow_traps), (6, 1, 0, 1));
+        assert_eq!(
+            (found.questions, found.same, found.active_traps, found.shadow_traps),
+            (6, 1, 0, 1)
+        );
         let sums = Sums { active_msats: 20, shadow_msats: 22 };
-        assert_eq!(found.quotes, Quotes { both: 2, only_active: 2, only_shadow: 1, neither: 0, sums });
+        assert_eq!(
+            found.quotes,
+            Quotes { both: 2, only_active: 2, only_shadow: 1, neither: 0, sums }
+        );
         assert_eq!(found.settled, Sums { active_msats: 7, shadow_msats: 9 });
         assert_eq!(found.examples.len(), 5);
         let page = page(&found);

@@ -13,7 +13,11 @@ use std::path::PathBuf;
 /// Writes the image beside the component; that of a guest that comes with pylon here, under the name that a node's folder `guests` has for it.
 pub(super) fn run(args: &CompileArgs) -> Result<()> {
     let (bytes, file) = component::named(&args.file)?;
-    let place = if file.is_some() { "beside the component" } else { "in `.openagents/pylon/guests` of the node's home" };
+    let place = if file.is_some() {
+        "beside the component"
+    } else {
+        "in `.openagents/pylon/guests` of the node's home"
+    };
     let beside = file.unwrap_or_else(|| Digest::of(&bytes).to_hex().into());
     let what = || args.file.display().to_string();
     let role = Outline::read(&bytes).and_then(|outline| outline.role()).with_context(what)?;
@@ -24,5 +28,7 @@ pub(super) fn run(args: &CompileArgs) -> Result<()> {
     let path = PathBuf::from(path);
     component::write(&path, &image)?;
     let path = path.display();
-    say(&format!("{path}\n\nNext: pylon guest sign --key KEYFILE {path}, then keep it and its release {place}\n"))
+    say(&format!(
+        "{path}\n\nNext: pylon guest sign --key KEYFILE {path}, then keep it and its release {place}\n"
+    ))
 }

@@ -36,9 +36,13 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// The bytes of a file that has at most so many.
 pub(super) fn read_most(path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
-    let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file =
+        std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut bytes = Vec::new();
-    let length = file.take(bytes_max + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {}", path.display()))?;
+    let length = file
+        .take(bytes_max + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     if length as u64 > bytes_max {
         bail!("{} is larger than any that a node takes: {bytes_max} bytes", path.display());
     }
@@ -61,7 +65,9 @@ pub(super) fn release(component: &Path) -> Result<Option<String>> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
     let mut text = Vec::new();
-    file.take(release::BYTES_MAX as u64 + 1).read_to_end(&mut text).with_context(|| path.display().to_string())?;
+    file.take(release::BYTES_MAX as u64 + 1)
+        .read_to_end(&mut text)
+        .with_context(|| path.display().to_string())?;
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }
 
@@ -69,10 +75,11 @@ pub(super) fn release(component: &Path) -> Result<Option<String>> {
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(".".as_ref());
     let public = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    let written = tempfile::Builder::new().permissions(public).tempfile_in(dir).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.persist(path).map_err(|error| error.error)
-    });
+    let written =
+        tempfile::Builder::new().permissions(public).tempfile_in(dir).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.persist(path).map_err(|error| error.error)
+        });
     written.map(drop).with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -80,5 +87,11 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 pub(super) fn sandbox(cache: Option<&Path>) -> Result<Sandbox> {
     let open = |dir: &Path| cap_std::fs::Dir::open_ambient_dir(dir, cap_std::ambient_authority());
     let cache = cache.map(open).transpose().context("no folder for compiled code")?;
-    Ok(Sandbox::open(Config { cache, compiling: apart()?, policy_instances: 2, handler_instances: 2, ..Config::default() })?)
+    Ok(Sandbox::open(Config {
+        cache,
+        compiling: apart()?,
+        policy_instances: 2,
+        handler_instances: 2,
+        ..Config::default()
+    })?)
 }

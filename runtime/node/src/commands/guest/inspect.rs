@@ -33,9 +33,18 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
     let digest = Digest::of(&bytes);
     let outline = Outline::read(&bytes).with_context(|| file.display().to_string())?;
     let examined = block_on(async { Ok(component::sandbox(None)?.examine(&bytes).await) })?;
-    let verify = |text: String| release::verify(&text, digest, SystemClock.now()).map_err(|error| error.to_string());
+    let verify = |text: String| {
+        release::verify(&text, digest, SystemClock.now()).map_err(|error| error.to_string())
+    };
     let release = component::release(&file)?.map(verify);
-    let found = Found { file: file.display().to_string(), digest, size: bytes.len(), outline, examined, release };
+    let found = Found {
+        file: file.display().to_string(),
+        digest,
+        size: bytes.len(),
+        outline,
+        examined,
+        release,
+    };
     if args.json {
         json(&found.facts())?;
         return if found.examined.is_ok() { Ok(()) } else { Err(SaidNo.into()) };
@@ -74,8 +83,14 @@ impl Found {
             map.insert("name".into(), about.name.clone().into());
             map.insert("version".into(), about.version.clone().into());
             map.insert("summary".into(), about.summary.clone().into());
-            map.insert("slots".into(), guest.slots().iter().map(ToString::to_string).collect::<Vec<_>>().into());
-            map.insert("settings".into(), about.settings.iter().map(setting).collect::<Vec<_>>().into());
+            map.insert(
+                "slots".into(),
+                guest.slots().iter().map(ToString::to_string).collect::<Vec<_>>().into(),
+            );
+            map.insert(
+                "settings".into(),
+                about.settings.iter().map(setting).collect::<Vec<_>>().into(),
+            );
             map.insert("kinds".into(), kinds.collect::<Vec<_>>().into());
             map.insert("wants".into(), about.wants.iter().map(want).collect::<Vec<_>>().into());
             map.insert("limits".into(), limits(guest));
@@ -93,10 +108,18 @@ impl Found {
             page.row("name", &format!("{} {}", about.name, about.version));
             page.row("summary", &about.summary);
             page.row("world", guest.role.world());
-            page.row("slots", &guest.slots().iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+            page.row(
+                "slots",
+                &guest.slots().iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            );
         }
         page.row("publisher", &self.publisher());
-        let callable = self.outline.imports.iter().filter(|import| !import.types_only).map(|import| import.name.as_str());
+        let callable = self
+            .outline
+            .imports
+            .iter()
+            .filter(|import| !import.types_only)
+            .map(|import| import.name.as_str());
         page.list("imports", callable, "nothing but types");
         page.list("exports", self.outline.exports.iter().map(String::as_str), "nothing");
         if let Ok(guest) = &self.examined {
@@ -110,7 +133,10 @@ impl Found {
             None => "nobody: it is not signed".into(),
             Some(Err(why)) => format!("not known, the release beside it does not hold: {why}"),
             Some(Ok(release)) => {
-                let end = release.expires_at.map(|end| format!(", good until {}", moment(end))).unwrap_or_default();
+                let end = release
+                    .expires_at
+                    .map(|end| format!(", good until {}", moment(end)))
+                    .unwrap_or_default();
                 format!("{}, signed {}{end}", npub_of(release.publisher), moment(release.signed_at))
             }
         }
@@ -139,7 +165,11 @@ impl Page {
         let about = &guest.about;
         let wants: Vec<_> = about.wants.iter().map(want).collect();
         self.list("wants", wants.iter().map(String::as_str), "nothing");
-        let settings: Vec<_> = about.settings.iter().map(|it| format!("{} = {:?}  {}", it.name, it.default, it.help)).collect();
+        let settings: Vec<_> = about
+            .settings
+            .iter()
+            .map(|it| format!("{} = {:?}  {}", it.name, it.default, it.help))
+            .collect();
         self.list("settings", settings.iter().map(String::as_str), "none");
         for served in &about.kinds {
             self.row("kind", &format!("{}  {}", served.kind, served.summary));
@@ -151,10 +181,13 @@ impl Page {
         }
         let limits = &guest.limits;
         let time = match guest.role {
-            pylon_sandbox::Role::Handler => format!("{} ms of CPU, {} ms in all", limits.cpu_ms, limits.wall_ms),
+            pylon_sandbox::Role::Handler => {
+                format!("{} ms of CPU, {} ms in all", limits.cpu_ms, limits.wall_ms)
+            }
             _ => format!("{} units of fuel", limits.fuel),
         };
-        let sizes = format!("memory {} bytes, output {} bytes", limits.memory_bytes, limits.output_bytes);
+        let sizes =
+            format!("memory {} bytes, output {} bytes", limits.memory_bytes, limits.output_bytes);
         self.row("a call", &format!("at most {time}, {sizes}"));
     }
 }

@@ -24,9 +24,13 @@ fn source(text: &str) -> Result<String> {
     if component(text).is_some() || text.contains("://") {
         return Ok(text.into());
     }
-    let path = std::path::absolute(Path::new(text)).with_context(|| format!("`{text}` is no path"))?;
+    let path =
+        std::path::absolute(Path::new(text)).with_context(|| format!("`{text}` is no path"))?;
     if !path.exists() {
         bail!("source: {}", nothing(text, &path));
     }
-    path.into_os_string().into_string().ok().context("a path that is not UTF-8 text cannot be used: rename it")
+    path.into_os_string()
+        .into_string()
+        .ok()
+        .context("a path that is not UTF-8 text cannot be used: rename it")
 }

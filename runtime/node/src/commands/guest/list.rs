@@ -24,7 +24,9 @@ pub(super) fn run(args: &ListArgs) -> Result<()> {
     }
     let guests = block_on(async {
         match Client::new(&home).guests().await {
-            Err(ClientError::NotRunning) => Ok(Guests { guests: Ledger::of(&home)?.seated(), lockdown: None }),
+            Err(ClientError::NotRunning) => {
+                Ok(Guests { guests: Ledger::of(&home)?.seated(), lockdown: None })
+            }
             answer => Ok(answer?),
         }
     })?;
@@ -36,9 +38,13 @@ fn present(guests: &[Seated], now: UnixTime) -> String {
     let row = |one: &Seated| {
         let (figures, seen) = (one.figures.unwrap_or_default(), one.figures.is_some());
         let standing = match (one.standing.as_str(), one.missed) {
-            ("shadow", Some(missed)) if missed > 0 => format!("  (shadow, {missed} questions missed)"),
+            ("shadow", Some(missed)) if missed > 0 => {
+                format!("  (shadow, {missed} questions missed)")
+            }
             ("shadow", _) => "  (shadow)".into(),
-            ("approval", _) => format!("  (waits for `pylon guest approve`: {})", one.beyond.join(", ")),
+            ("approval", _) => {
+                format!("  (waits for `pylon guest approve`: {})", one.beyond.join(", "))
+            }
             _ => String::new(),
         };
         [
@@ -55,7 +61,8 @@ fn present(guests: &[Seated], now: UnixTime) -> String {
             format!("{}{standing}", ago(now.since(UnixTime::new(one.since)))),
         ]
     };
-    let heads = "SLOT  GUEST  DIGEST  PUBLISHER  >GEN  >CALLS  >TRAPS  >P50 US  >P99 US  >COST  SINCE";
+    let heads =
+        "SLOT  GUEST  DIGEST  PUBLISHER  >GEN  >CALLS  >TRAPS  >P50 US  >P99 US  >COST  SINCE";
     table(heads, &guests.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -68,7 +75,15 @@ fn past(history: &[Installation]) -> String {
     let row = |row: &Installation| {
         let guest = row.guest.as_ref().map_or_else(
             || "(empty)".into(),
-            |guest| format!("{} {} {} from {}", guest.name, guest.version, guest.digest.short(), guest.source),
+            |guest| {
+                format!(
+                    "{} {} {} from {}",
+                    guest.name,
+                    guest.version,
+                    guest.digest.short(),
+                    guest.source
+                )
+            },
         );
         [row.generation.to_string(), moment(row.at), row.slot.clone(), row.why.clone(), guest]
     };

@@ -13,14 +13,18 @@ use std::path::Path;
 pub(super) fn run(command: &NewCommand) -> Result<()> {
     let plan = match command {
         NewCommand::Policy(args) => Plan { name: &args.name, role: args.world.role(), kind: None },
-        NewCommand::Handler(args) => Plan { name: &args.name, role: Role::Handler, kind: Some(args.kind) },
+        NewCommand::Handler(args) => {
+            Plan { name: &args.name, role: Role::Handler, kind: Some(args.kind) }
+        }
     };
     if component(plan.name).is_some() {
         bail!("{} is the name of a guest that comes with pylon: choose another name", plan.name);
     }
     match scaffold::write(Path::new(""), plan) {
         Ok(_) => say(&page(plan.name)),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!("{} is there already: choose another name", plan.name),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            bail!("{} is there already: choose another name", plan.name)
+        }
         Err(error) => Err(error).with_context(|| format!("cannot make {}", plan.name)),
     }
 }

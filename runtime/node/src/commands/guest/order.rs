@@ -46,7 +46,9 @@ async fn without_node(home: &Home, deed: &Deed) -> Result<Seated> {
 fn page(seated: &Seated, live: bool) -> String {
     let Seated { slot, name, version, digest, .. } = seated;
     let mut out = match (seated.standing.as_str(), seated.generation) {
-        (REMOVED, Some(number)) => format!("{slot}: {name} {version} is removed, and nobody came, generation {number}"),
+        (REMOVED, Some(number)) => {
+            format!("{slot}: {name} {version} is removed, and nobody came, generation {number}")
+        }
         ("serving", Some(number)) => format!("{slot}: {name} {version}, generation {number}"),
         _ => format!("{slot}: {name} {version} beside the guest that serves"),
     };

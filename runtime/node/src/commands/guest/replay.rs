@@ -53,8 +53,14 @@ impl Checked {
 
 fn find(books: &Books, prefix: &str) -> Result<JobId> {
     let prefix = prefix.to_lowercase();
-    if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        bail!("`{}` is no job's id: give its hex digits, or as many as no other begins with", plain(&prefix));
+    if prefix.is_empty()
+        || prefix.len() > 64
+        || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        bail!(
+            "`{}` is no job's id: give its hex digits, or as many as no other begins with",
+            plain(&prefix)
+        );
     }
     let mut found = books.named(&prefix)?;
     found.extend(books.named_refusals(&prefix)?);
@@ -69,9 +75,10 @@ fn facts(job: JobId, checked: &[Checked]) -> Value {
     let decision = |one: &Checked| {
         let (recorded, (outcome, why)) = (&one.recorded, word(&one.outcome));
         let differences = match &one.outcome {
-            Outcome::Differs(all) => {
-                all.iter().map(|it| value!({"what": it.what, "recorded": it.recorded, "found": it.found})).collect()
-            }
+            Outcome::Differs(all) => all
+                .iter()
+                .map(|it| value!({"what": it.what, "recorded": it.recorded, "found": it.found}))
+                .collect(),
             _ => Vec::new(),
         };
         value!({
@@ -113,7 +120,10 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
         let outcome = match &one.outcome {
             Outcome::Equal => "equal".into(),
             Outcome::OtherEngine => "equal; another engine, so fuel is not compared".into(),
-            Outcome::Differs(all) => format!("DIFFERS in {}", all.iter().map(|it| it.what).collect::<Vec<_>>().join(", ")),
+            Outcome::Differs(all) => format!(
+                "DIFFERS in {}",
+                all.iter().map(|it| it.what).collect::<Vec<_>>().join(", ")
+            ),
             Outcome::Gone(gone) => gone.words(),
         };
         let broken = if one.seal == Some(Seal::Broken) { "; its seal is BROKEN" } else { "" };
@@ -121,7 +131,8 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
             Outcome::Gone(_) => String::new(),
             _ => answers::recorded(&recorded.function, &recorded.output),
         };
-        let (function, attempt, cost) = (recorded.function.clone(), recorded.attempt.to_string(), cost(recorded.cost));
+        let (function, attempt, cost) =
+            (recorded.function.clone(), recorded.attempt.to_string(), cost(recorded.cost));
         [function, guest, attempt, cost, format!("{outcome}{broken}"), answer]
     };
     let rows: Vec<_> = checked.iter().map(row).collect();
@@ -130,14 +141,28 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
         && !state.is_closed()
     {
         let (status, delivery) = (state.execution.word(), state.delivery.word());
-        let _ =
-            writeln!(page, "\nThe job is not over (status {status}, delivery {delivery}): this is all that was decided so far.");
+        let _ = writeln!(
+            page,
+            "\nThe job is not over (status {status}, delivery {delivery}): this is all that was decided so far."
+        );
     }
     for one in checked {
         if let Outcome::Differs(all) = &one.outcome {
             for it in all {
-                let _ = writeln!(page, "\n{} {}, recorded: {}", one.recorded.function, it.what, plain(&it.recorded));
-                let _ = writeln!(page, "{} {}, now:      {}", one.recorded.function, it.what, plain(&it.found));
+                let _ = writeln!(
+                    page,
+                    "\n{} {}, recorded: {}",
+                    one.recorded.function,
+                    it.what,
+                    plain(&it.recorded)
+                );
+                let _ = writeln!(
+                    page,
+                    "{} {}, now:      {}",
+                    one.recorded.function,
+                    it.what,
+                    plain(&it.found)
+                );
             }
         }
     }

@@ -48,12 +48,17 @@ fn no_cases(file: &Path, component: &[u8]) -> String {
         Ok(Role::Pricing) => "function = \"quote\", expect = { terms = \"on-delivery\" }",
         Ok(Role::Routing) => "function = \"rank\", expect = { order = [0] }",
         Ok(Role::Verification) => "function = \"judge\", expect = { verdict = \"accept\" }",
-        Ok(Role::Handler) => "function = \"run\", job = { inputs = [\"Hello\"] }, expect = { generations = 1 }",
+        Ok(Role::Handler) => {
+            "function = \"run\", job = { inputs = [\"Hello\"] }, expect = { generations = 1 }"
+        }
         Err(error) => return format!("{}: {error}", file.display()),
     };
     let first = format!("case = [{{ name = \"first\", {least} }}]");
     let path = file.with_extension("cases.toml");
-    format!("no cases are in {}: write {first} to begin with; guests/README.md says more", path.display())
+    format!(
+        "no cases are in {}: write {first} to begin with; guests/README.md says more",
+        path.display()
+    )
 }
 
 fn facts(guest: &Examined, asked: &[Asked]) -> serde_json::Value {
@@ -82,7 +87,11 @@ fn page(guest: &Examined, asked: &[Asked]) -> String {
         let (Cost::Fuel(cost) | Cost::CpuMicros(cost)) = case.cost;
         let (whole, rest) = share(cost, case.budget);
         let result = if case.unmet.is_empty() { "ok" } else { "FAIL" };
-        let _ = writeln!(page, "{:<width$}  {result:<6}  {cost:>9}  {whole:>5}.{rest:02} %", plain(&case.name));
+        let _ = writeln!(
+            page,
+            "{:<width$}  {result:<6}  {cost:>9}  {whole:>5}.{rest:02} %",
+            plain(&case.name)
+        );
     }
     for case in asked {
         for unmet in &case.unmet {

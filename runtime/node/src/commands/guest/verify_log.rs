@@ -19,7 +19,10 @@ pub(super) fn run(args: &VerifyLogArgs) -> Result<()> {
     let since = args.since.map_or(UnixTime::new(0), |age| SystemClock.now().minus(age));
     let verified = block_on(async {
         let progress = Progress::new("decisions", records.books.decision_count()?);
-        Ok(verify(&mut records.past, &records.books, records.safe.as_ref(), since, |done| progress.at(done)).await?)
+        Ok(verify(&mut records.past, &records.books, records.safe.as_ref(), since, |done| {
+            progress.at(done)
+        })
+        .await?)
     })?;
     if args.json {
         json(&facts(&verified))?;
@@ -50,7 +53,10 @@ fn page(verified: &Verified) -> String {
     row(verified.decisions, "decisions");
     row(verified.equal, "asked again: the same answer");
     if verified.other_engine > 0 {
-        row(verified.other_engine, "asked again on another engine: the same answer, fuel is not compared");
+        row(
+            verified.other_engine,
+            "asked again on another engine: the same answer, fuel is not compared",
+        );
     }
     row(verified.differs, "asked again: NOT as recorded");
     for (word, count) in &verified.gone {
@@ -74,6 +80,10 @@ fn page(verified: &Verified) -> String {
         let job = it.job.map_or_else(|| "-".into(), pylon_core::JobId::short);
         let _ = writeln!(page, "decision {} ({} {job}): {}", it.id, plain(&it.function), it.what);
     }
-    page.push_str(if verified.is_good() { "The log is as it was written.\n" } else { "The log is NOT as it was written.\n" });
+    page.push_str(if verified.is_good() {
+        "The log is as it was written.\n"
+    } else {
+        "The log is NOT as it was written.\n"
+    });
     page
 }

@@ -21,7 +21,10 @@ use serde_json::json;
 /// Runs the command.
 pub fn run(command: &JobCommand) -> Result<()> {
     log::install(log::COMMAND)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no thread to run on")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no thread to run on")?;
     runtime.block_on(async {
         match command {
             JobCommand::Submit(args) => submit::run(args).await,
@@ -59,7 +62,10 @@ impl Counter {
     /// What is to be known before all else, if it is so.
     fn withdrawn(&self) -> Option<String> {
         let at = self.purchase.withdrawn_at?;
-        Some(format!("withdrawn {} ago: providers need not answer it any more", ago(SystemClock.now().since(at))))
+        Some(format!(
+            "withdrawn {} ago: providers need not answer it any more",
+            ago(SystemClock.now().since(at))
+        ))
     }
 }
 
@@ -92,9 +98,14 @@ async fn results(args: &JobArgs) -> Result<()> {
         note(&format!("pylon: this job was {words}"));
     }
     if good.is_empty() {
-        bail!("no result yet: `pylon job status {}` says how it stands", counter.request.id().short());
+        bail!(
+            "no result yet: `pylon job status {}` says how it stands",
+            counter.request.id().short()
+        );
     }
-    good.iter().try_for_each(|result| say(&tell::result(&counter.request, result, counter.purchase.bid, args.json)))
+    good.iter().try_for_each(|result| {
+        say(&tell::result(&counter.request, result, counter.purchase.bid, args.json))
+    })
 }
 
 async fn cancel(args: &CancelArgs) -> Result<()> {

@@ -34,7 +34,9 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
     }
     let prompt = prompt(args)?;
     if prompt.as_deref() == Some("") {
-        bail!("the prompt is empty, and no provider answers that: say what is asked for; nothing was sent");
+        bail!(
+            "the prompt is empty, and no provider answers that: say what is asked for; nothing was sent"
+        );
     }
     let tags = args.tags(prompt);
     let home = Home::from_env()?;
@@ -52,7 +54,11 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
     buyer.submit(&request).await?;
     if !args.wait {
         let job = request.id();
-        return say(&if args.json { format!("{}\n", json!({"job": job})) } else { format!("{job}\n") });
+        return say(&if args.json {
+            format!("{}\n", json!({"job": job}))
+        } else {
+            format!("{job}\n")
+        });
     }
     wait(args, buyer, &request).await
 }
@@ -68,11 +74,18 @@ fn write_down(
     let (now, bid) = (SystemClock.now(), args.bid.map(Msat::new));
     for later in 0..SAME_MAX {
         let request = buyer.sign(args.kind, tags, now.plus(later))?;
-        if purchases.add(&Purchase { request: request.to_json(), relays: relays.clone(), bid, withdrawn_at: None })? {
+        if purchases.add(&Purchase {
+            request: request.to_json(),
+            relays: relays.clone(),
+            bid,
+            withdrawn_at: None,
+        })? {
             return Ok(request);
         }
     }
-    bail!("the same was asked for {SAME_MAX} times in a moment: try again in a minute; nothing was sent")
+    bail!(
+        "the same was asked for {SAME_MAX} times in a moment: try again in a minute; nothing was sent"
+    )
 }
 
 fn prompt(args: &SubmitArgs) -> Result<Option<String>> {
@@ -80,7 +93,10 @@ fn prompt(args: &SubmitArgs) -> Result<Option<String>> {
         return Ok(args.prompt.clone());
     }
     let mut text = String::new();
-    std::io::stdin().take(MAX_REQUEST_BYTES as u64 + 1).read_to_string(&mut text).context("stdin is not UTF-8 text")?;
+    std::io::stdin()
+        .take(MAX_REQUEST_BYTES as u64 + 1)
+        .read_to_string(&mut text)
+        .context("stdin is not UTF-8 text")?;
     if text.len() > MAX_REQUEST_BYTES {
         bail!("stdin is longer than a request can be: {MAX_REQUEST_BYTES} bytes");
     }
@@ -91,13 +107,19 @@ fn prompt(args: &SubmitArgs) -> Result<Option<String>> {
 async fn wait(args: &SubmitArgs, mut buyer: Buyer, request: &Request) -> Result<()> {
     let (until, id) = (Instant::now() + Duration::from_secs(args.timeout), request.id());
     let (mut news, mut refusal) = (News::default(), None);
-    let show = |result: &Delivered| say(&tell::result(request, result, args.bid.map(Msat::new), args.json));
+    let show = |result: &Delivered| {
+        say(&tell::result(request, result, args.bid.map(Msat::new), args.json))
+    };
     note(&format!("Job {id}: waiting for a result, {} s at most", args.timeout));
     loop {
         let Ok(heard) = timeout_at(until, buyer.next()).await else {
             return match last_look(buyer.into_desk(), request).await {
                 Some(result) => show(&result),
-                None => bail!("{} within {} s: `pylon job results {id}` looks again", news.end(args, refusal), args.timeout),
+                None => bail!(
+                    "{} within {} s: `pylon job results {id}` looks again",
+                    news.end(args, refusal),
+                    args.timeout
+                ),
             };
         };
         match heard? {
@@ -114,10 +136,17 @@ async fn wait(args: &SubmitArgs, mut buyer: Buyer, request: &Request) -> Result<
             }
             Heard::Result(result) if result.job == id => match request.check(&result) {
                 Ok(()) => return show(&result),
-                Err(why) => news.heard(&format!("pylon: a result of {} is passed over: {why}", npub_of(result.provider))),
+                Err(why) => news.heard(&format!(
+                    "pylon: a result of {} is passed over: {why}",
+                    npub_of(result.provider)
+                )),
             },
             Heard::Unreadable { job, provider, why } if job == id => {
-                news.heard(&format!("pylon: a message of {} is passed over: {}", npub_of(provider), tell::clipped(&why)));
+                news.heard(&format!(
+                    "pylon: a message of {} is passed over: {}",
+                    npub_of(provider),
+                    tell::clipped(&why)
+                ));
             }
             Heard::Feedback(_) | Heard::Result(_) | Heard::Unreadable { .. } => {}
         }

@@ -109,19 +109,39 @@ const fn rank(standing: Standing) -> u8 {
 }
 
 fn of_feedback(feedback: &Feedback) -> Stand {
-    let (amount_msats, bolt11) = feedback.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
-    let (provider, status, words) = (feedback.provider, feedback.standing.word(), feedback.words.clone());
-    Stand { provider, status, words, amount_msats, bolt11, amount_unreadable: feedback.due_unreadable }
+    let (amount_msats, bolt11) =
+        feedback.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
+    let (provider, status, words) =
+        (feedback.provider, feedback.standing.word(), feedback.words.clone());
+    Stand {
+        provider,
+        status,
+        words,
+        amount_msats,
+        bolt11,
+        amount_unreadable: feedback.due_unreadable,
+    }
 }
 
 fn of_result(result: &Delivered) -> Stand {
-    let (amount_msats, bolt11) = result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
+    let (amount_msats, bolt11) =
+        result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
     let (words, amount_unreadable) = (String::new(), result.due_unreadable);
-    Stand { provider: result.provider, status: "result", words, amount_msats, bolt11, amount_unreadable }
+    Stand {
+        provider: result.provider,
+        status: "result",
+        words,
+        amount_msats,
+        bolt11,
+        amount_unreadable,
+    }
 }
 
 /// The results that are what was asked for, and why the others are not.
-pub(super) fn sort(request: &Request, said: Vec<Heard>) -> (Vec<Delivered>, Vec<(PublicKey, String)>) {
+pub(super) fn sort(
+    request: &Request,
+    said: Vec<Heard>,
+) -> (Vec<Delivered>, Vec<(PublicKey, String)>) {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for heard in said {
         match heard {
@@ -137,27 +157,38 @@ pub(super) fn sort(request: &Request, said: Vec<Heard>) -> (Vec<Delivered>, Vec<
 }
 
 /// A result: its text alone, or all that is known of it.
-pub(super) fn result(request: &Request, result: &Delivered, bid: Option<Msat>, json: bool) -> String {
+pub(super) fn result(
+    request: &Request,
+    result: &Delivered,
+    bid: Option<Msat>,
+    json: bool,
+) -> String {
     if request.is_betrayed(result) {
         let who = npub_of(result.provider);
-        note(&format!("pylon: {who} has answered this encrypted request in the clear: everybody can read it"));
+        note(&format!(
+            "pylon: {who} has answered this encrypted request in the clear: everybody can read it"
+        ));
     }
     if !json {
         let due = result.due.as_ref().map(|(amount, bolt11)| {
-            let invoice = bolt11.as_ref().map(|bolt11| format!(": {}", plain(bolt11))).unwrap_or_default();
-            let warning = over(*amount, bid).map(|warning| format!(" ({warning})")).unwrap_or_default();
+            let invoice =
+                bolt11.as_ref().map(|bolt11| format!(": {}", plain(bolt11))).unwrap_or_default();
+            let warning =
+                over(*amount, bid).map(|warning| format!(" ({warning})")).unwrap_or_default();
             format!("\n{amount} due{warning}{invoice}\n")
         });
         let due = due.or_else(|| result.due_unreadable.then(|| format!("\n{UNREADABLE}\n")));
         return format!("{}\n{}", printable(&result.content), due.unwrap_or_default());
     }
-    let attributes: BTreeMap<_, _> = result.attributes.iter().map(|fact| (&fact.name, &fact.value)).collect();
+    let attributes: BTreeMap<_, _> =
+        result.attributes.iter().map(|fact| (&fact.name, &fact.value)).collect();
     let guests: Vec<_> = result
         .guests
         .iter()
         .map(|guest| json!({"slot": guest.slot, "name": guest.name, "version": guest.version, "digest": guest.digest}))
         .collect();
-    let (amount, bolt11) = result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
+    let (amount, bolt11) =
+        result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
     let facts = json!({
         "job": result.job, "kind": result.kind, "provider": result.provider, "content": result.content,
         "amount_msats": amount, "bolt11": bolt11, "amount_unreadable": result.due_unreadable, "attributes": attributes,

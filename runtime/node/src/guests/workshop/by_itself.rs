@@ -40,7 +40,11 @@ impl Cause {
     fn says(&self, guest: &Record) -> String {
         let what = format!("{} {}", guest.name, guest.version);
         match self {
-            Self::Traps => format!("{what} gave no answer {} times in {} calls", rollback::TRAPS, rollback::CALLS),
+            Self::Traps => format!(
+                "{what} gave no answer {} times in {} calls",
+                rollback::TRAPS,
+                rollback::CALLS
+            ),
             Self::Over(why) => format!("the release of {what} does not hold any more: {why}"),
         }
     }
@@ -60,7 +64,13 @@ impl Workshop {
     }
 
     /// This one goes, if somebody else can be had or the slot can be empty.
-    pub(super) async fn replace(&self, seat: Alarm, cause: &Cause, journal: &dyn Journal, now: UnixTime) {
+    pub(super) async fn replace(
+        &self,
+        seat: Alarm,
+        cause: &Cause,
+        journal: &dyn Journal,
+        now: UnixTime,
+    ) {
         let slot = seat.slot;
         let (mut state, instead) = self
             .prepared(|seen| async move {
@@ -73,9 +83,12 @@ impl Workshop {
             Ok(next) => {
                 let (guest, record) = next.map(|ready| (ready.guest, ready.record)).unzip();
                 let row = state.row(slot, record, cause.word(), now);
-                self.give_way(&mut state, (row, guest), &cause.says(&present), refused, journal).await
+                self.give_way(&mut state, (row, guest), &cause.says(&present), refused, journal)
+                    .await
             }
-            Err(stop) => stay(&mut state, seat, (&present, cause), &stop, refused, journal, now).await,
+            Err(stop) => {
+                stay(&mut state, seat, (&present, cause), &stop, refused, journal, now).await
+            }
         };
         if let Err(error) = done {
             tracing::error!(%slot, error = format!("{error:#}"), "a guest that should go was not taken out");
@@ -83,26 +96,48 @@ impl Workshop {
     }
 
     /// Who comes back into a slot by itself now, or why nobody does.
-    async fn instead(&self, state: &State, slot: Slot, present: &Record, cause: &Cause, now: UnixTime) -> Instead {
+    async fn instead(
+        &self,
+        state: &State,
+        slot: Slot,
+        present: &Record,
+        cause: &Cause,
+        now: UnixTime,
+    ) -> Instead {
         let mut refused = Vec::new();
         let rests = rollback::rests_until(&state.history, slot).filter(|until| *until > now);
         if let (Some(until), Cause::Traps) = (rests, cause) {
-            let stop = Stop::new("wait", format!("the slot went back lately, and does not before {} UTC", moment(until)));
+            let stop = Stop::new(
+                "wait",
+                format!("the slot went back lately, and does not before {} UTC", moment(until)),
+            );
             return Instead { next: Err(stop), refused };
         }
         for before in rollback::earlier(&state.history, slot) {
             let Some(record) = before else { return Instead { next: Ok(None), refused } };
             match self.bench(&state.config).back(slot, record, now).await {
-                Ok(guest) => return Instead { next: Ok(Some(Ready { guest, record: record.clone() })), refused },
+                Ok(guest) => {
+                    return Instead {
+                        next: Ok(Some(Ready { guest, record: record.clone() })),
+                        refused,
+                    };
+                }
                 Err(error) => {
                     let detail = format!("does not come back: {error:#}");
-                    let told = Audit { outcome: GONE.into(), detail, ..audit(rollback::ROLLBACK, slot, record, now) };
+                    let told = Audit {
+                        outcome: GONE.into(),
+                        detail,
+                        ..audit(rollback::ROLLBACK, slot, record, now)
+                    };
                     refused.push(Row::Audit(Box::new(told)));
                 }
             }
         }
         if refused.is_empty() && matches!(cause, Cause::Traps) {
-            return Instead { next: Err(Stop::new("nothing", rollback::nobody(&state.history, slot))), refused };
+            return Instead {
+                next: Err(Stop::new("nothing", rollback::nobody(&state.history, slot))),
+                refused,
+            };
         }
         let next = match self.ours(state, slot, present, &mut refused, now).await {
             Some(ours) => Ok(Some(ours)),
@@ -114,9 +149,17 @@ impl Workshop {
     }
 
     /// What comes with this program for a slot that must be filled, if that is another than the one that goes.
-    async fn ours(&self, state: &State, slot: Slot, present: &Record, refused: &mut Vec<Row>, now: UnixTime) -> Option<Ready> {
+    async fn ours(
+        &self,
+        state: &State,
+        slot: Slot,
+        present: &Record,
+        refused: &mut Vec<Row>,
+        now: UnixTime,
+    ) -> Option<Ready> {
         let (bench, guest) = (self.bench(&state.config), Guest::default());
-        let found = if shipped::fills(slot) { bench.find(slot, &guest).await } else { return None };
+        let found =
+            if shipped::fills(slot) { bench.find(slot, &guest).await } else { return None };
         let is_other = |record: &Record| record.digest != present.digest;
         match bench.prepare(Wish { slot, guest: &guest, had: None }, &found, now).await {
             Ok(ready) => Some(ready).filter(|ready| is_other(&ready.record)),
@@ -161,16 +204,26 @@ async fn stay(
 ) -> Result<()> {
     let Alarm { slot, generation } = seat;
     let told = state.told.get(&slot);
-    if told.is_some_and(|(of, code, at)| (*of, *code) == (generation, stop.code) && now.since(*at) < TOLD_AGAIN_SECONDS) {
+    if told.is_some_and(|(of, code, at)| {
+        (*of, *code) == (generation, stop.code) && now.since(*at) < TOLD_AGAIN_SECONDS
+    }) {
         return Ok(());
     }
     state.told.insert(slot, (generation, stop.code, now));
     let detail = format!("{} {} stays: {}", present.name, present.version, stop.why);
     match cause {
-        Cause::Traps => tracing::warn!(%slot, why = detail, "a guest fails again and again, and stays"),
-        Cause::Over(why) => tracing::error!(%slot, over = why, why = detail, "a guest whose release is over stays"),
+        Cause::Traps => {
+            tracing::warn!(%slot, why = detail, "a guest fails again and again, and stays")
+        }
+        Cause::Over(why) => {
+            tracing::error!(%slot, over = why, why = detail, "a guest whose release is over stays")
+        }
     }
-    let told = Audit { outcome: stop.code.into(), detail, ..audit(rollback::ROLLBACK, slot, present, now) };
+    let told = Audit {
+        outcome: stop.code.into(),
+        detail,
+        ..audit(rollback::ROLLBACK, slot, present, now)
+    };
     rows.push(Row::Audit(Box::new(told)));
     Ok(commit(journal, rows).await?)
 }

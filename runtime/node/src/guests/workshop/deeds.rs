@@ -15,8 +15,14 @@ use std::sync::Arc;
 
 impl Workshop {
     /// Does it, or leaves everything as it was. Either is written down.
-    pub async fn carry_out(&self, deed: &Deed, journal: &dyn Journal, now: UnixTime) -> Result<Seated, Stop> {
-        let slot: Slot = deed.slot().parse().map_err(|error| Stop::new("slot", format!("{error}")))?;
+    pub async fn carry_out(
+        &self,
+        deed: &Deed,
+        journal: &dyn Journal,
+        now: UnixTime,
+    ) -> Result<Seated, Stop> {
+        let slot: Slot =
+            deed.slot().parse().map_err(|error| Stop::new("slot", format!("{error}")))?;
         let found = match deed {
             Deed::Install { guest, .. } => {
                 let config = self.state.lock().await.config.clone();
@@ -25,14 +31,26 @@ impl Workshop {
             _ => None,
         };
         let found = found.as_ref();
-        let (mut state, next) = self.prepared(|seen| async move { self.ready(&seen, deed, slot, found, now).await }).await;
+        let (mut state, next) = self
+            .prepared(|seen| async move { self.ready(&seen, deed, slot, found, now).await })
+            .await;
         let next = match next {
             Ok(next) => next,
-            Err(refused) => return Err(refuse(&mut state, deed.word(), slot, refused, Some(journal), now).await),
+            Err(refused) => {
+                return Err(
+                    refuse(&mut state, deed.word(), slot, refused, Some(journal), now).await
+                );
+            }
         };
         if let (Deed::Install { shadow: true, .. }, Some(Ready { guest, record })) = (deed, &next) {
             let (name, record) = (slot.to_string(), record.clone());
-            let standby = Standby { slot: name, purpose: Purpose::Shadow, guest: record, beyond: Vec::new(), since: now };
+            let standby = Standby {
+                slot: name,
+                purpose: Purpose::Shadow,
+                guest: record,
+                beyond: Vec::new(),
+                since: now,
+            };
             let audit = audit(deed.word(), slot, &standby.guest, now);
             let rows = vec![Row::Stand(Box::new(standby.clone())), Row::Audit(Box::new(audit))];
             self.write(&mut state, journal, rows).await.map_err(unwritten)?;
@@ -43,13 +61,23 @@ impl Workshop {
         }
         let (guest, record) = next.map(|ready| (ready.guest, ready.record)).unzip();
         let row = state.row(slot, record, deed.word(), now);
-        let left = || Some(Seated { standing: REMOVED.into(), generation: Some(row.generation), ..state.serving(slot)? });
+        let left = || {
+            Some(Seated {
+                standing: REMOVED.into(),
+                generation: Some(row.generation),
+                ..state.serving(slot)?
+            })
+        };
         let seated = Seated::serving(&row, None).or_else(left);
         let mut rows = installed(std::slice::from_ref(&row), deed.word());
-        rows.extend(matches!(deed, Deed::Activate { .. }).then(|| Row::Leave(slot.to_string(), Purpose::Shadow)));
+        rows.extend(
+            matches!(deed, Deed::Activate { .. })
+                .then(|| Row::Leave(slot.to_string(), Purpose::Shadow)),
+        );
         rows.extend(state.left_alone(std::slice::from_ref(&row), deed.word(), now));
         self.write(&mut state, journal, rows).await.map_err(unwritten)?;
-        self.put(&mut state, &[(slot, guest)], vec![row]).map_err(|error| Stop::new("slot", error.to_string()))?;
+        self.put(&mut state, &[(slot, guest)], vec![row])
+            .map_err(|error| Stop::new("slot", error.to_string()))?;
         seated.ok_or_else(|| Stop::new("slot", "nothing is there"))
     }
 
@@ -65,16 +93,23 @@ impl Workshop {
         let bench = self.bench(&state.config);
         let record = match (deed, found) {
             (Deed::Install { shadow: true, .. }, _) if slot.role() == Role::Handler => {
-                let why = format!("{slot} does work, and work is not done twice: only policies have a shadow");
+                let why = format!(
+                    "{slot} does work, and work is not done twice: only policies have a shadow"
+                );
                 return Err(Stop::new("shadow", why).into());
             }
             (Deed::Install { shadow: true, .. }, _) if !state.is_served(&[], slot) => {
-                let why = format!("nobody serves in {slot}, and a shadow is asked what another is asked: install it there");
+                let why = format!(
+                    "nobody serves in {slot}, and a shadow is asked what another is asked: install it there"
+                );
                 return Err(Stop::new("shadow", why).into());
             }
             (Deed::Install { guest, .. }, Some(found)) => {
                 let serving = history::guests_at(&state.history, history::newest(&state.history));
-                return bench.prepare(Wish { slot, guest, had: serving.get(&slot).copied() }, found, now).await.map(Some);
+                return bench
+                    .prepare(Wish { slot, guest, had: serving.get(&slot).copied() }, found, now)
+                    .await
+                    .map(Some);
             }
             _ => state.named(deed, slot)?,
         };

@@ -40,11 +40,17 @@ pub struct Workshop {
 
 impl Workshop {
     /// Over what the journal says.
-    pub(super) fn new(sandbox: Sandbox, shelf: Shelf, ledger: Ledger, config: &Config) -> (Self, Reports) {
+    pub(super) fn new(
+        sandbox: Sandbox,
+        shelf: Shelf,
+        ledger: Ledger,
+        config: &Config,
+    ) -> (Self, Reports) {
         let (watch, reports) = Watch::new();
         let Ledger { history, standbys } = ledger;
         let changed = watch::Sender::new(history::newest(&history));
-        let state = Mutex::new(State { history, standbys, config: config.clone(), told: BTreeMap::new() });
+        let state =
+            Mutex::new(State { history, standbys, config: config.clone(), told: BTreeMap::new() });
         (Self { sandbox, shelf, state, live: OnceLock::new(), watch, changed }, reports)
     }
 
@@ -57,14 +63,18 @@ impl Workshop {
     pub async fn seated(&self) -> Vec<Seated> {
         let state = self.state.lock().await;
         let now = history::at(&state.history, history::newest(&state.history));
-        let live: BTreeMap<_, _> = self.live.get().map(|live| live.list()).into_iter().flatten().collect();
+        let live: BTreeMap<_, _> =
+            self.live.get().map(|live| live.list()).into_iter().flatten().collect();
         let serving = now.iter().filter_map(|(slot, row)| {
             let seated = Seated::serving(row, self.watch.figures(*slot))?;
             // Rules that came later may have left less.
-            let grants = live.get(slot).map_or_else(|| seated.grants.clone(), |guest| grants::names(guest.granted()));
+            let grants = live
+                .get(slot)
+                .map_or_else(|| seated.grants.clone(), |guest| grants::names(guest.granted()));
             Some(Seated { grants, ..seated })
         });
-        let missed = |standby: &Standby| standby.slot.parse().ok().map(|slot| self.watch.missed(slot));
+        let missed =
+            |standby: &Standby| standby.slot.parse().ok().map(|slot| self.watch.missed(slot));
         let beside = state.standbys.iter().map(|standby| Seated::beside(standby, missed(standby)));
         serving.chain(beside).collect()
     }
@@ -123,7 +133,12 @@ impl Workshop {
     }
 
     /// Writes down who stands beside the slots from now on, and why; who does not any more is not asked any more.
-    async fn write(&self, state: &mut State, journal: &dyn Journal, rows: Vec<Row>) -> Result<(), JournalError> {
+    async fn write(
+        &self,
+        state: &mut State,
+        journal: &dyn Journal,
+        rows: Vec<Row>,
+    ) -> Result<(), JournalError> {
         commit(journal, rows.clone()).await?;
         self.remember(state, &rows);
         Ok(())
@@ -143,7 +158,11 @@ impl Workshop {
     fn tell(&self, state: &State) {
         let newest = history::newest(&state.history);
         let now = history::at(&state.history, newest);
-        self.watch.serve(now.iter().filter_map(|(slot, row)| Some((*slot, row.guest.as_ref()?.digest, row.generation))));
+        self.watch.serve(
+            now.iter().filter_map(|(slot, row)| {
+                Some((*slot, row.guest.as_ref()?.digest, row.generation))
+            }),
+        );
         self.changed.send_replace(newest);
     }
 }

@@ -20,7 +20,10 @@ impl Workshop {
         let mut state = self.state.lock().await;
         let bench = self.bench(&state.config);
         let over = state.shadows().filter_map(|(slot, shadow)| {
-            let why = format!("its release does not hold any more: {}", bench.is_over(slot, shadow, now)?);
+            let why = format!(
+                "its release does not hold any more: {}",
+                bench.is_over(slot, shadow, now)?
+            );
             Some(dismissed("shadow", slot, shadow, &why, now))
         });
         let rows: Vec<_> = over.flatten().collect();
@@ -55,7 +58,10 @@ impl Workshop {
     /// Asks the addresses that guests came from whether their authors have withdrawn them. Who does not answer has not said so.
     pub async fn ask_for_deletions(&self, now: UnixTime) {
         let state = self.state.lock().await.clone();
-        let (bench, serving) = (self.bench(&state.config), history::guests_at(&state.history, history::newest(&state.history)));
+        let (bench, serving) = (
+            self.bench(&state.config),
+            history::guests_at(&state.history, history::newest(&state.history)),
+        );
         let asked = serving.into_iter().chain(state.shadows()).map(async |(slot, record)| {
             if let Err(error) = bench.ask(record, now).await {
                 tracing::warn!(%slot, error = format!("{error:#}"), "whether the release of a guest is withdrawn is not known");

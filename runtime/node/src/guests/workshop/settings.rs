@@ -54,11 +54,16 @@ impl Failed {
 
 impl Workshop {
     /// Puts the guests to work that history and settings name.
-    pub(in crate::guests) async fn start(&self, journal: Option<&dyn Journal>, now: UnixTime) -> Result<Arc<Generations>> {
+    pub(in crate::guests) async fn start(
+        &self,
+        journal: Option<&dyn Journal>,
+        now: UnixTime,
+    ) -> Result<Arc<Generations>> {
         let mut state = self.state.lock().await;
         let config = state.config.clone();
         let due = async {
-            let Changes { changes, rows, renewed } = self.due(&state, &config, "start", now).await?;
+            let Changes { changes, rows, renewed } =
+                self.due(&state, &config, "start", now).await?;
             renewed.refused.iter().for_each(|warning| tracing::warn!("{warning}"));
             let mut guests: BTreeMap<_, _> = changes.into_iter().collect();
             let serving = history::guests_at(&state.history, history::newest(&state.history));
@@ -66,7 +71,9 @@ impl Workshop {
             // All at once: most of it is reading and checking code, on threads of its own.
             let again = try_join_all(unchanged.map(async |(slot, record)| {
                 let again = self.bench(&config).again(slot, record, Some(now)).await;
-                again.map(|guest| (slot, Some(guest))).map_err(|error| Failed::gone(slot, record, &error))
+                again
+                    .map(|guest| (slot, Some(guest)))
+                    .map_err(|error| Failed::gone(slot, record, &error))
             }));
             let again = again.await?;
             guests.extend(again);
@@ -90,7 +97,9 @@ impl Workshop {
         for (slot, shadow) in state.shadows().filter(|(slot, _)| state.is_served(&[], *slot)) {
             match self.bench(&config).again(slot, shadow, Some(now)).await {
                 Ok(guest) => self.watch.shadow(slot, Some(guest)),
-                Err(error) => gone.extend(dismissed("start", slot, shadow, &format!("{error:#}"), now)),
+                Err(error) => {
+                    gone.extend(dismissed("start", slot, shadow, &format!("{error:#}"), now))
+                }
             }
         }
         self.remember(&mut state, &gone);
@@ -104,17 +113,26 @@ impl Workshop {
     /// had is told.
     pub(in crate::guests) async fn bring_back(&self, number: u64, kind: u16, now: UnixTime) {
         let state = self.state.lock().await;
-        let Some(live) = self.live.get().filter(|live| (1..live.number()).contains(&number)) else { return };
+        let Some(live) = self.live.get().filter(|live| (1..live.number()).contains(&number)) else {
+            return;
+        };
         let kept = async {
             let mut guests = Vec::new();
             let serving = history::serving(&state.history, number, kind).into_iter();
-            for (slot, record) in serving.filter(|(slot, _)| Role::OF_TAKEN.contains(&slot.role())) {
-                guests.push((slot, self.bench(&state.config).again(slot, record, Some(now)).await?));
+            for (slot, record) in serving.filter(|(slot, _)| Role::OF_TAKEN.contains(&slot.role()))
+            {
+                guests
+                    .push((slot, self.bench(&state.config).again(slot, record, Some(now)).await?));
             }
             Ok::<_, anyhow::Error>(live.keep(number, kind, guests)?)
         };
         if let Err(error) = kept.await {
-            tracing::warn!(number, kind, error = format!("{error:#}"), "a guest of before is gone: jobs that need it end");
+            tracing::warn!(
+                number,
+                kind,
+                error = format!("{error:#}"),
+                "a guest of before is gone: jobs that need it end"
+            );
         }
     }
 
@@ -137,7 +155,9 @@ impl Workshop {
             .await;
         let (mut due, told) = match due {
             Ok(due) => due,
-            Err(failed) => return Err(write_down(&mut state, "reload", failed, Some(journal), now).await),
+            Err(failed) => {
+                return Err(write_down(&mut state, "reload", failed, Some(journal), now).await);
+            }
         };
         first.await?;
         let renewed = std::mem::take(&mut due.renewed);
@@ -150,8 +170,9 @@ impl Workshop {
         let state = self.state.lock().await;
         let (history, bench) = (&state.history, self.bench(&state.config));
         let is_refused = |number, kind| {
-            let mut needed =
-                history::serving(history, number, kind).into_iter().filter(|(slot, _)| Role::OF_TAKEN.contains(&slot.role()));
+            let mut needed = history::serving(history, number, kind)
+                .into_iter()
+                .filter(|(slot, _)| Role::OF_TAKEN.contains(&slot.role()));
             needed.any(|(_, record)| bench.is_trusted(record, now).is_err())
         };
         let (mut refused, mut until) = (BTreeMap::new(), Vec::new());
@@ -179,10 +200,13 @@ impl Workshop {
         now: UnixTime,
     ) -> Result<()> {
         let Changes { changes, rows, .. } = due;
-        let untrusted = state.shadows().filter(|(slot, _)| state.is_served(&rows, *slot)).filter_map(|(slot, shadow)| {
-            let error = self.bench(config).is_trusted(shadow, now).err()?;
-            Some(dismissed("reload", slot, shadow, &format!("{error:#}"), now))
-        });
+        let untrusted = state
+            .shadows()
+            .filter(|(slot, _)| state.is_served(&rows, *slot))
+            .filter_map(|(slot, shadow)| {
+                let error = self.bench(config).is_trusted(shadow, now).err()?;
+                Some(dismissed("reload", slot, shadow, &format!("{error:#}"), now))
+            });
         let beside = state.left_alone(&rows, "reload", now).into_iter().chain(untrusted.flatten());
         let written = installed(&rows, "reload").into_iter().chain(told).chain(beside).collect();
         self.write(state, journal, written).await?;
@@ -191,8 +215,15 @@ impl Workshop {
     }
 
     /// What history and settings ask for.
-    async fn due(&self, state: &State, config: &Config, why: &str, now: UnixTime) -> Result<Changes, Failed> {
-        let (mut changes, mut rows, mut renewed, bench) = (Vec::new(), Vec::new(), Renewed::default(), self.bench(config));
+    async fn due(
+        &self,
+        state: &State,
+        config: &Config,
+        why: &str,
+        now: UnixTime,
+    ) -> Result<Changes, Failed> {
+        let (mut changes, mut rows, mut renewed, bench) =
+            (Vec::new(), Vec::new(), Renewed::default(), self.bench(config));
         let serving = history::guests_at(&state.history, history::newest(&state.history));
         let due = history::due(&state.history, config);
         // All at once: each may take as long as an order may.
@@ -211,7 +242,8 @@ impl Workshop {
                 }
                 // The others can do without it, as they have since.
                 (Due::Renew(guest, before), Some(found)) => {
-                    match bench.prepare(Wish { slot, guest, had: Some(before) }, &found, now).await {
+                    match bench.prepare(Wish { slot, guest, had: Some(before) }, &found, now).await
+                    {
                         Ok(ready) if had == Some(&ready.record) => continue,
                         Ok(ready) => {
                             renewed.keys.push(if slot.kind().is_some() {
@@ -229,16 +261,32 @@ impl Workshop {
                 }
                 _ => None,
             };
-            let (generation, stanza) = (history::newest(&state.history) + 1 + rows.len() as u64, history::stanza(config, slot));
+            let (generation, stanza) = (
+                history::newest(&state.history) + 1 + rows.len() as u64,
+                history::stanza(config, slot),
+            );
             let guest = ready.as_ref().map(|ready| ready.record.clone());
-            rows.push(Installation { generation, slot: slot.to_string(), guest, stanza, why: why.into(), at: now });
+            rows.push(Installation {
+                generation,
+                slot: slot.to_string(),
+                guest,
+                stanza,
+                why: why.into(),
+                at: now,
+            });
             changes.push((slot, ready.map(|ready| ready.guest)));
         }
         Ok(Changes { changes, rows, renewed })
     }
 
     /// What serves on under other settings, where they leave it other grants. As at a start, its set of guests keeps the number.
-    async fn linked_anew(&self, state: &State, config: &Config, due: &[Change], now: UnixTime) -> Result<Anew, Failed> {
+    async fn linked_anew(
+        &self,
+        state: &State,
+        config: &Config,
+        due: &[Change],
+        now: UnixTime,
+    ) -> Result<Anew, Failed> {
         let (before, bench) = (self.bench(&state.config), self.bench(config));
         let mut anew = Anew { changes: Vec::new(), told: Vec::new() };
         for (slot, record) in history::guests_at(&state.history, history::newest(&state.history)) {
@@ -248,7 +296,8 @@ impl Workshop {
             let gone = |error: anyhow::Error| Failed::gone(slot, record, &error);
             let what = || format!("{} {} in slot {slot}", record.name, record.version);
             bench.is_trusted(record, now).with_context(what).map_err(gone)?;
-            if bench.grants(slot, Some(&record.grants)) != before.grants(slot, Some(&record.grants)) {
+            if bench.grants(slot, Some(&record.grants)) != before.grants(slot, Some(&record.grants))
+            {
                 let guest = bench.again(slot, record, Some(now)).await.map_err(gone)?;
                 let granted = Record { grants: grants::names(guest.granted()), ..record.clone() };
                 anew.told.push(Row::Audit(Box::new(audit("reload", slot, &granted, now))));

@@ -30,13 +30,23 @@ impl State {
             && self.config == other.config
     }
 
-    pub(super) fn row(&self, slot: Slot, guest: Option<Record>, why: &str, at: UnixTime) -> Installation {
-        let (generation, stanza) = (history::newest(&self.history) + 1, history::stanza(&self.config, slot));
+    pub(super) fn row(
+        &self,
+        slot: Slot,
+        guest: Option<Record>,
+        why: &str,
+        at: UnixTime,
+    ) -> Installation {
+        let (generation, stanza) =
+            (history::newest(&self.history) + 1, history::stanza(&self.config, slot));
         Installation { generation, slot: slot.to_string(), guest, stanza, why: why.into(), at }
     }
 
     pub(super) fn serving(&self, slot: Slot) -> Option<Seated> {
-        Seated::serving(history::at(&self.history, history::newest(&self.history)).get(&slot)?, None)
+        Seated::serving(
+            history::at(&self.history, history::newest(&self.history)).get(&slot)?,
+            None,
+        )
     }
 
     /// The guest of before that this is about; nobody, if the slot was empty then.
@@ -72,7 +82,8 @@ impl State {
 
     pub(super) fn standby(&self, slot: Slot, purpose: Purpose) -> Option<Record> {
         let name = slot.to_string();
-        let found = self.standbys.iter().find(|standby| standby.slot == name && standby.purpose == purpose);
+        let found =
+            self.standbys.iter().find(|standby| standby.slot == name && standby.purpose == purpose);
         found.map(|standby| standby.guest.clone())
     }
 
@@ -80,7 +91,8 @@ impl State {
     pub(super) fn is_served(&self, changes: &[Installation], slot: Slot) -> bool {
         let name = slot.to_string();
         let mut rows = changes.iter().rev().chain(self.history.iter().rev());
-        shipped::fills(slot) || rows.find(|row| row.slot == name).is_some_and(|row| row.guest.is_some())
+        shipped::fills(slot)
+            || rows.find(|row| row.slot == name).is_some_and(|row| row.guest.is_some())
     }
 
     /// Shadows, each with its slot.
@@ -90,9 +102,18 @@ impl State {
     }
 
     /// Once these changes are made, nobody is asked what these shadows could be asked, too: they go.
-    pub(super) fn left_alone(&self, changes: &[Installation], action: &str, at: UnixTime) -> Vec<Row> {
+    pub(super) fn left_alone(
+        &self,
+        changes: &[Installation],
+        action: &str,
+        at: UnixTime,
+    ) -> Vec<Row> {
         let alone = self.shadows().filter(|(slot, _)| !self.is_served(changes, *slot));
-        alone.flat_map(|(slot, shadow)| dismissed(action, slot, shadow, "is beside nobody: the slot is empty", at)).collect()
+        alone
+            .flat_map(|(slot, shadow)| {
+                dismissed(action, slot, shadow, "is beside nobody: the slot is empty", at)
+            })
+            .collect()
     }
 
     /// Who serves there, if it is still the one that came with this set.
@@ -106,10 +127,13 @@ impl State {
         for row in rows {
             match row {
                 Row::Stand(new) => {
-                    self.standbys.retain(|one| (&one.slot, one.purpose) != (&new.slot, new.purpose));
+                    self.standbys
+                        .retain(|one| (&one.slot, one.purpose) != (&new.slot, new.purpose));
                     self.standbys.push(Standby::clone(new));
                 }
-                Row::Leave(slot, purpose) => self.standbys.retain(|one| (&one.slot, one.purpose) != (slot, *purpose)),
+                Row::Leave(slot, purpose) => {
+                    self.standbys.retain(|one| (&one.slot, one.purpose) != (slot, *purpose))
+                }
                 _ => {}
             }
         }

@@ -9,7 +9,9 @@ const SCHEMES: [Scheme; 2] = [Scheme::Nip04, Scheme::Nip44];
 fn seal(scheme: Scheme, from: &Keys, to: &Keys, text: &str) -> String {
     match scheme {
         Scheme::Nip04 => nip04::encrypt(from.secret_key(), &to.public_key(), text).unwrap(),
-        Scheme::Nip44 => nip44::encrypt(from.secret_key(), &to.public_key(), text, nip44::Version::V2).unwrap(),
+        Scheme::Nip44 => {
+            nip44::encrypt(from.secret_key(), &to.public_key(), text, nip44::Version::V2).unwrap()
+        }
     }
 }
 
@@ -42,30 +44,51 @@ fn what_was_asked_in_one_scheme_is_answered_in_it() {
     let (us, customer, stranger) = (Keys::generate(), Keys::generate(), Keys::generate());
     for scheme in SCHEMES {
         let hidden = r#"[["i","canary","text"],["param","model","canary"],["output","text/plain"],["bid","700"],["p","x"]]"#;
-        let event = confidential(&customer, &us, &seal(scheme, &customer, &us, hidden), &[&["bid", "900"]]);
+        let event =
+            confidential(&customer, &us, &seal(scheme, &customer, &us, hidden), &[&["bid", "900"]]);
         let job = job_of(&us, &event);
-        assert_eq!((job.inputs.clone(), job.bid, job.confidential), (vec![text("canary")], Some(Msat::new(700)), true));
+        assert_eq!(
+            (job.inputs.clone(), job.bid, job.confidential),
+            (vec![text("canary")], Some(Msat::new(700)), true)
+        );
         assert_eq!((job.params.len(), job.output.as_deref()), (1, Some("text/plain")));
 
         let to = Address::of(&job);
         let fact = Attribute { name: "model".into(), value: "canary".into() };
-        let output = Output { content: "canary answer".into(), attributes: vec![fact.clone()], ..Output::default() };
+        let output = Output {
+            content: "canary answer".into(),
+            attributes: vec![fact.clone()],
+            ..Output::default()
+        };
         let said = |status| answered(&us, &Message::Feedback { to, status });
-        let (partial, error) = (said(Status::Partial("canary half".into())), said(Status::Error("canary is bad".into())));
-        let result = Message::Result { job: &job, output: &output, due: Some((Msat::new(5), "lnbc5".into())), guests: &[] };
+        let (partial, error) = (
+            said(Status::Partial("canary half".into())),
+            said(Status::Error("canary is bad".into())),
+        );
+        let result = Message::Result {
+            job: &job,
+            output: &output,
+            due: Some((Msat::new(5), "lnbc5".into())),
+            guests: &[],
+        };
         let result = answered(&us, &result);
         for event in [&partial, &error, &result] {
             assert!(!event.as_json().contains("canary"), "{}", event.as_json());
             assert!(event.tags.iter().all(|tag| tag.as_slice()[0] != "i"));
             assert_eq!(Scheme::of(&event.content), scheme);
         }
-        let processing = parse_feedback(&said(Status::Processing)).unwrap().open(&customer).unwrap();
+        let processing =
+            parse_feedback(&said(Status::Processing)).unwrap().open(&customer).unwrap();
         assert_eq!((processing.standing, processing.content.as_str()), (Standing::Processing, ""));
 
         // Other customers read feedback as a list of tags, and of a result exactly the text.
-        let plain = |event: &Event| secrecy::open(&customer, &us.public_key(), &event.content).unwrap();
+        let plain =
+            |event: &Event| secrecy::open(&customer, &us.public_key(), &event.content).unwrap();
         assert_eq!(plain(&partial), r#"[["status","partial"],["content","canary half"]]"#);
-        assert_eq!(plain(&error), r#"[["status","error","canary is bad"],["content","canary is bad"]]"#);
+        assert_eq!(
+            plain(&error),
+            r#"[["status","error","canary is bad"],["content","canary is bad"]]"#
+        );
         assert_eq!(plain(&result), "canary answer");
         let heard = parse_feedback(&partial).unwrap().open(&customer).unwrap();
         assert_eq!((heard.standing, heard.content.as_str()), (Standing::Partial, "canary half"));
@@ -73,7 +96,10 @@ fn what_was_asked_in_one_scheme_is_answered_in_it() {
         assert_eq!((heard.standing, heard.words.as_str()), (Standing::Error, "canary is bad"));
         let heard = parse_result(&result).unwrap().open(&customer).unwrap();
         assert_eq!((heard.content.as_str(), heard.attributes), ("canary answer", vec![fact]));
-        assert_eq!((heard.due, heard.request), (Some((Msat::new(5), Some("lnbc5".into()))), Some(event.as_json())));
+        assert_eq!(
+            (heard.due, heard.request),
+            (Some((Msat::new(5), Some("lnbc5".into()))), Some(event.as_json()))
+        );
         assert!(parse_result(&result).unwrap().open(&stranger).is_err());
         assert!(parse_feedback(&error).unwrap().open(&stranger).is_err());
     }
@@ -93,12 +119,16 @@ fn a_buyer_hides_everything_but_the_address() {
     ];
     let sent = |tags: &[RequestTag]| confidential_request(5050, tags, &customer);
     let event = sent(&[&tags[..], std::slice::from_ref(&provider)].concat()).unwrap();
-    let event = event.custom_created_at(Timestamp::from_secs(NOW)).sign_with_keys(&customer).unwrap();
+    let event =
+        event.custom_created_at(Timestamp::from_secs(NOW)).sign_with_keys(&customer).unwrap();
     let names: Vec<&str> = event.tags.iter().map(|tag| tag.as_slice()[0].as_str()).collect();
     assert_eq!(names, ["expiration", "p", "encrypted"]);
     assert_eq!(Scheme::of(&event.content), Scheme::Nip44);
     let job = job_of(&us, &event);
-    assert_eq!((job.inputs, job.bid, job.params.len()), (vec![text("canary")], Some(Msat::new(7)), 1));
+    assert_eq!(
+        (job.inputs, job.bid, job.params.len()),
+        (vec![text("canary")], Some(Msat::new(7)), 1)
+    );
     assert!(sent(&tags).is_err() && sent(&[provider.clone(), provider]).is_err());
 }
 
@@ -128,12 +158,19 @@ fn what_cannot_be_read_is_refused() {
         rows.push((to_us(r#"[["i",1]]"#), no_tags));
         rows.push((to_us(&"[".repeat(20_000)), no_tags));
         rows.push((to_us("[]"), "no usable input"));
-        rows.push((to_us(r#"[["i","x"],["bid","canary"]]"#), "bid `canary` is not a number of msat"));
-        rows.push((to_us(&format!("[{}[]]", r#"["i","x"],"#.repeat(300))), "303 tags, 200 are allowed"));
+        rows.push((
+            to_us(r#"[["i","x"],["bid","canary"]]"#),
+            "bid `canary` is not a number of msat",
+        ));
+        rows.push((
+            to_us(&format!("[{}[]]", r#"["i","x"],"#.repeat(300))),
+            "303 tags, 200 are allowed",
+        ));
     }
     for (content, expected) in rows {
         let event = confidential(&customer, &us, &content, &[]);
-        let Ok(Incoming::Unusable { targeted, reason, confidential, .. }) = read_event(&us, &event) else {
+        let Ok(Incoming::Unusable { targeted, reason, confidential, .. }) = read_event(&us, &event)
+        else {
             panic!("{content} was read")
         };
         assert_eq!((targeted, reason.as_str()), (true, expected), "{content}");
@@ -143,9 +180,14 @@ fn what_cannot_be_read_is_refused() {
     }
     let content = seal(Scheme::Nip44, &customer, &us, r#"[["i","x"]]"#);
     let to_all = event_at(&customer, 5050, NOW, &content, strings(&[&["encrypted"]]));
-    assert!(matches!(read_event(&us, &to_all), Ok(Incoming::Unusable { targeted: false, confidential: None, .. })));
+    assert!(matches!(
+        read_event(&us, &to_all),
+        Ok(Incoming::Unusable { targeted: false, confidential: None, .. })
+    ));
     let big = confidential(&customer, &us, &"A".repeat(MAX_REQUEST_BYTES), &[]);
-    assert!(matches!(read_event(&us, &big), Ok(Incoming::Unusable { reason, .. }) if reason.ends_with("are allowed")));
+    assert!(
+        matches!(read_event(&us, &big), Ok(Incoming::Unusable { reason, .. }) if reason.ends_with("are allowed"))
+    );
 }
 
 /// Goal: a buyer takes no encrypted text of any size. Method: more than it looks at.

@@ -22,7 +22,11 @@ fn job(us: &Keys, customer: &Keys, scheme: Option<Scheme>) -> Job {
 }
 
 fn output(content: String) -> Output {
-    Output { content, attributes: vec![Attribute { name: "model".into(), value: "m".into() }], ..Output::default() }
+    Output {
+        content,
+        attributes: vec![Attribute { name: "model".into(), value: "m".into() }],
+        ..Output::default()
+    }
 }
 
 fn deliver(us: &Keys, job: &Job, output: &Output) -> Vec<Event> {
@@ -33,12 +37,21 @@ fn deliver(us: &Keys, job: &Job, output: &Output) -> Vec<Event> {
 #[test]
 fn a_large_answer_comes_in_parts() {
     let (us, customer) = (Keys::generate(), Keys::generate());
-    let texts = ["plain text ".repeat(10_000), "\u{1}\n\"\\".repeat(15_000), "é\u{1F980}".repeat(12_000), "x".repeat(20_001)];
+    let texts = [
+        "plain text ".repeat(10_000),
+        "\u{1}\n\"\\".repeat(15_000),
+        "é\u{1F980}".repeat(12_000),
+        "x".repeat(20_001),
+    ];
     for scheme in [None, Some(Scheme::Nip04), Some(Scheme::Nip44)] {
         for content in &texts {
             let (job, output) = (job(&us, &customer, scheme), output(content.clone()));
             let mut events = deliver(&us, &job, &output);
-            assert!(events.iter().all(|event| frame(event) <= ROOM.message_bytes && event.verify().is_ok()));
+            assert!(
+                events
+                    .iter()
+                    .all(|event| frame(event) <= ROOM.message_bytes && event.verify().is_ok())
+            );
             let answer = events.pop().unwrap();
             let (count, chars) = (events.len(), &content[..8.min(content.len() / 8 * 8)]);
             for (event, number) in events.iter().zip(1..) {
@@ -47,8 +60,15 @@ fn a_large_answer_comes_in_parts() {
                 assert!(scheme.is_none() || !event.content.contains(chars));
             }
             let heard = parse_result(&answer).unwrap().open(&customer).unwrap();
-            assert!(heard.content.contains(&format!("in {count} events of kind 30078")), "{}", heard.content);
-            assert_eq!((heard.encrypted, heard.attributes.clone()), (scheme.is_some(), output.attributes));
+            assert!(
+                heard.content.contains(&format!("in {count} events of kind 30078")),
+                "{}",
+                heard.content
+            );
+            assert_eq!(
+                (heard.encrypted, heard.attributes.clone()),
+                (scheme.is_some(), output.attributes)
+            );
             events.reverse();
             let whole = assemble(heard, &events, &customer).unwrap();
             assert!(whole.content == *content && whole.parts.is_none());
@@ -63,9 +83,11 @@ fn what_fits_stays_in_one_event() {
     let job = job(&us, &customer, None);
     let empty = frame(&deliver(&us, &job, &output(String::new()))[0]);
     let input_tag = r#",["i","hi"]"#.len();
-    for (bytes, events, quotes_input) in
-        [(ROOM.message_bytes - empty, 1, true), (ROOM.message_bytes - empty + input_tag, 1, false), (ROOM.message_bytes, 3, true)]
-    {
+    for (bytes, events, quotes_input) in [
+        (ROOM.message_bytes - empty, 1, true),
+        (ROOM.message_bytes - empty + input_tag, 1, false),
+        (ROOM.message_bytes, 3, true),
+    ] {
         let sent = deliver(&us, &job, &output("x".repeat(bytes)));
         let answer = sent.last().unwrap();
         let has = |name: &str| answer.tags.iter().any(|tag| tag.as_slice()[0] == name);
@@ -75,14 +97,21 @@ fn what_fits_stays_in_one_event() {
     let asked = event_at(&customer, 5050, NOW, "", strings(&[&["i", &long]]));
     let Ok(Incoming::Job(job)) = read_event(&us, &asked) else { panic!("not a job") };
     let sent = deliver(&us, &job, &output("short".into()));
-    assert_eq!((sent.len(), sent[0].content.as_str(), parse_result(&sent[0]).unwrap().request), (1, "short", None));
+    assert_eq!(
+        (sent.len(), sent[0].content.as_str(), parse_result(&sent[0]).unwrap().request),
+        (1, "short", None)
+    );
 }
 
 /// Goal: feedback is never cut, so what is too large does not go out. Method: a partial text over the room.
 #[test]
 fn a_partial_text_that_does_not_fit_is_not_sent() {
-    let to =
-        Address { job: JobId::from_bytes([1; 32]), kind: 5050, customer: PublicKey::from_bytes([2; 32]), confidential: None };
+    let to = Address {
+        job: JobId::from_bytes([1; 32]),
+        kind: 5050,
+        customer: PublicKey::from_bytes([2; 32]),
+        confidential: None,
+    };
     let message = Message::Feedback { to, status: Status::Partial("x".repeat(20_001)) };
     let why = write(&message, now(), &Keys::generate(), ROOM).unwrap_err().to_string();
     assert_eq!(why, "cannot be published: it is larger than the relays take");
@@ -115,7 +144,10 @@ fn a_wrong_part_is_noticed() {
 
         let mut endless = heard.clone();
         endless.parts.as_mut().unwrap().list = vec![heard.parts.as_ref().unwrap().list[0]; 1024];
-        assert_eq!(assemble(endless, &parts, &customer).unwrap_err(), "the 1024 parts together are larger than the result names");
+        assert_eq!(
+            assemble(endless, &parts, &customer).unwrap_err(),
+            "the 1024 parts together are larger than the result names"
+        );
 
         let mut swapped = heard.clone();
         swapped.parts.as_mut().unwrap().list.swap(0, 1);
@@ -131,20 +163,36 @@ fn a_list_of_parts_has_an_end() {
     let (us, customer) = (Keys::generate(), Keys::generate());
     let room = Room { message_bytes: ROOM_BYTES_MIN, content_bytes: ROOM_BYTES_MIN };
     let due = (Msat::new(u64::MAX), "lnbc".repeat(256));
-    let stamp =
-        |slot: &str| GuestStamp { slot: slot.into(), name: "x".repeat(40), version: "10.20.30".into(), digest: Digest::of(b"") };
+    let stamp = |slot: &str| GuestStamp {
+        slot: slot.into(),
+        name: "x".repeat(40),
+        version: "10.20.30".into(),
+        digest: Digest::of(b""),
+    };
     let guests = ["handler:5050", "routing:5050", "pricing:5050", "verification:5050"].map(stamp);
     for scheme in [None, Some(Scheme::Nip44)] {
         let job = job(&us, &customer, scheme);
         let mut refused = None;
         for kilobytes in (10..2000).step_by(100) {
             let output = output("x".repeat(kilobytes * 1000));
-            let sent =
-                write(&Message::Result { job: &job, output: &output, due: Some(due.clone()), guests: &guests }, now(), &us, room);
+            let sent = write(
+                &Message::Result {
+                    job: &job,
+                    output: &output,
+                    due: Some(due.clone()),
+                    guests: &guests,
+                },
+                now(),
+                &us,
+                room,
+            );
             match check(&job, &output, now(), &us, room) {
                 Ok(()) => {
                     let sent = sent.unwrap();
-                    assert!(sent.iter().all(|event| frame(event) <= room.message_bytes), "{kilobytes} KB");
+                    assert!(
+                        sent.iter().all(|event| frame(event) <= room.message_bytes),
+                        "{kilobytes} KB"
+                    );
                 }
                 Err(error) => {
                     refused = refused.or(Some((kilobytes, error.to_string())));
@@ -154,10 +202,14 @@ fn a_list_of_parts_has_an_end() {
         }
         let (kilobytes, words) = refused.unwrap();
         assert!((500..1500).contains(&kilobytes), "{kilobytes} KB");
-        assert!(words.contains("larger than the relays can carry, even in parts: ask for less"), "{words}");
+        assert!(
+            words.contains("larger than the relays can carry, even in parts: ask for less"),
+            "{words}"
+        );
     }
     let endless = output("x".repeat(1100 * ROOM_BYTES_MIN));
-    let words = check(&job(&us, &customer, None), &endless, now(), &us, room).unwrap_err().to_string();
+    let words =
+        check(&job(&us, &customer, None), &endless, now(), &us, room).unwrap_err().to_string();
     assert!(words.contains("parts, 1024 are allowed"), "{words}");
 }
 

@@ -9,7 +9,9 @@ use nostr_sdk::{Event, EventBuilder, JsonUtil, Keys, Kind, Tag, Timestamp};
 use proptest::prelude::*;
 use pylon_core::ports::market::{Address, GuestStamp, Incoming, Message, Status};
 use pylon_core::work::{Attribute, Output};
-use pylon_core::{Digest, Input, InputSource, Job, JobId, MessageId, Msat, Param, PublicKey, UnixTime};
+use pylon_core::{
+    Digest, Input, InputSource, Job, JobId, MessageId, Msat, Param, PublicKey, UnixTime,
+};
 
 const NOW: u64 = 1_700_000_000;
 
@@ -21,7 +23,13 @@ fn reader(us: &Keys) -> Reader {
     Reader::new(PublicKey::from_bytes(*us.public_key().as_bytes()))
 }
 
-fn event_at(author: &Keys, kind: u16, created_at: u64, content: &str, tags: Vec<Vec<String>>) -> Event {
+fn event_at(
+    author: &Keys,
+    kind: u16,
+    created_at: u64,
+    content: &str,
+    tags: Vec<Vec<String>>,
+) -> Event {
     let tags = tags.into_iter().filter_map(|tag| Tag::parse(tag).ok());
     let event = EventBuilder::new(Kind::from_u16(kind), content).tags(tags).allow_self_tagging();
     event.custom_created_at(Timestamp::from_secs(created_at)).sign_with_keys(author).unwrap()
@@ -80,7 +88,14 @@ fn tolerates_what_real_clients_send() {
         (strings(&[&["i", "hi", ""]]), vec![text("hi")]),
         (
             strings(&[&["i", "a"], &["i", "b", "text", "", "ctx"]]),
-            vec![text("a"), Input { source: InputSource::Text("b".into()), hint: None, marker: Some("ctx".into()) }],
+            vec![
+                text("a"),
+                Input {
+                    source: InputSource::Text("b".into()),
+                    hint: None,
+                    marker: Some("ctx".into()),
+                },
+            ],
         ),
         (
             strings(&[&["i", "https://a/", "url"]]),
@@ -96,10 +111,15 @@ fn tolerates_what_real_clients_send() {
         ),
         (
             strings(&[&["i", &id, "job"]]),
-            vec![Input { source: InputSource::Job(JobId::from_hex(&id).unwrap()), hint: None, marker: None }],
+            vec![Input {
+                source: InputSource::Job(JobId::from_hex(&id).unwrap()),
+                hint: None,
+                marker: None,
+            }],
         ),
     ] {
-        let tags: Vec<Vec<&str>> = tags.iter().map(|tag| tag.iter().map(String::as_str).collect()).collect();
+        let tags: Vec<Vec<&str>> =
+            tags.iter().map(|tag| tag.iter().map(String::as_str).collect()).collect();
         let tags: Vec<&[&str]> = tags.iter().map(Vec::as_slice).collect();
         assert_eq!(readable(&tags).inputs, inputs, "{tags:?}");
     }
@@ -117,9 +137,16 @@ fn tolerates_what_real_clients_send() {
         &["param", "empty", ""],
         &["expiration", "soon"],
     ]);
-    let param =
-        |name: &str, values: &[&str]| Param { name: name.into(), values: values.iter().map(ToString::to_string).collect() };
-    let params = [param("top-k", &["20"]), param("top_k", &["30"]), param("range", &["1", "5"]), param("empty", &[""])];
+    let param = |name: &str, values: &[&str]| Param {
+        name: name.into(),
+        values: values.iter().map(ToString::to_string).collect(),
+    };
+    let params = [
+        param("top-k", &["20"]),
+        param("top_k", &["30"]),
+        param("range", &["1", "5"]),
+        param("empty", &[""]),
+    ];
     assert_eq!(job.params, params);
     assert_eq!((job.output.as_deref(), job.bid, job.targeted), (Some("text/plain"), None, false));
 }
@@ -133,7 +160,10 @@ fn rejects_with_a_reason() {
         (&[][..], "no usable input".to_owned()),
         (&[&["i"][..]], "an input has no data".into()),
         (&[&["i", "x", "image"]], "input type `image` is not one of text, url, event, job".into()),
-        (&[&["i", "x", &long]], format!("input type `{}` is not one of text, url, event, job", "x".repeat(40))),
+        (
+            &[&["i", "x", &long]],
+            format!("input type `{}` is not one of text, url, event, job", "x".repeat(40)),
+        ),
         (&[&["i", "nothex", "event"]], "an input of type `event` is not an event id".into()),
         (&[&["i", &upper, "job"]], "an input of type `job` is not an event id".into()),
         (&[&["i", "x"], &["param"]], "a param has no name".into()),
@@ -156,12 +186,23 @@ fn rejects_with_a_reason() {
 #[test]
 fn a_bid_is_whole_msat_or_an_error() {
     for good in ["0", "1", "007", "18446744073709551615"] {
-        assert_eq!(readable(&[&["i", "x"], &["bid", good]]).bid, Some(Msat::new(good.parse().unwrap())));
+        assert_eq!(
+            readable(&[&["i", "x"], &["bid", good]]).bid,
+            Some(Msat::new(good.parse().unwrap()))
+        );
     }
-    for bad in ["-1", "+1", "1e30", "1 000", "1.5", "0x10", "١", "18446744073709551616", " 1", "1sat"] {
-        assert_eq!(unusable(&[&["i", "x"], &["bid", bad]]), format!("bid `{bad}` is not a number of msat"));
+    for bad in
+        ["-1", "+1", "1e30", "1 000", "1.5", "0x10", "١", "18446744073709551616", " 1", "1sat"]
+    {
+        assert_eq!(
+            unusable(&[&["i", "x"], &["bid", bad]]),
+            format!("bid `{bad}` is not a number of msat")
+        );
     }
-    assert_eq!(readable(&[&["i", "x"], &["bid", "900"], &["bid", "500"], &["bid", "700"]]).bid, Some(Msat::new(500)));
+    assert_eq!(
+        readable(&[&["i", "x"], &["bid", "900"], &["bid", "500"], &["bid", "700"]]).bid,
+        Some(Msat::new(500))
+    );
 }
 
 /// Number 3: dates are compared without overflow, and what is out of the window is passed over.
@@ -206,7 +247,9 @@ fn oversize_requests_are_refused_before_they_are_read() {
         assert_eq!(read_event(&us, &broadcast), Err(Ignored::TooLarge));
         tags.push(named.clone());
         let targeted = event_at(&Keys::generate(), 5050, NOW, content, tags);
-        let Ok(Incoming::Unusable { targeted, reason, .. }) = read_event(&us, &targeted) else { panic!("it was read") };
+        let Ok(Incoming::Unusable { targeted, reason, .. }) = read_event(&us, &targeted) else {
+            panic!("it was read")
+        };
         assert!(targeted && reason.ends_with("are allowed"), "{reason}");
     }
     let fits = "x".repeat(MAX_REQUEST_BYTES - 1);
@@ -218,7 +261,8 @@ fn oversize_requests_are_refused_before_they_are_read() {
 fn only_those_who_name_us_or_nobody_are_heard() {
     let (us, other) = (Keys::generate(), Keys::generate());
     let (ours, theirs) = (us.public_key().to_hex(), other.public_key().to_hex());
-    let crowd: Vec<[&str; 2]> = std::iter::repeat_n(["p", theirs.as_str()], 150).chain([["p", ours.as_str()]]).collect();
+    let crowd: Vec<[&str; 2]> =
+        std::iter::repeat_n(["p", theirs.as_str()], 150).chain([["p", ours.as_str()]]).collect();
     let crowd: Vec<&[&str]> = crowd.iter().map(|tag| &tag[..]).chain([&["i", "x"][..]]).collect();
     let upper = ours.to_uppercase();
     for (tags, heard) in [
@@ -247,12 +291,21 @@ fn echoes_are_passed_over() {
     let us = Keys::generate();
     let tags = strings(&[&["i", "x"]]);
     assert_eq!(read_event(&us, &event_at(&us, 5050, NOW, "", tags.clone())), Err(Ignored::Own));
-    assert_eq!(read_event(&us, &event_at(&us, 5, NOW, "", strings(&[&["e", &"ab".repeat(32)]]))), Err(Ignored::Own));
+    assert_eq!(
+        read_event(&us, &event_at(&us, 5, NOW, "", strings(&[&["e", &"ab".repeat(32)]]))),
+        Err(Ignored::Own)
+    );
     for kind in [0, 1, 4999, 6000, 6050, 7000, 9735, 31_990, u16::MAX] {
-        assert_eq!(read_event(&us, &event_at(&Keys::generate(), kind, NOW, "", tags.clone())), Err(Ignored::OtherKind));
+        assert_eq!(
+            read_event(&us, &event_at(&Keys::generate(), kind, NOW, "", tags.clone())),
+            Err(Ignored::OtherKind)
+        );
     }
     for kind in [5000, 5999] {
-        assert!(matches!(read_event(&us, &event_at(&Keys::generate(), kind, NOW, "", tags.clone())), Ok(Incoming::Job(_))));
+        assert!(matches!(
+            read_event(&us, &event_at(&Keys::generate(), kind, NOW, "", tags.clone())),
+            Ok(Incoming::Job(_))
+        ));
     }
 }
 
@@ -261,18 +314,33 @@ fn echoes_are_passed_over() {
 fn a_deletion_names_requests() {
     let (us, customer) = (Keys::generate(), Keys::generate());
     let id = "ab".repeat(32);
-    let tags =
-        strings(&[&["e", &id], &["e", "junk"], &["e"], &["e", &"AB".repeat(32)], &["k", "5050"], &["p", &"cd".repeat(32)]]);
+    let tags = strings(&[
+        &["e", &id],
+        &["e", "junk"],
+        &["e"],
+        &["e", &"AB".repeat(32)],
+        &["k", "5050"],
+        &["p", &"cd".repeat(32)],
+    ]);
     let author = PublicKey::from_bytes(*customer.public_key().as_bytes());
     let read_it = |tags| read_event(&us, &event_at(&customer, 5, NOW, "", tags));
-    assert_eq!(read_it(tags), Ok(Incoming::Cancel { customer: author, jobs: vec![JobId::from_hex(&id).unwrap()] }));
+    assert_eq!(
+        read_it(tags),
+        Ok(Incoming::Cancel { customer: author, jobs: vec![JobId::from_hex(&id).unwrap()] })
+    );
     assert_eq!(read_it(strings(&[&["a", "30023:x"]])), Err(Ignored::Nothing));
     let many = (0..199).map(|n| vec!["e".to_owned(), format!("{n:064}")]).collect();
     let Ok(Incoming::Cancel { jobs, .. }) = read_it(many) else { panic!("not a cancellation") };
     assert_eq!(jobs.len(), MAX_CANCELLED);
 
-    let ours = cancellation(jobs[0], 5050).custom_created_at(Timestamp::from_secs(NOW)).sign_with_keys(&customer).unwrap();
-    assert_eq!(read_event(&us, &ours), Ok(Incoming::Cancel { customer: author, jobs: vec![jobs[0]] }));
+    let ours = cancellation(jobs[0], 5050)
+        .custom_created_at(Timestamp::from_secs(NOW))
+        .sign_with_keys(&customer)
+        .unwrap();
+    assert_eq!(
+        read_event(&us, &ours),
+        Ok(Incoming::Cancel { customer: author, jobs: vec![jobs[0]] })
+    );
 }
 
 /// Number 23: params are carried as text and nothing is made of them here.
@@ -288,16 +356,34 @@ fn params_are_text() {
 #[test]
 fn a_result_says_what_was_asked_and_what_is_due() {
     let (us, customer) = (Keys::generate(), Keys::generate());
-    let tags = strings(&[&["i", "hi", "prompt", "wss://hint/", "m"], &["param", "model", "x"], &["i", "two"]]);
+    let tags = strings(&[
+        &["i", "hi", "prompt", "wss://hint/", "m"],
+        &["param", "model", "x"],
+        &["i", "two"],
+    ]);
     let asked = event_at(&customer, 5050, NOW, "", tags);
     let Ok(Incoming::Job(job)) = read_event(&us, &asked) else { panic!("not a job") };
     assert_eq!(Event::from_json(&job.origin).unwrap(), asked);
 
     let fact = Attribute { name: "tokens".into(), value: "7".into() };
-    let stamp = GuestStamp { slot: "pricing".into(), name: "flat".into(), version: "1".into(), digest: Digest::of(b"x") };
-    let output = Output { content: "hello".into(), mime: "text/plain".into(), attributes: vec![fact.clone()] };
+    let stamp = GuestStamp {
+        slot: "pricing".into(),
+        name: "flat".into(),
+        version: "1".into(),
+        digest: Digest::of(b"x"),
+    };
+    let output = Output {
+        content: "hello".into(),
+        mime: "text/plain".into(),
+        attributes: vec![fact.clone()],
+    };
     let guests = [stamp.clone()];
-    let message = Message::Result { job: &job, output: &output, due: Some((Msat::new(2000), "lnbc1".into())), guests: &guests };
+    let message = Message::Result {
+        job: &job,
+        output: &output,
+        due: Some((Msat::new(2000), "lnbc1".into())),
+        guests: &guests,
+    };
     let event = written(&message, &us);
     let tags: Vec<Vec<String>> = event.tags.iter().map(|tag| tag.as_slice().to_vec()).collect();
     let (job_id, asker) = (asked.id.to_hex(), customer.public_key().to_hex());
@@ -313,8 +399,14 @@ fn a_result_says_what_was_asked_and_what_is_due() {
     ]);
     assert_eq!((event.kind.as_u16(), event.content.as_str(), tags), (6050, "hello", expected));
     let delivered = parse_result(&event).unwrap();
-    assert_eq!((delivered.job, delivered.kind, delivered.content.as_str()), (job.id, 5050, "hello"));
-    assert_eq!((delivered.due, delivered.guests), (Some((Msat::new(2000), Some("lnbc1".into()))), vec![stamp]));
+    assert_eq!(
+        (delivered.job, delivered.kind, delivered.content.as_str()),
+        (job.id, 5050, "hello")
+    );
+    assert_eq!(
+        (delivered.due, delivered.guests),
+        (Some((Msat::new(2000), Some("lnbc1".into()))), vec![stamp])
+    );
     assert_eq!((delivered.request, delivered.attributes), (Some(asked.as_json()), vec![fact]));
 }
 
@@ -322,8 +414,12 @@ fn a_result_says_what_was_asked_and_what_is_due() {
 #[test]
 fn feedback_says_how_a_job_stands() {
     let us = Keys::generate();
-    let to =
-        Address { job: JobId::from_bytes([1; 32]), kind: 5050, customer: PublicKey::from_bytes([2; 32]), confidential: None };
+    let to = Address {
+        job: JobId::from_bytes([1; 32]),
+        kind: 5050,
+        customer: PublicKey::from_bytes([2; 32]),
+        confidential: None,
+    };
     let due = Status::PaymentRequired { amount: Msat::new(5), bolt11: "lnbc2".into() };
     for (status, standing, words, content, due) in [
         (due, Standing::PaymentRequired, "", "", Some((Msat::new(5), Some("lnbc2".to_owned())))),
@@ -338,7 +434,16 @@ fn feedback_says_how_a_job_stands() {
         let (words, content) = (words.to_owned(), content.to_owned());
         assert_eq!(
             parse_feedback(&event),
-            Some(Feedback { job: to.job, provider, standing, words, content, due, due_unreadable: false, encrypted: false })
+            Some(Feedback {
+                job: to.job,
+                provider,
+                standing,
+                words,
+                content,
+                due,
+                due_unreadable: false,
+                encrypted: false
+            })
         );
     }
     let long = Status::Error("é".repeat(5000));
@@ -347,11 +452,30 @@ fn feedback_says_how_a_job_stands() {
 }
 
 fn any_text() -> impl Strategy<Value = String> {
-    prop_oneof![".{0,12}", "[0-9a-f]{64}", "[0-9]{1,25}", Just("text".to_owned()), Just("event".to_owned())]
+    prop_oneof![
+        ".{0,12}",
+        "[0-9a-f]{64}",
+        "[0-9]{1,25}",
+        Just("text".to_owned()),
+        Just("event".to_owned())
+    ]
 }
 
 fn any_name() -> impl Strategy<Value = String> {
-    let known = ["i", "p", "e", "param", "bid", "output", "encrypted", "expiration", "status", "amount", "guest", "result"];
+    let known = [
+        "i",
+        "p",
+        "e",
+        "param",
+        "bid",
+        "output",
+        "encrypted",
+        "expiration",
+        "status",
+        "amount",
+        "guest",
+        "result",
+    ];
     prop_oneof![proptest::sample::select(known.to_vec()).prop_map(str::to_owned), any_text()]
 }
 
@@ -368,10 +492,13 @@ fn any_request_tag() -> impl Strategy<Value = RequestTag> {
     ];
     let optional = || proptest::option::of(".{1,20}");
     prop_oneof![
-        (source, optional(), optional())
-            .prop_map(|(source, marker, relay)| RequestTag::Input { input: Input { source, hint: None, marker }, relay }),
+        (source, optional(), optional()).prop_map(|(source, marker, relay)| RequestTag::Input {
+            input: Input { source, hint: None, marker },
+            relay
+        }),
         ".+".prop_map(RequestTag::Output),
-        (".*", proptest::collection::vec(".*", 1..4)).prop_map(|(name, values)| RequestTag::Param(Param { name, values })),
+        (".*", proptest::collection::vec(".*", 1..4))
+            .prop_map(|(name, values)| RequestTag::Param(Param { name, values })),
         any::<u64>().prop_map(|most| RequestTag::Bid(Msat::new(most))),
         any_bytes().prop_map(|key| RequestTag::Provider(PublicKey::from_bytes(key))),
         Just(RequestTag::Encrypted),
@@ -395,9 +522,12 @@ fn any_answer_tag() -> impl Strategy<Value = AnswerTag> {
         (".*", ".*").prop_map(|(name, value)| AnswerTag::Result(Attribute { name, value })),
         any::<u64>().prop_map(|at| AnswerTag::Expiration(UnixTime::new(at))),
         Just(AnswerTag::Encrypted),
-        (any_bytes(), any_bytes())
-            .prop_map(|(id, digest)| AnswerTag::Part(MessageId::from_bytes(id), Digest::from_bytes(digest))),
-        (any_bytes(), any::<u64>()).prop_map(|(digest, bytes)| AnswerTag::Whole(Digest::from_bytes(digest), bytes)),
+        (any_bytes(), any_bytes()).prop_map(|(id, digest)| AnswerTag::Part(
+            MessageId::from_bytes(id),
+            Digest::from_bytes(digest)
+        )),
+        (any_bytes(), any::<u64>())
+            .prop_map(|(digest, bytes)| AnswerTag::Whole(Digest::from_bytes(digest), bytes)),
     ]
 }
 

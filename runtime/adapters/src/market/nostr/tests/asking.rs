@@ -17,11 +17,14 @@ fn feedback(of: &Event, status: &str, amount: u64) -> EventBuilder {
 async fn what_others_ask_is_overheard() {
     let relay = Scripted::start().await;
     let ours = Keys::generate();
-    let entry = Entry { keys: ours.clone(), urls: vec![relay.url.clone()], kinds: vec![5050, 5100] };
+    let entry =
+        Entry { keys: ours.clone(), urls: vec![relay.url.clone()], kinds: vec![5050, 5100] };
     let (market, _) = NostrMarket::connect(entry, quick()).await.unwrap();
     let mut session = relay.accept_serving(&[5050, 5100]).await;
     let requests = session.subscription.clone();
-    let to_another = |words: &str| asked_of(words, public(&Keys::generate())).sign_with_keys(&Keys::generate()).unwrap();
+    let to_another = |words: &str| {
+        asked_of(words, public(&Keys::generate())).sign_with_keys(&Keys::generate()).unwrap()
+    };
     let (known, unknown) = (to_another("known"), to_another("unknown"));
     session.feed(&known.as_json()).await;
 
@@ -30,9 +33,17 @@ async fn what_others_ask_is_overheard() {
     let old = Timestamp::from_secs(now().get() - 90_000);
     let said = [
         ("a result", signed(result(&known, 6050, 30_000)).as_json(), 1),
-        ("a result of a request that we have not seen", signed(result(&unknown, 6050, 10_000)).as_json(), 2),
+        (
+            "a result of a request that we have not seen",
+            signed(result(&unknown, 6050, 10_000)).as_json(),
+            2,
+        ),
         ("a demand", signed(feedback(&known, "payment-required", 20_000)).as_json(), 3),
-        ("a demand for what we do not know", signed(feedback(&unknown, "payment-required", 1)).as_json(), 3),
+        (
+            "a demand for what we do not know",
+            signed(feedback(&unknown, "payment-required", 1)).as_json(),
+            3,
+        ),
         ("no demand", signed(feedback(&known, "processing", 1)).as_json(), 3),
         ("another kind", signed(result(&known, 6100, 1)).as_json(), 3),
         ("a kind that we do not do", signed(result(&known, 6200, 1)).as_json(), 3),
@@ -49,10 +60,17 @@ async fn what_others_ask_is_overheard() {
         session.feed(&asking(what).sign_with_keys(&Keys::generate()).unwrap().as_json()).await;
         session.end_of_stored().await;
         next_job(&market).await;
-        assert_eq!(market.asks(5050, now()).map_or(offers.min(2), |view| view.offers), offers, "{what}");
+        assert_eq!(
+            market.asks(5050, now()).map_or(offers.min(2), |view| view.offers),
+            offers,
+            "{what}"
+        );
     }
     let view = market.asks(5050, now()).unwrap();
-    assert_eq!((view.low, view.median, view.high), (Msat::new(10_000), Msat::new(25_000), Msat::new(50_000)));
+    assert_eq!(
+        (view.low, view.median, view.high),
+        (Msat::new(10_000), Msat::new(25_000), Msat::new(50_000))
+    );
     assert_eq!(market.asks(5100, now()), None);
 }
 
@@ -61,7 +79,9 @@ async fn what_others_ask_is_overheard() {
 fn an_echo_is_known_by_its_frame() {
     let (us, other) = (Keys::generate(), Keys::generate());
     let overheard = Overheard::new(us.public_key(), watch::channel(Arc::from([5050])).1);
-    let by = |keys: &Keys, words: &str| EventBuilder::text_note(words).sign_with_keys(keys).unwrap().as_json();
+    let by = |keys: &Keys, words: &str| {
+        EventBuilder::text_note(words).sign_with_keys(keys).unwrap().as_json()
+    };
     let quoting = by(&other, &by(&us, "hi"));
     for (event, subscription, echo) in [
         (by(&us, "hi"), asks::SUBSCRIPTION, true),
@@ -69,7 +89,11 @@ fn an_echo_is_known_by_its_frame() {
         (by(&other, "hi"), asks::SUBSCRIPTION, false),
         (quoting, asks::SUBSCRIPTION, false),
     ] {
-        assert_eq!(overheard.is_echo(&format!("[\"EVENT\",\"{subscription}\",{event}]")), echo, "{subscription} {event}");
+        assert_eq!(
+            overheard.is_echo(&format!("[\"EVENT\",\"{subscription}\",{event}]")),
+            echo,
+            "{subscription} {event}"
+        );
     }
 }
 

@@ -25,10 +25,16 @@ async fn an_answer_is_what_was_asked_for() {
         let (market, id) = (Arc::clone(&market), id_of(&wanted));
         tokio::spawn(async move { market.message(id, None, &Addresses::default(), within).await })
     };
-    for (what, found) in [("lies, then the truth", Some("wanted")), ("refused", None), ("lies only", None)] {
+    for (what, found) in
+        [("lies, then the truth", Some("wanted")), ("refused", None), ("lies only", None)]
+    {
         let answer = ask(DEADLINE);
         let question = session.hear().await;
-        assert_eq!((&question[0], &question[2]["ids"][0]), (&"REQ".into(), &wanted.id.to_hex().into()), "{what}");
+        assert_eq!(
+            (&question[0], &question[2]["ids"][0]),
+            (&"REQ".into(), &wanted.id.to_hex().into()),
+            "{what}"
+        );
         session.subscription = question[1].as_str().unwrap().to_owned();
         if what == "refused" {
             session.say(serde_json::json!(["CLOSED", session.subscription, "error: no"])).await;
@@ -42,7 +48,11 @@ async fn an_answer_is_what_was_asked_for() {
         }
         assert_eq!(within(answer).await.unwrap().as_deref(), found, "{what}");
         let closed = session.hear().await;
-        assert_eq!((&closed[0], &closed[1]), (&"CLOSE".into(), &session.subscription.clone().into()), "{what}");
+        assert_eq!(
+            (&closed[0], &closed[1]),
+            (&"CLOSE".into(), &session.subscription.clone().into()),
+            "{what}"
+        );
     }
     assert_eq!(ask(Duration::from_millis(50)).await.unwrap(), None, "silence");
     assert_eq!(market.counts(), Counts::default(), "none of it is a request");
@@ -93,7 +103,14 @@ async fn an_answer_has_a_bound() {
     let flood = async {
         session.subscription = session.hear().await[1].as_str().unwrap().to_owned();
         for n in 0..100 {
-            session.feed(&EventBuilder::text_note(n.to_string()).sign_with_keys(&keys).unwrap().as_json()).await;
+            session
+                .feed(
+                    &EventBuilder::text_note(n.to_string())
+                        .sign_with_keys(&keys)
+                        .unwrap()
+                        .as_json(),
+                )
+                .await;
         }
         session.socket.flush().await.unwrap();
         session
@@ -157,7 +174,13 @@ async fn visits_are_bounded() {
     let (market, _) = market(&[ours.url()], quick()).await;
     assert!(market.ready(DEADLINE).await);
     let wanted = note("wanted");
-    for (what, found) in [("honest", Some("wanted")), ("chatty", None), ("silent", None), ("gone", None), ("forbidden", None)] {
+    for (what, found) in [
+        ("honest", Some("wanted")),
+        ("chatty", None),
+        ("silent", None),
+        ("gone", None),
+        ("forbidden", None),
+    ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let place = listener.local_addr().unwrap().to_string();
         let answer = match what {
@@ -179,9 +202,12 @@ async fn visits_are_bounded() {
                 }
             }
         });
-        let addresses = Addresses::new(if what == "forbidden" { &[] } else { std::slice::from_ref(&place) });
+        let addresses =
+            Addresses::new(if what == "forbidden" { &[] } else { std::slice::from_ref(&place) });
         let deadline = if what == "silent" { Duration::from_millis(200) } else { DEADLINE };
-        let answer = market.message(id_of(&wanted), Some(&format!("ws://{place}")), &addresses, deadline).await;
+        let answer = market
+            .message(id_of(&wanted), Some(&format!("ws://{place}")), &addresses, deadline)
+            .await;
         assert_eq!(answer.as_deref(), found, "{what}");
         stranger.abort();
     }
