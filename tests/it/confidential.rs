@@ -89,7 +89,7 @@ async fn only_the_customer_reads_the_answer() {
 async fn the_old_scheme_is_answered_in_kind() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     let keys = Keys::generate();
-    let mut buyer = Buyer::connect(keys.clone(), &stage.config.relays).await.unwrap();
+    let mut buyer = Buyer::connect(keys.clone(), &stage.config.market.relays).await.unwrap();
     let provider = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
     for (hidden, answer) in [
         (r#"[["i","old canary","text"]]"#, "old canary"),
@@ -125,7 +125,7 @@ async fn the_old_scheme_is_answered_in_kind() {
 async fn what_is_sealed_for_another_is_refused() {
     let stage = Stage::set(Set::default()).await;
     let keys = Keys::generate();
-    let mut buyer = Buyer::connect(keys.clone(), &stage.config.relays).await.unwrap();
+    let mut buyer = Buyer::connect(keys.clone(), &stage.config.market.relays).await.unwrap();
     let provider = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
     let content =
         nip04::encrypt(keys.secret_key(), &Keys::generate().public_key(), r#"[["i","x"]]"#)

@@ -2,11 +2,11 @@
 //! front of each relay; customers talk to the relays themselves.
 
 use nostr_sdk::{Client, EventId, Filter, Kind};
-use pylon::provider::Observation;
 use pylon_adapters::market::nostr::Options;
 use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
 use pylon_core::machine::{Delivery, Execution};
+use pylon_provider::Observation;
 use pylon_tests::proxy::{Fate, Frame, Way, event_in};
 use pylon_tests::stage::{Customer, PATIENCE, Set, Stage, text};
 use pylon_tests::stub::Script;

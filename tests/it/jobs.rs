@@ -1,11 +1,11 @@
 //! The way of a job through the real node: real relay, real guests, real journal; the backend is a stub and the money play money.
 
-use pylon::clock::SystemClock;
 use pylon_adapters::payments::play_money::Paid;
 use pylon_core::decision::Terms;
 use pylon_core::machine::{Delivery, Execution, Invoicing, Settlement};
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::{JobId, Msat};
+use pylon_node::clock::SystemClock;
 use pylon_tests::stage::{Customer, PATIENCE, Set, Stage, bid, param, text};
 use pylon_tests::stub::Script;
 use std::time::Duration;

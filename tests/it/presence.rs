@@ -3,18 +3,25 @@
 use nostr_sdk::prelude::{
     Client, Event, EventBuilder, Filter, Keys, Kind, RelayPoolNotification, Tag,
 };
-use pylon::config::{Config, Network};
-use pylon::provider::Observation;
 use pylon_adapters::market::announcement::{Subject, parse};
 use pylon_adapters::market::nostr::read_announcement;
 use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
 use pylon_core::machine::{Delivery, Execution};
+use pylon_node::config::{Config, MarketConfig, Network};
+use pylon_provider::Observation;
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::time::timeout;
+
+/// The settings of the node with another section for the market.
+fn with_market(stage: &Stage, change: impl FnOnce(&mut MarketConfig)) -> Config {
+    let mut config = stage.config.clone();
+    change(&mut config.market);
+    config
+}
 
 /// Somebody who reads everything that the provider says of itself.
 struct Reader {
@@ -112,8 +119,10 @@ async fn other_words_are_said_at_once() {
     let stage = Stage::set(Set::default()).await;
     let mut reader = Reader::of(&stage, 0).await;
     let before = reader.announcement().await;
-    let settings =
-        Config { name: "Another".into(), description: "new words".into(), ..stage.config.clone() };
+    let settings = with_market(&stage, |market| {
+        market.name = "Another".into();
+        market.description = "new words".into();
+    });
     assert_eq!(stage.node().reload(&settings).await.unwrap().applied, ["description", "name"]);
     let profile = reader
         .until("a new profile", |event| {
@@ -135,11 +144,11 @@ async fn other_words_are_said_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn relays_come_and_go() {
     let stage = Stage::set(Set { wallet: false, relays: 2, ..Set::default() }).await;
-    let urls = stage.config.relays.clone();
+    let urls = stage.config.market.relays.clone();
     let (mut first, mut second) =
         (stage.customer_on(&stage.relays[..1]).await, stage.customer_on(&stage.relays[1..]).await);
     let mut seen = stage.bus.listen();
-    let only_second = Config { relays: urls[1..].to_vec(), ..stage.config.clone() };
+    let only_second = with_market(&stage, |market| market.relays = urls[1..].to_vec());
     assert_eq!(stage.node().reload(&only_second).await.unwrap().applied, ["relays"]);
     let left = timeout(PATIENCE, async {
         loop {
@@ -168,8 +177,9 @@ async fn relays_come_and_go() {
         .await
         .until("both relays", |event| Subject::Relays.is_of(event) && event.tags.len() == 2)
         .await;
-    let mistake =
-        Config { relays: vec![urls[0].clone(), "https://x".into()], ..stage.config.clone() };
+    let mistake = with_market(&stage, |market| {
+        market.relays = vec![urls[0].clone(), "https://x".into()];
+    });
     assert!(stage.node().reload(&mistake).await.is_err());
     assert_eq!(stage.node().facts().relays().len(), 2, "nothing was changed");
     let again = second.ask(vec![text("again")]).await;
@@ -257,7 +267,7 @@ async fn answers_go_where_customers_want_them() {
         let stage =
             Stage::set(Set { wallet: false, customer_relays: at_first, network, ..Set::default() })
                 .await;
-        let settings = Config { customer_relays, ..stage.config.clone() };
+        let settings = with_market(&stage, |market| market.customer_relays = customer_relays);
         stage.node().reload(&settings).await.unwrap();
         let tags = [Tag::parse(["i", "hello", "text"]), Tag::parse(["relays", theirs.url()])]
             .map(Result::unwrap);

@@ -5,11 +5,6 @@ use crate::stub::{Script, Stub};
 use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{PolicyResult, WritePolicy};
 use nostr_sdk::prelude::{BoxedFuture, ClientMessage, Event, JsonUtil, Kind};
-use pylon::clock::SystemClock;
-use pylon::config::{Config, Guest, Network};
-use pylon::home::Home;
-use pylon::node::{Node, Parts};
-use pylon::provider::Bus;
 use pylon_adapters::inference::{client, llama_cpp};
 use pylon_adapters::market::buyer::{Buyer, Heard};
 use pylon_adapters::market::identity::{generate, keys, public_key};
@@ -18,7 +13,13 @@ use pylon_adapters::market::nostr::Options;
 use pylon_adapters::market::relay::InProcessRelay;
 use pylon_adapters::payments::play_money::PlayBank;
 use pylon_core::machine::JobState;
+use pylon_core::slots::GuestConfig;
 use pylon_core::{Input, InputSource, JobId, Msat, Param, PublicKey};
+use pylon_node::clock::SystemClock;
+use pylon_node::config::{Config, MarketConfig, Network};
+use pylon_node::home::Home;
+use pylon_node::node::{Node, Parts};
+use pylon_provider::Bus;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -161,14 +162,20 @@ impl Stage {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let guest = Guest { source: set.policy.into(), settings, ..Guest::default() };
+        let guest = GuestConfig { source: set.policy.into(), settings, ..GuestConfig::default() };
         let guests = BTreeMap::from([("pricing".to_owned(), guest)]);
         let config = Config {
-            relays: if set.proxied.is_some() { near } else { urls.clone() },
-            max_queued_jobs: set.max_queued_jobs,
+            market: MarketConfig {
+                relays: if set.proxied.is_some() { near } else { urls.clone() },
+                customer_relays: set.customer_relays,
+                ..MarketConfig::default()
+            },
+            provider: pylon_provider::Config {
+                max_queued_jobs: set.max_queued_jobs,
+                ..pylon_provider::Config::default()
+            },
             network: set.network,
-            customer_relays: set.customer_relays,
-            guests,
+            slots: pylon_slots::Config { guests, ..pylon_slots::Config::default() },
             ..Config::default()
         };
         let mut stage = Self {

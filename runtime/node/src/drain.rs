@@ -1,10 +1,10 @@
 //! Jobs whose guests were replaced have some time left. What still needs them then ends, and what was paid for it is owed back.
 
-use crate::guests::Workshop;
-use crate::provider::Drainer;
 use pylon_core::UnixTime;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::journal::Journal;
+use pylon_provider::Drainer;
+use pylon_slots::Workshop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -5,6 +5,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
+use pylon_slots::Shelf;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{File, TryLockError};
@@ -181,6 +182,12 @@ impl State {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The installed components of guests.
+    pub fn components(&self) -> Result<Shelf> {
+        let place = self.path.join("guests");
+        Ok(Shelf::new(self.folder("guests")?, place.display().to_string()))
     }
 
     /// Where the node's socket is.

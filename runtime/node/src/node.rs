@@ -1,27 +1,28 @@
 //! The wiring: a home, a configuration and an identity become a node with real parts. No decision about a job is made here.
 
 use crate::clock::SystemClock;
-use crate::config::{Config, Lockdown};
-use crate::control::Reloaded;
-use crate::facts::{Facts, totals};
-use crate::guests::deed::{Deed, Seated};
-use crate::guests::{self, Ledger, Shelf, Slots, Stop, keeper};
+use crate::config::Config;
+use crate::control::{Facts, totals};
 use crate::home::{Home, State};
-use crate::provider::{Backends, Bus, Preference};
 use crate::retention;
 use crate::seller::{self, Seller};
 use anyhow::{Context, ensure};
+use pylon_adapters::address::Addresses;
 use pylon_adapters::inference;
 use pylon_adapters::journal::{Safe, SqliteJournal};
 use pylon_adapters::market::identity::{self, Keys};
 use pylon_adapters::market::nostr::Options;
+use pylon_control_api::Reloaded;
 use pylon_core::JobId;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::inference::Inference;
 use pylon_core::ports::installations::Installations;
 use pylon_core::ports::journal::Journal;
 use pylon_core::ports::payments::Wallet;
+use pylon_core::slots::{SlotChange, SlotStatus};
+use pylon_provider::{Backends, Bus, Preference};
 use pylon_sandbox::Compiling;
+use pylon_slots::{Ledger, Slots, Stop, keeper};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -68,10 +69,10 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let Parts { wallet, backends, bus, host_only, market, compiling } = parts;
         // Pools are reserved and code is read and checked on another thread, while this one opens the rest.
-        let (cache, shelf) = (state.folder("cache")?, Shelf::of(state)?);
-        let rules = config.lockdown.clone();
+        let (cache, shelf) = (state.folder("cache")?, state.components()?);
+        let rules = config.slots.lockdown.clone();
         let sandbox =
-            tokio::task::spawn_blocking(move || guests::sandbox(cache, compiling, &rules));
+            tokio::task::spawn_blocking(move || pylon_slots::sandbox(cache, compiling, &rules));
         let journal = Arc::new(SqliteJournal::open_with(
             &home.database(),
             Safe::new(&identity::purpose_key(&keys, "journal")),
@@ -80,11 +81,13 @@ impl Node {
         let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ledger = Ledger { history: journal.installations()?, standbys: journal.standbys()? };
-        let (book, settings, now) = (Arc::clone(&journal), config.clone(), clock.now());
+        let (book, settings, now) = (Arc::clone(&journal), config.slots.clone(), clock.now());
+        let addresses = Addresses::new(&config.network.allow);
         let since = ledger.begun().unwrap_or(now).min(now).minus(BEFORE_FIRST_SECONDS);
         let market = Options { since: market.since.max(since), ..market };
         let guests = tokio::spawn(async move {
-            Slots::open(sandbox.await??, shelf, ledger, &settings, Some(&*book), now).await
+            let sandbox = sandbox.await??;
+            Slots::open(sandbox, shelf, ledger, &settings, addresses, Some(&*book), now).await
         });
         let adapters = match backends {
             Some(adapters) => adapters,
@@ -155,30 +158,12 @@ impl Node {
     /// Works by these settings from now on, as far as it can without a restart. An error has changed nothing.
     pub async fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
         let mut running = self.config.lock().await;
-        let next = Config {
-            name: config.name.clone(),
-            description: config.description.clone(),
-            relays: config.relays.clone(),
-            customer_relays: config.customer_relays,
-            default_backend: config.default_backend.clone(),
-            default_model: config.default_model.clone(),
-            max_concurrent_jobs: config.max_concurrent_jobs,
-            max_queued_jobs: config.max_queued_jobs,
-            journal: config.journal.clone(),
-            guest_drain_seconds: config.guest_drain_seconds,
-            guests: config.guests.clone(),
-            // The sandbox is made with or without a compiler.
-            lockdown: Lockdown {
-                allow_compile: running.lockdown.allow_compile,
-                ..config.lockdown.clone()
-            },
-            ..running.clone()
-        };
+        let next = running.reloaded(config);
         let relays = self.relays(&next);
         let done = self
             .guests
             .workshop
-            .reload(&next, &*self.facts.journal, SystemClock.now(), relays)
+            .reload(&next.slots, &*self.facts.journal, SystemClock.now(), relays)
             .await;
         let renewed = match done {
             Ok(renewed) => renewed,
@@ -207,13 +192,13 @@ impl Node {
 
     async fn relays(&self, config: &Config) -> anyhow::Result<()> {
         match &self.seller {
-            Some(seller) => seller.move_to(&config.relays).await,
+            Some(seller) => seller.move_to(&config.market.relays).await,
             None => Ok(()),
         }
     }
 
     /// Changes a slot for all jobs from now on, or leaves everything as it was.
-    pub async fn change(&self, deed: &Deed) -> Result<Seated, Stop> {
+    pub async fn change(&self, deed: &SlotChange) -> Result<SlotStatus, Stop> {
         self.guests.workshop.carry_out(deed, &*self.facts.journal, SystemClock.now()).await
     }
 
@@ -233,12 +218,14 @@ impl Node {
 }
 
 /// The backends that the settings name, there already or not.
-pub(crate) async fn configured(config: &Config) -> anyhow::Result<Vec<Arc<dyn Inference>>> {
+pub async fn configured(config: &Config) -> anyhow::Result<Vec<Arc<dyn Inference>>> {
     let llama_cpp =
-        inference::llama_cpp(&inference::client()?, &config.inference.llama_cpp.url).await?;
+        inference::llama_cpp(&inference::client()?, &config.inference.inference.llama_cpp.url)
+            .await?;
     Ok(vec![Arc::new(llama_cpp)])
 }
 
-pub(crate) fn preference(config: &Config) -> Preference {
+pub fn preference(config: &Config) -> Preference {
+    let config = &config.inference;
     Preference { backend: config.default_backend.clone(), model: config.default_model.clone() }
 }

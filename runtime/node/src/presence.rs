@@ -1,14 +1,14 @@
 //! What the node says of itself on the market: the kinds that can be served at this moment, and with which models. Looked at again whenever a
 //! backend comes or goes or the operator finds other words, and now and then for whatever else may have changed.
 
-use crate::guests::{Skill, skills};
-use crate::provider::{Backends, Observation};
 use pylon_adapters::market::announcement::Presence;
 use pylon_adapters::market::nostr::NostrMarket;
 use pylon_core::decision::Candidate;
 use pylon_core::event::DomainEvent;
 use pylon_core::work::WorkPlace;
+use pylon_provider::{Backends, Observation};
 use pylon_sandbox::Generations;
+use pylon_slots::{Skill, skills};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};

@@ -1,6 +1,6 @@
 //! How long the journal keeps texts, from the settings, and who reminds it while nothing happens.
 
-use crate::config;
+use crate::config::JournalConfig;
 use pylon_adapters::journal::{Retention, SqliteJournal};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ const MB: u64 = 1 << 20;
 const REMIND_EVERY: Duration = Duration::from_secs(600);
 
 /// What the settings say.
-pub(crate) fn of(settings: &config::Journal) -> Retention {
+pub(crate) fn of(settings: &JournalConfig) -> Retention {
     Retention {
         seconds: u64::from(settings.keep_text_days) * DAY_SECONDS,
         bytes: u64::from(settings.keep_text_mb) * MB,
@@ -19,7 +19,7 @@ pub(crate) fn of(settings: &config::Journal) -> Retention {
 }
 
 /// Holds the journal to these settings, until nobody holds the journal.
-pub(crate) fn watch(journal: &Arc<SqliteJournal>, settings: &config::Journal) {
+pub(crate) fn watch(journal: &Arc<SqliteJournal>, settings: &JournalConfig) {
     journal.keep(of(settings));
     let journal = Arc::downgrade(journal);
     tokio::spawn(async move {

@@ -9,7 +9,7 @@ use std::path::Path;
 const BYTES_MAX: u64 = 4096;
 
 /// Its text; `None` if there is no such file. `what` it holds, and what to do if it does not, is for the error.
-pub(crate) fn read(path: &Path, what: &str) -> Result<Option<String>> {
+pub fn read(path: &Path, what: &str) -> Result<Option<String>> {
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -1,10 +1,8 @@
 //! The wiring of the part that sells: a market, what may be fetched for a job, the provider, and what is said of them on the market.
 
-use crate::config::{Config, Network};
+use crate::config::{Config, MarketConfig, Network};
 use crate::drain;
-use crate::guests::Slots;
 use crate::presence::{self, Words};
-use crate::provider::{Backends, Bus, Ports, Provider, Settings};
 use pylon_adapters::address::Addresses;
 use pylon_adapters::inputs::{self, Fetcher};
 use pylon_adapters::market::identity::Keys;
@@ -16,6 +14,8 @@ use pylon_core::ports::clock::Clock;
 use pylon_core::ports::journal::Journal;
 use pylon_core::ports::payments::Wallet;
 use pylon_core::sources::Granted;
+use pylon_provider::{Backends, Bus, Ports, Provider};
+use pylon_slots::Slots;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -58,13 +58,13 @@ impl Seller {
         shared: Shared,
     ) -> anyhow::Result<Self> {
         let Shared { journal, backends, wallet, bus, clock, market: options } = shared;
-        let entry = Entry { keys, urls: config.relays.clone(), kinds: guests.kinds() };
+        let entry = Entry { keys, urls: config.market.relays.clone(), kinds: guests.kinds() };
         let (market, changes) = NostrMarket::connect(entry, options).await?;
         let addresses = Arc::new(Addresses::new(&config.network.allow));
-        market.reach_customers(config.customer_relays.then(|| Arc::clone(&addresses)));
+        market.reach_customers(config.market.customer_relays.then(|| Arc::clone(&addresses)));
         let market = Arc::new(market);
         let relays = tokio::spawn(tell_of_relays(changes, bus.clone(), Arc::clone(&clock)));
-        let (words, said) = watch::channel(words(config, wallet.is_none()));
+        let (words, said) = watch::channel(words(&config.market, wallet.is_none()));
         let watched = bus.listen();
         let ports = Ports {
             market: market.clone(),
@@ -76,12 +76,12 @@ impl Seller {
             backends: Arc::clone(&backends),
             clock: Arc::clone(&clock),
         };
-        let provider = Provider::start(ports, settings(config), bus)?;
+        let provider = Provider::start(ports, &config.provider, bus)?;
         let speaker = Arc::clone(&market);
         let generations = Arc::clone(&guests.generations);
         let news = presence::News { backends: watched, guests: guests.workshop.changes() };
         let announcing = tokio::spawn(presence::run(said, generations, backends, news, speaker));
-        let drain_seconds = Arc::new(AtomicU32::new(config.guest_drain_seconds));
+        let drain_seconds = Arc::new(AtomicU32::new(config.slots.guest_drain_seconds));
         let workshop = Arc::clone(&guests.workshop);
         let drain = tokio::spawn(drain::run(
             workshop,
@@ -108,10 +108,11 @@ impl Seller {
 
     /// Works by these from now on, but for the relays.
     pub(crate) fn set(&self, config: &Config) {
-        self.market.reach_customers(config.customer_relays.then(|| Arc::clone(&self.addresses)));
-        self.words.send_modify(|said| *said = words(config, said.free));
-        self.provider.set(settings(config));
-        self.drain_seconds.store(config.guest_drain_seconds, Ordering::Relaxed);
+        self.market
+            .reach_customers(config.market.customer_relays.then(|| Arc::clone(&self.addresses)));
+        self.words.send_modify(|said| *said = words(&config.market, said.free));
+        self.provider.set(&config.provider);
+        self.drain_seconds.store(config.slots.guest_drain_seconds, Ordering::Relaxed);
     }
 
     /// Sends a result that waits for the operator, or does not.
@@ -128,15 +129,8 @@ impl Seller {
     }
 }
 
-fn words(config: &Config, free: bool) -> Words {
+fn words(config: &MarketConfig, free: bool) -> Words {
     Words { name: config.name.clone(), about: config.description.clone(), free }
-}
-
-fn settings(config: &Config) -> Settings {
-    Settings {
-        max_concurrent_jobs: config.max_concurrent_jobs as usize,
-        max_queued_jobs: config.max_queued_jobs as usize,
-    }
 }
 
 fn fetcher(network: &Network, addresses: Arc<Addresses>, market: &Arc<NostrMarket>) -> Fetcher {

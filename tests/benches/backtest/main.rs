@@ -13,8 +13,8 @@ mod bare;
 mod filled;
 
 use filled::Filled;
-use pylon::backtest::{Span, run};
 use pylon_adapters::journal::Books;
+use pylon_authoring::backtest::{Span, run};
 use pylon_core::UnixTime;
 use pylon_sandbox::{Config, Installed, Role, Sandbox, Setup, Slot};
 use pylon_tests::figures::{Figure, Goal, median, report};
@@ -64,7 +64,7 @@ async fn main() {
 /// The pricing that served, as a candidate: what is asked costs what it cost then.
 async fn candidate() -> Arc<Installed> {
     let config = Config { policy_instances: 4, handler_instances: 1, ..Config::default() };
-    let bytes = pylon::guests::component("token_pricing").unwrap();
+    let bytes = pylon_slots::component("token_pricing").unwrap();
     Sandbox::open(config)
         .unwrap()
         .load(Slot::policy(Role::Pricing).unwrap(), bytes, Setup::default())

@@ -15,10 +15,11 @@ mod policy;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use pylon::config::{Config, Lockdown};
-use pylon::guests::{Ledger, Shelf, Slots, sandbox};
+use pylon_adapters::address::Addresses;
 use pylon_core::UnixTime;
+use pylon_core::slots::Lockdown;
 use pylon_sandbox::Compiling;
+use pylon_slots::{Config, Ledger, Shelf, Slots, sandbox};
 use pylon_tests::figures::report;
 use std::path::Path;
 
@@ -38,9 +39,10 @@ async fn shipped(home: &Path) -> Slots {
     };
     let (sandbox, shelf) = (
         sandbox(folder("cache"), Compiling::Here, &Lockdown::default()).unwrap(),
-        Shelf::new(folder("guests")),
+        Shelf::new(folder("guests"), "guests"),
     );
-    Slots::open(sandbox, shelf, Ledger::default(), &Config::default(), None, UnixTime::new(0))
+    let (config, addresses) = (Config::default(), Addresses::default());
+    Slots::open(sandbox, shelf, Ledger::default(), &config, addresses, None, UnixTime::new(0))
         .await
         .unwrap()
         .0

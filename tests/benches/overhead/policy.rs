@@ -24,7 +24,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
         .into_iter()
         .find(|(slot, _)| slot.to_string() == "pricing")
         .unwrap();
-    let bytes = pylon::guests::component("token_pricing").unwrap();
+    let bytes = pylon_slots::component("token_pricing").unwrap();
     let bare = Loop::new(bytes, &guest);
     let guests: Arc<dyn Generation> = shipped.generations.current();
     let (job, context, situation) = (job(), context(), situation());

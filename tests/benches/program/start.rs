@@ -1,9 +1,5 @@
 //! From nothing to subscribed: a node whose guests come from the cache of compiled code, against the same parts without any guests.
 
-use pylon::clock::SystemClock;
-use pylon::config::Config;
-use pylon::home::Home;
-use pylon::node::{Node, Parts};
 use pylon_adapters::inference::{client, llama_cpp};
 use pylon_adapters::journal::SqliteJournal;
 use pylon_adapters::market::Entry;
@@ -13,6 +9,10 @@ use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::ports::inference::Inference as _;
 use pylon_core::ports::journal::Journal as _;
+use pylon_node::clock::SystemClock;
+use pylon_node::config::Config;
+use pylon_node::home::Home;
+use pylon_node::node::{Node, Parts};
 use pylon_tests::figures::{Figure, Goal, median};
 use pylon_tests::stub::{Script, Stub};
 use std::path::Path;
@@ -27,8 +27,9 @@ pub(crate) async fn measure() -> Figure {
         Stub::start(Script::Echo).await,
         tempfile::tempdir().unwrap(),
     );
-    let mut config = Config { relays: vec![relay.url().to_owned()], ..Config::default() };
-    config.inference.llama_cpp.url = stub.url();
+    let mut config = Config::default();
+    config.market.relays = vec![relay.url().to_owned()];
+    config.inference.inference.llama_cpp.url = stub.url();
     // Fills the cache.
     whole(folder.path(), &config).await;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -60,9 +61,10 @@ async fn without_guests(home: &Path, config: &Config) -> f64 {
     let _state = home.open().unwrap();
     let journal = SqliteJournal::open(&home.database()).unwrap();
     journal.unfinished().unwrap();
-    let backend = llama_cpp(&client().unwrap(), &config.inference.llama_cpp.url).await.unwrap();
+    let backend =
+        llama_cpp(&client().unwrap(), &config.inference.inference.llama_cpp.url).await.unwrap();
     backend.models().await.unwrap();
-    let entry = Entry { keys, urls: config.relays.clone(), kinds: vec![5050] };
+    let entry = Entry { keys, urls: config.market.relays.clone(), kinds: vec![5050] };
     let (market, _changes) = NostrMarket::connect(entry, Options::default()).await.unwrap();
     assert!(market.ready(PATIENCE).await && SystemClock.now().get() > 0);
     let took = begun.elapsed();

@@ -1,7 +1,7 @@
 //! `pylon status` against what it cannot avoid: a process that begins and ends, and one question over the socket.
 
-use pylon::control::Client;
-use pylon::home::Home;
+use pylon_control_api::Client;
+use pylon_node::home::Home;
 use pylon_tests::figures::{Figure, Goal, median};
 use pylon_tests::process::run;
 use pylon_tests::program::{Program, started};
@@ -22,7 +22,7 @@ pub(crate) async fn measure() -> Figure {
         let spawn = micros(|| assert!(Command::new("/bin/true").status().unwrap().success()));
         let begun = Instant::now();
         for _ in 0..TIMES {
-            Client::new(&home).status().await.unwrap();
+            Client::new(home.socket()).status().await.unwrap();
         }
         theirs.push(spawn + begun.elapsed().as_secs_f64() * 1e6 / f64::from(TIMES));
     }

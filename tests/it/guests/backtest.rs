@@ -2,7 +2,7 @@
 
 use super::sold::Sold;
 use crate::component;
-use pylon::backtest::{Report, Span, Sum, Unknown, run};
+use pylon_authoring::backtest::{Report, Span, Sum, Unknown, run};
 use pylon_core::{Msat, Param, UnixTime};
 use pylon_sandbox::{Installed, Role, Setup, Slot};
 use std::sync::Arc;

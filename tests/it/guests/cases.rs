@@ -2,7 +2,7 @@
 
 use super::{cases_of as asked, guest};
 use crate::component;
-use pylon::cases::parse;
+use pylon_authoring::cases::parse;
 use pylon_tests::program::{check_failure, said};
 use std::path::Path;
 

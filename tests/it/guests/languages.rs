@@ -3,10 +3,10 @@
 use crate::peers::{installed, scripts};
 use crate::sandbox::host::Recorder;
 use crate::sandbox::{job, within};
-use pylon::config::Guest;
-use pylon::guests::deed::Deed;
 use pylon_core::machine::Settlement;
 use pylon_core::ports::guests::{Cost, Fault};
+use pylon_core::slots::GuestConfig;
+use pylon_core::slots::SlotChange;
 use pylon_sandbox::{Config, InstallError, Installed, Limits, Sandbox, Setup};
 use pylon_tests::stage::{Set, Stage, text};
 use std::fs;
@@ -153,8 +153,9 @@ async fn works(folder: &Path) {
 /// Goal: and it earns like any other. Method: a node puts it into the slot of its kind; somebody asks for words to be counted, gets the number, and pays.
 async fn sells(component: &Path, name: &str) {
     let stage = Stage::set(Set { pricing: &[("base-msat", "1000")], ..Set::default() }).await;
-    let guest = Guest { source: component.to_str().unwrap().into(), ..Guest::default() };
-    let install = Deed::Install { slot: "handler:5999".into(), guest, shadow: false };
+    let guest =
+        GuestConfig { source: component.to_str().unwrap().into(), ..GuestConfig::default() };
+    let install = SlotChange::Install { slot: "handler:5999".into(), guest, shadow: false };
     assert_eq!(stage.node().change(&install).await.unwrap().name, name);
     let mut customer = stage.customer().await;
     let job = customer.broadcast(5999, vec![text("one two three")]).await;

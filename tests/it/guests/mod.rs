@@ -14,7 +14,7 @@ mod walk;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use pylon::cases::{Asked, ask, parse};
+use pylon_authoring::cases::{Asked, ask, parse};
 use pylon_sandbox::{Config, Sandbox};
 use pylon_tests::process::pylon;
 use std::path::Path;

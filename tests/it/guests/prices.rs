@@ -102,7 +102,7 @@ async fn credit_is_for_who_paid() {
     assert_eq!(state.plan.offer.terms, Terms::OnDelivery);
     stage.until(lapsing, |state| state.settlement == Settlement::Unpaid).await;
     stage.stop(Duration::ZERO).await;
-    stage.config.guests.get_mut("pricing").unwrap().settings.clear();
+    stage.config.slots.guests.get_mut("pricing").unwrap().settings.clear();
     stage.start().await;
 
     let (paid, _, bolt11) = delivered(&stage, &mut good, 1).await;

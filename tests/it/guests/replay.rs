@@ -1,8 +1,8 @@
 //! Old decisions asked again, and a log that somebody has changed.
 
 use super::sold::Sold;
-use pylon::replay::{Gone, Outcome, Subject, Verified, check, verify};
 use pylon_adapters::journal::{Books, Safe, Seal};
+use pylon_authoring::replay::{Gone, Outcome, Subject, Verified, check, verify};
 use pylon_core::{JobId, UnixTime};
 use pylon_tests::program::{PHRASE, Program, said, started};
 use pylon_tests::stage::text;
@@ -11,11 +11,7 @@ use std::path::Path;
 
 const ALWAYS: UnixTime = UnixTime::new(0);
 
-async fn outcomes(
-    sold: &Sold,
-    past: &mut pylon::guests::Past,
-    job: JobId,
-) -> Vec<(String, Outcome)> {
+async fn outcomes(sold: &Sold, past: &mut pylon_slots::Past, job: JobId) -> Vec<(String, Outcome)> {
     let books = sold.books();
     let subject = Subject::of(&books, job).unwrap();
     let mut all = Vec::new();
@@ -113,7 +109,7 @@ async fn transcripts_keep_what_is_needed() {
 
 async fn changed(
     sold: &Sold,
-    past: &mut pylon::guests::Past,
+    past: &mut pylon_slots::Past,
     safe: Option<&Safe>,
     change: &str,
 ) -> Verified {
@@ -250,9 +246,9 @@ async fn replay_needs_no_key() {
     rusqlite::Connection::open(&path).unwrap().execute_batch(gone).unwrap();
     let books = Books::open(&path).unwrap();
     let state = sold.home().open().unwrap();
-    let shelf = pylon::guests::Shelf::new(state.folder("elsewhere").unwrap());
+    let shelf = pylon_slots::Shelf::new(state.folder("elsewhere").unwrap(), "elsewhere");
     let sandbox = pylon_sandbox::Sandbox::open(pylon_sandbox::Config::default()).unwrap();
-    let mut past = pylon::guests::Past::new(sandbox, shelf, books.installations().unwrap());
+    let mut past = pylon_slots::Past::new(sandbox, shelf, books.installations().unwrap());
     let verified = verify(&mut past, &books, None, ALWAYS, |_| {}).await.unwrap();
     assert_eq!((verified.differs, verified.gone["component_gone"]), (0, 9), "{verified:?}");
 }

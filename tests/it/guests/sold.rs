@@ -1,12 +1,12 @@
 //! A node that has sold something, for whoever looks back at it.
 
-use pylon::guests::{Past, Shelf};
-use pylon::home::Home;
 use pylon_adapters::journal::{Books, Retention, Safe, SqliteJournal};
 use pylon_adapters::market::identity::purpose_key;
 use pylon_core::machine::JobState;
 use pylon_core::{JobId, Msat};
+use pylon_node::home::Home;
 use pylon_sandbox::{Config, Sandbox};
+use pylon_slots::Past;
 use pylon_tests::stage::{Customer, Set, Stage, bid, param, text};
 use std::path::Path;
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl Sold {
             handler_instances: 4,
             ..Config::default()
         };
-        let shelf = Shelf::new(state.folder("guests").unwrap());
+        let shelf = state.components().unwrap();
         Past::new(Sandbox::open(config).unwrap(), shelf, self.books().installations().unwrap())
     }
 

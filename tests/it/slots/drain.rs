@@ -17,7 +17,7 @@ async fn jobs_do_not_hold_old_guests_for_ever() {
     })
     .await;
     stage.stop(Duration::ZERO).await;
-    stage.config.guest_drain_seconds = 0;
+    stage.config.slots.guest_drain_seconds = 0;
     stage.start().await;
     let mut customer = stage.customer().await;
     let job = customer.ask(vec![text("hello")]).await;

@@ -4,11 +4,12 @@ use super::steps::{NOW, Shop, beside};
 use super::{guest, install};
 use crate::component;
 use nostr_sdk::prelude::Keys;
-use pylon::config::{Config, Lockdown};
-use pylon::guests::deed::Deed;
 use pylon_adapters::market::image_release::{ImageClaim, sign};
 use pylon_core::Digest;
+use pylon_core::slots::Lockdown;
+use pylon_core::slots::SlotChange;
 use pylon_sandbox::{Role, Sandbox};
+use pylon_slots::Config;
 use pylon_tests::program::{PHRASE, said};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -108,7 +109,8 @@ async fn only_signed_images_run() {
         shop.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap().name,
         "token_pricing"
     );
-    let back = shop.carry_out(Deed::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
+    let back =
+        shop.carry_out(SlotChange::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
     assert_eq!(back.name, "hostile-pricing", "the folder has kept its image");
 }
 

@@ -4,16 +4,18 @@ use super::steps::{NOW, Shop, beside, deletion, release};
 use super::{audit, file, guest, install, serving, until};
 use crate::component;
 use nostr_sdk::prelude::{Event, JsonUtil, Keys};
-use pylon::clock::SystemClock;
-use pylon::config::{Config, Lockdown};
-use pylon::guests::deed::{Deed, Seated};
-use pylon::guests::{Ledger, Shelf, Slots, sandbox};
-use pylon::home::Home;
+use pylon_adapters::address::Addresses;
 use pylon_core::machine::Execution;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::installations::Installations;
+use pylon_core::slots::Lockdown;
+use pylon_core::slots::{SlotChange, SlotStatus};
 use pylon_core::{Digest, UnixTime};
+use pylon_node::clock::SystemClock;
+use pylon_node::home::Home;
 use pylon_sandbox::Compiling;
+use pylon_slots::Config;
+use pylon_slots::{Ledger, Slots, sandbox};
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use pylon_tests::stub::Script;
 use std::path::PathBuf;
@@ -26,7 +28,7 @@ const SLOT: &str = "handler:5999";
 fn granting(names: &[&str]) -> Config {
     let mut config = Config::default();
     let grants = Some(names.iter().map(|name| (*name).to_owned()).collect());
-    config.guests.insert(SLOT.into(), pylon::config::Guest { grants, ..guest("", &[]) });
+    config.guests.insert(SLOT.into(), pylon_core::slots::GuestConfig { grants, ..guest("", &[]) });
     config
 }
 
@@ -42,18 +44,19 @@ async fn the_settings_grant_what_comes_back() {
     let less = granting(&["progress"]);
     let shop = shop.under(&less);
     let refused =
-        shop.carry_out(Deed::Approve { slot: SLOT.into(), digest: None }).await.unwrap_err();
+        shop.carry_out(SlotChange::Approve { slot: SLOT.into(), digest: None }).await.unwrap_err();
     assert!(refused.code == "gone" && refused.why.contains("inference"), "{refused:?}");
     let shop = shop.under(&Config::default());
-    shop.carry_out(Deed::Approve { slot: SLOT.into(), digest: None }).await.unwrap();
+    shop.carry_out(SlotChange::Approve { slot: SLOT.into(), digest: None }).await.unwrap();
     shop.carry_out(install(SLOT, none)).await.unwrap();
     let shop = shop.under(&less);
     for to in [None, Some(2)] {
-        let refused = shop.carry_out(Deed::Rollback { slot: SLOT.into(), to }).await.unwrap_err();
+        let refused =
+            shop.carry_out(SlotChange::Rollback { slot: SLOT.into(), to }).await.unwrap_err();
         assert!(refused.code == "gone" && refused.why.contains("inference"), "{refused:?}");
     }
     shop.under(&Config::default())
-        .carry_out(Deed::Rollback { slot: SLOT.into(), to: None })
+        .carry_out(SlotChange::Rollback { slot: SLOT.into(), to: None })
         .await
         .unwrap();
 }
@@ -66,7 +69,7 @@ async fn approved_as_it_was_seen() {
     shop.carry_out(install(SLOT, guest(shop.file(component("hostile_handler")), &[])))
         .await
         .unwrap_err();
-    let deed = |digest| Deed::Approve { slot: SLOT.into(), digest: Some(digest) };
+    let deed = |digest| SlotChange::Approve { slot: SLOT.into(), digest: Some(digest) };
     let refused = shop.carry_out(deed(Digest::of(b"what was seen"))).await.unwrap_err();
     assert!(refused.code == "digest" && refused.why.contains("hostile-handler"), "{refused:?}");
     shop.carry_out(deed(Digest::of(component("hostile_handler")))).await.unwrap();
@@ -78,12 +81,12 @@ async fn passed_over() {
     let shop = Shop::open(&Config::default());
     let more = guest(shop.file(component("hostile_handler")), &[]);
     shop.carry_out(install(SLOT, guest(shop.file(component("probe")), &[]))).await.unwrap();
-    let approve = || Deed::Approve { slot: SLOT.into(), digest: None };
+    let approve = || SlotChange::Approve { slot: SLOT.into(), digest: None };
     shop.carry_out(install(SLOT, more.clone())).await.unwrap_err();
     shop.carry_out(approve()).await.unwrap();
-    shop.carry_out(Deed::Rollback { slot: SLOT.into(), to: None }).await.unwrap();
+    shop.carry_out(SlotChange::Rollback { slot: SLOT.into(), to: None }).await.unwrap();
     shop.carry_out(install(SLOT, more)).await.unwrap_err();
-    shop.carry_out(Deed::Rollback { slot: SLOT.into(), to: Some(2) }).await.unwrap();
+    shop.carry_out(SlotChange::Rollback { slot: SLOT.into(), to: Some(2) }).await.unwrap();
     assert_eq!(shop.carry_out(approve()).await.unwrap_err().code, "nothing");
     assert!(shop.journal.standbys().unwrap().is_empty());
 }
@@ -101,15 +104,17 @@ async fn a_release_ends() {
     let late = async |deed| {
         shop.workshop.carry_out(&deed, &shop.journal, NOW.plus(60)).await.map(|seated| seated.name)
     };
-    let shadow = Deed::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
+    let shadow =
+        SlotChange::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
     shop.carry_out(shadow).await.unwrap();
-    let refused = late(Deed::Activate { slot: "pricing".into() }).await.unwrap_err();
+    let refused = late(SlotChange::Activate { slot: "pricing".into() }).await.unwrap_err();
     assert!(refused.code == "gone" && refused.why.contains("expired"), "{refused:?}");
-    shop.carry_out(Deed::Activate { slot: "pricing".into() }).await.unwrap();
+    shop.carry_out(SlotChange::Activate { slot: "pricing".into() }).await.unwrap();
     shop.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap();
-    let refused = late(Deed::Rollback { slot: "pricing".into(), to: None }).await.unwrap_err();
+    let refused =
+        late(SlotChange::Rollback { slot: "pricing".into(), to: None }).await.unwrap_err();
     assert!(refused.code == "gone" && refused.why.contains("expired"), "{refused:?}");
-    shop.carry_out(Deed::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
+    shop.carry_out(SlotChange::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
 }
 
 /// The guests of a node, as a start at this time puts them to work.
@@ -121,8 +126,10 @@ async fn start(shop: &Shop, config: &Config, now: UnixTime) -> Result<Slots, Str
         history: shop.journal.installations().unwrap(),
         standbys: shop.journal.standbys().unwrap(),
     };
-    let shelf = Shelf::new(state.folder("guests").unwrap());
-    let opened = Slots::open(sandbox, shelf, ledger, config, Some(&shop.journal), now).await;
+    let shelf = state.components().unwrap();
+    let opened =
+        Slots::open(sandbox, shelf, ledger, config, Addresses::default(), Some(&shop.journal), now)
+            .await;
     opened.map(|(slots, _)| slots).map_err(|error| format!("{error:#}"))
 }
 
@@ -192,7 +199,8 @@ async fn who_is_over_goes() {
     let shop = Shop::open(&locked());
     let slots = start(&shop, &locked(), NOW).await.unwrap();
     let workshop = &slots.workshop;
-    let change = async |deed: Deed| workshop.carry_out(&deed, &shop.journal, NOW).await.unwrap();
+    let change =
+        async |deed: SlotChange| workshop.carry_out(&deed, &shop.journal, NOW).await.unwrap();
     let told = || {
         let row = shop.journal.audit(1).unwrap().remove(0);
         (format!("{} {} {}", row.action, row.slot, row.outcome), row.detail)
@@ -204,7 +212,7 @@ async fn who_is_over_goes() {
     .await;
     change(install(SLOT, guest(signed_until(&shop, "probe", Some(NOW.plus(90))), &[]))).await;
     let asked = guest(signed_until(&shop, "hostile_verification", Some(NOW.plus(75))), &[]);
-    change(Deed::Install { slot: "verification".into(), guest: asked, shadow: true }).await;
+    change(SlotChange::Install { slot: "verification".into(), guest: asked, shadow: true }).await;
     let at = async |seconds: u64| {
         workshop.hold_to_releases(&shop.journal, NOW.plus(seconds)).await;
         workshop.next_end(NOW.plus(seconds)).await.map(|end| end.since(NOW))
@@ -246,7 +254,7 @@ async fn who_could_not_go_goes_later() {
         install("pricing", guest(signed_until(&shop, "hostile_pricing", Some(NOW.plus(60))), &[]));
     workshop.carry_out(&pricing, &shop.journal, NOW).await.unwrap();
     let asked = guest(signed_until(&shop, "hostile_verification", Some(NOW.plus(60))), &[]);
-    let shadow = Deed::Install { slot: "verification".into(), guest: asked, shadow: true };
+    let shadow = SlotChange::Install { slot: "verification".into(), guest: asked, shadow: true };
     workshop.carry_out(&shadow, &shop.journal, NOW).await.unwrap();
     let books = rusqlite::Connection::open(Home::at(shop.folder.path()).database()).unwrap();
     books
@@ -286,7 +294,7 @@ async fn a_renewed_release_brings_it_back() {
         (done.keys, done.refused.join(" "))
     };
     let key = || vec![format!("guests.\"{SLOT}\"")];
-    let back = Deed::Rollback { slot: SLOT.into(), to: None };
+    let back = SlotChange::Rollback { slot: SLOT.into(), to: None };
     slots.workshop.hold_to_releases(&shop.journal, NOW.plus(60)).await;
     assert_eq!(slots.kinds(), [5050]);
     let (came, refused) = reload(60).await;
@@ -319,7 +327,7 @@ async fn a_shadow_ends_by_itself() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     let path = file(stage.folder.path(), "hostile_pricing");
     let mut signed = stage.config.clone();
-    signed.lockdown.require_signature = true;
+    signed.slots.lockdown.require_signature = true;
     stage.node().reload(&signed).await.unwrap();
     let author = Keys::generate();
     // On a crowded machine it may be over before it is asked.
@@ -331,7 +339,7 @@ async fn a_shadow_ends_by_itself() {
         )
         .unwrap();
         let shadow =
-            Deed::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
+            SlotChange::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
         if stage.node().change(&shadow).await.is_ok() {
             break;
         }
@@ -356,7 +364,7 @@ async fn a_release_ends_by_itself() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     let path = file(stage.folder.path(), "hostile_pricing");
     let mut signed = stage.config.clone();
-    signed.lockdown.require_signature = true;
+    signed.slots.lockdown.require_signature = true;
     let author = Keys::generate();
     // On a crowded machine it may be over before it serves.
     for seconds in [2, 20, 200] {
@@ -398,7 +406,7 @@ async fn asked_once_it_runs() {
     let source = format!("https://{}/a.wasm", silent.local_addr().unwrap());
     books.execute("UPDATE generations SET source = ?1 WHERE why = 'install'", [source]).unwrap();
     drop(books);
-    stage.config.lockdown.require_signature = true;
+    stage.config.slots.lockdown.require_signature = true;
     stage.start().await;
     let _asked = timeout(PATIENCE, silent.accept()).await.unwrap().unwrap();
     let mut customer = stage.customer().await;
@@ -413,19 +421,20 @@ async fn rules_that_come_later() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     let mut customer = stage.customer().await;
     let mut tight = stage.config.clone();
-    tight.lockdown.max_grants.insert("handler:5050".into(), vec!["progress".into()]);
+    tight.slots.lockdown.max_grants.insert("handler:5050".into(), vec!["progress".into()]);
     let refused = format!("{:#}", stage.node().reload(&tight).await.unwrap_err());
     assert!(refused.contains("handler:5050") && refused.contains("inference"), "{refused}");
     assert_eq!(audit(&stage, 1), ["reload handler:5050 gone"]);
     let path = file(stage.folder.path(), "hostile_pricing");
-    let shadow = Deed::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
+    let shadow =
+        SlotChange::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
     stage.node().change(&shadow).await.unwrap();
     let mut signed = stage.config.clone();
-    signed.lockdown.require_signature = true;
+    signed.slots.lockdown.require_signature = true;
     stage.node().reload(&signed).await.unwrap();
     let shadows = async || {
         let all = stage.node().facts().guests().await;
-        all.into_iter().filter(|one: &Seated| one.standing == "shadow").count()
+        all.into_iter().filter(|one: &SlotStatus| one.standing == "shadow").count()
     };
     assert_eq!((shadows().await, audit(&stage, 1)), (0, vec!["reload pricing gone".to_owned()]));
     stage.node().reload(&stage.config).await.unwrap();
@@ -450,7 +459,7 @@ async fn jobs_of_before_are_told() {
     stage.node().change(&install("pricing", guest("token_pricing", &[]))).await.unwrap();
     assert_eq!(stage.node().reload(&stage.config).await.unwrap().warnings, [""; 0]);
     let mut signed = stage.config.clone();
-    signed.lockdown.require_signature = true;
+    signed.slots.lockdown.require_signature = true;
     let warnings = stage.node().reload(&signed).await.unwrap().warnings;
     assert!(
         matches!(&warnings[..], [one] if one.contains("refuses now: 1, for 3")),

@@ -16,8 +16,8 @@ mod traps;
 mod turns;
 
 use crate::component;
-use pylon::config::Guest;
-use pylon::guests::deed::{Deed, Seated};
+use pylon_core::slots::GuestConfig;
+use pylon_core::slots::{SlotChange, SlotStatus};
 use pylon_tests::stage::{PATIENCE, Stage};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,18 +31,22 @@ fn file(folder: &Path, name: &str) -> PathBuf {
 }
 
 /// As a table of the settings says it.
-fn guest(source: impl AsRef<Path>, settings: &[(&str, &str)]) -> Guest {
+fn guest(source: impl AsRef<Path>, settings: &[(&str, &str)]) -> GuestConfig {
     let settings: BTreeMap<_, _> =
         settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Guest { source: source.as_ref().to_str().unwrap().to_owned(), settings, ..Guest::default() }
+    GuestConfig {
+        source: source.as_ref().to_str().unwrap().to_owned(),
+        settings,
+        ..GuestConfig::default()
+    }
 }
 
-fn install(slot: &str, guest: Guest) -> Deed {
-    Deed::Install { slot: slot.into(), guest, shadow: false }
+fn install(slot: &str, guest: GuestConfig) -> SlotChange {
+    SlotChange::Install { slot: slot.into(), guest, shadow: false }
 }
 
 /// Who serves in a slot.
-async fn serving(stage: &Stage, slot: &str) -> Seated {
+async fn serving(stage: &Stage, slot: &str) -> SlotStatus {
     let guests = stage.node().facts().guests().await;
     guests.into_iter().find(|one| one.slot == slot && one.standing == "serving").unwrap()
 }

@@ -1,9 +1,9 @@
 //! A job keeps the guests that it was taken with.
 
 use super::{audit, file, guest, install, serving};
-use pylon::guests::deed::Deed;
 use pylon_core::Msat;
 use pylon_core::machine::{Execution, Settlement};
+use pylon_core::slots::SlotChange;
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use pylon_tests::stub::Script;
 use std::collections::VecDeque;
@@ -115,7 +115,7 @@ async fn a_component_that_is_gone() {
     assert_eq!((state.settlement, state.paid > Msat::ZERO), (Settlement::RefundDue, true));
     assert_eq!(customer.result(kept).await.content, "kept");
     assert!(stage.job(kept).unwrap().plan.generation > state.plan.generation);
-    let gone = Deed::Rollback { slot: "verification".into(), to: seated.generation };
+    let gone = SlotChange::Rollback { slot: "verification".into(), to: seated.generation };
     assert_eq!(stage.node().change(&gone).await.unwrap_err().code, "gone");
     assert_eq!(audit(&stage, 1), ["rollback verification gone"]);
     stage.stop(PATIENCE).await;

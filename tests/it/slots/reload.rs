@@ -1,8 +1,8 @@
 //! Settings that are read again while slots are at work.
 
 use super::{audit, guest, install, serving};
-use pylon::config::Guest;
 use pylon_core::Digest;
+use pylon_core::slots::GuestConfig;
 use pylon_tests::stage::{Set, Stage};
 use std::pin::pin;
 use tokio::net::TcpListener;
@@ -16,7 +16,10 @@ async fn a_slow_server_holds_up_nobody() {
     let mut config = stage.config.clone();
     let source = format!("https://{}/a.wasm", silent.local_addr().unwrap());
     let digest = Digest::of(b"never seen").to_hex();
-    config.guests.insert("routing".into(), Guest { source, digest, ..Guest::default() });
+    config
+        .slots
+        .guests
+        .insert("routing".into(), GuestConfig { source, digest, ..GuestConfig::default() });
     let mut reload = pin!(stage.node().reload(&config));
     let link = tokio::select! {
         link = silent.accept() => link.unwrap(),
@@ -52,12 +55,12 @@ async fn all_of_it_or_nothing() {
         || stage.node().facts().relays().into_iter().map(|relay| relay.url).collect::<Vec<_>>();
     let held = relays();
     let mut config = stage.config.clone();
-    config.guests.insert("pricing".into(), guest("token_pricing", &[("base-msat", "1")]));
-    config.relays.push("nowhere".into());
+    config.slots.guests.insert("pricing".into(), guest("token_pricing", &[("base-msat", "1")]));
+    config.market.relays.push("nowhere".into());
     assert!(stage.node().reload(&config).await.is_err());
     assert_eq!(serving(&stage, "pricing").await.generation, before.generation);
-    config.relays = vec!["ws://127.0.0.1:9".into()];
-    config.guests.insert("routing".into(), guest("/no/such/file.wasm", &[]));
+    config.market.relays = vec!["ws://127.0.0.1:9".into()];
+    config.slots.guests.insert("routing".into(), guest("/no/such/file.wasm", &[]));
     assert!(stage.node().reload(&config).await.is_err());
     assert_eq!(relays(), held);
     assert_eq!(serving(&stage, "pricing").await.generation, before.generation);

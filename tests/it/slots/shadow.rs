@@ -3,13 +3,13 @@
 use super::steps::{NOW, Shop};
 use super::{file, guest, install, serving, until};
 use crate::component;
-use pylon::config::Config;
-use pylon::guests::Alarm;
-use pylon::guests::deed::Deed;
 use pylon_adapters::journal::{Books, Pair};
 use pylon_core::UnixTime;
 use pylon_core::ports::guests::Fault;
 use pylon_core::ports::installations::Installations;
+use pylon_core::slots::SlotChange;
+use pylon_slots::Alarm;
+use pylon_slots::Config;
 use pylon_tests::stage::{Set, Stage, text};
 
 const DEAR: &[(&str, &str)] = &[("base-msat", "9000")];
@@ -19,8 +19,11 @@ const DEAR: &[(&str, &str)] = &[("base-msat", "9000")];
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shadow_is_asked_and_then_serves() {
     let mut stage = Stage::set(Set { pricing: &[("base-msat", "1000")], ..Set::default() }).await;
-    let shadow =
-        Deed::Install { slot: "pricing".into(), guest: guest("token_pricing", DEAR), shadow: true };
+    let shadow = SlotChange::Install {
+        slot: "pricing".into(),
+        guest: guest("token_pricing", DEAR),
+        shadow: true,
+    };
     let seated = stage.node().change(&shadow).await.unwrap();
     assert_eq!((seated.standing.as_str(), seated.generation), ("shadow", None));
     let mut customer = stage.customer().await;
@@ -54,11 +57,12 @@ async fn a_shadow_is_asked_and_then_serves() {
         );
     }
     assert_eq!(serving(&stage, "pricing").await.settings.get("base-msat").unwrap(), "1000");
-    let served = stage.node().change(&Deed::Activate { slot: "pricing".into() }).await.unwrap();
+    let served =
+        stage.node().change(&SlotChange::Activate { slot: "pricing".into() }).await.unwrap();
     assert_eq!(served.settings.get("base-msat").unwrap(), "9000");
     let job = customer.ask(vec![text("three")]).await;
     assert!(customer.result(job).await.due.unwrap().0.get() >= 9000);
-    let again = stage.node().change(&Deed::Activate { slot: "pricing".into() }).await;
+    let again = stage.node().change(&SlotChange::Activate { slot: "pricing".into() }).await;
     assert_eq!(again.unwrap_err().code, "nothing");
 }
 
@@ -67,7 +71,8 @@ async fn a_shadow_is_asked_and_then_serves() {
 async fn a_handler_has_no_shadow() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     let path = file(stage.folder.path(), "probe");
-    let deed = Deed::Install { slot: "handler:5999".into(), guest: guest(path, &[]), shadow: true };
+    let deed =
+        SlotChange::Install { slot: "handler:5999".into(), guest: guest(path, &[]), shadow: true };
     assert_eq!(stage.node().change(&deed).await.unwrap_err().code, "shadow");
     assert!(
         stage.node().change(&install("handler:5050", guest("token_pricing", &[]))).await.is_err()
@@ -79,7 +84,7 @@ async fn a_handler_has_no_shadow() {
 async fn a_shadow_that_never_answers() {
     let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
     let path = file(stage.folder.path(), "hostile_pricing");
-    let deed = Deed::Install {
+    let deed = SlotChange::Install {
         slot: "pricing".into(),
         guest: guest(path, &[("do", "fuel")]),
         shadow: true,
@@ -114,8 +119,11 @@ async fn a_shadow_that_never_answers() {
 async fn a_shadow_does_not_stay_alone() {
     let shop = Shop::open(&Config::default());
     let slot = "pricing:5050";
-    let shadow =
-        || Deed::Install { slot: slot.into(), guest: guest("volume_discount", &[]), shadow: true };
+    let shadow = || SlotChange::Install {
+        slot: slot.into(),
+        guest: guest("volume_discount", &[]),
+        shadow: true,
+    };
     assert_eq!(shop.carry_out(shadow()).await.unwrap_err().code, "shadow");
     for by_itself in [false, true] {
         let bad = guest(shop.file(component("hostile_pricing")), &[]);
@@ -125,7 +133,7 @@ async fn a_shadow_does_not_stay_alone() {
             let alarm = Alarm { slot: slot.parse().unwrap(), generation };
             shop.workshop.take_out(alarm, &shop.journal, NOW).await;
         } else {
-            shop.carry_out(Deed::Rollback { slot: slot.into(), to: Some(0) }).await.unwrap();
+            shop.carry_out(SlotChange::Rollback { slot: slot.into(), to: Some(0) }).await.unwrap();
         }
         assert!(shop.journal.standbys().unwrap().is_empty());
         assert!(shop.workshop.seated().await.is_empty());

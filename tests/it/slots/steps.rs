@@ -3,15 +3,17 @@
 use super::{guest, install};
 use crate::component;
 use nostr_sdk::prelude::{Event, EventBuilder, JsonUtil, Keys, Kind, Tag};
-use pylon::config::{Config, Guest, Lockdown};
-use pylon::guests::deed::{Deed, Seated};
-use pylon::guests::{Ledger, Shelf, Stop, Workshop, sandbox};
-use pylon::home::Home;
+use pylon_adapters::address::Addresses;
 use pylon_adapters::journal::SqliteJournal;
 use pylon_adapters::market::release::{Claim, sign};
 use pylon_core::ports::installations::Installations;
+use pylon_core::slots::{GuestConfig, Lockdown};
+use pylon_core::slots::{SlotChange, SlotStatus};
 use pylon_core::{Digest, UnixTime};
+use pylon_node::home::Home;
 use pylon_sandbox::Compiling;
+use pylon_slots::Config;
+use pylon_slots::{Ledger, Stop, Workshop, sandbox};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -39,12 +41,12 @@ impl Shop {
         Self { workshop: workshop(&self.folder, &self.journal, config), ..self }
     }
 
-    pub(super) async fn carry_out(&self, deed: Deed) -> Result<Seated, Stop> {
+    pub(super) async fn carry_out(&self, deed: SlotChange) -> Result<SlotStatus, Stop> {
         self.workshop.carry_out(&deed, &self.journal, NOW).await
     }
 
     /// It stops at this step, nothing is installed by it, and it is written down.
-    pub(super) async fn stops(&self, code: &str, slot: &str, guest: Guest) -> String {
+    pub(super) async fn stops(&self, code: &str, slot: &str, guest: GuestConfig) -> String {
         let before = self.journal.installations().unwrap();
         let stop =
             self.carry_out(install(slot, guest)).await.map(|seated| seated.name).unwrap_err();
@@ -78,10 +80,10 @@ fn workshop(folder: &TempDir, journal: &SqliteJournal, config: &Config) -> Works
     let state = Home::at(folder.path()).open().unwrap();
     let sandbox =
         sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
-    let shelf = Shelf::new(state.folder("guests").unwrap());
+    let shelf = state.components().unwrap();
     let ledger =
         Ledger { history: journal.installations().unwrap(), standbys: journal.standbys().unwrap() };
-    Workshop::offline(sandbox, shelf, ledger, config)
+    Workshop::offline(sandbox, shelf, ledger, config, Addresses::default())
 }
 
 pub(super) fn beside(component: &std::path::Path, what: &str) -> PathBuf {
@@ -118,7 +120,7 @@ fn locked_to(author: &Keys) -> Config {
 async fn each_step_has_its_word() {
     let author = Keys::generate();
     let shop = Shop::open(&locked_to(&author));
-    let wrong_digest = |path: PathBuf| Guest {
+    let wrong_digest = |path: PathBuf| GuestConfig {
         digest: Digest::of(b"other").to_hex(),
         ..guest(path, &[("no-such", "1")])
     };
@@ -207,7 +209,7 @@ async fn each_author_speaks_for_himself() {
     }
     for (generation, author) in [(1, first), (2, second)] {
         let back = shop
-            .carry_out(Deed::Rollback { slot: "pricing".into(), to: Some(generation) })
+            .carry_out(SlotChange::Rollback { slot: "pricing".into(), to: Some(generation) })
             .await
             .unwrap();
         assert_eq!(back.publisher.unwrap().to_hex(), author.public_key().to_hex());
@@ -249,14 +251,18 @@ async fn more_than_the_slot_had() {
         ("hostile-handler", "inference progress".into())
     );
     assert_eq!(shop.journal.standbys().unwrap().len(), 1, "it waits over a restart, too");
-    let seated = shop.carry_out(Deed::Approve { slot: slot.into(), digest: None }).await.unwrap();
+    let seated =
+        shop.carry_out(SlotChange::Approve { slot: slot.into(), digest: None }).await.unwrap();
     assert_eq!(
         (seated.name.as_str(), seated.grants.join(" ")),
         ("hostile-handler", "inference progress".into())
     );
     assert!(shop.journal.standbys().unwrap().is_empty());
     assert_eq!(
-        shop.carry_out(Deed::Approve { slot: slot.into(), digest: None }).await.unwrap_err().code,
+        shop.carry_out(SlotChange::Approve { slot: slot.into(), digest: None })
+            .await
+            .unwrap_err()
+            .code,
         "nothing"
     );
     let again = shop.carry_out(install(slot, more(&shop))).await.unwrap();
@@ -272,8 +278,10 @@ async fn more_than_the_slot_had() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bounds_of_the_operator() {
     let shop = Shop::open(&Config::default());
-    let table =
-        |fuel| Guest { bounds: [("fuel".to_owned(), fuel)].into(), ..guest("token_pricing", &[]) };
+    let table = |fuel| GuestConfig {
+        bounds: [("fuel".to_owned(), fuel)].into(),
+        ..guest("token_pricing", &[])
+    };
     shop.stops("describe", "pricing", table(10)).await;
     shop.carry_out(install("pricing", table(5_000_000))).await.unwrap();
     let history = shop.journal.installations().unwrap();

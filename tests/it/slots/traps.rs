@@ -4,11 +4,11 @@ use super::steps::{NOW, Shop, beside, release};
 use super::{audit, file, guest, install, serving, until};
 use crate::component;
 use nostr_sdk::prelude::Keys;
-use pylon::config::Config;
-use pylon::guests::Alarm;
-use pylon::guests::deed::Deed;
 use pylon_core::Digest;
 use pylon_core::ports::installations::Installations;
+use pylon_core::slots::SlotChange;
+use pylon_slots::Alarm;
+use pylon_slots::Config;
 use pylon_tests::stage::{Customer, Set, Stage, bid, text};
 
 async fn unlucky(customer: &mut Customer, words: &str, times: usize) {
@@ -43,8 +43,11 @@ async fn a_guest_that_traps_is_taken_out() {
     unlucky(&mut customer, "again", 5).await;
     until(&stage, "told", async || audit(&stage, 1) == ["rollback pricing wait"]).await;
     assert_eq!(serving(&stage, "pricing").await.name, "hostile-pricing");
-    let back =
-        stage.node().change(&Deed::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
+    let back = stage
+        .node()
+        .change(&SlotChange::Rollback { slot: "pricing".into(), to: None })
+        .await
+        .unwrap();
     assert_eq!(back.name, "token_pricing", "the operator need not wait");
 }
 
@@ -77,7 +80,7 @@ async fn nothing_to_go_back_to() {
     assert_eq!(serving(&stage, "handler:5999").await.name, "hostile-handler");
     let removed = stage
         .node()
-        .change(&Deed::Rollback { slot: "handler:5999".into(), to: Some(1) })
+        .change(&SlotChange::Rollback { slot: "handler:5999".into(), to: Some(1) })
         .await
         .unwrap();
     assert_eq!((removed.name.as_str(), removed.standing.as_str()), ("hostile-handler", "removed"));
@@ -90,7 +93,7 @@ async fn nothing_to_go_back_to() {
 async fn filled_before_the_first_start() {
     let shop = Shop::open(&Config::default());
     let back =
-        async |slot: &str, to| shop.carry_out(Deed::Rollback { slot: slot.into(), to }).await;
+        async |slot: &str, to| shop.carry_out(SlotChange::Rollback { slot: slot.into(), to }).await;
     assert!(back("pricing", None).await.unwrap_err().why.contains("nobody was ever in"));
     shop.carry_out(install("pricing", guest(shop.file(component("hostile_pricing")), &[])))
         .await
@@ -166,7 +169,9 @@ async fn between_the_gone_and_the_bad(shop: &Shop, slot: &str, gone: &str, bad: 
     std::fs::remove_file(kept).unwrap();
     let seated = shop.carry_out(install(slot, guest(shop.file(component(bad)), &[]))).await;
     let seated = match seated {
-        Err(_) => shop.carry_out(Deed::Approve { slot: slot.into(), digest: None }).await.unwrap(),
+        Err(_) => {
+            shop.carry_out(SlotChange::Approve { slot: slot.into(), digest: None }).await.unwrap()
+        }
         Ok(seated) => seated,
     };
     Alarm { slot: slot.parse().unwrap(), generation: seated.generation.unwrap() }

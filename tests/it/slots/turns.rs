@@ -5,12 +5,13 @@ use super::{guest, install};
 use crate::component;
 use async_trait::async_trait;
 use futures::join;
-use pylon::config::Config;
-use pylon::guests::deed::Deed;
-use pylon::guests::{Ledger, Shelf, Slots, Workshop, sandbox};
-use pylon::home::Home;
+use pylon_adapters::address::Addresses;
 use pylon_core::ports::installations::Installations;
+use pylon_core::slots::SlotChange;
+use pylon_node::home::Home;
 use pylon_sandbox::{Compiler, Compiling, Sandbox, Tier};
+use pylon_slots::Config;
+use pylon_slots::{Ledger, Slots, Workshop, sandbox};
 use pylon_tests::stage::PATIENCE;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore, mpsc};
@@ -56,12 +57,13 @@ impl Turns {
         let sandbox =
             Sandbox::open(pylon_sandbox::Config { compiling, ..pylon_sandbox::Config::default() })
                 .unwrap();
-        let shelf = Shelf::new(state.folder("guests").unwrap());
+        let shelf = state.components().unwrap();
         let opened = Slots::open(
             sandbox,
             shelf,
             Ledger::default(),
             &Config::default(),
+            Addresses::default(),
             Some(&shop.journal),
             NOW,
         )
@@ -70,7 +72,7 @@ impl Turns {
         Self { shop, workshop, slow, begun: Mutex::new(heard) }
     }
 
-    async fn carry_out(&self, deed: Deed) -> String {
+    async fn carry_out(&self, deed: SlotChange) -> String {
         self.workshop.carry_out(&deed, &self.shop.journal, NOW).await.unwrap().name
     }
 
@@ -127,7 +129,7 @@ async fn a_reload_ends() {
     };
     let others = async {
         let empty = async |slot: &str| {
-            turns.carry_out(Deed::Rollback { slot: slot.into(), to: Some(0) }).await
+            turns.carry_out(SlotChange::Rollback { slot: slot.into(), to: Some(0) }).await
         };
         let (free, held) = slots.split_at(3);
         for slot in free {

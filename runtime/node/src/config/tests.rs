@@ -1,6 +1,8 @@
-//! Every kind of mistake has its line, and the example shows what is.
+//! Every kind of error has its line, and the example shows every setting.
 
 use super::*;
+use pylon_core::slots::GuestConfig;
+use std::collections::BTreeMap;
 
 const EXAMPLE: &str = include_str!("../../../../pylon.example.toml");
 
@@ -8,7 +10,7 @@ const EXAMPLE: &str = include_str!("../../../../pylon.example.toml");
 #[test]
 fn the_example_is_the_default() {
     assert_eq!(Config::parse(EXAMPLE).unwrap(), Config::default());
-    let ours = toml::Table::try_from(Config::default()).unwrap();
+    let ours = Config::default().table();
     let named: toml::Table = toml::from_str(EXAMPLE).unwrap();
     assert_eq!(named, ours);
     for slot in ["pricing", "routing", "verification", "handler:5050"] {
@@ -22,7 +24,7 @@ fn the_example_works_uncommented() {
     let text: Vec<_> =
         EXAMPLE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
     let config = Config::parse(&text.join("\n")).unwrap();
-    assert!(config.guests.len() >= 2, "{config:?}");
+    assert!(config.slots.guests.len() >= 2, "{config:?}");
 }
 
 /// Goal: the file that `init` writes changes nothing, and what it shows can be set. Method: load it, then with every setting uncommented.
@@ -35,57 +37,84 @@ fn the_template_sets_nothing() {
         .lines()
         .map(|line| if is_help(line) { line } else { line.trim_start_matches('#') })
         .collect();
-    let set = Config::parse(&set.join("\n")).unwrap();
-    assert_eq!(
-        Config { guests: BTreeMap::new(), lockdown: Lockdown::default(), ..set },
-        Config::default()
-    );
+    let mut set = Config::parse(&set.join("\n")).unwrap();
+    set.slots = pylon_slots::Config::default();
+    assert_eq!(set, Config::default());
 }
 
-/// Goal: a partial file changes what it names and nothing else. Method: one key, and a table in each way to write it.
+/// Goal: a partial file changes what it names and nothing else. Method: one key, and a table in each
+/// way to write it.
 #[test]
-fn a_partial_file() {
-    let check =
-        |text: &str, expected: Config| assert_eq!(Config::parse(text).unwrap(), expected, "{text}");
-    let base = Config::default;
-    let pricing = || {
-        let settings = BTreeMap::from([("base-msat".to_owned(), "1000".to_owned())]);
-        BTreeMap::from([("pricing".to_owned(), Guest { settings, ..Guest::default() })])
+fn a_partial_file_changes_only_what_it_names() {
+    let check = |text: &str, change: &dyn Fn(&mut Config)| {
+        let mut expected = Config::default();
+        change(&mut expected);
+        assert_eq!(Config::parse(text).unwrap(), expected, "{text}");
     };
-    check("", base());
-    check("# nothing\n", base());
-    check("max_concurrent_jobs = 4", Config { max_concurrent_jobs: 4, ..base() });
-    check(
-        "relays = ['ws://127.0.0.1:7777']",
-        Config { relays: vec!["ws://127.0.0.1:7777".into()], ..base() },
-    );
-    check(
-        "default_backend = 'llama_cpp'",
-        Config { default_backend: "llama_cpp".into(), ..base() },
-    );
-    check("[inference]", base());
-    let moved = Inference { llama_cpp: LlamaCpp { url: "https://gpu:9000".into() } };
-    check(
-        "inference.llama_cpp.url = 'https://gpu:9000'",
-        Config { inference: moved.clone(), ..base() },
-    );
-    check("[inference.llama_cpp]\nurl = 'https://gpu:9000'", Config { inference: moved, ..base() });
-    check(
+    check("", &|_| ());
+    check("# nothing\n", &|_| ());
+    check("max_concurrent_jobs = 4", &|config| config.provider.max_concurrent_jobs = 4);
+    check("relays = ['ws://127.0.0.1:7777']", &|config| {
+        config.market.relays = vec!["ws://127.0.0.1:7777".into()];
+    });
+    check("default_backend = 'llama_cpp'", &|config| {
+        config.inference.default_backend = "llama_cpp".into();
+    });
+    check("[inference]", &|_| ());
+    let url = "https://gpu:9000";
+    for text in [
+        format!("inference.llama_cpp.url = '{url}'"),
+        format!("[inference.llama_cpp]\nurl = '{url}'"),
+    ] {
+        check(&text, &|config| config.inference.inference.llama_cpp.url = url.into());
+    }
+    for text in [
         "[guests.pricing]\nsettings = { base-msat = '1000' }",
-        Config { guests: pricing(), ..base() },
+        "[guests.pricing.settings]\nbase-msat = '1000'",
+    ] {
+        check(text, &|config| {
+            let settings = BTreeMap::from([("base-msat".to_owned(), "1000".to_owned())]);
+            let guest = GuestConfig { settings, ..GuestConfig::default() };
+            config.slots.guests.insert("pricing".into(), guest);
+        });
+    }
+    check("[network]\nfetch_urls = true\nallow = ['127.0.0.1:8080', '[::1]:443']", &|config| {
+        config.network.fetch_urls = true;
+        config.network.allow = vec!["127.0.0.1:8080".into(), "[::1]:443".into()];
+    });
+    check("[guests.\"handler:5050\"]", &|config| {
+        config.slots.guests.insert("handler:5050".into(), GuestConfig::default());
+    });
+}
+
+/// Goal: a reload applies what can change in a running node and keeps the rest. Method: every section
+/// changed at once.
+#[test]
+fn a_reload_keeps_what_needs_a_restart() {
+    let running = Config::default();
+    let text = "name = 'n'\nmax_queued_jobs = 1\ndefault_model = 'm'\nguest_drain_seconds = 1\n\
+                [inference.llama_cpp]\nurl = 'http://x'\n[journal]\nkeep_text_days = 1\n\
+                [network]\nfetch_urls = true\n\
+                [lockdown]\nallow_compile = false\nrequire_signature = true\n";
+    let key = "01".repeat(32);
+    let file = Config::parse(&format!("{text}trusted_publishers = ['{key}']\n")).unwrap();
+    let next = running.reloaded(&file);
+    assert_eq!(
+        running.differences(&next),
+        [
+            "default_model",
+            "guest_drain_seconds",
+            "journal.keep_text_days",
+            "lockdown.require_signature",
+            "lockdown.trusted_publishers",
+            "max_queued_jobs",
+            "name",
+        ]
     );
-    check("[guests.pricing.settings]\nbase-msat = '1000'", Config { guests: pricing(), ..base() });
-    let network = Network {
-        allow: vec!["127.0.0.1:8080".into(), "[::1]:443".into()],
-        fetch_urls: true,
-        ..Network::default()
-    };
-    check(
-        "[network]\nfetch_urls = true\nallow = ['127.0.0.1:8080', '[::1]:443']",
-        Config { network, ..base() },
+    assert_eq!(
+        next.differences(&file),
+        ["inference.llama_cpp.url", "lockdown.allow_compile", "network.fetch_urls"]
     );
-    let handler = BTreeMap::from([("handler:5050".to_owned(), Guest::default())]);
-    check("[guests.\"handler:5050\"]", Config { guests: handler, ..base() });
 }
 
 /// Goal: a mistake is one line that says where it is and what to write. Method: one mistake a row.
@@ -237,7 +266,7 @@ fn each_setting_has_its_origin() {
     let text = "# mine\ndefault_model = 'a'\nrelays = [\n 'wss://x'\n]\n[inference]\nllama_cpp.url = 'http://x'\n\
                 [guests.\"pricing:5050\"]\nsettings = { base-msat = '1' }\n";
     let config = Config::parse(text).unwrap();
-    let found = config.explained(text);
+    let found = config.explain(text);
     let check = |key: &str, value: &str, line: Option<usize>| {
         let one = found
             .iter()
@@ -251,7 +280,9 @@ fn each_setting_has_its_origin() {
     check("guests.\"pricing:5050\".settings.base-msat", "\"1\"", Some(9));
     check("max_queued_jobs", "64", None);
     assert_eq!(found.len(), 21, "{found:?}");
-    let changed = Config { max_queued_jobs: 1, guests: BTreeMap::new(), ..config.clone() };
+    let mut changed = config.clone();
+    changed.provider.max_queued_jobs = 1;
+    changed.slots.guests.clear();
     assert_eq!(
         config.differences(&changed),
         ["guests.\"pricing:5050\".settings.base-msat", "max_queued_jobs"]

@@ -1,6 +1,6 @@
 //! The latest events, for those who ask and those who follow. Who is too slow misses some and is told how many.
 
-use crate::provider::{Bus, Observation};
+use pylon_provider::{Bus, Observation};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast::{self, error::RecvError};

@@ -2,12 +2,7 @@
 
 use super::ring::{self, Ring};
 use super::server::Patience;
-use super::types::{
-    Backends, Daemon, Events, Failure, Guests, Reloaded, Review, Status, StopRequest, Stopping,
-};
-use crate::facts::Facts;
-use crate::guests::Stop;
-use crate::guests::deed::{Deed, Seated};
+use crate::control::Facts;
 use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -17,6 +12,11 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use futures::StreamExt;
 use futures::stream;
+use pylon_control_api::{
+    Backends, Daemon, Events, Failure, Guests, Reloaded, Review, Status, StopRequest, Stopping,
+};
+use pylon_core::slots::{SlotChange, SlotStatus};
+use pylon_slots::Stop;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ pub enum Order {
     /// Read the settings again; the answer is what came of it, or one line.
     Reload(oneshot::Sender<Result<Reloaded, String>>),
     /// Change a slot; the answer is who is there then, or the step that failed.
-    Guests(Box<Deed>, oneshot::Sender<Result<Seated, Stop>>),
+    Guests(Box<SlotChange>, oneshot::Sender<Result<SlotStatus, Stop>>),
     /// Send a result that waits for the operator, or do not.
     Review(Review, oneshot::Sender<Result<(), String>>),
 }
@@ -211,7 +211,7 @@ async fn guests(
 async fn change(
     State(shared): State<Arc<Shared>>,
     Extension(patience): Extension<Patience>,
-    deed: Result<Json<Deed>, JsonRejection>,
+    deed: Result<Json<SlotChange>, JsonRejection>,
 ) -> Response {
     let deed = match deed {
         Ok(Json(deed)) => Box::new(deed),

@@ -1,7 +1,6 @@
 //! The socket: who may connect, how many at once, and for how long. Nothing a client does or leaves undone holds up the node.
 
 use super::routes::{self, Desk};
-use super::too_long;
 use crate::home::State;
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -11,6 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use pylon_control_api::socket_path_error;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ impl Drop for Server {
 }
 
 fn bind(path: &Path) -> Result<UnixListener> {
-    if let Some(told) = too_long(path) {
+    if let Some(told) = socket_path_error(path) {
         bail!(told);
     }
     let cannot = || format!("cannot open the socket {}", path.display());

@@ -1,0 +1,145 @@
+//! The report as a picture: earnings by day, and how prices compare.
+
+use super::report::{OTHERS, RATIOS, Report};
+use anyhow::{Result, anyhow};
+use plotters::prelude::*;
+use pylon_core::UnixTime;
+use pylon_core::units::moment;
+
+const SIZE: (u32, u32) = (960, 720);
+const DAY_SECONDS: u64 = 86_400;
+/// Wider spans are shown by their newest days.
+const DAYS_MAX: usize = 60;
+const THEN: RGBColor = RGBColor(120, 144, 156);
+const NOW: RGBColor = RGBColor(46, 125, 50);
+const UNKNOWN: RGBColor = RGBColor(255, 183, 77);
+
+/// Draws it as SVG. `title` is one line.
+pub fn svg(report: &Report, title: &str) -> Result<String> {
+    let mut text = String::new();
+    draw(report, title, &mut text)
+        .map_err(|error| anyhow!("the picture cannot be drawn: {error}"))?;
+    Ok(text)
+}
+
+fn draw(report: &Report, title: &str, text: &mut String) -> Result<(), Box<dyn std::error::Error>> {
+    let area = SVGBackend::with_string(text, SIZE).into_drawing_area();
+    area.fill(&WHITE)?;
+    let area = area.titled(title, ("sans-serif", 20))?;
+    let (upper, lower) = area.split_vertically(SIZE.1 / 2);
+    days(report, &upper)?;
+    ratios(report, &lower)?;
+    area.present()?;
+    Ok(())
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+
+/// Three bars for each day: earned then, earned now, and then where now is not known.
+fn days(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>> {
+    let mut rows: Vec<(u64, [f64; 3])> = report
+        .days
+        .by_name()
+        .filter(|(day, _)| *day != OTHERS)
+        .filter_map(|(day, row)| {
+            let sats =
+                [row.known.then, row.known.now, row.unknown.then].map(|amount| sats(amount.get()));
+            Some((day.parse().ok()?, sats))
+        })
+        .collect();
+    rows.sort_by_key(|(day, _)| *day);
+    let shown = rows.split_off(rows.len().saturating_sub(DAYS_MAX));
+    let most = shown.iter().flat_map(|(_, sats)| sats).fold(1.0_f64, |most, sats| most.max(*sats));
+    let label = |place: &f64| {
+        let place = (0..shown.len()).find(|index| (*place - position(*index)).abs() < 0.01);
+        let day = place
+            .and_then(|index| shown.get(index))
+            .map(|(day, _)| moment(UnixTime::new(day * DAY_SECONDS)));
+        day.and_then(|moment| moment.get(5..10).map(str::to_owned)).unwrap_or_default()
+    };
+    let mut chart = ChartBuilder::on(area)
+        .caption("Earnings by day, in sats", ("sans-serif", 16))
+        .margin(12)
+        .x_label_area_size(28)
+        .y_label_area_size(72)
+        .build_cartesian_2d(0.0..position(shown.len()).max(1.0), 0.0..most * 1.1)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(shown.len().clamp(2, 16))
+        .x_label_formatter(&label)
+        .draw()?;
+    let names = [("then", THEN), ("now", NOW), ("then, and now not known", UNKNOWN)];
+    for (which, (name, colour)) in names.into_iter().enumerate() {
+        let bars = shown.iter().enumerate().map(|(index, (_, sats))| {
+            let left = position(index) - 0.4 + position(which) * 0.27;
+            let height = sats.get(which).copied().unwrap_or_default();
+            Rectangle::new([(left, 0.0), (left + 0.25, height)], colour.filled())
+        });
+        chart
+            .draw_series(bars)?
+            .label(name)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled()));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.8))
+        .draw()?;
+    Ok(())
+}
+
+/// A bar for each range of prices now as parts of prices then.
+fn ratios(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>> {
+    let most = report.ratios.iter().copied().max().unwrap_or(0).max(1);
+    let count = report.ratios.len();
+    let label = |place: &f64| {
+        let place = (0..count).find(|index| (*place - position(*index) - 0.5).abs() < 0.01);
+        place.map(range_words).unwrap_or_default()
+    };
+    let mut chart = ChartBuilder::on(area)
+        .caption("Price now as a part of the price then, jobs", ("sans-serif", 16))
+        .margin(12)
+        .x_label_area_size(28)
+        .y_label_area_size(72)
+        .build_cartesian_2d(0.0..position(count), 0.0..amount(most) * 1.1)?;
+    chart.configure_mesh().disable_mesh().x_labels(0).x_label_formatter(&label).draw()?;
+    let bars = report.ratios.iter().enumerate().map(|(index, jobs)| {
+        let left = position(index) + 0.1;
+        Rectangle::new([(left, 0.0), (left + 0.8, amount(*jobs))], NOW.filled())
+    });
+    chart.draw_series(bars)?;
+    let style = ("sans-serif", 11).into_font();
+    let names = (0..count).map(|index| {
+        Text::new(range_words(index), (position(index) + 0.15, amount(most) * 1.06), style.clone())
+    });
+    chart.draw_series(names)?;
+    Ok(())
+}
+
+/// A range of [`RATIOS`] in a few signs.
+pub fn range_words(index: usize) -> String {
+    let times = |permille: u64| format!("{}.{:02}", permille / 1000, permille % 1000 / 10);
+    match (index.checked_sub(1).and_then(|before| RATIOS.get(before)), RATIOS.get(index)) {
+        (_, Some(1000)) => "the same".into(),
+        (_, Some(999)) => "< 1".into(),
+        (None, Some(end)) => format!("≤ {}", times(*end)),
+        (Some(_), Some(end)) => format!("≤ {}", times(*end)),
+        (Some(begin), None) => format!("> {}", times(*begin)),
+        (None, None) => String::new(),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a place in a picture")]
+fn position(index: usize) -> f64 {
+    index as f64
+}
+
+#[allow(clippy::cast_precision_loss, reason = "the height of a bar")]
+fn amount(number: u64) -> f64 {
+    number as f64
+}
+
+fn sats(msats: u64) -> f64 {
+    amount(msats) / 1000.0
+}

@@ -1,0 +1,70 @@
+//! `pylon backends`: who generates text, as the node that runs sees them, or as they answer now where none runs.
+
+use crate::args::JsonArgs;
+use crate::output::{json, say};
+use anyhow::Result;
+use pylon_control_api::{Backend, Backends, Client, ClientError};
+use pylon_node::clock::SystemClock;
+use pylon_node::config::Source;
+use pylon_node::control;
+use pylon_node::home::Home;
+use pylon_node::node;
+use pylon_provider::{self, Bus};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Shows them.
+pub(crate) fn run(args: &JsonArgs) -> Result<()> {
+    let backends = find(&Home::from_env()?)?;
+    if args.json { json(&backends) } else { say(&table(&backends.backends)) }
+}
+
+/// From the node, or without one from the backends themselves.
+pub(super) fn find(home: &Home) -> Result<Backends> {
+    super::block_on(async {
+        match Client::new(home.socket()).backends().await {
+            Ok(backends) => Ok(backends),
+            Err(ClientError::NotRunning) => {
+                let config = Source::new(home, None).load()?;
+                let adapters = node::configured(&config).await?;
+                let preference = node::preference(&config);
+                let seen = pylon_provider::Backends::watch(
+                    adapters,
+                    preference,
+                    Bus::default(),
+                    Arc::new(SystemClock),
+                )
+                .await;
+                Ok(Backends { backends: control::backends(&seen) })
+            }
+            Err(error) => Err(error.into()),
+        }
+    })
+}
+
+fn table(backends: &[Backend]) -> String {
+    let mut out =
+        String::from("BACKEND    STATE          MODELS  AT WORK  FIRST TEXT  TOKENS/S  FAILED\n");
+    for one in backends {
+        let state = match (one.available, one.default) {
+            (true, true) => "default",
+            (true, false) => "available",
+            (false, _) => "not available",
+        };
+        let measured = |figure: Option<u32>, unit: &str| {
+            figure.map_or_else(|| "-".into(), |figure| format!("{figure}{unit}"))
+        };
+        let _ = writeln!(
+            out,
+            "{:<9}  {:<13}  {:>6}  {:>7}  {:>10}  {:>8}  {:>6}",
+            one.id,
+            state,
+            one.models.len(),
+            format!("{}/{}", one.in_flight, one.limit),
+            measured(one.first_output_ms, " ms"),
+            measured(one.tokens_per_second, ""),
+            format!("{} %", one.failure_permille / 10),
+        );
+    }
+    out
+}

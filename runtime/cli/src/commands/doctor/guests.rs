@@ -1,0 +1,53 @@
+//! Can the guests be put to work with their settings?
+
+use super::Row;
+use crate::commands::compile_component::apart;
+use anyhow::Result;
+use pylon_adapters::address::Addresses;
+use pylon_core::ports::clock::Clock;
+use pylon_node::clock::SystemClock;
+use pylon_node::config::Config;
+use pylon_node::home::Home;
+use pylon_slots::{Ledger, Slots, Unserved};
+
+const CHECK: &str = "guests";
+
+pub(super) async fn check(home: &Home, config: &Config) -> Row {
+    match open(home, config).await {
+        Ok(guests) => {
+            let list = guests.generations.list();
+            let guests = list.iter().map(|(slot, guest)| {
+                format!("{slot} {} {}", guest.stamp().name, guest.stamp().version)
+            });
+            Row::ok(CHECK, guests.collect::<Vec<_>>().join(", "))
+        }
+        Err(error) => match error.downcast_ref::<Unserved>() {
+            Some(nobody) => {
+                let Unserved { slot, stop } = nobody;
+                Row::broken(
+                    CHECK,
+                    format!("{slot} has nobody ({}): {}", stop.code, stop.why),
+                    nobody.todo(),
+                )
+            }
+            None => Row::broken(
+                CHECK,
+                format!("{error:#}"),
+                "make the state folder readable and writable for this user",
+            ),
+        },
+    }
+}
+
+/// As a start would, but for what it would write.
+async fn open(home: &Home, config: &Config) -> Result<Slots> {
+    let state = home.open()?;
+    let sandbox = pylon_slots::sandbox(state.folder("cache")?, apart()?, &config.slots.lockdown)?;
+    let ledger = Ledger::read(&home.database())?;
+    let shelf = state.components()?;
+    let addresses = Addresses::new(&config.network.allow);
+    let now = SystemClock.now();
+    let opened = Slots::open(sandbox, shelf, ledger, &config.slots, addresses, None, now).await;
+    let (guests, _) = opened?;
+    Ok(guests)
+}

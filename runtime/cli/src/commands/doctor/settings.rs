@@ -1,0 +1,28 @@
+//! Can the settings be read, and which hold?
+
+use super::Row;
+use pylon_config::Setting;
+use pylon_node::config::{Config, Source};
+
+const CHECK: &str = "settings";
+
+pub(super) fn check(source: &Source) -> (Row, Option<Config>, Vec<Setting>) {
+    match (source.load(), source.explain()) {
+        (Ok(config), Ok(settings)) => {
+            let set = settings.iter().filter(|setting| setting.line.is_some()).count();
+            let row = Row::ok(
+                CHECK,
+                format!("{set} of {} set in {}", settings.len(), source.path().display()),
+            );
+            (row, Some(config), settings)
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            let row = Row::broken(
+                CHECK,
+                format!("{error:#}"),
+                "correct that line; below are the defaults",
+            );
+            (row, None, Config::default().explain(""))
+        }
+    }
+}

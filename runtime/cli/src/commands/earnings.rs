@@ -1,0 +1,81 @@
+//! `pylon earnings`: the books, whether a node runs or not.
+
+use crate::args::EarningsArgs;
+use crate::earnings::{table, word};
+use crate::output::{json, say};
+use anyhow::Result;
+use pylon_adapters::journal::Books;
+use pylon_control_api::Refused;
+use pylon_core::ports::clock::Clock;
+use pylon_core::ports::journal::Earnings;
+use pylon_node::clock::SystemClock;
+use pylon_node::control::{REFUSED_MAX, REFUSED_SECONDS};
+use pylon_node::home::Home;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Shows what was earned.
+pub(crate) fn run(args: &EarningsArgs) -> Result<()> {
+    let limit = args.limit as usize;
+    let (books, now) = (Books::open(&Home::from_env()?.database())?, SystemClock.now());
+    let (earnings, since) = (books.earnings(limit)?, now.minus(REFUSED_SECONDS));
+    let refused = Refused::of(since, books.refusals(since, REFUSED_MAX)?);
+    if args.json {
+        json(&facts(&earnings, refused))
+    } else {
+        say(&table(&earnings, &refused, limit, now))
+    }
+}
+
+#[derive(Serialize)]
+struct Facts {
+    summary: Summary,
+    refused: Refused,
+    recent: Vec<Recent>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    total_sats: u64,
+    total_msats: u64,
+    job_count: u64,
+    refund_due_msats: u64,
+    by_source_msats: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct Recent {
+    job_id: String,
+    amount_msats: u64,
+    source: &'static str,
+    payment_hash: String,
+    earned_at: u64,
+}
+
+fn facts(earnings: &Earnings, refused: Refused) -> Facts {
+    Facts {
+        refused,
+        summary: Summary {
+            total_sats: earnings.total.sats(),
+            total_msats: earnings.total.get(),
+            job_count: earnings.jobs_completed,
+            refund_due_msats: earnings.refund_due.get(),
+            by_source_msats: earnings
+                .by_source
+                .iter()
+                .map(|(source, amount)| (word(*source), amount.get()))
+                .collect(),
+        },
+        recent: earnings
+            .recent
+            .iter()
+            .map(|earning| Recent {
+                job_id: earning.job.to_hex(),
+                amount_msats: earning.amount.get(),
+                source: word(earning.source),
+                payment_hash: earning.payment_hash.to_hex(),
+                earned_at: earning.at.get(),
+            })
+            .collect(),
+    }
+}

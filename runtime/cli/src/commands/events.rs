@@ -1,0 +1,63 @@
+//! `pylon events`: what happened lately on the node that runs, and what happens.
+
+use crate::args::EventsArgs;
+use crate::output::say;
+use anyhow::Result;
+use pylon_control_api::Client;
+use pylon_core::UnixTime;
+use pylon_core::text::sanitize_line;
+use pylon_core::units::moment;
+use pylon_node::home::Home;
+use serde_json::Value;
+
+/// Prints one event a line.
+pub(crate) fn run(args: &EventsArgs) -> Result<()> {
+    let (client, limit) = (Client::new(Home::from_env()?.socket()), args.limit as usize);
+    let show = |line: &str| {
+        if args.json { say(&format!("{line}\n")) } else { say(&format!("{}\n", row(line))) }
+    };
+    super::block_on(async {
+        if args.follow {
+            return client.follow(limit, show).await?;
+        }
+        let lines: Vec<_> =
+            client.events(limit).await?.events.iter().map(Value::to_string).collect();
+        lines.iter().try_for_each(|line| show(line))
+    })
+}
+
+/// Moment, name and fields: `2026-01-31 12:00:00  JobStarted  job_id=… model=…`.
+fn row(line: &str) -> String {
+    let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else {
+        return sanitize_line(line);
+    };
+    let name = match fields.remove("event") {
+        Some(Value::String(name)) => name,
+        _ => "Missed".into(),
+    };
+    let at =
+        fields.remove("timestamp").and_then(|at| at.as_u64()).map(|at| moment(UnixTime::new(at)));
+    let fields = fields.iter().map(|(key, value)| match value {
+        Value::String(text) => format!("{key}={text}"),
+        other => format!("{key}={other}"),
+    });
+    sanitize_line(&format!(
+        "{:<19}  {name:<19}  {}",
+        at.unwrap_or_default(),
+        fields.collect::<Vec<_>>().join(" ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::row;
+
+    /// Goal: an event reads well, and no stranger's text moves the terminal. Method: one of each shape.
+    #[test]
+    fn rows() {
+        let line =
+            r#"{"event":"JobFailed","job_id":"ab","error":"no\u001b[2J","timestamp":1767225600}"#;
+        assert_eq!(row(line), "2026-01-01 00:00:00  JobFailed            error=no [2J job_id=ab");
+        assert_eq!(row(r#"{"missed":3}"#).trim(), "Missed               missed=3");
+    }
+}

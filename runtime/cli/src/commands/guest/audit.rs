@@ -1,0 +1,30 @@
+//! `pylon guest audit`: who did what to which slot, and what was refused, whether a node runs or not.
+
+use crate::args::guest::AuditArgs;
+use crate::output::{json, say, table};
+use anyhow::Result;
+use pylon_adapters::journal::Books;
+use pylon_core::ports::installations::Audit;
+use pylon_core::units::moment;
+use pylon_node::home::Home;
+
+/// The newest first.
+pub(super) fn run(args: &AuditArgs) -> Result<()> {
+    let rows = Books::open(&Home::from_env()?.database())?.audit(args.limit as usize)?;
+    if args.json {
+        return json(&rows);
+    }
+    let row = |row: Audit| {
+        [
+            moment(row.at),
+            row.action,
+            row.slot,
+            row.outcome,
+            format!("{}  {}", row.guest, row.detail).trim().into(),
+        ]
+    };
+    say(&table(
+        "WHEN  ACTION  SLOT  OUTCOME  GUEST",
+        &rows.into_iter().map(row).collect::<Vec<_>>(),
+    ))
+}

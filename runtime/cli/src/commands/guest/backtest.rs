@@ -1,0 +1,259 @@
+//! `pylon guest backtest`: what another policy would have decided.
+
+use super::component;
+use super::records::Records;
+use crate::args::guest::records::BacktestArgs;
+use crate::commands::block_on;
+use crate::output::{json, say};
+use crate::progress::Progress;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use pylon_authoring::backtest::chart::{range_words, svg};
+use pylon_authoring::backtest::{Report, RowSum, Rows, Span, Sum, run as backtest};
+use pylon_core::Param;
+use pylon_core::ports::clock::Clock as _;
+use pylon_core::text::sanitize_line;
+use pylon_node::clock::SystemClock;
+use pylon_sandbox::{Installed, Outline, Role, Sandbox, Setup, Slot};
+use serde_json::{Map, Value, json as value};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Rows of a table that people read.
+const SHOWN: usize = 10;
+
+/// Asks the candidate everything.
+pub(super) fn run(args: &BacktestArgs) -> Result<()> {
+    let records = Records::open()?;
+    let slot = args.slot.as_deref().map(str::parse::<Slot>).transpose()?;
+    let setup = Setup {
+        settings: args.settings.as_deref().map(settings).transpose()?.unwrap_or_default(),
+        ..Setup::default()
+    };
+    let (bytes, _) = component::named(&args.guest)?;
+    let (role, guest) = block_on(candidate(records.past.sandbox(), slot, &bytes, setup))
+        .with_context(|| args.guest.display().to_string())?;
+    let kind = match (args.kind, slot.and_then(Slot::kind)) {
+        (Some(asked), Some(of_slot)) => {
+            ensure!(
+                asked == of_slot,
+                "`--slot` is of kind {of_slot}, `--kind` of {asked}: leave one out"
+            );
+            Some(asked)
+        }
+        (asked, of_slot) => asked.or(of_slot),
+    };
+    let span = Span { since: SystemClock.now().minus(args.since), kind };
+    let progress = Progress::new("decisions", records.books.decision_count()?);
+    let report = backtest(records.books, &guest, role, span, |done| progress.at(done))?;
+    drop(progress);
+    if report.is_empty() {
+        bail!(
+            "nothing was decided for {} in that time: `--since` goes further back, `pylon jobs list` shows what there is",
+            role.name()
+        );
+    }
+    if let Some(file) = &args.svg {
+        let stamp = guest.stamp();
+        let title = format!("{} {} ({})", stamp.name, stamp.version, stamp.digest.short());
+        std::fs::write(file, svg(&report, &title)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    if args.json {
+        json(&facts(&report, &guest, role, span))
+    } else {
+        say(&page(&report, &guest, role))
+    }
+}
+
+/// A line each, as the settings of a slot are written.
+fn settings(file: &Path) -> Result<Vec<Param>> {
+    let wanted =
+        "`--settings` takes a TOML file with a line for each setting, such as base-msat = 1000";
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("{wanted}: cannot read {}", file.display()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        anyhow!("{wanted}: {}: {}", file.display(), error.message())
+    })?;
+    let setting = |(name, value): (String, toml::Value)| {
+        let value = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
+                value.to_string()
+            }
+            _ => bail!("{}: `{name}` is no text, number or true or false", file.display()),
+        };
+        Ok(Param { name, values: vec![value] })
+    };
+    table.into_iter().map(setting).collect()
+}
+
+/// Ready to be asked, in the slot or in the one of its world.
+async fn candidate(
+    sandbox: &Sandbox,
+    slot: Option<Slot>,
+    bytes: &[u8],
+    setup: Setup,
+) -> Result<(Role, Arc<Installed>)> {
+    let role = Outline::read(bytes)?.role()?;
+    let Some(of_world) = Slot::policy(role) else {
+        bail!(
+            "no policy: a handler has no decisions to go back to, `pylon guest replay` runs one again"
+        );
+    };
+    let slot = slot.unwrap_or(of_world);
+    ensure!(
+        slot.role() == role,
+        "it is for {}, not for slot {slot}: leave `--slot` out",
+        role.name()
+    );
+    Ok((role, sandbox.load(slot, bytes, setup).await?))
+}
+
+fn facts(report: &Report, guest: &Installed, role: Role, span: Span) -> Value {
+    let stamp = guest.stamp();
+    let (then, now, both) = report.yes;
+    let no: Map<_, _> = report
+        .no
+        .iter()
+        .map(|(code, (then, now))| ((*code).into(), value!({"then": then, "now": now})))
+        .collect();
+    let unknown: Map<_, _> = report
+        .unknown
+        .iter()
+        .map(|(why, sum)| {
+            (
+                why.word().into(),
+                value!({"cases": sum.cases, "then_msats": sum.then, "asked_msats": sum.now}),
+            )
+        })
+        .collect();
+    let ratios: Vec<_> = report
+        .ratios
+        .iter()
+        .enumerate()
+        .map(|(index, count)| value!({"range": range_words(index), "jobs": count}))
+        .collect();
+    let example = |it: &pylon_authoring::backtest::Example| value!({"job": it.job, "kind": it.kind, "then": it.then, "now": it.now});
+    value!({
+        "candidate": {"role": role.name(), "name": stamp.name, "version": stamp.version, "digest": stamp.digest},
+        "since": span.since, "kind": span.kind, "compared": report.compared, "gone": report.gone,
+        "accepted": {"then": then, "now": now, "both": both, "only_then": then - both, "only_now": now - both},
+        "refused": no,
+        "earnings": {
+            "cases": report.known.cases, "then_msats": report.known.then, "now_msats": report.known.now,
+            "lost": {"cases": report.lost.cases, "msats": report.lost.then},
+        },
+        "unknown": unknown,
+        "customers": rows(&report.customers, "customer_pubkey"), "models": rows(&report.models, "model"),
+        "days": rows(&report.days, "day"), "price_ratios": ratios,
+        "changed": report.changed, "examples": report.examples.iter().map(example).collect::<Vec<_>>(),
+        "fuel": {
+            "then": {"p50": report.fuel_then.percentile(50), "p99": report.fuel_then.percentile(99)},
+            "now": {"p50": report.fuel_now.percentile(50), "p99": report.fuel_now.percentile(99)},
+        },
+        "faults": report.faults,
+    })
+}
+
+fn rows(rows: &Rows, name: &str) -> Vec<Value> {
+    let row = |(key, row): (&str, &RowSum)| {
+        value!({
+            name: key, "accepted_then": row.yes_then, "accepted_now": row.yes_now, "then_msats": row.known.then,
+            "now_msats": row.known.now, "unknown_cases": row.unknown.cases, "unknown_then_msats": row.unknown.then,
+        })
+    };
+    rows.by_money().into_iter().map(row).collect()
+}
+
+fn page(report: &Report, guest: &Installed, role: Role) -> String {
+    let (stamp, (then, now, both)) = (guest.stamp(), report.yes);
+    let mut page = format!(
+        "{} {} ({}) for {}, asked about {} decisions\n\n",
+        sanitize_line(&stamp.name),
+        sanitize_line(&stamp.version),
+        stamp.digest.short(),
+        role.name(),
+        report.compared
+    );
+    for (why, count) in &report.gone {
+        let _ = writeln!(page, "{count:>10} more could not be asked ({why})");
+    }
+    let _ = writeln!(page, "{:<16} {:>14} {:>14}", "", "THEN", "NOW");
+    let mut row = |what: &str, then: u64, now: u64| {
+        let _ = writeln!(page, "{:<16} {then:>14} {now:>14}", sanitize_line(what));
+    };
+    row("accepted", then, now);
+    row("  both times", both, both);
+    for (code, (then, now)) in &report.no {
+        row(&format!("  {code}"), *then, *now);
+    }
+    row("earned, msats", report.known.then.get(), report.known.now.get());
+    let unknown = report.unknown.values().fold((0, 0), |(then, now): (u64, u64), sum| {
+        (then.saturating_add(sum.then.get()), now.saturating_add(sum.now.get()))
+    });
+    if !report.unknown.is_empty() {
+        row("  not counted", unknown.0, unknown.1);
+    }
+    row("fuel p50", report.fuel_then.percentile(50), report.fuel_now.percentile(50));
+    row("fuel p99", report.fuel_then.percentile(99), report.fuel_now.percentile(99));
+    row("traps", 0, report.faults.values().sum());
+    money(report, &mut page);
+    table(&report.customers, "CUSTOMER", &mut page);
+    table(&report.models, "MODEL", &mut page);
+    if report.changed > 0 {
+        let _ = writeln!(page, "\n{} changed, the first of them:", report.changed);
+    }
+    for it in &report.examples {
+        let _ = writeln!(
+            page,
+            "  {} {}: {} -> {}",
+            it.job.short(),
+            it.kind,
+            sanitize_line(&it.then),
+            sanitize_line(&it.now)
+        );
+    }
+    page
+}
+
+fn money(report: &Report, page: &mut String) {
+    let Sum { cases, then, .. } = report.lost;
+    if cases > 0 {
+        let _ = writeln!(
+            page,
+            "\n{cases} jobs that earned {} msats would have been refused.",
+            then.get()
+        );
+    }
+    if !report.unknown.is_empty() {
+        page.push_str("\nNot counted, because nobody knows:\n");
+    }
+    for (why, sum) in &report.unknown {
+        let _ = writeln!(
+            page,
+            "{:>10} {} ({} msats came then, {} are asked now)",
+            sum.cases,
+            why.words(),
+            sum.then.get(),
+            sum.now.get()
+        );
+    }
+    for (fault, count) in &report.faults {
+        let _ = writeln!(page, "{count:>10} answers were none: it {fault}");
+    }
+}
+
+fn table(rows: &Rows, name: &str, page: &mut String) {
+    let _ = writeln!(
+        page,
+        "\n{name:<16} {:>14} {:>14} {:>14}",
+        "THEN, msats", "NOW, msats", "NOT KNOWN"
+    );
+    for (key, row) in rows.by_money().into_iter().take(SHOWN) {
+        let key = sanitize_line(key);
+        let short = key.get(..key.floor_char_boundary(16)).unwrap_or_default();
+        let (then, now) = (row.known.then.get(), row.known.now.get());
+        let _ = writeln!(page, "{short:<16} {then:>14} {now:>14} {:>14}", row.unknown.then.get());
+    }
+}

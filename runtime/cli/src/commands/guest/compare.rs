@@ -1,0 +1,297 @@
+//! `pylon guest compare`: what a shadow said beside what the guest that serves said, from the journal.
+
+use crate::args::guest::SlotArgs;
+use crate::output::{json, say};
+use anyhow::{Result, bail};
+use pylon_adapters::journal::{Books, Pair};
+use pylon_core::decision_summary;
+use pylon_core::ports::guests::Fault;
+use pylon_core::text::sanitize_line;
+use pylon_core::units::sats;
+use pylon_core::{Msat, UnixTime};
+use pylon_node::home::Home;
+use pylon_slots::Ledger;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Answers that are looked at, the newest.
+const PAIRS_MAX: usize = 1_000_000;
+/// Differences that are shown.
+const EXAMPLES: usize = 5;
+
+/// What came of it.
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct Comparison {
+    slot: String,
+    shadow: String,
+    digest: String,
+    questions: u64,
+    same: u64,
+    /// Questions that one of the two gave no answer to.
+    active_traps: u64,
+    shadow_traps: u64,
+    by_function: BTreeMap<String, Function>,
+    quotes: Quotes,
+    settled: Sums,
+    /// The newest.
+    examples: Vec<Example>,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct Function {
+    questions: u64,
+    same: u64,
+}
+
+/// Offers and refusals.
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct Quotes {
+    /// Both made an offer: these are in the sums.
+    both: u64,
+    only_active: u64,
+    only_shadow: u64,
+    neither: u64,
+    sums: Sums,
+}
+
+/// Of jobs that both priced.
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct Sums {
+    active_msats: u64,
+    shadow_msats: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Example {
+    job: String,
+    function: String,
+    active: String,
+    shadow: String,
+    /// Of both, and what differs beside.
+    #[serde(skip)]
+    words: [String; 3],
+}
+
+/// Of the shadow that stands beside the slot now.
+pub(super) fn run(args: &SlotArgs) -> Result<()> {
+    let (home, slot) = (Home::from_env()?, args.slot.to_string());
+    let seated = Ledger::read(&home.database())?.seated();
+    let Some(shadow) = seated.into_iter().find(|one| one.slot == slot && one.standing == "shadow")
+    else {
+        bail!(
+            "{slot} has no shadow: `pylon guest install SOURCE --slot {slot} --shadow` puts one there"
+        );
+    };
+    let mut comparison = Comparison {
+        shadow: format!("{} {}", shadow.name, shadow.version),
+        digest: shadow.digest.to_hex(),
+        slot: slot.clone(),
+        ..Comparison::default()
+    };
+    Books::open(&home.database())?.pairs(
+        &slot,
+        shadow.digest,
+        UnixTime::new(shadow.since),
+        PAIRS_MAX,
+        |pair| comparison.add(&pair),
+    )?;
+    if args.json { json(&comparison) } else { say(&page(&comparison)) }
+}
+
+impl Comparison {
+    fn add(&mut self, pair: &Pair) {
+        let (active, shadow) = (said(&pair.active), said(&pair.shadow));
+        let same = active == shadow;
+        self.questions += 1;
+        self.same += u64::from(same);
+        self.active_traps += u64::from(pair.active.is_err());
+        self.shadow_traps += u64::from(pair.shadow.is_err());
+        let function = self.by_function.entry(pair.function.clone()).or_default();
+        function.questions += 1;
+        function.same += u64::from(same);
+        match pair.function.as_str() {
+            "quote" => self.quotes.add(price(&active), price(&shadow)),
+            "settle" => {
+                if let (Some(active), Some(shadow)) = (active.as_u64(), shadow.as_u64()) {
+                    self.settled.add(active, shadow);
+                }
+            }
+            _ => {}
+        }
+        if !same && self.examples.len() < EXAMPLES {
+            let raw = |said: &Result<String, Fault>| {
+                said.as_ref().map_or_else(Fault::to_string, String::clone)
+            };
+            let words = |said| sanitize_line(&decision_summary::recorded(&pair.function, said));
+            self.examples.push(Example {
+                job: pair.job.to_hex(),
+                function: pair.function.clone(),
+                active: raw(&pair.active),
+                shadow: raw(&pair.shadow),
+                words: [words(&pair.active), words(&pair.shadow), numbers(&active, &shadow)],
+            });
+        }
+    }
+}
+
+impl Quotes {
+    fn add(&mut self, active: Option<u64>, shadow: Option<u64>) {
+        match (active, shadow) {
+            (Some(active), Some(shadow)) => {
+                self.both += 1;
+                self.sums.add(active, shadow);
+            }
+            (Some(_), None) => self.only_active += 1,
+            (None, Some(_)) => self.only_shadow += 1,
+            (None, None) => self.neither += 1,
+        }
+    }
+}
+
+impl Sums {
+    fn add(&mut self, active: u64, shadow: u64) {
+        self.active_msats = self.active_msats.saturating_add(active);
+        self.shadow_msats = self.shadow_msats.saturating_add(shadow);
+    }
+}
+
+/// What counts of an answer: notes are for the operator's log, and a limit that was broken is an answer of its own.
+fn said(answer: &Result<String, Fault>) -> Value {
+    let text = match answer {
+        Ok(text) => text,
+        Err(fault) => return Value::String(format!("({fault})")),
+    };
+    let mut value: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+    if let Some(offer) = value.get_mut("Ok").and_then(Value::as_object_mut) {
+        offer.remove("note");
+    }
+    value
+}
+
+/// Where two offers or two orders differ: `cap 1500 / 2000, priority 0 / 1`.
+fn numbers(active: &Value, shadow: &Value) -> String {
+    let made =
+        |answer: &Value| answer.get("Ok").and_then(Value::as_object).cloned().unwrap_or_default();
+    let (active, mut shadow) = (made(active), made(shadow));
+    let differ = active.into_iter().filter_map(|(name, ours)| {
+        let theirs = shadow.remove(&name).filter(|theirs| *theirs != ours)?;
+        Some(format!("{name} {ours} / {theirs}"))
+    });
+    differ.collect::<Vec<_>>().join(", ")
+}
+
+fn price(answer: &Value) -> Option<u64> {
+    answer.get("Ok")?.get("price")?.as_u64()
+}
+
+fn page(found: &Comparison) -> String {
+    if found.questions == 0 {
+        return format!(
+            "{} beside {}: nothing was asked yet, as no job came since\n",
+            sanitize_line(&found.shadow),
+            found.slot
+        );
+    }
+    let mut out = format!(
+        "{} beside {}: the same in {} of {} answers",
+        sanitize_line(&found.shadow),
+        found.slot,
+        found.same,
+        found.questions
+    );
+    let _ = writeln!(
+        out,
+        " (no answer: {} here, {} of the shadow)",
+        found.active_traps, found.shadow_traps
+    );
+    for (name, function) in &found.by_function {
+        let _ = writeln!(out, "  {name:<6} {} of {} the same", function.same, function.questions);
+    }
+    let sats = |msats: u64| sats(Msat::new(msats));
+    let Quotes { both, only_active, only_shadow, neither, sums } = &found.quotes;
+    if both + only_active + only_shadow + neither > 0 {
+        let (active, shadow) = (sats(sums.active_msats), sats(sums.shadow_msats));
+        let _ = writeln!(out, "  offers: {both} by both, for {active} and by the shadow {shadow}");
+        let _ = writeln!(
+            out,
+            "          {only_active} not by the shadow, {only_shadow} by it alone, {neither} by neither"
+        );
+    }
+    if found.settled != Sums::default() {
+        let (active, shadow) = (sats(found.settled.active_msats), sats(found.settled.shadow_msats));
+        let _ = writeln!(out, "  due for what was used: {active}, by the shadow {shadow}");
+    }
+    for one in &found.examples {
+        let (job, [active, shadow, numbers]) = (one.job.get(..8).unwrap_or_default(), &one.words);
+        let _ = writeln!(out, "  {job} {:<6}  {active}\n           shadow  {shadow}", one.function);
+        if !numbers.is_empty() {
+            let _ = writeln!(out, "                   {numbers}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pylon_core::{JobId, UnixTime};
+
+    fn pair(function: &str, active: Result<&str, Fault>, shadow: Result<&str, Fault>) -> Pair {
+        Pair {
+            job: JobId::from_bytes([7; 32]),
+            function: function.into(),
+            active: active.map(Into::into),
+            shadow: shadow.map(Into::into),
+            fuel: 1,
+            at: UnixTime::new(1),
+        }
+    }
+
+    /// Goal: the sums are of jobs that both priced, and a note makes no difference. Method: one pair of each sort.
+    #[test]
+    fn what_differs() {
+        let mut found = Comparison::default();
+        let offer = |price: u64, note: &str| {
+            let rest =
+                "\"max_output_tokens\":9,\"max_work_ms\":1,\"valid_seconds\":1,\"priority\":0";
+            format!(
+                "{{\"Ok\":{{\"terms\":\"hold\",\"price\":{price},\"cap\":12,{rest},\"note\":\"{note}\"}}}}"
+            )
+        };
+        let (ten, twelve) = (offer(10, "a"), offer(12, "b"));
+        let busy = "{\"Err\":{\"busy\":9}}";
+        for (active, shadow) in [
+            (Ok(ten.as_str()), Ok(offer(10, "other").leak() as &str)),
+            (Ok(ten.as_str()), Ok(twelve.as_str())),
+            (Ok(ten.as_str()), Ok(busy)),
+            (Ok(busy), Ok(twelve.as_str())),
+            (Ok(ten.as_str()), Err(Fault::Fuel)),
+        ] {
+            found.add(&pair("quote", active, shadow));
+        }
+        found.add(&pair("settle", Ok("7"), Ok("9")));
+        assert_eq!(
+            (found.questions, found.same, found.active_traps, found.shadow_traps),
+            (6, 1, 0, 1)
+        );
+        let sums = Sums { active_msats: 20, shadow_msats: 22 };
+        assert_eq!(
+            found.quotes,
+            Quotes { both: 2, only_active: 2, only_shadow: 1, neither: 0, sums }
+        );
+        assert_eq!(found.settled, Sums { active_msats: 7, shadow_msats: 9 });
+        assert_eq!(found.examples.len(), 5);
+        let page = page(&found);
+        for words in [
+            "the same in 1 of 6 answers",
+            "for 0 sats (20 msats) and by the shadow 0 sats (22 msats)",
+            "quote   10 msat held until success\n           shadow  12 msat held until success\n                   price 10 / 12\n",
+            "shadow  refused: busy: try again in 9 s\n",
+            "shadow  no answer: out of fuel\n",
+        ] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! `pylon guest inspect`: what a component is, read from its sections first, then in its own words from within the sandbox.
+
+use super::component;
+use crate::args::guest::InspectArgs;
+use crate::commands::block_on;
+use crate::output::{SaidNo, json, say};
+use anyhow::{Context, Result, bail};
+use pylon_adapters::market::identity::npub_of;
+use pylon_adapters::market::release::{self, Release};
+use pylon_core::Digest;
+use pylon_core::ports::clock::Clock as _;
+use pylon_core::text::sanitize_line;
+use pylon_core::units::moment;
+use pylon_node::clock::SystemClock;
+use pylon_sandbox::{Examined, InstallError, Outline, Want};
+use serde_json::{Value, json as value};
+use std::fmt::Write as _;
+
+/// All that can be said of a component without installing it.
+struct Found {
+    file: String,
+    digest: Digest,
+    size: usize,
+    outline: Outline,
+    examined: Result<Examined, InstallError>,
+    /// `None`: there is no release beside it.
+    release: Option<Result<Release, String>>,
+}
+
+/// Shows it.
+pub(super) fn run(args: &InspectArgs) -> Result<()> {
+    let file = component::at(&args.file)?;
+    let bytes = component::read(&file)?;
+    let digest = Digest::of(&bytes);
+    let outline = Outline::read(&bytes).with_context(|| file.display().to_string())?;
+    let examined = block_on(async { Ok(component::sandbox(None)?.examine(&bytes).await) })?;
+    let verify = |text: String| {
+        release::verify(&text, digest, SystemClock.now()).map_err(|error| error.to_string())
+    };
+    let release = component::release(&file)?.map(verify);
+    let found = Found {
+        file: file.display().to_string(),
+        digest,
+        size: bytes.len(),
+        outline,
+        examined,
+        release,
+    };
+    if args.json {
+        json(&found.facts())?;
+        return if found.examined.is_ok() { Ok(()) } else { Err(SaidNo.into()) };
+    }
+    say(&found.page())?;
+    match &found.examined {
+        Ok(_) => Ok(()),
+        Err(problem) => bail!("{}: {problem}", found.file),
+    }
+}
+
+impl Found {
+    fn facts(&self) -> Value {
+        let import = |import: &pylon_sandbox::Import| value!({"name": import.name, "types_only": import.types_only});
+        let mut facts = value!({
+            "file": self.file, "digest": self.digest, "size": self.size,
+            "imports": self.outline.imports.iter().map(import).collect::<Vec<_>>(),
+            "exports": self.outline.exports,
+            "publisher": self.release.as_ref().and_then(|release| release.as_ref().ok()).map(|release| value!({
+                "npub": npub_of(release.publisher), "hex": release.publisher,
+                "signed_at": release.signed_at, "expires_at": release.expires_at,
+            })),
+            "release_problem": self.release.as_ref().and_then(|release| release.as_ref().err()),
+            "problem": self.examined.as_ref().err().map(ToString::to_string),
+        });
+        if let (Ok(guest), Some(map)) = (&self.examined, facts.as_object_mut()) {
+            let about = &guest.about;
+            let setting = |it: &pylon_sandbox::Setting| value!({"name": it.name, "default": it.default, "help": it.help});
+            let kinds = about.kinds.iter().map(|served| {
+                let param = |(name, help, required): &(String, String, bool)| {
+                    value!({"name": name, "help": help, "required": required, "public": served.public_params.contains(name)})
+                };
+                value!({"kind": served.kind, "summary": served.summary, "params": served.params.iter().map(param).collect::<Vec<_>>()})
+            });
+            map.insert("world".into(), guest.role.world().into());
+            map.insert("name".into(), about.name.clone().into());
+            map.insert("version".into(), about.version.clone().into());
+            map.insert("summary".into(), about.summary.clone().into());
+            map.insert(
+                "slots".into(),
+                guest.slots().iter().map(ToString::to_string).collect::<Vec<_>>().into(),
+            );
+            map.insert(
+                "settings".into(),
+                about.settings.iter().map(setting).collect::<Vec<_>>().into(),
+            );
+            map.insert("kinds".into(), kinds.collect::<Vec<_>>().into());
+            map.insert("wants".into(), about.wants.iter().map(want).collect::<Vec<_>>().into());
+            map.insert("limits".into(), limits(guest));
+        }
+        facts
+    }
+
+    fn page(&self) -> String {
+        let mut page = Page(String::new());
+        page.row("file", &self.file);
+        page.row("sha256", &self.digest.to_hex());
+        page.row("size", &format!("{} bytes", self.size));
+        if let Ok(guest) = &self.examined {
+            let about = &guest.about;
+            page.row("name", &format!("{} {}", about.name, about.version));
+            page.row("summary", &about.summary);
+            page.row("world", guest.role.world());
+            page.row(
+                "slots",
+                &guest.slots().iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            );
+        }
+        page.row("publisher", &self.publisher());
+        let callable = self
+            .outline
+            .imports
+            .iter()
+            .filter(|import| !import.types_only)
+            .map(|import| import.name.as_str());
+        page.list("imports", callable, "nothing but types");
+        page.list("exports", self.outline.exports.iter().map(String::as_str), "nothing");
+        if let Ok(guest) = &self.examined {
+            page.guest(guest);
+        }
+        page.0
+    }
+
+    fn publisher(&self) -> String {
+        match &self.release {
+            None => "nobody: it is not signed".into(),
+            Some(Err(why)) => format!("not known, the release beside it does not hold: {why}"),
+            Some(Ok(release)) => {
+                let end = release
+                    .expires_at
+                    .map(|end| format!(", good until {}", moment(end)))
+                    .unwrap_or_default();
+                format!("{}, signed {}{end}", npub_of(release.publisher), moment(release.signed_at))
+            }
+        }
+    }
+}
+
+/// Rows with a name in front; what a stranger wrote stays in its line.
+struct Page(String);
+
+impl Page {
+    fn row(&mut self, name: &str, text: &str) {
+        let _ = writeln!(self.0, "{name:<10} {}", sanitize_line(text));
+    }
+
+    fn list<'a>(&mut self, name: &str, rows: impl Iterator<Item = &'a str>, nothing: &str) {
+        let rows: Vec<_> = rows.collect();
+        for (place, row) in rows.iter().enumerate() {
+            self.row(if place == 0 { name } else { "" }, row);
+        }
+        if rows.is_empty() {
+            self.row(name, nothing);
+        }
+    }
+
+    fn guest(&mut self, guest: &Examined) {
+        let about = &guest.about;
+        let wants: Vec<_> = about.wants.iter().map(want).collect();
+        self.list("wants", wants.iter().map(String::as_str), "nothing");
+        let settings: Vec<_> = about
+            .settings
+            .iter()
+            .map(|it| format!("{} = {:?}  {}", it.name, it.default, it.help))
+            .collect();
+        self.list("settings", settings.iter().map(String::as_str), "none");
+        for served in &about.kinds {
+            self.row("kind", &format!("{}  {}", served.kind, served.summary));
+            for (name, help, required) in &served.params {
+                let public = if served.public_params.contains(name) { "public" } else { "private" };
+                let required = if *required { ", required" } else { "" };
+                self.row("", &format!("{name} ({public}{required})  {help}"));
+            }
+        }
+        let limits = &guest.limits;
+        let time = match guest.role {
+            pylon_sandbox::Role::Handler => {
+                format!("{} ms of CPU, {} ms in all", limits.cpu_ms, limits.wall_ms)
+            }
+            _ => format!("{} units of fuel", limits.fuel),
+        };
+        let sizes =
+            format!("memory {} bytes, output {} bytes", limits.memory_bytes, limits.output_bytes);
+        self.row("a call", &format!("at most {time}, {sizes}"));
+    }
+}
+
+/// A limit that is none is `null`.
+fn limits(guest: &Examined) -> Value {
+    let mut limits = value!(guest.limits);
+    for limit in limits.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
+        if *limit == value!(u64::MAX) {
+            *limit = Value::Null;
+        }
+    }
+    limits
+}
+
+fn want(want: &Want) -> String {
+    match want {
+        Want::Inference => "inference".into(),
+        Want::Agent => "agent".into(),
+        Want::Progress => "progress".into(),
+        Want::Urls(hosts) => format!("urls {}", hosts.join(" ")),
+        Want::Events => "events".into(),
+        Want::Jobs => "jobs".into(),
+    }
+}

@@ -1,0 +1,91 @@
+//! `pylon guest list`: who is in which slot. How they do, only the node that runs knows.
+
+use crate::args::guest::ListArgs;
+use crate::commands::block_on;
+use crate::output::{json, say, table};
+use anyhow::Result;
+use pylon_adapters::market::identity::npub_of;
+use pylon_control_api::{Client, ClientError, Guests};
+use pylon_core::ports::clock::Clock;
+use pylon_core::ports::installations::Installation;
+use pylon_core::slots::SlotStatus;
+use pylon_core::units::{ago, moment};
+use pylon_core::{PublicKey, UnixTime};
+use pylon_node::clock::SystemClock;
+use pylon_node::home::Home;
+use pylon_slots::Ledger;
+
+/// As it is now, or as it came to be.
+pub(super) fn run(args: &ListArgs) -> Result<()> {
+    let home = Home::from_env()?;
+    if args.history {
+        let history = Ledger::read(&home.database())?.history;
+        return if args.json { json(&history) } else { say(&past(&history)) };
+    }
+    let guests = block_on(async {
+        match Client::new(home.socket()).guests().await {
+            Err(ClientError::NotRunning) => {
+                Ok(Guests { guests: Ledger::read(&home.database())?.seated(), lockdown: None })
+            }
+            answer => Ok(answer?),
+        }
+    })?;
+    if args.json { json(&guests) } else { say(&present(&guests.guests, SystemClock.now())) }
+}
+
+fn present(guests: &[SlotStatus], now: UnixTime) -> String {
+    let count = |value: Option<u64>| value.map_or_else(|| "-".into(), |value| value.to_string());
+    let row = |one: &SlotStatus| {
+        let (figures, seen) = (one.figures.unwrap_or_default(), one.figures.is_some());
+        let standing = match (one.standing.as_str(), one.missed) {
+            ("shadow", Some(missed)) if missed > 0 => {
+                format!("  (shadow, {missed} questions missed)")
+            }
+            ("shadow", _) => "  (shadow)".into(),
+            ("approval", _) => {
+                format!("  (waits for `pylon guest approve`: {})", one.beyond.join(", "))
+            }
+            _ => String::new(),
+        };
+        [
+            one.slot.clone(),
+            format!("{} {}", one.name, one.version),
+            one.digest.short(),
+            one.publisher.map_or_else(|| "-".into(), short_npub),
+            count(one.generation),
+            count(seen.then_some(figures.calls)),
+            count(seen.then_some(figures.traps)),
+            count(figures.p50_us),
+            count(figures.p99_us),
+            count(figures.fuel.or(figures.cpu_us)),
+            format!("{}{standing}", ago(now.since(UnixTime::new(one.since)))),
+        ]
+    };
+    let heads =
+        "SLOT  GUEST  DIGEST  PUBLISHER  >GEN  >CALLS  >TRAPS  >P50 US  >P99 US  >COST  SINCE";
+    table(heads, &guests.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Enough of a public key to tell it from others.
+fn short_npub(key: PublicKey) -> String {
+    npub_of(key).chars().take(16).collect()
+}
+
+fn past(history: &[Installation]) -> String {
+    let row = |row: &Installation| {
+        let guest = row.guest.as_ref().map_or_else(
+            || "(empty)".into(),
+            |guest| {
+                format!(
+                    "{} {} {} from {}",
+                    guest.name,
+                    guest.version,
+                    guest.digest.short(),
+                    guest.source
+                )
+            },
+        );
+        [row.generation.to_string(), moment(row.at), row.slot.clone(), row.why.clone(), guest]
+    };
+    table(">GEN  WHEN  SLOT  WHY  GUEST", &history.iter().map(row).collect::<Vec<_>>())
+}

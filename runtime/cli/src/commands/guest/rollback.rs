@@ -1,0 +1,11 @@
+//! `pylon guest rollback`.
+
+use super::order;
+use crate::args::guest::RollbackArgs;
+use anyhow::Result;
+use pylon_core::slots::SlotChange;
+
+/// One swap back: history grows by it and loses nothing.
+pub(super) fn run(args: &RollbackArgs) -> Result<()> {
+    order::carry_out(&SlotChange::Rollback { slot: args.slot.to_string(), to: args.to }, args.json)
+}

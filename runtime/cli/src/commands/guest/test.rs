@@ -1,0 +1,112 @@
+//! `pylon guest test`: asks a guest the questions of its cases on the engine of a node, and shows the budget.
+
+use super::{build, component};
+use crate::args::guest::TestArgs;
+use crate::commands::block_on;
+use crate::output::{SaidNo, json, say};
+use anyhow::{Context, Result, anyhow, bail};
+use pylon_authoring::cases::{self, Asked};
+use pylon_core::ports::guests::Cost;
+use pylon_core::text::sanitize_line;
+use pylon_sandbox::{Examined, Outline, Role};
+use serde_json::json as value;
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// Runs them all.
+pub(super) fn run(args: &TestArgs) -> Result<()> {
+    let is_crate = args.path.join("Cargo.toml").is_file();
+    let file = if is_crate { build::build(&args.path)? } else { component::at(&args.path)? };
+    let bytes = component::read(&file)?;
+    // `NAME.cases.toml` beside `NAME.wasm`.
+    let path = file.with_extension("cases.toml");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("{}", no_cases(&file, &bytes)),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let cases = cases::parse(&text).map_err(|why| anyhow!("{}: {why}", path.display()))?;
+    // Compiled once, for all cases.
+    let cache = tempfile::tempdir().context("no folder for compiled code")?;
+    let (guest, asked) = block_on(async {
+        let sandbox = component::sandbox(Some(cache.path()))?;
+        let guest = sandbox.examine(&bytes).await.with_context(|| file.display().to_string())?;
+        let asked = cases::ask(&sandbox, &bytes, &guest, &cases).await;
+        Ok((guest, asked))
+    })?;
+    if args.json {
+        json(&facts(&guest, &asked))?;
+    } else {
+        say(&page(&guest, &asked))?;
+    }
+    if asked.iter().all(|case| case.unmet.is_empty()) { Ok(()) } else { Err(SaidNo.into()) }
+}
+
+/// Where they are looked for, and one to begin with.
+fn no_cases(file: &Path, component: &[u8]) -> String {
+    let least = match Outline::read(component).and_then(|outline| outline.role()) {
+        Ok(Role::Pricing) => "function = \"quote\", expect = { terms = \"on-delivery\" }",
+        Ok(Role::Routing) => "function = \"rank\", expect = { order = [0] }",
+        Ok(Role::Verification) => "function = \"judge\", expect = { verdict = \"accept\" }",
+        Ok(Role::Handler) => {
+            "function = \"run\", job = { inputs = [\"Hello\"] }, expect = { generations = 1 }"
+        }
+        Err(error) => return format!("{}: {error}", file.display()),
+    };
+    let first = format!("case = [{{ name = \"first\", {least} }}]");
+    let path = file.with_extension("cases.toml");
+    format!(
+        "no cases are in {}: write {first} to begin with; guests/README.md says more",
+        path.display()
+    )
+}
+
+fn facts(guest: &Examined, asked: &[Asked]) -> serde_json::Value {
+    let case = |case: &Asked| {
+        let (fuel, cpu_us) = match case.cost {
+            Cost::Fuel(fuel) => (Some(fuel), None),
+            Cost::CpuMicros(micros) => (None, Some(micros)),
+        };
+        value!({
+            "name": case.name, "function": case.function.name(), "passed": case.unmet.is_empty(), "unmet": case.unmet,
+            "fuel": fuel, "cpu_us": cpu_us, "budget": case.budget,
+        })
+    };
+    let passed = asked.iter().filter(|case| case.unmet.is_empty()).count();
+    value!({
+        "name": guest.about.name, "version": guest.about.version, "world": guest.role.world(),
+        "cases": asked.iter().map(case).collect::<Vec<_>>(), "passed": passed, "failed": asked.len() - passed,
+    })
+}
+
+fn page(guest: &Examined, asked: &[Asked]) -> String {
+    let width = asked.iter().map(|case| case.name.chars().count()).max().unwrap_or(0).clamp(4, 60);
+    let unit = if guest.role == Role::Handler { "CPU µs" } else { "FUEL" };
+    let mut page = format!("{:<width$}  RESULT  {unit:>9}  OF BUDGET\n", "CASE");
+    for case in asked {
+        let (Cost::Fuel(cost) | Cost::CpuMicros(cost)) = case.cost;
+        let (whole, rest) = share(cost, case.budget);
+        let result = if case.unmet.is_empty() { "ok" } else { "FAIL" };
+        let _ = writeln!(
+            page,
+            "{:<width$}  {result:<6}  {cost:>9}  {whole:>5}.{rest:02} %",
+            sanitize_line(&case.name)
+        );
+    }
+    for case in asked {
+        for unmet in &case.unmet {
+            let _ = writeln!(page, "\n{}: {}", sanitize_line(&case.name), sanitize_line(unmet));
+        }
+    }
+    let failed = asked.iter().filter(|case| !case.unmet.is_empty()).count();
+    let _ = writeln!(page, "\n{} passed, {failed} failed", asked.len() - failed);
+    page
+}
+
+/// In hundredths of a percent, whole percents first.
+fn share(cost: u64, budget: u64) -> (u64, u64) {
+    let part = u128::from(cost) * 10_000 / u128::from(budget.max(1));
+    let part = u64::try_from(part).unwrap_or(u64::MAX);
+    (part / 100, part % 100)
+}

@@ -1,0 +1,99 @@
+//! `pylon jobs list`: the jobs taken last, whether a node runs or not.
+
+use crate::args::JobsListArgs;
+use crate::output::{json, say};
+use anyhow::Result;
+use pylon_adapters::journal::Books;
+use pylon_core::UnixTime;
+use pylon_core::machine::{Execution, Invoicing, JobState, Settlement};
+use pylon_core::ports::clock::Clock;
+use pylon_core::text::sanitize_line;
+use pylon_core::units::ago;
+use pylon_node::clock::SystemClock;
+use pylon_node::home::Home;
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// Lists them, the newest first.
+pub(crate) fn run(args: &JobsListArgs) -> Result<()> {
+    let status = args.status.as_deref().and_then(Execution::from_word);
+    let jobs = Books::open(&Home::from_env()?.database())?.jobs(status, args.limit as usize)?;
+    if args.json {
+        return json(&jobs.iter().map(Job::of).collect::<Vec<_>>());
+    }
+    say(&table(&jobs, SystemClock.now()))
+}
+
+/// A job's row as JSON.
+#[derive(Serialize)]
+pub(super) struct Job {
+    id: String,
+    kind: u16,
+    customer_pubkey: String,
+    status: &'static str,
+    delivery: &'static str,
+    invoicing: &'static str,
+    settlement: &'static str,
+    price_msats: u64,
+    due_msats: u64,
+    paid_msats: u64,
+    received_at: u64,
+    started_at: Option<u64>,
+    completed_at: Option<u64>,
+    text_gone_at: Option<u64>,
+    error: Option<String>,
+}
+
+impl Job {
+    pub(super) fn of(state: &JobState) -> Self {
+        Self {
+            id: state.job.id.to_hex(),
+            kind: state.job.kind,
+            customer_pubkey: state.job.customer.to_hex(),
+            status: state.execution.word(),
+            delivery: state.delivery.word(),
+            invoicing: invoicing(state),
+            settlement: state.settlement.word(),
+            price_msats: state.plan.offer.price.get(),
+            due_msats: state.due.get(),
+            paid_msats: state.paid.get(),
+            received_at: state.received_at.get(),
+            started_at: state.started_at.map(UnixTime::get),
+            completed_at: state.ended_at.map(UnixTime::get),
+            text_gone_at: state.text_gone_at.map(UnixTime::get),
+            error: state.failure.as_ref().map(|failure| failure.words()),
+        }
+    }
+}
+
+/// The invoice as people ask for it: one that was paid is no longer open, though nothing more can be done with it.
+pub(super) fn invoicing(state: &JobState) -> &'static str {
+    let is_paid =
+        matches!(state.settlement, Settlement::Paid | Settlement::RefundDue | Settlement::Refunded);
+    if is_paid && state.invoicing == Invoicing::Open { "paid" } else { state.invoicing.word() }
+}
+
+fn table(jobs: &[JobState], now: UnixTime) -> String {
+    let mut out = String::from(
+        "JOB       KIND  STATUS            DELIVERY   PAYMENT     PAID (SATS)  TIME AGO\n",
+    );
+    for state in jobs {
+        let error = state
+            .failure
+            .as_ref()
+            .map(|failure| format!("  {}", sanitize_line(&failure.words())))
+            .unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "{}  {}  {:<16}  {:<9}  {:<10}  {:>11}  {}{error}",
+            state.job.id.short(),
+            state.job.kind,
+            state.execution.word(),
+            state.delivery.word(),
+            state.settlement.word(),
+            state.paid.sats(),
+            ago(now.since(state.received_at)),
+        );
+    }
+    out
+}

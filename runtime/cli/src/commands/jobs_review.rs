@@ -1,0 +1,18 @@
+//! `pylon jobs release` and `pylon jobs reject`: the operator's word on a result that verification could not judge.
+
+use crate::args::JobsReviewArgs;
+use crate::output::say;
+use anyhow::Result;
+use pylon_adapters::journal::Books;
+use pylon_control_api::{Client, Review};
+use pylon_node::home::Home;
+
+/// Tells the node that runs.
+pub(crate) fn run(args: &JobsReviewArgs, release: bool) -> Result<()> {
+    let home = Home::from_env()?;
+    let job = super::jobs_show::find(&Books::open(&home.database())?, &args.job)?;
+    super::block_on(async {
+        Ok(Client::new(home.socket()).review(Review { job, release }).await?)
+    })?;
+    say(&format!("{} {}\n", if release { "released" } else { "rejected" }, job.short()))
+}

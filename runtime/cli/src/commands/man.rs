@@ -1,0 +1,15 @@
+//! `pylon man`: the manual pages, one for each command.
+
+use crate::args::{Cli, ManArgs};
+use crate::output::say;
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+
+/// Writes them into a folder.
+pub(crate) fn run(args: &ManArgs) -> Result<()> {
+    let dir = &args.dir;
+    std::fs::create_dir_all(dir)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), dir))
+        .with_context(|| format!("cannot write to {}", dir.display()))?;
+    say(&format!("manual pages are in {}: `man {}/pylon.1`\n", dir.display(), dir.display()))
+}

@@ -1,0 +1,33 @@
+//! The commands, one file each.
+
+pub(crate) mod backends;
+pub(crate) mod backup;
+pub(crate) mod compile_component;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod earnings;
+pub(crate) mod events;
+pub(crate) mod guest;
+pub(crate) mod init;
+pub(crate) mod job;
+pub(crate) mod jobs_list;
+pub(crate) mod jobs_review;
+pub(crate) mod jobs_show;
+pub(crate) mod man;
+pub(crate) mod models;
+pub(crate) mod reload;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod stop;
+
+use anyhow::{Context, Result};
+
+/// For a command that asks the node and waits for its answer: one thread is enough.
+fn block_on<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no thread to run on")?;
+    runtime.block_on(answer)
+}

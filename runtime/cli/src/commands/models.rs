@@ -1,0 +1,54 @@
+//! `pylon models`: what the backends serve, as the node that runs sees it, or as they answer now where none runs.
+
+use super::backends;
+use crate::args::JsonArgs;
+use crate::output::{json, say};
+use anyhow::Result;
+use pylon_control_api::{Backend, Model};
+use pylon_core::text::sanitize_line;
+use pylon_node::home::Home;
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// Shows them.
+pub(crate) fn run(args: &JsonArgs) -> Result<()> {
+    let backends = backends::find(&Home::from_env()?)?.backends;
+    let models: Vec<_> = backends.iter().flat_map(rows).collect();
+    if args.json { json(&Models { models }) } else { say(&table(&models)) }
+}
+
+#[derive(Serialize)]
+struct Models<'a> {
+    models: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    backend: &'a str,
+    default: bool,
+    context_tokens: Option<u32>,
+}
+
+fn rows(backend: &Backend) -> impl Iterator<Item = Row<'_>> {
+    backend.models.iter().map(|Model { id, default, context_tokens }| Row {
+        id,
+        backend: &backend.id,
+        default: *default,
+        context_tokens: *context_tokens,
+    })
+}
+
+fn table(models: &[Row<'_>]) -> String {
+    if models.is_empty() {
+        return "no backend serves a model: `pylon doctor` says why\n".into();
+    }
+    let mut out = String::from("BACKEND    CONTEXT  MODEL\n");
+    for one in models {
+        let context = one.context_tokens.map_or_else(|| "-".into(), |tokens| tokens.to_string());
+        let default = if one.default { " (default)" } else { "" };
+        let _ =
+            writeln!(out, "{:<9}  {context:>7}  {}{default}", one.backend, sanitize_line(one.id));
+    }
+    out
+}

@@ -1,0 +1,144 @@
+//! The books as `pylon earnings` shows them: scripts read this table, so its form is fixed.
+
+use pylon_control_api::Refused;
+use pylon_core::ports::journal::{Earnings, Source};
+use pylon_core::text::sanitize_line;
+use pylon_core::units::{ago, sats};
+use pylon_core::{Msat, UnixTime};
+use pylon_node::control::REFUSED_MAX;
+use std::cmp::Reverse;
+use std::fmt::Write as _;
+
+/// Reasons in a line.
+const REASONS: usize = 3;
+
+/// The summary and the newest earnings, of which at most `limit` were asked for.
+pub(crate) fn table(earnings: &Earnings, refused: &Refused, limit: usize, now: UnixTime) -> String {
+    let mut out = String::from("Pylon Earnings\n==============\n\nSummary:\n");
+    let _ = writeln!(out, "  Total earned: {}", sats(earnings.total));
+    let _ = writeln!(out, "  Jobs completed: {}", earnings.jobs_completed);
+    out.push_str(&not_taken(refused));
+    out.push_str(&owed_back(earnings.refund_due));
+    out.push_str("\nBy Source:\n");
+    // Before the first earning, too, there is a sum to read.
+    let none = [(Source::Job, Msat::ZERO)];
+    let by_source =
+        if earnings.by_source.is_empty() { none.as_slice() } else { earnings.by_source.as_slice() };
+    for (source, amount) in by_source {
+        let _ = writeln!(out, "  {}: {} sats", word(*source), amount.sats());
+    }
+    let _ =
+        writeln!(out, "\nRecent Earnings (last {limit}):\n{:<8} {:<10} TIME AGO", "SATS", "SOURCE");
+    for earning in &earnings.recent {
+        let _ = writeln!(
+            out,
+            "{:<8} {:<10} {}",
+            earning.amount.sats(),
+            word(earning.source),
+            ago(now.since(earning.at))
+        );
+    }
+    out
+}
+
+/// A line about money that is owed back, if any is.
+pub(crate) fn owed_back(amount: Msat) -> String {
+    if amount.is_zero() {
+        return String::new();
+    }
+    format!("  Owed back: {}\n", sats(amount))
+}
+
+/// A line about requests that were refused within a day, if any were, with the most frequent reasons.
+pub(crate) fn not_taken(refused: &Refused) -> String {
+    if refused.jobs == 0 {
+        return String::new();
+    }
+    let mut reasons: Vec<_> = refused.by_code.iter().collect();
+    reasons.sort_by_key(|(_, count)| Reverse(**count));
+    let mut words: Vec<_> = reasons
+        .iter()
+        .take(REASONS)
+        .map(|(code, count)| format!("{count} {}", sanitize_line(code)))
+        .collect();
+    words.extend((reasons.len() > REASONS).then(|| "others".into()));
+    let more = if refused.jobs < REFUSED_MAX as u64 { "" } else { " or more" };
+    format!("  Jobs refused: {}{more} within a day ({})\n", refused.jobs, words.join(", "))
+}
+
+/// As the journal has it.
+pub(crate) fn word(source: Source) -> &'static str {
+    match source {
+        Source::Job => "job",
+        Source::Tip => "tip",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pylon_core::ports::journal::Earning;
+    use pylon_core::{JobId, PaymentHash};
+
+    /// The whole table, line by line.
+    #[test]
+    fn the_table_is_the_documents() {
+        let now = UnixTime::new(1_000_000);
+        let earning = |msat: u64, seconds_ago: u64| Earning {
+            job: JobId::from_bytes([1; 32]),
+            amount: Msat::new(msat),
+            source: Source::Job,
+            payment_hash: PaymentHash::from_bytes([2; 32]),
+            at: now.minus(seconds_ago),
+        };
+        let earnings = Earnings {
+            total: Msat::new(1_234_000),
+            refund_due: Msat::ZERO,
+            jobs_completed: 42,
+            by_source: vec![(Source::Job, Msat::new(1_200_000)), (Source::Tip, Msat::new(34_000))],
+            recent: vec![
+                earning(50_000, 2 * 3600),
+                earning(25_000, 5 * 3600),
+                earning(100_000, 86_400),
+            ],
+        };
+        let expected = "\
+Pylon Earnings
+==============
+
+Summary:
+  Total earned: 1234 sats (1234000 msats)
+  Jobs completed: 42
+
+By Source:
+  job: 1200 sats
+  tip: 34 sats
+
+Recent Earnings (last 10):
+SATS     SOURCE     TIME AGO
+50       job        2 hours
+25       job        5 hours
+100      job        1 days
+";
+        let nobody = Refused::default();
+        assert_eq!(table(&earnings, &nobody, 10, now), expected);
+        let none = table(&Earnings::default(), &nobody, 10, now);
+        assert!(
+            none.contains("\n  Total earned: 0 sats (0 msats)\n")
+                && none.contains("By Source:\n  job: 0 sats\n"),
+            "{none}"
+        );
+        let owing = Earnings { refund_due: Msat::new(21_500), ..earnings };
+        let expected = expected
+            .replace("completed: 42\n", "completed: 42\n  Owed back: 21 sats (21500 msats)\n");
+        assert_eq!(table(&owing, &nobody, 10, now), expected);
+        let codes = [("busy", 1), ("bid_too_low", 7), ("invalid", 3), ("no_backend", 9)];
+        let refused = Refused::of(now, codes.map(|(code, count)| (code.to_owned(), count)).into());
+        let words =
+            "  Jobs refused: 20 within a day (9 no_backend, 7 bid_too_low, 3 invalid, others)\n";
+        let expected = expected.replace("  Owed back", &format!("{words}  Owed back"));
+        assert_eq!(table(&owing, &refused, 10, now), expected);
+        let flood = Refused::of(now, [("busy".to_owned(), REFUSED_MAX as u64)].into());
+        assert_eq!(not_taken(&flood), "  Jobs refused: 10000 or more within a day (10000 busy)\n");
+    }
+}

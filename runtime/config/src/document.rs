@@ -1,0 +1,92 @@
+//! One document, whose keys are handed out to the sections that own them.
+
+use crate::ConfigError;
+use anyhow::{Context, Result, bail};
+use pylon_core::settings::Section;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, Deserializer};
+
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The text of a file; `None` if there is no such file.
+pub fn read_text(path: &Path) -> Result<Option<String>> {
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", path.display()));
+        }
+    };
+    let mut text = String::new();
+    match file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text) {
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            bail!("{} is not UTF-8 text", path.display())
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        Ok(read) if read as u64 > FILE_BYTES_MAX => {
+            bail!("{} is larger than {FILE_BYTES_MAX} bytes", path.display())
+        }
+        Ok(_) => Ok(Some(text)),
+    }
+}
+
+/// A parsed document. Each section takes its keys; `finish` refuses keys that are left.
+pub struct Document<'text> {
+    text: &'text str,
+    keys: DeTable<'text>,
+    known: Vec<String>,
+}
+
+impl<'text> Document<'text> {
+    /// Parses the text; no key is interpreted yet.
+    pub fn parse(text: &'text str) -> Result<Self, ConfigError> {
+        let keys = DeTable::parse(text).map_err(|error| ConfigError::syntax(text, &error))?;
+        Ok(Self { text, keys: keys.into_inner(), known: Vec::new() })
+    }
+
+    /// Reads a section whose keys stand at the top level.
+    pub fn section<S: Section + Default + Serialize + DeserializeOwned>(
+        &mut self,
+    ) -> Result<S, ConfigError> {
+        let known = toml::Table::try_from(S::default()).unwrap_or_default();
+        let names: Vec<String> = known.keys().cloned().collect();
+        let section: S = self.read(&names)?;
+        self.known.extend(names);
+        section.check().map_err(|invalid| ConfigError::value(self.text, invalid))?;
+        Ok(section)
+    }
+
+    /// Reads a section that is a table of its own, `[name]`.
+    pub fn table<S: Section + Default + Serialize + DeserializeOwned>(
+        &mut self,
+        name: &str,
+    ) -> Result<S, ConfigError> {
+        let names = [name.to_owned()];
+        let mut read: std::collections::BTreeMap<String, S> = self.read(&names)?;
+        self.known.extend(names);
+        let section = read.remove(name).unwrap_or_default();
+        section.check().map_err(|invalid| ConfigError::value(self.text, invalid.below(name)))?;
+        Ok(section)
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, names: &[String]) -> Result<T, ConfigError> {
+        let keys = std::mem::take(&mut self.keys).into_iter();
+        let (ours, others) =
+            keys.partition(|(key, _)| names.iter().any(|name| name == key.get_ref()));
+        self.keys = others;
+        let table: Spanned<DeTable<'_>> = Spanned::new(0..self.text.len(), ours);
+        T::deserialize(Deserializer::from(table))
+            .map_err(|error| ConfigError::syntax(self.text, &error))
+    }
+
+    /// Refuses keys that no section has.
+    pub fn finish(self) -> Result<(), ConfigError> {
+        let Some(key) = self.keys.keys().min_by_key(|key| key.span().start) else { return Ok(()) };
+        let known = self.known.iter().map(String::as_str);
+        Err(ConfigError::unknown(self.text, key.span(), key.get_ref(), known))
+    }
+}

@@ -1,0 +1,55 @@
+//! Settings: how a part of the node describes what an operator may set. Each crate owns its
+//! section; only the node knows the file they come from.
+
+/// A value that a section does not accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidSetting {
+    /// The key below the section, outermost table first.
+    pub key: Vec<String>,
+    /// What is wrong and what is allowed, without the place in the file.
+    pub message: String,
+}
+
+impl InvalidSetting {
+    /// An invalid value of this key.
+    pub fn new(key: &[&str], message: impl Into<String>) -> Self {
+        Self { key: key.iter().map(|part| (*part).to_owned()).collect(), message: message.into() }
+    }
+
+    /// The same, seen from the table that holds the section.
+    #[must_use]
+    pub fn below(mut self, table: &str) -> Self {
+        self.key.insert(0, table.to_owned());
+        self
+    }
+}
+
+/// A section of the settings.
+pub trait Section: Clone {
+    /// Refuses values that make no sense.
+    fn check(&self) -> Result<(), InvalidSetting>;
+
+    /// The settings that are in force after a reload of `next`: its values where they apply at
+    /// once, our own where they need a restart. Implementations destructure `next` without `..`,
+    /// so that a new field does not compile until this is decided.
+    #[must_use]
+    fn reloaded(&self, next: &Self) -> Self;
+}
+
+/// A hint at the name that was meant, or at all names there are.
+pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+    match closest(name, names.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!(
+            "there is {}",
+            names.map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+/// The name that was meant, if one is near enough.
+pub fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let measured = names.map(|known| (strsim::damerau_levenshtein(name, known), known));
+    let (distance, near) = measured.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 2.max(name.len() / 3)).then_some(near)
+}

@@ -1,0 +1,75 @@
+//! `[network]`: what strangers may make the node reach. All of it is off by default.
+
+use pylon_core::settings::{InvalidSetting, Section};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+const CHAIN_WAIT_SECONDS_MAX: u32 = 3600;
+const ALLOWED_MAX: usize = 64;
+
+/// What may be reached that the operator did not name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Jobs may name pages to work on.
+    pub fetch_urls: bool,
+    /// Jobs may name events to work on.
+    pub fetch_events: bool,
+    /// Jobs may work on the results of other jobs.
+    pub chain_jobs: bool,
+    /// How long the node waits for the result of another job.
+    pub chain_wait_seconds: u32,
+    /// Private addresses that strangers may name all the same, each `HOST:PORT`.
+    pub allow: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            fetch_urls: false,
+            fetch_events: false,
+            chain_jobs: false,
+            chain_wait_seconds: 300,
+            allow: Vec::new(),
+        }
+    }
+}
+
+impl Section for Config {
+    fn check(&self) -> Result<(), InvalidSetting> {
+        let wait = self.chain_wait_seconds;
+        if !(1..=CHAIN_WAIT_SECONDS_MAX).contains(&wait) {
+            return Err(InvalidSetting::new(
+                &["chain_wait_seconds"],
+                format!("`chain_wait_seconds` is {wait}: it can be 1 to {CHAIN_WAIT_SECONDS_MAX}"),
+            ));
+        }
+        if self.allow.len() > ALLOWED_MAX {
+            return Err(InvalidSetting::new(
+                &["allow"],
+                format!("`allow` names {}: at most {ALLOWED_MAX}", self.allow.len()),
+            ));
+        }
+        match self.allow.iter().find(|address| !is_host_and_port(address)) {
+            None => Ok(()),
+            Some(address) => Err(InvalidSetting::new(
+                &["allow"],
+                format!("`allow`: `{address}` is not HOST:PORT, such as 127.0.0.1:8080"),
+            )),
+        }
+    }
+
+    fn reloaded(&self, _: &Self) -> Self {
+        // The clients are built with it.
+        self.clone()
+    }
+}
+
+/// A host as a URL spells it, and a port.
+fn is_host_and_port(address: &str) -> bool {
+    let Some((host, port)) = address.rsplit_once(':') else { return false };
+    let spelled = Url::parse(&format!("https://{address}/"))
+        .ok()
+        .and_then(|url| Some(url.host_str()?.eq_ignore_ascii_case(host)));
+    spelled == Some(true) && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
