@@ -3,10 +3,10 @@
 use nostr_relay_builder::builder::{PolicyResult, QueryPolicy, RelayBuilder};
 use nostr_sdk::util::BoxedFuture;
 use nostr_sdk::{Client, EventBuilder, Filter, Kind, Tag, TagKind};
-use pylon_adapters::market::identity::{generate, keys, npub_of, public_key};
-use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::machine::Execution;
 use pylon_core::{JobId, PublicKey};
+use pylon_nostr::identity::{generate, keys, npub_of, public_key};
+use pylon_nostr::relay::InProcessRelay;
 use pylon_tests::process::{Running, command};
 use pylon_tests::stage::{PATIENCE, Set, Stage};
 use pylon_tests::stub::Script;

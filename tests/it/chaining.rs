@@ -4,11 +4,11 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use nostr_sdk::prelude::{Client, Event, EventBuilder, JsonUtil, Keys, Kind, Tag};
-use pylon_adapters::market::nip90::{self, RequestTag};
-use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::machine::{Delivery, Execution, JobState, Settlement};
 use pylon_core::{Input, InputSource, JobId, MessageId};
 use pylon_node::config::Network;
+use pylon_nostr::nip90::{self, RequestTag};
+use pylon_nostr::relay::InProcessRelay;
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use pylon_tests::stub::Script;
 use std::time::Duration;
@@ -131,7 +131,7 @@ async fn those_who_wait_leave_places() {
     }
     let mut customer = stage.customer().await;
     let refused = customer.ask(vec![job(JobId::from_bytes([99; 32]))]).await;
-    assert!(customer.feedback(refused, "error").await.words.contains("busy"));
+    assert!(customer.feedback(refused, "error").await.message.contains("busy"));
     let done = customer.ask(vec![text("needs nobody")]).await;
     assert_eq!(customer.result(done).await.content, "needs nobody");
 }
@@ -146,7 +146,7 @@ async fn off_until_granted() {
         [("url", url("https://example.com/")), ("event", event(&note("x"), None)), ("job", job(id))]
     {
         let asked = customer.ask(vec![text("hello"), tag]).await;
-        let told = customer.feedback(asked, "error").await.words;
+        let told = customer.feedback(asked, "error").await.message;
         assert_eq!(told, format!("unsupported: input of type `{what}`: send the text itself"));
     }
     assert_eq!(stage.stub.asked(), 0);
@@ -202,12 +202,12 @@ async fn what_cannot_be_had_is_told() {
         (event(&note("never published"), None), "invalid request: input 2: cannot be reached"),
     ] {
         let asked = customer.ask(vec![text("two"), tag]).await;
-        assert_eq!(customer.feedback(asked, "error").await.words, words);
+        assert_eq!(customer.feedback(asked, "error").await.message, words);
     }
     let many: Vec<_> = (0..9).map(|_| on_pages("page")).collect();
     let asked = customer.ask(many).await;
     assert_eq!(
-        customer.feedback(asked, "error").await.words,
+        customer.feedback(asked, "error").await.message,
         "invalid request: 9 inputs to be fetched, 8 are allowed"
     );
     assert_eq!(stage.stub.asked(), 0);
@@ -294,7 +294,7 @@ async fn a_job_that_has_failed() {
         if !before {
             publish(stage.relays[0].url(), &error(&provider, &request)).await;
         }
-        let told = customer.feedback(asked, "error").await.words;
+        let told = customer.feedback(asked, "error").await.message;
         assert_eq!(told, "processing error: input 1: its provider reports an error");
     }
 }
@@ -309,7 +309,7 @@ async fn a_result_that_never_comes() {
     let asked = customer.ask(vec![job(JobId::from_bytes([7; 32]))]).await;
     let (_, bolt11) = customer.feedback(asked, "payment-required").await.due.unwrap();
     stage.bank.pay(&bolt11.unwrap()).unwrap();
-    let told = customer.feedback(asked, "error").await.words;
+    let told = customer.feedback(asked, "error").await.message;
     assert_eq!(told, "processing error: input 1: not there within 1 s");
     let state = stage.until(asked, |state| state.execution == Execution::Failed).await;
     assert_eq!(state.settlement, Settlement::RefundDue);
@@ -343,6 +343,6 @@ async fn a_chain_has_an_end() {
         customer.result(last).await;
     }
     let one_too_many = customer.ask(vec![job(last)]).await;
-    let told = customer.feedback(one_too_many, "error").await.words;
+    let told = customer.feedback(one_too_many, "error").await.message;
     assert_eq!(told, "invalid request: more than 5 jobs one behind the other");
 }

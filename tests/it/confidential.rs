@@ -2,11 +2,11 @@
 
 use nostr_sdk::nips::nip04;
 use nostr_sdk::{Event, EventBuilder, Filter, Keys, Kind, Tag};
-use pylon_adapters::market::buyer::{Buyer, Heard, Request};
-use pylon_adapters::market::identity;
-use pylon_adapters::market::nip90::{RequestTag, Scheme, parse_feedback, parse_result};
-use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::machine::{Delivery, Execution};
+use pylon_nostr::buyer::{Buyer, ProviderMessage, Request};
+use pylon_nostr::identity;
+use pylon_nostr::nip90::{Encryption, RequestTag, parse_feedback, parse_result};
+use pylon_nostr::relay::InProcessRelay;
 use pylon_tests::process::{Running, command, run};
 use pylon_tests::stage::{PATIENCE, Set, Stage, bid, param, text};
 use pylon_tests::stub::{Script, Stub};
@@ -101,12 +101,12 @@ async fn the_old_scheme_is_answered_in_kind() {
         let said = async {
             loop {
                 match buyer.next().await.unwrap() {
-                    Heard::Result(result) => return result.content,
-                    Heard::Feedback(feedback) if feedback.standing.word() == "error" => {
-                        return feedback.words;
+                    ProviderMessage::Result(result) => return result.content,
+                    ProviderMessage::Feedback(feedback) if feedback.status.as_str() == "error" => {
+                        return feedback.message;
                     }
-                    Heard::Feedback(_) => {}
-                    Heard::Unreadable { why, .. } => panic!("{why}"),
+                    ProviderMessage::Feedback(_) => {}
+                    ProviderMessage::Unreadable { why, .. } => panic!("{why}"),
                 }
             }
         };
@@ -116,7 +116,10 @@ async fn the_old_scheme_is_answered_in_kind() {
     for event in published(&stage).await {
         let json = serde_json::to_string(&event).unwrap();
         assert!(!json.contains("canary"), "{json}");
-        assert!(event.content.is_empty() || Scheme::of(&event.content) == Scheme::Nip04, "{json}");
+        assert!(
+            event.content.is_empty() || Encryption::of(&event.content) == Encryption::Nip04,
+            "{json}"
+        );
     }
 }
 
@@ -133,9 +136,9 @@ async fn what_is_sealed_for_another_is_refused() {
     let tags = [Tag::public_key(provider), Tag::parse(["encrypted"]).unwrap()];
     submit(&buyer, EventBuilder::new(Kind::from_u16(5050), content).tags(tags), &keys).await;
     let heard = tokio::time::timeout(PATIENCE, buyer.next()).await.unwrap().unwrap();
-    let Heard::Feedback(feedback) = heard else { panic!("{heard:?}") };
+    let ProviderMessage::Feedback(feedback) = heard else { panic!("{heard:?}") };
     assert_eq!(
-        feedback.words,
+        feedback.message,
         "invalid request: encrypted, and not to this key in NIP-04 or NIP-44"
     );
     assert_eq!(stage.stub.asked(), 0);
@@ -193,7 +196,7 @@ async fn no_reason_quotes_the_text() {
         (vec![text("x"), param("temperature", CANARY)], "temperature"),
     ] {
         let job = customer.ask([tags, vec![RequestTag::Encrypted]].concat()).await;
-        let words = customer.feedback(job, "error").await.words;
+        let words = customer.feedback(job, "error").await.message;
         assert!(words.contains(quoted), "{words}");
     }
     assert!(!home_has(&stage, CANARY));
@@ -259,11 +262,11 @@ async fn no_line_of_the_log_has_the_text() {
     let answer = async {
         loop {
             match buyer.next().await.unwrap() {
-                Heard::Result(result) => return result.content,
-                Heard::Feedback(feedback) => {
-                    assert_ne!(feedback.standing.word(), "error", "{}", feedback.words)
+                ProviderMessage::Result(result) => return result.content,
+                ProviderMessage::Feedback(feedback) => {
+                    assert_ne!(feedback.status.as_str(), "error", "{}", feedback.message)
                 }
-                Heard::Unreadable { why, .. } => panic!("{why}"),
+                ProviderMessage::Unreadable { why, .. } => panic!("{why}"),
             }
         }
     };

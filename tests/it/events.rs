@@ -1,7 +1,7 @@
 //! The thirteen domain events, each with exactly its fields, and logs that tell everything but secrets.
 
-use pylon_adapters::market::identity::keys;
 use pylon_core::machine::{Delivery, Execution, Settlement};
+use pylon_nostr::identity::keys;
 use pylon_provider::Observation;
 use pylon_tests::program::{PHRASE, Program, started};
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};

@@ -2,10 +2,10 @@
 //! front of each relay; customers talk to the relays themselves.
 
 use nostr_sdk::{Client, EventId, Filter, Kind};
-use pylon_adapters::market::nostr::Options;
 use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
 use pylon_core::machine::{Delivery, Execution};
+use pylon_nostr::market::Options;
 use pylon_provider::Observation;
 use pylon_tests::proxy::{Fate, Frame, Way, event_in};
 use pylon_tests::stage::{Customer, PATIENCE, Set, Stage, text};
@@ -20,7 +20,7 @@ const RESULT: u16 = 6050;
 async fn stage(script: Script, relays: usize) -> Stage {
     let market = Options {
         retry: Duration::from_millis(100),
-        send_deadline: Duration::from_secs(2),
+        send_timeout: Duration::from_secs(2),
         ..Options::default()
     };
     Stage::set(Set { script, wallet: false, relays, proxied: Some("{}"), market, ..Set::default() })

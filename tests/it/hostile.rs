@@ -1,16 +1,16 @@
 //! What strangers may try on the real node: floods, withdrawals at odd times, relays that do not take what is offered.
 
 use nostr_sdk::{EventBuilder, Keys, Kind, Tag};
-use pylon_adapters::journal::SqliteJournal;
-use pylon_adapters::market::buyer::{Buyer, Heard};
-use pylon_adapters::market::identity::{generate, keys};
-use pylon_adapters::market::nip90::{self, AnswerTag, RequestTag};
-use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::courtesy::EACH;
 use pylon_core::machine::{Execution, Settlement};
 use pylon_core::ports::journal::{Journal as _, OutboxRow, Row};
 use pylon_core::ports::market::Sealed;
 use pylon_core::{Digest, JobId, MessageId, UnixTime};
+use pylon_journal::SqliteJournal;
+use pylon_nostr::buyer::{Buyer, ProviderMessage};
+use pylon_nostr::identity::{generate, keys};
+use pylon_nostr::nip90::{self, AnswerTag, RequestTag};
+use pylon_nostr::relay::InProcessRelay;
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use pylon_tests::stub::Script;
 use std::time::Duration;
@@ -139,7 +139,7 @@ async fn one_customer_cannot_take_every_place() {
         stage.until(job, |_| true).await;
     }
     let fifth = loud.ask(vec![text("and me")]).await;
-    assert!(loud.feedback(fifth, "error").await.words.contains("busy"));
+    assert!(loud.feedback(fifth, "error").await.message.contains("busy"));
     let quiet = other.ask(vec![text("you")]).await;
     stage.until(quiet, |_| true).await;
     // Served lately counts: of the loud one's jobs only those at work and one more go before it.
@@ -169,7 +169,7 @@ async fn a_crowd_of_strangers_cannot_take_every_place() {
     }
     let mut stranger = stage.customer().await;
     let refused = stranger.ask(vec![text("and me")]).await;
-    assert!(stranger.feedback(refused, "error").await.words.contains("busy"));
+    assert!(stranger.feedback(refused, "error").await.message.contains("busy"));
     let job = known.ask(vec![text("me again")]).await;
     stage.until(job, |_| true).await;
 }
@@ -188,7 +188,7 @@ async fn nonsense_is_answered_for_a_while() {
     for _ in 0..EACH {
         let heard = timeout(PATIENCE, loud.buyer.next()).await.expect("told").unwrap();
         assert!(
-            matches!(&heard, Heard::Feedback(feedback) if feedback.standing.word() == "error"),
+            matches!(&heard, ProviderMessage::Feedback(feedback) if feedback.status.as_str() == "error"),
             "{heard:?}"
         );
     }
@@ -224,7 +224,7 @@ async fn refusals_that_wait_are_told() {
         for _ in 0..EACH {
             let heard = timeout(PATIENCE, customer.buyer.next()).await.expect("told").unwrap();
             assert!(
-                matches!(&heard, Heard::Feedback(feedback) if feedback.standing.word() == "error"),
+                matches!(&heard, ProviderMessage::Feedback(feedback) if feedback.status.as_str() == "error"),
                 "{heard:?}"
             );
         }
@@ -299,11 +299,14 @@ async fn lies_about_parts_hold_up_no_answer() {
     let mut put_off = 0;
     let heard = loop {
         match timeout(PATIENCE, buyer.next()).await.expect("an answer").unwrap() {
-            Heard::Unreadable { why, .. } if why.contains("too many") => put_off += 1,
+            ProviderMessage::Unreadable { why, .. } if why.contains("too many") => put_off += 1,
             other => break other,
         }
     };
-    assert!(matches!(&heard, Heard::Result(result) if result.content == "honest"), "{heard:?}");
+    assert!(
+        matches!(&heard, ProviderMessage::Result(result) if result.content == "honest"),
+        "{heard:?}"
+    );
     assert_eq!(put_off, 12 - 8, "so many are looked for at once");
     buyer.disconnect().await;
 }
@@ -324,7 +327,10 @@ async fn a_flood_hides_no_answer() {
         strangers.say(nip90::FEEDBACK_KIND, &number.to_string(), [about]).await;
     }
     let heard = timeout(PATIENCE, buyer.next()).await.expect("an answer").unwrap();
-    assert!(matches!(&heard, Heard::Result(result) if result.content == "honest"), "{heard:?}");
+    assert!(
+        matches!(&heard, ProviderMessage::Result(result) if result.content == "honest"),
+        "{heard:?}"
+    );
     buyer.disconnect().await;
 }
 

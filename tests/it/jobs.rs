@@ -137,18 +137,15 @@ async fn bad_requests_get_one_clear_error() {
         ("not a number", vec![text("hello"), param("temperature", "NaN")], "temperature"),
         (
             "not a MIME type we make",
-            vec![
-                text("hello"),
-                pylon_adapters::market::nip90::RequestTag::Output("image/png".into()),
-            ],
+            vec![text("hello"), pylon_nostr::nip90::RequestTag::Output("image/png".into())],
             "text/plain or text/markdown",
         ),
     ];
     for (what, tags, words) in rows {
         let job = customer.ask(tags).await;
         let error = customer.feedback(job, "error").await;
-        assert!(error.words.contains(words), "{what}: {}", error.words);
-        assert!(!error.words.contains('\n'), "{what}: one line");
+        assert!(error.message.contains(words), "{what}: {}", error.message);
+        assert!(!error.message.contains('\n'), "{what}: one line");
         assert_eq!(error.due, None, "{what}");
     }
     assert_eq!(stage.stub.asked(), 0, "nothing ran");
@@ -159,7 +156,7 @@ async fn bad_requests_get_one_clear_error() {
 /// good one, whose answer must be the first thing heard.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_ours_is_met_with_silence() {
-    use pylon_adapters::market::nip90::RequestTag;
+    use pylon_nostr::nip90::RequestTag;
     let stage = Stage::set(Set::default()).await;
     let mut customer = stage.customer().await;
     let somebody = pylon_core::PublicKey::from_bytes([0x11; 32]);
@@ -170,9 +167,9 @@ async fn what_is_not_ours_is_met_with_silence() {
     let good = customer.broadcast(5050, vec![text("hello")]).await;
     let first = tokio::time::timeout(PATIENCE, customer.buyer.next()).await.unwrap().unwrap();
     let about = match first {
-        pylon_adapters::market::buyer::Heard::Feedback(feedback) => feedback.job,
-        pylon_adapters::market::buyer::Heard::Result(result) => result.job,
-        pylon_adapters::market::buyer::Heard::Unreadable { job, .. } => job,
+        pylon_nostr::buyer::ProviderMessage::Feedback(feedback) => feedback.job,
+        pylon_nostr::buyer::ProviderMessage::Result(result) => result.job,
+        pylon_nostr::buyer::ProviderMessage::Unreadable { job, .. } => job,
     };
     assert_eq!(about, good);
     customer.result(good).await;
@@ -193,11 +190,11 @@ async fn a_backend_that_fails_costs_nothing() {
         let job = customer.ask(vec![text("hello")]).await;
         let error = customer.feedback(job, "error").await;
         assert!(
-            error.words.contains(words) && !error.words.contains("out of order"),
+            error.message.contains(words) && !error.message.contains("out of order"),
             "{}",
-            error.words
+            error.message
         );
-        assert_eq!(error.content, error.words);
+        assert_eq!(error.content, error.message);
         let state = stage.until(job, |state| state.execution == Execution::Failed).await;
         assert_eq!((state.invoicing, state.settlement), (Invoicing::None, Settlement::None));
     }
@@ -278,7 +275,7 @@ async fn a_full_queue_says_busy() {
         taken.push(job);
     }
     let third = customer.ask(vec![text("third")]).await;
-    assert!(customer.feedback(third, "error").await.words.contains("busy"));
+    assert!(customer.feedback(third, "error").await.message.contains("busy"));
     stage.stub.release();
     stage.stub.release();
     for job in taken {

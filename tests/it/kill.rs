@@ -1,10 +1,10 @@
 //! The real program, killed at every step of its journal and started again: every job is answered, and answered once.
 
-use pylon_adapters::market::buyer::{Buyer, Heard};
-use pylon_adapters::market::identity::{generate, keys};
-use pylon_adapters::market::nip90::RequestTag;
-use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::{JobId, PublicKey};
+use pylon_nostr::buyer::{Buyer, ProviderMessage};
+use pylon_nostr::identity::{generate, keys};
+use pylon_nostr::nip90::RequestTag;
+use pylon_nostr::relay::InProcessRelay;
 use pylon_tests::process::run;
 use pylon_tests::program::{configure, started};
 use pylon_tests::stage::{PATIENCE, param, text};
@@ -72,7 +72,7 @@ async fn kill_at_every_step() {
     let _node = started(home.path(), None);
     let all = tokio::time::timeout(PATIENCE, async {
         while results.values().any(|count| *count == 0) {
-            if let Heard::Result(result) = buyer.next().await.unwrap() {
+            if let ProviderMessage::Result(result) = buyer.next().await.unwrap() {
                 *results.get_mut(&result.job).unwrap() += 1;
             }
         }

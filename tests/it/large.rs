@@ -1,12 +1,12 @@
 //! Answers that are larger than the relay takes: delivered in parts, put together by the buyer, and refused if a part is wrong.
 
 use nostr_sdk::{Client, Event, EventBuilder, Filter, Keys, Kind, RelayPoolNotification, Tag};
-use pylon_adapters::market::buyer::Heard;
-use pylon_adapters::market::nip90::{PART_KIND, RequestTag, Room, write};
 use pylon_core::machine::{Execution, Settlement};
 use pylon_core::ports::market::Message;
 use pylon_core::work::Output;
 use pylon_core::{Job, PublicKey, UnixTime};
+use pylon_nostr::buyer::ProviderMessage;
+use pylon_nostr::nip90::{PART_KIND, RequestTag, SizeLimit, write};
 use pylon_tests::stage::{PATIENCE, Set, Stage, param, text};
 use pylon_tests::stub::Script;
 
@@ -102,7 +102,7 @@ async fn an_answer_that_no_relay_can_carry() {
     let job = customer.ask(vec![text("too much"), param("max_tokens", "4000")]).await;
     let (_, bolt11) = customer.feedback(job, "payment-required").await.due.unwrap();
     stage.bank.pay(&bolt11.unwrap()).unwrap();
-    let told = customer.feedback(job, "error").await.words;
+    let told = customer.feedback(job, "error").await.message;
     assert!(
         told.starts_with("processing error: ") && told.ends_with("even in parts: ask for less"),
         "{told}"
@@ -128,7 +128,7 @@ async fn a_tampered_part_is_noticed() {
     let answer = |text: &str| -> Vec<Event> {
         let output = Output { content: text.repeat(200_000), ..Output::default() };
         let message = Message::Result { job: &job, output: &output, due: None, guests: &[] };
-        write(&message, now, &mallory, Room::default()).unwrap()
+        write(&message, now, &mallory, SizeLimit::default()).unwrap()
     };
     let (honest, mut other) = (answer("a"), answer("b"));
     other.pop();
@@ -154,7 +154,7 @@ async fn a_tampered_part_is_noticed() {
         client.send_event(event).await.unwrap();
     }
     let heard = tokio::time::timeout(PATIENCE, customer.buyer.next()).await.unwrap().unwrap();
-    let Heard::Unreadable { job: about, why, .. } = heard else { panic!("{heard:?}") };
+    let ProviderMessage::Unreadable { job: about, why, .. } = heard else { panic!("{heard:?}") };
     assert_eq!(about, job.id);
     assert_eq!(why, format!("part 2 of {} is not what the result names", honest.len() - 1));
     client.disconnect().await;

@@ -1,7 +1,7 @@
 //! An operator's days with the real program: start in the background, look, change, back up, stop.
 
-use pylon_adapters::market::identity::npub_of;
-use pylon_adapters::market::nip90::Delivered;
+use pylon_nostr::identity::npub_of;
+use pylon_nostr::nip90::Delivered;
 use pylon_tests::process::{command, run};
 use pylon_tests::program::{PHRASE, Program, check_failure, said, started};
 use pylon_tests::stage::{PATIENCE, text};
@@ -295,7 +295,7 @@ async fn books_of_another_version() {
     let path = program.state("pylon.db");
     let mut bytes = fs::read(&path).unwrap();
     // `user_version` in SQLite's header.
-    for (version, words) in [(99_u32, "newer pylon"), (0, "brings it up to date")] {
+    for (version, words) in [(99_u32, "newer pylon"), (0, "update it with `pylon start`")] {
         bytes[60..64].copy_from_slice(&version.to_be_bytes());
         fs::write(&path, &bytes).unwrap();
         check_failure("another version", &program.run(&["earnings"]), &[words]);

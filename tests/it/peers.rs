@@ -1,8 +1,8 @@
 //! Our program against software that nobody here wrote: a relay, customers and a rival provider from the package registries. What a
 //! customer checks stands in its own language, with its own library, in `tests/peers`; `tests/peers/install` brings them here.
 
-use pylon_adapters::market::identity::{keys, public_key};
 use pylon_core::PublicKey;
+use pylon_nostr::identity::{keys, public_key};
 use pylon_tests::process::{Running, command, run};
 use pylon_tests::stage::PATIENCE;
 use pylon_tests::stub::{Script, Stub};

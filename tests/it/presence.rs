@@ -3,13 +3,13 @@
 use nostr_sdk::prelude::{
     Client, Event, EventBuilder, Filter, Keys, Kind, RelayPoolNotification, Tag,
 };
-use pylon_adapters::market::announcement::{Subject, parse};
-use pylon_adapters::market::nostr::read_announcement;
-use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
 use pylon_core::machine::{Delivery, Execution};
 use pylon_node::config::{Config, MarketConfig, Network};
+use pylon_nostr::announcement::{Subject, parse};
+use pylon_nostr::market::read_announcement;
+use pylon_nostr::relay::InProcessRelay;
 use pylon_provider::Observation;
 use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use std::time::Duration;
@@ -207,13 +207,10 @@ async fn an_addressed_request_of_any_kind_is_answered() {
     let stage = Stage::set(Set::default()).await;
     let mut customer = stage.customer().await;
     for kind in [5000, 5249, 5251, 5600, 5999] {
-        let tags = vec![
-            text("hello"),
-            pylon_adapters::market::nip90::RequestTag::Provider(stage.provider()),
-        ];
+        let tags = vec![text("hello"), pylon_nostr::nip90::RequestTag::Provider(stage.provider())];
         let job = customer.broadcast(kind, tags).await;
         assert_eq!(
-            customer.feedback(job, "error").await.words,
+            customer.feedback(job, "error").await.message,
             format!("unsupported: kind {kind}")
         );
     }

@@ -3,8 +3,8 @@
 use crate::process::{Running, command, run};
 use crate::stage::Customer;
 use crate::stub::{Script, Stub};
-use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::PublicKey;
+use pylon_nostr::relay::InProcessRelay;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -95,8 +95,8 @@ impl Program {
 
     /// Who it is on the market.
     pub fn provider(&self) -> PublicKey {
-        let keys = pylon_adapters::market::identity::keys(PHRASE).unwrap();
-        pylon_adapters::market::identity::public_key(&keys)
+        let keys = pylon_nostr::identity::keys(PHRASE).unwrap();
+        pylon_nostr::identity::public_key(&keys)
     }
 
     /// Somebody who buys from it.

@@ -5,20 +5,21 @@ use crate::stub::{Script, Stub};
 use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{PolicyResult, WritePolicy};
 use nostr_sdk::prelude::{BoxedFuture, ClientMessage, Event, JsonUtil, Kind};
-use pylon_adapters::inference::{client, llama_cpp};
-use pylon_adapters::market::buyer::{Buyer, Heard};
-use pylon_adapters::market::identity::{generate, keys, public_key};
-use pylon_adapters::market::nip90::{Delivered, Feedback, RequestTag};
-use pylon_adapters::market::nostr::Options;
-use pylon_adapters::market::relay::InProcessRelay;
+use pylon_adapters::inference::llama_cpp;
 use pylon_adapters::payments::play_money::PlayBank;
 use pylon_core::machine::JobState;
 use pylon_core::slots::GuestConfig;
 use pylon_core::{Input, InputSource, JobId, Msat, Param, PublicKey};
+use pylon_egress::http::client;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::{Config, MarketConfig, Network};
 use pylon_node::home::Home;
 use pylon_node::node::{Node, Parts};
+use pylon_nostr::buyer::{Buyer, ProviderMessage};
+use pylon_nostr::identity::{generate, keys, public_key};
+use pylon_nostr::market::Options;
+use pylon_nostr::nip90::{Delivered, Feedback, RequestTag};
+use pylon_nostr::relay::InProcessRelay;
 use pylon_provider::Bus;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -271,7 +272,7 @@ pub struct Customer {
     key: PublicKey,
     provider: PublicKey,
     /// Said about other jobs than the one that was listened for.
-    heard: Vec<Heard>,
+    heard: Vec<ProviderMessage>,
 }
 
 impl Customer {
@@ -320,7 +321,7 @@ impl Customer {
     }
 
     /// The next thing said about this job.
-    pub async fn hear(&mut self, job: JobId) -> Heard {
+    pub async fn hear(&mut self, job: JobId) -> ProviderMessage {
         if let Some(index) = self.heard.iter().position(|heard| about(heard) == job) {
             return self.heard.remove(index);
         }
@@ -341,11 +342,11 @@ impl Customer {
     pub async fn result(&mut self, job: JobId) -> Delivered {
         loop {
             match self.hear(job).await {
-                Heard::Result(result) => return result,
-                Heard::Feedback(feedback) => {
-                    assert_ne!(feedback.standing.word(), "error", "{}", feedback.words)
+                ProviderMessage::Result(result) => return result,
+                ProviderMessage::Feedback(feedback) => {
+                    assert_ne!(feedback.status.as_str(), "error", "{}", feedback.message)
                 }
-                Heard::Unreadable { why, .. } => panic!("{why}"),
+                ProviderMessage::Unreadable { why, .. } => panic!("{why}"),
             }
         }
     }
@@ -354,19 +355,21 @@ impl Customer {
     pub async fn feedback(&mut self, job: JobId, status: &str) -> Feedback {
         loop {
             match self.hear(job).await {
-                Heard::Feedback(feedback) if feedback.standing.word() == status => return feedback,
-                Heard::Feedback(_) => {}
-                Heard::Result(result) => panic!("a result before `{status}`: {result:?}"),
-                Heard::Unreadable { why, .. } => panic!("{why}"),
+                ProviderMessage::Feedback(feedback) if feedback.status.as_str() == status => {
+                    return feedback;
+                }
+                ProviderMessage::Feedback(_) => {}
+                ProviderMessage::Result(result) => panic!("a result before `{status}`: {result:?}"),
+                ProviderMessage::Unreadable { why, .. } => panic!("{why}"),
             }
         }
     }
 }
 
-fn about(heard: &Heard) -> JobId {
+fn about(heard: &ProviderMessage) -> JobId {
     match heard {
-        Heard::Feedback(feedback) => feedback.job,
-        Heard::Result(result) => result.job,
-        Heard::Unreadable { job, .. } => *job,
+        ProviderMessage::Feedback(feedback) => feedback.job,
+        ProviderMessage::Result(result) => result.job,
+        ProviderMessage::Unreadable { job, .. } => *job,
     }
 }

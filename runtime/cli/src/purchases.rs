@@ -3,9 +3,9 @@
 use crate::output::note;
 use anyhow::{Context, Result, bail};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-use pylon_adapters::market::buyer::Request;
 use pylon_core::text::sanitize_line;
 use pylon_core::{Msat, UnixTime};
+use pylon_nostr::buyer::Request;
 use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Read, Write};
 

@@ -3,7 +3,7 @@
 use crate::home::Home;
 use crate::secret_file;
 use anyhow::{Context, Result, bail};
-use pylon_adapters::market::identity::{self, Keys};
+use pylon_nostr::identity::{self, Keys};
 use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};

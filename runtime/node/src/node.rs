@@ -7,11 +7,7 @@ use crate::home::{Home, State};
 use crate::retention;
 use crate::seller::{self, Seller};
 use anyhow::{Context, ensure};
-use pylon_adapters::address::Addresses;
 use pylon_adapters::inference;
-use pylon_adapters::journal::{Safe, SqliteJournal};
-use pylon_adapters::market::identity::{self, Keys};
-use pylon_adapters::market::nostr::Options;
 use pylon_control_api::Reloaded;
 use pylon_core::JobId;
 use pylon_core::ports::clock::Clock;
@@ -20,6 +16,10 @@ use pylon_core::ports::installations::Installations;
 use pylon_core::ports::journal::Journal;
 use pylon_core::ports::payments::Wallet;
 use pylon_core::slots::{SlotChange, SlotStatus};
+use pylon_egress::policy::EgressPolicy;
+use pylon_journal::{SqliteJournal, TextCipher};
+use pylon_nostr::identity::{self, Keys};
+use pylon_nostr::market::Options;
 use pylon_provider::{Backends, Bus, Preference};
 use pylon_sandbox::Compiling;
 use pylon_slots::{Ledger, Slots, Stop, keeper};
@@ -75,14 +75,14 @@ impl Node {
             tokio::task::spawn_blocking(move || pylon_slots::sandbox(cache, compiling, &rules));
         let journal = Arc::new(SqliteJournal::open_with(
             &home.database(),
-            Safe::new(&identity::purpose_key(&keys, "journal")),
+            TextCipher::new(&identity::purpose_key(&keys, "journal")),
         )?);
         retention::watch(&journal, &config.journal);
         let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ledger = Ledger { history: journal.installations()?, standbys: journal.standbys()? };
         let (book, settings, now) = (Arc::clone(&journal), config.slots.clone(), clock.now());
-        let addresses = Addresses::new(&config.network.allow);
+        let addresses = EgressPolicy::new(&config.network.allow);
         let since = ledger.begun().unwrap_or(now).min(now).minus(BEFORE_FIRST_SECONDS);
         let market = Options { since: market.since.max(since), ..market };
         let guests = tokio::spawn(async move {
@@ -177,7 +177,7 @@ impl Node {
             seller.set(&next);
         }
         self.facts.backends.prefer(preference(&next));
-        self.facts.journal.keep(retention::of(&next.journal));
+        self.facts.journal.set_retention(retention::of(&next.journal));
         let jobs = self.facts.journal.unfinished().unwrap_or_default();
         let outlasting = self.guests.workshop.outlasting(&jobs, SystemClock.now()).await;
         let warnings = Vec::from_iter(
@@ -219,9 +219,11 @@ impl Node {
 
 /// The backends that the settings name, there already or not.
 pub async fn configured(config: &Config) -> anyhow::Result<Vec<Arc<dyn Inference>>> {
-    let llama_cpp =
-        inference::llama_cpp(&inference::client()?, &config.inference.inference.llama_cpp.url)
-            .await?;
+    let llama_cpp = inference::llama_cpp(
+        &pylon_egress::http::client()?,
+        &config.inference.inference.llama_cpp.url,
+    )
+    .await?;
     Ok(vec![Arc::new(llama_cpp)])
 }
 

@@ -1,11 +1,11 @@
 //! What the node says of itself on the market: the kinds that can be served at this moment, and with which models. Looked at again whenever a
 //! backend comes or goes or the operator finds other words, and now and then for whatever else may have changed.
 
-use pylon_adapters::market::announcement::Presence;
-use pylon_adapters::market::nostr::NostrMarket;
 use pylon_core::decision::Candidate;
 use pylon_core::event::DomainEvent;
 use pylon_core::work::WorkPlace;
+use pylon_nostr::announcement::NodeAnnouncement;
+use pylon_nostr::market::NostrMarket;
 use pylon_provider::{Backends, Observation};
 use pylon_sandbox::Generations;
 use pylon_slots::{Skill, skills};
@@ -30,7 +30,7 @@ pub struct Words {
 }
 
 /// Pure: what to say. A kind that nobody could serve now is not announced, and its requests are still answered.
-pub fn presence(words: &Words, skills: &[Skill], candidates: &[Candidate]) -> Presence {
+pub fn presence(words: &Words, skills: &[Skill], candidates: &[Candidate]) -> NodeAnnouncement {
     let is_model = |candidate: &Candidate| matches!(candidate.route.place, WorkPlace::Model { .. });
     let (models_there, agents_there) =
         (candidates.iter().any(is_model), candidates.iter().any(|candidate| !is_model(candidate)));
@@ -50,7 +50,7 @@ pub fn presence(words: &Words, skills: &[Skill], candidates: &[Candidate]) -> Pr
             models.push(model.clone());
         }
     }
-    Presence {
+    NodeAnnouncement {
         name: words.name.clone(),
         about: words.about.clone(),
         kinds,
@@ -69,7 +69,7 @@ pub async fn run(
 ) {
     loop {
         let skills = skills(&generations);
-        market.serve(skills.iter().map(|skill| skill.kind).collect());
+        market.set_kinds(skills.iter().map(|skill| skill.kind).collect());
         let said = words.borrow_and_update().clone();
         market.announce(presence(&said, &skills, &backends.candidates()));
         tokio::select! {

@@ -1,7 +1,7 @@
 //! How long the journal keeps texts, from the settings, and who reminds it while nothing happens.
 
 use crate::config::JournalConfig;
-use pylon_adapters::journal::{Retention, SqliteJournal};
+use pylon_journal::{Retention, SqliteJournal};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ pub(crate) fn of(settings: &JournalConfig) -> Retention {
 
 /// Holds the journal to these settings, until nobody holds the journal.
 pub(crate) fn watch(journal: &Arc<SqliteJournal>, settings: &JournalConfig) {
-    journal.keep(of(settings));
+    journal.set_retention(of(settings));
     let journal = Arc::downgrade(journal);
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(REMIND_EVERY);
         loop {
             tick.tick().await;
             let Some(journal) = journal.upgrade() else { return };
-            if let Err(error) = journal.tidy().await {
+            if let Err(error) = journal.purge().await {
                 tracing::warn!(%error, "old texts stay for now");
             }
         }

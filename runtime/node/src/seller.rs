@@ -3,17 +3,17 @@
 use crate::config::{Config, MarketConfig, Network};
 use crate::drain;
 use crate::presence::{self, Words};
-use pylon_adapters::address::Addresses;
 use pylon_adapters::inputs::{self, Fetcher};
-use pylon_adapters::market::identity::Keys;
-use pylon_adapters::market::nostr::{NostrMarket, Options};
-use pylon_adapters::market::{Change, Entry};
 use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::journal::Journal;
 use pylon_core::ports::payments::Wallet;
 use pylon_core::sources::Granted;
+use pylon_egress::policy::EgressPolicy;
+use pylon_nostr::identity::Keys;
+use pylon_nostr::market::{MarketEvents, NostrMarket, Options};
+use pylon_nostr::{Change, Entry};
 use pylon_provider::{Backends, Bus, Ports, Provider};
 use pylon_slots::Slots;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
 pub(crate) struct Seller {
     pub(crate) market: Arc<NostrMarket>,
     provider: Provider,
-    addresses: Arc<Addresses>,
+    addresses: Arc<EgressPolicy>,
     words: watch::Sender<Words>,
     watchers: [JoinHandle<()>; 3],
     clock: Arc<dyn Clock>,
@@ -60,8 +60,8 @@ impl Seller {
         let Shared { journal, backends, wallet, bus, clock, market: options } = shared;
         let entry = Entry { keys, urls: config.market.relays.clone(), kinds: guests.kinds() };
         let (market, changes) = NostrMarket::connect(entry, options).await?;
-        let addresses = Arc::new(Addresses::new(&config.network.allow));
-        market.reach_customers(config.market.customer_relays.then(|| Arc::clone(&addresses)));
+        let addresses = Arc::new(EgressPolicy::new(&config.network.allow));
+        market.set_customer_relays(config.market.customer_relays.then(|| Arc::clone(&addresses)));
         let market = Arc::new(market);
         let relays = tokio::spawn(tell_of_relays(changes, bus.clone(), Arc::clone(&clock)));
         let (words, said) = watch::channel(words(&config.market, wallet.is_none()));
@@ -103,13 +103,13 @@ impl Seller {
 
     /// Is on these relays from now on. An error has changed nothing.
     pub(crate) async fn move_to(&self, relays: &[String]) -> anyhow::Result<()> {
-        Ok(self.market.move_to(relays).await?)
+        Ok(self.market.set_relays(relays).await?)
     }
 
     /// Works by these from now on, but for the relays.
     pub(crate) fn set(&self, config: &Config) {
         self.market
-            .reach_customers(config.market.customer_relays.then(|| Arc::clone(&self.addresses)));
+            .set_customer_relays(config.market.customer_relays.then(|| Arc::clone(&self.addresses)));
         self.words.send_modify(|said| *said = words(&config.market, said.free));
         self.provider.set(&config.provider);
         self.drain_seconds.store(config.slots.guest_drain_seconds, Ordering::Relaxed);
@@ -133,18 +133,19 @@ fn words(config: &MarketConfig, free: bool) -> Words {
     Words { name: config.name.clone(), about: config.description.clone(), free }
 }
 
-fn fetcher(network: &Network, addresses: Arc<Addresses>, market: &Arc<NostrMarket>) -> Fetcher {
+fn fetcher(network: &Network, addresses: Arc<EgressPolicy>, market: &Arc<NostrMarket>) -> Fetcher {
+    let events = Arc::new(MarketEvents::new(Arc::clone(market), Arc::clone(&addresses)));
     let options = inputs::Options {
         granted: Granted {
             urls: network.fetch_urls,
             events: network.fetch_events,
             jobs: network.chain_jobs,
         },
-        addresses,
-        fetch_within: FETCH_WITHIN,
-        chain_within: Duration::from_secs(network.chain_wait_seconds.into()),
+        egress: addresses,
+        fetch_timeout: FETCH_WITHIN,
+        chain_timeout: Duration::from_secs(network.chain_wait_seconds.into()),
     };
-    Fetcher::new(options, Arc::clone(market))
+    Fetcher::new(options, events)
 }
 
 async fn tell_of_relays(mut changes: broadcast::Receiver<Change>, bus: Bus, clock: Arc<dyn Clock>) {

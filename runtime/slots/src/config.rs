@@ -1,10 +1,10 @@
 //! The settings of guests: `[guests.SLOT]`, `[lockdown]` and `guest_drain_seconds`.
 
 use crate::{Place, bounds, grants};
-use pylon_adapters::market::identity::parse_public_key;
 use pylon_core::settings::{InvalidSetting, Section, closest, nearest};
 use pylon_core::slots::{GuestConfig, Lockdown};
 use pylon_core::{Digest, PublicKey};
+use pylon_nostr::identity::parse_public_key;
 use pylon_sandbox::Slot;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

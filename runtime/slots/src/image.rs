@@ -1,10 +1,10 @@
 //! Code that was compiled elsewhere: a file beside its component, COMPONENT.ENGINE.image, and its release beside that. It is believed if one of the
 //! publishers has signed it, for this component and this engine.
 
-use pylon_adapters::market::identity::npub_of;
-use pylon_adapters::market::image_release;
 use pylon_core::slots::Lockdown;
 use pylon_core::{Digest, UnixTime};
+use pylon_nostr::identity::npub_of;
+use pylon_nostr::image_release;
 use pylon_sandbox::SignedImage;
 
 /// As it was found.

@@ -2,10 +2,10 @@
 
 use super::history;
 use anyhow::Result;
-use pylon_adapters::journal::Books;
 use pylon_core::UnixTime;
 use pylon_core::ports::installations::{Installation, Standby};
 use pylon_core::slots::SlotStatus;
+use pylon_journal::ReadOnlyJournal;
 use std::path::Path;
 
 /// What the journal says of the slots.
@@ -23,7 +23,7 @@ impl Ledger {
         if !database.exists() {
             return Ok(Self::default());
         }
-        let books = Books::open(database)?;
+        let books = ReadOnlyJournal::open(database)?;
         Ok(Self { history: books.installations()?, standbys: books.standbys()? })
     }
 

@@ -35,12 +35,12 @@ pub use workshop::Workshop;
 
 use anyhow::Result;
 use cap_std::fs::Dir;
-use pylon_adapters::address::Addresses;
 use pylon_core::UnixTime;
 use pylon_core::ports::guests::Guests;
 use pylon_core::ports::journal::Journal;
 use pylon_core::ports::witness::Witness;
 use pylon_core::slots::Lockdown;
+use pylon_egress::policy::EgressPolicy;
 use pylon_sandbox::{
     Compiling, Config as SandboxConfig, Generations, Installed, Role, Sandbox, Slot, Want,
 };
@@ -69,7 +69,7 @@ impl Slots {
         shelf: Shelf,
         ledger: Ledger,
         config: &Config,
-        addresses: Addresses,
+        addresses: EgressPolicy,
         journal: Option<&dyn Journal>,
         now: UnixTime,
     ) -> Result<(Self, Reports)> {

@@ -4,8 +4,8 @@ use super::steps::Bench;
 use super::{Shelf, history};
 use crate::Config;
 use anyhow::{Context, Result};
-use pylon_adapters::address::Addresses;
 use pylon_core::ports::installations::Installation;
+use pylon_egress::policy::EgressPolicy;
 use pylon_sandbox::{Installed, Role, Sandbox};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl Past {
             sandbox: &self.sandbox,
             shelf: &self.shelf,
             config: &Config::default(),
-            addresses: &Addresses::default(),
+            addresses: &EgressPolicy::default(),
         };
         bench.again(slot, record, None).await
     }

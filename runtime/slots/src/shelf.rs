@@ -4,8 +4,8 @@
 use super::image::{Image, suffix};
 use anyhow::{Context, Result, anyhow, ensure};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-use pylon_adapters::market::release;
 use pylon_core::{Digest, MessageId, PublicKey};
+use pylon_nostr::release;
 use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::{Mutex, PoisonError};

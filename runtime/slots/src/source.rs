@@ -3,11 +3,11 @@
 use super::image::{self, Image};
 use super::shipped;
 use super::steps::Stop;
-use pylon_adapters::address::Addresses;
-use pylon_adapters::download::{self, DownloadError};
-use pylon_adapters::market::release;
 use pylon_core::settings::nearest;
 use pylon_core::slots::GuestConfig;
+use pylon_egress::download::{self, DownloadError};
+use pylon_egress::policy::EgressPolicy;
+use pylon_nostr::release;
 use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX, Slot};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -48,7 +48,7 @@ pub(super) async fn find(
     slot: Slot,
     guest: &GuestConfig,
     engine: Option<&str>,
-    addresses: &Addresses,
+    addresses: &EgressPolicy,
 ) -> Result<Found, Stop> {
     let place = match Place::parse(&guest.source).map_err(|why| Stop::new("source", why))? {
         Place::Default => shipped::for_slot(slot).map_or(Place::Default, Place::Shipped),
@@ -73,7 +73,7 @@ pub(super) fn deletion(source: &str) -> Option<String> {
 /// What lies by now beside the address that a guest came from, if anything does.
 pub(super) async fn withdrawn(
     url: &Url,
-    addresses: &Addresses,
+    addresses: &EgressPolicy,
 ) -> Result<Option<String>, DownloadError> {
     let deletion =
         download::download(&beside(url, DELETION), addresses, release::BYTES_MAX, DOWNLOAD_WITHIN)
@@ -125,7 +125,7 @@ impl Place {
     }
 
     /// Everything that is there.
-    async fn fetch(self, engine: Option<&str>, addresses: &Addresses) -> Result<Found, Stop> {
+    async fn fetch(self, engine: Option<&str>, addresses: &EgressPolicy) -> Result<Found, Stop> {
         match &self {
             Self::Default => Err(Stop::new(
                 "source",
@@ -184,7 +184,7 @@ impl Place {
     }
 }
 
-async fn fetch(url: &Url, engine: Option<&str>, addresses: &Addresses) -> Result<Found, Stop> {
+async fn fetch(url: &Url, engine: Option<&str>, addresses: &EgressPolicy) -> Result<Found, Stop> {
     let get = |url: Url, bytes_max| async move {
         download::download(&url, addresses, bytes_max, DOWNLOAD_WITHIN).await.map_err(|error| {
             match error {
@@ -309,7 +309,7 @@ mod tests {
         let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/a.wasm?of=author", server.local_addr().unwrap()))
             .unwrap();
-        let addresses = Addresses::new(&[]);
+        let addresses = EgressPolicy::new(&[]);
         let serve = async {
             let (mut asked, mut question) = (server.accept().await.unwrap().0, Vec::new());
             while !question.ends_with(b"\r\n\r\n") {

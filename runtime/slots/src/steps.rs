@@ -7,13 +7,13 @@ use super::source::{self, Found, Place};
 use super::{Shelf, bounds, grants, shipped};
 use crate::Config;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use pylon_adapters::address::Addresses;
-use pylon_adapters::market::deletion;
-use pylon_adapters::market::identity::npub_of;
-use pylon_adapters::market::release::{self, Release};
 use pylon_core::ports::installations::Installed as Record;
 use pylon_core::slots::GuestConfig;
 use pylon_core::{Digest, Param, PublicKey, UnixTime};
+use pylon_egress::policy::EgressPolicy;
+use pylon_nostr::deletion;
+use pylon_nostr::identity::npub_of;
+use pylon_nostr::release::{self, Release};
 use pylon_sandbox::{Grants, InstallError, Installed, Limits, Outline, Sandbox, Setup, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ pub(super) struct Bench<'a> {
     /// What holds for whoever comes into a slot, however it comes.
     pub(super) config: &'a Config,
     /// Where components may be downloaded from.
-    pub(super) addresses: &'a Addresses,
+    pub(super) addresses: &'a EgressPolicy,
 }
 
 /// What is to be installed, where, and what the slot had before.

@@ -1,6 +1,5 @@
 //! A journal as a busy year leaves it: jobs that were priced, done and paid, each like the next but for its id, its customer and its day.
 
-use pylon_adapters::journal::SqliteJournal;
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
 use pylon_core::machine::{Delivery, Execution, Invoicing, JobState, Plan, Settlement};
 use pylon_core::ports::guests::Answer;
@@ -10,6 +9,7 @@ use pylon_core::work::{Evidence, Finish, Output, Route, Usage, WorkPlace};
 use pylon_core::{
     Digest, Input, InputSource, Job, JobId, Msat, Param, PaymentHash, PublicKey, UnixTime,
 };
+use pylon_journal::SqliteJournal;
 use pylon_sandbox::Installed;
 use rusqlite::{Connection, params};
 use serde::Serialize;

@@ -13,9 +13,9 @@ mod bare;
 mod filled;
 
 use filled::Filled;
-use pylon_adapters::journal::Books;
 use pylon_authoring::backtest::{Span, run};
 use pylon_core::UnixTime;
+use pylon_journal::ReadOnlyJournal;
 use pylon_sandbox::{Config, Installed, Role, Sandbox, Setup, Slot};
 use pylon_tests::figures::{Figure, Goal, median, report};
 use std::sync::Arc;
@@ -78,7 +78,8 @@ fn again(filled: &Filled, guest: &Installed) -> (f64, f64) {
     let begun = Instant::now();
     let cpu = micros_cpu(filled.decisions, || {
         let report =
-            run(Books::open(&filled.path()).unwrap(), guest, Role::Pricing, span, |_| {}).unwrap();
+            run(ReadOnlyJournal::open(&filled.path()).unwrap(), guest, Role::Pricing, span, |_| {})
+                .unwrap();
         assert_eq!(
             (report.compared * 2, report.changed, report.known.cases),
             (filled.decisions, 0, report.compared)

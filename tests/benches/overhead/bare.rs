@@ -3,9 +3,6 @@
 
 use async_trait::async_trait;
 use nostr_sdk::{ClientMessage, Event, JsonUtil, Keys, RelayMessage, SubscriptionId};
-use pylon_adapters::journal::SqliteJournal;
-use pylon_adapters::market::identity::{generate, keys};
-use pylon_adapters::market::nip90::{self, Reader, RequestTag, Room};
 use pylon_core::decision::{Candidate, History, QuoteContext, Situation, Terms};
 use pylon_core::machine::{self, JobState, Plan};
 use pylon_core::ports::guests::{
@@ -16,6 +13,9 @@ use pylon_core::ports::journal::{DecisionRow, Journal, OutboxRow, Row};
 use pylon_core::ports::market::{Address, GuestStamp, Incoming, Message, Sealed, Status};
 use pylon_core::work::{Evidence, Finish, Route, Usage, WorkPlace};
 use pylon_core::{JobId, MessageId, Msat, PublicKey, UnixTime};
+use pylon_journal::SqliteJournal;
+use pylon_nostr::identity::{generate, keys};
+use pylon_nostr::nip90::{self, Reader, RequestTag, SizeLimit};
 use pylon_tests::stage::{param, text};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -199,7 +199,7 @@ impl Bare {
     }
 
     fn seal(&self, message: &Message<'_>, now: UnixTime) -> Sealed {
-        let event = nip90::write(message, now, &self.us, Room::default()).unwrap().remove(0);
+        let event = nip90::write(message, now, &self.us, SizeLimit::default()).unwrap().remove(0);
         Sealed { id: MessageId::from_bytes(event.id.to_bytes()), bytes: event.as_json() }
     }
 }

@@ -15,9 +15,9 @@ mod policy;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use pylon_adapters::address::Addresses;
 use pylon_core::UnixTime;
 use pylon_core::slots::Lockdown;
+use pylon_egress::policy::EgressPolicy;
 use pylon_sandbox::Compiling;
 use pylon_slots::{Config, Ledger, Shelf, Slots, sandbox};
 use pylon_tests::figures::report;
@@ -41,7 +41,7 @@ async fn shipped(home: &Path) -> Slots {
         sandbox(folder("cache"), Compiling::Here, &Lockdown::default()).unwrap(),
         Shelf::new(folder("guests"), "guests"),
     );
-    let (config, addresses) = (Config::default(), Addresses::default());
+    let (config, addresses) = (Config::default(), EgressPolicy::default());
     Slots::open(sandbox, shelf, Ledger::default(), &config, addresses, None, UnixTime::new(0))
         .await
         .unwrap()

@@ -1,11 +1,11 @@
 //! The node itself: CPU per free job against the sum of what cannot be avoided, and memory after many jobs against after few.
 
 use crate::bare::Bare;
-use pylon_adapters::market::buyer::{Buyer, Heard};
-use pylon_adapters::market::identity::{generate, keys};
-use pylon_adapters::market::nip90::RequestTag;
-use pylon_adapters::market::relay::InProcessRelay;
 use pylon_core::PublicKey;
+use pylon_nostr::buyer::{Buyer, ProviderMessage};
+use pylon_nostr::identity::{generate, keys};
+use pylon_nostr::nip90::RequestTag;
+use pylon_nostr::relay::InProcessRelay;
 use pylon_tests::figures::{Figure, Goal, median};
 use pylon_tests::process::{Running, command, run};
 use pylon_tests::stage::{param, text};
@@ -96,7 +96,7 @@ async fn serve(buyer: &mut Buyer, provider: PublicKey, jobs: usize) {
             asked += 1;
         }
         let heard = tokio::time::timeout(PATIENCE, buyer.next()).await.unwrap().unwrap();
-        if let Heard::Result(result) = heard
+        if let ProviderMessage::Result(result) = heard
             && open.remove(&result.job)
         {
             done += 1;

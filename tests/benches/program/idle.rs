@@ -1,7 +1,7 @@
 //! A node with nothing to do on three relays, against a client of the same library with the same subscriptions, in the same minutes.
 
 use nostr_sdk::{Client, Filter, Keys, Kind};
-use pylon_adapters::market::relay::InProcessRelay;
+use pylon_nostr::relay::InProcessRelay;
 use pylon_tests::figures::{Figure, Goal, median};
 use pylon_tests::process::Running;
 use pylon_tests::program::{Program, configure, started};

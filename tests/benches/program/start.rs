@@ -1,18 +1,19 @@
 //! From nothing to subscribed: a node whose guests come from the cache of compiled code, against the same parts without any guests.
 
-use pylon_adapters::inference::{client, llama_cpp};
-use pylon_adapters::journal::SqliteJournal;
-use pylon_adapters::market::Entry;
-use pylon_adapters::market::identity::{generate, keys};
-use pylon_adapters::market::nostr::{NostrMarket, Options};
-use pylon_adapters::market::relay::InProcessRelay;
+use pylon_adapters::inference::llama_cpp;
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::ports::inference::Inference as _;
 use pylon_core::ports::journal::Journal as _;
+use pylon_egress::http::client;
+use pylon_journal::SqliteJournal;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::Config;
 use pylon_node::home::Home;
 use pylon_node::node::{Node, Parts};
+use pylon_nostr::Entry;
+use pylon_nostr::identity::{generate, keys};
+use pylon_nostr::market::{NostrMarket, Options};
+use pylon_nostr::relay::InProcessRelay;
 use pylon_tests::figures::{Figure, Goal, median};
 use pylon_tests::stub::{Script, Stub};
 use std::path::Path;

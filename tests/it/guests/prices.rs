@@ -1,10 +1,10 @@
 //! The pricing policies that we ship, each in a node: what they are told comes from the market and from the node's own books.
 
 use nostr_sdk::prelude::{Client, EventBuilder, EventId, Keys, Kind, Tag};
-use pylon_adapters::market::nip90::RequestTag;
 use pylon_core::decision::Terms;
 use pylon_core::machine::{Delivery, JobState, Settlement};
 use pylon_core::{JobId, Msat};
+use pylon_nostr::nip90::RequestTag;
 use pylon_tests::stage::{Customer, PATIENCE, Set, Stage, param, text};
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,9 @@
 //! Old decisions asked again, and a log that somebody has changed.
 
 use super::sold::Sold;
-use pylon_adapters::journal::{Books, Safe, Seal};
 use pylon_authoring::replay::{Gone, Outcome, Subject, Verified, check, verify};
 use pylon_core::{JobId, UnixTime};
+use pylon_journal::{MacCheck, ReadOnlyJournal, TextCipher};
 use pylon_tests::program::{PHRASE, Program, said, started};
 use pylon_tests::stage::text;
 use pylon_tests::stub::Script;
@@ -16,8 +16,12 @@ async fn outcomes(sold: &Sold, past: &mut pylon_slots::Past, job: JobId) -> Vec<
     let subject = Subject::of(&books, job).unwrap();
     let mut all = Vec::new();
     for recorded in books.recorded_of(job).unwrap() {
-        assert_eq!(recorded.seal(&sold.safe()), Seal::Holds);
-        assert_eq!(recorded.seal(&Safe::new(&[7; 32])), Seal::Broken, "another key");
+        assert_eq!(recorded.check_mac(&sold.safe()), MacCheck::Valid);
+        assert_eq!(
+            recorded.check_mac(&TextCipher::new(&[7; 32])),
+            MacCheck::Invalid,
+            "another key"
+        );
         let outcome = check(past, &books, &recorded, &subject).await.unwrap();
         all.push((recorded.function, outcome));
     }
@@ -110,7 +114,7 @@ async fn transcripts_keep_what_is_needed() {
 async fn changed(
     sold: &Sold,
     past: &mut pylon_slots::Past,
-    safe: Option<&Safe>,
+    safe: Option<&TextCipher>,
     change: &str,
 ) -> Verified {
     let folder = tempfile::tempdir().unwrap();
@@ -118,7 +122,7 @@ async fn changed(
     let outside = rusqlite::Connection::open(&path).unwrap();
     outside.execute_batch(change).unwrap();
     drop(outside);
-    verify(past, &Books::open(&path).unwrap(), safe, ALWAYS, |_| {}).await.unwrap()
+    verify(past, &ReadOnlyJournal::open(&path).unwrap(), safe, ALWAYS, |_| {}).await.unwrap()
 }
 
 /// Goal: whatever is changed, moved or removed is found by the seals. Method: each column of one decision, each decision removed, the last of them, and
@@ -140,8 +144,8 @@ async fn a_changed_log_is_found() {
         "output = replace(output, 'by tokens', 'by magic')",
         "output = NULL, fault = 'trap'",
         "fuel = fuel + 1",
-        "fuel = NULL, cpu_micros = fuel",
-        "micros = micros + 1",
+        "fuel = NULL, cpu_us = fuel",
+        "wall_us = wall_us + 1",
         "decided_at = decided_at - 60",
         "generation = 0",
         "engine = 'other'",
@@ -176,7 +180,7 @@ async fn a_changed_log_is_found() {
         assert_eq!(verified.seals.unwrap().missing, 1, "{id}: {verified:?}");
         assert_eq!(verified.problems.iter().find(|problem| problem.job.is_none()).unwrap().id, id);
     }
-    for cut in ["DELETE FROM decisions_sealed", "UPDATE decisions_sealed SET last = 5"] {
+    for cut in ["DELETE FROM decision_log_head", "UPDATE decision_log_head SET last = 5"] {
         let verified = changed(
             &sold,
             &mut past,
@@ -186,7 +190,7 @@ async fn a_changed_log_is_found() {
         .await;
         assert!(!verified.is_good() && verified.seals.unwrap().headless, "{cut}: {verified:?}");
     }
-    let forged = "DELETE FROM decisions WHERE id = 4; INSERT INTO decisions_forgotten VALUES (4, 4, zeroblob(16))";
+    let forged = "DELETE FROM decisions WHERE id = 4; INSERT INTO purged_decisions VALUES (4, 4, zeroblob(16))";
     assert_eq!(
         changed(&sold, &mut past, Some(&safe), forged).await.seals.unwrap().missing,
         1,
@@ -240,11 +244,11 @@ async fn replay_needs_no_key() {
     .await;
     assert!(verified.is_good() && verified.other_engine == 18, "{verified:?}");
     // A component that is nowhere any more is no change either.
-    let gone = "UPDATE generations SET digest = replace(digest, substr(digest, 1, 1), 'f') || '' , source = 'x.wasm' WHERE slot = 'pricing'";
+    let gone = "UPDATE slot_changes SET digest = replace(digest, substr(digest, 1, 1), 'f') || '' , source = 'x.wasm' WHERE slot = 'pricing'";
     let folder = tempfile::tempdir().unwrap();
     let path = sold.copy(folder.path());
     rusqlite::Connection::open(&path).unwrap().execute_batch(gone).unwrap();
-    let books = Books::open(&path).unwrap();
+    let books = ReadOnlyJournal::open(&path).unwrap();
     let state = sold.home().open().unwrap();
     let shelf = pylon_slots::Shelf::new(state.folder("elsewhere").unwrap(), "elsewhere");
     let sandbox = pylon_sandbox::Sandbox::open(pylon_sandbox::Config::default()).unwrap();

@@ -10,8 +10,8 @@ use std::path::Path;
 
 /// The public key of `PHRASE`.
 fn publisher() -> String {
-    let keys = pylon_adapters::market::identity::keys(PHRASE).unwrap();
-    pylon_adapters::market::identity::npub(&keys)
+    let keys = pylon_nostr::identity::keys(PHRASE).unwrap();
+    pylon_nostr::identity::npub(&keys)
 }
 
 fn put(folder: &Path, name: &str, bytes: &[u8], mode: u32) {

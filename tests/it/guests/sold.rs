@@ -1,10 +1,10 @@
 //! A node that has sold something, for whoever looks back at it.
 
-use pylon_adapters::journal::{Books, Retention, Safe, SqliteJournal};
-use pylon_adapters::market::identity::purpose_key;
 use pylon_core::machine::JobState;
 use pylon_core::{JobId, Msat};
+use pylon_journal::{ReadOnlyJournal, Retention, SqliteJournal, TextCipher};
 use pylon_node::home::Home;
+use pylon_nostr::identity::purpose_key;
 use pylon_sandbox::{Config, Sandbox};
 use pylon_slots::Past;
 use pylon_tests::stage::{Customer, Set, Stage, bid, param, text};
@@ -41,7 +41,7 @@ impl Sold {
         let (unpaid, _) = buy(&stage, &mut customer, "for nothing").await;
         let refused = customer.ask(vec![text("too cheap"), bid(1)]).await;
         customer.feedback(refused, "error").await;
-        let hidden = pylon_adapters::market::nip90::RequestTag::Encrypted;
+        let hidden = pylon_nostr::nip90::RequestTag::Encrypted;
         let confidential = customer.ask(vec![text("a secret"), bid(50_000), hidden]).await;
         customer.result(confidential).await;
         stage.until(confidential, |state| state.output.is_none() && state.is_over()).await;
@@ -53,12 +53,12 @@ impl Sold {
         Home::at(self.stage.folder.path())
     }
 
-    pub(super) fn books(&self) -> Books {
-        Books::open(&self.home().database()).unwrap()
+    pub(super) fn books(&self) -> ReadOnlyJournal {
+        ReadOnlyJournal::open(&self.home().database()).unwrap()
     }
 
-    pub(super) fn safe(&self) -> Safe {
-        Safe::new(&purpose_key(self.stage.keys(), "journal"))
+    pub(super) fn safe(&self) -> TextCipher {
+        TextCipher::new(&purpose_key(self.stage.keys(), "journal"))
     }
 
     pub(super) fn past(&self) -> Past {
@@ -76,9 +76,9 @@ impl Sold {
     /// Lets all texts go, as a node does in time.
     pub(super) async fn forget(&self) {
         let journal = SqliteJournal::open_with(&self.home().database(), self.safe()).unwrap();
-        journal.keep(Retention { seconds: 0, bytes: u64::MAX });
+        journal.set_retention(Retention { seconds: 0, bytes: u64::MAX });
         for _ in 0..4 {
-            journal.tidy().await.unwrap();
+            journal.purge().await.unwrap();
         }
     }
 

@@ -120,9 +120,7 @@ async fn the_walk_through_works() {
         "{list}"
     );
     assert!(pricing["publisher"].is_string() && pricing["calls"].is_u64(), "{pricing}");
-    let provider = pylon_adapters::market::identity::npub(
-        &pylon_adapters::market::identity::keys(words.trim()).unwrap(),
-    );
+    let provider = pylon_nostr::identity::npub(&pylon_nostr::identity::keys(words.trim()).unwrap());
     assert!(said.contains(&provider), "{said}");
     drop(node);
 }

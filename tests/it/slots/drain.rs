@@ -28,7 +28,7 @@ async fn jobs_do_not_hold_old_guests_for_ever() {
     let free = guest("token_pricing", &[("terms", "free")]);
     stage.node().change(&install("pricing", free)).await.unwrap();
     let error = customer.feedback(job, "error").await;
-    assert!(error.words.contains("ask again"), "{}", error.words);
+    assert!(error.message.contains("ask again"), "{}", error.message);
     let state = stage.until(job, |state| state.execution == Execution::Failed).await;
     assert_eq!(
         (state.settlement, state.paid > pylon_core::Msat::ZERO),

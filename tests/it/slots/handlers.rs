@@ -17,7 +17,7 @@ async fn a_new_kind_is_served_at_once() {
     let job = customer.broadcast(5999, vec![text("hello")]).await;
     // It works without a backend, and what it says is nothing.
     let error = customer.feedback(job, "error").await;
-    assert!(error.words.contains("the output is empty"), "{}", error.words);
+    assert!(error.message.contains("the output is empty"), "{}", error.message);
     until(&stage, "counted", async || {
         serving(&stage, "handler:5999").await.figures.is_some_and(|seen| seen.calls == 1)
     })

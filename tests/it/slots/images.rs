@@ -4,10 +4,10 @@ use super::steps::{NOW, Shop, beside};
 use super::{guest, install};
 use crate::component;
 use nostr_sdk::prelude::Keys;
-use pylon_adapters::market::image_release::{ImageClaim, sign};
 use pylon_core::Digest;
 use pylon_core::slots::Lockdown;
 use pylon_core::slots::SlotChange;
+use pylon_nostr::image_release::{ImageClaim, sign};
 use pylon_sandbox::{Role, Sandbox};
 use pylon_slots::Config;
 use pylon_tests::program::{PHRASE, said};
@@ -132,7 +132,7 @@ fn a_locked_node_is_made_by_commands() {
     well(&["init"]);
     std::fs::write(home.join("key"), PHRASE).unwrap();
     std::fs::set_permissions(home.join("key"), std::fs::Permissions::from_mode(0o600)).unwrap();
-    let key = pylon_adapters::market::identity::keys(PHRASE).unwrap();
+    let key = pylon_nostr::identity::keys(PHRASE).unwrap();
     let config = home.join(".config/pylon/config.toml");
     let locked = format!(
         "[lockdown]\nallow_compile = false\ntrusted_publishers = [\"{}\"]\n",

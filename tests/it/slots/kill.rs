@@ -1,7 +1,7 @@
 //! A crash in the middle of changes.
 
-use pylon_adapters::market::buyer::Heard;
 use pylon_core::JobId;
+use pylon_nostr::buyer::ProviderMessage;
 use pylon_tests::process::run;
 use pylon_tests::program::{Program, started};
 use pylon_tests::stage::{PATIENCE, text};
@@ -18,7 +18,7 @@ async fn killed_while_slots_change() {
     let mut results = BTreeMap::<JobId, u32>::new();
     for round in 0..4 {
         let (node, log, _) = started(program.home(), None);
-        let (generations, jobs) = (count(&program, "generations"), count(&program, "jobs"));
+        let (generations, jobs) = (count(&program, "slot_changes"), count(&program, "jobs"));
         let over = AtomicBool::new(false);
         std::thread::scope(|threads| {
             threads.spawn(|| {
@@ -50,7 +50,7 @@ async fn killed_while_slots_change() {
                                 0,
                             );
                         }
-                        while count(&program, "generations") < generations + 5
+                        while count(&program, "slot_changes") < generations + 5
                             || count(&program, "jobs") < jobs + 5
                         {
                             tokio::task::yield_now().await;
@@ -66,7 +66,7 @@ async fn killed_while_slots_change() {
     let _node = started(program.home(), None);
     let all = tokio::time::timeout(PATIENCE, async {
         while results.values().any(|count| *count == 0) {
-            if let Heard::Result(result) = customer.buyer.next().await.unwrap() {
+            if let ProviderMessage::Result(result) = customer.buyer.next().await.unwrap() {
                 *results.get_mut(&result.job).unwrap() += 1;
             }
         }
@@ -76,7 +76,7 @@ async fn killed_while_slots_change() {
     assert_eq!(
         count(
             &program,
-            "(SELECT job_id FROM decisions GROUP BY job_id HAVING count(DISTINCT generation) > 1)"
+            "(SELECT job_id FROM decisions GROUP BY job_id HAVING count(DISTINCT revision) > 1)"
         ),
         0
     );

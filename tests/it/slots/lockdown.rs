@@ -4,13 +4,13 @@ use super::steps::{NOW, Shop, beside, deletion, release};
 use super::{audit, file, guest, install, serving, until};
 use crate::component;
 use nostr_sdk::prelude::{Event, JsonUtil, Keys};
-use pylon_adapters::address::Addresses;
 use pylon_core::machine::Execution;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::installations::Installations;
 use pylon_core::slots::Lockdown;
 use pylon_core::slots::{SlotChange, SlotStatus};
 use pylon_core::{Digest, UnixTime};
+use pylon_egress::policy::EgressPolicy;
 use pylon_node::clock::SystemClock;
 use pylon_node::home::Home;
 use pylon_sandbox::Compiling;
@@ -127,9 +127,16 @@ async fn start(shop: &Shop, config: &Config, now: UnixTime) -> Result<Slots, Str
         standbys: shop.journal.standbys().unwrap(),
     };
     let shelf = state.components().unwrap();
-    let opened =
-        Slots::open(sandbox, shelf, ledger, config, Addresses::default(), Some(&shop.journal), now)
-            .await;
+    let opened = Slots::open(
+        sandbox,
+        shelf,
+        ledger,
+        config,
+        EgressPolicy::default(),
+        Some(&shop.journal),
+        now,
+    )
+    .await;
     opened.map(|(slots, _)| slots).map_err(|error| format!("{error:#}"))
 }
 
@@ -404,7 +411,7 @@ async fn asked_once_it_runs() {
     let books =
         rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
     let source = format!("https://{}/a.wasm", silent.local_addr().unwrap());
-    books.execute("UPDATE generations SET source = ?1 WHERE why = 'install'", [source]).unwrap();
+    books.execute("UPDATE slot_changes SET source = ?1 WHERE cause = 'install'", [source]).unwrap();
     drop(books);
     stage.config.slots.lockdown.require_signature = true;
     stage.start().await;

@@ -65,7 +65,7 @@ async fn until(stage: &Stage, what: &str, wanted: impl AsyncFn() -> bool) {
 
 /// The newest rows of who did what: action, slot and outcome.
 fn audit(stage: &Stage, limit: usize) -> Vec<String> {
-    let books = pylon_adapters::journal::Books::open(
+    let books = pylon_journal::ReadOnlyJournal::open(
         &stage.folder.path().join(".openagents/pylon/pylon.db"),
     )
     .unwrap();

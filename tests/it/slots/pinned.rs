@@ -110,7 +110,7 @@ async fn a_component_that_is_gone() {
     }
     stage.start().await;
     let error = customer.feedback(orphan, "error").await;
-    assert!(error.words.contains("ask again"), "{}", error.words);
+    assert!(error.message.contains("ask again"), "{}", error.message);
     let state = stage.until(orphan, |state| state.execution == Execution::Failed).await;
     assert_eq!((state.settlement, state.paid > Msat::ZERO), (Settlement::RefundDue, true));
     assert_eq!(customer.result(kept).await.content, "kept");
@@ -164,7 +164,7 @@ async fn swaps_under_load() {
                 .unwrap();
         }
     }
-    let books = pylon_adapters::journal::Books::open(
+    let books = pylon_journal::ReadOnlyJournal::open(
         &stage.folder.path().join(".openagents/pylon/pylon.db"),
     )
     .unwrap();
@@ -177,6 +177,6 @@ async fn swaps_under_load() {
     }
     let outside =
         rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
-    let mixed = "SELECT count(*) FROM (SELECT job_id FROM decisions GROUP BY job_id HAVING count(DISTINCT generation) > 1)";
+    let mixed = "SELECT count(*) FROM (SELECT job_id FROM decisions GROUP BY job_id HAVING count(DISTINCT revision) > 1)";
     assert_eq!(outside.query_row(mixed, [], |row| row.get::<_, u32>(0)).unwrap(), 0);
 }

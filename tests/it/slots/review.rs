@@ -58,7 +58,7 @@ async fn rejected() {
             if terms == "hold" { &[("terms", "hold")] } else { &[("terms", "before-work")] };
         let (stage, mut customer, job) = stage(pricing).await;
         stage.node().review(job, false).await.unwrap();
-        assert!(customer.feedback(job, "error").await.words.contains("by the operator"));
+        assert!(customer.feedback(job, "error").await.message.contains("by the operator"));
         let state = stage.until(job, |state| state.execution == Execution::Failed).await;
         assert_eq!((state.settlement, state.delivery), (settlement, Delivery::None), "{terms}");
     }

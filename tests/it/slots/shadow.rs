@@ -3,11 +3,11 @@
 use super::steps::{NOW, Shop};
 use super::{file, guest, install, serving, until};
 use crate::component;
-use pylon_adapters::journal::{Books, Pair};
 use pylon_core::UnixTime;
 use pylon_core::ports::guests::Fault;
 use pylon_core::ports::installations::Installations;
 use pylon_core::slots::SlotChange;
+use pylon_journal::{AnswerPair, ReadOnlyJournal};
 use pylon_slots::Alarm;
 use pylon_slots::Config;
 use pylon_tests::stage::{Set, Stage, text};
@@ -37,8 +37,9 @@ async fn a_shadow_is_asked_and_then_serves() {
         assert!(due.get() < 9000, "{due}");
     }
     let pairs = || {
-        let mut pairs: Vec<Pair> = Vec::new();
-        let books = Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+        let mut pairs: Vec<AnswerPair> = Vec::new();
+        let books =
+            ReadOnlyJournal::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
         books
             .pairs("pricing", seated.digest, UnixTime::new(seated.since), 100, |pair| {
                 pairs.push(pair)
@@ -96,8 +97,9 @@ async fn a_shadow_that_never_answers() {
         customer.result(job).await;
     }
     let pairs = || {
-        let mut pairs: Vec<Pair> = Vec::new();
-        let books = Books::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+        let mut pairs: Vec<AnswerPair> = Vec::new();
+        let books =
+            ReadOnlyJournal::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
         books
             .pairs("pricing", seated.digest, UnixTime::new(seated.since), 100, |pair| {
                 pairs.push(pair)

@@ -3,14 +3,14 @@
 use super::{guest, install};
 use crate::component;
 use nostr_sdk::prelude::{Event, EventBuilder, JsonUtil, Keys, Kind, Tag};
-use pylon_adapters::address::Addresses;
-use pylon_adapters::journal::SqliteJournal;
-use pylon_adapters::market::release::{Claim, sign};
 use pylon_core::ports::installations::Installations;
 use pylon_core::slots::{GuestConfig, Lockdown};
 use pylon_core::slots::{SlotChange, SlotStatus};
 use pylon_core::{Digest, UnixTime};
+use pylon_egress::policy::EgressPolicy;
+use pylon_journal::SqliteJournal;
 use pylon_node::home::Home;
+use pylon_nostr::release::{Claim, sign};
 use pylon_sandbox::Compiling;
 use pylon_slots::Config;
 use pylon_slots::{Ledger, Stop, Workshop, sandbox};
@@ -83,7 +83,7 @@ fn workshop(folder: &TempDir, journal: &SqliteJournal, config: &Config) -> Works
     let shelf = state.components().unwrap();
     let ledger =
         Ledger { history: journal.installations().unwrap(), standbys: journal.standbys().unwrap() };
-    Workshop::offline(sandbox, shelf, ledger, config, Addresses::default())
+    Workshop::offline(sandbox, shelf, ledger, config, EgressPolicy::default())
 }
 
 pub(super) fn beside(component: &std::path::Path, what: &str) -> PathBuf {

@@ -15,7 +15,7 @@ async fn unlucky(customer: &mut Customer, words: &str, times: usize) {
     for number in 0..times {
         let job = customer.ask(vec![text(&format!("{words} {number}")), bid(13_000)]).await;
         assert!(
-            customer.feedback(job, "error").await.words.contains("busy"),
+            customer.feedback(job, "error").await.message.contains("busy"),
             "without a price nothing is sold"
         );
     }

@@ -5,9 +5,9 @@ use super::{guest, install};
 use crate::component;
 use async_trait::async_trait;
 use futures::join;
-use pylon_adapters::address::Addresses;
 use pylon_core::ports::installations::Installations;
 use pylon_core::slots::SlotChange;
+use pylon_egress::policy::EgressPolicy;
 use pylon_node::home::Home;
 use pylon_sandbox::{Compiler, Compiling, Sandbox, Tier};
 use pylon_slots::Config;
@@ -63,7 +63,7 @@ impl Turns {
             shelf,
             Ledger::default(),
             &Config::default(),
-            Addresses::default(),
+            EgressPolicy::default(),
             Some(&shop.journal),
             NOW,
         )

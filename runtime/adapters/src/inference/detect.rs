@@ -1,9 +1,9 @@
 //! Which backend is it, and is one running? A backend is a row: its name, where it usually is, and what gives it away.
 
-use super::http::read_at_most;
 use super::openai::wire::{ModelList, Props};
 use super::openai::{BaseUrl, OpenAi};
 use pylon_core::ports::inference::InferenceError;
+use pylon_egress::http::read_at_most;
 use reqwest::Client;
 use reqwest::header::SERVER;
 use std::time::Duration;
@@ -69,7 +69,9 @@ async fn identify(http: &Client, base: &BaseUrl) -> Result<Option<&'static Row>,
     };
     let (server, body) = match timeout(PROBE_WITHIN, asked).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => return Err(InferenceError::Unavailable(super::http::in_words(error))),
+        Ok(Err(error)) => {
+            return Err(InferenceError::Unavailable(pylon_egress::http::in_words(error)));
+        }
         Err(_) => return Err(InferenceError::Timeout),
     };
     let list: Option<ModelList> = serde_json::from_slice(&body).ok();

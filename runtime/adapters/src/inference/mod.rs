@@ -2,10 +2,8 @@
 //! those who have none. What may be sold, and to whom, is not decided here.
 
 mod detect;
-pub(crate) mod http;
 pub mod managed;
 mod openai;
 
 pub use detect::{detect, llama_cpp};
-pub use http::client;
 pub use openai::OpenAi;

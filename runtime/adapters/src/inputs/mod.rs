@@ -1,16 +1,16 @@
 //! What a customer only pointed to, fetched where the operator grants it: pages in `url`; messages and results of other jobs through the market.
-//! The rules for addresses are in `address`.
+//! The rules for egress are in `address`.
 
 #[cfg(test)]
 mod tests;
 mod url;
 
-use crate::address::Addresses;
-use crate::market::nostr::{NoResult, NostrMarket};
 use async_trait::async_trait;
+use pylon_core::ports::event_source::EventSource;
 use pylon_core::ports::inputs::{Inputs, Unfetched};
 use pylon_core::sources::{Granted, Sources};
 use pylon_core::{Input, InputSource};
+use pylon_egress::policy::EgressPolicy;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -24,25 +24,25 @@ const AT_ONCE: usize = 16;
 pub struct Options {
     /// What.
     pub granted: Granted,
-    /// Addresses that the policy lets through.
-    pub addresses: Arc<Addresses>,
+    /// EgressPolicy that the policy lets through.
+    pub egress: Arc<EgressPolicy>,
     /// A page or a message.
-    pub fetch_within: Duration,
+    pub fetch_timeout: Duration,
     /// The result of another job.
-    pub chain_within: Duration,
+    pub chain_timeout: Duration,
 }
 
 /// Fetches over https and from relays.
 pub struct Fetcher {
     options: Options,
-    market: Arc<NostrMarket>,
+    events: Arc<dyn EventSource>,
     places: Semaphore,
 }
 
 impl Fetcher {
-    /// Through this market.
-    pub fn new(options: Options, market: Arc<NostrMarket>) -> Self {
-        Self { options, market, places: Semaphore::new(AT_ONCE) }
+    /// Reads events from this source.
+    pub fn new(options: Options, events: Arc<dyn EventSource>) -> Self {
+        Self { options, events, places: Semaphore::new(AT_ONCE) }
     }
 
     async fn page(
@@ -51,11 +51,11 @@ impl Fetcher {
         sources: &Sources,
         bytes_max: u64,
     ) -> Result<String, Unfetched> {
-        let Options { addresses, fetch_within, .. } = &self.options;
-        let within = tokio::time::timeout(*fetch_within, self.places.acquire()).await;
+        let Options { egress, fetch_timeout, .. } = &self.options;
+        let within = tokio::time::timeout(*fetch_timeout, self.places.acquire()).await;
         let Ok(Ok(_place)) = within else { return Err(Unfetched::Busy) };
-        let rules = Rules { addresses, sources };
-        url::fetch(&rules, address, bytes_max, *fetch_within).await
+        let rules = Rules { egress, sources };
+        url::fetch(&rules, address, bytes_max, *fetch_timeout).await
     }
 }
 
@@ -67,7 +67,7 @@ impl Inputs for Fetcher {
 
     fn check(&self, input: &Input, sources: &Sources) -> Result<(), Unfetched> {
         let InputSource::Url(address) = &input.source else { return Ok(()) };
-        Rules { addresses: &self.options.addresses, sources }.judge(address).map(drop)
+        Rules { egress: &self.options.egress, sources }.check(address).map(drop)
     }
 
     async fn fetch(
@@ -76,7 +76,7 @@ impl Inputs for Fetcher {
         sources: &Sources,
         bytes_max: u64,
     ) -> Result<String, Unfetched> {
-        let Options { granted, addresses, fetch_within, chain_within } = &self.options;
+        let Options { granted, fetch_timeout, chain_timeout, .. } = &self.options;
         let not_granted = Err(Unfetched::Denied("send the text itself"));
         let text = match &input.source {
             InputSource::Text(text) => text.clone(),
@@ -84,23 +84,12 @@ impl Inputs for Fetcher {
                 self.page(address, sources, bytes_max).await?
             }
             InputSource::Event(id) if granted.events => {
-                let place = tokio::time::timeout(*fetch_within, self.places.acquire()).await;
+                let place = tokio::time::timeout(*fetch_timeout, self.places.acquire()).await;
                 let Ok(Ok(_place)) = place else { return Err(Unfetched::Busy) };
-                let found =
-                    self.market.message(*id, input.hint.as_deref(), addresses, *fetch_within).await;
-                found.ok_or(Unfetched::Unreachable)?
+                self.events.message(*id, input.hint.as_deref(), *fetch_timeout).await?
             }
             InputSource::Job(id) if granted.jobs => {
-                match self.market.result_of(*id, *chain_within).await {
-                    Ok(text) => text,
-                    Err(NoResult::Busy) => return Err(Unfetched::Busy),
-                    Err(NoResult::Late) => return Err(Unfetched::Timeout(chain_within.as_secs())),
-                    Err(NoResult::Failed) => return Err(Unfetched::Failed),
-                    Err(NoResult::InParts) => return Err(Unfetched::TooLarge(bytes_max)),
-                    Err(NoResult::Encrypted) => {
-                        return Err(Unfetched::Denied("the result of that job is encrypted"));
-                    }
-                }
+                self.events.result_of(*id, bytes_max, *chain_timeout).await?
             }
             _ => return not_granted,
         };

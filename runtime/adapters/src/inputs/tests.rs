@@ -2,20 +2,18 @@
 
 use super::url::{Rules, fetch};
 use super::{Fetcher, Options};
-use crate::address::Addresses;
-use crate::market::identity::Keys;
-use crate::market::nostr::NostrMarket;
-use crate::market::relay::InProcessRelay;
-use crate::market::{self, Entry};
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use futures::{StreamExt, stream};
+use pylon_core::ports::event_source::EventSource;
 use pylon_core::ports::inputs::{Inputs, Unfetched};
 use pylon_core::sources::{Granted, Sources};
 use pylon_core::{Input, InputSource, JobId, MessageId};
+use pylon_egress::policy::EgressPolicy;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,10 +121,10 @@ async fn serve() -> Server {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_text_of_a_bounded_size() {
     let server = serve().await;
-    let (addresses, sources) = (Addresses::new(std::slice::from_ref(&server.place)), anywhere());
-    let rules = |addresses| Rules { addresses, sources: &sources };
+    let (egress, sources) = (EgressPolicy::new(std::slice::from_ref(&server.place)), anywhere());
+    let rules = |egress| Rules { egress, sources: &sources };
     let not_public = Err(Unfetched::Denied("not a public address"));
-    let only_https = Err(Unfetched::Denied("only https and wss addresses are allowed"));
+    let only_https = Err(Unfetched::Denied("only https and wss egress are allowed"));
     for (path, found) in [
         ("text", Ok("Grüße".to_owned())),
         ("json", Ok("{}".to_owned())),
@@ -148,15 +146,14 @@ async fn pages_are_text_of_a_bounded_size() {
         ("to/plain", only_https),
     ] {
         let read =
-            fetch(&rules(&addresses), &format!("http://{}/{path}", server.place), MAX, PATIENCE)
-                .await;
+            fetch(&rules(&egress), &format!("http://{}/{path}", server.place), MAX, PATIENCE).await;
         assert_eq!(read, found, "{path}");
     }
-    let strict = Addresses::default();
+    let strict = EgressPolicy::default();
     let unexcepted =
         fetch(&rules(&strict), &format!("https://{}/text", server.place), MAX, PATIENCE).await;
     assert_eq!(unexcepted, not_public);
-    let closed = Addresses::new(&["127.0.0.1:9".into()]);
+    let closed = EgressPolicy::new(&["127.0.0.1:9".into()]);
     assert_eq!(
         fetch(&rules(&closed), "http://127.0.0.1:9/", MAX, PATIENCE).await,
         Err(Unfetched::Unreachable)
@@ -167,9 +164,9 @@ async fn pages_are_text_of_a_bounded_size() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_page_has_a_deadline() {
     let server = serve().await;
-    let addresses = Addresses::new(std::slice::from_ref(&server.place));
+    let egress = EgressPolicy::new(std::slice::from_ref(&server.place));
     let read = fetch(
-        &Rules { addresses: &addresses, sources: &anywhere() },
+        &Rules { egress: &egress, sources: &anywhere() },
         &format!("http://{}/drip", server.place),
         MAX,
         Duration::from_secs(1),
@@ -185,9 +182,9 @@ async fn https_is_encrypted() {
     let place = listener.local_addr().unwrap().to_string();
     let first_byte =
         tokio::spawn(async move { listener.accept().await.unwrap().0.read_u8().await.unwrap() });
-    let addresses = Addresses::new(std::slice::from_ref(&place));
+    let egress = EgressPolicy::new(std::slice::from_ref(&place));
     let read = fetch(
-        &Rules { addresses: &addresses, sources: &anywhere() },
+        &Rules { egress: &egress, sources: &anywhere() },
         &format!("https://{place}/"),
         MAX,
         PATIENCE,
@@ -196,20 +193,34 @@ async fn https_is_encrypted() {
     assert_eq!((read, first_byte.await.unwrap()), (Err(Unfetched::Unreachable), 0x16));
 }
 
+/// A market without any event.
+struct NoEvents;
+
+#[async_trait]
+impl EventSource for NoEvents {
+    async fn message(
+        &self,
+        _: MessageId,
+        _: Option<&str>,
+        _: Duration,
+    ) -> Result<String, Unfetched> {
+        Err(Unfetched::Unreachable)
+    }
+
+    async fn result_of(&self, _: JobId, _: u64, timeout: Duration) -> Result<String, Unfetched> {
+        Err(Unfetched::Timeout(timeout.as_secs()))
+    }
+}
+
 /// Goal: this node is no crowd, and no source is fetched that is not granted. Method: ask when every place is taken, and with nothing granted.
 #[tokio::test(flavor = "multi_thread")]
 async fn fetching_has_a_bound_and_needs_a_grant() {
-    let relay = InProcessRelay::start().await.unwrap();
-    let entry =
-        Entry { keys: Keys::generate(), urls: vec![relay.url().to_owned()], kinds: vec![5050] };
-    let (market, _) = NostrMarket::connect(entry, market::nostr::Options::default()).await.unwrap();
-    let market = Arc::new(market);
     let fetcher = |granted: bool| {
         let granted = Granted { urls: granted, events: granted, jobs: granted };
-        let (fetch_within, chain_within) = (Duration::from_millis(10), Duration::from_millis(10));
+        let (fetch_timeout, chain_timeout) = (Duration::from_millis(10), Duration::from_millis(10));
         Fetcher::new(
-            Options { granted, addresses: Arc::default(), fetch_within, chain_within },
-            Arc::clone(&market),
+            Options { granted, egress: Arc::default(), fetch_timeout, chain_timeout },
+            Arc::new(NoEvents),
         )
     };
     let input = |source: InputSource| Input { source, hint: None, marker: None };
@@ -247,9 +258,9 @@ async fn fetching_has_a_bound_and_needs_a_grant() {
 async fn a_name_is_looked_up_once() {
     let server = serve().await;
     let port = server.place.rsplit(':').next().unwrap();
-    let addresses = Addresses::new(&[format!("localhost:{port}")]);
+    let egress = EgressPolicy::new(&[format!("localhost:{port}")]);
     let read = fetch(
-        &Rules { addresses: &addresses, sources: &anywhere() },
+        &Rules { egress: &egress, sources: &anywhere() },
         &format!("http://LOCALHOST:{port}/bare"),
         MAX,
         PATIENCE,
@@ -259,12 +270,12 @@ async fn a_name_is_looked_up_once() {
 }
 
 /// Goal: a page that the handler wants does not lead to one that it does not. Method: a redirect to another name of the same server, which the policy
-/// for addresses lets through, with that name among the handler's hosts and without.
+/// for egress lets through, with that name among the handler's hosts and without.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_stays_with_the_handlers_hosts() {
     let server = serve().await;
     let by_name = server.place.replace("127.0.0.1", "localhost");
-    let addresses = Addresses::new(&[server.place.clone(), by_name]);
+    let egress = EgressPolicy::new(&[server.place.clone(), by_name]);
     let denied = Err(Unfetched::Denied("this host is not fetched from"));
     for (hosts, path, found) in [
         (vec!["127.0.0.1"], "text", Ok("Grüße".to_owned())),
@@ -275,7 +286,7 @@ async fn a_redirect_stays_with_the_handlers_hosts() {
     ] {
         let sources =
             Sources { urls: hosts.iter().map(ToString::to_string).collect(), ..Sources::default() };
-        let rules = Rules { addresses: &addresses, sources: &sources };
+        let rules = Rules { egress: &egress, sources: &sources };
         assert_eq!(
             fetch(&rules, &format!("http://{}/{path}", server.place), MAX, PATIENCE).await,
             found,

@@ -1,9 +1,9 @@
-//! A page, as text: over https, where the policy for addresses and the handler's own hosts let us, without compression, and no larger or slower than allowed.
+//! A page, as text: over https, where the policy for egress and the handler's own hosts let us, without compression, and no larger or slower than allowed.
 
-use crate::address::{Addresses, Forbidden, Speaks};
-use crate::bound;
 use pylon_core::ports::inputs::Unfetched;
 use pylon_core::sources::Sources;
+use pylon_egress::pinned_client;
+use pylon_egress::policy::{Denied, EgressPolicy, Scheme};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use reqwest::{Response, Url};
 use std::time::Duration;
@@ -17,15 +17,15 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Where pages may be, at first and after every redirect.
 pub(super) struct Rules<'a> {
     /// What nobody may reach.
-    pub(super) addresses: &'a Addresses,
+    pub(super) egress: &'a EgressPolicy,
     /// What the handler of this job wants.
     pub(super) sources: &'a Sources,
 }
 
 impl Rules<'_> {
     /// Pure: as far as its text tells.
-    pub(super) fn judge(&self, address: &str) -> Result<Url, Unfetched> {
-        let url = self.addresses.judge(address, Speaks::Http).map_err(in_words)?;
+    pub(super) fn check(&self, address: &str) -> Result<Url, Unfetched> {
+        let url = self.egress.check(address, Scheme::Http).map_err(in_words)?;
         let wanted = url.host_str().is_some_and(|host| self.sources.allow_host(host));
         if wanted { Ok(url) } else { Err(Unfetched::Denied("this host is not fetched from")) }
     }
@@ -45,26 +45,26 @@ pub(super) async fn fetch(
     read.await.unwrap_or(Err(Unfetched::Timeout(within.as_secs())))
 }
 
-fn in_words(forbidden: Forbidden) -> Unfetched {
+fn in_words(forbidden: Denied) -> Unfetched {
     match forbidden {
-        Forbidden::Unknown => Unfetched::Unreachable,
-        why => Unfetched::Denied(why.words()),
+        Denied::Unknown => Unfetched::Unreachable,
+        why => Unfetched::Denied(why.message()),
     }
 }
 
 async fn get(rules: &Rules<'_>, address: &str) -> Result<Response, Unfetched> {
     let mut address = address.to_owned();
     for _ in 0..=REDIRECTS_MAX {
-        rules.judge(&address)?;
-        let (url, found) =
-            rules.addresses.resolve(&address, Speaks::Http).await.map_err(in_words)?;
+        rules.check(&address)?;
+        let (url, found) = rules.egress.resolve(&address, Scheme::Http).await.map_err(in_words)?;
         let unreachable = |error: reqwest::Error| {
             // Not where: a confidential job may have named it.
             tracing::debug!(error = %error.without_url(), "a page was not fetched");
             Unfetched::Unreachable
         };
-        let client = bound::client(url.host_str().unwrap_or_default(), &found, CONNECT_WITHIN)
-            .map_err(unreachable)?;
+        let client =
+            pinned_client::client(url.host_str().unwrap_or_default(), &found, CONNECT_WITHIN)
+                .map_err(unreachable)?;
         let request = client
             .get(url.clone())
             .header(ACCEPT, "text/*, application/json")

@@ -2,18 +2,18 @@
 
 use super::case::{Case, Money, Stand};
 use crate::replay::{Gone, Question, Subject, Unasked};
-use pylon_adapters::journal::{Books, Page, Recorded};
 use pylon_core::decision::Situation;
 use pylon_core::machine::Execution;
 use pylon_core::ports::guests::Cost;
 use pylon_core::ports::journal::JournalError;
 use pylon_core::work::{Route, Usage};
 use pylon_core::{Job, UnixTime};
+use pylon_journal::{Page, ReadOnlyJournal, RecordedDecision};
 use pylon_sandbox::Role;
 
 /// One of them.
 pub(super) struct Asked {
-    pub(super) recorded: Recorded,
+    pub(super) recorded: RecordedDecision,
     pub(super) subject: Subject,
     pub(super) question: Result<Question, Gone>,
     /// How things were when it was asked what is due.
@@ -52,13 +52,13 @@ pub(super) const fn function(role: Role) -> Option<&'static str> {
 
 /// Hands all questions of this name to `each`, in order and in pages, until it wants no more.
 pub(super) fn read(
-    books: &Books,
+    books: &ReadOnlyJournal,
     function: &str,
     since: UnixTime,
     kind: Option<u16>,
     mut each: impl FnMut(Vec<Asked>) -> bool,
 ) -> Result<(), JournalError> {
-    let mut after = books.before(since)?;
+    let mut after = books.last_id_before(since)?;
     loop {
         let page = books.recorded(Page { after, function: Some(function), since })?;
         let Some(last) = page.last() else { return Ok(()) };
@@ -76,7 +76,11 @@ pub(super) fn read(
     }
 }
 
-fn asked(books: &Books, recorded: Recorded, subject: Subject) -> Result<Asked, JournalError> {
+fn asked(
+    books: &ReadOnlyJournal,
+    recorded: RecordedDecision,
+    subject: Subject,
+) -> Result<Asked, JournalError> {
     let question = Question::of(books, &recorded, &subject)?.map_err(|unasked| match unasked {
         Unasked::Gone(gone) => gone,
         // `verify-log` says more about that.

@@ -17,8 +17,8 @@ pub use report::{Example, OTHERS, RATIOS, Report, RowSum, Rows, Sum};
 
 use anyhow::{Context, Result, anyhow};
 use asked::Asked;
-use pylon_adapters::journal::Books;
 use pylon_core::UnixTime;
+use pylon_journal::ReadOnlyJournal;
 use pylon_sandbox::{Installed, Role};
 use std::sync::mpsc::sync_channel;
 
@@ -36,7 +36,7 @@ pub struct Span {
 
 /// Asks the candidate all questions of its role. One thread reads, this one asks; `progress` hears how many were asked.
 pub fn run(
-    books: Books,
+    books: ReadOnlyJournal,
     guest: &Installed,
     role: Role,
     span: Span,

@@ -1,9 +1,9 @@
 //! All decisions asked again, one after the other, and their seals looked at: what was changed is found by either, what is missing by the seals.
 
 use super::{Outcome, Subject, check};
-use pylon_adapters::journal::{Books, Page, Recorded, Seal, Sealed};
 use pylon_core::ports::journal::JournalError;
 use pylon_core::{JobId, UnixTime};
+use pylon_journal::{LogHead, MacCheck, Page, ReadOnlyJournal, RecordedDecision};
 use pylon_slots::Past;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -68,7 +68,7 @@ impl Verified {
                 .is_none_or(|seals| seals.broken == 0 && seals.missing == 0 && !seals.headless)
     }
 
-    fn problem(&mut self, id: u64, of: Option<&Recorded>, what: String) {
+    fn problem(&mut self, id: u64, of: Option<&RecordedDecision>, what: String) {
         if self.problems.len() < SHOWN {
             let function = of.map(|recorded| recorded.function.clone()).unwrap_or_default();
             self.problems.push(Problem {
@@ -84,14 +84,14 @@ impl Verified {
 /// Reads them all, and says now and then how many it has read.
 pub async fn verify(
     past: &mut Past,
-    books: &Books,
-    safe: Option<&pylon_adapters::journal::Safe>,
+    books: &ReadOnlyJournal,
+    safe: Option<&pylon_journal::TextCipher>,
     since: UnixTime,
     mut progress: impl FnMut(u64),
 ) -> Result<Verified, JournalError> {
     let mut verified = Verified { seals: safe.map(|_| Seals::default()), ..Verified::default() };
-    let sealed = safe.map(|safe| books.sealed(safe)).transpose()?.flatten();
-    let mut after = if since == UnixTime::new(0) { 0 } else { books.before(since)? };
+    let sealed = safe.map(|safe| books.log_head(safe)).transpose()?.flatten();
+    let mut after = if since == UnixTime::new(0) { 0 } else { books.last_id_before(since)? };
     let mut order = safe.map(|safe| Order { books, safe, sealed, next: after + 1 });
     let mut subjects = Subjects::default();
     loop {
@@ -129,26 +129,30 @@ pub async fn verify(
 
 /// Whether each decision is sealed and follows the one before it.
 struct Order<'a> {
-    books: &'a Books,
-    safe: &'a pylon_adapters::journal::Safe,
-    sealed: Option<Sealed>,
+    books: &'a ReadOnlyJournal,
+    safe: &'a pylon_journal::TextCipher,
+    sealed: Option<LogHead>,
     /// The number that comes next if nothing is missing.
     next: u64,
 }
 
 impl Order<'_> {
-    fn look(&mut self, recorded: &Recorded, verified: &mut Verified) -> Result<(), JournalError> {
-        let seal = recorded.seal(self.safe);
+    fn look(
+        &mut self,
+        recorded: &RecordedDecision,
+        verified: &mut Verified,
+    ) -> Result<(), JournalError> {
+        let seal = recorded.check_mac(self.safe);
         let from = self.sealed.map_or(u64::MAX, |sealed| sealed.first);
         let mut seals = verified.seals.unwrap_or_default();
         match seal {
-            Seal::Holds => seals.hold += 1,
+            MacCheck::Valid => seals.hold += 1,
             _ if recorded.id < from => {
                 seals.before += 1;
                 // A seal, but nothing that says since when there are any.
-                seals.headless |= self.sealed.is_none() && seal == Seal::Broken;
+                seals.headless |= self.sealed.is_none() && seal == MacCheck::Invalid;
             }
-            Seal::Broken | Seal::Absent => {
+            MacCheck::Invalid | MacCheck::Missing => {
                 seals.broken += 1;
                 verified.problem(
                     recorded.id,
@@ -157,7 +161,7 @@ impl Order<'_> {
                 );
             }
         }
-        seals.headless |= self.sealed.is_none() && seal == Seal::Holds;
+        seals.headless |= self.sealed.is_none() && seal == MacCheck::Valid;
         verified.seals = Some(seals);
         self.gap(recorded.id, verified)?;
         self.next = recorded.id + 1;
@@ -168,7 +172,7 @@ impl Order<'_> {
     fn gap(&self, end: u64, verified: &mut Verified) -> Result<(), JournalError> {
         let Some(sealed) = self.sealed else { return Ok(()) };
         let first = self.next.max(sealed.first);
-        if first >= end || self.books.is_forgotten(self.safe, first, end - 1)? {
+        if first >= end || self.books.is_purged(self.safe, first, end - 1)? {
             return Ok(());
         }
         let missing = end - first;
@@ -192,7 +196,7 @@ impl Order<'_> {
 struct Subjects(VecDeque<(JobId, Subject)>);
 
 impl Subjects {
-    fn of(&mut self, books: &Books, id: JobId) -> Result<&Subject, JournalError> {
+    fn of(&mut self, books: &ReadOnlyJournal, id: JobId) -> Result<&Subject, JournalError> {
         let place = self.0.iter().position(|(known, _)| *known == id);
         let found = match place.and_then(|place| self.0.remove(place)) {
             Some(found) => found,

@@ -13,10 +13,10 @@ pub use playback::Playback;
 pub use question::{Question, Unasked, role};
 pub use subject::Subject;
 
-use pylon_adapters::journal::{Books, Recorded};
 use pylon_core::ports::guests::{Answer, Cost, Fault, JobError};
 use pylon_core::ports::journal::JournalError;
 use pylon_core::work::Output;
+use pylon_journal::{ReadOnlyJournal, RecordedDecision};
 use pylon_sandbox::Installed;
 use pylon_slots::Past;
 use serde::de::DeserializeOwned;
@@ -88,8 +88,8 @@ impl Gone {
 /// Asks one question again.
 pub async fn check(
     past: &mut Past,
-    books: &Books,
-    recorded: &Recorded,
+    books: &ReadOnlyJournal,
+    recorded: &RecordedDecision,
     subject: &Subject,
 ) -> Result<Outcome, JournalError> {
     let question = match Question::of(books, recorded, subject)? {
@@ -114,7 +114,7 @@ pub async fn check(
     Ok(ask(question, &guest, recorded).await)
 }
 
-fn unknown_function(recorded: &Recorded) -> Difference {
+fn unknown_function(recorded: &RecordedDecision) -> Difference {
     Difference {
         what: "function",
         recorded: recorded.function.clone(),
@@ -123,7 +123,7 @@ fn unknown_function(recorded: &Recorded) -> Difference {
 }
 
 /// The history of the slots says who it was, too.
-fn other_guest(guest: &Installed, recorded: &Recorded) -> Option<Difference> {
+fn other_guest(guest: &Installed, recorded: &RecordedDecision) -> Option<Difference> {
     let stamp = guest.stamp();
     let is_same = stamp.digest == recorded.digest
         && (&stamp.slot, &stamp.name, &stamp.version)
@@ -139,7 +139,7 @@ fn other_guest(guest: &Installed, recorded: &Recorded) -> Option<Difference> {
 }
 
 /// What the last attempt made is in the job's row, too.
-fn other_result(subject: &Subject, recorded: &Recorded) -> Option<Difference> {
+fn other_result(subject: &Subject, recorded: &RecordedDecision) -> Option<Difference> {
     let Subject::Taken(state) = subject else { return None };
     let made = state
         .output
@@ -155,7 +155,7 @@ fn other_result(subject: &Subject, recorded: &Recorded) -> Option<Difference> {
     })
 }
 
-async fn ask(question: Question, guest: &Installed, recorded: &Recorded) -> Outcome {
+async fn ask(question: Question, guest: &Installed, recorded: &RecordedDecision) -> Outcome {
     match question {
         Question::Rank { job, candidates, situation } => {
             compare(&guest.rank(&job, &candidates, &situation), recorded)
@@ -183,7 +183,7 @@ async fn ask(question: Question, guest: &Installed, recorded: &Recorded) -> Outc
     }
 }
 
-fn compare<T>(answer: &Answer<T>, recorded: &Recorded) -> Outcome
+fn compare<T>(answer: &Answer<T>, recorded: &RecordedDecision) -> Outcome
 where
     T: DeserializeOwned + PartialEq + serde::Serialize,
 {

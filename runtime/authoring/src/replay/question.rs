@@ -1,7 +1,6 @@
 //! A recorded question, put together from the decision, the job's row and, for a verdict, from what the attempt made.
 
 use super::{Difference, Gone, Subject};
-use pylon_adapters::journal::{Books, Recorded};
 use pylon_core::Job;
 use pylon_core::decision::{Candidate, Offer, QuoteContext, Situation};
 use pylon_core::machine::JobState;
@@ -9,6 +8,7 @@ use pylon_core::ports::guests::{Fault, JobError};
 use pylon_core::ports::journal::JournalError;
 use pylon_core::transcript::Transcript;
 use pylon_core::work::{Evidence, Output, Route, Usage};
+use pylon_journal::{ReadOnlyJournal, RecordedDecision};
 use pylon_sandbox::Role;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -78,8 +78,8 @@ pub fn role(function: &str) -> Option<Role> {
 impl Question {
     /// What was asked.
     pub fn of(
-        books: &Books,
-        recorded: &Recorded,
+        books: &ReadOnlyJournal,
+        recorded: &RecordedDecision,
         subject: &Subject,
     ) -> Result<Result<Self, Unasked>, JournalError> {
         let attempt = match recorded.function.as_str() {
@@ -90,9 +90,9 @@ impl Question {
     }
 
     fn put(
-        recorded: &Recorded,
+        recorded: &RecordedDecision,
         subject: &Subject,
-        attempt: Option<&Recorded>,
+        attempt: Option<&RecordedDecision>,
     ) -> Result<Self, Unasked> {
         let job = subject.summary()?;
         if recorded.generation == 0 {
@@ -139,7 +139,7 @@ impl Question {
         }
     }
 
-    fn run(recorded: &Recorded, state: &JobState) -> Result<Self, Unasked> {
+    fn run(recorded: &RecordedDecision, state: &JobState) -> Result<Self, Unasked> {
         if matches!(recorded.output, Err(Fault::Wall | Fault::Cpu)) {
             return Err(Gone::Timed.into());
         }
@@ -175,7 +175,7 @@ impl Question {
     }
 }
 
-fn taken<'a>(subject: &'a Subject, recorded: &Recorded) -> Result<&'a JobState, Unasked> {
+fn taken<'a>(subject: &'a Subject, recorded: &RecordedDecision) -> Result<&'a JobState, Unasked> {
     match subject {
         Subject::Taken(state) => Ok(state),
         Subject::Refused(_) | Subject::Forgotten => {
@@ -184,11 +184,11 @@ fn taken<'a>(subject: &'a Subject, recorded: &Recorded) -> Result<&'a JobState, 
     }
 }
 
-fn read<T: DeserializeOwned>(recorded: &Recorded) -> Result<T, Unasked> {
+fn read<T: DeserializeOwned>(recorded: &RecordedDecision) -> Result<T, Unasked> {
     serde_json::from_str(&recorded.input).map_err(|error| not_there(recorded, &error.to_string()))
 }
 
-fn not_there(recorded: &Recorded, why: &str) -> Unasked {
+fn not_there(recorded: &RecordedDecision, why: &str) -> Unasked {
     Unasked::Differs(Difference {
         what: "input",
         recorded: recorded.input.clone(),

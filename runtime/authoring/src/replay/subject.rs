@@ -1,10 +1,10 @@
 //! What a decision was about: a job that was taken, or a request that was refused.
 
 use super::Gone;
-use pylon_adapters::journal::Books;
 use pylon_core::machine::JobState;
 use pylon_core::ports::journal::JournalError;
 use pylon_core::{Job, JobId};
+use pylon_journal::ReadOnlyJournal;
 
 /// A job or a request.
 #[derive(Clone, Debug)]
@@ -19,11 +19,11 @@ pub enum Subject {
 
 impl Subject {
     /// From the journal.
-    pub fn of(books: &Books, id: JobId) -> Result<Self, JournalError> {
+    pub fn of(books: &ReadOnlyJournal, id: JobId) -> Result<Self, JournalError> {
         if let Some(state) = books.job(id)? {
             return Ok(Self::Taken(Box::new(state)));
         }
-        Ok(books.refused(id)?.map_or(Self::Forgotten, |job| Self::Refused(Box::new(job))))
+        Ok(books.refused_request(id)?.map_or(Self::Forgotten, |job| Self::Refused(Box::new(job))))
     }
 
     /// What is kept of the request.

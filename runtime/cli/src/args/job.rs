@@ -1,9 +1,9 @@
 //! `pylon job`: what a buyer may write.
 
 use clap::{Args, Subcommand};
-use pylon_adapters::market::identity;
-use pylon_adapters::market::nip90::RequestTag;
 use pylon_core::{Input, InputSource, JobId, MessageId, Param, PublicKey};
+use pylon_nostr::identity;
+use pylon_nostr::nip90::RequestTag;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobCommand {

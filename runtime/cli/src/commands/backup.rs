@@ -3,7 +3,7 @@
 use crate::args::BackupArgs;
 use crate::output::say;
 use anyhow::{Context, Result, bail};
-use pylon_adapters::journal::Books;
+use pylon_journal::ReadOnlyJournal;
 use pylon_node::home::Home;
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
@@ -22,10 +22,10 @@ pub(crate) fn run(args: &BackupArgs) -> Result<()> {
         bail!("{}", taken());
     }
     let folder = file.parent().unwrap_or_else(|| Path::new("/"));
-    let books = Books::open(&Home::from_env()?.database())?;
+    let books = ReadOnlyJournal::open(&Home::from_env()?.database())?;
     let (copy, path) = part(&file)?;
     books.copy_to(&path).with_context(|| format!("no copy was made in {}", folder.display()))?;
-    let jobs = Books::open(&path)?.job_count()?;
+    let jobs = ReadOnlyJournal::open(&path)?.job_count()?;
     copy.sync_all().with_context(|| file.display().to_string())?;
     match path.persist_noclobber(&file) {
         Ok(()) => {}

@@ -4,10 +4,10 @@ use crate::args::EarningsArgs;
 use crate::earnings::{table, word};
 use crate::output::{json, say};
 use anyhow::Result;
-use pylon_adapters::journal::Books;
 use pylon_control_api::Refused;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::journal::Earnings;
+use pylon_journal::ReadOnlyJournal;
 use pylon_node::clock::SystemClock;
 use pylon_node::control::{REFUSED_MAX, REFUSED_SECONDS};
 use pylon_node::home::Home;
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 /// Shows what was earned.
 pub(crate) fn run(args: &EarningsArgs) -> Result<()> {
     let limit = args.limit as usize;
-    let (books, now) = (Books::open(&Home::from_env()?.database())?, SystemClock.now());
+    let (books, now) = (ReadOnlyJournal::open(&Home::from_env()?.database())?, SystemClock.now());
     let (earnings, since) = (books.earnings(limit)?, now.minus(REFUSED_SECONDS));
     let refused = Refused::of(since, books.refusals(since, REFUSED_MAX)?);
     if args.json {

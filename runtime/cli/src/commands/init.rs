@@ -4,7 +4,7 @@ use crate::args::InitArgs;
 use crate::output::say;
 use crate::secret;
 use anyhow::{Context, Result};
-use pylon_adapters::journal::SqliteJournal;
+use pylon_journal::SqliteJournal;
 use pylon_node::config;
 use pylon_node::home::{Holder, Home};
 use pylon_node::identity::{Identity, Phrase};
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<()> {
         None => Identity::create(&home).map(|(identity, phrase)| (identity, Some(phrase)))?,
     };
     write_settings(&home)?;
-    // Books with nothing in them can be read, and asked in SQL.
+    // ReadOnlyJournal with nothing in them can be read, and asked in SQL.
     SqliteJournal::open(&home.database())?;
     say(&page(&home, &identity, new.as_ref(), aside))
         .context("the identity is made, but cannot be shown")

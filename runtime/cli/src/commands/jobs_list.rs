@@ -3,12 +3,12 @@
 use crate::args::JobsListArgs;
 use crate::output::{json, say};
 use anyhow::Result;
-use pylon_adapters::journal::Books;
 use pylon_core::UnixTime;
 use pylon_core::machine::{Execution, Invoicing, JobState, Settlement};
 use pylon_core::ports::clock::Clock;
 use pylon_core::text::sanitize_line;
 use pylon_core::units::ago;
+use pylon_journal::ReadOnlyJournal;
 use pylon_node::clock::SystemClock;
 use pylon_node::home::Home;
 use serde::Serialize;
@@ -17,7 +17,8 @@ use std::fmt::Write as _;
 /// Lists them, the newest first.
 pub(crate) fn run(args: &JobsListArgs) -> Result<()> {
     let status = args.status.as_deref().and_then(Execution::from_word);
-    let jobs = Books::open(&Home::from_env()?.database())?.jobs(status, args.limit as usize)?;
+    let jobs =
+        ReadOnlyJournal::open(&Home::from_env()?.database())?.jobs(status, args.limit as usize)?;
     if args.json {
         return json(&jobs.iter().map(Job::of).collect::<Vec<_>>());
     }

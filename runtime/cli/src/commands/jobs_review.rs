@@ -3,14 +3,14 @@
 use crate::args::JobsReviewArgs;
 use crate::output::say;
 use anyhow::Result;
-use pylon_adapters::journal::Books;
 use pylon_control_api::{Client, Review};
+use pylon_journal::ReadOnlyJournal;
 use pylon_node::home::Home;
 
 /// Tells the node that runs.
 pub(crate) fn run(args: &JobsReviewArgs, release: bool) -> Result<()> {
     let home = Home::from_env()?;
-    let job = super::jobs_show::find(&Books::open(&home.database())?, &args.job)?;
+    let job = super::jobs_show::find(&ReadOnlyJournal::open(&home.database())?, &args.job)?;
     super::block_on(async {
         Ok(Client::new(home.socket()).review(Review { job, release }).await?)
     })?;

@@ -4,7 +4,6 @@ use super::jobs_list::{Job, invoicing};
 use crate::args::JobsShowArgs;
 use crate::output::{json, say, table};
 use anyhow::{Result, bail};
-use pylon_adapters::journal::{Books, Decision};
 use pylon_core::decision::WITHHELD;
 use pylon_core::decision_summary;
 use pylon_core::machine::JobState;
@@ -13,13 +12,14 @@ use pylon_core::text::sanitize_line;
 use pylon_core::units::{moment, sats};
 use pylon_core::work::Usage;
 use pylon_core::{JobId, Msat, UnixTime};
+use pylon_journal::{Decision, ReadOnlyJournal};
 use pylon_node::home::Home;
 use serde::Serialize;
 use std::fmt::Write as _;
 
 /// Shows the one job whose id begins so.
 pub(crate) fn run(args: &JobsShowArgs) -> Result<()> {
-    let books = Books::open(&Home::from_env()?.database())?;
+    let books = ReadOnlyJournal::open(&Home::from_env()?.database())?;
     let id = find(&books, &args.job)?;
     let Some(state) = books.job(id)? else { bail!("job {} has just gone", id.short()) };
     let decisions = books.decisions(id)?;
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &JobsShowArgs) -> Result<()> {
 }
 
 /// The one job whose id begins so.
-pub(super) fn find(books: &Books, prefix: &str) -> Result<JobId> {
+pub(super) fn find(books: &ReadOnlyJournal, prefix: &str) -> Result<JobId> {
     let prefix = prefix.to_lowercase();
     if prefix.is_empty()
         || prefix.len() > 64
@@ -38,7 +38,7 @@ pub(super) fn find(books: &Books, prefix: &str) -> Result<JobId> {
             sanitize_line(&prefix)
         );
     }
-    match *books.named(&prefix)? {
+    match *books.jobs_by_prefix(&prefix)? {
         [id] => Ok(id),
         [_, _, ..] => bail!("more than one job begins with {prefix}: give more digits"),
         [] => match books.refusal(&prefix)? {

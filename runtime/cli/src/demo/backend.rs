@@ -4,8 +4,9 @@ use super::moment::{Moment, Screen};
 use crate::output::note;
 use anyhow::Context;
 use pylon_adapters::inference::managed::ManagedServer;
-use pylon_adapters::inference::{OpenAi, client, detect, llama_cpp};
+use pylon_adapters::inference::{OpenAi, detect, llama_cpp};
 use pylon_core::ports::inference::Inference;
+use pylon_egress::http::client;
 use std::path::Path;
 use std::sync::Arc;
 

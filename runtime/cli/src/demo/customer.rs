@@ -1,10 +1,10 @@
 //! The demo's customer: another key, its own connection, and a purse of play money. It checks what it gets before it pays.
 
 use anyhow::ensure;
-use pylon_adapters::market::buyer::{Buyer, BuyerError, Heard};
-use pylon_adapters::market::nip90::{Delivered, RequestTag};
 use pylon_adapters::payments::play_money::{Paid, PlayBank};
 use pylon_core::{Input, InputSource, JobId, Msat, Param, PublicKey};
+use pylon_nostr::buyer::{Buyer, BuyerError, ProviderMessage};
+use pylon_nostr::nip90::{Delivered, RequestTag};
 
 /// Text generation (NIP-90 registry).
 pub(super) const KIND: u16 = 5050;
@@ -37,13 +37,13 @@ impl Customer {
     }
 
     /// What the provider says next about the job.
-    pub(super) async fn hear(&mut self, job: JobId) -> Result<Heard, BuyerError> {
+    pub(super) async fn hear(&mut self, job: JobId) -> Result<ProviderMessage, BuyerError> {
         loop {
             let heard = self.buyer.next().await?;
             let (about, provider) = match &heard {
-                Heard::Feedback(feedback) => (feedback.job, feedback.provider),
-                Heard::Result(result) => (result.job, result.provider),
-                Heard::Unreadable { job, provider, .. } => (*job, *provider),
+                ProviderMessage::Feedback(feedback) => (feedback.job, feedback.provider),
+                ProviderMessage::Result(result) => (result.job, result.provider),
+                ProviderMessage::Unreadable { job, provider, .. } => (*job, *provider),
             };
             if about == job && provider == self.provider {
                 return Ok(heard);

@@ -13,10 +13,6 @@ use anyhow::{Context, bail};
 use customer::{BID, Customer, KIND};
 use moment::{GuestCall, Moment, Screen, Summary, Total};
 use prompts::PROMPTS;
-use pylon_adapters::market::buyer::{Buyer, Heard};
-use pylon_adapters::market::identity::{generate, keys, npub, public_key};
-use pylon_adapters::market::nip90::Standing;
-use pylon_adapters::market::relay::InProcessRelay;
 use pylon_adapters::payments::play_money::PlayBank;
 use pylon_control_api::Refused;
 use pylon_core::event::DomainEvent;
@@ -27,6 +23,10 @@ use pylon_node::config::{Config, MarketConfig};
 use pylon_node::home::{Holder, Home};
 use pylon_node::identity::Identity;
 use pylon_node::node::{Node, Parts};
+use pylon_nostr::buyer::{Buyer, ProviderMessage};
+use pylon_nostr::identity::{generate, keys, npub, public_key};
+use pylon_nostr::nip90::FeedbackStatus;
+use pylon_nostr::relay::InProcessRelay;
 use pylon_provider::{Bus, Observation, Step};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -278,25 +278,27 @@ impl Stage {
         &mut self,
         prompt: &str,
         job: JobId,
-        heard: Heard,
+        heard: ProviderMessage,
         progress: &mut Progress,
     ) -> anyhow::Result<()> {
         let id = job.to_hex();
         match heard {
-            Heard::Feedback(feedback) if feedback.standing == Standing::Partial => {
+            ProviderMessage::Feedback(feedback) if feedback.status == FeedbackStatus::Partial => {
                 self.read(job, &feedback.content, progress)?
             }
-            Heard::Feedback(feedback) => {
-                let status = feedback.standing.word().to_owned();
-                if feedback.standing == Standing::Error {
+            ProviderMessage::Feedback(feedback) => {
+                let status = feedback.status.as_str().to_owned();
+                if feedback.status == FeedbackStatus::Error {
                     progress.answered = true;
                     progress.over = true;
-                    progress.error = Some(feedback.words.clone());
+                    progress.error = Some(feedback.message.clone());
                 }
-                self.screen.show(&Moment::Feedback { job: id, status, words: feedback.words })?;
+                self.screen.show(&Moment::Feedback { job: id, status, words: feedback.message })?;
             }
-            Heard::Unreadable { why, .. } => bail!("the provider's answer cannot be read: {why}"),
-            Heard::Result(result) => {
+            ProviderMessage::Unreadable { why, .. } => {
+                bail!("the provider's answer cannot be read: {why}")
+            }
+            ProviderMessage::Result(result) => {
                 self.read(job, &result.content, progress)?;
                 let amount_msats = result.due.as_ref().map_or(0, |(amount, _)| amount.get());
                 let bolt11 = result.due.as_ref().and_then(|(_, bolt11)| bolt11.clone());

@@ -1,6 +1,7 @@
 //! The ports: one trait per file, one small error per port whose cases say what the caller does next.
 
 pub mod clock;
+pub mod event_source;
 pub mod guests;
 pub mod inference;
 pub mod inputs;

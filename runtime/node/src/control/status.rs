@@ -1,14 +1,14 @@
 //! What can be said of a node at work, each time as it is at that moment.
 
 use crate::clock::SystemClock;
-use pylon_adapters::journal::SqliteJournal;
-use pylon_adapters::market::nostr::NostrMarket;
 use pylon_control_api::{Backend, Model, Refused, Relay, Stats};
 use pylon_core::decision::Candidate;
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::ports::journal::{Journal, JournalError};
 use pylon_core::slots::Lockdown;
 use pylon_core::slots::SlotStatus;
+use pylon_journal::SqliteJournal;
+use pylon_nostr::market::NostrMarket;
 use pylon_provider::Backends;
 use pylon_sandbox::Generations;
 use pylon_slots::{Workshop, skills};

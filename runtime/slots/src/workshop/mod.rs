@@ -14,12 +14,12 @@ use super::watch::{Reports, Watch};
 use super::{Ledger, Shelf, grants, history};
 use crate::Config;
 use anyhow::Result;
-use pylon_adapters::address::Addresses;
 use pylon_core::UnixTime;
 use pylon_core::ports::installations::{Installation, Purpose, Standby};
 use pylon_core::ports::journal::{Journal, JournalError, Row};
 use pylon_core::slots::Lockdown;
 use pylon_core::slots::SlotStatus;
+use pylon_egress::policy::EgressPolicy;
 use pylon_sandbox::{Change, Generations, Sandbox, Slot};
 use state::{State, commit};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ const LOOKS_MAX: usize = 3;
 pub struct Workshop {
     sandbox: Sandbox,
     shelf: Shelf,
-    addresses: Addresses,
+    addresses: EgressPolicy,
     state: Mutex<State>,
     /// The guests at work, with a node.
     live: OnceLock<Arc<Generations>>,
@@ -48,7 +48,7 @@ impl Workshop {
         shelf: Shelf,
         ledger: Ledger,
         config: &Config,
-        addresses: Addresses,
+        addresses: EgressPolicy,
     ) -> (Self, Reports) {
         let (watch, reports) = Watch::new();
         let Ledger { history, standbys } = ledger;
@@ -64,7 +64,7 @@ impl Workshop {
         shelf: Shelf,
         ledger: Ledger,
         config: &Config,
-        addresses: Addresses,
+        addresses: EgressPolicy,
     ) -> Self {
         Self::new(sandbox, shelf, ledger, config, addresses).0
     }

@@ -120,7 +120,7 @@ async fn run(mut command: Command, wheel: &Wheel) -> Result<(), ManagedError> {
         .rev()
         .find(|line| line.starts_with("ERROR"))
         .or_else(|| said.lines().next_back());
-    Err(failed(why.map_or_else(|| output.status.to_string(), crate::inference::http::in_short)))
+    Err(failed(why.map_or_else(|| output.status.to_string(), pylon_egress::http::in_short)))
 }
 
 /// A folder that is gone unless it was renamed.

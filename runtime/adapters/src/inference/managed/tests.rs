@@ -2,8 +2,8 @@
 //! time, the package index; without them they say so and pass, but fail where `CI=true`.
 
 use super::*;
-use crate::inference::client;
 use pylon_core::ports::inference::{ChatMessage, Chunk, Completion, Generation, Role};
+use pylon_egress::http::client;
 use std::env;
 use std::sync::Mutex;
 use tokio::net::TcpStream;

@@ -2,12 +2,12 @@
 //! and with that the server's work ends.
 
 use super::wire::{ErrorObject, Part, Text, Timings, Usage};
-use crate::inference::http::{in_short, in_words};
 use async_trait::async_trait;
 use eventsource_stream::{Event, EventStream, EventStreamError};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use pylon_core::ports::inference::{Chunk, Completion, Generation, InferenceError, Mishap, Stream};
+use pylon_egress::http::{in_short, in_words};
 use reqwest::Response;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

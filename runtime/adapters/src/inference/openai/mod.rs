@@ -6,10 +6,10 @@ mod answer;
 mod tests;
 pub(crate) mod wire;
 
-use super::http::{in_short, in_words, read_at_most};
 use answer::Answer;
 use async_trait::async_trait;
 use pylon_core::ports::inference::{Generation, Inference, InferenceError, Mishap, Model, Stream};
+use pylon_egress::http::{in_short, in_words, read_at_most};
 use reqwest::{Client, Response, StatusCode, Url};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};

@@ -2,7 +2,7 @@
 //! anywhere, broken, late and endless. Every wait has a deadline; nothing waits for a fixed time.
 
 use super::*;
-use crate::inference::{client, llama_cpp};
+use crate::inference::llama_cpp;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt as _, StreamExt as _};
 use pylon_core::ports::inference::{ChatMessage, Chunk, Completion, Role};
+use pylon_egress::http::client;
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;

@@ -189,10 +189,9 @@ impl ErrorObject {
     pub(super) fn into_error(self) -> InferenceError {
         match (self.kind.as_deref(), self.n_ctx) {
             (Some("exceed_context_size_error"), Some(room)) => InferenceError::TooLong(room),
-            _ => InferenceError::Failed(
-                Mishap::Broken,
-                crate::inference::http::in_short(&self.message),
-            ),
+            _ => {
+                InferenceError::Failed(Mishap::Broken, pylon_egress::http::in_short(&self.message))
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use super::Row;
 use crate::args::Mode;
-use pylon_adapters::market::identity::public_key;
-use pylon_adapters::market::nostr::read_announcement;
 use pylon_node::home::Home;
 use pylon_node::identity::Identity;
+use pylon_nostr::identity::public_key;
+use pylon_nostr::market::read_announcement;
 use std::time::Duration;
 
 const CHECK: &str = "presence";

@@ -1,7 +1,7 @@
 //! Is our clock right? Events carry times, and relays refuse what is too far from theirs.
 
 use super::Row;
-use pylon_adapters::market::probe::Probe;
+use pylon_nostr::probe::Probe;
 
 const CHECK: &str = "clock";
 const OFF_SECONDS: u64 = 30;

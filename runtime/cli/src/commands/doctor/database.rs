@@ -1,7 +1,7 @@
 //! Can the database be read?
 
 use super::Row;
-use pylon_adapters::journal::Books;
+use pylon_journal::ReadOnlyJournal;
 use pylon_node::home::Home;
 
 const CHECK: &str = "database";
@@ -11,7 +11,7 @@ pub(super) fn check(home: &Home) -> Row {
     if !path.exists() {
         return Row::ok(CHECK, "none yet: `pylon init` or a start makes it");
     }
-    match Books::open(&path).and_then(|books| books.job_count()) {
+    match ReadOnlyJournal::open(&path).and_then(|books| books.job_count()) {
         Ok(jobs) => Row::ok(CHECK, format!("{jobs} jobs in {}", path.display())),
         Err(error) => Row::broken(CHECK, error.to_string(), "a node does not start without it"),
     }

@@ -3,8 +3,8 @@
 use super::Row;
 use crate::commands::compile_component::apart;
 use anyhow::Result;
-use pylon_adapters::address::Addresses;
 use pylon_core::ports::clock::Clock;
+use pylon_egress::policy::EgressPolicy;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::Config;
 use pylon_node::home::Home;
@@ -45,7 +45,7 @@ async fn open(home: &Home, config: &Config) -> Result<Slots> {
     let sandbox = pylon_slots::sandbox(state.folder("cache")?, apart()?, &config.slots.lockdown)?;
     let ledger = Ledger::read(&home.database())?;
     let shelf = state.components()?;
-    let addresses = Addresses::new(&config.network.allow);
+    let addresses = EgressPolicy::new(&config.network.allow);
     let now = SystemClock.now();
     let opened = Slots::open(sandbox, shelf, ledger, &config.slots, addresses, None, now).await;
     let (guests, _) = opened?;

@@ -1,10 +1,10 @@
 //! Which guests may be installed at all, and who is there now that did not come with the program?
 
 use super::Row;
-use pylon_adapters::market::identity::npub_of;
 use pylon_control_api::Client;
 use pylon_node::config::Config;
 use pylon_node::home::Home;
+use pylon_nostr::identity::npub_of;
 use pylon_slots::Ledger;
 
 const CHECK: &str = "lockdown";

@@ -2,7 +2,7 @@
 
 use super::Row;
 use futures::future::join_all;
-use pylon_adapters::market::probe::{self, Probe};
+use pylon_nostr::probe::{self, Probe};
 use std::time::Duration;
 
 const CHECK: &str = "relay";

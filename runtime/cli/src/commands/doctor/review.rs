@@ -1,10 +1,10 @@
 //! Does a result wait for the operator? Each keeps its place among the jobs that the node takes.
 
 use super::Row;
-use pylon_adapters::journal::Books;
 use pylon_core::machine::{Execution, JobState};
 use pylon_core::ports::clock::Clock;
 use pylon_core::units::ago;
+use pylon_journal::ReadOnlyJournal;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::Config;
 use pylon_node::home::Home;
@@ -12,7 +12,7 @@ use pylon_node::home::Home;
 const CHECK: &str = "review";
 
 pub(super) fn check(home: &Home, config: &Config) -> Row {
-    let at_work = Books::open(&home.database())
+    let at_work = ReadOnlyJournal::open(&home.database())
         .and_then(|books| books.jobs(Some(Execution::Processing), usize::MAX));
     // What is wrong with the journal, another check says.
     let waiting: Vec<_> =

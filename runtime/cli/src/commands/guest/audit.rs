@@ -3,14 +3,14 @@
 use crate::args::guest::AuditArgs;
 use crate::output::{json, say, table};
 use anyhow::Result;
-use pylon_adapters::journal::Books;
 use pylon_core::ports::installations::Audit;
 use pylon_core::units::moment;
+use pylon_journal::ReadOnlyJournal;
 use pylon_node::home::Home;
 
 /// The newest first.
 pub(super) fn run(args: &AuditArgs) -> Result<()> {
-    let rows = Books::open(&Home::from_env()?.database())?.audit(args.limit as usize)?;
+    let rows = ReadOnlyJournal::open(&Home::from_env()?.database())?.audit(args.limit as usize)?;
     if args.json {
         return json(&rows);
     }

@@ -3,12 +3,12 @@
 use crate::args::guest::SlotArgs;
 use crate::output::{json, say};
 use anyhow::{Result, bail};
-use pylon_adapters::journal::{Books, Pair};
 use pylon_core::decision_summary;
 use pylon_core::ports::guests::Fault;
 use pylon_core::text::sanitize_line;
 use pylon_core::units::sats;
 use pylon_core::{Msat, UnixTime};
+use pylon_journal::{AnswerPair, ReadOnlyJournal};
 use pylon_node::home::Home;
 use pylon_slots::Ledger;
 use serde::Serialize;
@@ -90,7 +90,7 @@ pub(super) fn run(args: &SlotArgs) -> Result<()> {
         slot: slot.clone(),
         ..Comparison::default()
     };
-    Books::open(&home.database())?.pairs(
+    ReadOnlyJournal::open(&home.database())?.pairs(
         &slot,
         shadow.digest,
         UnixTime::new(shadow.since),
@@ -101,7 +101,7 @@ pub(super) fn run(args: &SlotArgs) -> Result<()> {
 }
 
 impl Comparison {
-    fn add(&mut self, pair: &Pair) {
+    fn add(&mut self, pair: &AnswerPair) {
         let (active, shadow) = (said(&pair.active), said(&pair.shadow));
         let same = active == shadow;
         self.questions += 1;
@@ -238,8 +238,12 @@ mod tests {
     use super::*;
     use pylon_core::{JobId, UnixTime};
 
-    fn pair(function: &str, active: Result<&str, Fault>, shadow: Result<&str, Fault>) -> Pair {
-        Pair {
+    fn pair(
+        function: &str,
+        active: Result<&str, Fault>,
+        shadow: Result<&str, Fault>,
+    ) -> AnswerPair {
+        AnswerPair {
             job: JobId::from_bytes([7; 32]),
             function: function.into(),
             active: active.map(Into::into),

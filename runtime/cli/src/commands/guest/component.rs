@@ -2,7 +2,7 @@
 
 use crate::commands::compile_component::apart;
 use anyhow::{Context, Result, anyhow, bail};
-use pylon_adapters::market::release;
+use pylon_nostr::release;
 use pylon_sandbox::{Config, Sandbox};
 use pylon_slots as guests;
 use std::io::{ErrorKind, Read, Write};

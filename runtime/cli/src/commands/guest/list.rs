@@ -4,7 +4,6 @@ use crate::args::guest::ListArgs;
 use crate::commands::block_on;
 use crate::output::{json, say, table};
 use anyhow::Result;
-use pylon_adapters::market::identity::npub_of;
 use pylon_control_api::{Client, ClientError, Guests};
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::installations::Installation;
@@ -13,6 +12,7 @@ use pylon_core::units::{ago, moment};
 use pylon_core::{PublicKey, UnixTime};
 use pylon_node::clock::SystemClock;
 use pylon_node::home::Home;
+use pylon_nostr::identity::npub_of;
 use pylon_slots::Ledger;
 
 /// As it is now, or as it came to be.

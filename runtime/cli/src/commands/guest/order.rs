@@ -4,18 +4,18 @@ use crate::commands::block_on;
 use crate::commands::compile_component::apart;
 use crate::output::{json, say};
 use anyhow::{Result, anyhow};
-use pylon_adapters::address::Addresses;
-use pylon_adapters::journal::SqliteJournal;
-use pylon_adapters::market::identity::npub_of;
 use pylon_control_api::{Client, ClientError};
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::installations::Installations;
 use pylon_core::slots::{REMOVED, SlotChange, SlotStatus};
 use pylon_core::text::sanitize_line;
+use pylon_egress::policy::EgressPolicy;
+use pylon_journal::SqliteJournal;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::Source;
 use pylon_node::home::{Holder, Home};
 use pylon_node::identity::Identity;
+use pylon_nostr::identity::npub_of;
 use pylon_slots::{Ledger, Workshop};
 
 /// Does it and says who is there then.
@@ -45,7 +45,7 @@ async fn without_node(home: &Home, deed: &SlotChange) -> Result<SlotStatus> {
         state.components()?,
         ledger,
         &config.slots,
-        Addresses::new(&config.network.allow),
+        EgressPolicy::new(&config.network.allow),
     );
     let done = workshop.carry_out(deed, &journal, SystemClock.now()).await;
     done.map_err(|stop| anyhow!("{}: {}", stop.code, stop.why))

@@ -2,10 +2,10 @@
 
 use crate::commands::compile_component::apart;
 use anyhow::{Context, Result};
-use pylon_adapters::journal::{Books, Safe};
-use pylon_adapters::market::identity::purpose_key;
+use pylon_journal::{ReadOnlyJournal, TextCipher};
 use pylon_node::home::Home;
 use pylon_node::identity::Identity;
+use pylon_nostr::identity::purpose_key;
 use pylon_sandbox::{Config, Sandbox};
 use pylon_slots::Past;
 
@@ -14,17 +14,17 @@ const INSTANCES: u32 = 4;
 
 /// All of it, open.
 pub(super) struct Records {
-    pub(super) books: Books,
+    pub(super) books: ReadOnlyJournal,
     pub(super) past: Past,
     /// `None` without an identity: then no seal can be looked at.
-    pub(super) safe: Option<Safe>,
+    pub(super) safe: Option<TextCipher>,
 }
 
 impl Records {
     /// Of this home, whether a node runs or not.
     pub(super) fn open() -> Result<Self> {
         let home = Home::from_env()?;
-        let books = Books::open(&home.database())?;
+        let books = ReadOnlyJournal::open(&home.database())?;
         let state = home.open()?;
         let config = Config {
             cache: Some(state.folder("cache")?),
@@ -36,7 +36,7 @@ impl Records {
         let sandbox = Sandbox::open(config).context("guests cannot be run here")?;
         let past = Past::new(sandbox, state.components()?, books.installations()?);
         let safe = home.identity_file().exists().then(|| Identity::load(&home)).transpose()?;
-        let safe = safe.map(|identity| Safe::new(&purpose_key(identity.keys(), "journal")));
+        let safe = safe.map(|identity| TextCipher::new(&purpose_key(identity.keys(), "journal")));
         Ok(Self { books, past, safe })
     }
 }

@@ -6,11 +6,11 @@ use crate::commands::block_on;
 use crate::commands::jobs_show::cost;
 use crate::output::{SaidNo, json, say, table};
 use anyhow::{Result, bail};
-use pylon_adapters::journal::{Books, Recorded, Seal};
 use pylon_authoring::replay::{Outcome, Subject, check};
 use pylon_core::JobId;
 use pylon_core::decision_summary;
 use pylon_core::text::sanitize_line;
+use pylon_journal::{MacCheck, ReadOnlyJournal, RecordedDecision};
 use serde_json::{Value, json as value};
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<()> {
         let subject = Subject::of(&records.books, job)?;
         let mut checked = Vec::new();
         for recorded in records.books.recorded_of(job)? {
-            let seal = records.safe.as_ref().map(|safe| recorded.seal(safe));
+            let seal = records.safe.as_ref().map(|safe| recorded.check_mac(safe));
             let outcome = check(&mut records.past, &records.books, &recorded, &subject).await?;
             checked.push(Checked { recorded, seal, outcome });
         }
@@ -41,18 +41,18 @@ pub(super) fn run(args: &ReplayArgs) -> Result<()> {
 
 /// One decision, asked again.
 struct Checked {
-    recorded: Recorded,
-    seal: Option<Seal>,
+    recorded: RecordedDecision,
+    seal: Option<MacCheck>,
     outcome: Outcome,
 }
 
 impl Checked {
     fn is_good(&self) -> bool {
-        !matches!(self.outcome, Outcome::Differs(_)) && self.seal != Some(Seal::Broken)
+        !matches!(self.outcome, Outcome::Differs(_)) && self.seal != Some(MacCheck::Invalid)
     }
 }
 
-fn find(books: &Books, prefix: &str) -> Result<JobId> {
+fn find(books: &ReadOnlyJournal, prefix: &str) -> Result<JobId> {
     let prefix = prefix.to_lowercase();
     if prefix.is_empty()
         || prefix.len() > 64
@@ -63,8 +63,8 @@ fn find(books: &Books, prefix: &str) -> Result<JobId> {
             sanitize_line(&prefix)
         );
     }
-    let mut found = books.named(&prefix)?;
-    found.extend(books.named_refusals(&prefix)?);
+    let mut found = books.jobs_by_prefix(&prefix)?;
+    found.extend(books.refusals_by_prefix(&prefix)?);
     match *found {
         [id] => Ok(id),
         [] => bail!("no job begins with {prefix}: `pylon jobs list` shows the latest"),
@@ -106,11 +106,11 @@ fn word(outcome: &Outcome) -> (&'static str, Option<String>) {
     }
 }
 
-const fn seal_word(seal: Seal) -> &'static str {
+const fn seal_word(seal: MacCheck) -> &'static str {
     match seal {
-        Seal::Holds => "holds",
-        Seal::Broken => "broken",
-        Seal::Absent => "absent",
+        MacCheck::Valid => "holds",
+        MacCheck::Invalid => "broken",
+        MacCheck::Missing => "absent",
     }
 }
 
@@ -127,7 +127,7 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
             ),
             Outcome::Gone(gone) => gone.words(),
         };
-        let broken = if one.seal == Some(Seal::Broken) { "; its seal is BROKEN" } else { "" };
+        let broken = if one.seal == Some(MacCheck::Invalid) { "; its seal is BROKEN" } else { "" };
         let answer = match one.outcome {
             Outcome::Gone(_) => String::new(),
             _ => decision_summary::recorded(&recorded.function, &recorded.output),

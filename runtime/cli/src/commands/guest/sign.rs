@@ -5,13 +5,13 @@ use crate::args::guest::SignArgs;
 use crate::commands::block_on;
 use crate::output::say;
 use anyhow::{Context, Result, bail};
-use pylon_adapters::market::identity;
-use pylon_adapters::market::image_release::{self, ImageClaim};
-use pylon_adapters::market::release::{self, Claim, ReleaseError};
 use pylon_core::Digest;
 use pylon_core::ports::clock::Clock as _;
 use pylon_node::clock::SystemClock;
 use pylon_node::secret_file;
+use pylon_nostr::identity;
+use pylon_nostr::image_release::{self, ImageClaim};
+use pylon_nostr::release::{self, Claim, ReleaseError};
 use pylon_sandbox::IMAGE_BYTES_MAX;
 use std::path::{Path, PathBuf};
 

@@ -8,14 +8,14 @@ use crate::log;
 use crate::output::{note, say, table};
 use crate::purchases::{Purchase, Purchases};
 use anyhow::{Context, Result, bail};
-use pylon_adapters::market::buyer::{Desk, Heard, Request};
-use pylon_adapters::market::identity::npub_of;
-use pylon_adapters::market::nip90::Delivered;
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::units::ago;
 use pylon_node::clock::SystemClock;
 use pylon_node::home::Home;
 use pylon_node::identity::Identity;
+use pylon_nostr::buyer::{ProviderMessage, RelayReader, Request};
+use pylon_nostr::identity::npub_of;
+use pylon_nostr::nip90::Delivered;
 use serde_json::json;
 
 /// Runs the command.
@@ -41,7 +41,7 @@ struct Counter {
     request: Request,
     purchase: Purchase,
     purchases: Purchases,
-    desk: Desk,
+    desk: RelayReader,
 }
 
 impl Counter {
@@ -49,12 +49,13 @@ impl Counter {
         let home = Home::from_env()?;
         let purchases = Purchases::open(&home.open()?)?;
         let purchase = purchases.find(job)?;
-        let desk = Desk::open(Identity::load(&home)?.keys().clone(), &purchase.relays).await?;
+        let desk =
+            RelayReader::open(Identity::load(&home)?.keys().clone(), &purchase.relays).await?;
         Ok(Self { request: purchase.request()?, purchase, purchases, desk })
     }
 
-    async fn said(&self) -> Result<Vec<Heard>> {
-        let said = self.desk.said(&self.request, Desk::ALL_WITHIN).await?;
+    async fn said(&self) -> Result<Vec<ProviderMessage>> {
+        let said = self.desk.responses(&self.request, RelayReader::ALL_TIMEOUT).await?;
         tell::unanswered(&said);
         Ok(said.heard)
     }

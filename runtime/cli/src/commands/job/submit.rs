@@ -5,9 +5,6 @@ use crate::args::job::SubmitArgs;
 use crate::output::{note, say};
 use crate::purchases::{Purchase, Purchases};
 use anyhow::{Context, Result, bail};
-use pylon_adapters::market::buyer::{Buyer, Desk, Heard, Request};
-use pylon_adapters::market::identity::{npub_of, public_key};
-use pylon_adapters::market::nip90::{Delivered, MAX_REQUEST_BYTES, RequestTag, Standing};
 use pylon_core::Msat;
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::text::sanitize_line;
@@ -15,6 +12,9 @@ use pylon_node::clock::SystemClock;
 use pylon_node::config::Config;
 use pylon_node::home::Home;
 use pylon_node::identity::Identity;
+use pylon_nostr::buyer::{Buyer, ProviderMessage, RelayReader, Request};
+use pylon_nostr::identity::{npub_of, public_key};
+use pylon_nostr::nip90::{Delivered, FeedbackStatus, REQUEST_BYTES_MAX, RequestTag};
 use serde_json::json;
 use std::io::Read;
 use std::time::Duration;
@@ -95,11 +95,11 @@ fn prompt(args: &SubmitArgs) -> Result<Option<String>> {
     }
     let mut text = String::new();
     std::io::stdin()
-        .take(MAX_REQUEST_BYTES as u64 + 1)
+        .take(REQUEST_BYTES_MAX as u64 + 1)
         .read_to_string(&mut text)
         .context("stdin is not UTF-8 text")?;
-    if text.len() > MAX_REQUEST_BYTES {
-        bail!("stdin is longer than a request can be: {MAX_REQUEST_BYTES} bytes");
+    if text.len() > REQUEST_BYTES_MAX {
+        bail!("stdin is longer than a request can be: {REQUEST_BYTES_MAX} bytes");
     }
     Ok(Some(text))
 }
@@ -114,7 +114,7 @@ async fn wait(args: &SubmitArgs, mut buyer: Buyer, request: &Request) -> Result<
     note(&format!("Job {id}: waiting for a result, {} s at most", args.timeout));
     loop {
         let Ok(heard) = timeout_at(until, buyer.next()).await else {
-            return match last_look(buyer.into_desk(), request).await {
+            return match last_look(buyer.into_reader(), request).await {
                 Some(result) => show(&result),
                 None => bail!(
                     "{} within {} s: `pylon job results {id}` looks again",
@@ -124,9 +124,9 @@ async fn wait(args: &SubmitArgs, mut buyer: Buyer, request: &Request) -> Result<
             };
         };
         match heard? {
-            Heard::Feedback(feedback) if feedback.job == id => {
-                if feedback.standing == Standing::Error {
-                    let words = tell::clipped(&feedback.words);
+            ProviderMessage::Feedback(feedback) if feedback.job == id => {
+                if feedback.status == FeedbackStatus::Error {
+                    let words = tell::clipped(&feedback.message);
                     // One provider's refusal says nothing about the others.
                     if args.provider == Some(feedback.provider) {
                         bail!("the provider says: {words}");
@@ -135,21 +135,23 @@ async fn wait(args: &SubmitArgs, mut buyer: Buyer, request: &Request) -> Result<
                 }
                 news.heard(&tell::news(&feedback, args.bid.map(Msat::new)));
             }
-            Heard::Result(result) if result.job == id => match request.check(&result) {
+            ProviderMessage::Result(result) if result.job == id => match request.check(&result) {
                 Ok(()) => return show(&result),
                 Err(why) => news.heard(&format!(
                     "pylon: a result of {} is passed over: {why}",
                     npub_of(result.provider)
                 )),
             },
-            Heard::Unreadable { job, provider, why } if job == id => {
+            ProviderMessage::Unreadable { job, provider, why } if job == id => {
                 news.heard(&format!(
                     "pylon: a message of {} is passed over: {}",
                     npub_of(provider),
                     tell::clipped(&why)
                 ));
             }
-            Heard::Feedback(_) | Heard::Result(_) | Heard::Unreadable { .. } => {}
+            ProviderMessage::Feedback(_)
+            | ProviderMessage::Result(_)
+            | ProviderMessage::Unreadable { .. } => {}
         }
     }
 }
@@ -182,8 +184,8 @@ impl News {
 }
 
 /// A relay may have a result that it did not pass on: because it closed the subscription, or could not keep up.
-async fn last_look(desk: Desk, request: &Request) -> Option<Delivered> {
-    match desk.said(request, LAST_LOOK_WITHIN).await {
+async fn last_look(desk: RelayReader, request: &Request) -> Option<Delivered> {
+    match desk.responses(request, LAST_LOOK_WITHIN).await {
         Ok(said) => {
             tell::unanswered(&said);
             tell::sort(request, said.heard).0.into_iter().next()

@@ -1,11 +1,11 @@
 //! What a buyer is shown of what providers said. Nothing is shown as a result that is not what was asked for.
 
 use crate::output::note;
-use pylon_adapters::market::buyer::{Heard, Request, Said};
-use pylon_adapters::market::identity::npub_of;
-use pylon_adapters::market::nip90::{Delivered, Feedback, Standing};
 use pylon_core::text::{sanitize, sanitize_line};
 use pylon_core::{Msat, PublicKey};
+use pylon_nostr::buyer::{ProviderMessage, Request, Responses};
+use pylon_nostr::identity::npub_of;
+use pylon_nostr::nip90::{Delivered, Feedback, FeedbackStatus};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub(super) fn clipped(words: &str) -> String {
 }
 
 /// Which relays may have more, and why it is not known.
-pub(super) fn unanswered(said: &Said) {
+pub(super) fn unanswered(said: &Responses) {
     for (relay, why) in &said.unanswered {
         note(&format!(
             "pylon: the relay {} has not told all it has: {}",
@@ -35,7 +35,7 @@ pub(super) fn unanswered(said: &Said) {
 /// What a provider says while its result is awaited.
 pub(super) fn news(feedback: &Feedback, bid: Option<Msat>) -> String {
     let mut stand = of_feedback(feedback);
-    if feedback.standing == Standing::Partial {
+    if feedback.status == FeedbackStatus::Partial {
         stand.words = format!("{} bytes so far", feedback.content.len());
     }
     if let Some(warning) = stand.amount_msats.and_then(|amount| over(amount, bid)) {
@@ -84,16 +84,16 @@ impl fmt::Display for Stand {
 }
 
 /// How it stands with each provider: what came furthest. Messages of one second have no order, so their times say little.
-pub(super) fn standings(request: &Request, said: &[Heard]) -> Vec<Stand> {
+pub(super) fn standings(request: &Request, said: &[ProviderMessage]) -> Vec<Stand> {
     let mut furthest: BTreeMap<PublicKey, (u8, Stand)> = BTreeMap::new();
     for heard in said {
         let (rank, stand) = match heard {
-            Heard::Feedback(feedback) => (rank(feedback.standing), of_feedback(feedback)),
-            Heard::Result(result) => match request.check(result) {
+            ProviderMessage::Feedback(feedback) => (rank(feedback.status), of_feedback(feedback)),
+            ProviderMessage::Result(result) => match request.check(result) {
                 Ok(()) => (5, of_result(result)),
                 Err(_) => continue,
             },
-            Heard::Unreadable { .. } => continue,
+            ProviderMessage::Unreadable { .. } => continue,
         };
         let entry = furthest.entry(stand.provider).or_insert_with(|| (rank, stand.clone()));
         if rank > entry.0 {
@@ -103,13 +103,13 @@ pub(super) fn standings(request: &Request, said: &[Heard]) -> Vec<Stand> {
     furthest.into_values().map(|(_, stand)| stand).collect()
 }
 
-const fn rank(standing: Standing) -> u8 {
+const fn rank(standing: FeedbackStatus) -> u8 {
     match standing {
-        Standing::PaymentRequired => 0,
-        Standing::Processing => 1,
-        Standing::Partial => 2,
-        Standing::Success => 3,
-        Standing::Error => 4,
+        FeedbackStatus::PaymentRequired => 0,
+        FeedbackStatus::Processing => 1,
+        FeedbackStatus::Partial => 2,
+        FeedbackStatus::Success => 3,
+        FeedbackStatus::Error => 4,
     }
 }
 
@@ -117,21 +117,21 @@ fn of_feedback(feedback: &Feedback) -> Stand {
     let (amount_msats, bolt11) =
         feedback.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
     let (provider, status, words) =
-        (feedback.provider, feedback.standing.word(), feedback.words.clone());
+        (feedback.provider, feedback.status.as_str(), feedback.message.clone());
     Stand {
         provider,
         status,
         words,
         amount_msats,
         bolt11,
-        amount_unreadable: feedback.due_unreadable,
+        amount_unreadable: feedback.amount_invalid,
     }
 }
 
 fn of_result(result: &Delivered) -> Stand {
     let (amount_msats, bolt11) =
         result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
-    let (words, amount_unreadable) = (String::new(), result.due_unreadable);
+    let (words, amount_unreadable) = (String::new(), result.amount_invalid);
     Stand {
         provider: result.provider,
         status: "result",
@@ -145,17 +145,17 @@ fn of_result(result: &Delivered) -> Stand {
 /// The results that are what was asked for, and why the others are not.
 pub(super) fn sort(
     request: &Request,
-    said: Vec<Heard>,
+    said: Vec<ProviderMessage>,
 ) -> (Vec<Delivered>, Vec<(PublicKey, String)>) {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for heard in said {
         match heard {
-            Heard::Feedback(_) => {}
-            Heard::Result(result) => match request.check(&result) {
+            ProviderMessage::Feedback(_) => {}
+            ProviderMessage::Result(result) => match request.check(&result) {
                 Ok(()) => good.push(result),
                 Err(why) => bad.push((result.provider, why)),
             },
-            Heard::Unreadable { provider, why, .. } => bad.push((provider, why)),
+            ProviderMessage::Unreadable { provider, why, .. } => bad.push((provider, why)),
         }
     }
     (good, bad)
@@ -184,7 +184,7 @@ pub(super) fn result(
                 over(*amount, bid).map(|warning| format!(" ({warning})")).unwrap_or_default();
             format!("\n{amount} due{warning}{invoice}\n")
         });
-        let due = due.or_else(|| result.due_unreadable.then(|| format!("\n{UNREADABLE}\n")));
+        let due = due.or_else(|| result.amount_invalid.then(|| format!("\n{UNREADABLE}\n")));
         return format!("{}\n{}", sanitize(&result.content), due.unwrap_or_default());
     }
     let attributes: BTreeMap<_, _> =
@@ -198,7 +198,7 @@ pub(super) fn result(
         result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
     let facts = json!({
         "job": result.job, "kind": result.kind, "provider": result.provider, "content": result.content,
-        "amount_msats": amount, "bolt11": bolt11, "amount_unreadable": result.due_unreadable, "attributes": attributes,
+        "amount_msats": amount, "bolt11": bolt11, "amount_unreadable": result.amount_invalid, "attributes": attributes,
         "guests": guests,
     });
     format!("{facts}\n")

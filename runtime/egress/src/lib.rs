@@ -1,0 +1,6 @@
+//! Outgoing connections: the policy for addresses that strangers name, and the HTTP clients that obey it.
+
+pub mod download;
+pub mod http;
+pub mod pinned_client;
+pub mod policy;

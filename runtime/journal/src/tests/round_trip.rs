@@ -1,0 +1,236 @@
+//! Each value is read as it was written, for every column and every word.
+
+use super::*;
+use crate::columns::source_as_str;
+use pylon_core::machine::Failure;
+use pylon_core::ports::guests::{Fault, JobError};
+use pylon_core::ports::journal::{Journal as _, Row};
+
+/// Each word of each column at least once, and each optional column set and unset.
+fn states() -> Vec<JobState> {
+    let mut states = vec![job(0), done(1)];
+    let failures = [
+        Failure::Job(JobError::NoBackend),
+        Failure::Job(JobError::Failed("exit 1".into())),
+        Failure::Rejected("too short".into()),
+        Failure::Payment("no invoice can be made now".into()),
+    ];
+    let cases = Execution::ALL.len().max(Delivery::ALL.len()).max(Settlement::ALL.len());
+    for case in 0..cases {
+        let mut state = if case % 2 == 0 { job(10 + case as u64) } else { done(10 + case as u64) };
+        state.execution = Execution::ALL[case % Execution::ALL.len()];
+        state.delivery = Delivery::ALL[case % Delivery::ALL.len()];
+        state.invoicing = Invoicing::ALL[case % Invoicing::ALL.len()];
+        state.settlement = Settlement::ALL[case % Settlement::ALL.len()];
+        state.paid = Msat::new(case as u64);
+        state.failure = failures.get(case).cloned();
+        states.push(state);
+    }
+    states
+}
+
+/// Goal: a state is read as it was written. Method: admit it, or admit a new job and update it.
+#[tokio::test]
+async fn a_state_is_read_as_written() {
+    for state in states() {
+        for through_update in [false, true] {
+            let test = TestJournal::new();
+            let first = JobState { job: state.job.clone(), plan: state.plan.clone(), ..job(0) };
+            let mut rows =
+                vec![Row::Admit(Box::new(if through_update { first } else { state.clone() }))];
+            if through_update {
+                rows.push(Row::Update(Box::new(state.clone())));
+            }
+            test.journal.commit(rows.into()).await.unwrap();
+            // Of a withdrawn job the retained view is written.
+            let kept = if state.drops_text() {
+                state.outline(state.ended_at.unwrap_or(state.received_at))
+            } else {
+                state.clone()
+            };
+            assert_eq!(test.journal.job(state.job.id).unwrap(), Some(kept));
+            let by_payment =
+                state.payment_hash().map(|hash| test.journal.job_of_payment(hash).unwrap());
+            assert!(by_payment.is_none_or(|found| found == Some(state.job.id)));
+            let customer = test.journal.customer_of_open(state.job.id).unwrap();
+            assert_eq!(customer, (!state.is_over()).then_some(state.job.customer));
+            let asked = state.invoicing == Invoicing::Open
+                && matches!(
+                    state.settlement,
+                    Settlement::Pending | Settlement::Held | Settlement::Cancelled
+                );
+            let let_go = state.settlement == Settlement::Cancelled;
+            let invoice = |payment_hash| OpenInvoice { job: state.job.id, payment_hash, let_go };
+            let invoices = state.payment_hash().filter(|_| asked).map(invoice);
+            assert_eq!(test.journal.open_invoices().unwrap(), Vec::from_iter(invoices));
+            let open = test.journal.unfinished().unwrap();
+            assert_eq!(open.is_empty(), state.is_closed(), "{state:?}");
+        }
+    }
+}
+
+/// Goal: an update leaves nothing of the previous state. Method: two states alternately in one row.
+#[tokio::test]
+async fn an_update_replaces_everything() {
+    let test = TestJournal::new();
+    test.journal.commit(vec![Row::Admit(Box::new(job(1)))].into()).await.unwrap();
+    let mut other = done(1);
+    other.invoice.as_mut().unwrap().payment_hash = hash(99);
+    for state in [done(1), other, job(1), done(1)] {
+        test.journal.commit(vec![Row::Update(Box::new(state.clone()))].into()).await.unwrap();
+        assert_eq!(test.journal.job(id(1)).unwrap(), Some(state.clone()));
+        for number in [1, 99] {
+            let expected = (state.payment_hash() == Some(hash(number))).then_some(id(1));
+            assert_eq!(test.journal.job_of_payment(hash(number)).unwrap(), expected);
+        }
+    }
+}
+
+/// Goal: the schema allows exactly the words of the core. Method: parse the lists of the schema.
+#[test]
+fn the_schema_allows_the_words_of_the_core() {
+    let test = TestJournal::new();
+    let check = |table: &str, column: &str, words: Vec<&str>| {
+        let schema: String = test
+            .sqlite()
+            .query_row(
+                "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?1",
+                [table],
+                |row| row.get(0),
+            )
+            .unwrap();
+        let list = schema
+            .split_once(&format!("CHECK ({column} IN ("))
+            .unwrap()
+            .1
+            .split_once(')')
+            .unwrap()
+            .0;
+        let listed: Vec<&str> = list.split(", ").map(|word| word.trim_matches('\'')).collect();
+        assert_eq!(listed, words, "{table}.{column}");
+    };
+    check("jobs", "status", Execution::ALL.iter().map(|case| case.word()).collect());
+    check("jobs", "delivery", Delivery::ALL.iter().map(|case| case.word()).collect());
+    check("jobs", "invoicing", Invoicing::ALL.iter().map(|case| case.word()).collect());
+    check("jobs", "settlement", Settlement::ALL.iter().map(|case| case.word()).collect());
+    check(
+        "earnings",
+        "source",
+        vec![source_as_str(Source::Job), source_as_str(Source::Tip), "other"],
+    );
+}
+
+/// Goal: a decision is stored with its question, answer and cost, with serde's names of faults.
+/// Method: read its row with SQL.
+#[tokio::test]
+async fn a_decision_is_stored() {
+    let test = TestJournal::new();
+    let faults = [
+        Fault::Fuel,
+        Fault::Cpu,
+        Fault::Wall,
+        Fault::Memory,
+        Fault::Stack,
+        Fault::Traffic,
+        Fault::Trap,
+        Fault::Nonsense,
+    ];
+    let mut rows = vec![Row::Decision(Box::new(decision(1)))];
+    rows.extend(faults.map(|fault| {
+        Row::Decision(Box::new(DecisionRow {
+            output: Err(fault),
+            cost: Cost::CpuMicros(7),
+            function: "run",
+            ..decision(1)
+        }))
+    }));
+    test.journal.commit(rows.into()).await.unwrap();
+    let outside = test.sqlite();
+    let found: (String, String, String, i64, Option<i64>) = outside
+        .query_row(
+            "SELECT job_id, function, output, fuel, cpu_us FROM decisions WHERE fault IS NULL",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+        )
+        .unwrap();
+    assert_eq!(found, (id(1).to_hex(), "quote".into(), "{\"ok\":1}".into(), 4321, None));
+    let mut statement =
+        outside.prepare("SELECT fault FROM decisions WHERE cpu_us = 7 ORDER BY id").unwrap();
+    let words: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let expected: Vec<String> = faults
+        .map(|fault| serde_json::to_value(fault).unwrap().as_str().unwrap().to_owned())
+        .into();
+    assert_eq!(words, expected);
+}
+
+/// Goal: each invoice has a row with its current status. Method: one invoice that is held and paid,
+/// another that expires.
+#[tokio::test]
+async fn an_invoice_has_a_row() {
+    let test = TestJournal::new();
+    let mut late = done(2);
+    test.journal
+        .commit(vec![Row::Admit(Box::new(done(1))), Row::Admit(Box::new(done(2)))].into())
+        .await
+        .unwrap();
+    late.settlement = Settlement::Unpaid;
+    late.invoicing = Invoicing::Expired;
+    let mut state = done(1);
+    let mut seen = Vec::new();
+    for settlement in
+        [Settlement::Pending, Settlement::Held, Settlement::Paid, Settlement::RefundDue]
+    {
+        state.settlement = settlement;
+        state.paid =
+            Msat::new(if settlement == Settlement::Paid { 22_000 } else { state.paid.get() });
+        test.journal
+            .commit(
+                vec![Row::Update(Box::new(state.clone())), Row::Update(Box::new(late.clone()))]
+                    .into(),
+            )
+            .await
+            .unwrap();
+        let row: (String, Option<i64>, bool) = test
+            .sqlite()
+            .query_row(
+                "SELECT status, paid_amount_msats, paid_at IS NOT NULL FROM invoices WHERE job_id = ?1",
+                [id(1).to_hex()],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .unwrap();
+        seen.push(row);
+    }
+    let expected = [
+        ("pending", None, false),
+        ("held", None, false),
+        ("paid", Some(22_000), true),
+        ("paid", Some(22_000), true),
+    ];
+    assert_eq!(seen, expected.map(|(status, paid, dated)| (status.to_owned(), paid, dated)));
+    let expired: String = test
+        .sqlite()
+        .query_row("SELECT status FROM invoices WHERE job_id = ?1", [id(2).to_hex()], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(expired, "expired");
+}
+
+/// Goal: each guest that decided about a job is listed once, in order. Method: decisions of four
+/// guests, two of them repeated, and one about another job.
+#[tokio::test]
+async fn the_guests_of_a_job_are_listed_once() {
+    let test = TestJournal::new();
+    let guest = |slot: &str| GuestStamp { slot: slot.into(), ..decision(1).guest };
+    let asked = ["routing", "pricing", "handler", "verification", "handler", "pricing"]
+        .map(|slot| (1, guest(slot)));
+    let rows = asked.into_iter().chain([(2, guest("other"))]);
+    let rows = rows.map(|(number, guest)| {
+        Row::Decision(Box::new(DecisionRow { job: id(number), guest, ..decision(1) }))
+    });
+    test.journal.commit(rows.collect()).await.unwrap();
+    let expected = ["routing", "pricing", "handler", "verification"].map(guest);
+    assert_eq!(test.journal.guests_of(id(1)).unwrap(), expected);
+    assert_eq!(test.journal.guests_of(id(3)).unwrap(), []);
+}

@@ -1,0 +1,266 @@
+//! Keeps what the node says of itself on its relays: asks each what it has, now and then again, says what is missing or has changed, and takes back
+//! the announcement when the node leaves. What is to be said is decided in `announcement`.
+
+use super::outgoing::Outgoing;
+use super::queries::{QueryError, RelayQueries};
+use crate::Change;
+use crate::announcement::{self, Announced, NodeAnnouncement, Subject};
+use crate::identity::Keys;
+use futures::future::join_all;
+use nostr_sdk::prelude::{Client, Event, Relay, RelayUrl};
+use pylon_core::PublicKey;
+use pylon_core::ports::market::Delivery;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// A relay that does not answer by then is asked again later.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two tries on a relay that does not take it, at first and at most.
+const BACKOFF_MIN: Duration = Duration::from_secs(5);
+const BACKOFF_MAX: Duration = Duration::from_secs(3600);
+
+/// The latest of each subject, wherever it was found.
+#[derive(Default)]
+pub(super) struct LatestEvents(Mutex<HashMap<Subject, Event>>);
+
+impl LatestEvents {
+    fn get(&self, subject: Subject) -> Option<Event> {
+        self.lock().get(&subject).cloned()
+    }
+
+    fn put(&self, subject: Subject, event: Event) {
+        let mut latest = self.lock();
+        let newer = latest.get(&subject).is_none_or(|last| replaces(&event, last));
+        if newer {
+            latest.insert(subject, event);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Event>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of two versions the later one holds; of two of one second the one with the lower id (NIP-01).
+fn replaces(event: &Event, last: &Event) -> bool {
+    (event.created_at, std::cmp::Reverse(event.id)) > (last.created_at, std::cmp::Reverse(last.id))
+}
+
+/// What it takes to speak for the node.
+pub(super) struct Announcer {
+    pub(super) keys: Keys,
+    pub(super) relays: watch::Receiver<Arc<[Relay]>>,
+    pub(super) queries: Arc<RelayQueries>,
+    pub(super) outgoing: Arc<Outgoing>,
+    pub(super) latest: Arc<LatestEvents>,
+    /// Changes that come together are said together.
+    pub(super) debounce: Duration,
+    /// Relays forget.
+    pub(super) reannounce_interval: Duration,
+}
+
+impl Announcer {
+    /// Until the node is gone.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        mut wanted: watch::Receiver<Option<NodeAnnouncement>>,
+        mut changes: broadcast::Receiver<Change>,
+    ) {
+        let mut relays = self.relays.clone();
+        let all =
+            || self.all().iter().map(|relay| relay.url().clone()).collect::<HashSet<RelayUrl>>();
+        let (mut open, mut due, mut pause) = (all(), None, BACKOFF_MIN);
+        let mut remind = Instant::now() + self.reannounce_interval;
+        loop {
+            tokio::select! {
+                changed = wanted.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    (open, due, pause) = (all(), Some(Instant::now() + self.debounce), BACKOFF_MIN);
+                }
+                changed = relays.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    (open, due, pause) = (all(), Some(Instant::now() + self.debounce), BACKOFF_MIN);
+                }
+                change = changes.recv() => match change {
+                    Ok(Change { url, connected: true, .. }) => {
+                        open.extend(RelayUrl::parse(&url));
+                        (due, pause) = (Some(Instant::now() + self.debounce), BACKOFF_MIN);
+                    }
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => (open, due) = (all(), Some(Instant::now() + self.debounce)),
+                    Err(RecvError::Closed) => return,
+                },
+                () = sleep_until(remind) => {
+                    (open, due, pause) = (all(), Some(Instant::now()), BACKOFF_MIN);
+                    remind = Instant::now() + self.reannounce_interval;
+                }
+                () = async { if let Some(at) = due { sleep_until(at).await } }, if due.is_some() => {
+                    let node = wanted.borrow_and_update().clone();
+                    due = None;
+                    let Some(node) = node else { continue };
+                    self.round(&node, &mut open).await;
+                    // One that is away says when it is back.
+                    if self.near().iter().any(|relay| open.contains(relay.url())) {
+                        due = Some(Instant::now() + pause);
+                        pause = (pause * 2).min(BACKOFF_MAX);
+                    }
+                }
+            }
+        }
+    }
+
+    fn all(&self) -> Arc<[Relay]> {
+        Arc::clone(&self.relays.borrow())
+    }
+
+    fn near(&self) -> Vec<Relay> {
+        self.all().iter().filter(|relay| relay.is_connected()).cloned().collect()
+    }
+
+    /// Asks the open relays what they have, and gives each what it lacks. Those that have everything are no longer open.
+    async fn round(&self, node: &NodeAnnouncement, open: &mut HashSet<RelayUrl>) {
+        let filter = announcement::filter(self.keys.public_key());
+        let near = self.near();
+        let asked = near.iter().filter(|relay| open.contains(relay.url())).map(|relay| {
+            let filter = filter.clone();
+            async move { (relay, self.queries.ask(relay, filter, ANSWER_TIMEOUT).await) }
+        });
+        let mut answers = Vec::new();
+        for (relay, answer) in join_all(asked).await {
+            match answer {
+                Ok(events) => answers.push((relay, events)),
+                Err(why) => {
+                    tracing::debug!(url = %relay.url(), %why, "the relay does not tell what it knows of us")
+                }
+            }
+        }
+        if answers.is_empty() {
+            return;
+        }
+        let mut lacking: HashSet<&RelayUrl> = HashSet::new();
+        for subject in Subject::ALL {
+            for event in
+                answers.iter().flat_map(|(_, events)| events).filter(|event| subject.is_of(event))
+            {
+                self.latest.put(subject, event.clone());
+            }
+            let Some(event) = self.said(subject, node) else { continue };
+            let lacks = |events: &[Event]| !events.iter().any(|found| found.id == event.id);
+            let to: Vec<Relay> = answers
+                .iter()
+                .filter(|(_, events)| lacks(events))
+                .map(|(relay, _)| (*relay).clone())
+                .collect();
+            if !to.is_empty() && !self.offer(&event, &to).await {
+                lacking.extend(
+                    answers
+                        .iter()
+                        .filter(|(_, events)| lacks(events))
+                        .map(|(relay, _)| relay.url()),
+                );
+            }
+        }
+        for (relay, _) in &answers {
+            if !lacking.contains(relay.url()) {
+                open.remove(relay.url());
+            }
+        }
+    }
+
+    /// The event that says what is to be said: the latest there is, or a new one.
+    fn said(&self, subject: Subject, node: &NodeAnnouncement) -> Option<Event> {
+        let last = self.latest.get(subject);
+        let urls: Vec<String> = self.all().iter().map(|relay| relay.url().to_string()).collect();
+        match announcement::due(subject, node, &urls, last.as_ref(), super::now()) {
+            None => last,
+            Some(event) => {
+                let event = event.sign_with_keys(&self.keys).ok()?;
+                self.latest.put(subject, event.clone());
+                Some(event)
+            }
+        }
+    }
+
+    /// Did all of them take it?
+    async fn offer(&self, event: &Event, to: &[Relay]) -> bool {
+        let kind = event.kind.as_u16();
+        let delivery = self.outgoing.offer(event, to, to.len(), ANSWER_TIMEOUT).await;
+        tracing::trace!(target: "compute", id = %event.id, kind, ?delivery, "out");
+        if delivery != Delivery::Delivered {
+            tracing::warn!(
+                kind,
+                relays = to.len(),
+                "not every relay takes what we say of ourselves: offered again later"
+            );
+        }
+        delivery == Delivery::Delivered
+    }
+
+    /// Takes the announcement back.
+    pub(super) async fn withdraw(&self) {
+        let Some(last) = self.latest.get(Subject::Announcement) else { return };
+        let near = self.near();
+        let now = super::now();
+        let emptied = announcement::emptied(Some(&last), now)
+            .and_then(|event| event.sign_with_keys(&self.keys).ok());
+        let Some(emptied) = emptied.filter(|_| !near.is_empty()) else { return };
+        self.offer(&emptied, &near).await;
+        if let Ok(deletion) =
+            announcement::deletion(&emptied, Some(&last), now).sign_with_keys(&self.keys)
+        {
+            self.offer(&deletion, &near).await;
+        }
+    }
+}
+
+/// Asks each relay, over connections of its own, for the announcement of this key: what a customer would find there. An error is one line.
+/// Signs with `keys` where a relay wants to know who asks.
+pub async fn read_announcement(
+    keys: &Keys,
+    of: PublicKey,
+    relays: &[String],
+    within: Duration,
+) -> Vec<(String, Result<Option<Announced>, String>)> {
+    let read = relays.iter().map(|url| async move {
+        let found = timeout(within, read_from(keys, of, url, within)).await;
+        (url.clone(), found.unwrap_or_else(|_| Err(QueryError::Silent.to_string())))
+    });
+    join_all(read).await
+}
+
+async fn read_from(
+    keys: &Keys,
+    of: PublicKey,
+    url: &str,
+    within: Duration,
+) -> Result<Option<Announced>, String> {
+    let of = nostr_sdk::PublicKey::from_byte_array(*of.as_bytes());
+    let client = Client::builder().signer(keys.clone()).build();
+    client.add_relay(url).await.map_err(|error| error.to_string())?;
+    let connected = !client.try_connect(within).await.success.is_empty();
+    let found = if connected {
+        let events = client
+            .fetch_events(announcement::filter(of), within)
+            .await
+            .map_err(|error| error.to_string());
+        // The library takes the id of a verified event as proof for whatever carries it.
+        events.map(|events| {
+            events
+                .into_iter()
+                .filter(Event::verify_id)
+                .find_map(|event| announcement::parse(&event))
+        })
+    } else {
+        Err(QueryError::Away.to_string())
+    };
+    client.shutdown().await;
+    found
+}

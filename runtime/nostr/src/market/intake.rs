@@ -1,0 +1,215 @@
+//! From the relays' sockets into one bounded queue.
+//!
+//! Runs as the library's admission policy, right after an event's signature was checked: waiting here holds back that
+//! relay's socket, so a burst is slowed down instead of lost, and refusing the event here keeps it out of the library's
+//! lossy broadcasts. What is passed over is counted, and nothing is decided.
+
+use super::price_feed::PriceFeed;
+use super::queries::RelayQueries;
+use super::results::Results;
+use super::subscription::SubscriptionKind;
+use crate::nip90::{Ignored, Reader, Screened};
+use nostr_sdk::prelude::{
+    AdmitPolicy, AdmitStatus, BoxedFuture, Event, EventId, PolicyError, RelayUrl, SubscriptionId,
+};
+use pylon_core::recent::Recent;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::timeout;
+
+/// Ids that are remembered, to know the same event from several relays.
+const REMEMBERED: usize = 65_536;
+/// What an event costs beside its text.
+const EVENT_OVERHEAD: usize = 1024;
+
+/// How many events met which fate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field names its fate")]
+pub struct Counts {
+    pub queued: u64,
+    pub duplicate: u64,
+    pub forged: u64,
+    pub other_kind: u64,
+    pub own: u64,
+    pub other_provider: u64,
+    pub untimely: u64,
+    pub too_large: u64,
+    /// For want of room in the queue: a loss, warned of.
+    pub dropped: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    queued: AtomicU64,
+    duplicate: AtomicU64,
+    forged: AtomicU64,
+    other_kind: AtomicU64,
+    own: AtomicU64,
+    other_provider: AtomicU64,
+    untimely: AtomicU64,
+    too_large: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// An event that is for us, and the room it takes.
+pub(super) struct Queued {
+    pub(super) event: Event,
+    pub(super) screened: Screened,
+    _room: OwnedSemaphorePermit,
+}
+
+/// QueueLimits of the queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QueueLimits {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
+    pub(super) wait: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct Intake {
+    reader: Reader,
+    kinds: watch::Receiver<Arc<[u16]>>,
+    seen: Mutex<Recent<EventId>>,
+    queue: mpsc::Sender<Queued>,
+    room: Arc<Semaphore>,
+    bounds: QueueLimits,
+    counters: Counters,
+}
+
+impl Intake {
+    pub(super) fn new(
+        reader: Reader,
+        kinds: watch::Receiver<Arc<[u16]>>,
+        bounds: QueueLimits,
+    ) -> (Arc<Self>, mpsc::Receiver<Queued>) {
+        let (queue, inbox) = mpsc::channel(bounds.events.max(1));
+        let room = Arc::new(Semaphore::new(bounds.bytes.min(u32::MAX as usize)));
+        let (seen, counters) = (Mutex::new(Recent::new(REMEMBERED)), Counters::default());
+        (Arc::new(Self { reader, kinds, seen, queue, room, bounds, counters }), inbox)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let all = &self.counters;
+        Counts {
+            queued: read(&all.queued),
+            duplicate: read(&all.duplicate),
+            forged: read(&all.forged),
+            other_kind: read(&all.other_kind),
+            own: read(&all.own),
+            other_provider: read(&all.other_provider),
+            untimely: read(&all.untimely),
+            too_large: read(&all.too_large),
+            dropped: read(&all.dropped),
+        }
+    }
+
+    async fn take(&self, event: &Event) {
+        let all = &self.counters;
+        let fate = if self.is_known(&event.id) {
+            &all.duplicate
+        } else {
+            match self.screen(event) {
+                Err(Ignored::OtherKind) => &all.other_kind,
+                Err(Ignored::Own) => &all.own,
+                Err(Ignored::OtherProvider) => &all.other_provider,
+                Err(Ignored::Untimely) => &all.untimely,
+                Err(Ignored::TooLarge | Ignored::Nothing) => &all.too_large,
+                // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
+                Ok(_) if !event.verify_id() => &all.forged,
+                Ok(_) if !self.remember(event.id) => &all.duplicate,
+                Ok(screened) => return self.enqueue(event, screened).await,
+            }
+        };
+        fate.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// As [`Intake::take`], for an event that the library has not checked, and that only matters if it names us.
+    pub(super) async fn take_unverified(&self, event: &Event) {
+        if self.screen(event).is_ok_and(|screened| screened.targeted) && !self.is_known(&event.id) {
+            match event.verify() {
+                Ok(()) => self.take(event).await,
+                Err(_) => drop(self.counters.forged.fetch_add(1, Ordering::Relaxed)),
+            }
+        }
+    }
+
+    fn screen(&self, event: &Event) -> Result<Screened, Ignored> {
+        let screened = self.reader.screen(event, super::now())?;
+        let kind = event.kind.as_u16();
+        // Who named us hears that we do not do that; for everybody else it is as if we had not been asked.
+        let served = kind == crate::nip90::DELETION_KIND
+            || screened.targeted
+            || self.kinds.borrow().contains(&kind);
+        if served { Ok(screened) } else { Err(Ignored::OtherKind) }
+    }
+
+    async fn enqueue(&self, event: &Event, screened: Screened) {
+        let size = screened.bytes.saturating_add(EVENT_OVERHEAD).min(self.bounds.bytes);
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        let places = timeout(self.bounds.wait, async {
+            let room = self.room.clone().acquire_many_owned(size).await.ok()?;
+            Some((room, self.queue.reserve().await.ok()?))
+        });
+        match places.await {
+            Ok(Some((room, place))) => {
+                self.counters.queued.fetch_add(1, Ordering::Relaxed);
+                place.send(Queued { event: event.clone(), screened, _room: room });
+            }
+            // Closed, or full for too long. Forgotten, so that the next relay that has it may bring it.
+            Ok(None) | Err(_) => {
+                self.seen().forget(&event.id);
+                let before = self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                // At the 1st, 2nd, 3rd, 5th, 9th, …: a flood of losses is not a flood of lines.
+                if before & before.wrapping_sub(1) == 0 {
+                    tracing::warn!(id = %event.id, before, "the intake is full: an event was dropped");
+                }
+            }
+        }
+    }
+
+    fn is_known(&self, id: &EventId) -> bool {
+        self.seen().holds(id)
+    }
+
+    fn remember(&self, id: EventId) -> bool {
+        self.seen().remember(id)
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Recent<EventId>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The library's view of the intake. What answers a question of ours is for whoever asked.
+#[derive(Debug)]
+pub(super) struct IntakePolicy {
+    pub(super) intake: Arc<Intake>,
+    pub(super) queries: Arc<RelayQueries>,
+    pub(super) results: Arc<Results>,
+    pub(super) prices: Arc<PriceFeed>,
+}
+
+impl AdmitPolicy for IntakePolicy {
+    fn admit_event<'a>(
+        &'a self,
+        relay: &'a RelayUrl,
+        subscription: &'a SubscriptionId,
+        event: &'a Event,
+    ) -> BoxedFuture<'a, Result<AdmitStatus, PolicyError>> {
+        Box::pin(async move {
+            if subscription.as_str() == SubscriptionKind::Results.name() {
+                self.results.heard(event);
+            } else if subscription.as_str() == SubscriptionKind::Prices.name() {
+                self.prices.answer(event);
+            } else if !self.queries.answered(relay, subscription, event) {
+                self.prices.request(event);
+                self.intake.take(event).await;
+            }
+            Ok(AdmitStatus::Rejected { reason: None })
+        })
+    }
+}

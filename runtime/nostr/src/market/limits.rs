@@ -1,0 +1,236 @@
+//! What relays take, in their own words (NIP-11). Asked for whenever a relay is connected; what it said last holds until then.
+
+use crate::nip90::{EVENT_BYTES_MIN, SizeLimit};
+use nostr_sdk::prelude::{RelayUrl, Url};
+use pylon_egress::http;
+use reqwest::header::ACCEPT;
+use reqwest::{Client, Response};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a relay may take to say it.
+const WITHIN: Duration = Duration::from_secs(5);
+/// More than any relay has to say.
+const DOCUMENT_BYTES: usize = 64 * 1024;
+
+/// What a relay takes. `None` where it says nothing, and for what is no such number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names are the protocol's")]
+pub struct Limitation {
+    #[serde(deserialize_with = "lenient")]
+    pub max_message_length: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
+    pub max_content_length: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
+    pub max_event_tags: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
+    pub max_subscriptions: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
+    pub max_limit: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
+    pub min_pow_difficulty: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
+    pub auth_required: Option<bool>,
+    #[serde(deserialize_with = "lenient")]
+    pub payment_required: Option<bool>,
+}
+
+impl Limitation {
+    /// SizeLimit for one event.
+    fn room(self) -> SizeLimit {
+        let bytes = |said: Option<u64>, otherwise: usize| {
+            said.map_or(otherwise, |bytes| {
+                usize::try_from(bytes).unwrap_or(usize::MAX).max(EVENT_BYTES_MIN)
+            })
+        };
+        let message_bytes = bytes(self.max_message_length, SizeLimit::default().message_bytes);
+        // A relay that bounds the message alone takes any content that fits into it.
+        let content_bytes = bytes(self.max_content_length, message_bytes);
+        SizeLimit { message_bytes, content_bytes }
+    }
+}
+
+/// Why a relay has not said what it takes.
+#[derive(Debug, thiserror::Error)]
+pub enum LimitsError {
+    /// No answer in time, or none that was good.
+    #[error("{0}")]
+    Unreachable(String),
+    /// An answer, but no document.
+    #[error("its information document (NIP-11) cannot be read")]
+    Unreadable,
+}
+
+/// What relays take.
+pub(super) struct Limits {
+    http: Client,
+    known: Mutex<HashMap<RelayUrl, Limitation>>,
+}
+
+impl Limits {
+    pub(super) fn new() -> Result<Self, reqwest::Error> {
+        Ok(Self { http: http::client_within(WITHIN)?, known: Mutex::default() })
+    }
+
+    /// Asks one relay.
+    pub(super) async fn refresh(self: Arc<Self>, relay: RelayUrl) {
+        match fetch(&self.http, relay.as_str()).await {
+            Ok(limitation) => drop(self.known().insert(relay, limitation)),
+            Err(error) => {
+                tracing::debug!(url = %relay, %error, "the relay does not say what it takes")
+            }
+        }
+    }
+
+    pub(super) fn of(&self, relays: &[RelayUrl]) -> Vec<(String, Option<Limitation>)> {
+        let known = self.known();
+        relays.iter().map(|relay| (relay.to_string(), known.get(relay).copied())).collect()
+    }
+
+    /// What each of them takes.
+    pub(super) fn room(&self, relays: &[RelayUrl]) -> SizeLimit {
+        let known = self.known();
+        let rooms = relays
+            .iter()
+            .map(|relay| known.get(relay).map_or_else(SizeLimit::default, |said| said.room()));
+        rooms.reduce(SizeLimit::min).unwrap_or_default()
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<RelayUrl, Limitation>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks the relay at this `ws://` or `wss://` address. A document without limits is one without limits.
+pub async fn fetch(http: &Client, relay: &str) -> Result<Limitation, LimitsError> {
+    read(ask(http, relay, WITHIN).await?).await
+}
+
+/// Asks for the document, wherever that leads.
+pub(crate) async fn ask(
+    http: &Client,
+    relay: &str,
+    within: Duration,
+) -> Result<Response, LimitsError> {
+    let url = relay
+        .strip_prefix("ws")
+        .map(|rest| format!("http{rest}"))
+        .and_then(|url| Url::parse(&url).ok());
+    let url =
+        url.ok_or_else(|| LimitsError::Unreachable("not a ws:// or wss:// address".into()))?;
+    let request = http.get(url).header(ACCEPT, "application/nostr+json").timeout(within);
+    request.send().await.map_err(|error| LimitsError::Unreachable(http::in_words(error)))
+}
+
+/// Reads the document.
+pub(crate) async fn read(answer: Response) -> Result<Limitation, LimitsError> {
+    #[derive(Deserialize)]
+    struct Document {
+        #[serde(default, deserialize_with = "lenient")]
+        limitation: Option<Limitation>,
+    }
+    let unreachable = |error: reqwest::Error| LimitsError::Unreachable(http::in_words(error));
+    let body = http::read_at_most(answer.error_for_status().map_err(unreachable)?, DOCUMENT_BYTES)
+        .await
+        .map_err(unreachable)?;
+    let document: Document = serde_json::from_slice(&body).map_err(|_| LimitsError::Unreadable)?;
+    Ok(document.limitation.unwrap_or_default())
+}
+
+/// One field that makes no sense costs none of the others.
+fn lenient<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned>(
+    field: D,
+) -> Result<Option<T>, D::Error> {
+    let value = serde_json::Value::deserialize(field)?;
+    Ok(serde_json::from_value(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::net::TcpListener;
+
+    async fn relay_that_says(document: String) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            axum::serve(listener, Router::new().route("/", get(|| async { document }))).await
+        });
+        url
+    }
+
+    /// Goal: the smallest of what is known holds, the default for the silent, and nobody can make it absurd. Method: one document a row.
+    #[tokio::test]
+    async fn the_smallest_room_holds() {
+        let default = SizeLimit::default();
+        for (document, expected) in [
+            ("{}", Some(default)),
+            (
+                r#"{"name":"r","limitation":{"max_message_length":524288}}"#,
+                Some(SizeLimit { message_bytes: 524_288, content_bytes: 524_288 }),
+            ),
+            (
+                r#"{"limitation":{"max_message_length":131072,"max_content_length":65000}}"#,
+                Some(SizeLimit { message_bytes: 131_072, content_bytes: 65_000 }),
+            ),
+            (
+                r#"{"limitation":{"max_message_length":-5,"max_content_length":20000}}"#,
+                Some(SizeLimit { content_bytes: 20_000, ..default }),
+            ),
+            (
+                r#"{"limitation":{"max_message_length":1}}"#,
+                Some(SizeLimit { message_bytes: EVENT_BYTES_MIN, content_bytes: EVENT_BYTES_MIN }),
+            ),
+            (r#"{"limitation":"none"}"#, Some(default)),
+            ("<html>", None),
+            ("", None),
+        ] {
+            let url = relay_that_says(document.into()).await;
+            let said = fetch(&http::client().unwrap(), &url).await;
+            assert_eq!(
+                said.as_ref().ok().map(|said| said.room()),
+                expected,
+                "{document}: {said:?}"
+            );
+        }
+        let urls = [
+            relay_that_says(r#"{"limitation":{"max_message_length":524288}}"#.into()).await,
+            relay_that_says(
+                r#"{"limitation":{"max_message_length":262144,"max_content_length":200000}}"#
+                    .into(),
+            )
+            .await,
+        ];
+        let relays: Vec<RelayUrl> = urls.iter().map(|url| RelayUrl::parse(url).unwrap()).collect();
+        let limits = Arc::new(Limits::new().unwrap());
+        assert_eq!(limits.room(&relays), default);
+        Arc::clone(&limits).refresh(relays[0].clone()).await;
+        assert_eq!(limits.room(&relays), default, "the other may take no more than that");
+        Arc::clone(&limits).refresh(relays[1].clone()).await;
+        assert_eq!(
+            limits.room(&relays),
+            SizeLimit { message_bytes: 262_144, content_bytes: 200_000 }
+        );
+    }
+
+    /// Goal: a document costs bounded time and memory. Method: one that is larger than is read, and an address that answers nothing.
+    #[tokio::test]
+    async fn an_endless_document_is_none() {
+        let url = relay_that_says(format!("{{\"name\":\"{}\"}}", "x".repeat(DOCUMENT_BYTES))).await;
+        assert!(matches!(
+            fetch(&http::client().unwrap(), &url).await,
+            Err(LimitsError::Unreadable)
+        ));
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", silent.local_addr().unwrap());
+        let http = http::client().unwrap();
+        let soon = Duration::from_millis(50);
+        assert!(matches!(ask(&http, &url, soon).await, Err(LimitsError::Unreachable(_))));
+        assert!(matches!(fetch(&http, "https://x").await, Err(LimitsError::Unreachable(_))));
+    }
+}

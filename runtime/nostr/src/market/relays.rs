@@ -1,0 +1,124 @@
+//! The relays of the market. Each has a link of its own; they may come and go while the market is open.
+
+use super::session::{RelaySession, SessionContext};
+use super::{MESSAGE_BYTES_MAX, NOTIFICATIONS};
+use crate::OpenError;
+use crate::nip90::TAGS_MAX;
+use nostr_sdk::prelude::{Relay, RelayLimits, RelayOptions, RelayPool, RelayUrl};
+use std::sync::Arc;
+use tokio::sync::{Mutex, watch};
+use tokio::task::AbortHandle;
+
+pub(super) struct Relays {
+    pool: RelayPool,
+    shared: Arc<SessionContext>,
+    /// One change after the other.
+    links: Mutex<Vec<AbortHandle>>,
+}
+
+impl Relays {
+    /// None yet.
+    pub(super) fn new(pool: RelayPool, shared: Arc<SessionContext>) -> Self {
+        Self { pool, shared, links: Mutex::default() }
+    }
+
+    /// Those that are held now, in the order in which they were named.
+    pub(super) fn all(&self) -> Arc<[Relay]> {
+        Arc::clone(&self.shared.held.borrow())
+    }
+
+    /// Those that are held now and from now on.
+    pub(super) fn watch(&self) -> watch::Receiver<Arc<[Relay]>> {
+        self.shared.held.subscribe()
+    }
+
+    /// Their addresses.
+    pub(super) fn urls(&self) -> Vec<RelayUrl> {
+        self.shared.held.borrow().iter().map(|relay| relay.url().clone()).collect()
+    }
+
+    /// Holds these and no others: connects to what is new, and leaves what is not named any more. An error has changed nothing.
+    pub(super) async fn hold(&self, urls: &[String]) -> Result<(), OpenError> {
+        let mut links = self.links.lock().await;
+        let wanted = parse(urls)?;
+        let before = self.all();
+        let (mut next, mut new): (Vec<Relay>, Vec<Relay>) =
+            (Vec::with_capacity(wanted.len()), Vec::new());
+        for url in &wanted {
+            if let Some(relay) = before.iter().find(|relay| relay.url() == url) {
+                next.push(relay.clone());
+                continue;
+            }
+            match self.add(url).await {
+                Ok(relay) => {
+                    next.push(relay.clone());
+                    new.push(relay);
+                }
+                Err(error) => {
+                    self.remove(&new).await;
+                    return Err(error);
+                }
+            }
+        }
+        let gone: Vec<Relay> =
+            before.iter().filter(|relay| !wanted.contains(relay.url())).cloned().collect();
+        self.shared.held.send_replace(next.into());
+        // Their links hear of it and end.
+        self.remove(&gone).await;
+        links.retain(|link| !link.is_finished());
+        for relay in new {
+            let notifications = relay.notifications();
+            let link = RelaySession::new(relay.clone(), Arc::clone(&self.shared));
+            links.push(tokio::spawn(link.run(notifications)).abort_handle());
+            relay.connect();
+        }
+        Ok(())
+    }
+
+    /// Lets all of them go, at once and without a word.
+    pub(super) async fn close(&self) {
+        self.links.lock().await.iter().for_each(AbortHandle::abort);
+        self.pool.shutdown().await;
+    }
+
+    async fn add(&self, url: &RelayUrl) -> Result<Relay, OpenError> {
+        let mut limits = RelayLimits::default();
+        limits.messages.max_size = Some(MESSAGE_BYTES_MAX);
+        // A request that is somewhat too large still gets an answer; one that is absurd costs no signature check.
+        limits.events.max_num_tags = u16::try_from(TAGS_MAX * 2).ok();
+        let options = RelayOptions::new().limits(limits).retry_interval(self.shared.options.retry);
+        let failed =
+            |error: &dyn std::fmt::Display| OpenError::Relay(url.to_string(), error.to_string());
+        self.pool
+            .add_relay(url, options.notification_channel_size(NOTIFICATIONS))
+            .await
+            .map_err(|error| failed(&error))?;
+        self.pool.relay(url).await.map_err(|error| failed(&error))
+    }
+
+    async fn remove(&self, relays: &[Relay]) {
+        for relay in relays {
+            // One that is not there need not be removed.
+            let _ = self.pool.force_remove_relay(relay.url()).await;
+        }
+    }
+}
+
+impl Drop for Relays {
+    fn drop(&mut self) {
+        self.links.get_mut().iter().for_each(AbortHandle::abort);
+        self.all().iter().for_each(Relay::disconnect);
+    }
+}
+
+/// Pure: the same relay, written twice, is one.
+fn parse(urls: &[String]) -> Result<Vec<RelayUrl>, OpenError> {
+    let mut parsed = Vec::with_capacity(urls.len());
+    for text in urls {
+        let url = RelayUrl::parse(text).map_err(|_| OpenError::Address(text.clone()))?;
+        if !parsed.contains(&url) {
+            parsed.push(url);
+        }
+    }
+    if parsed.is_empty() { Err(OpenError::NoRelay) } else { Ok(parsed) }
+}

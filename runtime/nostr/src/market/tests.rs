@@ -1,0 +1,602 @@
+//! The market against relays: an honest one in this process, and a scripted one that lies.
+
+use super::*;
+use crate::nip90::{self, FeedbackStatus, RequestTag, parse_feedback, parse_result};
+use crate::relay::InProcessRelay;
+use futures::{SinkExt, StreamExt};
+use nostr_relay_builder::RelayBuilder;
+use nostr_relay_builder::builder::{PolicyResult, RelayBuilderNip42, WritePolicy};
+use nostr_sdk::prelude::{BoxedFuture, EventBuilder, Filter, Kind, RelayPoolNotification, Tag};
+use pylon_core::ports::market::{Address, Status};
+use pylon_core::work::Output;
+use pylon_core::{Input, InputSource, Job, Msat};
+use session::UNANSWERED_MAX;
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::{WebSocketStream, accept_async};
+
+mod prices;
+mod queries;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+async fn within<T>(what: impl Future<Output = T>) -> T {
+    timeout(DEADLINE, what).await.expect("in time")
+}
+
+fn quick() -> Options {
+    let millis = Duration::from_millis;
+    Options {
+        backoff: millis(20),
+        retry: millis(50),
+        send_timeout: Duration::from_secs(5),
+        ..Options::default()
+    }
+}
+
+async fn market(urls: &[&str], options: Options) -> (NostrMarket, broadcast::Receiver<Change>) {
+    let urls = urls.iter().map(ToString::to_string).collect();
+    NostrMarket::connect(Entry { keys: Keys::generate(), urls, kinds: vec![5050] }, options)
+        .await
+        .unwrap()
+}
+
+fn asking(text: &str) -> EventBuilder {
+    let input = Input { source: InputSource::Text(text.into()), hint: None, marker: None };
+    nip90::request(5050, &[RequestTag::Input { input, relay: None }])
+}
+
+fn asked_of(text: &str, provider: PublicKey) -> EventBuilder {
+    asking(text).tag(RequestTag::Provider(provider).to_tag())
+}
+
+fn stranger(market: &NostrMarket) -> Address<'static> {
+    let customer = market.public_key();
+    Address {
+        job: pylon_core::JobId::from_bytes([1; 32]),
+        kind: 5050,
+        customer,
+        confidential: None,
+    }
+}
+
+async fn next_job(market: &NostrMarket) -> Job {
+    match within(market.next()).await {
+        Some(Incoming::Job(job)) => *job,
+        other => panic!("not a job: {other:?}"),
+    }
+}
+
+/// A customer of its own key, who hears everything that is said to it.
+async fn customer(urls: &[&str]) -> (Client, Keys, broadcast::Receiver<RelayPoolNotification>) {
+    let keys = Keys::generate();
+    let client = Client::builder().signer(keys.clone()).build();
+    for url in urls {
+        client.add_relay(*url).await.unwrap();
+    }
+    client.connect().await;
+    client.wait_for_connection(DEADLINE).await;
+    let heard = client.notifications();
+    client.subscribe(Filter::new().pubkey(keys.public_key()), None).await.unwrap();
+    (client, keys, heard)
+}
+
+async fn hears(heard: &mut broadcast::Receiver<RelayPoolNotification>) -> Event {
+    let event = async {
+        loop {
+            if let RelayPoolNotification::Event { event, .. } = heard.recv().await.unwrap() {
+                return *event;
+            }
+        }
+    };
+    within(event).await
+}
+
+/// Goal: a job goes all the way, once. Method: two honest relays, a request sent to both, then feedback and a result, which
+/// the customer reads; then a second request, whose arrival right after the first proves that the first came only once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_goes_all_the_way_once_over_two_relays() {
+    let (one, two) =
+        (InProcessRelay::start().await.unwrap(), InProcessRelay::start().await.unwrap());
+    let urls = [one.url(), two.url()];
+    let (market, mut changes) = market(&urls, Options { quorum: 2, ..quick() }).await;
+    let mut up = HashSet::new();
+    while up.len() < 2 {
+        let change = within(changes.recv()).await.unwrap();
+        assert!(change.connected);
+        up.insert(change.url);
+    }
+    assert!(market.ready(DEADLINE).await);
+
+    let (client, keys, mut heard) = customer(&urls).await;
+    let asked = asked_of("hi", market.public_key()).sign_with_keys(&keys).unwrap();
+    client.send_event(&asked).await.unwrap();
+    let job = next_job(&market).await;
+    assert_eq!((job.id.to_hex(), job.targeted), (asked.id.to_hex(), true));
+
+    let to = Address::of(&job);
+    let processing =
+        market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+    assert_eq!(within(market.send(&processing)).await, Delivery::Delivered);
+    let output = Output { content: "hello".into(), ..Output::default() };
+    let result = Message::Result { job: &job, output: &output, due: None, guests: &[] };
+    let result = market.seal(&result, now()).unwrap();
+    assert_eq!(within(market.send(&result)).await, Delivery::Delivered);
+    // Once more, as after a crash: the relays have it, and that is delivered too.
+    assert_eq!(within(market.send(&result)).await, Delivery::Delivered);
+
+    assert_eq!(
+        parse_feedback(&hears(&mut heard).await).unwrap().status,
+        FeedbackStatus::Processing
+    );
+    let delivered = parse_result(&hears(&mut heard).await).unwrap();
+    assert_eq!((delivered.content.as_str(), delivered.provider), ("hello", market.public_key()));
+
+    let second = asking("again").sign_with_keys(&keys).unwrap();
+    client.send_event(&second).await.unwrap();
+    assert_eq!(next_job(&market).await.id.to_hex(), second.id.to_hex());
+    assert_eq!(market.counts().queued, 2);
+
+    client
+        .send_event(&nip90::cancellation(job.id, job.kind).sign_with_keys(&keys).unwrap())
+        .await
+        .unwrap();
+    let withdrawn = Incoming::Cancel { customer: job.customer, jobs: vec![job.id] };
+    assert_eq!(within(market.next()).await, Some(withdrawn));
+    market.close().await;
+    assert_eq!(market.next().await, None);
+}
+
+/// What is no relay is refused with words, before anything is tried.
+#[tokio::test]
+async fn a_market_needs_relays() {
+    let open = |urls: &[&str]| {
+        let urls = urls.iter().map(ToString::to_string).collect();
+        NostrMarket::connect(Entry { keys: Keys::generate(), urls, kinds: vec![5050] }, quick())
+    };
+    assert!(matches!(open(&[]).await, Err(OpenError::NoRelay)));
+    assert!(
+        matches!(open(&["https://x"]).await, Err(OpenError::Address(text)) if text == "https://x")
+    );
+}
+
+/// Goal: a verdict of relays becomes the right `Delivery`. Method: relays that block everything, and one that is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_final_only_if_all_relays_refuse() {
+    #[derive(Debug)]
+    struct NoEntry;
+    impl WritePolicy for NoEntry {
+        fn admit_event<'a>(
+            &'a self,
+            _event: &'a Event,
+            _from: &'a SocketAddr,
+        ) -> BoxedFuture<'a, PolicyResult> {
+            Box::pin(async { PolicyResult::Reject("no".into()) })
+        }
+    }
+    let strict =
+        InProcessRelay::start_with(RelayBuilder::default().write_policy(NoEntry)).await.unwrap();
+    let nobody = "ws://127.0.0.1:9";
+    for (urls, expected) in
+        [(&[strict.url()][..], Delivery::Refused), (&[strict.url(), nobody], Delivery::Later)]
+    {
+        let (market, _) = market(urls, quick()).await;
+        assert!(market.ready(DEADLINE).await);
+        let to = stranger(&market);
+        let sealed =
+            market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+        assert_eq!(within(market.send(&sealed)).await, expected);
+    }
+    let (market, mut changes) = market(&[nobody], quick()).await;
+    let change = within(changes.recv()).await.unwrap();
+    assert_eq!((change.connected, change.reason.as_deref()), (false, Some("cannot connect")));
+    let to = stranger(&market);
+    let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+    assert_eq!(market.send(&sealed).await, Delivery::Later);
+}
+
+/// Goal: a relay has one vote, however often it speaks. Method: one that says no three times, beside one that says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_has_one_vote() {
+    let (loud, quiet) = (Scripted::start().await, Scripted::start().await);
+    let options = Options { send_timeout: Duration::from_secs(2), ..quick() };
+    let (market, _) = market(&[&loud.url, &quiet.url], options).await;
+    let (mut loud, mut quiet) = (loud.accept().await, quiet.accept().await);
+    loud.end_of_stored().await;
+    quiet.end_of_stored().await;
+    assert!(market.ready(DEADLINE).await);
+    let to = stranger(&market);
+    let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+    let answers = async {
+        let event = loud.hear().await;
+        for _ in 0..3 {
+            loud.say(serde_json::json!(["OK", event[1]["id"], false, "blocked: no"])).await;
+        }
+    };
+    let (delivery, ()) = tokio::join!(within(market.send(&sealed)), answers);
+    assert_eq!(delivery, Delivery::Later);
+    drop(quiet);
+}
+
+/// A relay whose every word the test decides.
+struct Scripted {
+    listener: TcpListener,
+    url: String,
+}
+
+struct Session {
+    socket: WebSocketStream<TcpStream>,
+    subscription: String,
+    since: u64,
+}
+
+impl Scripted {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        Self { listener, url }
+    }
+
+    async fn accept(&self) -> Session {
+        self.accept_serving(&[5050]).await
+    }
+
+    async fn accept_serving(&self, kinds: &[u16]) -> Session {
+        // Who wants to know what it takes (NIP-11) does not open a socket, and gets no answer.
+        let socket = loop {
+            let (stream, _) = within(self.listener.accept()).await.unwrap();
+            if let Ok(socket) = accept_async(stream).await {
+                break socket;
+            }
+        };
+        let mut session = Session { socket, subscription: String::new(), since: 0 };
+        session.hear_request_for(kinds).await;
+        session
+    }
+}
+
+impl Session {
+    async fn hear(&mut self) -> serde_json::Value {
+        loop {
+            if let Frame::Text(text) = within(self.socket.next()).await.unwrap().unwrap() {
+                let heard: serde_json::Value = serde_json::from_str(&text).unwrap();
+                // The subscriptions to requests that name us and to what others ask go their own ways.
+                if heard[1] != "pylon-named" && heard[1] != price_feed::SUBSCRIPTION {
+                    return heard;
+                }
+            }
+        }
+    }
+
+    async fn hear_request(&mut self) {
+        self.hear_request_for(&[5050]).await;
+    }
+
+    async fn hear_request_for(&mut self, kinds: &[u16]) {
+        let request = self.hear().await;
+        assert_eq!(request[0], "REQ", "{request}");
+        assert_eq!(request[2]["kinds"], serde_json::json!([&[5], kinds].concat()));
+        self.subscription = request[1].as_str().unwrap().to_owned();
+        self.since = request[2]["since"].as_u64().unwrap();
+    }
+
+    async fn say(&mut self, message: serde_json::Value) {
+        self.socket.send(Frame::text(message.to_string())).await.unwrap();
+    }
+
+    async fn feed(&mut self, event: &str) {
+        let frame = format!(r#"["EVENT","{}",{event}]"#, self.subscription);
+        self.socket.feed(Frame::text(frame)).await.unwrap();
+    }
+
+    async fn end_of_stored(&mut self) {
+        self.say(serde_json::json!(["EOSE", self.subscription])).await;
+    }
+}
+
+fn with(event: &Event, field: &str, value: &str) -> String {
+    let mut json: serde_json::Value = serde_json::from_str(&event.as_json()).unwrap();
+    json[field] = value.into();
+    json.to_string()
+}
+
+/// Goal: nothing forged is heard, before or after the real event. Method: copies with another signature, another content
+/// and another author around the one that is signed, then one that ends the test.
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_events_are_not_heard() {
+    let relay = Scripted::start().await;
+    let (market, _) = market(&[&relay.url], quick()).await;
+    let mut session = relay.accept().await;
+    let (keys, victim) = (Keys::generate(), Keys::generate().public_key().to_hex());
+    let good = asking("real").sign_with_keys(&keys).unwrap();
+    let last = asking("last").sign_with_keys(&keys).unwrap();
+    let lies = [
+        with(&good, "sig", &"0".repeat(128)),
+        with(&good, "content", "lie"),
+        with(&good, "pubkey", &victim),
+    ];
+    for event in lies.iter().chain([&good.as_json()]).chain(&lies).chain([&last.as_json()]) {
+        session.feed(event).await;
+    }
+    session.end_of_stored().await;
+    for expected in [&good, &last] {
+        let job = next_job(&market).await;
+        assert_eq!((job.id.to_hex(), job.origin), (expected.id.to_hex(), expected.as_json()));
+    }
+    assert_eq!(market.counts().queued, 2);
+}
+
+/// Goal: the library's memory of verified ids cannot be used to pass off something else. Method: the id of an event that was
+/// verified but not remembered by us (it asked somebody else) comes back on a request in another's name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verified_id_proves_nothing_about_another_event() {
+    let relay = Scripted::start().await;
+    let (market, _) = market(&[&relay.url], quick()).await;
+    let mut session = relay.accept().await;
+    let keys = Keys::generate();
+    let elsewhere = asking("x")
+        .tag(Tag::public_key(Keys::generate().public_key()))
+        .sign_with_keys(&keys)
+        .unwrap();
+    let disguise = asking("free work, please").sign_with_keys(&Keys::generate()).unwrap();
+    session.feed(&elsewhere.as_json()).await;
+    session.feed(&with(&disguise, "id", &elsewhere.id.to_hex())).await;
+    let last = asking("last").sign_with_keys(&keys).unwrap();
+    session.feed(&last.as_json()).await;
+    session.end_of_stored().await;
+    assert_eq!(next_job(&market).await.id.to_hex(), last.id.to_hex());
+    let counts = market.counts();
+    assert_eq!((counts.other_provider, counts.forged, counts.queued), (1, 1, 1));
+}
+
+/// Goal: who named us in a request that has expired hears so; nobody else does, and nobody in another's name. Method: one that is signed, one
+/// that is not, one to all, then one that is good.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_request_to_us_is_heard() {
+    let relay = Scripted::start().await;
+    let (market, _) = market(&[&relay.url], quick()).await;
+    let mut session = relay.accept().await;
+    let keys = Keys::generate();
+    let expired =
+        |builder: EventBuilder| builder.tag(RequestTag::Expiration(now().minus(60)).to_tag());
+    let late = expired(asked_of("late", market.public_key())).sign_with_keys(&keys).unwrap();
+    let disguised = expired(asked_of("disguised", market.public_key()))
+        .sign_with_keys(&Keys::generate())
+        .unwrap();
+    let to_all = expired(asking("to all")).sign_with_keys(&keys).unwrap();
+    let good = asking("good").sign_with_keys(&keys).unwrap();
+    for event in [
+        with(&disguised, "pubkey", &keys.public_key().to_hex()),
+        to_all.as_json(),
+        late.as_json(),
+        late.as_json(),
+    ] {
+        session.feed(&event).await;
+    }
+    session.feed(&good.as_json()).await;
+    session.end_of_stored().await;
+    match within(market.next()).await {
+        Some(Incoming::Unusable { id, targeted: true, reason, .. }) => {
+            assert_eq!((id.to_hex(), reason.as_str()), (late.id.to_hex(), "expired"));
+        }
+        other => panic!("not the expired one: {other:?}"),
+    }
+    assert_eq!(next_job(&market).await.id.to_hex(), good.id.to_hex());
+    let counts = market.counts();
+    assert_eq!((counts.queued, counts.forged), (2, 1));
+}
+
+/// Goal: a burst is slowed down, not lost. Method: 5000 signed requests as fast as the socket takes them, room for 64, and a
+/// consumer that takes its time with each.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_on_a_slow_consumer_loses_nothing() {
+    const BURST: usize = 5000;
+    let relay = Scripted::start().await;
+    let options = Options { queue_events: 64, queue_timeout: DEADLINE, ..quick() };
+    let (market, _) = market(&[&relay.url], options).await;
+    let mut session = relay.accept().await;
+    let keys = Keys::generate();
+    let burst: Vec<Event> =
+        (0..BURST).map(|n| asking(&n.to_string()).sign_with_keys(&keys).unwrap()).collect();
+    let mut missing: HashSet<String> = burst.iter().map(|event| event.id.to_hex()).collect();
+    let sending = tokio::spawn(async move {
+        for event in &burst {
+            session.feed(&event.as_json()).await;
+        }
+        session.end_of_stored().await;
+        session
+    });
+    while !missing.is_empty() {
+        assert!(missing.remove(&next_job(&market).await.id.to_hex()), "twice");
+        tokio::task::yield_now().await;
+    }
+    let counts = market.counts();
+    assert_eq!((counts.queued, counts.dropped, counts.duplicate), (BURST as u64, 0, 0));
+    drop(sending.await.unwrap());
+}
+
+/// Goal: a full queue costs a bounded wait, and every loss is counted. Method: nobody consumes, room for two.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_is_counted_and_may_come_again() {
+    let relay = Scripted::start().await;
+    let options = Options { queue_events: 2, queue_timeout: Duration::from_millis(1), ..quick() };
+    let (market, _) = market(&[&relay.url], options).await;
+    let mut session = relay.accept().await;
+    let keys = Keys::generate();
+    let events: Vec<Event> =
+        (0..3).map(|n| asking(&n.to_string()).sign_with_keys(&keys).unwrap()).collect();
+    for event in &events {
+        session.feed(&event.as_json()).await;
+    }
+    session.end_of_stored().await;
+    assert!(market.ready(DEADLINE).await);
+    let counts = market.counts();
+    assert_eq!((counts.queued, counts.dropped), (2, 1));
+    for event in &events[..2] {
+        assert_eq!(next_job(&market).await.id.to_hex(), event.id.to_hex());
+    }
+    session.feed(&events[2].as_json()).await;
+    session.end_of_stored().await;
+    assert_eq!(next_job(&market).await.id.to_hex(), events[2].id.to_hex());
+}
+
+/// Goal: a relay cannot make us deaf. Method: it closes the subscription with words that make the library give up, then
+/// drops the connection; each time we ask again, and not for everything once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_subscription_is_asked_for_again() {
+    let relay = Scripted::start().await;
+    let (market, mut changes) = market(&[&relay.url], quick()).await;
+    let mut session = relay.accept().await;
+    let first_since = session.since;
+    for reason in ["error: shutting down", "blocked: go away", "", "rate-limited: slow down"] {
+        session.say(serde_json::json!(["CLOSED", session.subscription, reason])).await;
+        session.hear_request().await;
+    }
+    session.end_of_stored().await;
+    assert!(market.ready(DEADLINE).await);
+    drop(session);
+    assert!(within(changes.recv()).await.unwrap().connected);
+    let lost = within(changes.recv()).await.unwrap();
+    assert_eq!((lost.connected, lost.reason.as_deref()), (false, Some("connection lost")));
+
+    let mut session = relay.accept().await;
+    assert!(within(changes.recv()).await.unwrap().connected);
+    assert!(session.since >= first_since + 2900, "{} after {first_since}", session.since);
+    let event = asking("still here").sign_with_keys(&Keys::generate()).unwrap();
+    session.feed(&event.as_json()).await;
+    session.end_of_stored().await;
+    assert_eq!(next_job(&market).await.id.to_hex(), event.id.to_hex());
+
+    market.set_kinds(vec![5050, 5100]);
+    let request = session.hear().await;
+    assert_eq!(request[2]["kinds"], serde_json::json!([5, 5050, 5100]));
+}
+
+/// Goal: a relay that falls silent without a word is asked again, then left for a new connection, and nothing is missed. Method: one that flows, then
+/// takes everything and says nothing; and one that never says anything, but to other queries.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_relay_is_asked_again_and_left() {
+    let millis = Duration::from_millis;
+    let options = Options { answer_timeout: millis(300), probe_interval: millis(100), ..quick() };
+    let relay = Scripted::start().await;
+    let (market, mut changes) = market(&[&relay.url], options).await;
+    let mut session = relay.accept().await;
+    session.end_of_stored().await;
+    assert!(market.ready(DEADLINE).await);
+    assert!(within(changes.recv()).await.unwrap().connected);
+    for _ in 0..UNANSWERED_MAX {
+        session.hear_request().await;
+    }
+    let gone = async { while let Some(Ok(_)) = session.socket.next().await {} };
+    within(gone).await;
+    assert!(!within(changes.recv()).await.unwrap().connected);
+
+    let mut session = relay.accept().await;
+    assert!(session.since <= now().get() - 600, "what came while it was silent is asked for");
+    // It may take its time as long as it speaks.
+    for _ in 0..2 * UNANSWERED_MAX {
+        session.say(serde_json::json!(["NOTICE", "busy"])).await;
+        session.hear_request().await;
+    }
+    let event = asking("still here").sign_with_keys(&Keys::generate()).unwrap();
+    session.feed(&event.as_json()).await;
+    session.end_of_stored().await;
+    assert_eq!(next_job(&market).await.id.to_hex(), event.id.to_hex());
+}
+
+/// Goal: what was not asked for is not heard, and absurd frames end nothing. Method: events of other kinds, junk, a frame
+/// over the limit and one with more tags than are worth a look, before a good one.
+#[tokio::test(flavor = "multi_thread")]
+async fn junk_is_passed_over() {
+    let relay = Scripted::start().await;
+    let (market, _) = market(&[&relay.url], quick()).await;
+    let mut session = relay.accept().await;
+    let keys = Keys::generate();
+    let note = EventBuilder::text_note("hi").sign_with_keys(&keys).unwrap();
+    let unserved = nip90::request(5100, &[]).sign_with_keys(&keys).unwrap();
+    let huge = asking(&"x".repeat(300_000)).sign_with_keys(&keys).unwrap();
+    let tags = std::iter::repeat_with(|| Tag::hashtag("x")).take(2000);
+    let tags =
+        EventBuilder::new(Kind::from_u16(5050), "").tags(tags).sign_with_keys(&keys).unwrap();
+    for event in [note, unserved, huge, tags] {
+        session.feed(&event.as_json()).await;
+    }
+    for junk in
+        ["", "[", "{}", r#"["EVENT"]"#, r#"["EOSE"]"#, r#"["OK","x"]"#, r#"["AUTH"]"#, "\u{0}"]
+    {
+        session.socket.feed(Frame::text(junk)).await.unwrap();
+    }
+    let good = asking("good").sign_with_keys(&keys).unwrap();
+    session.feed(&good.as_json()).await;
+    session.end_of_stored().await;
+    assert_eq!(next_job(&market).await.id.to_hex(), good.id.to_hex());
+    assert_eq!(market.counts(), Counts { queued: 1, other_kind: 2, ..Counts::default() });
+}
+
+/// Goal: a relay that wants to know who we are serves us like any other. Method: one that demands NIP-42 for reading and
+/// writing; a request comes in through it and feedback goes out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_demands_authentication_is_satisfied() {
+    let relay =
+        InProcessRelay::start_with(RelayBuilder::default().nip42(RelayBuilderNip42::default()))
+            .await
+            .unwrap();
+    let (market, _) = market(&[relay.url()], quick()).await;
+    assert!(market.ready(DEADLINE).await);
+    let (client, keys, _) = customer(&[relay.url()]).await;
+    let asked = asking("hi").sign_with_keys(&keys).unwrap();
+    assert!(client.send_event(&asked).await.unwrap().failed.is_empty());
+    let job = next_job(&market).await;
+    let to = Address::of(&job);
+    let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+    assert_eq!(within(market.send(&sealed)).await, Delivery::Delivered);
+}
+
+/// Goal: what names the parts of an answer never goes out before them, and a try is repeated whole. Method: a relay that takes the first part and puts
+/// off the second, then takes everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_are_acknowledged_before_what_names_them() {
+    let relay = Scripted::start().await;
+    let (market, _) = market(&[&relay.url], quick()).await;
+    let mut session = relay.accept().await;
+    session.end_of_stored().await;
+    assert!(market.ready(DEADLINE).await);
+    let customer = Keys::generate();
+    let asked = asked_of("much", market.public_key()).sign_with_keys(&customer).unwrap();
+    session.feed(&asked.as_json()).await;
+    session.end_of_stored().await;
+    let job = next_job(&market).await;
+    let output = Output { content: "much ".repeat(30_000), ..Output::default() };
+    let sealed = market
+        .seal(&Message::Result { job: &job, output: &output, due: None, guests: &[] }, now())
+        .unwrap();
+    let events: Vec<Event> =
+        sealed.bytes.lines().map(|line| Event::from_json(line).unwrap()).collect();
+    let kinds: Vec<u16> = events.iter().map(|event| event.kind.as_u16()).collect();
+    assert_eq!(kinds, [nip90::PART_KIND, nip90::PART_KIND, nip90::PART_KIND, 6050]);
+    assert_eq!(events[3].id.as_bytes(), sealed.id.as_bytes());
+
+    let answer = async |session: &mut Session, expected: &Event, takes: bool| {
+        let message = session.hear().await;
+        assert_eq!(
+            (message[0].as_str(), message[1]["id"].as_str()),
+            (Some("EVENT"), Some(expected.id.to_hex().as_str()))
+        );
+        let message = if takes { "" } else { "rate-limited: later" };
+        session.say(serde_json::json!(["OK", expected.id.to_hex(), takes, message])).await;
+    };
+    let hesitant = async {
+        answer(&mut session, &events[0], true).await;
+        answer(&mut session, &events[1], false).await;
+    };
+    assert_eq!(futures::join!(within(market.send(&sealed)), hesitant).0, Delivery::Later);
+    let willing = async {
+        for event in &events {
+            answer(&mut session, event, true).await;
+        }
+    };
+    assert_eq!(futures::join!(within(market.send(&sealed)), willing).0, Delivery::Delivered);
+    assert_eq!(market.limits(), [(relay.url.clone(), None)]);
+}

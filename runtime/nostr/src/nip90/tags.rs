@@ -1,0 +1,282 @@
+//! The tags of requests and of answers, each as a case of an enum: what is written is what is read.
+
+use nostr_sdk::{Tag, TagKind};
+use pylon_core::ports::market::GuestStamp;
+use pylon_core::work::Attribute;
+use pylon_core::{Digest, Input, InputSource, JobId, MessageId, Msat, Param, PublicKey, UnixTime};
+use std::borrow::Cow;
+
+pub(super) mod name {
+    pub(in crate::nip90) const INPUT: &str = "i";
+    pub(in crate::nip90) const OUTPUT: &str = "output";
+    pub(in crate::nip90) const PARAM: &str = "param";
+    pub(in crate::nip90) const BID: &str = "bid";
+    pub(in crate::nip90) const ENCRYPTED: &str = "encrypted";
+    pub(in crate::nip90) const EXPIRATION: &str = "expiration";
+    pub(in crate::nip90) const PUBLIC_KEY: &str = "p";
+    pub(in crate::nip90) const EVENT: &str = "e";
+    pub(in crate::nip90) const STATUS: &str = "status";
+    pub(in crate::nip90) const AMOUNT: &str = "amount";
+    pub(in crate::nip90) const CONTENT: &str = "content";
+    pub(in crate::nip90) const REQUEST: &str = "request";
+    pub(in crate::nip90) const GUEST: &str = "guest";
+    pub(in crate::nip90) const RESULT: &str = "result";
+    pub(in crate::nip90) const PART: &str = "part";
+    pub(in crate::nip90) const WHOLE: &str = "whole";
+}
+
+/// A tag of a request that means something to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestTag {
+    /// Something to work on.
+    Input {
+        /// It.
+        input: Input,
+        /// Where its event may be found.
+        relay: Option<String>,
+    },
+    /// The MIME type wanted.
+    Output(String),
+    /// A setting.
+    Param(Param),
+    /// The most that will be paid.
+    Bid(Msat),
+    /// A provider that is wanted.
+    Provider(PublicKey),
+    /// Inputs and params are in the content, for the provider's eyes only.
+    Encrypted,
+    /// No answer is wanted after this.
+    Expiration(UnixTime),
+}
+
+impl RequestTag {
+    /// `None` for tags that we do not know; an error for those that we know and cannot read.
+    pub fn parse(tag: &[String]) -> Result<Option<Self>, String> {
+        let Some((name, values)) = tag.split_first() else { return Ok(None) };
+        let first = values.first().map(String::as_str).filter(|value| !value.is_empty());
+        Ok(match name.as_str() {
+            name::INPUT => Some(input(values)?),
+            name::OUTPUT => first.map(|mime| Self::Output(mime.to_owned())),
+            name::PARAM => Some(Self::Param(param(values)?)),
+            name::BID => {
+                let text = first.ok_or("bid has no value")?;
+                Some(Self::Bid(
+                    msat(text).ok_or_else(|| {
+                        format!("bid `{}` is not a number of msat", excerpt(text))
+                    })?,
+                ))
+            }
+            name::PUBLIC_KEY => first.and_then(PublicKey::from_hex).map(Self::Provider),
+            name::ENCRYPTED => Some(Self::Encrypted),
+            name::EXPIRATION => {
+                first.and_then(decimal).map(|at| Self::Expiration(UnixTime::new(at)))
+            }
+            _ => None,
+        })
+    }
+
+    /// As it stands in an event.
+    pub fn to_tag(&self) -> Tag {
+        match self {
+            Self::Input { input, relay } => input_tag(input, relay.as_deref()),
+            Self::Output(mime) => tag(name::OUTPUT, [mime]),
+            Self::Param(param) => {
+                tag(name::PARAM, std::iter::once(&param.name).chain(&param.values))
+            }
+            Self::Bid(most) => tag(name::BID, [most.get().to_string()]),
+            Self::Provider(key) => tag(name::PUBLIC_KEY, [key.to_hex()]),
+            Self::Encrypted => tag::<[&str; 0]>(name::ENCRYPTED, []),
+            Self::Expiration(at) => tag(name::EXPIRATION, [at.get().to_string()]),
+        }
+    }
+}
+
+/// A tag of feedback or a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnswerTag {
+    /// The request that is answered.
+    Job(JobId),
+    /// Who asked.
+    Customer(PublicKey),
+    /// How it stands, and words to it.
+    Status(FeedbackStatus, Option<String>),
+    /// What is due, with its BOLT-11 invoice.
+    Amount(Msat, Option<String>),
+    /// The request in full.
+    Request(String),
+    /// A guest that took part.
+    Guest(GuestStamp),
+    /// A fact about the output.
+    Result(Attribute),
+    /// Of no use after this.
+    Expiration(UnixTime),
+    /// The content is for the customer's eyes only.
+    Encrypted,
+    /// A part of an answer that is too large: its event, and the SHA-256 of its content.
+    Part(MessageId, Digest),
+    /// All parts together: SHA-256 and bytes.
+    Whole(Digest, u64),
+}
+
+impl AnswerTag {
+    /// `None` for tags that we do not know or cannot read: a buyer takes what is there.
+    pub fn parse(tag: &[String]) -> Option<Self> {
+        let (name, values) = tag.split_first()?;
+        let value = |at: usize| values.get(at).map(String::as_str);
+        let text = |at: usize| value(at).filter(|text| !text.is_empty()).map(str::to_owned);
+        match name.as_str() {
+            name::EVENT => JobId::from_hex(value(0)?).map(Self::Job),
+            name::PUBLIC_KEY => PublicKey::from_hex(value(0)?).map(Self::Customer),
+            name::STATUS => Some(Self::Status(FeedbackStatus::parse(value(0)?)?, text(1))),
+            // Others write fractions of an msat: the whole part counts.
+            name::AMOUNT => Some(Self::Amount(msat(value(0)?.split('.').next()?)?, text(1))),
+            name::REQUEST => Some(Self::Request(value(0)?.to_owned())),
+            name::GUEST => Some(Self::Guest(GuestStamp {
+                slot: value(0)?.to_owned(),
+                name: value(1)?.to_owned(),
+                version: value(2)?.to_owned(),
+                digest: Digest::from_hex(value(3)?)?,
+            })),
+            name::RESULT => Some(Self::Result(Attribute {
+                name: value(0)?.to_owned(),
+                value: value(1)?.to_owned(),
+            })),
+            name::EXPIRATION => decimal(value(0)?).map(|at| Self::Expiration(UnixTime::new(at))),
+            name::ENCRYPTED => Some(Self::Encrypted),
+            name::PART => {
+                Some(Self::Part(MessageId::from_hex(value(0)?)?, Digest::from_hex(value(1)?)?))
+            }
+            name::WHOLE => Some(Self::Whole(Digest::from_hex(value(0)?)?, decimal(value(1)?)?)),
+            _ => None,
+        }
+    }
+
+    /// As it stands in an event.
+    pub fn to_tag(&self) -> Tag {
+        match self {
+            Self::Job(id) => tag(name::EVENT, [id.to_hex()]),
+            Self::Customer(key) => tag(name::PUBLIC_KEY, [key.to_hex()]),
+            Self::Status(status, message) => {
+                tag(name::STATUS, std::iter::once(status.as_str()).chain(message.as_deref()))
+            }
+            Self::Amount(due, bolt11) => {
+                tag(name::AMOUNT, std::iter::once(due.get().to_string()).chain(bolt11.clone()))
+            }
+            Self::Request(json) => tag(name::REQUEST, [json]),
+            Self::Guest(stamp) => tag(
+                name::GUEST,
+                [
+                    stamp.slot.clone(),
+                    stamp.name.clone(),
+                    stamp.version.clone(),
+                    stamp.digest.to_hex(),
+                ],
+            ),
+            Self::Result(fact) => tag(name::RESULT, [&fact.name, &fact.value]),
+            Self::Expiration(at) => tag(name::EXPIRATION, [at.get().to_string()]),
+            Self::Encrypted => tag::<[&str; 0]>(name::ENCRYPTED, []),
+            Self::Part(id, digest) => tag(name::PART, [id.to_hex(), digest.to_hex()]),
+            Self::Whole(digest, bytes) => tag(name::WHOLE, [digest.to_hex(), bytes.to_string()]),
+        }
+    }
+}
+
+/// The word of a feedback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words are the protocol's")]
+pub enum FeedbackStatus {
+    PaymentRequired,
+    Processing,
+    Partial,
+    Success,
+    Error,
+}
+
+impl FeedbackStatus {
+    pub(super) const ALL: [Self; 5] =
+        [Self::PaymentRequired, Self::Processing, Self::Partial, Self::Success, Self::Error];
+
+    /// As it stands in an event.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PaymentRequired => "payment-required",
+            Self::Processing => "processing",
+            Self::Partial => "partial",
+            Self::Success => "success",
+            Self::Error => "error",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+fn input(values: &[String]) -> Result<RequestTag, String> {
+    let value = |at: usize| values.get(at).map(String::as_str).filter(|value| !value.is_empty());
+    let data = values.first().ok_or("an input has no data")?;
+    let source = match value(1).unwrap_or("text") {
+        // The registry's own example says `prompt`.
+        "text" | "prompt" => InputSource::Text(data.clone()),
+        "url" => InputSource::Url(data.clone()),
+        "event" => InputSource::Event(
+            MessageId::from_hex(data).ok_or("an input of type `event` is not an event id")?,
+        ),
+        "job" => InputSource::Job(
+            JobId::from_hex(data).ok_or("an input of type `job` is not an event id")?,
+        ),
+        other => {
+            return Err(format!(
+                "input type `{}` is not one of text, url, event, job",
+                excerpt(other)
+            ));
+        }
+    };
+    let input = Input { source, hint: None, marker: value(3).map(str::to_owned) };
+    Ok(RequestTag::Input { input, relay: value(2).map(str::to_owned) })
+}
+
+pub(super) fn input_tag(input: &Input, relay: Option<&str>) -> Tag {
+    let (data, kind) = match &input.source {
+        InputSource::Text(text) => (Cow::Borrowed(text.as_str()), "text"),
+        InputSource::Gone(_) => (Cow::Borrowed(""), "text"),
+        InputSource::Url(url) => (Cow::Borrowed(url.as_str()), "url"),
+        InputSource::Event(id) => (Cow::Owned(id.to_hex()), "event"),
+        InputSource::Job(id) => (Cow::Owned(id.to_hex()), "job"),
+    };
+    let hint = relay.or(input.hint.as_deref()).or(input.marker.as_ref().map(|_| ""));
+    tag(name::INPUT, [&*data, kind].into_iter().chain(hint).chain(input.marker.as_deref()))
+}
+
+fn param(values: &[String]) -> Result<Param, String> {
+    match values.split_first() {
+        None => Err("a param has no name".into()),
+        Some((name, [])) => Err(format!("param `{}` has no value", excerpt(name))),
+        Some((name, values)) => Ok(Param { name: name.clone(), values: values.to_vec() }),
+    }
+}
+
+fn msat(text: &str) -> Option<Msat> {
+    decimal(text).map(Msat::new)
+}
+
+/// Digits and nothing else: no sign, no space, no exponent.
+fn decimal(text: &str) -> Option<u64> {
+    (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+/// Enough of a stranger's text to recognise it.
+fn excerpt(text: &str) -> &str {
+    clipped(text, 40)
+}
+
+pub(super) fn clipped(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
+}
+
+pub(super) fn tag<I>(name: &'static str, values: I) -> Tag
+where
+    I: IntoIterator<Item: Into<String>>,
+{
+    Tag::custom(TagKind::Custom(Cow::Borrowed(name)), values)
+}

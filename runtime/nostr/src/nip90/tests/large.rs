@@ -1,0 +1,230 @@
+//! Answers that are larger than a relay takes: cut, named, and put together again, or not if a part is wrong.
+
+use super::*;
+
+const ROOM: SizeLimit = SizeLimit { message_bytes: 20_000, content_bytes: 20_000 };
+
+fn frame(event: &Event) -> usize {
+    event.as_json().len() + "[\"EVENT\",]".len()
+}
+
+fn job(us: &Keys, customer: &Keys, scheme: Option<Encryption>) -> Job {
+    let us_hex = us.public_key().to_hex();
+    let event = match scheme {
+        None => event_at(customer, 5050, NOW, "", strings(&[&["i", "hi"], &["p", &us_hex]])),
+        Some(scheme) => {
+            let hidden = scheme.seal(customer, &us.public_key(), r#"[["i","hi"]]"#).unwrap();
+            event_at(customer, 5050, NOW, &hidden, strings(&[&["p", &us_hex], &["encrypted"]]))
+        }
+    };
+    let Ok(Incoming::Job(job)) = read_event(us, &event) else { panic!("not a job") };
+    *job
+}
+
+fn output(content: String) -> Output {
+    Output {
+        content,
+        attributes: vec![Attribute { name: "model".into(), value: "m".into() }],
+        ..Output::default()
+    }
+}
+
+fn deliver(us: &Keys, job: &Job, output: &Output) -> Vec<Event> {
+    write(&Message::Result { job, output, due: None, guests: &[] }, now(), us, ROOM).unwrap()
+}
+
+/// Goal: the buyer has the very text, and every event fits. Method: texts that grow as JSON and as UTF-8, in the clear and in both schemes.
+#[test]
+fn a_large_answer_comes_in_parts() {
+    let (us, customer) = (Keys::generate(), Keys::generate());
+    let texts = [
+        "plain text ".repeat(10_000),
+        "\u{1}\n\"\\".repeat(15_000),
+        "é\u{1F980}".repeat(12_000),
+        "x".repeat(20_001),
+    ];
+    for scheme in [None, Some(Encryption::Nip04), Some(Encryption::Nip44)] {
+        for content in &texts {
+            let (job, output) = (job(&us, &customer, scheme), output(content.clone()));
+            let mut events = deliver(&us, &job, &output);
+            assert!(
+                events
+                    .iter()
+                    .all(|event| frame(event) <= ROOM.message_bytes && event.verify().is_ok())
+            );
+            let answer = events.pop().unwrap();
+            let (count, chars) = (events.len(), &content[..8.min(content.len() / 8 * 8)]);
+            for (event, number) in events.iter().zip(1..) {
+                assert_eq!(event.kind.as_u16(), PART_KIND);
+                assert_eq!(event.tags.identifier(), Some(format!("{}:{number}", job.id).as_str()));
+                assert!(scheme.is_none() || !event.content.contains(chars));
+            }
+            let heard = parse_result(&answer).unwrap().open(&customer).unwrap();
+            assert!(
+                heard.content.contains(&format!("in {count} events of kind 30078")),
+                "{}",
+                heard.content
+            );
+            assert_eq!(
+                (heard.encrypted, heard.attributes.clone()),
+                (scheme.is_some(), output.attributes)
+            );
+            events.reverse();
+            let whole = assemble(heard, &events, &customer).unwrap();
+            assert!(whole.content == *content && whole.parts.is_none());
+        }
+    }
+}
+
+/// Goal: what fits goes out as ever; what nearly fits loses what the request says already. Method: sizes around the bound.
+#[test]
+fn what_fits_stays_in_one_event() {
+    let (us, customer) = (Keys::generate(), Keys::generate());
+    let job = job(&us, &customer, None);
+    let empty = frame(&deliver(&us, &job, &output(String::new()))[0]);
+    let input_tag = r#",["i","hi"]"#.len();
+    for (bytes, events, quotes_input) in [
+        (ROOM.message_bytes - empty, 1, true),
+        (ROOM.message_bytes - empty + input_tag, 1, false),
+        (ROOM.message_bytes, 3, true),
+    ] {
+        let sent = deliver(&us, &job, &output("x".repeat(bytes)));
+        let answer = sent.last().unwrap();
+        let has = |name: &str| answer.tags.iter().any(|tag| tag.as_slice()[0] == name);
+        assert_eq!((sent.len(), has("i"), has("request")), (events, quotes_input, true), "{bytes}");
+    }
+    let long = "y".repeat(30_000);
+    let asked = event_at(&customer, 5050, NOW, "", strings(&[&["i", &long]]));
+    let Ok(Incoming::Job(job)) = read_event(&us, &asked) else { panic!("not a job") };
+    let sent = deliver(&us, &job, &output("short".into()));
+    assert_eq!(
+        (sent.len(), sent[0].content.as_str(), parse_result(&sent[0]).unwrap().request),
+        (1, "short", None)
+    );
+}
+
+/// Goal: feedback is never cut, so what is too large does not go out. Method: a partial text over the room.
+#[test]
+fn a_partial_text_that_does_not_fit_is_not_sent() {
+    let to = Address {
+        job: JobId::from_bytes([1; 32]),
+        kind: 5050,
+        customer: PublicKey::from_bytes([2; 32]),
+        confidential: None,
+    };
+    let message = Message::Feedback { to, status: Status::Partial("x".repeat(20_001)) };
+    let why = write(&message, now(), &Keys::generate(), ROOM).unwrap_err().to_string();
+    assert_eq!(why, "cannot be published: it is larger than the relays take");
+}
+
+/// Goal: nothing but the provider's own parts, all of them in order, make the answer. Method: one change a row.
+#[test]
+fn a_wrong_part_is_noticed() {
+    let (us, customer, mallory) = (Keys::generate(), Keys::generate(), Keys::generate());
+    for scheme in [None, Some(Encryption::Nip44)] {
+        let job = job(&us, &customer, scheme);
+        let mut parts = deliver(&us, &job, &output("text ".repeat(12_000)));
+        let heard = parse_result(&parts.pop().unwrap()).unwrap().open(&customer).unwrap();
+        let put = |parts: &[Event]| assemble(heard.clone(), parts, &customer).map(drop);
+        assert_eq!(put(&parts), Ok(()));
+
+        let count = parts.len();
+        let changed = |change: fn(&mut Event, &Keys)| {
+            let mut parts = parts.clone();
+            change(&mut parts[1], &mallory);
+            parts
+        };
+        assert_eq!(put(&parts[1..]), Err(format!("part 1 of {count} is missing")));
+        let other = changed(|part, _| part.content.push('!'));
+        assert_eq!(put(&other), Err(format!("part 2 of {count} is not what the result names")));
+        let other = changed(|part, mallory| part.pubkey = mallory.public_key());
+        assert_eq!(put(&other), Err(format!("part 2 of {count} is not the provider's")));
+        let other = changed(|part, _| part.tags = nostr_sdk::Tags::new());
+        assert_eq!(put(&other).is_err(), scheme.is_some(), "an open part of a confidential answer");
+
+        let mut endless = heard.clone();
+        endless.parts.as_mut().unwrap().list = vec![heard.parts.as_ref().unwrap().list[0]; 1024];
+        assert_eq!(
+            assemble(endless, &parts, &customer).unwrap_err(),
+            "the 1024 parts together are larger than the result names"
+        );
+
+        let mut swapped = heard.clone();
+        swapped.parts.as_mut().unwrap().list.swap(0, 1);
+        let why = assemble(swapped, &parts, &customer).unwrap_err();
+        assert_eq!(why, format!("the {count} parts together are not what the result names"));
+    }
+}
+
+/// Goal: what the relays cannot carry is known before it is sold, and what they can goes out whatever is due for it. Method: texts of ever more parts
+/// for relays that take 16 KiB, with an invoice and guests, until one is refused; then more parts than are allowed at all.
+#[test]
+fn a_list_of_parts_has_an_end() {
+    let (us, customer) = (Keys::generate(), Keys::generate());
+    let room = SizeLimit { message_bytes: EVENT_BYTES_MIN, content_bytes: EVENT_BYTES_MIN };
+    let due = (Msat::new(u64::MAX), "lnbc".repeat(256));
+    let stamp = |slot: &str| GuestStamp {
+        slot: slot.into(),
+        name: "x".repeat(40),
+        version: "10.20.30".into(),
+        digest: Digest::of(b""),
+    };
+    let guests = ["handler:5050", "routing:5050", "pricing:5050", "verification:5050"].map(stamp);
+    for scheme in [None, Some(Encryption::Nip44)] {
+        let job = job(&us, &customer, scheme);
+        let mut refused = None;
+        for kilobytes in (10..2000).step_by(100) {
+            let output = output("x".repeat(kilobytes * 1000));
+            let sent = write(
+                &Message::Result {
+                    job: &job,
+                    output: &output,
+                    due: Some(due.clone()),
+                    guests: &guests,
+                },
+                now(),
+                &us,
+                room,
+            );
+            match check(&job, &output, now(), &us, room) {
+                Ok(()) => {
+                    let sent = sent.unwrap();
+                    assert!(
+                        sent.iter().all(|event| frame(event) <= room.message_bytes),
+                        "{kilobytes} KB"
+                    );
+                }
+                Err(error) => {
+                    refused = refused.or(Some((kilobytes, error.to_string())));
+                    assert!(kilobytes < 1500 || sent.is_err(), "{kilobytes} KB");
+                }
+            }
+        }
+        let (kilobytes, message) = refused.unwrap();
+        assert!((500..1500).contains(&kilobytes), "{kilobytes} KB");
+        assert!(
+            message.contains("larger than the relays can carry, even in parts: ask for less"),
+            "{message}"
+        );
+    }
+    let endless = output("x".repeat(1100 * EVENT_BYTES_MIN));
+    let message =
+        check(&job(&us, &customer, None), &endless, now(), &us, room).unwrap_err().to_string();
+    assert!(message.contains("parts, 1024 are allowed"), "{message}");
+}
+
+proptest! {
+    /// Whatever the text and the room, the parts are the text and none is too large.
+    #[test]
+    fn parts_are_the_text(text in "(?s).{2000,9000}", bytes in 5000_usize..8000) {
+        let (us, customer) = (Keys::generate(), Keys::generate());
+        let room = SizeLimit { message_bytes: bytes, content_bytes: bytes };
+        let (job, output) = (job(&us, &customer, None), output(text.clone()));
+        let message = Message::Result { job: &job, output: &output, due: None, guests: &[] };
+        let mut events = write(&message, now(), &us, room).unwrap();
+        let answer = events.pop().unwrap();
+        prop_assert!(events.iter().all(|event| frame(event) <= bytes));
+        let whole = assemble(parse_result(&answer).unwrap(), &events, &customer).unwrap();
+        prop_assert_eq!(whole.content, text);
+    }
+}

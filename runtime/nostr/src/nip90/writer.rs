@@ -1,0 +1,272 @@
+//! What a provider says to a request.
+
+use super::encryption::{self, Encryption};
+use super::parts::{self, Parts, SizeLimit};
+use super::tags::{AnswerTag, FeedbackStatus, clipped, input_tag, name, tag};
+use super::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET};
+use nostr_sdk::{Event, EventBuilder, Keys, Kind, Tag, Timestamp};
+use pylon_core::ports::market::{Address, GuestStamp, MarketError, Message, Status};
+use pylon_core::work::{Attribute, Output};
+use pylon_core::{Job, Msat, PublicKey, UnixTime};
+use std::borrow::Cow;
+
+/// Words of an error.
+pub(super) const ERROR_BYTES_MAX: usize = 1000;
+/// Feedback is of no use to anyone after this (NIP-40).
+const FEEDBACK_SECONDS: u64 = 3600;
+/// What a result may need beside its list of parts: the invoice, about 1 KiB, and the guests that took part, about 200 bytes each.
+const REST_BYTES: usize = 4096;
+
+/// The events that say it, signed, in the order in which they are to be published: each is taken by the relays before the next is sent. The
+/// last is the answer itself; those before it are its [parts](super::parts).
+///
+/// What is confidential is [encrypted](super::encryption). An error is final: the message cannot go out.
+pub fn write(
+    message: &Message<'_>,
+    now: UnixTime,
+    keys: &Keys,
+    room: SizeLimit,
+) -> Result<Vec<Event>, MarketError> {
+    let pen = EventWriter { now, keys, room };
+    let events = match message {
+        Message::Feedback { to, status } => pen.feedback(to, status).map(|event| vec![event]),
+        Message::Result { job, output, due, guests } => {
+            pen.result(job, output, due.as_ref(), guests)
+        }
+    };
+    events.map_err(MarketError::Unpublishable)
+}
+
+/// Could [`write()`] say this result, whatever is due for it and whoever took part? Signs one event at most, and nothing for most results.
+pub fn check(
+    job: &Job,
+    output: &Output,
+    now: UnixTime,
+    keys: &Keys,
+    room: SizeLimit,
+) -> Result<(), MarketError> {
+    if output.content.len() * 2 < room.content_bytes.min(room.message_bytes) {
+        return Ok(());
+    }
+    let scheme = job.confidential.then(|| Encryption::of_request(&job.origin));
+    let draft = ResultDraft {
+        kind: job.kind.saturating_add(RESULT_OFFSET),
+        job,
+        output,
+        due: None,
+        guests: &[],
+        scheme,
+    };
+    let pen = EventWriter {
+        now,
+        keys,
+        room: SizeLimit { message_bytes: room.message_bytes.saturating_sub(REST_BYTES), ..room },
+    };
+    let checked =
+        Parts::expected(&output.content, scheme, room).and_then(|parts| pen.naming(&draft, &parts));
+    checked.map(drop).map_err(MarketError::Unpublishable)
+}
+
+/// How much of the request a result repeats.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quote {
+    /// The request, and its inputs once more.
+    All,
+    /// The inputs are in it.
+    Request,
+    /// Its id.
+    Nothing,
+}
+
+struct EventWriter<'a> {
+    now: UnixTime,
+    keys: &'a Keys,
+    room: SizeLimit,
+}
+
+impl EventWriter<'_> {
+    fn feedback(&self, to: &Address<'_>, status: &Status) -> Result<Event, String> {
+        let (status, message, text, due) = match status {
+            Status::PaymentRequired { amount, bolt11 } => {
+                (FeedbackStatus::PaymentRequired, None, "", Some((*amount, Some(bolt11.clone()))))
+            }
+            Status::Processing => (FeedbackStatus::Processing, None, "", None),
+            Status::Partial(text) => (FeedbackStatus::Partial, None, text.as_str(), None),
+            // Some clients show the content and nothing else.
+            Status::Error(message) => {
+                let message = clipped(message, ERROR_BYTES_MAX);
+                (FeedbackStatus::Error, Some(message.to_owned()), message, None)
+            }
+        };
+        let scheme = to.confidential.map(Encryption::of_request);
+        let (message, content) = match scheme {
+            Some(scheme) => {
+                let hidden = encryption::feedback_to_text(
+                    &AnswerTag::Status(status, message).to_tag(),
+                    text,
+                );
+                (None, Cow::Owned(scheme.seal(self.keys, &key(to.customer), &hidden)?))
+            }
+            None => (message, Cow::Borrowed(text)),
+        };
+        let mut tags = vec![AnswerTag::Status(status, message)];
+        tags.extend(due.map(|(amount, bolt11)| AnswerTag::Amount(amount, bolt11)));
+        tags.extend([AnswerTag::Job(to.job), AnswerTag::Customer(to.customer)]);
+        tags.push(AnswerTag::Expiration(self.now.plus(FEEDBACK_SECONDS)));
+        tags.extend(scheme.map(|_| AnswerTag::Encrypted));
+        let event =
+            self.sign(FEEDBACK_KIND, content, tags.iter().map(AnswerTag::to_tag).collect())?;
+        if self.room.holds(&event) {
+            Ok(event)
+        } else {
+            Err("it is larger than the relays take".into())
+        }
+    }
+
+    fn result(
+        &self,
+        job: &Job,
+        output: &Output,
+        due: Option<&(Msat, String)>,
+        guests: &[GuestStamp],
+    ) -> Result<Vec<Event>, String> {
+        let kind =
+            REQUEST_KINDS.contains(&job.kind).then(|| job.kind.saturating_add(RESULT_OFFSET));
+        let kind = kind.ok_or_else(|| format!("kind {} is not a request", job.kind))?;
+        let scheme = job.confidential.then(|| Encryption::of_request(&job.origin));
+        let draft = ResultDraft { kind, job, output, due, guests, scheme };
+        let is_small =
+            output.content.len() * 2 < self.room.content_bytes.min(self.room.message_bytes);
+        for quote in [Quote::All, Quote::Request, Quote::Nothing] {
+            if (quote != Quote::Nothing || is_small)
+                && let Some(event) = self.in_one(&draft, quote)?
+            {
+                return Ok(vec![event]);
+            }
+        }
+        let (mut events, parts) = parts::cut(
+            &output.content,
+            (job.id, &key(job.customer)),
+            scheme,
+            self.room,
+            self.now,
+            self.keys,
+        )?;
+        events.push(self.naming(&draft, &parts)?);
+        Ok(events)
+    }
+
+    /// The result that names its parts.
+    fn naming(&self, draft: &ResultDraft<'_>, parts: &Parts) -> Result<Event, String> {
+        for quote in [Quote::All, Quote::Request, Quote::Nothing] {
+            let event = self.fill(draft, quote, &parts.notice(), Some(parts))?;
+            if self.room.holds(&event) {
+                return Ok(event);
+            }
+        }
+        // However long the list of parts is, there is no shorter way to say it.
+        let bytes = draft.output.content.len();
+        Err(format!(
+            "the result of {bytes} bytes is larger than the relays can carry, even in parts: ask for less"
+        ))
+    }
+
+    /// `None` if it does not fit.
+    fn in_one(&self, draft: &ResultDraft<'_>, quote: Quote) -> Result<Option<Event>, String> {
+        if let Some(scheme) = draft.scheme
+            && draft.output.content.len() > scheme.text_bytes(self.room.content_bytes)
+        {
+            return Ok(None);
+        }
+        self.fill(draft, quote, &draft.output.content, None)
+            .map(|event| Some(event).filter(|event| self.room.holds(event)))
+    }
+
+    fn fill(
+        &self,
+        draft: &ResultDraft<'_>,
+        quote: Quote,
+        text: &str,
+        parts: Option<&Parts>,
+    ) -> Result<Event, String> {
+        let (job, facts) = (draft.job, &draft.output.attributes);
+        let mut tags = Vec::with_capacity(5 + job.inputs.len() + draft.guests.len() + facts.len());
+        if quote != Quote::Nothing && !job.origin.is_empty() {
+            tags.push(AnswerTag::Request(job.origin.clone()).to_tag());
+        }
+        tags.push(AnswerTag::Job(job.id).to_tag());
+        tags.push(AnswerTag::Customer(job.customer).to_tag());
+        if quote == Quote::All && draft.scheme.is_none() {
+            tags.extend(original_inputs(job));
+        }
+        tags.extend(
+            draft
+                .due
+                .map(|(amount, bolt11)| AnswerTag::Amount(*amount, Some(bolt11.clone())).to_tag()),
+        );
+        tags.extend(draft.guests.iter().map(|guest| AnswerTag::Guest(guest.clone()).to_tag()));
+        tags.extend(parts.into_iter().flat_map(Parts::tags));
+        let content = match draft.scheme {
+            Some(scheme) => {
+                let seal = |text: &str| scheme.seal(self.keys, &key(job.customer), text);
+                if !facts.is_empty() {
+                    let value = seal(&encryption::attributes_to_text(facts))?;
+                    tags.push(
+                        AnswerTag::Result(Attribute {
+                            name: encryption::SEALED_ATTRIBUTES.into(),
+                            value,
+                        })
+                        .to_tag(),
+                    );
+                }
+                tags.push(AnswerTag::Encrypted.to_tag());
+                // Nothing cannot be encrypted.
+                if text.is_empty() { Cow::Borrowed("") } else { Cow::Owned(seal(text)?) }
+            }
+            None => {
+                tags.extend(facts.iter().map(|fact| AnswerTag::Result(fact.clone()).to_tag()));
+                Cow::Borrowed(text)
+            }
+        };
+        self.sign(draft.kind, content, tags)
+    }
+
+    fn sign(&self, kind: u16, content: Cow<'_, str>, tags: Vec<Tag>) -> Result<Event, String> {
+        let event =
+            EventBuilder::new(Kind::from_u16(kind), content).tags(tags).allow_self_tagging();
+        let event =
+            event.custom_created_at(Timestamp::from_secs(self.now.get())).sign_with_keys(self.keys);
+        event.map_err(|error| error.to_string())
+    }
+}
+
+/// What goes into a result.
+struct ResultDraft<'a> {
+    kind: u16,
+    job: &'a Job,
+    output: &'a Output,
+    due: Option<&'a (Msat, String)>,
+    guests: &'a [GuestStamp],
+    /// Of a confidential job.
+    scheme: Option<Encryption>,
+}
+
+fn key(of: PublicKey) -> nostr_sdk::PublicKey {
+    nostr_sdk::PublicKey::from_byte_array(*of.as_bytes())
+}
+
+/// The `i` tags exactly as the customer wrote them, or as we understood them where the request is not at hand.
+fn original_inputs(job: &Job) -> Vec<Tag> {
+    #[derive(serde::Deserialize)]
+    struct Origin {
+        tags: Vec<Vec<String>>,
+    }
+    let verbatim = serde_json::from_str::<Origin>(&job.origin).map(|origin| {
+        let inputs = origin
+            .tags
+            .into_iter()
+            .filter(|tag| tag.first().is_some_and(|first| first == name::INPUT));
+        inputs.map(|parts| tag(name::INPUT, parts.into_iter().skip(1))).collect()
+    });
+    verbatim.unwrap_or_else(|_| job.inputs.iter().map(|input| input_tag(input, None)).collect())
+}
