@@ -1,4 +1,4 @@
-//! Builds the guests that the tests install: ours and those that mean harm.
+//! Builds the guests that the tests install: the shipped ones, and fixtures that break limits.
 
 use std::path::Path;
 

@@ -7,8 +7,8 @@ use pylon_core::machine::Execution;
 use pylon_core::{JobId, PublicKey};
 use pylon_nostr::identity::{generate, keys, npub_of, public_key};
 use pylon_nostr::relay::InProcessRelay;
+use pylon_tests::market::{MarketOptions, TEST_TIMEOUT, TestMarket};
 use pylon_tests::process::{Running, command};
-use pylon_tests::stage::{PATIENCE, Set, Stage};
 use pylon_tests::stub::Script;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
@@ -17,20 +17,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use tempfile::TempDir;
 
-/// Somebody with a home of its own, and a market to buy on.
-struct Shopper {
+/// A buyer with a home of its own, on a market of its own.
+struct TestBuyer {
     home: TempDir,
-    stage: Stage,
+    market: TestMarket,
 }
 
-impl Shopper {
-    async fn new(set: Set) -> Self {
-        let (home, stage) = (tempfile::tempdir().unwrap(), Stage::set(set).await);
+impl TestBuyer {
+    async fn new(set: MarketOptions) -> Self {
+        let (home, market) = (tempfile::tempdir().unwrap(), TestMarket::start(set).await);
         let made = pylon(home.path(), &["init"], None).await;
         assert!(made.status.success());
-        let config = format!("relays = [\"{}\"]\n", stage.relays[0].url());
+        let config = format!("relays = [\"{}\"]\n", market.relays[0].url());
         std::fs::write(home.path().join(".config/pylon/config.toml"), config).unwrap();
-        Self { home, stage }
+        Self { home, market }
     }
 
     /// Its own key.
@@ -45,19 +45,19 @@ impl Shopper {
         pylon(self.home.path(), &[&["job"], args].concat(), None).await
     }
 
-    /// A command that must succeed, and what it printed.
-    async fn told(&self, args: &[&str]) -> String {
+    /// Runs a command that must succeed, and returns its output.
+    async fn print(&self, args: &[&str]) -> String {
         let output = self.job(args).await;
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
-    async fn told_json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.told(args).await).unwrap()
+    async fn print_json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.print(args).await).unwrap()
     }
 }
 
-/// Runs the program beside the relay, which lives in this process.
+/// Runs the program without blocking the relay, which runs in this process.
 async fn pylon(home: &Path, args: &[&str], stdin: Option<&str>) -> Output {
     let (home, args): (PathBuf, Vec<String>) =
         (home.to_owned(), args.iter().map(ToString::to_string).collect());
@@ -75,14 +75,15 @@ async fn pylon(home: &Path, args: &[&str], stdin: Option<&str>) -> Output {
         }
         child.wait_with_output().unwrap()
     };
-    tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(run)).await.unwrap().unwrap()
+    tokio::time::timeout(TEST_TIMEOUT, tokio::task::spawn_blocking(run)).await.unwrap().unwrap()
 }
 
-/// Goal: a buyer gets what it asked for, and finds it again. Method: submit and wait, then status, results and list of the same job.
+/// Goal: a buyer gets the result that it ordered, and finds it again. Method: submit and wait, then
+/// status, results and list of the same job.
 #[tokio::test(flavor = "multi_thread")]
-async fn submit_and_look() {
-    let shopper = Shopper::new(Set::default()).await;
-    let provider = shopper.stage.provider().to_hex();
+async fn submitted_job_is_found_by_status_results_and_list() {
+    let buyer = TestBuyer::new(MarketOptions::default()).await;
+    let provider = buyer.market.provider().to_hex();
     let args = [
         "submit",
         "one two three",
@@ -94,7 +95,7 @@ async fn submit_and_look() {
         &provider,
         "--wait",
     ];
-    let output = shopper.job(&args).await;
+    let output = buyer.job(&args).await;
     let (answer, news) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(
@@ -103,21 +104,21 @@ async fn submit_and_look() {
     );
     assert!(news.contains("waiting for a result, 300 s at most\n"), "{news}");
     assert!(
-        news.contains(&format!("{}  processing\n", npub_of(shopper.stage.provider()))),
+        news.contains(&format!("{}  processing\n", npub_of(buyer.market.provider()))),
         "{news}"
     );
 
-    let list = shopper.told_json(&["list", "--json"]).await;
+    let list = buyer.print_json(&["list", "--json"]).await;
     let job = list[0]["job"].as_str().unwrap();
     assert_eq!((list.as_array().unwrap().len(), &list[0]["kind"]), (1, &5050.into()));
-    let status = shopper.told_json(&["status", &job[..12], "--json"]).await;
+    let status = buyer.print_json(&["status", &job[..12], "--json"]).await;
     assert_eq!((&status["job"], status["providers"].as_array().unwrap().len()), (&job.into(), 1));
     let stand = &status["providers"][0];
     assert_eq!(
         (&stand["provider"], &stand["status"]),
         (&provider.clone().into(), &"result".into())
     );
-    let result = shopper.told_json(&["results", job, "--json"]).await;
+    let result = buyer.print_json(&["results", job, "--json"]).await;
     assert_eq!(
         (&result["content"], &result["provider"]),
         (&"one two three".into(), &provider.into())
@@ -129,15 +130,18 @@ async fn submit_and_look() {
     assert_eq!(result["guests"].as_array().unwrap().len(), 4);
 }
 
-/// Goal: who waits hears what is said meanwhile, in time to do something about it. Method: a provider that wants its money first; the invoice is paid as
-/// soon as it is told, and the result comes.
+/// Goal: a waiting buyer sees feedback in time to react to it. Method: a provider that wants
+/// payment first; the invoice is paid as soon as it is printed, and the result arrives.
 #[tokio::test(flavor = "multi_thread")]
-async fn told_while_it_waits() {
-    let shopper =
-        Shopper::new(Set { pricing: &[("terms", "before-work")], ..Set::default() }).await;
-    let provider = shopper.stage.provider().to_hex();
+async fn waiting_buyer_is_shown_the_invoice_in_time_to_pay() {
+    let buyer = TestBuyer::new(MarketOptions {
+        pricing: &[("terms", "before-work")],
+        ..MarketOptions::default()
+    })
+    .await;
+    let provider = buyer.market.provider().to_hex();
     let mut submit = command(
-        shopper.home.path(),
+        buyer.home.path(),
         &["job", "submit", "paid", "--provider", &provider, "--wait", "--json"],
     );
     let mut waiting =
@@ -146,48 +150,51 @@ async fn told_while_it_waits() {
         (BufReader::new(waiting.0.stderr.take().unwrap()), waiting.0.stdout.take().unwrap());
     let invoice = tokio::task::spawn_blocking(move || {
         let mut lines = news.lines().map(Result::unwrap);
-        let wants = lines
-            .find(|line| line.contains("payment-required"))
-            .expect("told that it is to be paid");
+        let wants =
+            lines.find(|line| line.contains("payment-required")).expect("an invoice in the output");
         (wants, lines.next().unwrap().trim().to_owned(), lines)
     });
-    let (wants, invoice, _lines) = tokio::time::timeout(PATIENCE, invoice).await.unwrap().unwrap();
+    let (wants, invoice, _lines) =
+        tokio::time::timeout(TEST_TIMEOUT, invoice).await.unwrap().unwrap();
     assert!(
-        wants.starts_with(&npub_of(shopper.stage.provider())) && wants.ends_with(" msat due"),
+        wants.starts_with(&npub_of(buyer.market.provider())) && wants.ends_with(" msat due"),
         "{wants}"
     );
-    shopper.stage.bank.pay(&invoice).unwrap();
+    buyer.market.bank.pay(&invoice).unwrap();
     let answer = tokio::task::spawn_blocking(|| std::io::read_to_string(answer).unwrap());
     let result: Value =
-        serde_json::from_str(&tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap())
+        serde_json::from_str(&tokio::time::timeout(TEST_TIMEOUT, answer).await.unwrap().unwrap())
             .unwrap();
     assert_eq!((waiting.0.wait().unwrap().code(), &result["content"]), (Some(0), &"paid".into()));
 }
 
-/// Goal: what is asked for twice in one second is two jobs. Method: the same, from several commands at once.
+/// Goal: two equal requests in one second are two jobs. Method: the same request from several
+/// commands at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_again_is_another_job() {
-    let shopper = Shopper::new(Set::default()).await;
+async fn equal_requests_in_one_second_are_different_jobs() {
+    let buyer = TestBuyer::new(MarketOptions::default()).await;
     let args = ["submit", "the same"];
-    let jobs = futures::future::join_all((0..4).map(|_| shopper.told(&args))).await;
+    let jobs = futures::future::join_all((0..4).map(|_| buyer.print(&args))).await;
     let different: std::collections::BTreeSet<&str> = jobs.iter().map(|job| job.trim()).collect();
     assert_eq!(different.len(), 4, "{jobs:?}");
-    assert_eq!(shopper.told_json(&["list", "--json"]).await.as_array().unwrap().len(), 4);
+    assert_eq!(buyer.print_json(&["list", "--json"]).await.as_array().unwrap().len(), 4);
 }
 
-/// Goal: nobody else's answer is shown as the result. Method: a stranger answers for the provider that was asked, which is silent; then one that
-/// quotes another request.
+/// Goal: only the requested provider's answer to this request is shown as the result. Method: a
+/// stranger answers for the requested provider, which is silent; then a result that names another
+/// request.
 #[tokio::test(flavor = "multi_thread")]
-async fn another_s_result_is_not_shown() {
-    let shopper = Shopper::new(Set { script: Script::Wait, ..Set::default() }).await;
-    let provider = shopper.stage.provider().to_hex();
-    let job = shopper.told(&["submit", "hello", "--provider", &provider]).await.trim().to_owned();
+async fn result_of_another_provider_or_request_is_not_shown() {
+    let buyer =
+        TestBuyer::new(MarketOptions { script: Script::Wait, ..MarketOptions::default() }).await;
+    let provider = buyer.market.provider().to_hex();
+    let job = buyer.print(&["submit", "hello", "--provider", &provider]).await.trim().to_owned();
     let id = JobId::from_hex(&job).unwrap();
-    let state = shopper.stage.until(id, |_| true).await;
+    let state = buyer.market.wait_until(id, |_| true).await;
     let stranger = keys(&generate().unwrap()).unwrap();
     let client = Client::new(stranger.clone());
-    client.add_relay(shopper.stage.relays[0].url()).await.unwrap();
-    client.try_connect(PATIENCE).await;
+    client.add_relay(buyer.market.relays[0].url()).await.unwrap();
+    client.try_connect(TEST_TIMEOUT).await;
     let tag = |name: &'static str, value: String| Tag::custom(TagKind::custom(name), [value]);
     let lie = EventBuilder::new(Kind::from_u16(6050), "a lie")
         .tags([tag("e", job.clone()), tag("p", state.job.customer.to_hex())]);
@@ -199,40 +206,41 @@ async fn another_s_result_is_not_shown() {
     ]);
     client.send_event(&bill.sign_with_keys(&stranger).unwrap()).await.unwrap();
 
-    let none = shopper.job(&["results", &job]).await;
+    let none = buyer.job(&["results", &job]).await;
     let said = String::from_utf8_lossy(&none.stderr).into_owned();
     assert_eq!((none.status.code(), none.stdout.len()), (Some(1), 0), "{said}");
     assert!(said.contains("no result yet"), "{said}");
-    let status = shopper.told_json(&["status", &job, "--json"]).await;
+    let status = buyer.print_json(&["status", &job, "--json"]).await;
     assert_eq!(
         (status["providers"].as_array().unwrap().len(), &status["providers"][0]["status"]),
         (1, &"processing".into())
     );
 }
 
-/// Goal: who asked in confidence hears that the answer is public, and that its price is over the bid. Method: a provider that answers an encrypted
-/// request in the clear, for more than was bid.
+/// Goal: the buyer of a confidential job is warned that the answer is public and that its price
+/// exceeds the bid. Method: a provider that answers an encrypted request in plain text, for more
+/// than the bid.
 #[tokio::test(flavor = "multi_thread")]
-async fn warned_of_what_was_not_agreed() {
-    let shopper = Shopper::new(Set::default()).await;
+async fn buyer_is_warned_of_plain_text_and_of_a_price_over_its_bid() {
+    let buyer = TestBuyer::new(MarketOptions::default()).await;
     let provider = keys(&generate().unwrap()).unwrap();
     let key = public_key(&provider).to_hex();
-    let job = shopper
-        .told(&["submit", "in confidence", "--provider", &key, "--encrypt", "--bid", "1000"])
+    let job = buyer
+        .print(&["submit", "in confidence", "--provider", &key, "--encrypt", "--bid", "1000"])
         .await
         .trim()
         .to_owned();
     let client = Client::new(provider.clone());
-    client.add_relay(shopper.stage.relays[0].url()).await.unwrap();
-    client.try_connect(PATIENCE).await;
+    client.add_relay(buyer.market.relays[0].url()).await.unwrap();
+    client.try_connect(TEST_TIMEOUT).await;
     let tag = |name: &'static str, value: &str| Tag::custom(TagKind::custom(name), [value]);
     let answer = EventBuilder::new(Kind::from_u16(6050), "for all to read").tags([
         tag("e", &job),
-        tag("p", &shopper.key()),
+        tag("p", &buyer.key()),
         Tag::custom(TagKind::custom("amount"), ["1001", "lnbc1"]),
     ]);
     client.send_event(&answer.sign_with_keys(&provider).unwrap()).await.unwrap();
-    let output = shopper.job(&["results", &job]).await;
+    let output = buyer.job(&["results", &job]).await;
     let (answer, warning) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(
@@ -242,85 +250,90 @@ async fn warned_of_what_was_not_agreed() {
     assert!(warning.contains("in the clear"), "{warning}");
 }
 
-/// Goal: a buyer may change its mind. Method: submit without waiting, withdraw, and see the provider stop.
+/// Goal: a buyer can cancel a job. Method: submit without waiting, cancel, and see the provider
+/// stop.
 #[tokio::test(flavor = "multi_thread")]
-async fn withdrawn() {
-    let shopper = Shopper::new(Set { script: Script::Wait, ..Set::default() }).await;
-    let job = shopper.told(&["submit", "hello"]).await.trim().to_owned();
+async fn cancelled_job_is_stopped_by_the_provider() {
+    let buyer =
+        TestBuyer::new(MarketOptions { script: Script::Wait, ..MarketOptions::default() }).await;
+    let job = buyer.print(&["submit", "hello"]).await.trim().to_owned();
     let id = JobId::from_hex(&job).unwrap();
-    shopper.stage.until(id, |state| state.execution == Execution::Processing).await;
-    assert!(shopper.told(&["cancel", &job]).await.contains("Withdrawn"));
-    shopper.stage.until(id, |state| state.execution == Execution::Cancelled).await;
-    assert!(shopper.told(&["status", &job]).await.contains("It was withdrawn "));
-    assert!(shopper.told_json(&["status", &job, "--json"]).await["withdrawn_at"].is_u64());
-    assert!(shopper.told(&["list"]).await.contains(" ago  (withdrawn)\n"));
-    let at = shopper.told_json(&["list", "--json"]).await[0]["withdrawn_at"].clone();
-    assert!(shopper.told(&["cancel", &job]).await.contains("Withdrawn"));
+    buyer.market.wait_until(id, |state| state.execution == Execution::Processing).await;
+    assert!(buyer.print(&["cancel", &job]).await.contains("Withdrawn"));
+    buyer.market.wait_until(id, |state| state.execution == Execution::Cancelled).await;
+    assert!(buyer.print(&["status", &job]).await.contains("It was withdrawn "));
+    assert!(buyer.print_json(&["status", &job, "--json"]).await["withdrawn_at"].is_u64());
+    assert!(buyer.print(&["list"]).await.contains(" ago  (withdrawn)\n"));
+    let at = buyer.print_json(&["list", "--json"]).await[0]["withdrawn_at"].clone();
+    assert!(buyer.print(&["cancel", &job]).await.contains("Withdrawn"));
     assert_eq!(
-        shopper.told_json(&["list", "--json"]).await[0]["withdrawn_at"],
+        buyer.print_json(&["list", "--json"]).await[0]["withdrawn_at"],
         at,
         "once more changes nothing"
     );
-    let none = shopper.job(&["results", &job]).await;
+    let none = buyer.job(&["results", &job]).await;
     let said = String::from_utf8_lossy(&none.stderr).into_owned();
     assert!(none.status.code() == Some(1) && said.contains("this job was withdrawn"), "{said}");
 }
 
-/// Goal: an amount that is no number is not the same as nothing due. Method: a provider that asks so, before the work and with the result.
+/// Goal: an amount that does not parse is different from no amount. Method: a provider that sends
+/// such an amount, before the work and with the result.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_amount_that_is_no_number() {
-    let shopper = Shopper::new(Set::default()).await;
+async fn invalid_amount_is_not_treated_as_nothing_due() {
+    let buyer = TestBuyer::new(MarketOptions::default()).await;
     let provider = keys(&generate().unwrap()).unwrap();
-    let job = shopper
-        .told(&["submit", "hello", "--provider", &public_key(&provider).to_hex()])
+    let job = buyer
+        .print(&["submit", "hello", "--provider", &public_key(&provider).to_hex()])
         .await
         .trim()
         .to_owned();
     let client = Client::new(provider.clone());
-    client.add_relay(shopper.stage.relays[0].url()).await.unwrap();
-    client.try_connect(PATIENCE).await;
+    client.add_relay(buyer.market.relays[0].url()).await.unwrap();
+    client.try_connect(TEST_TIMEOUT).await;
     let tag = |name: &'static str, values: &[&str]| {
         Tag::custom(TagKind::custom(name), values.iter().copied())
     };
     for (kind, amount) in [(7000, "1e9"), (6050, "-21")] {
         let tags = [
             tag("e", &[&job]),
-            tag("p", &[&shopper.key()]),
+            tag("p", &[&buyer.key()]),
             tag("status", &["payment-required"]),
             tag("amount", &[amount, "lnbc1"]),
         ];
         let said = EventBuilder::new(Kind::from_u16(kind), "an answer").tags(tags);
         client.send_event(&said.sign_with_keys(&provider).unwrap()).await.unwrap();
-        let status = shopper.told(&["status", &job]).await;
+        let status = buyer.print(&["status", &job]).await;
         assert!(
             status.contains("the amount due cannot be read") && !status.contains("lnbc1"),
             "{amount}: {status}"
         );
-        let stand = shopper.told_json(&["status", &job, "--json"]).await["providers"][0].clone();
+        let stand = buyer.print_json(&["status", &job, "--json"]).await["providers"][0].clone();
         assert_eq!(
             (&stand["amount_unreadable"], &stand["amount_msats"]),
             (&true.into(), &Value::Null),
             "{amount}"
         );
     }
-    let result = shopper.told(&["results", &job]).await;
+    let result = buyer.print(&["results", &job]).await;
     assert!(
         result.starts_with("an answer\n") && result.contains("the amount due cannot be read"),
         "{result}"
     );
-    assert_eq!(shopper.told_json(&["results", &job, "--json"]).await["amount_unreadable"], true);
+    assert_eq!(buyer.print_json(&["results", &job, "--json"]).await["amount_unreadable"], true);
 }
 
-/// Goal: a relay that refuses is not taken for providers who are silent, and one purchase that cannot be read hides no other. Method: a relay that turns
-/// every question away, looked at by each command; then a file that is no purchase, and one as long as may be that was withdrawn.
+/// Goal: a relay that refuses queries is not reported as silent providers, and one unreadable
+/// request file hides no other. Method: each command against a relay that refuses every query; then
+/// a file that is not a request, and a cancelled request of maximum size.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_looked_at_is_named() {
-    let shopper = Shopper::new(Set { script: Script::Wait, ..Set::default() }).await;
+async fn unreachable_relays_and_unreadable_requests_are_reported() {
+    let buyer =
+        TestBuyer::new(MarketOptions { script: Script::Wait, ..MarketOptions::default() }).await;
     let builder = RelayBuilder::default().query_policy(Closed);
     let relay = InProcessRelay::start_with(builder).await.unwrap();
-    let job = shopper.told(&["submit", "hello", "--relay", relay.url()]).await.trim().to_owned();
+    let job = buyer.print(&["submit", "hello", "--relay", relay.url()]).await.trim().to_owned();
     for args in [["status", &job], ["results", &job]] {
-        let output = shopper.job(&args).await;
+        let output = buyer.job(&args).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
         assert!(
@@ -330,24 +343,23 @@ async fn what_cannot_be_looked_at_is_named() {
             "{said}"
         );
     }
-    let both =
-        ["submit", "hello", "--relay", relay.url(), "--relay", shopper.stage.relays[0].url()];
-    let other = shopper.told(&both).await.trim().to_owned();
-    let output = shopper.job(&["status", &other]).await;
+    let both = ["submit", "hello", "--relay", relay.url(), "--relay", buyer.market.relays[0].url()];
+    let other = buyer.print(&both).await.trim().to_owned();
+    let output = buyer.job(&["status", &other]).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         output.status.success() && said.lines().count() == 1 && said.contains(relay.url()),
         "{said}"
     );
 
-    let folder = shopper.home.path().join(".openagents/pylon/purchases");
+    let folder = buyer.home.path().join(".openagents/pylon/purchases");
     std::fs::write(folder.join("none.json"), "{").unwrap();
     let file = folder.join(format!("{job}.json"));
     let mut purchase: Value =
         serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     purchase["relays"][0] = "x".repeat((1 << 20) - 1).into();
     std::fs::write(&file, purchase.to_string()).unwrap();
-    let output = shopper.job(&["list", "--json"]).await;
+    let output = buyer.job(&["list", "--json"]).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let list: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(list.as_array().unwrap().len(), 2, "{list}");
@@ -356,12 +368,12 @@ async fn what_cannot_be_looked_at_is_named() {
     let long = format!("long={}", "x".repeat(110_000));
     let params = std::iter::repeat_n(["--param", &long], 10).flatten();
     let output =
-        shopper.job(&["submit", "hello"].into_iter().chain(params).collect::<Vec<_>>()).await;
+        buyer.job(&["submit", "hello"].into_iter().chain(params).collect::<Vec<_>>()).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && said.contains("1048576 are allowed"), "{said}");
 }
 
-/// Answers no question.
+/// Rejects every query.
 #[derive(Debug)]
 struct Closed;
 
@@ -375,32 +387,33 @@ impl QueryPolicy for Closed {
     }
 }
 
-/// Goal: every way to be wrong ends in one line that says what to do, and nothing is sent. Method: one mistake a row.
+/// Goal: each mistake ends in one line that says what to do, and nothing is sent. Method: one
+/// mistake a row.
 #[tokio::test(flavor = "multi_thread")]
-async fn bad_input() {
-    let shopper = Shopper::new(Set::default()).await;
-    let nobody = PublicKey::from_bytes([7; 32]).to_hex();
-    let own = shopper.key();
+async fn invalid_input_is_one_error_line_and_sends_nothing() {
+    let buyer = TestBuyer::new(MarketOptions::default()).await;
+    let stranger = PublicKey::from_bytes([7; 32]).to_hex();
+    let own = buyer.key();
     let rows: [(&str, &[&str], &str); 8] = [
         ("no wallet", &["submit", "x", "--wait", "--bid", "1", "--pay"], "nothing was sent"),
         ("no relay", &["submit", "x", "--relay", "ws://127.0.0.1:9"], "no relay"),
         ("an unknown job", &["results", "abc"], "pylon job list"),
         ("no job", &["status", ""], "pylon job list"),
         (
-            "nobody answers",
-            &["submit", "x", "--provider", &nobody, "--wait", "--timeout", "1"],
+            "no answer",
+            &["submit", "x", "--provider", &stranger, "--wait", "--timeout", "1"],
             "no answer of the provider within 1 s",
         ),
         ("empty", &["submit", ""], "the prompt is empty"),
         ("of itself", &["submit", "x", "--provider", &own], "this node itself"),
         (
             "refused",
-            &["submit", " ", "--provider", &shopper.stage.provider().to_hex(), "--wait"],
+            &["submit", " ", "--provider", &buyer.market.provider().to_hex(), "--wait"],
             "no usable input",
         ),
     ];
     for (what, args, words) in rows {
-        let output = shopper.job(args).await;
+        let output = buyer.job(args).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{what}: {said}");
         assert_eq!(
@@ -410,12 +423,12 @@ async fn bad_input() {
         );
         assert!(said.contains(words), "{what}: {said}");
     }
-    let output = shopper.job(&["submit", "--wait"]).await;
+    let output = buyer.job(&["submit", "--wait"]).await;
     assert_eq!(output.status.code(), Some(2), "nothing to work on: {output:?}");
     let empty = tempfile::tempdir().unwrap();
     let output = pylon(empty.path(), &["job", "submit", "x"], None).await;
     assert!(String::from_utf8_lossy(&output.stderr).contains("pylon init"));
     let output =
-        pylon(shopper.home.path(), &["job", "submit", "-", "--wait"], Some("from stdin")).await;
+        pylon(buyer.home.path(), &["job", "submit", "-", "--wait"], Some("from stdin")).await;
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().next(), Some("from stdin"));
 }

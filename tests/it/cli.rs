@@ -1,4 +1,4 @@
-//! The real program, run as an operator runs it: what it says, what it leaves behind, and its exit code.
+//! The real program, as an operator runs it: its output, its files, and its exit code.
 
 use pylon_tests::process::{command, run};
 use pylon_tests::program::{PHRASE, check_failure, configure, said, started};
@@ -11,12 +11,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-/// Nobody listens there.
+/// A port without a listener.
 const NOWHERE: &str = "ws://127.0.0.1:9";
 
-/// Goal: a new operator gets an identity once and keeps it. Method: init twice, and read what is there.
+/// Goal: a new operator gets an identity once and keeps it. Method: run init twice and read the
+/// file.
 #[test]
-fn init_makes_one_identity() {
+fn init_creates_one_identity() {
     let home = tempfile::tempdir().unwrap();
     let first = run(home.path(), &["init"]);
     assert!(first.status.success(), "{}", said(&first));
@@ -30,11 +31,12 @@ fn init_makes_one_identity() {
     assert_eq!(fs::read_to_string(&file).unwrap(), words);
 }
 
-/// A terminal: its keyboard and screen, and the end that a program sees.
+/// A pseudo-terminal: our end, and the end of the program.
 fn terminal() -> (File, File) {
     let (mut ours, mut its) = (0, 0);
     #[allow(unsafe_code, reason = "the standard library makes no terminals")]
-    // SAFETY: both numbers are written before they are read, and the descriptors are nobody else's.
+    // SAFETY: both numbers are written before they are read, and no other code owns the
+    // descriptors.
     unsafe {
         assert_eq!(
             libc::openpty(
@@ -50,10 +52,10 @@ fn terminal() -> (File, File) {
     }
 }
 
-/// Goal: nobody behind the operator reads the phrase, and the terminal is as it was afterwards. Method: type it, and Ctrl-C, and look at the
-/// screen.
+/// Goal: the phrase is not visible while it is typed, and the terminal is restored afterwards.
+/// Method: type it, and Ctrl-C, and read the screen.
 #[test]
-fn what_is_imported_is_not_shown() {
+fn imported_phrase_is_not_echoed() {
     for (typed, code) in
         [(format!("{PHRASE}\n"), 0), ("legal winner\u{3}".into(), 1), ("legal winner\n".into(), 1)]
     {
@@ -66,11 +68,11 @@ fn what_is_imported_is_not_shown() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (mut asked, mut told) = (Vec::new(), child.stderr.take().unwrap());
-        while !asked.ends_with(b"(it is not shown): ") {
+        let (mut prompt, mut stderr) = (Vec::new(), child.stderr.take().unwrap());
+        while !prompt.ends_with(b"(it is not shown): ") {
             let mut byte = [0];
-            told.read_exact(&mut byte).unwrap();
-            asked.extend(byte);
+            stderr.read_exact(&mut byte).unwrap();
+            prompt.extend(byte);
         }
         screen.write_all(typed.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
@@ -88,9 +90,10 @@ fn what_is_imported_is_not_shown() {
     }
 }
 
-/// Goal: every way a start can be wrong ends in one line that says what to do. Method: one wrong home a row.
+/// Goal: each wrong home ends a start in one line that says what to do. Method: one wrong home a
+/// row.
 #[test]
-fn a_start_that_cannot_be_says_why() {
+fn failed_start_says_why_in_one_line() {
     let with_identity = || {
         let home = tempfile::tempdir().unwrap();
         assert!(run(home.path(), &["init"]).status.success());
@@ -123,7 +126,11 @@ fn a_start_that_cannot_be_says_why() {
         &["token_pricing", "guests.pricing:5050", "there is"],
     );
     configure(home.path(), "[guests.\"handler:5051\"]\n");
-    check_failure("a kind nobody does", &start(home.path()), &["handler:5051", "leave it out"]);
+    check_failure(
+        "a kind that is not served",
+        &start(home.path()),
+        &["handler:5051", "leave it out"],
+    );
 
     let home = with_identity();
     let file = home.path().join(".config/pylon/identity.mnemonic");
@@ -137,20 +144,17 @@ fn a_start_that_cannot_be_says_why() {
 
     let home = with_identity();
     fs::create_dir_all(home.path().join(".openagents/pylon")).unwrap();
-    fs::write(
-        home.path().join(".openagents/pylon/pylon.db"),
-        "this is no database, it is a letter to one",
-    )
-    .unwrap();
+    fs::write(home.path().join(".openagents/pylon/pylon.db"), "this is not a database").unwrap();
     check_failure("no database", &start(home.path()), &["journal"]);
 
     let usage = run(home.path(), &["begin"]);
     assert_eq!(usage.status.code(), Some(2), "{}", said(&usage));
 }
 
-/// Goal: one node on one home, and SIGTERM ends it in order. Method: a second start beside the first, then the signal.
+/// Goal: one node per home, and SIGTERM stops it in order. Method: a second start next to the
+/// first, then the signal.
 #[test]
-fn one_node_on_one_home() {
+fn second_node_on_one_home_is_refused() {
     let home = tempfile::tempdir().unwrap();
     assert!(run(home.path(), &["init"]).status.success());
     configure(home.path(), &format!("relays = [\"{NOWHERE}\"]\n"));
@@ -171,8 +175,8 @@ fn one_node_on_one_home() {
     drop(node);
 }
 
-/// What a demo printed, line by line, and its summary.
-fn told(output: &Output) -> (Vec<Value>, Value) {
+/// The JSON lines of a demo, and the last one.
+fn demo_lines(output: &Output) -> (Vec<Value>, Value) {
     assert!(output.status.success(), "{}", said(output));
     let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout)
         .lines()
@@ -182,7 +186,7 @@ fn told(output: &Output) -> (Vec<Value>, Value) {
     (lines, last)
 }
 
-/// Every fact a script may rely on.
+/// Checks each field of the summary that scripts may use.
 fn check_summary(summary: &Value) {
     assert_eq!(
         (&summary["status"], &summary["settlement"], &summary["kind"]),
@@ -213,11 +217,12 @@ fn check_summary(summary: &Value) {
     }
 }
 
-/// Goal: scripts can follow the demo. Method: three jobs on a stub, JSON, the home kept.
+/// Goal: scripts can follow the demo. Method: three jobs on a stub backend, with JSON, and the home
+/// kept.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_tells_every_step() {
+async fn demo_reports_every_step() {
     let (home, keep) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let stub = Stub::start(Script::Say("An answer of a few words.")).await;
+    let stub = Stub::start(Script::Reply("An answer of a few words.")).await;
     let (url, kept) = (stub.url(), keep.path().to_str().unwrap().to_owned());
     let args =
         ["demo", "--json", "--jobs", "3", "--backend", &url, "--keep", &kept].map(str::to_owned);
@@ -226,7 +231,7 @@ async fn the_demo_tells_every_step() {
         tokio::task::spawn_blocking(move || run(&path, &args.each_ref().map(String::as_str)))
             .await
             .unwrap();
-    let (lines, summary) = told(&output);
+    let (lines, summary) = demo_lines(&output);
     check_summary(&summary);
     assert_eq!((&summary["model"], &summary["total"]["completed"]), (&MODEL.into(), &3.into()));
     let steps = |step: &str| lines.iter().filter(|line| line["step"] == step).count();
@@ -259,11 +264,12 @@ async fn the_demo_tells_every_step() {
     .unwrap();
 }
 
-/// Goal: who has read enough ends a command, and that is no failure. Method: the demo, and nobody reads on after its first line.
+/// Goal: a reader that closes the pipe ends a command without an error. Method: the demo, with a
+/// reader that stops after the first line.
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_has_to_read_to_the_end() {
+async fn closed_output_ends_the_demo_without_an_error() {
     let home = tempfile::tempdir().unwrap();
-    let stub = Stub::start(Script::Say("An answer of a few words.")).await;
+    let stub = Stub::start(Script::Reply("An answer of a few words.")).await;
     let mut demo = command(home.path(), &["demo", "--jobs", "50", "--backend", &stub.url()]);
     let mut child = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let output = tokio::task::block_in_place(|| {
@@ -275,9 +281,10 @@ async fn nobody_has_to_read_to_the_end() {
     assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
 }
 
-/// Goal: nothing left to chance without a server. Method: no Python to be found, and a backend that is not there.
+/// Goal: the demo without a model server says what to do. Method: no Python on `PATH`, and a
+/// backend that does not exist.
 #[test]
-fn a_demo_without_a_server_says_what_to_install() {
+fn demo_without_a_server_says_what_to_install() {
     let home = tempfile::tempdir().unwrap();
     let output = command(home.path(), &["demo"]).env("PATH", home.path()).output().unwrap();
     check_failure("no Python", &output, &["Python 3.10", "--backend URL"]);
@@ -288,14 +295,15 @@ fn a_demo_without_a_server_says_what_to_install() {
     );
 }
 
-/// Goal: the first command of the README. Method: the demo with its own llama.cpp server and model, from the cache after the first time.
+/// Goal: the first command of the README. Method: the demo with its own llama.cpp server and model,
+/// from the cache after the first run.
 #[test]
 fn real_demo_with_its_own_server() {
     let cache = std::env::var_os("PYLON_TEST_CACHE").map(Into::into);
     let cache: std::path::PathBuf = cache.unwrap_or_else(|| {
         Path::new(&std::env::var_os("HOME").unwrap()).join(".cache/pylon-tests")
     });
-    let (lines, summary) = told(&run(&cache.join("demo-home"), &["demo", "--json"]));
+    let (lines, summary) = demo_lines(&run(&cache.join("demo-home"), &["demo", "--json"]));
     check_summary(&summary);
     assert_eq!(summary["backend"], "llama_cpp");
     assert!(lines.iter().any(|line| line["step"] == "text"));

@@ -1,4 +1,5 @@
-//! Confidential jobs through the real node: who can read them, and where their text is found.
+//! Confidential jobs through the real node: only the customer can read them, and no file or log has
+//! their text.
 
 use nostr_sdk::nips::nip04;
 use nostr_sdk::{Event, EventBuilder, Filter, Keys, Kind, Tag};
@@ -7,8 +8,8 @@ use pylon_nostr::buyer::{Buyer, ProviderMessage, Request};
 use pylon_nostr::identity;
 use pylon_nostr::nip90::{Encryption, RequestTag, parse_feedback, parse_result};
 use pylon_nostr::relay::InProcessRelay;
+use pylon_tests::market::{MarketOptions, TEST_TIMEOUT, TestMarket, bid, param, text};
 use pylon_tests::process::{Running, command, run};
-use pylon_tests::stage::{PATIENCE, Set, Stage, bid, param, text};
 use pylon_tests::stub::{Script, Stub};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -18,13 +19,13 @@ use tokio::task::JoinHandle;
 
 const CANARY: &str = "canary-93c1";
 
-/// All that anybody can read on the relay.
-async fn published(stage: &Stage) -> Vec<Event> {
+/// All events on the relay.
+async fn published(market: &TestMarket) -> Vec<Event> {
     let client = nostr_sdk::Client::default();
-    client.add_relay(stage.relays[0].url()).await.unwrap();
+    client.add_relay(market.relays[0].url()).await.unwrap();
     client.connect().await;
     let filter = Filter::new().kinds((5000..=7000).map(Kind::from_u16));
-    let events = client.fetch_events(filter, PATIENCE).await.unwrap();
+    let events = client.fetch_events(filter, TEST_TIMEOUT).await.unwrap();
     client.disconnect().await;
     events.into_iter().collect()
 }
@@ -33,9 +34,9 @@ fn has(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// Every file below the node's home.
-fn home_has(stage: &Stage, text: &str) -> bool {
-    let (mut open, mut found) = (vec![stage.folder.path().to_owned()], false);
+/// Is the text in any file of the node's home?
+fn home_has(market: &TestMarket, text: &str) -> bool {
+    let (mut open, mut found) = (vec![market.folder.path().to_owned()], false);
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
             match entry.file_type().unwrap() {
@@ -50,12 +51,13 @@ fn home_has(stage: &Stage, text: &str) -> bool {
     found
 }
 
-/// Goal: a job in NIP-44 is answered in it, and nobody but the customer can read a word of it. Method: our buyer's encrypted request, all feedback and
-/// the result; then every event on the relay, searched, and opened with another key.
+/// Goal: a NIP-44 job is answered with NIP-44, and only the customer can read any of it. Method:
+/// our buyer's encrypted request, all feedback and the result; then every event on the relay,
+/// searched, and opened with another key.
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_customer_reads_the_answer() {
-    let stage = Stage::set(Set::default()).await;
-    let mut customer = stage.customer().await;
+async fn only_the_customer_can_read_the_answer() {
+    let market = TestMarket::start(MarketOptions::default()).await;
+    let mut customer = market.customer().await;
     let words = format!("{CANARY} ").repeat(40);
     let tags = vec![text(&words), param("max_tokens", "64"), bid(50_000), RequestTag::Encrypted];
     let job = customer.ask(tags).await;
@@ -65,11 +67,11 @@ async fn only_the_customer_reads_the_answer() {
         result.attributes.iter().any(|fact| fact.name == "model" && fact.value == "stub-model")
     );
     assert!(result.due.is_some() && !result.guests.is_empty());
-    let state = stage.until(job, |state| state.delivery == Delivery::Delivered).await;
+    let state = market.wait_until(job, |state| state.delivery == Delivery::Delivered).await;
     assert!(state.job.confidential);
 
     let stranger = Keys::generate();
-    let events = published(&stage).await;
+    let events = published(&market).await;
     assert!(events.iter().any(|event| event.kind.as_u16() == 6050));
     for event in &events {
         let json = serde_json::to_string(event).unwrap();
@@ -80,17 +82,19 @@ async fn only_the_customer_reads_the_answer() {
         assert!(!feedback && !result, "{json}");
     }
     let bolt11 = result.due.and_then(|(_, bolt11)| bolt11).unwrap();
-    stage.bank.pay(&bolt11).unwrap();
-    stage.until(job, |state| state.is_closed()).await;
+    market.bank.pay(&bolt11).unwrap();
+    market.wait_until(job, |state| state.is_closed()).await;
 }
 
-/// Goal: who still speaks NIP-04 is answered in it. Method: a request as other clients write it, good and bad.
+/// Goal: a NIP-04 request is answered with NIP-04. Method: a request as other clients write it,
+/// valid and invalid.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_old_scheme_is_answered_in_kind() {
-    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
+async fn nip04_requests_are_answered_with_nip04() {
+    let market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
     let keys = Keys::generate();
-    let mut buyer = Buyer::connect(keys.clone(), &stage.config.market.relays).await.unwrap();
-    let provider = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
+    let mut buyer = Buyer::connect(keys.clone(), &market.config.market.relays).await.unwrap();
+    let provider = nostr_sdk::PublicKey::from_byte_array(*market.provider().as_bytes());
     for (hidden, answer) in [
         (r#"[["i","old canary","text"]]"#, "old canary"),
         (r#"[["i","x"],["bid","canary"]]"#, "bid `canary`"),
@@ -110,10 +114,10 @@ async fn the_old_scheme_is_answered_in_kind() {
                 }
             }
         };
-        let said = tokio::time::timeout(PATIENCE, said).await.unwrap();
+        let said = tokio::time::timeout(TEST_TIMEOUT, said).await.unwrap();
         assert!(said.contains(answer), "{said}");
     }
-    for event in published(&stage).await {
+    for event in published(&market).await {
         let json = serde_json::to_string(&event).unwrap();
         assert!(!json.contains("canary"), "{json}");
         assert!(
@@ -123,28 +127,29 @@ async fn the_old_scheme_is_answered_in_kind() {
     }
 }
 
-/// Goal: what is encrypted to somebody else is refused in one clear line. Method: the same request, sealed for another provider and sent to ours.
+/// Goal: a request encrypted to another key is refused in one clear line. Method: the same request,
+/// encrypted for another provider and sent to ours.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_sealed_for_another_is_refused() {
-    let stage = Stage::set(Set::default()).await;
+async fn request_encrypted_for_another_key_is_refused() {
+    let market = TestMarket::start(MarketOptions::default()).await;
     let keys = Keys::generate();
-    let mut buyer = Buyer::connect(keys.clone(), &stage.config.market.relays).await.unwrap();
-    let provider = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
+    let mut buyer = Buyer::connect(keys.clone(), &market.config.market.relays).await.unwrap();
+    let provider = nostr_sdk::PublicKey::from_byte_array(*market.provider().as_bytes());
     let content =
         nip04::encrypt(keys.secret_key(), &Keys::generate().public_key(), r#"[["i","x"]]"#)
             .unwrap();
     let tags = [Tag::public_key(provider), Tag::parse(["encrypted"]).unwrap()];
     submit(&buyer, EventBuilder::new(Kind::from_u16(5050), content).tags(tags), &keys).await;
-    let heard = tokio::time::timeout(PATIENCE, buyer.next()).await.unwrap().unwrap();
-    let ProviderMessage::Feedback(feedback) = heard else { panic!("{heard:?}") };
+    let message = tokio::time::timeout(TEST_TIMEOUT, buyer.next()).await.unwrap().unwrap();
+    let ProviderMessage::Feedback(feedback) = message else { panic!("{message:?}") };
     assert_eq!(
         feedback.message,
         "invalid request: encrypted, and not to this key in NIP-04 or NIP-44"
     );
-    assert_eq!(stage.stub.asked(), 0);
+    assert_eq!(market.stub.requests(), 0);
 }
 
-/// A request that our buyer would not write.
+/// Sends a request that our buyer cannot write.
 async fn submit(buyer: &Buyer, request: EventBuilder, keys: &Keys) {
     let event = request.sign_with_keys(keys).unwrap();
     buyer
@@ -153,43 +158,50 @@ async fn submit(buyer: &Buyer, request: EventBuilder, keys: &Keys) {
         .unwrap();
 }
 
-/// Goal: no file of the node has a confidential text, before, during or after the work, and a restart goes on all the same. Method: an open and a
-/// confidential job that wait for the backend, every file searched; the open one shows that the search finds. Then the node starts again.
+/// Goal: no file of the node has a confidential text, before, during or after the work, and jobs
+/// continue after a restart. Method: a public and a confidential job that wait for the backend,
+/// with every file searched; the public one proves the search. Then the node starts again.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_file_of_the_node_has_the_text() {
-    let mut stage = Stage::set(Set { script: Script::Wait, wallet: false, ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+async fn no_file_of_the_node_contains_confidential_text() {
+    let mut market = TestMarket::start(MarketOptions {
+        script: Script::Wait,
+        wallet: false,
+        ..MarketOptions::default()
+    })
+    .await;
+    let mut customer = market.customer().await;
     let open = customer.ask(vec![text("open-canary-51")]).await;
-    stage.until(open, |state| state.execution == Execution::Processing).await;
+    market.wait_until(open, |state| state.execution == Execution::Processing).await;
     let (secret, params) = (format!("{CANARY}-secret"), param("stop", &format!("{CANARY}-stop")));
     let job = customer.ask(vec![text(&secret), params, RequestTag::Encrypted]).await;
-    stage.until(job, |state| state.execution == Execution::Received).await;
-    assert!(home_has(&stage, "open-canary-51") && !home_has(&stage, CANARY), "while it waits");
-    stage.stop(std::time::Duration::ZERO).await;
+    market.wait_until(job, |state| state.execution == Execution::Received).await;
+    assert!(home_has(&market, "open-canary-51") && !home_has(&market, CANARY), "while it waits");
+    market.stop_node(std::time::Duration::ZERO).await;
     assert!(
-        home_has(&stage, "open-canary-51") && !home_has(&stage, CANARY),
+        home_has(&market, "open-canary-51") && !home_has(&market, CANARY),
         "while the node is down"
     );
     for _ in 0..4 {
-        stage.stub.release();
+        market.stub.release();
     }
-    stage.start().await;
+    market.start_node().await;
     customer.result(open).await;
     assert_eq!(customer.result(job).await.content, secret);
-    let over = stage.until(job, |state| state.is_closed()).await;
+    let over = market.wait_until(job, |state| state.is_closed()).await;
     assert!(over.job.inputs.is_empty() && over.output.is_none() && over.job.origin.is_empty());
-    assert!(home_has(&stage, "open-canary-51") && !home_has(&stage, CANARY), "after it");
-    stage.stop(PATIENCE).await;
-    assert!(!home_has(&stage, CANARY), "at the end");
+    assert!(home_has(&market, "open-canary-51") && !home_has(&market, CANARY), "after it");
+    market.stop_node(TEST_TIMEOUT).await;
+    assert!(!home_has(&market, CANARY), "at the end");
 }
 
-/// Goal: what a guest says of a confidential job stays out of books and events too. Method: a job that fails with words that quote its param, and
-/// one that is refused with such words.
+/// Goal: messages of guests about a confidential job do not get into journal or events. Method: a
+/// job that fails with a message that quotes its param, and one that is refused with such a
+/// message.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_reason_quotes_the_text() {
-    let stage = Stage::set(Set::default()).await;
-    let mut customer = stage.customer().await;
-    let mut seen = stage.bus.listen();
+async fn no_error_of_a_confidential_job_is_stored() {
+    let market = TestMarket::start(MarketOptions::default()).await;
+    let mut customer = market.customer().await;
+    let mut seen = market.bus.listen();
     let model = format!("{CANARY}-model");
     for (tags, quoted) in [
         (vec![text("x"), param("model", &model)], CANARY),
@@ -199,13 +211,13 @@ async fn no_reason_quotes_the_text() {
         let words = customer.feedback(job, "error").await.message;
         assert!(words.contains(quoted), "{words}");
     }
-    assert!(!home_has(&stage, CANARY));
+    assert!(!home_has(&market, CANARY));
     while let Ok(observation) = seen.try_recv() {
         assert!(!format!("{observation:?}").contains(CANARY), "{observation:?}");
     }
 }
 
-/// A node that takes jobs, and its log to the end.
+/// A node that accepts jobs, and its complete log.
 async fn started(home: &Path, log_level: &str) -> (Running, JoinHandle<Vec<u8>>) {
     let mut child = command(home, &["start", "-f"])
         .env("RUST_LOG", log_level)
@@ -224,14 +236,14 @@ async fn started(home: &Path, log_level: &str) -> (Running, JoinHandle<Vec<u8>>)
         }
         all
     });
-    tokio::time::timeout(PATIENCE, is_ready).await.unwrap().unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, is_ready).await.unwrap().unwrap();
     (Running(child), reading)
 }
 
-/// Goal: a log that shows everything shows no confidential text, nor any key. Method: the real program with every target at trace, one such job through
-/// it; all of its lines, which do show the message of the market.
+/// Goal: the most verbose log shows no confidential text and no key. Method: the real program with
+/// every target at trace and one such job; all log lines, which do show the market message.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_line_of_the_log_has_the_text() {
+async fn no_log_line_contains_confidential_text() {
     rustls::crypto::ring::default_provider().install_default().ok();
     let (relay, stub) = (InProcessRelay::start().await.unwrap(), Stub::start(Script::Echo).await);
     let home = tempfile::tempdir().unwrap();
@@ -249,7 +261,7 @@ async fn no_line_of_the_log_has_the_text() {
         std::fs::read_to_string(home.path().join(".config/pylon/identity.mnemonic")).unwrap();
     let node_keys = identity::keys(&words).unwrap();
 
-    // The first start compiles, and the compiler would fill the log.
+    // The first start compiles guests, and the compiler would fill the log.
     let (mut node, reading) = started(home.path(), "info").await;
     node.terminate();
     reading.await.unwrap();
@@ -270,12 +282,12 @@ async fn no_line_of_the_log_has_the_text() {
             }
         }
     };
-    assert_eq!(tokio::time::timeout(PATIENCE, answer).await.unwrap(), CANARY);
+    assert_eq!(tokio::time::timeout(TEST_TIMEOUT, answer).await.unwrap(), CANARY);
     node.terminate();
-    let log = tokio::time::timeout(PATIENCE, reading).await.unwrap().unwrap();
+    let log = tokio::time::timeout(TEST_TIMEOUT, reading).await.unwrap().unwrap();
     node.0.wait().unwrap();
     assert!(has(&log, &job.to_hex()) && has(&log, "kind=6050"), "the log shows the message");
-    assert!(has(&log, "a guest was asked"), "and at debug, who was asked");
+    assert!(has(&log, "a guest was asked"), "the debug log names the guest");
     assert!(!has(&log, CANARY), "{}", String::from_utf8_lossy(&log));
     assert!(!has(&log, &node_keys.secret_key().to_secret_hex()) && !has(&log, words.trim()));
 }

@@ -1,4 +1,5 @@
-//! The control socket under clients that mean harm or mean nothing: whatever they do, the node answers the next one.
+//! The control socket under hostile and broken clients: whatever they do, the next client is
+//! served.
 
 use pylon_tests::program::{Program, check_failure};
 use pylon_tests::stub::Script;
@@ -8,21 +9,21 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// Longer than the node lets any of them be.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than any timeout of the control server.
+const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection to the node.
 fn connect(program: &Program) -> UnixStream {
     let stream = UnixStream::connect(program.state("pylon.sock")).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+    stream.set_write_timeout(Some(TEST_TIMEOUT)).unwrap();
     stream
 }
 
-/// Sends this, and returns all that comes back until the node hangs up.
+/// Sends this, and returns the response until the node closes the connection.
 fn send(program: &Program, bytes: &[u8]) -> String {
     let mut stream = connect(program);
-    // The node may have heard enough before the end.
+    // The node may close the connection before the end.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -42,10 +43,11 @@ fn is_well(program: &Program, what: &str) {
     assert_eq!(program.json(&["status", "--json"])["daemon"]["running"], true, "after {what}");
 }
 
-/// Goal: nobody else can order a node about. Method: the rights of the socket and of its folder.
+/// Goal: no other user can control the node. Method: the permissions of the socket and of its
+/// folder.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_socket_is_its_owners() {
-    let program = Program::set(Script::Echo).await;
+async fn only_the_owner_can_open_the_socket() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     let mode =
         |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -55,10 +57,11 @@ async fn the_socket_is_its_owners() {
     assert!(!program.state("pylon.sock").exists(), "it is gone with the node");
 }
 
-/// Goal: what is no request gets an answer or the door, in time, and harms nobody. Method: one kind of nonsense a row.
+/// Goal: malformed requests end in time and affect no other client. Method: one kind of malformed
+/// request a row.
 #[tokio::test(flavor = "multi_thread")]
-async fn nonsense_is_answered_or_shown_the_door() {
-    let program = Program::set(Script::Echo).await;
+async fn malformed_requests_get_an_error_or_are_disconnected() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     let check = |what: &str, bytes: &[u8], expected: &str| {
         let answer = tokio::task::block_in_place(|| send(&program, bytes));
@@ -104,10 +107,11 @@ async fn nonsense_is_answered_or_shown_the_door() {
     );
 }
 
-/// Goal: a crowd of silent clients keeps nobody out for long, and is not remembered. Method: 200 at once, then a question.
+/// Goal: many idle clients block others only for a short time, and use no resources afterwards.
+/// Method: 200 connections at once, then a request.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_crowd_harms_nobody() {
-    let program = Program::set(Script::Echo).await;
+async fn idle_connections_do_not_block_other_clients() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     let crowd: Vec<_> = (0..200).map(|_| connect(&program)).collect();
     is_well(&program, "200 clients");
@@ -120,11 +124,11 @@ async fn a_silent_crowd_harms_nobody() {
     is_well(&program, "they have gone");
 }
 
-/// Goal: followers have a bound of their own, and one that does not read does not hold up the node.
-/// Method: more than there may be, none of which reads, and a stop.
+/// Goal: event followers have a limit of their own, and a slow one does not block the node. Method:
+/// more followers than allowed, none of which reads, and a stop.
 #[tokio::test(flavor = "multi_thread")]
-async fn followers_are_bounded() {
-    let program = Program::set(Script::Echo).await;
+async fn event_followers_are_limited() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     let follow = b"GET /v1/events?follow=true HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut followers = Vec::new();
@@ -146,10 +150,10 @@ async fn followers_are_bounded() {
     drop(followers);
 }
 
-/// Goal: the answers are the documented ones. Method: each path, field by field.
+/// Goal: the responses are the documented ones. Method: each path, field by field.
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_are_as_documented() {
-    let program = Program::set(Script::Echo).await;
+async fn responses_match_the_documentation() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start", "--mode", "provider"]);
     let status = program.json(&["status", "--json"]);
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -177,14 +181,15 @@ async fn answers_are_as_documented() {
     );
 }
 
-/// Goal: who asks for the backends hears of now, not of some minutes ago. Method: one that breaks down, and recovers, without a job.
+/// Goal: the reported state of a backend is its current one. Method: one that fails and recovers,
+/// without a job.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_asks_for_the_backends_hears_of_now() {
-    let program = Program::set(Script::Echo).await;
+async fn backend_status_is_current() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     let available = || program.json(&["backends", "--json"])["backends"][0]["available"].clone();
     assert_eq!(available(), true);
-    program.stub.break_down();
+    program.stub.fail();
     assert_eq!(available(), false);
     assert_eq!(
         program.json(&["status", "--json"])["backends"][0]["available"],

@@ -1,17 +1,17 @@
-//! The thirteen domain events, each with exactly its fields, and logs that tell everything but secrets.
+//! The thirteen domain events, each with exactly its fields, and logs with everything but secrets.
 
 use pylon_core::machine::{Delivery, Execution, Settlement};
 use pylon_nostr::identity::keys;
 use pylon_provider::Observation;
+use pylon_tests::market::{MarketOptions, TEST_TIMEOUT, TestMarket, text};
 use pylon_tests::program::{PHRASE, Program, started};
-use pylon_tests::stage::{PATIENCE, Set, Stage, text};
 use pylon_tests::stub::{MODEL, Script};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 
-/// As the provider document has them.
+/// As in the provider document.
 const FIELDS: [(&str, &[&str]); 13] = [
     ("JobReceived", &["job_id", "kind", "customer_pubkey"]),
     ("JobStarted", &["job_id", "model"]),
@@ -28,7 +28,7 @@ const FIELDS: [(&str, &[&str]); 13] = [
     ("ModelsRefreshed", &["backend_id", "models"]),
 ];
 
-/// Waits for this event, and holds it to its fields.
+/// Waits for this event, and checks its fields.
 async fn next(seen: &mut Receiver<Observation>, name: &str) -> Value {
     let found = async {
         loop {
@@ -39,7 +39,8 @@ async fn next(seen: &mut Receiver<Observation>, name: &str) -> Value {
             }
         }
     };
-    let event = tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no {name}"));
+    let event =
+        tokio::time::timeout(TEST_TIMEOUT, found).await.unwrap_or_else(|_| panic!("no {name}"));
     let mut fields: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
     let mut expected = FIELDS.iter().find(|(known, _)| *known == name).unwrap().1.to_vec();
     expected.extend(["event", "timestamp"]);
@@ -50,41 +51,48 @@ async fn next(seen: &mut Receiver<Observation>, name: &str) -> Value {
     event
 }
 
-/// Goal: each event is really told. Method: a node that starts, works, is paid, fails and loses backend and relay.
+/// Goal: each event is emitted. Method: a node that starts, works, is paid, fails and loses backend
+/// and relay.
 #[tokio::test(flavor = "multi_thread")]
-async fn all_thirteen() {
-    let mut stage = Stage::set(Set { script: Script::Wait, relays: 2, ..Set::default() }).await;
-    stage.stop(Duration::ZERO).await;
-    let seen = || stage.bus.listen();
+async fn all_thirteen_events_are_emitted() {
+    let mut market = TestMarket::start(MarketOptions {
+        script: Script::Wait,
+        relays: 2,
+        ..MarketOptions::default()
+    })
+    .await;
+    market.stop_node(Duration::ZERO).await;
+    let seen = || market.bus.listen();
     let (mut one, mut two, mut three, mut four) = (seen(), seen(), seen(), seen());
-    stage.start().await;
+    market.start_node().await;
     assert_eq!(next(&mut one, "BackendsRegistered").await["backend_ids"], json!(["llama_cpp"]));
     assert_eq!(next(&mut two, "BackendAvailable").await["backend_id"], "llama_cpp");
     assert_eq!(next(&mut three, "ModelsRefreshed").await["models"], json!([MODEL]));
     let connected = next(&mut four, "RelayConnected").await;
-    assert!(stage.relays.iter().any(|relay| connected["url"] == relay.url()), "{connected}");
+    assert!(market.relays.iter().any(|relay| connected["url"] == relay.url()), "{connected}");
 
-    let customer = stage.customer().await;
-    let mut seen = stage.bus.listen();
+    let customer = market.customer().await;
+    let mut seen = market.bus.listen();
     let job = customer
         .ask(vec![text("a text that is long enough for a part of it to be worth telling")])
         .await;
     let received = next(&mut seen, "JobReceived").await;
     assert_eq!((&received["job_id"], &received["kind"]), (&json!(job.to_hex()), &json!(5050)));
     assert_eq!(next(&mut seen, "JobStarted").await["model"], MODEL);
-    // A part is told only of work that takes a while: nothing else happens meanwhile.
+    // Partial output is only reported of jobs that take some time; it is the only optional event
+    // here.
     assert!(
         tokio::time::timeout(Duration::from_millis(200), next(&mut seen, "JobCompleted"))
             .await
             .is_err()
     );
-    // So a relay that goes now is not in the middle of anything.
-    let relay = stage.relays.remove(1);
+    // So the relay that is removed now has no message in flight.
+    let relay = market.relays.remove(1);
     let url = relay.url().to_owned();
     drop(relay);
     assert_eq!(next(&mut seen, "RelayDisconnected").await["url"], url);
-    let mut money = stage.bus.listen();
-    stage.stub.release();
+    let mut money = market.bus.listen();
+    market.stub.release();
     let progress = next(&mut seen, "JobProgress").await["progress"].as_f64().unwrap();
     assert!(progress > 0.0 && progress < 1.0, "{progress}");
     let completed = next(&mut seen, "JobCompleted").await;
@@ -93,23 +101,24 @@ async fn all_thirteen() {
         (&json!(job.to_hex()), true)
     );
     let invoice = next(&mut money, "InvoiceCreated").await;
-    stage.until(job, |state| state.delivery == Delivery::Delivered).await;
-    stage.bank.pay(invoice["bolt11"].as_str().unwrap()).unwrap();
+    market.wait_until(job, |state| state.delivery == Delivery::Delivered).await;
+    market.bank.pay(invoice["bolt11"].as_str().unwrap()).unwrap();
     assert_eq!(next(&mut money, "PaymentReceived").await["amount_msats"], invoice["amount_msats"]);
-    stage.until(job, |state| state.settlement == Settlement::Paid).await;
+    market.wait_until(job, |state| state.settlement == Settlement::Paid).await;
 
-    stage.stub.break_down();
-    let mut lost = stage.bus.listen();
-    let job = customer.ask(vec![text("nobody there")]).await;
+    market.stub.fail();
+    let mut lost = market.bus.listen();
+    let job = customer.ask(vec![text("no backend")]).await;
     assert_eq!(next(&mut seen, "JobFailed").await["error"], "no backend");
-    stage.until(job, |state| state.execution == Execution::Failed).await;
+    market.wait_until(job, |state| state.execution == Execution::Failed).await;
     assert_eq!(next(&mut lost, "BackendUnavailable").await["backend_id"], "llama_cpp");
 }
 
-/// Goal: a log at its most talkative has every message of the market and no secret. Method: a whole run at that level, read byte by byte.
+/// Goal: the most verbose log has every market message and no secret. Method: a whole run at that
+/// level, read byte by byte.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_tells_everything_but_secrets() {
-    let program = Program::set(Script::Echo).await;
+async fn trace_log_has_every_message_and_no_secret() {
+    let program = Program::new(Script::Echo).await;
     let started =
         tokio::task::block_in_place(|| started(program.home(), Some("pylon=debug,compute=trace")));
     let (mut node, mut rest, mut log) = started;

@@ -1,4 +1,5 @@
-//! What strangers may try on the real node: floods, withdrawals at odd times, relays that do not take what is offered.
+//! Attacks on the real node: floods, cancellations in any order, invalid requests, rejecting
+//! relays.
 
 use nostr_sdk::{EventBuilder, Keys, Kind, Tag};
 use pylon_core::courtesy::EACH;
@@ -11,19 +12,21 @@ use pylon_nostr::buyer::{Buyer, ProviderMessage};
 use pylon_nostr::identity::{generate, keys};
 use pylon_nostr::nip90::{self, AnswerTag, RequestTag};
 use pylon_nostr::relay::InProcessRelay;
-use pylon_tests::stage::{PATIENCE, Set, Stage, text};
+use pylon_tests::market::{MarketOptions, TEST_TIMEOUT, TestMarket, text};
 use pylon_tests::stub::Script;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Goal: a journal that cannot be written for a while costs time and no job, and nothing is said before it is written. Method: another
-/// program holds the lock for longer than the node waits for it.
+/// Goal: a journal that cannot be written for a while costs time and no job, and nothing is sent
+/// before it is written. Method: another program holds the lock for longer than the node waits for
+/// it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_locked_journal_loses_no_job() {
-    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let mut customer = stage.customer().await;
-    let other =
-        rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+async fn locked_journal_delays_jobs_but_loses_none() {
+    let market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
+    let mut customer = market.customer().await;
+    let other = rusqlite::Connection::open(market.folder.path().join(".openagents/pylon/pylon.db"))
+        .unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let job = customer.ask(vec![text("patience")]).await;
     let silence = tokio::time::timeout(Duration::from_secs(7), customer.buyer.next()).await;
@@ -34,52 +37,59 @@ async fn a_locked_journal_loses_no_job() {
     assert_eq!(customer.result(next).await.content, "and again");
 }
 
-/// Goal: a job whose row can never be written again takes no worker and no place with it. Method: the row of the job at work is deleted by somebody
-/// else; with one worker and one more place, two more jobs get their results.
+/// Goal: a job whose row can no longer be written keeps neither worker nor capacity. Method:
+/// another program deletes the row of the running job; with one worker and capacity for one more
+/// job, two more jobs get their results.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_is_gone_frees_the_worker() {
-    let stage = Stage::set(Set {
+async fn deleted_job_row_frees_its_worker() {
+    let market = TestMarket::start(MarketOptions {
         script: Script::Wait,
         wallet: false,
         max_queued_jobs: 1,
-        ..Set::default()
+        ..MarketOptions::default()
     })
     .await;
-    let mut customer = stage.customer().await;
+    let mut customer = market.customer().await;
     let lost = customer.ask(vec![text("lost")]).await;
-    stage.until(lost, |state| state.execution == Execution::Processing).await;
-    let other =
-        rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    market.wait_until(lost, |state| state.execution == Execution::Processing).await;
+    let other = rusqlite::Connection::open(market.folder.path().join(".openagents/pylon/pylon.db"))
+        .unwrap();
     other.execute("DELETE FROM jobs WHERE id = ?1", [lost.to_hex()]).unwrap();
     for words in ["one", "two"] {
-        stage.stub.release();
-        stage.stub.release();
+        market.stub.release();
+        market.stub.release();
         let job = customer.ask(vec![text(words)]).await;
         assert_eq!(customer.result(job).await.content, words);
     }
 }
 
-/// Goal: requests that are withdrawn at once leave numbers and nothing else. Method: large ones, each withdrawn, past a job at work; then every file.
+/// Goal: requests that are cancelled at once leave only numbers. Method: large requests, each
+/// cancelled, next to a running job; then every file.
 #[tokio::test(flavor = "multi_thread")]
-async fn withdrawn_requests_do_not_fill_the_disk() {
+async fn cancelled_requests_do_not_fill_the_disk() {
     const JOBS: u64 = 100;
-    let stage = Stage::set(Set { script: Script::Wait, wallet: false, ..Set::default() }).await;
-    let busy = stage.customer().await.ask(vec![text("holds the worker")]).await;
-    stage.until(busy, |state| state.execution == Execution::Processing).await;
-    let customer = stage.customer().await;
+    let market = TestMarket::start(MarketOptions {
+        script: Script::Wait,
+        wallet: false,
+        ..MarketOptions::default()
+    })
+    .await;
+    let busy = market.customer().await.ask(vec![text("holds the worker")]).await;
+    market.wait_until(busy, |state| state.execution == Execution::Processing).await;
+    let customer = market.customer().await;
     for round in 0..JOBS {
         let job =
             customer.ask(vec![text(&format!("{round} {}", "never mind ".repeat(5600)))]).await;
-        stage.until(job, |_| true).await;
+        market.wait_until(job, |_| true).await;
         customer.buyer.cancel(job, 5050).await.unwrap();
-        let state = stage.until(job, |state| state.execution == Execution::Cancelled).await;
+        let state = market.wait_until(job, |state| state.execution == Execution::Cancelled).await;
         assert!(
             state.text_gone_at.is_some()
                 && state.job.origin.is_empty()
                 && state.job.input_bytes() > 60_000
         );
     }
-    let file = stage.folder.path().join(".openagents/pylon/pylon.db");
+    let file = market.folder.path().join(".openagents/pylon/pylon.db");
     rusqlite::Connection::open(&file)
         .unwrap()
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
@@ -88,28 +98,34 @@ async fn withdrawn_requests_do_not_fill_the_disk() {
     assert!(bytes < 3 << 20, "{bytes}");
 }
 
-/// Goal: a withdrawal counts whenever it comes. Method: right behind the request, and before it, over relays that keep them apart.
+/// Goal: a cancellation counts whenever it arrives. Method: right after the request, and before it,
+/// over relays that deliver them separately.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_withdrawal_may_come_at_any_time() {
-    let stage = Stage::set(Set { script: Script::Wait, relays: 2, ..Set::default() }).await;
-    let customer = stage.customer_on(&stage.relays[..1]).await;
+async fn cancellation_counts_in_any_order() {
+    let market = TestMarket::start(MarketOptions {
+        script: Script::Wait,
+        relays: 2,
+        ..MarketOptions::default()
+    })
+    .await;
+    let customer = market.customer_on(&market.relays[..1]).await;
     let busy = customer.ask(vec![text("holds the worker")]).await;
-    stage.until(busy, |state| state.execution == Execution::Processing).await;
+    market.wait_until(busy, |state| state.execution == Execution::Processing).await;
     for round in 0..5 {
         let job = customer.ask(vec![text(&format!("never mind {round}"))]).await;
         customer.buyer.cancel(job, 5050).await.unwrap();
-        stage.until(job, |state| state.execution == Execution::Cancelled).await;
+        market.wait_until(job, |state| state.execution == Execution::Cancelled).await;
     }
 
     let author = keys(&generate().unwrap()).unwrap();
     let (before, after) =
         (nostr_sdk::Client::new(author.clone()), nostr_sdk::Client::new(author.clone()));
-    for (client, relay) in [(&before, &stage.relays[0]), (&after, &stage.relays[1])] {
+    for (client, relay) in [(&before, &market.relays[0]), (&after, &market.relays[1])] {
         client.add_relay(relay.url()).await.unwrap();
-        client.try_connect(PATIENCE).await;
+        client.try_connect(TEST_TIMEOUT).await;
     }
     let request = |words: &str| {
-        nip90::request(5050, &[text(words), RequestTag::Provider(stage.provider())])
+        nip90::request(5050, &[text(words), RequestTag::Provider(market.provider())])
             .sign_with_keys(&author)
             .unwrap()
     };
@@ -119,124 +135,141 @@ async fn a_withdrawal_may_come_at_any_time() {
         .send_event(&nip90::cancellation(id(&withdrawn), 5050).sign_with_keys(&author).unwrap())
         .await
         .unwrap();
-    // What comes after it over the same relay shows that it was read.
+    // A later event over the same relay shows that it was read.
     before.send_event(&first).await.unwrap();
-    stage.until(id(&first), |_| true).await;
+    market.wait_until(id(&first), |_| true).await;
     after.send_event(&withdrawn).await.unwrap();
     after.send_event(&second).await.unwrap();
-    stage.until(id(&second), |_| true).await;
-    assert_eq!(stage.job(id(&withdrawn)), None);
+    market.wait_until(id(&second), |_| true).await;
+    assert_eq!(market.job(id(&withdrawn)), None);
 }
 
-/// Goal: one customer cannot take every place. Method: one asks for more than a share of them, then another asks.
+/// Goal: one customer cannot take all capacity. Method: one sends more requests than its share,
+/// then another sends one.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_customer_cannot_take_every_place() {
-    let stage =
-        Stage::set(Set { script: Script::Wait, max_queued_jobs: 15, ..Set::default() }).await;
-    let (mut loud, mut other) = (stage.customer().await, stage.customer().await);
+async fn one_customer_cannot_take_all_capacity() {
+    let market = TestMarket::start(MarketOptions {
+        script: Script::Wait,
+        max_queued_jobs: 15,
+        ..MarketOptions::default()
+    })
+    .await;
+    let (mut loud, mut other) = (market.customer().await, market.customer().await);
     for round in 0..4 {
         let job = loud.ask(vec![text(&format!("me {round}"))]).await;
-        stage.until(job, |_| true).await;
+        market.wait_until(job, |_| true).await;
     }
     let fifth = loud.ask(vec![text("and me")]).await;
     assert!(loud.feedback(fifth, "error").await.message.contains("busy"));
     let quiet = other.ask(vec![text("you")]).await;
-    stage.until(quiet, |_| true).await;
-    // Served lately counts: of the loud one's jobs only those at work and one more go before it.
-    stage.stub.release();
-    stage.stub.release();
-    stage.stub.release();
+    market.wait_until(quiet, |_| true).await;
+    // Customers served recently have lower priority: only the running jobs of the other customer
+    // and one more go first.
+    market.stub.release();
+    market.stub.release();
+    market.stub.release();
     assert_eq!(other.result(quiet).await.content, "you");
 }
 
-/// Goal: new keys cannot take every place, however many there are. Method: one customer pays for a job; then strangers ask for more than their half,
-/// and the one who has paid asks again.
+/// Goal: new keys cannot take all capacity, however many there are. Method: one customer pays for a
+/// job; then strangers send more than their half, and the paying customer sends a request.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_of_strangers_cannot_take_every_place() {
-    let stage =
-        Stage::set(Set { script: Script::Wait, max_queued_jobs: 15, ..Set::default() }).await;
-    let mut known = stage.customer().await;
+async fn new_customers_cannot_take_all_capacity() {
+    let market = TestMarket::start(MarketOptions {
+        script: Script::Wait,
+        max_queued_jobs: 15,
+        ..MarketOptions::default()
+    })
+    .await;
+    let mut known = market.customer().await;
     let bought = known.ask(vec![text("I pay")]).await;
-    stage.stub.release();
-    stage.bank.pay(&known.result(bought).await.due.unwrap().1.unwrap()).unwrap();
-    stage.until(bought, |state| state.settlement == Settlement::Paid).await;
+    market.stub.release();
+    market.bank.pay(&known.result(bought).await.due.unwrap().1.unwrap()).unwrap();
+    market.wait_until(bought, |state| state.settlement == Settlement::Paid).await;
     for _ in 0..2 {
-        let stranger = stage.customer().await;
+        let stranger = market.customer().await;
         for round in 0..4 {
             let job = stranger.ask(vec![text(&format!("me {round}"))]).await;
-            stage.until(job, |_| true).await;
+            market.wait_until(job, |_| true).await;
         }
     }
-    let mut stranger = stage.customer().await;
+    let mut stranger = market.customer().await;
     let refused = stranger.ask(vec![text("and me")]).await;
     assert!(stranger.feedback(refused, "error").await.message.contains("busy"));
     let job = known.ask(vec![text("me again")]).await;
-    stage.until(job, |_| true).await;
+    market.wait_until(job, |_| true).await;
 }
 
-/// Goal: who asks for nonsense is told so many times and no more, and it costs others nothing. Method: more bad requests than are answered, then
-/// a good one of somebody else. (Of the same customer it would be one of many at once, for which there may be neither a place nor a word.)
+/// Goal: bad requests of one customer are answered up to a limit, at no cost to others. Method:
+/// more bad requests than are answered, then a good one of another customer. (From the same
+/// customer it would be over the limit, so neither admitted nor answered.)
 #[tokio::test(flavor = "multi_thread")]
-async fn nonsense_is_answered_for_a_while() {
-    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let (mut loud, mut other) = (stage.customer().await, stage.customer().await);
+async fn refusals_to_unknown_customers_are_rate_limited() {
+    let market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
+    let (mut loud, mut other) = (market.customer().await, market.customer().await);
     for _ in 0..EACH * 2 {
         loud.ask(vec![text(" "), RequestTag::Output(generate().unwrap())]).await;
     }
     let good = other.ask(vec![text("good")]).await;
     assert_eq!(other.result(good).await.content, "good");
     for _ in 0..EACH {
-        let heard = timeout(PATIENCE, loud.buyer.next()).await.expect("told").unwrap();
+        let message = timeout(TEST_TIMEOUT, loud.buyer.next()).await.expect("feedback").unwrap();
         assert!(
-            matches!(&heard, ProviderMessage::Feedback(feedback) if feedback.status.as_str() == "error"),
-            "{heard:?}"
+            matches!(&message, ProviderMessage::Feedback(feedback) if feedback.status.as_str() == "error"),
+            "{message:?}"
         );
     }
     let refused =
-        rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+        rusqlite::Connection::open(market.folder.path().join(".openagents/pylon/pylon.db"))
+            .unwrap();
     let count: u32 =
         refused.query_row("SELECT COUNT(*) FROM refusals", [], |row| row.get(0)).unwrap();
-    // A minute may have turned meanwhile.
+    // The minute of the rate limit may have changed meanwhile.
     assert!((EACH..=EACH * 2).contains(&count) && count > 0, "{count}");
 }
 
-/// Goal: refusals that cannot be written now are bounded, none is lost, and they do not keep others from being served. Method: more of them than are
-/// written at once while another program holds the journal, then a good request of somebody else.
+/// Goal: refusals that cannot be written now are bounded, none is lost, and they do not delay other
+/// jobs. Method: more of them than are written at once while another program holds the journal,
+/// then a good request of another customer.
 #[tokio::test(flavor = "multi_thread")]
-async fn refusals_that_wait_are_told() {
-    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let other =
-        rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+async fn pending_refusals_are_bounded_and_written_later() {
+    let market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
+    let other = rusqlite::Connection::open(market.folder.path().join(".openagents/pylon/pylon.db"))
+        .unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut asked = Vec::new();
     for _ in 0..4 {
-        let customer = stage.customer().await;
+        let customer = market.customer().await;
         for _ in 0..EACH {
             customer.ask(vec![text(" "), RequestTag::Output(generate().unwrap())]).await;
         }
         asked.push(customer);
     }
-    let mut sensible = stage.customer().await;
+    let mut sensible = market.customer().await;
     let good = sensible.ask(vec![text("good")]).await;
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(sensible.result(good).await.content, "good");
     for mut customer in asked {
         for _ in 0..EACH {
-            let heard = timeout(PATIENCE, customer.buyer.next()).await.expect("told").unwrap();
+            let message =
+                timeout(TEST_TIMEOUT, customer.buyer.next()).await.expect("feedback").unwrap();
             assert!(
-                matches!(&heard, ProviderMessage::Feedback(feedback) if feedback.status.as_str() == "error"),
-                "{heard:?}"
+                matches!(&message, ProviderMessage::Feedback(feedback) if feedback.status.as_str() == "error"),
+                "{message:?}"
             );
         }
     }
 }
 
-/// Goal: whatever a stranger writes into a request, the node answers it or passes it over, and serves the next. Method: one thing wrong at a time, each
-/// from another key, then a good request.
+/// Goal: whatever a request contains, the node answers or ignores it, and serves the next. Method:
+/// one fault at a time, each from another key, then a good request.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_in_a_request_harms_the_node() {
-    let mut stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let node = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
+async fn invalid_requests_do_not_stop_the_node() {
+    let mut market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
+    let node = nostr_sdk::PublicKey::from_byte_array(*market.provider().as_bytes());
     let tag = |parts: &[&str]| Tag::parse(parts.iter().copied()).unwrap();
     let (sealed, plain) = (tag(&["encrypted"]), tag(&["i", "x", "text"]));
     let (long, now) = ("A".repeat(60_000), nostr_sdk::Timestamp::now());
@@ -265,24 +298,25 @@ async fn nothing_in_a_request_harms_the_node() {
         ("", vec![plain], now + 1000_u64),
     ];
     for (words, tags, at) in wrong {
-        let strangers = Strangers::on(&stage.relays[0], node).await;
+        let strangers = Strangers::on(&market.relays[0], node).await;
         let event = EventBuilder::new(Kind::from_u16(5050), words)
             .tags(tags)
             .tag(Tag::public_key(node))
             .custom_created_at(at);
-        // A relay may not take it either.
+        // The relay may reject it, too.
         let _ = strangers.client.send_event(&event.sign_with_keys(&strangers.key).unwrap()).await;
         strangers.client.disconnect().await;
     }
-    let mut customer = stage.customer().await;
+    let mut customer = market.customer().await;
     let good = customer.ask(vec![text("good")]).await;
     assert_eq!(customer.result(good).await.content, "good");
-    stage.stop(PATIENCE).await;
+    market.stop_node(TEST_TIMEOUT).await;
 }
 
-/// Goal: who names parts that are nowhere keeps the buyer from nothing. Method: many such answers to a request that names nobody, then a real one.
+/// Goal: results that name parts which do not exist do not keep the buyer from the real one.
+/// Method: many such results for a request to any provider, then a real one.
 #[tokio::test(flavor = "multi_thread")]
-async fn lies_about_parts_hold_up_no_answer() {
+async fn missing_result_parts_of_strangers_do_not_delay_the_result() {
     let relay = InProcessRelay::start().await.unwrap();
     let urls = [relay.url().to_owned()];
     let keys = Keys::generate();
@@ -297,23 +331,24 @@ async fn lies_about_parts_hold_up_no_answer() {
     }
     strangers.say(6001, "honest", [AnswerTag::Job(job).to_tag()]).await;
     let mut put_off = 0;
-    let heard = loop {
-        match timeout(PATIENCE, buyer.next()).await.expect("an answer").unwrap() {
+    let message = loop {
+        match timeout(TEST_TIMEOUT, buyer.next()).await.expect("an answer").unwrap() {
             ProviderMessage::Unreadable { why, .. } if why.contains("too many") => put_off += 1,
             other => break other,
         }
     };
     assert!(
-        matches!(&heard, ProviderMessage::Result(result) if result.content == "honest"),
-        "{heard:?}"
+        matches!(&message, ProviderMessage::Result(result) if result.content == "honest"),
+        "{message:?}"
     );
-    assert_eq!(put_off, 12 - 8, "so many are looked for at once");
+    assert_eq!(put_off, 12 - 8, "the limit of concurrent searches");
     buyer.disconnect().await;
 }
 
-/// Goal: who floods a buyer hides no answer. Method: an answer, and behind it more words than a buyer can be behind, before it reads any.
+/// Goal: a flood of feedback hides no result from the buyer. Method: a result, and after it more
+/// messages than the buyer buffers, before it reads any.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_hides_no_answer() {
+async fn flood_of_feedback_hides_no_result() {
     let relay = InProcessRelay::start().await.unwrap();
     let urls = [relay.url().to_owned()];
     let keys = Keys::generate();
@@ -321,20 +356,20 @@ async fn a_flood_hides_no_answer() {
     let job = buyer.request(5001, &[text("summarise this")]).await.unwrap();
     let strangers = Strangers::on(&relay, keys.public_key()).await;
     strangers.say(6001, "honest", [AnswerTag::Job(job).to_tag()]).await;
-    // Each is a notification of its own, of the 4096 that the library keeps.
+    // Each is one notification of the 4096 that the library buffers.
     for number in 0..4500 {
         let about = AnswerTag::Job(JobId::from_bytes([7; 32])).to_tag();
         strangers.say(nip90::FEEDBACK_KIND, &number.to_string(), [about]).await;
     }
-    let heard = timeout(PATIENCE, buyer.next()).await.expect("an answer").unwrap();
+    let message = timeout(TEST_TIMEOUT, buyer.next()).await.expect("an answer").unwrap();
     assert!(
-        matches!(&heard, ProviderMessage::Result(result) if result.content == "honest"),
-        "{heard:?}"
+        matches!(&message, ProviderMessage::Result(result) if result.content == "honest"),
+        "{message:?}"
     );
     buyer.disconnect().await;
 }
 
-/// Who can write to a relay, and to whom.
+/// Sends events under new keys.
 struct Strangers {
     client: nostr_sdk::Client,
     to: nostr_sdk::PublicKey,
@@ -345,7 +380,7 @@ impl Strangers {
     async fn on(relay: &InProcessRelay, to: nostr_sdk::PublicKey) -> Self {
         let client = nostr_sdk::Client::default();
         client.add_relay(relay.url()).await.unwrap();
-        client.try_connect(PATIENCE).await;
+        client.try_connect(TEST_TIMEOUT).await;
         Self { client, to, key: Keys::generate() }
     }
 
@@ -356,33 +391,38 @@ impl Strangers {
     }
 }
 
-/// Goal: messages that no relay takes now do not hold up a result. Method: more refusals than can be on their way at once, over a relay that
-/// takes no feedback, then a good request.
+/// Goal: messages that no relay accepts do not delay a result. Method: more refusals than may be in
+/// flight, over a relay that rejects feedback, then a good request.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_passes_what_is_stuck() {
-    let stage =
-        Stage::set(Set { wallet: false, unwanted: Some(nip90::FEEDBACK_KIND), ..Set::default() })
-            .await;
+async fn undeliverable_feedback_does_not_delay_results() {
+    let market = TestMarket::start(MarketOptions {
+        wallet: false,
+        rejected_kind: Some(nip90::FEEDBACK_KIND),
+        ..MarketOptions::default()
+    })
+    .await;
     for _ in 0..5 {
-        let customer = stage.customer().await;
+        let customer = market.customer().await;
         for _ in 0..EACH {
             customer.ask(vec![text(" "), RequestTag::Output(generate().unwrap())]).await;
         }
     }
-    let mut customer = stage.customer().await;
+    let mut customer = market.customer().await;
     let good = customer.ask(vec![text("good")]).await;
     assert_eq!(customer.result(good).await.content, "good");
 }
 
-/// Goal: what waits in the journal goes out, however much it is. Method: more messages than fit into the queue, then a start.
+/// Goal: every message pending in the journal is sent, however many there are. Method: more
+/// messages than the queue holds, then a start.
 #[tokio::test(flavor = "multi_thread")]
-async fn all_that_waits_goes_out() {
+async fn all_pending_messages_are_sent_after_a_start() {
     const MESSAGES: u32 = 2500;
-    let mut stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    stage.stop(PATIENCE).await;
+    let mut market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
+    market.stop_node(TEST_TIMEOUT).await;
     let author = keys(&generate().unwrap()).unwrap();
     let journal =
-        SqliteJournal::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+        SqliteJournal::open(&market.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
     let row = |number: u32| {
         let event =
             nostr_sdk::EventBuilder::text_note(number.to_string()).sign_with_keys(&author).unwrap();
@@ -399,8 +439,8 @@ async fn all_that_waits_goes_out() {
         })
     };
     journal.commit((0..MESSAGES).map(row).collect()).await.unwrap();
-    stage.start().await;
-    let gone = tokio::time::timeout(PATIENCE, async {
+    market.start_node().await;
+    let gone = tokio::time::timeout(TEST_TIMEOUT, async {
         while !journal.unsent(false, 1).unwrap().is_empty() {
             tokio::task::yield_now().await;
         }

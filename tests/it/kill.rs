@@ -1,17 +1,18 @@
-//! The real program, killed at every step of its journal and started again: every job is answered, and answered once.
+//! The real program, killed at each step of its journal and started again: each job is answered
+//! once.
 
 use pylon_core::{JobId, PublicKey};
 use pylon_nostr::buyer::{Buyer, ProviderMessage};
 use pylon_nostr::identity::{generate, keys};
 use pylon_nostr::nip90::RequestTag;
 use pylon_nostr::relay::InProcessRelay;
+use pylon_tests::market::{TEST_TIMEOUT, param, text};
 use pylon_tests::process::run;
 use pylon_tests::program::{configure, started};
-use pylon_tests::stage::{PATIENCE, param, text};
 use pylon_tests::stub::{Script, Stub};
 use std::collections::BTreeMap;
 
-/// What the journal holds at each step of one job, in the order in which it comes to hold it.
+/// A condition for each step of one job in the journal, in order.
 const STEPS: [&str; 6] = [
     "SELECT COUNT(*) FROM jobs",
     "SELECT COUNT(*) FROM decisions WHERE function = 'quote'",
@@ -21,8 +22,9 @@ const STEPS: [&str; 6] = [
     "SELECT COUNT(*) FROM jobs WHERE delivery = 'delivered'",
 ];
 
-/// Goal: a crash at any moment loses no job and doubles no result. Method: for each step of the journal, kill the program as soon as the step is
-/// seen there, start it again, and count the results of every job.
+/// Goal: a crash at any moment loses no job and doubles no result. Method: for each step of the
+/// journal, kill the program as soon as the step is seen there, start it again, and count the
+/// results of every job.
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_at_every_step() {
     let home = tempfile::tempdir().unwrap();
@@ -60,8 +62,8 @@ async fn kill_at_every_step() {
             ];
             results.insert(buyer.request(5050, &tags).await.unwrap(), 0);
         }
-        let found = tokio::time::timeout(PATIENCE, async {
-            // A step may be over before it is seen: then the job is completed.
+        let found = tokio::time::timeout(TEST_TIMEOUT, async {
+            // A step may pass unseen: then the job is completed.
             while seen() <= before && done(home.path()) < number {
                 tokio::task::yield_now().await;
             }
@@ -70,7 +72,7 @@ async fn kill_at_every_step() {
         drop((node, log));
     }
     let _node = started(home.path(), None);
-    let all = tokio::time::timeout(PATIENCE, async {
+    let all = tokio::time::timeout(TEST_TIMEOUT, async {
         while results.values().any(|count| *count == 0) {
             if let ProviderMessage::Result(result) = buyer.next().await.unwrap() {
                 *results.get_mut(&result.job).unwrap() += 1;

@@ -1,4 +1,4 @@
-//! All integration tests, one binary: a module for each part of the node, and one for what holds for the whole.
+//! All integration tests in one binary, with a module for each part of the node.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,29 +8,30 @@
     reason = "a test may stop"
 )]
 
+mod announcement;
 mod buyer;
-mod chaining;
 mod cli;
 mod confidential;
 mod control;
 mod daemon;
 mod events;
-mod faults;
 mod guests;
 mod hostile;
+mod inputs;
 mod jobs;
 mod kill;
-mod large;
+mod large_results;
 mod operator;
 mod peers;
-mod presence;
+mod relay_faults;
 mod sandbox;
 mod slots;
 mod tidy;
+mod toolchain;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
-/// A component from `guests` or `tests/guests`, by the name of its file.
+/// A component of `guests` or `tests/guests`, by the name of its file.
 fn component(name: &str) -> &'static [u8] {
     GUESTS.iter().find(|(its, _)| *its == name).unwrap_or_else(|| panic!("no guest {name}")).1
 }

@@ -1,10 +1,11 @@
-//! An operator's days with the real program: start in the background, look, change, back up, stop.
+//! The operator's commands on the real program: start in the background, query, reload, back up,
+//! stop.
 
 use pylon_nostr::identity::npub_of;
 use pylon_nostr::nip90::Delivered;
+use pylon_tests::market::{TEST_TIMEOUT, text};
 use pylon_tests::process::{command, run};
 use pylon_tests::program::{PHRASE, Program, check_failure, said, started};
-use pylon_tests::stage::{PATIENCE, text};
 use pylon_tests::stub::Script;
 use serde_json::{Value, json};
 use std::fs;
@@ -28,14 +29,15 @@ fn pid(program: &Program) -> u64 {
     program.json(&["status", "--json"])["daemon"]["pid"].as_u64().unwrap()
 }
 
-/// Goal: a node lives without the terminal that started it. Method: start, look at process, log and answers, start again, stop.
+/// Goal: a node outlives the terminal that started it. Method: start, check process, log and
+/// responses, start again, stop.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_in_the_background() {
-    let program = Program::set(Script::Echo).await;
+async fn node_runs_in_the_background() {
+    let program = Program::new(Script::Echo).await;
     let idle = program.run(&["status"]);
     assert_eq!((idle.status.code(), out(&idle).as_str()), (Some(1), "Daemon: Not running\n"));
     assert_eq!(out(&program.run(&["stop"])), "Daemon: Not running\n");
-    let told = program.print(&["start"]);
+    let output = program.print(&["start"]);
     let id = pid(&program);
     let first = format!("pylon runs (PID {id}), log {}", program.state("logs/pylon.log").display());
     let npub = npub_of(program.provider());
@@ -49,8 +51,8 @@ async fn a_node_in_the_background() {
         "  kinds     5050".into(),
         "  wallet    none: every job is free".into(),
     ];
-    assert_eq!(told, format!("{first}\n{}\n", rest.join("\n")));
-    // Linux tells; elsewhere there is only the rest to see.
+    assert_eq!(output, format!("{first}\n{}\n", rest.join("\n")));
+    // Only Linux shows the session of a process.
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))
         .unwrap_or_else(|_| format!("{id} (pylon) S 1 {id} {id} 0"));
     let session = stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap();
@@ -76,10 +78,10 @@ async fn a_node_in_the_background() {
     assert_eq!(program.run(&["status"]).status.code(), Some(1));
 }
 
-/// Goal: a start that fails says why, where it was typed. Method: settings that cannot be.
+/// Goal: a failed background start reports the reason in the terminal. Method: invalid settings.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_that_fails_says_why() {
-    let program = Program::set(Script::Echo).await;
+async fn failed_background_start_says_why() {
+    let program = Program::new(Script::Echo).await;
     program.configure("relay = []");
     check_failure(
         "unknown key",
@@ -109,10 +111,11 @@ async fn a_start_that_fails_says_why() {
     assert!(out(&doctor).contains("chmod 600"), "{}", out(&doctor));
 }
 
-/// Goal: what a killed node leaves behind stops nobody. Method: SIGKILL, then its lock and socket are there, and the next start works.
+/// Goal: files that a killed node leaves do not block the next start. Method: SIGKILL, check that
+/// lock and socket are there, and start.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_dead_node_leaves_behind() {
-    let program = Program::set(Script::Echo).await;
+async fn files_of_a_killed_node_do_not_block_a_start() {
+    let program = Program::new(Script::Echo).await;
     let (node, _log, _) = tokio::task::block_in_place(|| started(program.home(), None));
     let dead = pid(&program);
     drop(node);
@@ -123,17 +126,18 @@ async fn what_a_dead_node_leaves_behind() {
     assert_ne!(pid(&program), dead);
 }
 
-/// Goal: a host sells nothing. Method: the relay hears of nobody; a customer's request stays unanswered while the node answers us.
+/// Goal: a host sells nothing. Method: the relay sees no connection; a customer's request stays
+/// unanswered while the control socket responds.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_opens_no_relay() {
-    let program = Program::set(Script::Echo).await;
-    let told = program.print(&["start", "--mode", "host"]);
+async fn host_mode_opens_no_relay() {
+    let program = Program::new(Script::Echo).await;
+    let output = program.print(&["start", "--mode", "host"]);
     for line in [
         "  modes     host\n",
         "  backends  llama_cpp (default)\n",
         "  relays    none: it serves this machine only",
     ] {
-        assert!(told.contains(line), "{line} in {told}");
+        assert!(output.contains(line), "{line} in {output}");
     }
     let log = fs::read_to_string(program.state("logs/pylon.log")).unwrap();
     assert!(
@@ -159,10 +163,11 @@ async fn a_host_opens_no_relay() {
     assert!(events.contains("BackendAvailable") && !events.contains("Relay"), "{events}");
 }
 
-/// Goal: the books can be read with and without a node, and are exact. Method: buy, ask, restart, buy again, stop, ask.
+/// Goal: the journal can be read with and without a node, and is exact. Method: buy, query,
+/// restart, buy again, stop, query.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_books_with_and_without_a_node() {
-    let program = Program::set(Script::Echo).await;
+async fn journal_is_readable_with_and_without_a_node() {
+    let program = Program::new(Script::Echo).await;
     assert_eq!(
         program.json(&["earnings", "--json"])["summary"]["job_count"],
         0,
@@ -173,7 +178,7 @@ async fn the_books_with_and_without_a_node() {
     for command in
         [&["earnings"][..], &["jobs", "list"], &["jobs", "show", "ab"], &["backup", "copy.db"]]
     {
-        check_failure("without books", &program.run(command), &["there is no pylon.db"]);
+        check_failure("without a journal", &program.run(command), &["there is no pylon.db"]);
     }
     program.print(&["start"]);
     let first = buy(&program, "one").await.job.to_hex();
@@ -242,11 +247,11 @@ async fn the_books_with_and_without_a_node() {
     check_failure("too short", &program.run(&["jobs", "show", ""]), &["hex digits"]);
 }
 
-/// Goal: what was asked and answered is kept as long as the operator says, and what is gone is told. Method: a job with the text kept, then a
-/// setting that keeps none.
+/// Goal: texts are kept for the configured time, and a purge is visible. Method: a job whose text
+/// is kept, then a setting that keeps none.
 #[tokio::test(flavor = "multi_thread")]
-async fn texts_are_kept_as_long_as_is_said() {
-    let program = Program::set(Script::Echo).await;
+async fn texts_are_kept_for_the_configured_time() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     let job = buy(&program, "canary-77aa, long enough to be worth a note where it can be found")
         .await
@@ -262,9 +267,9 @@ async fn texts_are_kept_as_long_as_is_said() {
     assert_eq!(program.json(&["jobs", "show", &job, "--json"])["text_gone_at"], Value::Null);
     program.configure("[journal]\nkeep_text_days = 0");
     assert_eq!(program.json(&["reload", "--json"])["applied"], json!(["journal.keep_text_days"]));
-    // What is written next lets go of what was.
+    // The next commit purges earlier texts.
     let next = buy(&program, "another").await.job.to_hex();
-    let gone = tokio::time::timeout(PATIENCE, async {
+    let gone = tokio::time::timeout(TEST_TIMEOUT, async {
         while program.json(&["jobs", "show", &next, "--json"])["text_gone_at"].is_null() {
             tokio::task::yield_now().await;
         }
@@ -286,10 +291,10 @@ async fn texts_are_kept_as_long_as_is_said() {
     assert_eq!(marks, [false, false, true, true], "routing and pricing saw none of it");
 }
 
-/// Goal: a database of another version is told, not touched. Method: set its number.
+/// Goal: a database of another version is reported and not changed. Method: set its version number.
 #[tokio::test(flavor = "multi_thread")]
-async fn books_of_another_version() {
-    let program = Program::set(Script::Echo).await;
+async fn database_of_another_version_is_refused() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     program.print(&["stop"]);
     let path = program.state("pylon.db");
@@ -303,7 +308,7 @@ async fn books_of_another_version() {
     }
 }
 
-/// What a backup into this folder has left when it was killed is in nobody's way; one that is still at work is not disturbed.
+/// Files of a killed backup are removed, those of a running one are not.
 fn left_by_another_backup(program: &Program, folder: &Path) {
     let (copy, part) = (folder.join("second.db"), folder.join(".second.db.part"));
     let backup = || program.run(&["backup", copy.to_str().unwrap()]);
@@ -313,7 +318,7 @@ fn left_by_another_backup(program: &Program, folder: &Path) {
     fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
     let other = fs::File::open(&part).unwrap();
     other.lock().unwrap();
-    check_failure("at work", &backup(), &["another backup"]);
+    check_failure("running", &backup(), &["another backup"]);
     assert_eq!(fs::read(&part).unwrap(), [7; 4096]);
     drop(other);
     assert!(backup().status.success());
@@ -321,16 +326,17 @@ fn left_by_another_backup(program: &Program, folder: &Path) {
     fs::remove_file(copy).unwrap();
 }
 
-/// Goal: a copy is whole, private, never over something, and made while a node works. Method: copy beside a running node and open it.
+/// Goal: a backup is complete, private, never overwrites a file, and works while the node runs.
+/// Method: back up a running node and open the copy.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_of_a_running_node() {
-    let program = Program::set(Script::Echo).await;
+async fn backup_of_a_running_node_is_complete() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     let job = buy(&program, "keep me").await.job.to_hex();
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.db");
-    let told = program.print(&["backup", copy.to_str().unwrap()]);
-    assert!(told.contains("The identity is not in it"), "{told}");
+    let output = program.print(&["backup", copy.to_str().unwrap()]);
+    assert!(output.contains("The identity is not in it"), "{output}");
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     let before = fs::read(&copy).unwrap();
     left_by_another_backup(&program, folder.path());
@@ -347,11 +353,12 @@ async fn a_backup_of_a_running_node() {
     assert!(!before.windows(6).any(|part| part == b"legal "), "no word of the identity");
 }
 
-/// Goal: settings change without a restart where they can, and a mistake changes nothing. Method: reload and SIGHUP with each kind.
+/// Goal: settings change without a restart where they can, and a mistake changes nothing. Method:
+/// reload and SIGHUP with each kind of setting.
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_are_read_again() {
-    let program = Program::set(Script::Echo).await;
-    check_failure("nobody there", &program.run(&["reload"]), &["no node runs"]);
+async fn reload_applies_settings() {
+    let program = Program::new(Script::Echo).await;
+    check_failure("no node", &program.run(&["reload"]), &["no node runs"]);
     program.print(&["start"]);
     assert_eq!(program.print(&["reload"]), "nothing has changed\n");
     program.configure("max_concurent_jobs = 2");
@@ -364,7 +371,7 @@ async fn settings_are_read_again() {
     check_failure("of a guest", &program.run(&["reload"]), &["colour", "nothing was changed"]);
     program.configure("[guests.\"handler:5999\"]");
     check_failure(
-        "a kind nobody does",
+        "a kind that is not served",
         &program.run(&["reload"]),
         &["handler:5999", "leave it out", "nothing was changed"],
     );
@@ -433,8 +440,8 @@ async fn settings_are_read_again() {
 
 /// Goal: SIGHUP is a reload. Method: send it to a node in the foreground and read its log.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hang_up_reads_settings_again() {
-    let program = Program::set(Script::Echo).await;
+async fn sighup_reloads_settings() {
+    let program = Program::new(Script::Echo).await;
     let (node, mut log, _) = tokio::task::block_in_place(|| started(program.home(), None));
     for (config, expected) in [
         ("max_queued_jobs = 7", "applied=[\"max_queued_jobs\"]"),
@@ -451,18 +458,18 @@ async fn a_hang_up_reads_settings_again() {
     }
 }
 
-/// Goal: what happens can be followed. Method: follow, buy, read; the follower ends with the node.
+/// Goal: events can be followed. Method: follow, buy, read; the follower ends with the node.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_can_be_followed() {
-    let program = Program::set(Script::Echo).await;
-    check_failure("nobody there", &program.run(&["events"]), &["no node runs"]);
+    let program = Program::new(Script::Echo).await;
+    check_failure("no node", &program.run(&["events"]), &["no node runs"]);
     program.print(&["start"]);
     let mut child = command(program.home(), &["events", "--follow", "--json", "--limit", "0"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    // The follower is there once it has seen something: jobs are bought until it has.
+    // The follower is connected once it has seen an event: buy jobs until then.
     let (seen, mut waiting) = tokio::sync::mpsc::channel(64);
     let reader = std::thread::spawn(move || {
         while let Some(Ok(line)) = lines.next() {
@@ -486,7 +493,7 @@ async fn events_can_be_followed() {
     program.print(&["stop"]);
     assert!(
         tokio::task::block_in_place(|| child.wait()).unwrap().success(),
-        "the end of the node is no failure"
+        "the end of the node is not an error"
     );
     while let Some(event) = waiting.recv().await {
         events.push(event);
@@ -498,10 +505,10 @@ async fn events_can_be_followed() {
     );
 }
 
-/// Goal: a reader that has seen enough is no failure. Method: close the pipe at once.
+/// Goal: a reader that closes the pipe is not an error. Method: close the pipe at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_pipe_ends_quietly() {
-    let program = Program::set(Script::Echo).await;
+async fn closed_pipe_ends_a_command_without_an_error() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     buy(&program, "one").await;
     for args in [
@@ -523,10 +530,10 @@ async fn a_closed_pipe_ends_quietly() {
     }
 }
 
-/// Goal: a stop has an end. Method: a job that never ends; a stop that waits for nobody, and one that kills.
+/// Goal: a stop ends. Method: a job that never ends; a stop with timeout zero, and one that kills.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_waits_no_longer_than_told() {
-    let program = Program::set(Script::Wait).await;
+async fn stop_waits_no_longer_than_its_timeout() {
+    let program = Program::new(Script::Wait).await;
     for args in [&["stop", "--timeout", "0"][..], &["stop", "--timeout", "0", "--force"]] {
         program.print(&["start"]);
         let mut customer = program.customer().await;
@@ -538,7 +545,7 @@ async fn a_stop_waits_no_longer_than_told() {
     assert_eq!(
         program.json(&["jobs", "list", "--json"]).as_array().unwrap().len(),
         2,
-        "they go on at the next start"
+        "they continue after the next start"
     );
     program.print(&["start"]);
     let mut patient = command(program.home(), &["stop", "--timeout", "3600"])
@@ -554,14 +561,15 @@ async fn a_stop_waits_no_longer_than_told() {
     program.print(&["stop", "--timeout", "0"]);
     assert!(
         tokio::task::block_in_place(|| patient.wait()).unwrap().success(),
-        "who would have waited longer is served too"
+        "a second stop with a longer timeout ends, too"
     );
 }
 
-/// Goal: the doctor finds what is broken, says what to do, and its exit code tells. Method: a well node, then one thing broken at a time.
+/// Goal: the doctor finds each fault, says what to do, and reports it in its exit code. Method: a
+/// healthy node, then one fault at a time.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_doctor() {
-    let program = Program::set(Script::Echo).await;
+async fn doctor_finds_each_fault() {
+    let program = Program::new(Script::Echo).await;
     let found = |report: &Value, check: &str| {
         report["checks"]
             .as_array()
@@ -579,9 +587,9 @@ async fn the_doctor() {
         assert_eq!(found(&well, check)["state"], "ok", "{check}: {well}");
     }
     assert_eq!(found(&well, "clock")["state"], "warning", "this relay does not tell the time");
-    assert_eq!(found(&well, "presence")["state"], "warning", "nobody is at work");
+    assert_eq!(found(&well, "presence")["state"], "warning", "no node runs");
     let (node, ..) = tokio::task::block_in_place(|| started(program.home(), None));
-    let readable = tokio::time::timeout(PATIENCE, async {
+    let readable = tokio::time::timeout(TEST_TIMEOUT, async {
         loop {
             let row = found(&program.json(&["doctor", "--json"]), "presence");
             if row["state"] == "ok" {
@@ -620,7 +628,7 @@ async fn the_doctor() {
     program.configure("[guests.pricing]\nsettings = { colour = \"red\" }");
     broken("guests", "colour");
     program.configure("");
-    program.stub.break_down();
+    program.stub.fail();
     broken("backend", "503");
     let config = program.home().join(".config/pylon/config.toml");
     fs::write(&config, "relays = [\"ws://127.0.0.1:9\"]").unwrap();
@@ -635,9 +643,10 @@ async fn the_doctor() {
     broken("identity", "pylon init");
 }
 
-/// Goal: an identity can be moved here, and a wrong phrase says what is wrong with it. Method: import each kind, and replace one.
+/// Goal: an identity can be moved to this machine, and an invalid phrase is explained. Method:
+/// import each kind, and replace one.
 #[test]
-fn an_identity_is_imported() {
+fn identity_can_be_imported() {
     let home = tempfile::tempdir().unwrap();
     let import = |args: &[&str], words: &str| {
         let folder = tempfile::tempdir().unwrap();
@@ -680,9 +689,10 @@ fn an_identity_is_imported() {
     );
 }
 
-/// Goal: shells and `man` are served. Method: a script for each shell, and a page for each command.
+/// Goal: shells and `man` are supported. Method: a script for each shell, and a page for each
+/// command.
 #[test]
-fn completions_and_manual() {
+fn completions_and_manual_are_generated() {
     let home = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(out(&run(home.path(), &["completions", shell])).contains("pylon"), "{shell}");
@@ -698,7 +708,7 @@ fn completions_and_manual() {
     );
 }
 
-/// Runs commands where files can be mounted and are unmounted with them; `None` where this user may not.
+/// Runs commands in a mount namespace of their own; `None` if this user may not create one.
 fn in_a_namespace(home: &Path, script: &str) -> Option<Output> {
     let program = pylon_tests::process::pylon();
     let mut command = std::process::Command::new("unshare");
@@ -723,10 +733,11 @@ fn in_a_namespace(home: &Path, script: &str) -> Option<Output> {
     Some(command.output().unwrap())
 }
 
-/// Goal: a full disk and a home that cannot be written to are told in one line, and nothing is lost. Method: mounts of that kind.
+/// Goal: a full disk and a read-only home are reported in one line, and nothing is lost. Method:
+/// mounts of that kind.
 #[tokio::test(flavor = "multi_thread")]
-async fn full_and_read_only_disks() {
-    let program = Program::set(Script::Echo).await;
+async fn full_and_read_only_disks_are_reported() {
+    let program = Program::new(Script::Echo).await;
     let check = |what: &str, script: &str, words: &[&str]| {
         if let Some(output) = tokio::task::block_in_place(|| in_a_namespace(program.home(), script))
         {

@@ -1,10 +1,11 @@
-//! Our program against software that nobody here wrote: a relay, customers and a rival provider from the package registries. What a
-//! customer checks stands in its own language, with its own library, in `tests/peers`; `tests/peers/install` brings them here.
+//! Our program with independent software from package registries: a relay, customers and another
+//! provider. The checks of a customer are in `tests/peers`, in its own language and with its own
+//! library; `tests/peers/install` installs them.
 
 use pylon_core::PublicKey;
 use pylon_nostr::identity::{keys, public_key};
+use pylon_tests::market::TEST_TIMEOUT;
 use pylon_tests::process::{Running, command, run};
-use pylon_tests::stage::PATIENCE;
 use pylon_tests::stub::{Script, Stub};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,11 +17,12 @@ const RELAY: &str = "nostr-relay";
 const NOSTR_TOOLS: &str = "nostr-tools";
 const NDK: &str = "ndk";
 const NOSTR_DVM: &str = "nostr-dvm";
-/// All modes of a customer. They wait for each answer up to a minute on their own.
+/// For all modes of a customer. Each waits up to a minute for an answer.
 const CUSTOMER_WITHIN: Duration = Duration::from_secs(240);
 
-/// Goal: customers that share no code with us get what they pay for. Method: to everybody, to us, nothing usable, and withdrawn while at
-/// work; each answer checked by the customer's library.
+/// Goal: customers that share no code with us get what they pay for. Method: requests to any
+/// provider, to us, invalid ones, and one cancelled while it runs; each answer is checked by the
+/// customer's library.
 #[tokio::test(flavor = "multi_thread")]
 async fn peer_nostr_tools_buys() {
     buys_from_us(NOSTR_TOOLS, &["plain", "targeted", "nip04", "nip44", "refused", "cancelled"])
@@ -37,7 +39,8 @@ async fn peer_nostr_dvm_buys() {
     buys_from_us(NOSTR_DVM, &["plain", "targeted", "nip04", "nip44", "refused", "cancelled"]).await;
 }
 
-/// Goal: what our customers say of a provider is to be believed. Method: all of them, also encrypted, at a provider that others wrote.
+/// Goal: the checks of these customers are valid. Method: all of them, also encrypted, against a
+/// provider of others.
 #[tokio::test(flavor = "multi_thread")]
 async fn peer_nostr_dvm_sells() {
     let Some(relay) = Relay::start() else { return };
@@ -48,7 +51,8 @@ async fn peer_nostr_dvm_sells() {
     }
 }
 
-/// Goal: our buyer gets what it asks for from a provider that shares no code with us. Method: `pylon job submit`, to all and encrypted to the one.
+/// Goal: our buyer gets its result from a provider that shares no code with us. Method: `pylon job
+/// submit`, to any provider and encrypted to this one.
 #[tokio::test(flavor = "multi_thread")]
 async fn peer_nostr_dvm_sells_to_us() {
     let Some(relay) = Relay::start() else { return };
@@ -85,7 +89,7 @@ async fn buys_from_us(peer: &str, modes: &[&str]) {
     buys(peer, &home, &relay.url, node.key, modes).await;
 }
 
-/// A customer's checks, which all hold.
+/// Runs the checks of a customer, which must all pass.
 async fn buys(peer: &str, home: &Path, relay: &str, provider: PublicKey, modes: &[&str]) {
     let (interpreter, script) = match peer {
         NOSTR_DVM => (home.join("bin/python"), "customer.py"),
@@ -114,7 +118,7 @@ async fn buys(peer: &str, home: &Path, relay: &str, provider: PublicKey, modes: 
     }
 }
 
-/// A peer's script, about to be run in an empty folder that is also its home.
+/// The command of a peer's script, in an empty folder that is also its home.
 fn script_of(peer: &str, interpreter: &Path, script: &str, folder: &Path) -> Command {
     let mut command = Command::new(interpreter);
     command
@@ -129,7 +133,8 @@ pub(crate) fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
 }
 
-/// Where a peer is. Without it a test cannot be done: that is told, and where nothing may be left out it has failed.
+/// The folder of an installed peer. Without it the test is reported as skipped, and fails with
+/// `CI=true`.
 pub(crate) fn installed(peer: &str) -> Option<PathBuf> {
     let asked = Command::new(scripts().join("install")).args(["--where", peer]).output().unwrap();
     if asked.status.success() {
@@ -160,7 +165,7 @@ impl Relay {
             .args(["serve", "--use-uvicorn"])
             .current_dir(folder.path())
             .env("HOME", folder.path());
-        let (process, rest) = Running::ready(serve, "Uvicorn running on http://", PATIENCE);
+        let (process, rest) = Running::ready(serve, "Uvicorn running on http://", TEST_TIMEOUT);
         let address = rest.split_whitespace().next().expect("an address");
         Some(Self { url: format!("ws://{address}"), _process: process, _folder: folder })
     }
@@ -183,13 +188,16 @@ impl Node {
         fs::write(folder.join("config.toml"), config).unwrap();
         let words = fs::read_to_string(folder.join("identity.mnemonic")).unwrap();
         let key = public_key(&keys(words.trim()).unwrap());
-        let (process, _) =
-            Running::ready(command(home.path(), &["start", "-f"]), "listening for jobs", PATIENCE);
+        let (process, _) = Running::ready(
+            command(home.path(), &["start", "-f"]),
+            "listening for jobs",
+            TEST_TIMEOUT,
+        );
         Self { key, _process: process, _home: home }
     }
 }
 
-/// The provider of nostr-dvm, which says what it is asked.
+/// The provider of nostr-dvm, which echoes the prompt.
 struct Rival {
     key: PublicKey,
     _process: Running,
@@ -203,7 +211,7 @@ impl Rival {
         let mut serve =
             script_of(NOSTR_DVM, &home.join("bin/python"), "provider.py", folder.path());
         serve.arg(relay);
-        let (process, key) = Running::ready(serve, "serving ", PATIENCE);
+        let (process, key) = Running::ready(serve, "serving ", TEST_TIMEOUT);
         let key = PublicKey::from_hex(key.trim()).expect("a public key");
         Some(Self { key, _process: process, _folder: folder })
     }

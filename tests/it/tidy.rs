@@ -1,15 +1,15 @@
-//! Rules that a compiler cannot see, held by reading the tree.
+//! Rules for the tree that no compiler checks.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const LINES_MAX: usize = 600;
 const LINES_MEDIAN_MAX: usize = 150;
-/// `types` has no function; `agent` has nobody to do the work, so nothing links it.
+/// `types` has no functions; `agent` has no implementation, so nothing links it.
 const NO_HOST: [&str; 2] = ["types", "agent"];
 
 struct Text {
-    /// From the root of the repository, with `/`.
+    /// Relative to the root of the repository, with `/`.
     path: String,
     text: String,
 }
@@ -18,7 +18,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Every text that we wrote, and every folder.
+/// Every text file of the tree, and every folder.
 fn tree() -> (Vec<Text>, BTreeSet<String>) {
     let (mut texts, mut folders, mut open) = (Vec::new(), BTreeSet::new(), vec![root()]);
     while let Some(folder) = open.pop() {
@@ -33,7 +33,7 @@ fn tree() -> (Vec<Text>, BTreeSet<String>) {
                 folders.insert(local);
                 open.push(path);
             } else if kind.is_file() && name != "Cargo.lock" && name != "LICENSE" {
-                // What is no UTF-8 is no text of ours.
+                // Only UTF-8 files are texts.
                 texts.extend(
                     std::fs::read_to_string(&path).ok().map(|text| Text { path: local, text }),
                 );
@@ -55,16 +55,21 @@ fn none(what: &str, found: Vec<&str>) {
     assert!(found.is_empty(), "{what}: {found:?}");
 }
 
-/// Goal: `cargo run` starts the node, although the benchmarks are programs too. Method: what decides it, as the README's first command needs it.
+/// Goal: the README's first command starts the node, although the benchmarks are programs too.
+/// Method: the script that it names, and the manifest that decides the default.
 #[test]
-fn cargo_run_is_the_node() {
-    assert!(read("README.md").contains("cargo run --release -- demo"));
-    assert!(read("runtime/node/Cargo.toml").contains("\ndefault-run = \"pylon\"\n"));
+fn demo_command_starts_the_node() {
+    assert!(read("README.md").contains("\n./demo "));
+    assert!(read("demo").contains("cargo run --release -- demo"));
+    let (texts, _) = tree();
+    let default = texts.iter().filter(|text| text.text.contains("\ndefault-run = \"pylon\"\n"));
+    assert_eq!(default.count(), 1, "one Cargo.toml says what `cargo run` starts");
 }
 
-/// Goal: the map can be trusted. Method: its first column against the folders, both ways.
+/// Goal: the map in ARCHITECTURE.md is right. Method: its first column against the folders, both
+/// ways.
 #[test]
-fn the_map_is_the_tree() {
+fn map_matches_the_tree() {
     let page = read("ARCHITECTURE.md");
     let block = page
         .split("```text\n")
@@ -101,7 +106,7 @@ fn pages_are_short() {
 
 /// Goal: no file collects "the rest". Method: names and lengths.
 #[test]
-fn files_have_a_subject_and_an_end() {
+fn files_have_a_subject_and_a_length_limit() {
     let (texts, _) = tree();
     let vague = |text: &&Text| {
         ["utils", "util", "common", "helpers", "misc", "manager"]
@@ -124,9 +129,10 @@ fn files_have_a_subject_and_an_end() {
     );
 }
 
-/// Goal: nothing is put off, and no test waits for luck. Method: look for the words; they are spelled apart here.
+/// Goal: nothing is postponed, and no test waits for a fixed time. Method: search for the words,
+/// which are split here.
 #[test]
-fn words_that_may_not_appear() {
+fn forbidden_words_do_not_appear() {
     let (texts, _) = tree();
     for word in [
         ["TO", "DO"],
@@ -157,9 +163,10 @@ fn words_that_may_not_appear() {
     );
 }
 
-/// Goal: the contract is in one place on each side. Method: file names of `wit/` against those beside the bindings.
+/// Goal: the contract is in one place on each side. Method: file names of `wit/` against those next
+/// to the bindings.
 #[test]
-fn interfaces_have_their_files() {
+fn each_interface_has_its_file() {
     let (texts, _) = tree();
     let word = ["bind", "gen!("].concat();
     let bound = texts.iter().filter(|text| text.path.ends_with(".rs") && text.text.contains(&word));
@@ -201,9 +208,9 @@ fn interfaces_have_their_files() {
     }
 }
 
-/// Goal: what decides cannot act. Method: the core's dependencies.
+/// Goal: the core does no I/O. Method: its dependencies.
 #[test]
-fn the_core_reaches_nothing() {
+fn core_has_no_io_dependency() {
     let manifest = read("runtime/core/Cargo.toml");
     let names = manifest.lines().filter_map(|line| line.split([' ', '.', '=']).next());
     let acting = |name: &&str| {

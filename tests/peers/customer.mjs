@@ -1,22 +1,24 @@
-// What a customer must see of a provider, whichever library it speaks with. Used by the customers from npm:
+// The checks that a provider must pass with the library of any customer. For the customers from npm:
 //
 //   PEER_HOME=FOLDER node PEER/customer.mjs RELAY PROVIDER MODE...
 //
-// RELAY is a URL, PROVIDER a public key in hex, PEER_HOME where the library is installed. Each check is a line of JSON on stdout; the
-// first that fails is told on stderr and ends the run with 1. The provider must answer with what it was asked, but for a question that
-// holds `without end`: there it must say the question again and again.
+// RELAY is a URL, PROVIDER a public key in hex, PEER_HOME the folder of the installed library. Each
+// check is a line of JSON on stdout; the first that fails is printed on stderr and ends the run with 1.
+// The provider must answer with the prompt; a prompt that contains `without end` it must repeat
+// endlessly.
 //
-// A library is a function of (relay, hear) that connects, hands each event addressed to it to `hear`, and resolves to
+// A library is a function of (relay, receive) that connects, passes each event addressed to it to
+// `receive`, and resolves to
 //
 //   me                    its public key
-//   ask(question)         signs and publishes { text, provider?, scheme? } as kind 5050; resolves to the event as published
+//   ask(request)          signs and publishes { text, provider?, scheme? } as kind 5050; resolves to the event as published
 //   withdraw(job)         publishes the kind-5 deletion
 //   read(event, scheme)   resolves to { valid, tags, content } as the library understands it, decrypted
 //   close()
 
 import { deepStrictEqual } from 'node:assert';
 
-const WITHIN_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 const [RESULT, FEEDBACK] = [6050, 7000];
 const STATUSES = ['payment-required', 'processing', 'partial', 'success', 'error'];
 
@@ -27,14 +29,14 @@ export async function customer(peer, connect) {
     const [relay, provider, ...modes] = process.argv.slice(2);
     let library;
     try {
-        const heard = new Heard();
-        library = await within('connect', connect(relay, (event) => heard.add(event)));
+        const messages = new Messages();
+        library = await within('connect', connect(relay, (event) => messages.add(event)));
         for (const mode of modes) {
             const run = MODES[mode];
-            if (!run) throw new Mismatch(`no mode \`${mode}\`; there is: ${Object.keys(MODES).join(', ')}`);
-            await run(new Deal({ peer, mode, provider, library, heard }));
+            if (!run) throw new Mismatch(`no mode \`${mode}\`; modes: ${Object.keys(MODES).join(', ')}`);
+            await run(new Deal({ peer, mode, provider, library, messages }));
         }
-        for (const [job, events] of heard.jobs) {
+        for (const [job, events] of messages.jobs) {
             const results = events.filter((event) => event.kind === RESULT).length;
             if (results > 1) throw new Mismatch(`job ${job} has ${results} results`);
         }
@@ -54,16 +56,16 @@ const MODES = {
     refused: async (deal) => deal.refused(await deal.ask({ provider: deal.provider, text: ' ' })),
     cancelled: async (deal) => {
         const job = await deal.ask({ provider: deal.provider, text: 'one answer of many words, without end' });
-        await deal.at_work(job);
+        await deal.running(job);
         await within('withdraw', deal.library.withdraw(job.event));
-        // The provider takes one job at a time: who is answered now has the place of the one that was withdrawn.
+        // The provider runs one job at a time: an answer to the next one shows that the cancelled one ended.
         await deal.answered(await deal.ask({ provider: deal.provider }));
-        deal.check('silence after the withdrawal', job.events.every((event) => event.kind === FEEDBACK), 'a result');
+        deal.check('no result after the cancellation', job.events.every((event) => event.kind === FEEDBACK), 'a result');
     },
 };
 
-/** All that was said, by job. */
-class Heard {
+/** All messages, by job. */
+class Messages {
     jobs = new Map();
     #wake = () => {};
 
@@ -78,7 +80,7 @@ class Heard {
         this.#wake();
     }
 
-    /** The event at this place of the job's. */
+    /** The event of the job with this index. */
     at(job, place) {
         const arrived = async () => {
             while (this.about(job).length <= place) await new Promise((resolve) => (this.#wake = resolve));
@@ -88,7 +90,7 @@ class Heard {
     }
 }
 
-/** One mode at work. */
+/** One run of a mode. */
 class Deal {
     constructor(parts) {
         Object.assign(this, parts);
@@ -111,12 +113,12 @@ class Deal {
     async ask({ text, provider, scheme }) {
         text ??= `${this.mode} “quoted”, 12 Boxkämpfer 🦊\n\tand a second line of ${Math.random()}`;
         const event = await within('publish', this.library.ask({ text, provider, scheme }));
-        return { event, text, scheme, events: this.heard.about(event.id), place: 0 };
+        return { event, text, scheme, events: this.messages.about(event.id), place: 0 };
     }
 
-    /** The next thing said about a job, with what holds for all of them. */
+    /** The next message about a job, after the checks for all messages. */
     async next(job) {
-        const event = await this.heard.at(job.event.id, job.place++);
+        const event = await this.messages.at(job.event.id, job.place++);
         const kind = event.kind === FEEDBACK ? 'feedback' : 'result';
         this.same(`${kind}: author`, event.pubkey, this.provider);
         this.same(`${kind}: e`, values(event, 'e')?.[0], job.event.id);
@@ -133,9 +135,9 @@ class Deal {
         return { event, view, status };
     }
 
-    /** Processing comes first, then perhaps parts, then the answer. */
+    /** Expects `processing`, then possibly partial output, then the result. */
     async answered(job) {
-        this.same('first said', (await this.next(job)).status, 'processing');
+        this.same('first message', (await this.next(job)).status, 'processing');
         for (;;) {
             const { event, view, status } = await this.next(job);
             if (event.kind === FEEDBACK) {
@@ -147,7 +149,7 @@ class Deal {
             const inputs = event.tags.filter(([name]) => name === 'i');
             this.same('result: i', inputs, job.event.tags.filter(([name]) => name === 'i'));
             const request = values(event, 'request')?.[0];
-            // What was asked in confidence need not be repeated.
+            // The request of a confidential job need not be repeated.
             if (request !== undefined || !job.scheme) this.same('result: request', JSON.parse(request), job.event);
             return;
         }
@@ -159,11 +161,11 @@ class Deal {
         this.check('reason', values(view, 'status')[1]?.length > 0, 'none');
     }
 
-    /** Part of an answer is there, and the rest is not. */
-    async at_work(job) {
+    /** Waits for partial output. */
+    async running(job) {
         for (;;) {
             const { event, view, status } = await this.next(job);
-            this.same('not over', event.kind, FEEDBACK);
+            this.same('still running', event.kind, FEEDBACK);
             if (status === 'partial') {
                 const all = job.text.repeat(1 + view.content.length / job.text.length);
                 this.check('partial: content', view.content && all.startsWith(view.content), view.content);
@@ -174,7 +176,7 @@ class Deal {
     }
 }
 
-/** What stands in the first tag of this name. */
+/** The values of the first tag with this name. */
 function values(event, name) {
     return event.tags.find((tag) => tag[0] === name)?.slice(1);
 }
@@ -182,7 +184,7 @@ function values(event, name) {
 async function within(what, promise) {
     let timer;
     const late = new Promise((_, reject) => {
-        timer = setTimeout(() => reject(new Mismatch(`${what}: nothing within ${WITHIN_MS / 1000} s`)), WITHIN_MS);
+        timer = setTimeout(() => reject(new Mismatch(`${what}: nothing within ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS);
     });
     try {
         return await Promise.race([promise, late]);

@@ -1,16 +1,16 @@
-//! What a benchmark reports: ratios within one run, and whether they hold.
+//! Report of a benchmark: ratios within one run, and whether they meet their goals.
 
 use serde_json::json;
 
-/// One figure that was asked for.
+/// One ratio.
 pub struct Figure {
     /// What is compared, and in which unit.
     pub name: &'static str,
-    /// Of the node.
+    /// Measured on the node.
     pub ours: f64,
-    /// Of what it is compared with.
+    /// Measured on the baseline.
     pub against: f64,
-    /// What was asked for.
+    /// Bound of the ratio.
     pub goal: Goal,
 }
 
@@ -42,7 +42,7 @@ pub fn report(bench: &str, figures: &[Figure]) -> ! {
     std::process::exit(i32::from(!all_hold))
 }
 
-/// The middle of what was measured.
+/// The median of the measurements.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

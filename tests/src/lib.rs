@@ -1,4 +1,5 @@
-//! The harness: real servers and a real node, each ready when its handle is returned and gone when the handle is dropped.
+//! The test harness: real servers and a real node. Each is ready when its handle is returned, and
+//! stopped when the handle is dropped.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,10 +9,10 @@
     reason = "a harness stops where a test would"
 )]
 
+pub mod baseline;
 pub mod figures;
+pub mod market;
 pub mod process;
 pub mod program;
 pub mod proxy;
-pub mod stage;
 pub mod stub;
-pub mod yardstick;

@@ -1,7 +1,8 @@
-//! The real program on a home of its own, with a relay and a stub backend within its reach. Whatever it has started is gone when this is.
+//! The real program with a home of its own, a relay and a stub backend. Its node is stopped on
+//! drop.
 
+use crate::market::Customer;
 use crate::process::{Running, command, run};
-use crate::stage::Customer;
 use crate::stub::{Script, Stub};
 use pylon_core::PublicKey;
 use pylon_nostr::relay::InProcessRelay;
@@ -12,26 +13,26 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Output, Stdio};
 use tempfile::TempDir;
 
-/// Words that no log has a use for, and their keys (BIP-39's own vector, NIP-06).
+/// The mnemonic of a BIP-39 test vector.
 pub const PHRASE: &str =
     "legal winner thank year wave sausage worth useful legal winner thank yellow";
 
-/// A program that can be run.
+/// The program and what it connects to.
 pub struct Program {
     home: TempDir,
-    /// Where it listens.
+    /// Its relay.
     pub relay: InProcessRelay,
     /// Its backend.
     pub stub: Stub,
 }
 
 impl Program {
-    /// With an identity and settings; nothing runs yet.
-    pub async fn set(script: Script) -> Self {
+    /// With an identity and settings; no node runs yet.
+    pub async fn new(script: Script) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let (relay, stub) = (InProcessRelay::start().await.unwrap(), Stub::start(script).await);
         let program = Self { home: tempfile::tempdir().unwrap(), relay, stub };
-        let imported = program.feed(&["init", "--import"], PHRASE);
+        let imported = program.run_with_input(&["init", "--import"], PHRASE);
         assert!(imported.status.success(), "{}", said(&imported));
         program.configure("");
         program
@@ -42,18 +43,18 @@ impl Program {
         self.home.path()
     }
 
-    /// A file of its state.
+    /// A file in its state folder.
     pub fn state(&self, name: &str) -> PathBuf {
         self.home().join(".openagents/pylon").join(name)
     }
 
-    /// Its settings: relay and backend, and these.
+    /// Writes its settings: relay and backend, and these.
     pub fn configure(&self, more: &str) {
-        configure(self.home(), &format!("{}{more}\n", self.reach()));
+        configure(self.home(), &format!("{}{more}\n", self.base_config()));
     }
 
-    /// What a file must say so that it finds relay and backend.
-    fn reach(&self) -> String {
+    /// The settings of relay and backend.
+    fn base_config(&self) -> String {
         format!(
             "relays = [\"{}\"]\ninference.llama_cpp.url = \"{}\"\n",
             self.relay.url(),
@@ -78,8 +79,8 @@ impl Program {
         serde_json::from_str(&self.print(args)).unwrap()
     }
 
-    /// Runs a command that reads this.
-    pub fn feed(&self, args: &[&str], input: &str) -> Output {
+    /// Runs a command with this input.
+    pub fn run_with_input(&self, args: &[&str], input: &str) -> Output {
         tokio::task::block_in_place(|| {
             let mut command = command(self.home(), args);
             let mut child = command
@@ -93,13 +94,13 @@ impl Program {
         })
     }
 
-    /// Who it is on the market.
+    /// The public key of its identity.
     pub fn provider(&self) -> PublicKey {
         let keys = pylon_nostr::identity::keys(PHRASE).unwrap();
         pylon_nostr::identity::public_key(&keys)
     }
 
-    /// Somebody who buys from it.
+    /// A customer of its node.
     pub async fn customer(&self) -> Customer {
         Customer::of(self.provider(), &[self.relay.url().to_owned()]).await
     }
@@ -111,12 +112,12 @@ impl Drop for Program {
     }
 }
 
-/// What a command said on stderr.
+/// The stderr of a command.
 pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// One line on stderr that holds these words, and exit code 1.
+/// Checks for one error line on stderr with these texts, and exit code 1.
 pub fn check_failure(what: &str, output: &Output, words: &[&str]) {
     let said = said(output);
     assert_eq!(output.status.code(), Some(1), "{what}: {said}");
@@ -133,11 +134,11 @@ pub fn configure(home: &Path, config: &str) {
     fs::write(home.join(".config/pylon/config.toml"), config).unwrap();
 }
 
-/// Starts a node in the foreground and waits for the line that says it takes jobs.
+/// Starts a node in the foreground and waits for the log line that it is ready.
 pub fn started(home: &Path, log: Option<&str>) -> (Running, BufReader<ChildStderr>, String) {
     let mut command = command(home, &["start", "-f"]);
-    if let Some(wish) = log {
-        command.env("RUST_LOG", wish);
+    if let Some(filter) = log {
+        command.env("RUST_LOG", filter);
     }
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());

@@ -1,6 +1,7 @@
-//! A WebSocket proxy in front of a relay: what can go wrong between the two, on command. It knows frames and nothing of what they say.
+//! A WebSocket proxy in front of a relay that injects faults on command. It handles frames without
+//! interpreting them.
 
-use crate::stage::PATIENCE;
+use crate::market::TEST_TIMEOUT;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use nostr_sdk::{Event, JsonUtil};
@@ -15,141 +16,150 @@ use tokio::time::{sleep, timeout};
 pub use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
 
-/// Connections at once; a further one waits.
-const CONNECTIONS: usize = 16;
-/// The head of a request.
-const HEAD_BYTES: usize = 4096;
-/// Frames that an observer may be behind.
-const SEEN: usize = 4096;
-/// Frames that wait to be slipped in.
-const INJECTED: usize = 64;
+/// Concurrent connections; a further one waits.
+const CONNECTIONS_MAX: usize = 16;
+/// Size of the head of an HTTP request.
+const HEAD_BYTES_MAX: usize = 4096;
+/// Buffered frames of an observer.
+const OBSERVED_MAX: usize = 4096;
+/// Frames waiting for injection.
+const INJECTED_MAX: usize = 64;
 
-/// Where a frame goes.
+/// Direction of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// From the relay to the node.
-    In,
+    ToNode,
     /// From the node to the relay.
-    Out,
+    ToRelay,
 }
 
-/// What becomes of a frame.
+/// What the proxy does with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It arrives.
+pub enum FaultAction {
+    /// Forward it.
     Pass,
-    /// It does not.
-    Lose,
-    /// It arrives twice.
-    Twice,
-    /// It arrives so much later, and all behind it too.
-    Late(Duration),
-    /// The next one overtakes it.
-    AfterNext,
+    /// Discard it.
+    Drop,
+    /// Forward it twice.
+    Duplicate,
+    /// Delay it, and all frames behind it.
+    Delay(Duration),
+    /// Forward it after the next one.
+    Reorder,
 }
 
-type Rule = Arc<dyn Fn(Way, &str) -> Fate + Send + Sync>;
+type Rule = Arc<dyn Fn(Direction, &str) -> FaultAction + Send + Sync>;
 type Socket = WebSocketStream<TcpStream>;
 
-/// What the connections obey.
+/// Rules for all connections.
 #[derive(Clone)]
-struct Weather {
+struct Rules {
     rule: Rule,
-    cuts: u64,
-    refuses: bool,
+    /// Counts the calls that end all connections.
+    disconnects: u64,
+    refuse: bool,
 }
 
-struct Air {
-    weather: watch::Sender<Weather>,
+struct State {
+    rules: watch::Sender<Rules>,
     open: watch::Sender<usize>,
-    seen: broadcast::Sender<(Way, String)>,
-    injected: broadcast::Sender<(Way, Frame)>,
+    seen: broadcast::Sender<(Direction, String)>,
+    injected: broadcast::Sender<(Direction, Frame)>,
     written: watch::Sender<u64>,
-    told: watch::Sender<bool>,
+    info_read: watch::Sender<bool>,
 }
 
-/// Runs until dropped. At first everything passes.
+/// Runs until dropped. Initially every frame passes.
 pub struct Proxy {
     url: String,
-    air: Arc<Air>,
+    state: Arc<State>,
     task: AbortHandle,
 }
 
 impl Proxy {
-    /// Starts one in front of a relay at `ws://HOST:PORT`, of which it says this (NIP-11).
-    pub async fn start(relay: &str, about: &'static str) -> Self {
+    /// Starts one in front of a relay at `ws://HOST:PORT`, with this information document (NIP-11).
+    pub async fn start(relay: &str, info: &'static str) -> Self {
         let relay: SocketAddr = relay.trim_start_matches("ws://").parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
-        let weather = Weather { rule: Arc::new(|_, _| Fate::Pass), cuts: 0, refuses: false };
-        let air = Arc::new(Air {
-            weather: watch::Sender::new(weather),
+        let rules =
+            Rules { rule: Arc::new(|_, _| FaultAction::Pass), disconnects: 0, refuse: false };
+        let state = Arc::new(State {
+            rules: watch::Sender::new(rules),
             open: watch::Sender::new(0),
-            seen: broadcast::Sender::new(SEEN),
-            injected: broadcast::Sender::new(INJECTED),
+            seen: broadcast::Sender::new(OBSERVED_MAX),
+            injected: broadcast::Sender::new(INJECTED_MAX),
             written: watch::Sender::new(0),
-            told: watch::Sender::new(false),
+            info_read: watch::Sender::new(false),
         });
-        let task = tokio::spawn(accept(listener, relay, about, Arc::clone(&air))).abort_handle();
-        Self { url, air, task }
+        let task = tokio::spawn(accept(listener, relay, info, Arc::clone(&state))).abort_handle();
+        Self { url, state, task }
     }
 
-    /// Where it is: `ws://127.0.0.1:PORT`.
+    /// Its address: `ws://127.0.0.1:PORT`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// From now on this decides what becomes of each text frame.
-    pub fn rule(&self, rule: impl Fn(Way, &str) -> Fate + Send + Sync + 'static) {
-        self.air.weather.send_modify(|weather| weather.rule = Arc::new(rule));
+    /// Applies this rule to each text frame from now on.
+    pub fn rule(&self, rule: impl Fn(Direction, &str) -> FaultAction + Send + Sync + 'static) {
+        self.state.rules.send_modify(|rules| rules.rule = Arc::new(rule));
     }
 
-    /// Everything passes again.
-    pub fn heal(&self) {
-        self.rule(|_, _| Fate::Pass);
+    /// Forwards every frame again.
+    pub fn pass_all(&self) {
+        self.rule(|_, _| FaultAction::Pass);
     }
 
-    /// Ends every connection. Who comes back is let in.
-    pub fn cut(&self) {
-        self.air.weather.send_modify(|weather| weather.cuts += 1);
+    /// Closes every connection; new ones are accepted.
+    pub fn disconnect(&self) {
+        self.state.rules.send_modify(|rules| rules.disconnects += 1);
     }
 
-    /// Ends every connection and lets nobody in. When this returns, nothing passes any more.
-    pub async fn cut_off(&self) {
-        self.air
-            .weather
-            .send_modify(|weather| (weather.cuts, weather.refuses) = (weather.cuts + 1, true));
-        let mut open = self.air.open.subscribe();
-        timeout(PATIENCE, open.wait_for(|open| *open == 0)).await.unwrap().unwrap();
+    /// Closes every connection and refuses new ones. No frame passes after this returns.
+    pub async fn block(&self) {
+        self.state
+            .rules
+            .send_modify(|rules| (rules.disconnects, rules.refuse) = (rules.disconnects + 1, true));
+        let mut open = self.state.open.subscribe();
+        timeout(TEST_TIMEOUT, open.wait_for(|open| *open == 0)).await.unwrap().unwrap();
     }
 
-    /// Lets everybody in again.
-    pub fn let_back(&self) {
-        self.air.weather.send_modify(|weather| weather.refuses = false);
+    /// Accepts connections again.
+    pub fn unblock(&self) {
+        self.state.rules.send_modify(|rules| rules.refuse = false);
     }
 
-    /// Slips a frame in, on every connection, of which there is at least one. It has been written when this returns.
-    pub async fn inject(&self, way: Way, frame: Frame) {
-        let mut open = self.air.open.subscribe();
-        timeout(PATIENCE, open.wait_for(|open| *open > 0))
+    /// Injects a frame into every connection, once there is one. It has been written when this
+    /// returns.
+    pub async fn inject(&self, direction: Direction, frame: Frame) {
+        let mut open = self.state.open.subscribe();
+        timeout(TEST_TIMEOUT, open.wait_for(|open| *open > 0))
             .await
-            .expect("somebody is connected")
+            .expect("a connection")
             .unwrap();
-        let mut written = self.air.written.subscribe();
+        let mut written = self.state.written.subscribe();
         let before = *written.borrow();
-        self.air.injected.send((way, frame)).unwrap();
-        timeout(PATIENCE, written.wait_for(|written| *written > before)).await.unwrap().unwrap();
+        self.state.injected.send((direction, frame)).unwrap();
+        timeout(TEST_TIMEOUT, written.wait_for(|written| *written > before))
+            .await
+            .unwrap()
+            .unwrap();
     }
 
-    /// Waits until somebody has read what it says of its relay.
-    pub async fn told(&self) {
-        let mut told = self.air.told.subscribe();
-        timeout(PATIENCE, told.wait_for(|told| *told)).await.expect("somebody asks").unwrap();
+    /// Waits until the information document has been read.
+    pub async fn info_read(&self) {
+        let mut read = self.state.info_read.subscribe();
+        timeout(TEST_TIMEOUT, read.wait_for(|read| *read))
+            .await
+            .expect("a request for it")
+            .unwrap();
     }
 
-    /// All frames from now on, before anything becomes of them.
+    /// All frames from now on, before the rule is applied.
     pub fn watch(&self) -> Traffic {
-        Traffic(self.air.seen.subscribe())
+        Traffic(self.state.seen.subscribe())
     }
 }
 
@@ -159,23 +169,23 @@ impl Drop for Proxy {
     }
 }
 
-/// What passes by.
-pub struct Traffic(broadcast::Receiver<(Way, String)>);
+/// Observed frames.
+pub struct Traffic(broadcast::Receiver<(Direction, String)>);
 
 impl Traffic {
-    /// The next event of this kind on this way.
-    pub async fn event(&mut self, way: Way, kind: u16) -> Event {
-        let found = timeout(PATIENCE, async {
+    /// The next event of this kind in this direction.
+    pub async fn event(&mut self, direction: Direction, kind: u16) -> Event {
+        let found = timeout(TEST_TIMEOUT, async {
             loop {
                 let (its, frame) = self.0.recv().await.unwrap();
                 if let Some(event) =
-                    event_in(&frame).filter(|event| its == way && event.kind.as_u16() == kind)
+                    event_in(&frame).filter(|event| its == direction && event.kind.as_u16() == kind)
                 {
                     return event;
                 }
             }
         });
-        found.await.unwrap_or_else(|_| panic!("no event of kind {kind} passes"))
+        found.await.unwrap_or_else(|_| panic!("no event of kind {kind}"))
     }
 }
 
@@ -188,96 +198,97 @@ pub fn event_in(frame: &str) -> Option<Event> {
     Event::from_json(parts.last()?.to_string()).ok()
 }
 
-async fn accept(listener: TcpListener, relay: SocketAddr, about: &'static str, air: Arc<Air>) {
+async fn accept(listener: TcpListener, relay: SocketAddr, info: &'static str, state: Arc<State>) {
     let mut connections = JoinSet::new();
     loop {
-        while connections.len() >= CONNECTIONS {
+        while connections.len() >= CONNECTIONS_MAX {
             connections.join_next().await;
         }
         let Ok((node, _)) = listener.accept().await else { return };
-        if !air.weather.borrow().refuses {
-            connections.spawn(connect(node, relay, about, Arc::clone(&air)));
+        if !state.rules.borrow().refuse {
+            connections.spawn(connect(node, relay, info, Arc::clone(&state)));
         }
         while connections.try_join_next().is_some() {}
     }
 }
 
-/// One connection, until an end of it is closed or it is cut; or the answer to a question about the relay.
-async fn connect(mut node: TcpStream, relay: SocketAddr, about: &'static str, air: Arc<Air>) {
-    let mut weather = air.weather.subscribe();
-    let cuts = weather.borrow_and_update().cuts;
-    if asks_about(&node).await {
+/// One connection, until an end closes it or it is disconnected; or one request for the information
+/// document.
+async fn connect(mut node: TcpStream, relay: SocketAddr, info: &'static str, state: Arc<State>) {
+    let mut rules = state.rules.subscribe();
+    let disconnects = rules.borrow_and_update().disconnects;
+    if requests_info(&node).await {
         let answer = format!(
-            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{about}",
-            about.len()
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{info}",
+            info.len()
         );
         let _ = node.write_all(answer.as_bytes()).await;
         let _ = node.shutdown().await;
-        // Until whoever asked has read it.
+        // Until the client has read it.
         let _ = copy(&mut node, &mut sink()).await;
-        air.told.send_replace(true);
+        state.info_read.send_replace(true);
         return;
     }
     let Ok(node) = accept_async(node).await else { return };
     let Ok(stream) = TcpStream::connect(relay).await else { return };
     let Ok((relay, _)) = client_async(format!("ws://{relay}"), stream).await else { return };
-    let _open = Open::count(&air.open);
+    let _open = Open::count(&state.open);
     let ((to_node, from_node), (to_relay, from_relay)) = (node.split(), relay.split());
     tokio::select! {
         biased;
-        _ = weather.wait_for(|weather| weather.cuts != cuts) => {}
-        () = carry(Way::Out, from_node, to_relay, &air) => {}
-        () = carry(Way::In, from_relay, to_node, &air) => {}
+        _ = rules.wait_for(|rules| rules.disconnects != disconnects) => {}
+        () = carry(Direction::ToRelay, from_node, to_relay, &state) => {}
+        () = carry(Direction::ToNode, from_relay, to_node, &state) => {}
     }
 }
 
-/// A request that does not want a WebSocket. Its head comes in one piece: it is small, and from this machine.
-async fn asks_about(node: &TcpStream) -> bool {
-    let mut head = [0; HEAD_BYTES];
+/// Is this a plain HTTP request? Its head arrives in one piece: it is small, and from this machine.
+async fn requests_info(node: &TcpStream) -> bool {
+    let mut head = [0; HEAD_BYTES_MAX];
     let read = node.peek(&mut head).await.unwrap_or_default();
     !String::from_utf8_lossy(&head[..read]).to_ascii_lowercase().contains("upgrade: websocket")
 }
 
-/// Text frames of one way. Each end's pings are answered here.
+/// Forwards text frames in one direction. Pings of each end are answered here.
 async fn carry(
-    way: Way,
+    direction: Direction,
     mut from: SplitStream<Socket>,
     mut to: SplitSink<Socket, Frame>,
-    air: &Air,
+    state: &State,
 ) {
-    let mut injected = air.injected.subscribe();
-    let mut overtaken = None;
+    let mut injected = state.injected.subscribe();
+    let mut held_back = None;
     loop {
         let sent = tokio::select! {
             frame = from.next() => {
                 let Some(Ok(frame)) = frame else { return };
                 let Frame::Text(text) = &frame else { continue };
-                let rule = Arc::clone(&air.weather.borrow().rule);
-                let fate = rule(way, text);
-                // Nobody may be watching.
-                let _ = air.seen.send((way, text.to_string()));
-                let frames = match fate {
-                    Fate::Lose => continue,
-                    Fate::AfterNext if overtaken.is_none() => {
-                        overtaken = Some(frame);
+                let rule = Arc::clone(&state.rules.borrow().rule);
+                let action = rule(direction, text);
+                // Fails without an observer.
+                let _ = state.seen.send((direction, text.to_string()));
+                let frames = match action {
+                    FaultAction::Drop => continue,
+                    FaultAction::Reorder if held_back.is_none() => {
+                        held_back = Some(frame);
                         continue;
                     }
-                    Fate::Twice => [Some(frame.clone()), Some(frame)],
-                    Fate::Late(by) => {
+                    FaultAction::Duplicate => [Some(frame.clone()), Some(frame)],
+                    FaultAction::Delay(by) => {
                         sleep(by).await;
-                        [Some(frame), overtaken.take()]
+                        [Some(frame), held_back.take()]
                     }
-                    Fate::Pass | Fate::AfterNext => [Some(frame), overtaken.take()],
+                    FaultAction::Pass | FaultAction::Reorder => [Some(frame), held_back.take()],
                 };
                 let mut frames = futures::stream::iter(frames.into_iter().flatten().map(Ok));
                 to.send_all(&mut frames).await
             }
             Ok((its, frame)) = injected.recv() => {
-                if its != way {
+                if its != direction {
                     continue;
                 }
                 let sent = to.send(frame).await;
-                air.written.send_modify(|written| *written += 1);
+                state.written.send_modify(|written| *written += 1);
                 sent
             }
         };
@@ -287,7 +298,7 @@ async fn carry(
     }
 }
 
-/// Counted while it lives.
+/// Counts an open connection.
 struct Open<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Open<'a> {

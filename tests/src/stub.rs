@@ -1,4 +1,5 @@
-//! An OpenAI-shaped server that answers from a script. It stands in for a backend where the backend is not what is tested.
+//! A server with the OpenAI API that answers from a script, for tests that are not about the
+//! backend.
 
 use axum::Json;
 use axum::Router;
@@ -18,39 +19,39 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
-/// The model it says it has.
+/// The model that it lists.
 pub const MODEL: &str = "stub-model";
-/// Between two words of an answer without an end: fast for a model, slow enough not to fill a memory.
-const PACE: Duration = Duration::from_millis(20);
+/// Time between two words of an endless answer: fast for a model, slow enough not to fill the
+/// memory.
+const WORD_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How it answers.
+/// How the stub answers.
 #[derive(Clone, Debug)]
 pub enum Script {
-    /// These words.
-    Say(&'static str),
-    /// What it was asked.
+    /// This text.
+    Reply(&'static str),
+    /// The prompt.
     Echo,
-    /// Nothing at all.
-    Nothing,
-    /// What it was asked; if that holds this word, again and again without an end.
+    /// An empty text.
+    Empty,
+    /// The prompt; if it contains this word, repeated endlessly.
     EchoOrEndless(&'static str),
-    /// What it was asked, when [`Stub::release`] lets it.
+    /// The prompt, after a call of [`Stub::release`].
     Wait,
     /// An error.
-    Break,
-    /// Half of an answer, and no more.
-    BreakOff,
+    Fail,
+    /// An answer that breaks off.
+    Truncate,
 }
 
 struct Inner {
     script: Script,
     gate: Semaphore,
-    asked: AtomicUsize,
-    /// Out of order until further notice.
-    broken: AtomicBool,
+    requests: AtomicUsize,
+    failing: AtomicBool,
 }
 
-/// A server at work.
+/// A running server, stopped on drop.
 pub struct Stub {
     inner: Arc<Inner>,
     address: SocketAddr,
@@ -63,8 +64,8 @@ impl Stub {
         let inner = Arc::new(Inner {
             script,
             gate: Semaphore::new(0),
-            asked: AtomicUsize::new(0),
-            broken: AtomicBool::new(false),
+            requests: AtomicUsize::new(0),
+            failing: AtomicBool::new(false),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -72,36 +73,36 @@ impl Stub {
             .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
             .route("/v1/models", get(models))
             .route("/v1/chat/completions", post(complete))
-            .layer(middleware::from_fn_with_state(Arc::clone(&inner), refuse_when_broken))
+            .layer(middleware::from_fn_with_state(Arc::clone(&inner), refuse_when_failing))
             .with_state(Arc::clone(&inner));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
             .abort_handle();
         Self { inner, address, task }
     }
 
-    /// Where it is.
+    /// Its address.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Lets one waiting answer begin.
+    /// Lets one waiting answer start.
     pub fn release(&self) {
         self.inner.gate.add_permits(1);
     }
 
-    /// From now on it answers nothing but errors.
-    pub fn break_down(&self) {
-        self.inner.broken.store(true, Ordering::SeqCst);
+    /// Answers only errors from now on.
+    pub fn fail(&self) {
+        self.inner.failing.store(true, Ordering::SeqCst);
     }
 
-    /// From now on it answers again.
+    /// Answers normally again.
     pub fn recover(&self) {
-        self.inner.broken.store(false, Ordering::SeqCst);
+        self.inner.failing.store(false, Ordering::SeqCst);
     }
 
-    /// How many requests have come.
-    pub fn asked(&self) -> usize {
-        self.inner.asked.load(Ordering::SeqCst)
+    /// Number of completion requests so far.
+    pub fn requests(&self) -> usize {
+        self.inner.requests.load(Ordering::SeqCst)
     }
 }
 
@@ -117,35 +118,35 @@ async fn models() -> Json<Value> {
     Json(json!({"object": "list", "data": [model]}))
 }
 
-async fn refuse_when_broken(
+async fn refuse_when_failing(
     State(inner): State<Arc<Inner>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if inner.broken.load(Ordering::SeqCst) {
+    if inner.failing.load(Ordering::SeqCst) {
         return Response::builder().status(503).body(Body::from("out of order")).unwrap();
     }
     next.run(request).await
 }
 
 async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -> Response {
-    inner.asked.fetch_add(1, Ordering::SeqCst);
-    let asked = request["messages"]
+    inner.requests.fetch_add(1, Ordering::SeqCst);
+    let prompt = request["messages"]
         .as_array()
         .and_then(|all| all.last())
         .and_then(|last| last["content"].as_str())
         .unwrap_or_default();
     let text = match &inner.script {
-        Script::Say(words) => (*words).to_owned(),
-        Script::Nothing => String::new(),
-        Script::EchoOrEndless(word) if asked.contains(word) => return answer(endless(asked)),
-        Script::BreakOff => return answer(stream::iter(words(asked).collect::<Vec<_>>())),
-        Script::Echo | Script::EchoOrEndless(_) => asked.to_owned(),
+        Script::Reply(words) => (*words).to_owned(),
+        Script::Empty => String::new(),
+        Script::EchoOrEndless(word) if prompt.contains(word) => return answer(endless(prompt)),
+        Script::Truncate => return answer(stream::iter(words(prompt).collect::<Vec<_>>())),
+        Script::Echo | Script::EchoOrEndless(_) => prompt.to_owned(),
         Script::Wait => {
             inner.gate.acquire().await.unwrap().forget();
-            asked.to_owned()
+            prompt.to_owned()
         }
-        Script::Break => {
+        Script::Fail => {
             return Response::builder()
                 .status(500)
                 .body(Body::from("{\"error\":{\"message\":\"out of order\"}}"))
@@ -156,16 +157,16 @@ async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -
     frames.extend(words(&text));
     frames.push(chunk(&json!({}), &json!("stop")));
     let tokens = text.split_whitespace().count();
-    frames.push(frame(&json!({"choices": [], "model": MODEL, "usage": {"prompt_tokens": asked.len() / 4 + 1, "completion_tokens": tokens, "total_tokens": asked.len() / 4 + 1 + tokens}})));
+    frames.push(frame(&json!({"choices": [], "model": MODEL, "usage": {"prompt_tokens": prompt.len() / 4 + 1, "completion_tokens": tokens, "total_tokens": prompt.len() / 4 + 1 + tokens}})));
     frames.push("data: [DONE]\n\n".into());
     answer(stream::iter(frames))
 }
 
-/// The text again and again.
+/// The text, repeated.
 fn endless(text: &str) -> impl Stream<Item = Bytes> + Send + use<> {
     let words: Vec<_> = words(text).collect();
     stream::iter(words.into_iter().cycle()).then(|word| async {
-        tokio::time::sleep(PACE).await;
+        tokio::time::sleep(WORD_INTERVAL).await;
         word
     })
 }

@@ -1,15 +1,16 @@
-//! The inner Cargo: what it inherits, what it must not, and what it says it built.
+//! The inner Cargo process: its environment, its arguments, and the artifacts that it reports.
 
 use crate::{Component, TARGET};
 use std::ffi::OsString;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::{fs, io};
 
-/// Where an outer build works is no place for the inner one; where an author builds is for the author to say.
+/// The target folder of an outer build, which holds its lock. Authors may set their own.
 const OUTER_FOLDERS: [&str; 2] = ["CARGO_BUILD_TARGET_DIR", "CARGO_TARGET_DIR"];
 
-/// What the outer build set for its own machine or its own linter, and what would make the guests' bytes depend on who builds them.
+/// Settings of the outer build for its own target or linter, and those that would make the bytes of
+/// a guest depend on the machine that builds it.
 const NOT_INHERITED: [&str; 9] = [
     "CARGO_BUILD_RUSTFLAGS",
     "CARGO_BUILD_RUSTC_WRAPPER",
@@ -22,17 +23,35 @@ const NOT_INHERITED: [&str; 9] = [
     "RUSTFLAGS",
 ];
 
-/// Is the standard library for guests there? Asked first: without it Cargo fails in a hundred lines.
+/// Runs the script that completes the toolchain of this tree and passes on what it reports. Build
+/// scripts of one build may come here at the same time, so `lock` is a file that they share.
+pub(crate) fn complete_toolchain(script: &Path, lock: &Path) -> io::Result<()> {
+    let lock = fs::File::create(lock)?;
+    lock.lock()?;
+    let output = Command::new(script).output()?;
+    let report = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        let last = report.lines().last().unwrap_or_default();
+        return Err(io::Error::other(format!("{}: {last}", script.display())));
+    }
+    for line in report.lines() {
+        println!("cargo::warning={line}");
+    }
+    Ok(())
+}
+
+/// Checks that the standard library for guests is installed: without it Cargo fails in a hundred
+/// lines.
 pub(crate) fn require_target(folder: &Path) -> io::Result<()> {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    let asked = started(
+    let output = started(
         rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder).output(),
         "rustc",
     )?;
-    if !asked.status.success() {
-        return Err(io::Error::other(no_rustc(&String::from_utf8_lossy(&asked.stderr))));
+    if !output.status.success() {
+        return Err(io::Error::other(unusable_rustc(&String::from_utf8_lossy(&output.stderr))));
     }
-    if Path::new(String::from_utf8_lossy(&asked.stdout).trim()).is_dir() {
+    if Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir() {
         return Ok(());
     }
     Err(io::Error::other(format!(
@@ -40,12 +59,18 @@ pub(crate) fn require_target(folder: &Path) -> io::Result<()> {
     )))
 }
 
-/// A compiler that does not even say where its libraries are: most often rustup's stand-in for one, without a toolchain behind it.
-fn no_rustc(said: &str) -> String {
-    let why =
-        said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it says nothing");
-    let todo = "`rustup default stable` installs and takes a toolchain";
-    format!("rustc cannot be used: {todo}, `rustup target add {TARGET}` what guests need ({why})")
+/// The error for a compiler that cannot name its library folder: most often the proxy of rustup,
+/// with no toolchain installed.
+fn unusable_rustc(stderr: &str) -> String {
+    let why = stderr
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("it printed no reason");
+    format!(
+        "rustc cannot be used ({why}): run `rustup default stable` to install a toolchain, then \
+         `rustup target add {TARGET}`"
+    )
 }
 
 /// Builds all examples of the package; paths are those in `target_dir`.
@@ -55,7 +80,8 @@ pub(crate) fn build_examples(
     target_dir: &Path,
 ) -> io::Result<Vec<Component>> {
     let mut command = cargo(manifest, root);
-    // `--locked`: what the outer build resolved is what the guests get, and the committed lock file is never rewritten from here.
+    // `--locked`: guests get the versions that the outer build resolved, and the committed lock
+    // file is never rewritten from here.
     command.args(["--locked", "--profile", "guest", "--examples", "--target-dir"]).arg(target_dir);
     for name in OUTER_FOLDERS {
         command.env_remove(name);
@@ -63,7 +89,7 @@ pub(crate) fn build_examples(
     Ok(components(&run(&mut command, manifest)?, manifest, "example"))
 }
 
-/// Builds the library of an author's own crate, as its profile `release` says.
+/// Builds the library of an author's own crate in its profile `release`.
 pub(crate) fn build_library(
     manifest: &Path,
     root: &Path,
@@ -101,7 +127,10 @@ fn run(cargo: &mut Command, manifest: &Path) -> io::Result<Vec<u8>> {
     if built.status.success() {
         return Ok(built.stdout);
     }
-    Err(io::Error::other(format!("{} does not build: Cargo says why above", manifest.display())))
+    Err(io::Error::other(format!(
+        "{} does not build: see the messages of Cargo above",
+        manifest.display()
+    )))
 }
 
 fn started(output: io::Result<Output>, tool: &str) -> io::Result<Output> {
@@ -112,7 +141,8 @@ fn started(output: io::Result<Output>, tool: &str) -> io::Result<Output> {
     })
 }
 
-/// Panics name source files; ours name none of the builder's folders, so that the same source has the same digest anywhere.
+/// Panic messages name source files. Without the folders of the builder in them, the same source
+/// has the same digest on every machine.
 fn remapped(root: &Path) -> OsString {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
@@ -130,18 +160,21 @@ fn remapped(root: &Path) -> OsString {
     flags
 }
 
-/// What Cargo says it built.
-fn components(said: &[u8], manifest: &Path, kind: &str) -> Vec<Component> {
-    said.split(|byte| *byte == b'\n').filter_map(|line| component(line, manifest, kind)).collect()
+/// The artifacts that Cargo reports.
+fn components(messages: &[u8], manifest: &Path, kind: &str) -> Vec<Component> {
+    messages
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| component(line, manifest, kind))
+        .collect()
 }
 
-/// A target of this kind in this package.
+/// The artifact of a target of this kind in this package.
 fn component(line: &[u8], manifest: &Path, kind: &str) -> Option<Component> {
     let message: serde_json::Value = serde_json::from_slice(line).ok()?;
     let target = message.get("target")?;
-    let is_kind = target.get("kind")?.as_array()?.iter().any(|its| its == kind);
-    let is_ours = Path::new(message.get("manifest_path")?.as_str()?) == manifest;
-    if message.get("reason")? != "compiler-artifact" || !is_kind || !is_ours {
+    let is_kind = target.get("kind")?.as_array()?.iter().any(|found| found == kind);
+    let in_package = Path::new(message.get("manifest_path")?.as_str()?) == manifest;
+    if message.get("reason")? != "compiler-artifact" || !is_kind || !in_package {
         return None;
     }
     let files = message.get("filenames")?.as_array()?.iter().filter_map(|file| file.as_str());
@@ -154,23 +187,43 @@ fn component(line: &[u8], manifest: &Path, kind: &str) -> Option<Component> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
-    /// Goal: who has rustup and no toolchain reads what to do. Method: what rustup says then, and nothing at all.
+    /// Goal: with rustup and no toolchain the error says what to do. Method: the message that
+    /// rustup prints in that case, and an empty one.
     #[test]
-    fn without_a_toolchain() {
+    fn missing_toolchain_is_reported_in_one_line() {
         let rustup = "error: rustup could not choose a version of rustc to run, because one wasn't specified explicitly, and no default is configured.\n\
                       help: run 'rustup default stable' to download the latest stable release of Rust and set it as your default toolchain.\n";
-        for (said, why) in [(rustup, "no default is configured.)"), ("\n", "(it says nothing)")] {
-            let told = no_rustc(said);
-            assert!(
-                told.contains("`rustup default stable`") && told.contains("`rustup target add"),
-                "{told}"
-            );
-            assert!(told.ends_with(why) && told.lines().count() == 1, "{told}");
+        for (stderr, why) in
+            [(rustup, "no default is configured.)"), ("\n", "(it printed no reason)")]
+        {
+            let error = unusable_rustc(stderr);
+            for part in ["`rustup default stable`", "`rustup target add", why] {
+                assert!(error.contains(part), "{error}");
+            }
+            assert_eq!(error.lines().count(), 1, "{error}");
         }
     }
 
-    /// Of all that Cargo reports only the examples of the package itself are guests.
+    /// Goal: a build script stops with the reason that the toolchain script gives. Method: scripts
+    /// that succeed and fail.
+    #[test]
+    fn failed_toolchain_script_stops_the_build() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |code: &str| {
+            let script = folder.path().join(format!("exit-{code}"));
+            fs::write(&script, format!("#!/bin/sh\necho first >&2\necho last >&2\nexit {code}\n"))
+                .unwrap();
+            fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+            complete_toolchain(&script, &folder.path().join("lock"))
+        };
+        run("0").unwrap();
+        let error = run("1").unwrap_err().to_string();
+        assert!(error.ends_with("exit-1: last"), "{error}");
+    }
+
+    /// Of all artifacts that Cargo reports, only examples of the package itself are guests.
     #[test]
     fn guests_are_the_examples_that_cargo_reports() {
         let line = |kind: &str, manifest: &str| {

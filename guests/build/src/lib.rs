@@ -1,5 +1,6 @@
-//! Builds packages of guests from a build script, so that no component is ever committed and none is older than its source; and, for who writes
-//! a guest elsewhere, one crate that stands alone.
+//! Compiles guests to components: whole packages, from the build script of the crate that embeds
+//! them, and single crates of authors, for `pylon guest build`. So no component is ever committed,
+//! and none is older than its source.
 //!
 //! ```no_run
 //! let out_dir = std::env::var_os("OUT_DIR").unwrap();
@@ -8,8 +9,9 @@
 //! pylon_guest_build::write_table(&guests, "GUESTS", &std::path::Path::new(&out_dir).join("guests.rs")).unwrap();
 //! ```
 //!
-//! and in the crate itself `include!(concat!(env!("OUT_DIR"), "/guests.rs"));`, which defines
-//! `const GUESTS: &[(&str, &[u8])]`: name and component of each. One call for each package: in a common build their features would unite.
+//! The crate itself then has `include!(concat!(env!("OUT_DIR"), "/guests.rs"));`, which defines
+//! `const GUESTS: &[(&str, &[u8])]`: name and component of each guest. Each package is built by a
+//! call of its own, because one build would unify their features.
 
 #![warn(missing_docs)]
 
@@ -23,18 +25,21 @@ use std::{fs, io};
 /// The only target that guests link for.
 pub const TARGET: &str = "wasm32-wasip2";
 
-/// One guest, built.
+/// A guest that was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
-    /// Of its stanza: `token_pricing`.
+    /// Name of its `[[example]]`: `token_pricing`.
     pub name: String,
-    /// Where the component is: in the `out_dir` of the call.
+    /// Path of the component, in the `out_dir` of the call.
     pub path: PathBuf,
 }
 
-/// Builds every `[[example]]` of the package, puts the components, without debug names, into `out_dir` and tells Cargo when to do it again. In the order of their names.
+/// Builds every `[[example]]` of the package, writes the components, without debug names, into
+/// `out_dir` and tells Cargo when to build them again. Sorted by name.
 ///
-/// `package_dir` is relative to the crate whose build script this is; `out_dir` is its `OUT_DIR`. Fails in one line that says what to do.
+/// `package_dir` is relative to the crate whose build script this is; `out_dir` is its `OUT_DIR`.
+/// The target of the guests is added through rustup if it is missing. An error is one line that
+/// says what to do.
 pub fn build(package_dir: &Path, out_dir: &Path) -> io::Result<Vec<Component>> {
     let manifest = package_dir.join("Cargo.toml");
     let manifest = manifest
@@ -42,16 +47,19 @@ pub fn build(package_dir: &Path, out_dir: &Path) -> io::Result<Vec<Component>> {
         .map_err(|error| io::Error::other(format!("{}: {error}", manifest.display())))?;
     let root = workspace(&manifest)?;
     watch(&root, &manifest);
-    cargo::require_target(&root)?;
+    let target_dir = target_dir(out_dir);
+    fs::create_dir_all(&target_dir)?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/toolchain");
+    cargo::complete_toolchain(script.as_ref(), &target_dir.join("toolchain.lock"))?;
     let mut guests = Vec::new();
-    for built in cargo::build_examples(&manifest, &root, &target_dir(out_dir))? {
+    for built in cargo::build_examples(&manifest, &root, &target_dir)? {
         let path = out_dir.join(format!("{}.wasm", built.name));
         put(&built.path, &path)?;
         guests.push(Component { name: built.name, path });
     }
     if guests.is_empty() {
         return Err(io::Error::other(format!(
-            "{}: no guests, each is an `[[example]]`",
+            "{}: the package has no `[[example]]`, so no guests",
             manifest.display()
         )));
     }
@@ -59,8 +67,9 @@ pub fn build(package_dir: &Path, out_dir: &Path) -> io::Result<Vec<Component>> {
     Ok(guests)
 }
 
-/// Builds the library of a crate that stands alone, as `pylon guest new` makes them, and writes the component, without debug names, to `file`.
-/// Cargo talks on stderr, with `quiet` only of what is wrong.
+/// Builds the library of a crate outside this workspace, such as `pylon guest new` makes, and
+/// writes the component, without debug names, to `file`. Cargo reports on stderr, with `quiet` only
+/// errors.
 pub fn build_alone(crate_dir: &Path, file: &Path, quiet: bool) -> io::Result<()> {
     let manifest = crate_dir.join("Cargo.toml");
     let manifest = manifest
@@ -71,7 +80,7 @@ pub fn build_alone(crate_dir: &Path, file: &Path, quiet: bool) -> io::Result<()>
     match cargo::build_library(&manifest, root, quiet)?.as_slice() {
         [library] => put(&library.path, file),
         _ => Err(io::Error::other(format!(
-            "{}: no guest, it has no `crate-type = [\"cdylib\"]`",
+            "{}: not a guest: `[lib]` has no `crate-type = [\"cdylib\"]`",
             manifest.display()
         ))),
     }
@@ -82,7 +91,8 @@ fn put(built: &Path, path: &Path) -> io::Result<()> {
     fs::write(path, strip::without_names(&component).unwrap_or(component))
 }
 
-/// Writes `file`, to be included: `const NAME: &[(&str, &[u8])]` with name and component of each guest.
+/// Writes a file to `include!`: `const NAME: &[(&str, &[u8])]` with name and component of each
+/// guest.
 pub fn write_table(guests: &[Component], name: &str, file: &Path) -> io::Result<()> {
     let mut table = format!(
         "/// Name and component of each guest.\npub(crate) const {name}: &[(&str, &[u8])] = &[\n"
@@ -105,14 +115,15 @@ fn watch(root: &Path, manifest: &Path) {
     let package = manifest.parent().map(Path::to_path_buf);
     let shared = ["guest-sdk", "wit", "Cargo.toml", "Cargo.lock"].map(|path| root.join(path));
     for path in package.into_iter().chain(shared) {
-        // A path that is not there would make Cargo build again each time.
+        // For a missing path Cargo would run the build script each time.
         if path.exists() {
             println!("cargo::rerun-if-changed={}", path.display());
         }
     }
 }
 
-/// Beside the `build` folder of the outer build, so that packages and runs share it: Cargo holds the outer folder's lock meanwhile.
+/// Next to the `build` folder of the outer build, so that packages and runs share it. The outer
+/// target folder itself is locked meanwhile.
 fn target_dir(out_dir: &Path) -> PathBuf {
     let build =
         out_dir.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "build"));
@@ -123,9 +134,10 @@ fn target_dir(out_dir: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// Where Cargo's layout is known all build scripts of one profile share a folder; elsewhere each has its own.
+    /// In Cargo's layout all build scripts of one profile share a folder; elsewhere each has its
+    /// own.
     #[test]
-    fn guests_are_built_beside_the_outer_build() {
+    fn guests_are_built_next_to_the_outer_build() {
         assert_eq!(
             target_dir("/t/release/build/pylon-1f/out".as_ref()),
             Path::new("/t/release/guests")
@@ -133,7 +145,7 @@ mod tests {
         assert_eq!(target_dir("/elsewhere".as_ref()), Path::new("/elsewhere/guests"));
     }
 
-    /// The table is Rust that names each guest and the file it is in.
+    /// The table is Rust that names each guest and the file of its component.
     #[test]
     fn the_table_includes_each_guest() {
         let file =

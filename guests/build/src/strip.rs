@@ -1,12 +1,13 @@
-//! Takes out what a component carries for debuggers: the names of its parts and of the tools that made it.
+//! Removes the custom sections of a component: debug names and the names of the tools that made it.
 
 const HEADER_BYTES: usize = 8;
 const COMPONENT: [u8; 4] = [13, 0, 1, 0];
 const CUSTOM: u8 = 0;
-/// In a component: its core modules, each a file of its own.
+/// A core module inside a component: a complete module file.
 const CORE_MODULE: u8 = 1;
 
-/// The component, or core module, without its custom sections and those of the modules in it; `None` if its sections are not what they say.
+/// The component, or core module, without its custom sections and those of the modules in it;
+/// `None` if a section is malformed.
 pub(crate) fn without_names(component: &[u8]) -> Option<Vec<u8>> {
     let (header, mut rest) = component.split_at_checked(HEADER_BYTES)?;
     let mut kept = header.to_vec();
@@ -35,7 +36,7 @@ fn push_leb128(bytes: &mut Vec<u8>, mut number: usize) {
     bytes.push(number as u8);
 }
 
-/// An unsigned number in seven bits a byte, least first, and how many bytes it takes.
+/// Decodes an unsigned LEB128 number: its value and its length in bytes.
 fn leb128(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut number = 0;
     for (place, byte) in bytes.iter().enumerate().take(5) {
@@ -51,11 +52,11 @@ fn leb128(bytes: &[u8]) -> Option<(usize, usize)> {
 mod tests {
     use super::*;
 
-    /// Only custom sections go, and a file that lies about its sections is left alone.
+    /// Only custom sections are removed; a file with a malformed section is not changed.
     #[test]
-    fn custom_sections_are_taken_out() {
+    fn custom_sections_are_removed() {
         let header = [0, b'a', b's', b'm', 13, 0, 1, 0];
-        let kept = [&[7, 2, 5, 6][..], &[1, 0]];
+        let kept = [&[7, 2, 5, 6][..], &[8, 0]];
         let component =
             [&header[..], kept[0], &[0, 3, 1, b'n', 9], kept[1], &[0, 0x81, 0x00, 0]].concat();
         assert_eq!(without_names(&component), Some([&header[..], kept[0], kept[1]].concat()));
@@ -63,9 +64,10 @@ mod tests {
         assert_eq!(without_names(&header[..5]), None);
     }
 
-    /// A module in a component loses its own, too, and says its new length; in a module the same number is a section of types.
+    /// A module in a component loses its custom sections, and its length is adjusted. In a module
+    /// the same section number means types.
     #[test]
-    fn modules_inside_lose_theirs() {
+    fn custom_sections_of_inner_modules_are_removed() {
         let module = [&[0, b'a', b's', b'm', 1, 0, 0, 0, 1, 200, 1][..], &[9; 200]].concat();
         let around = |module: &[u8]| {
             let mut component = vec![0, b'a', b's', b'm', 13, 0, 1, 0, CORE_MODULE];

@@ -108,8 +108,9 @@ impl Seller {
 
     /// Works by these from now on, but for the relays.
     pub(crate) fn set(&self, config: &Config) {
-        self.market
-            .set_customer_relays(config.market.customer_relays.then(|| Arc::clone(&self.addresses)));
+        self.market.set_customer_relays(
+            config.market.customer_relays.then(|| Arc::clone(&self.addresses)),
+        );
         self.words.send_modify(|said| *said = words(&config.market, said.free));
         self.provider.set(&config.provider);
         self.drain_seconds.store(config.slots.guest_drain_seconds, Ordering::Relaxed);

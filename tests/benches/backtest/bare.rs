@@ -1,4 +1,4 @@
-//! The work that cannot be avoided: each row read, each question asked, and nothing made of it.
+//! The minimum work: each row is read, each question is asked, and the results are discarded.
 
 use crate::filled::{Filled, question};
 use pylon_sandbox::Installed;
@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use std::hint::black_box;
 
-/// As many rows and calls as a back-test has.
+/// The same numbers of rows and calls as a back-test.
 pub(crate) fn all(filled: &Filled, guest: &Installed) {
     let conn = Connection::open(filled.path()).unwrap();
     let mut decisions = conn.prepare("SELECT * FROM decisions ORDER BY id").unwrap();
@@ -34,7 +34,7 @@ pub(crate) fn all(filled: &Filled, guest: &Installed) {
     }
 }
 
-/// Every column, as it is.
+/// Every column, unparsed.
 fn read(row: &Row<'_>) -> rusqlite::Result<()> {
     for column in 0..row.as_ref().column_count() {
         if let ValueRef::Text(text) = row.get_ref(column)? {

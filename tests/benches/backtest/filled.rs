@@ -1,4 +1,5 @@
-//! A journal as a busy year leaves it: jobs that were priced, done and paid, each like the next but for its id, its customer and its day.
+//! The journal of a busy year: jobs that were priced, completed and paid. They differ only in id,
+//! customer and day.
 
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
 use pylon_core::machine::{Delivery, Execution, Invoicing, JobState, Plan, Settlement};
@@ -25,12 +26,12 @@ const DAY_SECONDS: u64 = 86_400;
 /// A journal.
 pub(crate) struct Filled {
     folder: TempDir,
-    /// Offers, and what was due.
+    /// Offers and amounts due.
     pub(crate) decisions: u64,
 }
 
 impl Filled {
-    /// With so many decisions, all of this guest.
+    /// A journal with this number of decisions, all of this guest.
     pub(crate) async fn with(decisions: u64, guest: &Installed) -> Self {
         let filled = Self { folder: tempfile::tempdir().unwrap(), decisions };
         let journal = SqliteJournal::open(&filled.path()).unwrap();
@@ -44,7 +45,7 @@ impl Filled {
         self.folder.path().join("pylon.db")
     }
 
-    /// Makes of the one job so many.
+    /// Copies the first job to this number of jobs.
     fn copy(&self, jobs: u64) {
         let mut conn = Connection::open(self.path()).unwrap();
         conn.execute_batch(
@@ -156,7 +157,7 @@ fn row<T: Serialize>(
     }))
 }
 
-/// A job that was done and paid, and what pricing was told beside it.
+/// A completed and paid job, and the context of its pricing.
 pub(crate) fn question(number: u64) -> (JobState, Situation) {
     let usage = Usage { input_tokens: 120, output_tokens: 260, work_ms: 1800, ..Usage::default() };
     let offer = pylon_core::decision::Offer {

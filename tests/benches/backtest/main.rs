@@ -1,12 +1,13 @@
-//! `tests/bench backtest`: what it costs to ask another policy what was asked before. Ratios within one run, medians of interleaved rounds.
+//! `tests/bench backtest`: the cost of a back-test of recorded decisions. Ratios within one run,
+//! medians of interleaved rounds.
 //!
-//! Takes some minutes and 3 GB of disk: a journal of a million decisions is made and read.
+//! Takes some minutes and 3 GB of disk, for a journal of a million decisions.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a measurement that cannot go on has nothing to say"
+    reason = "a failed measurement ends the benchmark"
 )]
 
 mod bare;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 const ROUNDS: usize = 5;
-/// Decisions that are asked again: an offer and what was due for each job.
+/// Decisions that are repeated: an offer and an amount due for each job.
 const SMALL: u64 = 100_000;
 const LARGE: u64 = 1_000_000;
 
@@ -40,7 +41,7 @@ async fn main() {
         bare.push(micros_cpu(SMALL, || bare::all(&small, &guest)));
         times_large.push(again(&large, &guest).1);
     }
-    // `report` does not come back.
+    // `report` does not return.
     drop((small, large));
     let (ours, bare) = (median(ours), median(bare));
     let (small, large) = (median(times_small), median(times_large));
@@ -61,7 +62,7 @@ async fn main() {
     report("backtest", &figures);
 }
 
-/// The pricing that served, as a candidate: what is asked costs what it cost then.
+/// The serving pricing guest as a candidate, so that each call costs the same as before.
 async fn candidate() -> Arc<Installed> {
     let config = Config { policy_instances: 4, handler_instances: 1, ..Config::default() };
     let bytes = pylon_slots::component("token_pricing").unwrap();
@@ -88,7 +89,7 @@ fn again(filled: &Filled, guest: &Installed) -> (f64, f64) {
     (cpu, begun.elapsed().as_secs_f64())
 }
 
-/// What this process works for each of so many.
+/// CPU time of this process, divided by this number.
 fn micros_cpu(times: u64, work: impl FnOnce()) -> f64 {
     let before = cpu_seconds();
     work();

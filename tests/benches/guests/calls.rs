@@ -1,11 +1,12 @@
-//! One call: isolated against warm, our settings against a textbook's, a handler against a process.
+//! One call: isolated against warm, our settings against the recommended ones, a handler against a
+//! process.
 
 use crate::component;
 use crate::host::Host;
 use crate::questions::{KIND, context, job, load, micros, sandbox, situation};
 use pylon_core::ports::guests::HandlerHost;
+use pylon_tests::baseline::Baseline;
 use pylon_tests::figures::{Figure, Goal, median};
-use pylon_tests::yardstick::Loop;
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::Instant;
 
 const ROUNDS: usize = 15;
 const CALLS: u32 = 2_000;
-/// Of a guest that gives no memory back.
+/// Calls of one instance: the guest never frees memory.
 const CALLS_OF_A_WARM_INSTANCE: u32 = 16;
 const SPAWNS: u32 = 20;
 
@@ -24,7 +25,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
         load(&sandbox, &format!("handler:{KIND}"), "hostile_handler", Some("wait"), None).await;
     let host: Arc<dyn HandlerHost> = Arc::new(Host::at_once());
     let bytes = component("token_pricing");
-    let (bare, textbook) = (Loop::new(bytes, &guest), Loop::textbook(bytes, &guest));
+    let (bare, recommended) = (Baseline::new(bytes, &guest), Baseline::recommended(bytes, &guest));
     let (asked, context, situation) = (job(1), context(), situation());
     guest.quote(&asked, &context, &situation).value.unwrap().unwrap();
 
@@ -35,7 +36,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
         isolated.push(micros(CALLS, || drop(black_box(guest.quote(&asked, &context, &situation)))));
         warm.push(warm_micros(&bare));
         ours.push(micros(CALLS, || bare.call()));
-        theirs.push(micros(CALLS, || textbook.call()));
+        theirs.push(micros(CALLS, || recommended.call()));
         let begun = Instant::now();
         for _ in 0..CALLS {
             handler.run(&asked, 60_000, Arc::clone(&host)).await.value.unwrap().unwrap();
@@ -68,10 +69,10 @@ pub(crate) async fn measure() -> Vec<Figure> {
     ]
 }
 
-fn warm_micros(bare: &Loop) -> f64 {
+fn warm_micros(bare: &Baseline) -> f64 {
     let means = (0..CALLS / CALLS_OF_A_WARM_INSTANCE).map(|_| {
         let mut warm = bare.warm();
-        // The first call touches pages that the others find there.
+        // The first call touches pages that later ones use.
         warm.call();
         micros(CALLS_OF_A_WARM_INSTANCE, || warm.call())
     });

@@ -1,4 +1,4 @@
-//! Fuel is a fact about a question, not about a machine's mood.
+//! Fuel depends on the call, not on the load of the machine.
 
 use crate::questions::{context, job, load, sandbox, situation};
 use pylon_core::ports::guests::Cost;
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 const CALLS: usize = 1000;
 
-/// Two engines, a thread for each.
+/// Two engines, with a thread each.
 pub(crate) async fn measure() -> Vec<Figure> {
     let (one, other) = (sandbox(), sandbox());
     let guests = [

@@ -1,4 +1,4 @@
-//! A host that answers at once, or when it is told to.
+//! A host that answers at once, or after a permit.
 
 use async_trait::async_trait;
 use pylon_core::ports::guests::{
@@ -8,9 +8,9 @@ use tokio::sync::Semaphore;
 
 pub(crate) struct Host {
     holds: bool,
-    /// Says that a handler waits for its input.
+    /// Signals that a handler waits for its input.
     waiting: Semaphore,
-    /// Lets one go on.
+    /// Lets one handler continue.
     go: Semaphore,
 }
 

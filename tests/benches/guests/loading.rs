@@ -1,5 +1,5 @@
-//! Code that was compiled before, against code that was not: from a component's bytes to code that can be linked. What comes from the cache is read,
-//! authenticated and mapped.
+//! Loading from the code cache against compiling: from the bytes of a component to code that can be
+//! linked. Cached code is read, authenticated and mapped.
 
 use crate::component;
 use cap_std::ambient_authority;

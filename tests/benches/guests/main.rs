@@ -1,10 +1,11 @@
-//! `tests/bench guests`: what isolation costs, and what guests can do to each other. Ratios within one run, medians of interleaved rounds.
+//! `tests/bench guests`: the cost of isolation, and the effect of guests on each other. Ratios
+//! within one run, medians of interleaved rounds.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a measurement that cannot go on has nothing to say"
+    reason = "a failed measurement ends the benchmark"
 )]
 
 mod calls;

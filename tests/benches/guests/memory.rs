@@ -1,4 +1,4 @@
-//! Handlers that wait for a backend: what each holds, and what is left when all are gone.
+//! Handlers that wait for a backend: the memory of each, and what remains after all have ended.
 
 use crate::host::Host;
 use crate::questions::{KIND, job, load};
@@ -7,13 +7,13 @@ use pylon_tests::figures::{Figure, Goal};
 use std::sync::Arc;
 
 const HANDLERS: u32 = 1_000;
-/// At once, as a node has it.
+/// Concurrent handlers, as in a node.
 const PLACES: u32 = 256;
 
-/// The first measurement of the run: later ones leave their own memory behind.
+/// The first measurement of the run, because others leave memory behind.
 pub(crate) async fn measure() -> Vec<Figure> {
     let served = guest(PLACES).await;
-    // Once, so that what is loaded on the first call is there.
+    // One call first, to load what is loaded lazily.
     burst(&served, 8, 8).await;
     let quiet = Memory::now();
     burst(&served, HANDLERS, PLACES).await;
@@ -40,7 +40,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
     ]
 }
 
-/// One that waits, in a sandbox with so many places, all for one kind.
+/// A waiting handler, in a sandbox with this capacity, all for one kind.
 async fn guest(places: u32) -> Arc<Installed> {
     let all = Some(places);
     let config = Config {
@@ -53,7 +53,7 @@ async fn guest(places: u32) -> Arc<Installed> {
     load(&sandbox, &format!("handler:{KIND}"), "hostile_handler", Some("wait"), None).await
 }
 
-/// Memory while so many handlers wait, as many as there are places; afterwards all have answered.
+/// Memory while this number of handlers waits, which is the capacity; all have answered afterwards.
 async fn burst(guest: &Arc<Installed>, handlers: u32, places: u32) -> Memory {
     let host = Arc::new(Host::held());
     let running: Vec<_> = (0..handlers)

@@ -1,5 +1,5 @@
-//! A guest beside one that means harm: what it feels of it. Against the same guest beside a well-behaved one that is asked as often as it can be,
-//! so that only the harm is measured, not that somebody is there.
+//! A guest next to a hostile one, against the same guest next to a well-behaved one that is called
+//! without a pause, so that only the harm is measured and not the load.
 
 use crate::host::Host;
 use crate::questions::{KIND, context, job, load, sandbox, situation};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Many and short, so that what else this machine does falls on both.
+/// Many short rounds, so that other load of the machine affects both.
 const ROUNDS: usize = 31;
 const ROUND: Duration = Duration::from_millis(30);
 
@@ -73,7 +73,7 @@ fn figure(
     }
 }
 
-/// Of the neighbour's calls, while another thread has the other guest work without a pause.
+/// Duration of the guest's calls, while another thread calls the other guest without a pause.
 fn p50_beside(neighbour: &Installed, other: &Arc<Installed>) -> f64 {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! What guests are asked, and how long they take to answer.
+//! The calls of the benchmarks, and their duration.
 
 use crate::component;
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
@@ -14,7 +14,7 @@ pub(crate) fn sandbox() -> Sandbox {
     Sandbox::open(Config::default()).unwrap()
 }
 
-/// A guest that does what `what` names; with `None` its settings are the defaults.
+/// A guest that does what `what` names; with `None`, one with default settings.
 pub(crate) async fn load(
     sandbox: &Sandbox,
     slot: &str,
@@ -74,7 +74,7 @@ pub(crate) fn situation() -> Situation {
     }
 }
 
-/// Mean of so many calls, in microseconds.
+/// Mean of this number of calls, in microseconds.
 pub(crate) fn micros(times: u32, mut call: impl FnMut()) -> f64 {
     let begun = Instant::now();
     (0..times).for_each(|_| call());

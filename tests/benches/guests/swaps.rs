@@ -1,4 +1,5 @@
-//! A policy that is swapped all the time, under load: nobody is dropped, nobody gets another's answer, and nobody waits for it.
+//! A policy that is swapped continuously under load: no call is lost, delayed, or answered by the
+//! wrong guest.
 
 use crate::questions::{context, job, load, sandbox, situation};
 use pylon_core::decision::Refusal;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Three seconds with swaps, and as many without, in turns.
+/// Three seconds with swaps and three without, in turns.
 const ROUNDS: usize = 6;
 const ROUND: Duration = Duration::from_millis(500);
 const EVERY: Duration = Duration::from_millis(5);
@@ -33,7 +34,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
     let (mut with, mut without, mut all) = (Vec::new(), Vec::new(), Seen::default());
     for _ in 0..ROUNDS {
         without.push(median(round(&generations, None).micros));
-        // The same two guests in the same shares, in the place of swaps between them.
+        // The same two guests in the same shares, without swaps between them.
         let seen = round(&generations, Some([&offers, &refuses]));
         with.push(median(seen.micros));
         all.dropped += seen.dropped;
@@ -87,8 +88,8 @@ fn round(generations: &Generations, swapped: Option<[&Arc<Installed>; 2]>) -> Se
     })
 }
 
-/// Takes a generation as a job does, and asks it twice: both answers are of one guest, the one whose name they carry. Only calls of the guest that
-/// is there without swaps are timed.
+/// Takes a guest set as a job does, and calls it twice: both answers are by one guest, the one that
+/// they name. Only calls of the guest that also serves without swaps are timed.
 fn call(generations: &Generations, done: &AtomicBool) -> Seen {
     let (job, context, situation) = (job(1), context(), situation());
     let mut seen = Seen::default();

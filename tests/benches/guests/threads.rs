@@ -1,4 +1,4 @@
-//! Two threads that ask at once: what they get for a second of the processor, against one.
+//! Calls per second of CPU time, with two threads against one.
 
 use crate::questions::{context, job, load, sandbox, situation};
 use pylon_sandbox::Installed;
@@ -38,12 +38,13 @@ fn ask(guest: &Installed) {
     (0..CALLS).for_each(|_| drop(black_box(guest.quote(&job, &context, &situation))));
 }
 
-/// CPU time that this thread has spent on it.
+/// CPU time of this thread.
 fn thread_seconds(work: impl FnOnce()) -> f64 {
     let now = || {
         let mut time = std::mem::MaybeUninit::<libc::timespec>::uninit();
         #[allow(unsafe_code, reason = "the standard library does not tell")]
-        // SAFETY: the call fills the struct it is given, and is checked to have done so before it is read.
+        // SAFETY: the call fills the struct it is given, and is checked to have done so before it
+        // is read.
         let time = unsafe {
             assert_eq!(libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr()), 0);
             time.assume_init()

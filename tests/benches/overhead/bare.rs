@@ -1,5 +1,5 @@
-//! What no node can avoid for a free job, one after the other and with the same libraries: read the frame, verify once, ask four guests,
-//! sign what is published, write the frames, and commit three times.
+//! The minimum work of a free job, in sequence and with the same libraries: read the frame, verify
+//! once, call four guests, sign what is published, write the frames, and commit three times.
 
 use async_trait::async_trait;
 use nostr_sdk::{ClientMessage, Event, JsonUtil, Keys, RelayMessage, SubscriptionId};
@@ -16,7 +16,7 @@ use pylon_core::{JobId, MessageId, Msat, PublicKey, UnixTime};
 use pylon_journal::SqliteJournal;
 use pylon_nostr::identity::{generate, keys};
 use pylon_nostr::nip90::{self, Reader, RequestTag, SizeLimit};
-use pylon_tests::stage::{param, text};
+use pylon_tests::market::{param, text};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -99,7 +99,7 @@ impl Bare {
         }
     }
 
-    /// CPU of one job's unavoidable parts, mean of many.
+    /// Mean CPU time of the minimum work of one job.
     pub(crate) async fn micros_of_cpu(&self) -> f64 {
         let frames: Vec<_> = (0..TIMES).map(|_| self.frame()).collect();
         let before = cpu_micros();
@@ -109,7 +109,7 @@ impl Bare {
         (cpu_micros() - before) / TIMES as f64
     }
 
-    /// What a relay sends for a request.
+    /// The frame of a request.
     fn frame(&self) -> String {
         let tags =
             [text(self.prompt), param("max_tokens", "64"), RequestTag::Provider(self.provider)];
@@ -265,7 +265,8 @@ fn outbox(job: JobId, result: bool, sealed: &Sealed, now: UnixTime) -> Row {
 fn cpu_micros() -> f64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
     #[allow(unsafe_code, reason = "the standard library does not tell")]
-    // SAFETY: the call fills the struct it is given, and is checked to have done so before it is read.
+    // SAFETY: the call fills the struct it is given, and is checked to have done so before it is
+    // read.
     let usage = unsafe {
         assert_eq!(libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), 0);
         usage.assume_init()

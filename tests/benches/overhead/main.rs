@@ -1,12 +1,14 @@
-//! `tests/bench overhead`: what the node adds to the work it cannot avoid. Ratios within one run, medians of interleaved rounds.
+//! `tests/bench overhead`: the node against the minimum work of a job. Ratios within one run,
+//! medians of interleaved rounds.
 //!
-//! The node is the real program in a process of its own; relay, customer and stub backend are in this one.
+//! The node is the real program in a process of its own; relay, customer and stub backend are in
+//! this one.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a measurement that cannot go on has nothing to say"
+    reason = "a failed measurement ends the benchmark"
 )]
 
 mod bare;
@@ -31,7 +33,7 @@ async fn main() {
     report("overhead", &figures);
 }
 
-/// The guests as a first start puts them to work.
+/// The guests of a first start.
 async fn shipped(home: &Path) -> Slots {
     let folder = |name: &str| {
         std::fs::create_dir(home.join(name)).unwrap();
@@ -41,8 +43,8 @@ async fn shipped(home: &Path) -> Slots {
         sandbox(folder("cache"), Compiling::Here, &Lockdown::default()).unwrap(),
         Shelf::new(folder("guests"), "guests"),
     );
-    let (config, addresses) = (Config::default(), EgressPolicy::default());
-    Slots::open(sandbox, shelf, Ledger::default(), &config, addresses, None, UnixTime::new(0))
+    let (config, egress) = (Config::default(), EgressPolicy::default());
+    Slots::open(sandbox, shelf, Ledger::default(), &config, egress, None, UnixTime::new(0))
         .await
         .unwrap()
         .0

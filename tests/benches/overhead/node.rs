@@ -1,4 +1,5 @@
-//! The node itself: CPU per free job against the sum of what cannot be avoided, and memory after many jobs against after few.
+//! The node itself: CPU per free job against the minimum work, and memory after many jobs against
+//! memory after few.
 
 use crate::bare::Bare;
 use pylon_core::PublicKey;
@@ -7,8 +8,8 @@ use pylon_nostr::identity::{generate, keys};
 use pylon_nostr::nip90::RequestTag;
 use pylon_nostr::relay::InProcessRelay;
 use pylon_tests::figures::{Figure, Goal, median};
+use pylon_tests::market::{param, text};
 use pylon_tests::process::{Running, command, run};
-use pylon_tests::stage::{param, text};
 use pylon_tests::stub::{Script, Stub};
 use std::collections::HashSet;
 use std::fs;
@@ -23,11 +24,11 @@ const ANSWER: &str = "A short answer of some words, as a small model gives it.";
 const PROMPT: &str = "Say something short about the sea, please.";
 const JOBS_FEW: usize = 10;
 const JOBS_MANY: usize = 1_000;
-const PATIENCE: Duration = Duration::from_secs(120);
+const TEST_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(crate) async fn measure() -> Vec<Figure> {
     let relay = InProcessRelay::start().await.unwrap();
-    let stub = Stub::start(Script::Say(ANSWER)).await;
+    let stub = Stub::start(Script::Reply(ANSWER)).await;
     let folder = tempfile::tempdir().unwrap();
     let (node, provider) = start(folder.path(), relay.url(), &stub.url());
     let mut buyer = Buyer::connect(keys(&generate().unwrap()).unwrap(), &[relay.url().to_owned()])
@@ -65,7 +66,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
     ]
 }
 
-/// The real program on a new home, once its line says that it listens.
+/// The real program in a new home, once it accepts jobs.
 fn start(home: &Path, relay: &str, backend: &str) -> (Running, PublicKey) {
     let made = run(home, &["init"]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -78,9 +79,9 @@ fn start(home: &Path, relay: &str, backend: &str) -> (Running, PublicKey) {
     (Running(child), PublicKey::from_hex(&hex).unwrap())
 }
 
-/// Buys so many jobs, a few at a time.
+/// Buys this number of jobs, a few at a time.
 async fn serve(buyer: &mut Buyer, provider: PublicKey, jobs: usize) {
-    // Requests of one second that say the same are one event.
+    // Equal requests of one second are one event.
     let tags = || {
         [
             text(PROMPT),
@@ -95,8 +96,8 @@ async fn serve(buyer: &mut Buyer, provider: PublicKey, jobs: usize) {
             open.insert(buyer.request(5050, &tags()).await.unwrap());
             asked += 1;
         }
-        let heard = tokio::time::timeout(PATIENCE, buyer.next()).await.unwrap().unwrap();
-        if let ProviderMessage::Result(result) = heard
+        let message = tokio::time::timeout(TEST_TIMEOUT, buyer.next()).await.unwrap().unwrap();
+        if let ProviderMessage::Result(result) = message
             && open.remove(&result.job)
         {
             done += 1;

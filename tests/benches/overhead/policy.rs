@@ -4,8 +4,8 @@ use pylon_core::decision::{History, QuoteContext, Situation, Terms};
 use pylon_core::ports::guests::{Generation, Guests};
 use pylon_core::work::{Route, WorkPlace};
 use pylon_core::{Job, JobId, Msat, Param, PublicKey, UnixTime};
+use pylon_tests::baseline::Baseline;
 use pylon_tests::figures::{Figure, Goal, median};
-use pylon_tests::yardstick::Loop;
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
         .find(|(slot, _)| slot.to_string() == "pricing")
         .unwrap();
     let bytes = pylon_slots::component("token_pricing").unwrap();
-    let bare = Loop::new(bytes, &guest);
+    let bare = Baseline::new(bytes, &guest);
     let guests: Arc<dyn Generation> = shipped.generations.current();
     let (job, context, situation) = (job(), context(), situation());
     guests.quote(&job, &context, &situation).value.unwrap().unwrap();

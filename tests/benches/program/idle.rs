@@ -1,4 +1,5 @@
-//! A node with nothing to do on three relays, against a client of the same library with the same subscriptions, in the same minutes.
+//! An idle node on three relays, against a client of the same library with the same subscriptions,
+//! at the same time.
 
 use nostr_sdk::{Client, Filter, Keys, Kind};
 use pylon_nostr::relay::InProcessRelay;
@@ -10,15 +11,15 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-/// How this program runs itself as the other side.
+/// Argument with which this program runs itself as the client.
 pub(crate) const CLIENT: &str = "idle-client";
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(60);
-/// Both have connected and subscribed by then.
+/// Time for both to connect and subscribe.
 const SETTLED: Duration = Duration::from_secs(10);
 
 pub(crate) async fn measure() -> Figure {
-    let program = Program::set(Script::Echo).await;
+    let program = Program::new(Script::Echo).await;
     let mut relays = Vec::new();
     for _ in 0..3 {
         relays.push(InProcessRelay::start().await.unwrap());
@@ -44,7 +45,7 @@ pub(crate) async fn measure() -> Figure {
     Figure { name, ours: median(ours), against: median(theirs), goal: Goal::AtMost(1.5) }
 }
 
-/// The other side: subscribed to the same, with nothing to do.
+/// The client: the same subscriptions, and idle.
 pub(crate) async fn client(urls: Vec<String>) {
     let keys = Keys::generate();
     let client = Client::new(keys.clone());
@@ -60,7 +61,7 @@ pub(crate) async fn client(urls: Vec<String>) {
     std::future::pending::<()>().await;
 }
 
-/// Time on a processor, of all threads.
+/// CPU time of all threads.
 fn cpu_ms(pid: u32) -> f64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let nanos = threads.filter_map(|thread| {

@@ -1,12 +1,13 @@
-//! `tests/bench program`: what the program costs around the jobs. Ratios within one run, medians of interleaved rounds.
+//! `tests/bench program`: start, status and idle cost of the program. Ratios within one run,
+//! medians of interleaved rounds.
 //!
-//! Takes about six minutes: a node that waits for jobs is watched for five of them.
+//! Takes about six minutes, five of them for the idle node.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a measurement that cannot go on has nothing to say"
+    reason = "a failed measurement ends the benchmark"
 )]
 
 mod idle;

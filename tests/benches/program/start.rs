@@ -1,4 +1,5 @@
-//! From nothing to subscribed: a node whose guests come from the cache of compiled code, against the same parts without any guests.
+//! Time from start to subscription: a node with its guests in the code cache, against the same
+//! parts without guests.
 
 use pylon_adapters::inference::llama_cpp;
 use pylon_core::ports::clock::Clock as _;
@@ -20,7 +21,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 15;
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure() -> Figure {
     let (relay, stub, folder) = (
@@ -48,13 +49,13 @@ async fn whole(home: &Path, config: &Config) -> f64 {
     let home = Home::at(home);
     let node =
         Node::start(&home, &home.open().unwrap(), config, keys, Parts::default()).await.unwrap();
-    node.ready(PATIENCE).await.unwrap();
+    node.ready(TEST_TIMEOUT).await.unwrap();
     let took = begun.elapsed();
-    node.stop(PATIENCE).await;
+    node.stop(TEST_TIMEOUT).await;
     took.as_secs_f64() * 1000.0
 }
 
-/// The same home, the journal, the backend and the market: everything but the guests.
+/// Home, journal, backend and market: everything but the guests.
 async fn without_guests(home: &Path, config: &Config) -> f64 {
     let keys = keys(&generate().unwrap()).unwrap();
     let begun = Instant::now();
@@ -67,7 +68,7 @@ async fn without_guests(home: &Path, config: &Config) -> f64 {
     backend.models().await.unwrap();
     let entry = Entry { keys, urls: config.market.relays.clone(), kinds: vec![5050] };
     let (market, _changes) = NostrMarket::connect(entry, Options::default()).await.unwrap();
-    assert!(market.ready(PATIENCE).await && SystemClock.now().get() > 0);
+    assert!(market.ready(TEST_TIMEOUT).await && SystemClock.now().get() > 0);
     let took = begun.elapsed();
     market.close().await;
     took.as_secs_f64() * 1000.0

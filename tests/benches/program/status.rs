@@ -1,4 +1,5 @@
-//! `pylon status` against what it cannot avoid: a process that begins and ends, and one question over the socket.
+//! `pylon status` against its minimum work: starting and ending a process, and one request over the
+//! socket.
 
 use pylon_control_api::Client;
 use pylon_node::home::Home;
@@ -13,7 +14,7 @@ const ROUNDS: usize = 15;
 const TIMES: u32 = 10;
 
 pub(crate) async fn measure() -> Figure {
-    let program = Program::set(Script::Echo).await;
+    let program = Program::new(Script::Echo).await;
     let _node = tokio::task::block_in_place(|| started(program.home(), None));
     let home = Home::at(program.home());
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());

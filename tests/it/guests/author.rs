@@ -1,4 +1,5 @@
-//! The way of an author: what `guest new` makes builds and passes its own cases at once, and so does every example of the SDK's documentation.
+//! Guests of authors: a new guest builds and passes its own cases at once, and each example of the
+//! SDK's documentation builds.
 
 use crate::guests::docs::example;
 use pylon_tests::process::run;
@@ -7,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// A world, the words that make a guest of it, and a setting of that guest which is no text.
+/// A world, the arguments of `guest new` for it, and a numeric setting of that guest.
 const GUESTS: [(&str, &[&str], Option<&str>); 4] = [
     ("pricing", &["policy", "pricing"], Some("per-1k-msat")),
     ("routing", &["policy", "routing"], Some("max-failures-permille")),
@@ -15,7 +16,7 @@ const GUESTS: [(&str, &[&str], Option<&str>); 4] = [
     ("handler", &["handler", "5123"], None),
 ];
 
-/// As `super::guest`, with a Cargo that fetches nothing and keeps what it has compiled for the next run.
+/// Like `super::guest`, with Cargo offline and a target folder that later runs share.
 fn guest(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(pylon_tests::process::pylon());
     command
@@ -30,15 +31,16 @@ fn guest(folder: &Path, args: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-/// Goal: an author has something that works after one command, without network and without our tree. Method: make, build, test and inspect one of
-/// each world, and set what is a number to a word; then put the example of the documentation in its place and build that.
+/// Goal: an author has a working guest after one command, without network and without this tree.
+/// Method: create, build, test and inspect one of each world, and set a number to a word; then
+/// replace it by the example of the documentation and build that.
 #[test]
-fn cargo_builds_what_new_makes() {
+fn cargo_builds_new_guests() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = guest(folder.path(), &["install", "token_pricing", "--slot", "pricing"]);
-    check_failure("a home that nobody has made", &nowhere, &["no identity", "pylon init"]);
+    check_failure("a home without identity", &nowhere, &["no identity", "pylon init"]);
     let ours = guest(folder.path(), &["new", "policy", "pricing", "token_pricing"]);
-    check_failure("a name that is taken", &ours, &["comes with pylon"]);
+    check_failure("a reserved name", &ours, &["comes with pylon"]);
     assert!(run(folder.path(), &["init"]).status.success());
     for (world, plan, number) in GUESTS {
         let name = &format!("my_{world}");
@@ -79,7 +81,11 @@ fn cargo_builds_what_new_makes() {
     }
     let broken = folder.path().join("my_pricing");
     fs::write(broken.join("src/lib.rs"), "no Rust").unwrap();
-    check_failure("no Rust", &guest(&broken, &["test"]), &["does not build", "Cargo says why"]);
+    check_failure(
+        "no Rust",
+        &guest(&broken, &["test"]),
+        &["does not build", "messages of Cargo above"],
+    );
     fs::remove_file(broken.join("Cargo.toml")).unwrap();
     check_failure(
         "no crate",
@@ -88,9 +94,10 @@ fn cargo_builds_what_new_makes() {
     );
 }
 
-/// Goal: who has no Rust is told what to get. Method: a Cargo, or a compiler, that is nowhere.
+/// Goal: without Rust the error says what to install. Method: a path of Cargo, or of rustc, that
+/// does not exist.
 #[test]
-fn a_missing_compiler_is_named() {
+fn missing_compiler_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     assert!(super::guest(folder.path(), &["new", "policy", "pricing", "mine"]).status.success());
     let without = |tool: &str| {

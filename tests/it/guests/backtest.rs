@@ -1,6 +1,6 @@
-//! Other policies over what a node has really decided.
+//! Back-tests of other policies over recorded decisions.
 
-use super::sold::Sold;
+use super::sold_jobs::SoldJobs;
 use crate::component;
 use pylon_authoring::backtest::{Report, Span, Sum, Unknown, run};
 use pylon_core::{Msat, Param, UnixTime};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 const ALL: Span = Span { since: UnixTime::new(0), kind: None };
 
 async fn candidate(
-    sold: &Sold,
+    sold: &SoldJobs,
     role: Role,
     name: &str,
     settings: &[(&str, &str)],
@@ -23,19 +23,20 @@ async fn candidate(
     sold.past().sandbox().load(Slot::policy(role).unwrap(), component(name), setup).await.unwrap()
 }
 
-async fn report(sold: &Sold, role: Role, name: &str, settings: &[(&str, &str)]) -> Report {
+async fn report(sold: &SoldJobs, role: Role, name: &str, settings: &[(&str, &str)]) -> Report {
     let guest = candidate(sold, role, name, settings).await;
     run(sold.books(), &guest, role, ALL, |_| {}).unwrap()
 }
 
-fn earned(sold: &Sold) -> Msat {
+fn earned(sold: &SoldJobs) -> Msat {
     sold.books().earnings(0).unwrap().total
 }
 
-/// Goal: the same policies change nothing, to the millisatoshi. Method: what served is its own candidate, in every role.
+/// Goal: the same policies change nothing, to the millisatoshi. Method: the serving guest as its
+/// own candidate, in every role.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_changes_nothing() {
-    let sold = Sold::here().await;
+async fn backtest_of_the_same_policy_changes_nothing() {
+    let sold = SoldJobs::new().await;
     for (role, name, compared) in [
         (Role::Pricing, "token_pricing", 5),
         (Role::Routing, "preferred_routing", 5),
@@ -54,15 +55,16 @@ async fn the_same_changes_nothing() {
     }
 }
 
-/// Goal: a report says what is known, and keeps apart what nobody can know. Method: a cheaper, a dearer, a generous and a strict price for the same jobs.
+/// Goal: a report separates what is known from what cannot be known. Method: a lower, a higher, a
+/// generous and a strict price for the same jobs.
 #[tokio::test(flavor = "multi_thread")]
-async fn other_prices() {
-    let sold = Sold::here().await;
+async fn backtest_separates_known_from_unknown_outcomes() {
+    let sold = SoldJobs::new().await;
     let total = earned(&sold);
     let cheaper = report(&sold, Role::Pricing, "token_pricing", &[("base-msat", "500")]).await;
     let less = Sum { cases: 3, then: total, now: total.saturating_sub(Msat::new(1500)) };
     assert_eq!((cheaper.known, cheaper.yes, cheaper.changed), (less, (4, 4, 4), 5), "{cheaper:?}");
-    // Open when the node stopped, so nothing is known of it.
+    // In progress when the node stopped, so its outcome is unknown.
     assert_eq!(cheaper.unknown[&Unknown::Open].cases, 1);
 
     let dearer = report(&sold, Role::Pricing, "token_pricing", &[("base-msat", "2000")]).await;
@@ -70,7 +72,7 @@ async fn other_prices() {
     assert_eq!(
         (dearer.known, dearer.unknown[&Unknown::Dearer]),
         (Sum::default(), more),
-        "told, not counted"
+        "reported, not counted"
     );
 
     let numbers =
@@ -106,10 +108,10 @@ async fn other_prices() {
     assert_eq!(shorter.unknown[&Unknown::Cut].cases, 1, "one of them wrote eight tokens");
 }
 
-/// Goal: a candidate that breaks limits is told so, and sells nothing. Method: one that traps.
+/// Goal: a candidate that breaks limits is reported and sells nothing. Method: one that traps.
 #[tokio::test(flavor = "multi_thread")]
-async fn traps_are_counted() {
-    let sold = Sold::here().await;
+async fn traps_of_a_candidate_are_counted() {
+    let sold = SoldJobs::new().await;
     let report = report(&sold, Role::Pricing, "hostile_pricing", &[("do", "trap")]).await;
     assert_eq!(
         (report.yes, report.faults["trapped"], report.known.now),
@@ -117,11 +119,12 @@ async fn traps_are_counted() {
     );
 }
 
-/// Goal: one command with a table, JSON and a picture; a mistake is one line. Method: the real program on the home of a node that has sold.
+/// Goal: one command with a table, JSON and a chart; a mistake is one line. Method: the real
+/// program on the home of a node that has sold jobs.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_command() {
-    let sold = Sold::here().await;
-    let home = sold.stage.folder.path();
+async fn backtest_command_prints_table_json_and_chart() {
+    let sold = SoldJobs::new().await;
+    let home = sold.market.folder.path();
     let run = |args: &[&str]| pylon_tests::process::run(home, args);
     let settings = home.join("cheap.toml");
     std::fs::write(&settings, "base-msat = 500\n").unwrap();

@@ -1,4 +1,4 @@
-//! Cases: those of the guests that we ship, and every way in which a case can be wrong.
+//! Cases: those of the shipped guests, and each mistake that a case can have.
 
 use super::{cases_of as asked, guest};
 use crate::component;
@@ -6,7 +6,7 @@ use pylon_authoring::cases::parse;
 use pylon_tests::program::{check_failure, said};
 use std::path::Path;
 
-/// Goal: what we ship does what its file says. Method: its cases, beside its source.
+/// Goal: each shipped guest passes the cases next to its source. Method: run them.
 #[tokio::test]
 async fn shipped_guests_pass_their_cases() {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests");
@@ -26,9 +26,10 @@ async fn shipped_guests_pass_their_cases() {
     }
 }
 
-/// Goal: an author learns what is wrong with a case, where, and what was meant. Method: one wrong file a row.
+/// Goal: an error about a case says what is wrong, where, and what is valid. Method: one wrong file
+/// a row.
 #[test]
-fn a_wrong_case_is_told() {
+fn invalid_case_is_explained() {
     for (text, words) in [
         ("", "0 cases"),
         (
@@ -73,23 +74,24 @@ fn a_wrong_case_is_told() {
             "`agent`: this version of the node links no agents",
         ),
     ] {
-        let told = parse(text).expect_err(text);
-        assert!(told.contains(words) && !told.contains('\n'), "{text}{told}");
+        let error = parse(text).expect_err(text);
+        assert!(error.contains(words) && !error.contains('\n'), "{text}{error}");
     }
     let twice = "[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.note = \"\"\n".repeat(2);
     assert_eq!(parse(&twice).unwrap_err(), "case `a`: another has this name");
 }
 
-/// Goal: who has a component and no cases learns where they go, and has one at once. Method: what is proposed for each world is written there and met.
+/// Goal: the author of a component without cases learns where they go, and gets a first one.
+/// Method: the proposal for each world is written there and passes.
 #[test]
-fn a_first_case_is_proposed() {
+fn first_case_is_proposed_and_passes() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["token_pricing", "preferred_routing", "basic_verification", "text_generation"] {
         std::fs::write(folder.path().join("mine.wasm"), component(name)).unwrap();
         let bare = guest(folder.path(), &["test", "mine.wasm"]);
         check_failure(name, &bare, &["mine.cases.toml", "guests/README.md"]);
-        let told = said(&bare);
-        let case = told
+        let output = said(&bare);
+        let case = output
             .split_once("write ")
             .and_then(|(_, rest)| rest.split_once(" to begin with"))
             .unwrap()
@@ -107,9 +109,10 @@ fn a_first_case_is_proposed() {
     }
 }
 
-/// Goal: what an answer is not is said with what it is, and a fault is an answer like others. Method: a guest that breaks what it is told to.
+/// Goal: a failed case shows the answer, and a fault is an answer like others. Method: a guest that
+/// fails on demand.
 #[tokio::test]
-async fn what_is_not_met_is_told() {
+async fn failed_case_shows_the_answer() {
     let case = |what: &str, expect: &str| {
         format!(
             "[[case]]\nname = 'a'\nfunction = 'quote'\nsettings.do = '{what}'\nexpect = {{ {expect} }}\n"
@@ -137,10 +140,10 @@ async fn what_is_not_met_is_told() {
         ("trap", "price_msat = 0", "expected price_msat 0, and there was none"),
     ] {
         let found = asked(component("hostile_pricing"), &case(what, expect)).await;
-        let told = found[0].unmet.join("; ");
+        let unmet_text = found[0].unmet.join("; ");
         assert!(
-            if unmet.is_empty() { told.is_empty() } else { told.starts_with(unmet) },
-            "{what} {expect}: {told}"
+            if unmet.is_empty() { unmet_text.is_empty() } else { unmet_text.starts_with(unmet) },
+            "{what} {expect}: {unmet_text}"
         );
     }
     let unknown =

@@ -1,4 +1,4 @@
-//! What the SDK's documentation says is so.
+//! The documentation of the SDK against the code.
 
 use pylon_sandbox::Limits;
 use std::path::Path;
@@ -25,9 +25,10 @@ pub(super) fn example(world: &str) -> String {
         .collect()
 }
 
-/// Goal: an author can trust the numbers. Method: each limit, in the words of the documentation, looked for there.
+/// Goal: the documented limits are right. Method: search the documentation for each limit as it is
+/// worded there.
 #[test]
-fn the_limits_are_those_of_the_node() {
+fn documented_limits_match_the_node() {
     let thousands = |number: u64| {
         let (high, low) = (number / 1000, number % 1000);
         if high >= 1000 {

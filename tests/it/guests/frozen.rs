@@ -1,7 +1,9 @@
-//! Guests as authors have built them with each released version of the contract: they must load and run for as long as that version is served.
+//! Guests built with each released version of the contract. They must load and run as long as that
+//! version is served.
 //!
-//! A folder of `tests/frozen` for each version. The texts are what `wasmprinter` makes of components that were built with the SDK of that version
-//! by `pylon guest build`; they are never changed. The handler was built without std, which would be ten times as long.
+//! Each version has a folder in `tests/frozen`. Its files are components that `pylon guest build`
+//! made with the SDK of that version, as text of `wasmprinter`; they are never changed. The handler
+//! was built without std, which would be ten times as long.
 
 use crate::guests::cases_of;
 use std::path::Path;
@@ -19,7 +21,8 @@ const CASES: [(&str, &str); 2] = [
     ),
 ];
 
-/// Goal: a node never strands the guests of a version that it says it serves. Method: assemble, load, describe, run.
+/// Goal: guests of every served contract version keep working. Method: assemble, load, describe,
+/// run.
 #[tokio::test]
 async fn every_released_contract_is_served() {
     let mut versions = 0;

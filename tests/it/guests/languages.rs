@@ -1,4 +1,4 @@
-//! Handlers in other languages: made by what others make components with, and run as any handler is.
+//! Handlers in other languages, built with the component tools of those languages.
 
 use crate::peers::{installed, scripts};
 use crate::sandbox::host::Recorder;
@@ -8,7 +8,7 @@ use pylon_core::ports::guests::{Cost, Fault};
 use pylon_core::slots::GuestConfig;
 use pylon_core::slots::SlotChange;
 use pylon_sandbox::{Config, InstallError, Installed, Limits, Sandbox, Setup};
-use pylon_tests::stage::{Set, Stage, text};
+use pylon_tests::market::{MarketOptions, TestMarket, text};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +21,8 @@ const MIB: u64 = 1 << 20;
 const CALLS: usize = 101;
 const DEADLINE_MS: u64 = 60_000;
 
-/// Goal: a handler can be written in JavaScript. Method: jco reads every world, makes a component of the handler, and it passes its cases.
+/// Goal: a handler can be written in JavaScript. Method: jco reads every world and builds a
+/// component from the handler, which passes its cases.
 #[tokio::test(flavor = "multi_thread")]
 async fn peer_jco_makes_a_handler() {
     let Some(home) = installed("jco") else { return };
@@ -39,7 +40,8 @@ async fn peer_jco_makes_a_handler() {
     }
     let source = scripts().join("jco/word_count.js");
     let source = source.to_str().unwrap();
-    // What is disabled is not imported: clocks, HTTP, randomness and files, which no handler is granted.
+    // Disabled features are not imported: clocks, HTTP, randomness and files, which no handler may
+    // use.
     jco(&[
         "componentize",
         source,
@@ -55,7 +57,7 @@ async fn peer_jco_makes_a_handler() {
     works(folder.path()).await;
 }
 
-/// Goal: and in Python. Method: the same, with componentize-py.
+/// Goal: a handler can be written in Python. Method: the same, with componentize-py.
 #[tokio::test(flavor = "multi_thread")]
 async fn peer_componentize_py_makes_a_handler() {
     let Some(home) = installed("componentize-py") else { return };
@@ -73,14 +75,14 @@ async fn peer_componentize_py_makes_a_handler() {
     }
     fs::copy(scripts().join("componentize-py/word_count.py"), folder.path().join("word_count.py"))
         .unwrap();
-    // Without a network, files or a clock of WASI: what it would import is a trap inside.
+    // Without WASI's network, files and clock: their imports become traps inside the component.
     let args =
         ["--wit-path", "wit", "--world", "word-count", "componentize", "--stub-wasi", "word_count"];
     python(&[&args[..], &["--output", "word_count.wasm"]].concat());
     works(folder.path()).await;
 }
 
-/// The contract as its authors have it, and the cases.
+/// A folder with the contract, as an author has it, and the cases.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let wit = folder.path().join("wit/deps/provider");
@@ -101,8 +103,8 @@ fn done(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&said));
 }
 
-/// Goal: such a guest is a guest like any other. Method: `guest test` on the program; then what it costs, and that the operator's bound on memory
-/// holds it: the smallest that lets it work, and the fault of the one below.
+/// Goal: such a guest behaves like any other. Method: `guest test` of the program; then its cost,
+/// and the operator's memory limit: the smallest with which it works, and the fault just below.
 async fn works(folder: &Path) {
     let tested = super::guest(folder, &["test", "word_count.wasm"]);
     assert!(
@@ -150,23 +152,28 @@ async fn works(folder: &Path) {
     sells(&folder.join("word_count.wasm"), name).await;
 }
 
-/// Goal: and it earns like any other. Method: a node puts it into the slot of its kind; somebody asks for words to be counted, gets the number, and pays.
+/// Goal: such a guest earns like any other. Method: a node installs it for its kind; a customer has
+/// words counted, gets the number, and pays.
 async fn sells(component: &Path, name: &str) {
-    let stage = Stage::set(Set { pricing: &[("base-msat", "1000")], ..Set::default() }).await;
+    let market = TestMarket::start(MarketOptions {
+        pricing: &[("base-msat", "1000")],
+        ..MarketOptions::default()
+    })
+    .await;
     let guest =
         GuestConfig { source: component.to_str().unwrap().into(), ..GuestConfig::default() };
     let install = SlotChange::Install { slot: "handler:5999".into(), guest, shadow: false };
-    assert_eq!(stage.node().change(&install).await.unwrap().name, name);
-    let mut customer = stage.customer().await;
+    assert_eq!(market.node().change(&install).await.unwrap().name, name);
+    let mut customer = market.customer().await;
     let job = customer.broadcast(5999, vec![text("one two three")]).await;
     let result = customer.result(job).await;
     assert_eq!(result.content, "3");
     assert!(result.guests.iter().any(|guest| guest.name == name), "{:?}", result.guests);
-    stage.bank.pay(&result.due.unwrap().1.unwrap()).unwrap();
-    stage.until(job, |state| state.settlement == Settlement::Paid).await;
+    market.bank.pay(&result.due.unwrap().1.unwrap()).unwrap();
+    market.wait_until(job, |state| state.settlement == Settlement::Paid).await;
 }
 
-/// The CPU of a call that answers.
+/// The CPU time of a successful call.
 async fn call(guest: &Installed) -> u64 {
     let answer =
         guest.run(&job(1), DEADLINE_MS, Arc::new(Recorder::reading("one two three"))).await;

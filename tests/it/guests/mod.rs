@@ -1,4 +1,4 @@
-//! Guests as their authors and operators meet them.
+//! Guests, for their authors and operators.
 
 mod author;
 mod backtest;
@@ -9,8 +9,8 @@ mod languages;
 mod prices;
 mod replay;
 mod signing;
-mod sold;
-mod walk;
+mod sold_jobs;
+mod walkthrough;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -20,7 +20,7 @@ use pylon_tests::process::pylon;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// A command of the program, run in this folder by somebody who has no node.
+/// Runs a command of the program in this folder, without a node.
 fn guest(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(pylon());
     command
@@ -33,7 +33,7 @@ fn guest(folder: &Path, args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// A component asked the questions of these cases.
+/// Runs these cases of a component.
 async fn cases_of(guest: &[u8], cases: &str) -> Vec<Asked> {
     let cache = tempfile::tempdir().unwrap();
     let cache_dir = Dir::open_ambient_dir(cache.path(), ambient_authority()).unwrap();

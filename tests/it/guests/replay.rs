@@ -1,17 +1,21 @@
-//! Old decisions asked again, and a log that somebody has changed.
+//! Replay of recorded decisions, and detection of a changed log.
 
-use super::sold::Sold;
+use super::sold_jobs::SoldJobs;
 use pylon_authoring::replay::{Gone, Outcome, Subject, Verified, check, verify};
 use pylon_core::{JobId, UnixTime};
 use pylon_journal::{MacCheck, ReadOnlyJournal, TextCipher};
+use pylon_tests::market::text;
 use pylon_tests::program::{PHRASE, Program, said, started};
-use pylon_tests::stage::text;
 use pylon_tests::stub::Script;
 use std::path::Path;
 
 const ALWAYS: UnixTime = UnixTime::new(0);
 
-async fn outcomes(sold: &Sold, past: &mut pylon_slots::Past, job: JobId) -> Vec<(String, Outcome)> {
+async fn outcomes(
+    sold: &SoldJobs,
+    past: &mut pylon_slots::Past,
+    job: JobId,
+) -> Vec<(String, Outcome)> {
     let books = sold.books();
     let subject = Subject::of(&books, job).unwrap();
     let mut all = Vec::new();
@@ -28,11 +32,11 @@ async fn outcomes(sold: &Sold, past: &mut pylon_slots::Past, job: JobId) -> Vec<
     all
 }
 
-/// Goal: what real guests decided about real jobs comes out the same, policies in output and fuel, the handler in output. Method: jobs sold by a node,
-/// asked again from its books; then all of the log.
+/// Goal: decisions of real guests about real jobs are repeated, policies in output and fuel, the
+/// handler in output. Method: jobs sold by a node, replayed from its journal; then the whole log.
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_come_out_the_same() {
-    let sold = Sold::here().await;
+async fn replay_repeats_recorded_jobs() {
+    let sold = SoldJobs::new().await;
     let mut past = sold.past();
     for job in sold.paid.iter().chain([&sold.unpaid]) {
         let found = outcomes(&sold, &mut past, *job).await;
@@ -58,11 +62,11 @@ async fn jobs_come_out_the_same() {
     assert_eq!(verified.seals.unwrap().hold, 27);
 }
 
-/// Goal: a job past its time says that its text is gone and is counted apart, the log stays good, and a change is found still. Method: a node's books
-/// after its texts went, as they are and changed.
+/// Goal: a purged job is reported and counted separately, the log stays valid, and a change is
+/// still found. Method: a journal after its texts were purged, as it is and changed.
 #[tokio::test(flavor = "multi_thread")]
-async fn texts_that_went_are_no_change() {
-    let sold = Sold::here().await;
+async fn purged_texts_are_not_changes() {
+    let sold = SoldJobs::new().await;
     sold.forget().await;
     let mut past = sold.past();
     for job in &sold.paid {
@@ -87,7 +91,7 @@ async fn texts_that_went_are_no_change() {
     let verified = changed(&sold, &mut past, Some(&sold.safe()), change).await;
     assert!(!verified.is_good() && verified.seals.unwrap().broken == 1, "{verified:?}");
     let output = pylon_tests::process::run(
-        sold.stage.folder.path(),
+        sold.market.folder.path(),
         &["guest", "replay", &sold.paid[0].to_hex()],
     );
     let page = String::from_utf8(output.stdout).unwrap();
@@ -97,10 +101,11 @@ async fn texts_that_went_are_no_change() {
     );
 }
 
-/// Goal: nothing of a confidential job is in a transcript, and a text is in it once. Method: the inputs of `run` in the books.
+/// Goal: a transcript has nothing of a confidential job, and each text once. Method: the inputs of
+/// `run` in the journal.
 #[tokio::test(flavor = "multi_thread")]
-async fn transcripts_keep_what_is_needed() {
-    let sold = Sold::here().await;
+async fn transcripts_have_each_text_once_and_nothing_confidential() {
+    let sold = SoldJobs::new().await;
     let books = sold.books();
     let input = |job| books.recorded_last(job, "run", 1).unwrap().unwrap().input;
     assert_eq!(input(sold.confidential), "null");
@@ -112,7 +117,7 @@ async fn transcripts_keep_what_is_needed() {
 }
 
 async fn changed(
-    sold: &Sold,
+    sold: &SoldJobs,
     past: &mut pylon_slots::Past,
     safe: Option<&TextCipher>,
     change: &str,
@@ -125,11 +130,11 @@ async fn changed(
     verify(past, &ReadOnlyJournal::open(&path).unwrap(), safe, ALWAYS, |_| {}).await.unwrap()
 }
 
-/// Goal: whatever is changed, moved or removed is found by the seals. Method: each column of one decision, each decision removed, the last of them, and
-/// the seal over all.
+/// Goal: whatever is changed, moved or removed is found by the MACs. Method: each column of one
+/// decision, each decision removed, the last of them, and the MAC over all.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_log_is_found() {
-    let sold = Sold::here().await;
+async fn every_change_of_the_log_is_found() {
+    let sold = SoldJobs::new().await;
     let (mut past, safe) = (sold.past(), sold.safe());
     for set in [
         "id = 900",
@@ -194,14 +199,15 @@ async fn a_changed_log_is_found() {
     assert_eq!(
         changed(&sold, &mut past, Some(&safe), forged).await.seals.unwrap().missing,
         1,
-        "an excuse that nobody sealed"
+        "a purge without a seal"
     );
 }
 
-/// Goal: replay alone finds what decides: output, fuel, input, guest. Method: one change a row, and no key.
+/// Goal: replay alone finds a change of output, fuel, input or guest. Method: one change a row, and
+/// no key.
 #[tokio::test(flavor = "multi_thread")]
-async fn replay_needs_no_key() {
-    let sold = Sold::here().await;
+async fn replay_finds_changes_without_a_key() {
+    let sold = SoldJobs::new().await;
     let mut past = sold.past();
     assert!(verify(&mut past, &sold.books(), None, ALWAYS, |_| {}).await.unwrap().is_good());
     for (what, change) in [
@@ -234,7 +240,7 @@ async fn replay_needs_no_key() {
             "{change}: {verified:?}"
         );
     }
-    // Another engine takes other fuel, and that is no change.
+    // Other fuel on another engine is not a change.
     let verified = changed(
         &sold,
         &mut past,
@@ -243,7 +249,7 @@ async fn replay_needs_no_key() {
     )
     .await;
     assert!(verified.is_good() && verified.other_engine == 18, "{verified:?}");
-    // A component that is nowhere any more is no change either.
+    // An unavailable component is not a change either.
     let gone = "UPDATE slot_changes SET digest = replace(digest, substr(digest, 1, 1), 'f') || '' , source = 'x.wasm' WHERE slot = 'pricing'";
     let folder = tempfile::tempdir().unwrap();
     let path = sold.copy(folder.path());
@@ -261,10 +267,11 @@ fn database(home: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(home.join(".openagents/pylon/pylon.db")).unwrap()
 }
 
-/// Goal: an operator finds out with two commands, while the node runs and after. Method: the real program, one job, its log as it is and changed.
+/// Goal: an operator finds a change with two commands, while the node runs and after. Method: the
+/// real program, one job, its log unchanged and changed.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_commands_say_so() {
-    let program = Program::set(Script::Echo).await;
+async fn replay_commands_report_changes() {
+    let program = Program::new(Script::Echo).await;
     let (node, _log, _) = started(program.home(), None);
     let mut customer = program.customer().await;
     let job = customer.ask(vec![text("hello there")]).await;

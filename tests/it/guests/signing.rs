@@ -1,4 +1,5 @@
-//! Looking at a component and signing it: what is said of it is true, and every key, file and signature that is wrong is told.
+//! Inspecting and signing a component: the output is right, and each wrong key, file and signature
+//! is reported.
 
 use super::guest;
 use crate::component;
@@ -24,9 +25,10 @@ fn inspect(folder: &Path, file: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)))
 }
 
-/// Goal: who runs a guest knows what it is and whose. Method: inspect a shipped one before it is signed, after, and with one byte changed.
+/// Goal: an operator knows what a guest is and who published it. Method: inspect a shipped one
+/// before it is signed, after, and with one byte changed.
 #[test]
-fn a_signed_component_says_whose_it_is() {
+fn inspect_shows_the_publisher() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     put(folder, "mine.wasm", component("token_pricing"), 0o644);
@@ -73,9 +75,10 @@ fn a_signed_component_says_whose_it_is() {
     );
 }
 
-/// Goal: a folder stands for the component in it, whatever is done with that. Method: one, none and two, by each command.
+/// Goal: a folder can be named instead of the component in it. Method: a folder with one, none and
+/// two, by each command.
 #[test]
-fn a_folder_stands_for_its_component() {
+fn folder_with_one_component_can_be_named() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     put(folder, "key", PHRASE.as_bytes(), 0o600);
@@ -105,9 +108,10 @@ fn a_folder_stands_for_its_component() {
     assert!(folder.join("one/mine.wasm.release.json").exists());
 }
 
-/// Goal: a key that others may have read is not used, and what is no key is never repeated. Method: one wrong key file a row.
+/// Goal: a key that others can read is not used, and the content of an invalid key file is not
+/// printed. Method: one wrong key file a row.
 #[test]
-fn a_key_file_must_be_private() {
+fn key_file_must_be_private() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     put(folder, "mine.wasm", component("token_pricing"), 0o644);
@@ -129,9 +133,10 @@ fn a_key_file_must_be_private() {
     assert!(!folder.join("mine.wasm.release.json").exists());
 }
 
-/// Goal: what no node runs is neither signed nor shown as if one did, and says why. Method: one wrong component a row.
+/// Goal: a component that no node would run is neither signed nor shown as runnable, and the reason
+/// is given. Method: one wrong component a row.
 #[test]
-fn what_no_node_runs_is_told() {
+fn component_that_no_node_runs_is_not_signed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     put(folder, "key", PHRASE.as_bytes(), 0o600);

@@ -1,8 +1,8 @@
-//! The operator's commands for guests, on the real program.
+//! The commands for guests, on the real program.
 
 use super::file;
+use pylon_tests::market::{TEST_TIMEOUT, text};
 use pylon_tests::program::{Program, check_failure, said};
-use pylon_tests::stage::{PATIENCE, text};
 use pylon_tests::stub::Script;
 
 fn names(program: &Program) -> Vec<String> {
@@ -14,23 +14,24 @@ fn names(program: &Program) -> Vec<String> {
         .collect()
 }
 
-/// Goal: slots are changed and looked at with a node and without one. Method: install, list, roll back and look back; then the same while none runs.
+/// Goal: slots are changed and listed with a node and without one. Method: install, list, roll back
+/// and list the history; then the same without a node.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_day_with_guests() {
-    let program = Program::set(Script::Echo).await;
+async fn guest_commands_work_with_and_without_a_node() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     let path = file(program.home(), "hostile_pricing");
     let path = path.to_str().unwrap();
-    let told =
+    let output =
         program.print(&["guest", "install", path, "--slot", "pricing", "--set", "do=answer"]);
     let file =
         program.run(&["guest", "install", path, "--slot", "pricing", "--settings", "cheap.toml"]);
     let expected = "expected NAME=VALUE, such as base-msat=1000";
     assert!(file.status.code() == Some(2) && said(&file).contains(expected), "{}", said(&file));
     assert!(
-        told.starts_with("pricing: hostile-pricing 1.0.0, generation 5\n")
-            && told.contains("do = answer"),
-        "{told}"
+        output.starts_with("pricing: hostile-pricing 1.0.0, generation 5\n")
+            && output.contains("do = answer"),
+        "{output}"
     );
     let mut customer = program.customer().await;
     let job = customer.ask(vec![text("hello")]).await;
@@ -75,8 +76,8 @@ async fn a_day_with_guests() {
         &program.run(&["guest", "approve", "pricing"]),
         &["nothing: no guest waits for pricing"],
     );
-    let told = program.print(&["guest", "install", path, "--slot", "pricing:5050"]);
-    assert!(told.contains("from the next start on"), "{told}");
+    let output = program.print(&["guest", "install", path, "--slot", "pricing:5050"]);
+    assert!(output.contains("from the next start on"), "{output}");
     assert_eq!(
         names(&program)[1..3],
         ["pricing token_pricing serving", "pricing:5050 hostile-pricing serving"]
@@ -96,16 +97,17 @@ async fn a_day_with_guests() {
     );
     assert_eq!(program.json(&["guest", "audit", "--json"]).as_array().unwrap().len(), 10);
     check_failure(
-        "nobody",
+        "never filled",
         &program.run(&["guest", "rollback", "routing:5050"]),
         &["nothing: nobody was ever in routing:5050"],
     );
 }
 
-/// Goal: the settings and the commands are one way. Method: a table that changes, `pylon reload`, and a rule that what serves does not keep.
+/// Goal: settings and commands change the same slots. Method: a changed table, `pylon reload`, and
+/// a rule that the serving guest breaks.
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_and_reload() {
-    let program = Program::set(Script::Echo).await;
+async fn settings_and_commands_change_the_same_slots() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     let path = file(program.home(), "hostile_pricing");
     let table = format!(
@@ -152,13 +154,14 @@ async fn settings_and_reload() {
     assert!(doctor.contains("a release is required"), "{doctor}");
 }
 
-/// Goal: a shadow is compared before it serves. Method: a pricing with other limits beside; one job, what both offered, and the swap.
+/// Goal: a shadow is compared before it serves. Method: a shadow pricing with other limits; one
+/// job, both offers, and the swap.
 #[tokio::test(flavor = "multi_thread")]
-async fn shadow_compare_activate() {
-    let program = Program::set(Script::Echo).await;
+async fn shadow_is_compared_and_activated_by_commands() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     check_failure("no shadow", &program.run(&["guest", "compare", "pricing"]), &["--shadow"]);
-    let beside = [
+    let install = [
         "guest",
         "install",
         "token_pricing",
@@ -168,11 +171,11 @@ async fn shadow_compare_activate() {
         "max-tokens-limit=7",
         "--shadow",
     ];
-    assert!(program.print(&beside).contains("beside the guest that serves"));
+    assert!(program.print(&install).contains("beside the guest that serves"));
     let mut customer = program.customer().await;
     let job = customer.ask(vec![text("hello")]).await;
     customer.result(job).await;
-    let compared = tokio::time::timeout(PATIENCE, async {
+    let compared = tokio::time::timeout(TEST_TIMEOUT, async {
         loop {
             let compared = program.json(&["guest", "compare", "pricing", "--json"]);
             if compared["questions"] == 1 {
@@ -197,10 +200,11 @@ async fn shadow_compare_activate() {
     );
 }
 
-/// Goal: what verification cannot judge is the operator's to send. Method: a result that breaks it, found in the list, and released.
+/// Goal: the operator decides about a result that verification cannot judge. Method: a result that
+/// makes verification fail, found in the list, and released.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_is_released() {
-    let program = Program::set(Script::Echo).await;
+async fn result_in_review_is_released_by_command() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     let path = file(program.home(), "hostile_verification");
     program.print(&["guest", "install", path.to_str().unwrap(), "--slot", "verification"]);
@@ -211,7 +215,7 @@ async fn a_result_is_released() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, waits).await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, waits).await.unwrap();
     let doctor = program.run(&["doctor"]);
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("they keep 1 of 64 places"));
     let id = job.to_hex();

@@ -1,19 +1,20 @@
-//! A crash in the middle of changes.
+//! Crashes while slots change.
 
 use pylon_core::JobId;
 use pylon_nostr::buyer::ProviderMessage;
+use pylon_tests::market::{TEST_TIMEOUT, text};
 use pylon_tests::process::run;
 use pylon_tests::program::{Program, started};
-use pylon_tests::stage::{PATIENCE, text};
 use pylon_tests::stub::Script;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Goal: whenever a node dies while slots change, each job is answered once, by the guests that it was taken with. Method: jobs and installations, the
-/// program killed as soon as a few of both are seen in the journal, again and again.
+/// Goal: whenever a node crashes while slots change, each job is answered once, by the guests it
+/// was admitted with. Method: jobs and installations, the program killed as soon as a few of both
+/// are seen in the journal, repeatedly.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_while_slots_change() {
-    let program = Program::set(Script::Echo).await;
+async fn kill_while_slots_change() {
+    let program = Program::new(Script::Echo).await;
     let mut customer = program.customer().await;
     let mut results = BTreeMap::<JobId, u32>::new();
     for round in 0..4 {
@@ -43,7 +44,7 @@ async fn killed_while_slots_change() {
             });
             tokio::task::block_in_place(|| {
                 tokio::runtime::Handle::current().block_on(async {
-                    let seen = tokio::time::timeout(PATIENCE, async {
+                    let seen = tokio::time::timeout(TEST_TIMEOUT, async {
                         for number in 0..6 {
                             results.insert(
                                 customer.ask(vec![text(&format!("job {round} {number}"))]).await,
@@ -64,7 +65,7 @@ async fn killed_while_slots_change() {
         });
     }
     let _node = started(program.home(), None);
-    let all = tokio::time::timeout(PATIENCE, async {
+    let all = tokio::time::timeout(TEST_TIMEOUT, async {
         while results.values().any(|count| *count == 0) {
             if let ProviderMessage::Result(result) = customer.buyer.next().await.unwrap() {
                 *results.get_mut(&result.job).unwrap() += 1;

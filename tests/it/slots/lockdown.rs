@@ -1,6 +1,6 @@
-//! What is locked down stays so: no way round by going back, by waiting, or by rules that come later.
+//! Lockdown rules apply to rollbacks, to expired releases, and when they become stricter.
 
-use super::steps::{NOW, Shop, beside, deletion, release};
+use super::install_steps::{NOW, OfflineSlots, deletion, release, sidecar};
 use super::{audit, file, guest, install, serving, until};
 use crate::component;
 use nostr_sdk::prelude::{Event, JsonUtil, Keys};
@@ -16,7 +16,7 @@ use pylon_node::home::Home;
 use pylon_sandbox::Compiling;
 use pylon_slots::Config;
 use pylon_slots::{Ledger, Slots, sandbox};
-use pylon_tests::stage::{PATIENCE, Set, Stage, text};
+use pylon_tests::market::{MarketOptions, TEST_TIMEOUT, TestMarket, text};
 use pylon_tests::stub::Script;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,99 +32,110 @@ fn granting(names: &[&str]) -> Config {
     config
 }
 
-/// Goal: what the settings grant in a slot holds for whoever comes there, and however. Method: a handler that had all it wants, put back and approved
-/// under settings that grant less.
+/// Goal: configured grants apply however a guest was installed. Method: a handler that had every
+/// capability, rolled back and approved under settings that grant less.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_settings_grant_what_comes_back() {
-    let shop = Shop::open(&Config::default());
-    let more = guest(shop.file(component("hostile_handler")), &[]);
-    let none = guest(shop.file(component("probe")), &[]);
-    shop.carry_out(install(SLOT, none.clone())).await.unwrap();
-    shop.carry_out(install(SLOT, more)).await.unwrap_err();
+async fn configured_grants_apply_after_a_rollback() {
+    let offline = OfflineSlots::open(&Config::default());
+    let more = guest(offline.file(component("hostile_handler")), &[]);
+    let none = guest(offline.file(component("probe")), &[]);
+    offline.carry_out(install(SLOT, none.clone())).await.unwrap();
+    offline.carry_out(install(SLOT, more)).await.unwrap_err();
     let less = granting(&["progress"]);
-    let shop = shop.under(&less);
-    let refused =
-        shop.carry_out(SlotChange::Approve { slot: SLOT.into(), digest: None }).await.unwrap_err();
+    let offline = offline.under(&less);
+    let refused = offline
+        .carry_out(SlotChange::Approve { slot: SLOT.into(), digest: None })
+        .await
+        .unwrap_err();
     assert!(refused.code == "gone" && refused.why.contains("inference"), "{refused:?}");
-    let shop = shop.under(&Config::default());
-    shop.carry_out(SlotChange::Approve { slot: SLOT.into(), digest: None }).await.unwrap();
-    shop.carry_out(install(SLOT, none)).await.unwrap();
-    let shop = shop.under(&less);
+    let offline = offline.under(&Config::default());
+    offline.carry_out(SlotChange::Approve { slot: SLOT.into(), digest: None }).await.unwrap();
+    offline.carry_out(install(SLOT, none)).await.unwrap();
+    let offline = offline.under(&less);
     for to in [None, Some(2)] {
         let refused =
-            shop.carry_out(SlotChange::Rollback { slot: SLOT.into(), to }).await.unwrap_err();
+            offline.carry_out(SlotChange::Rollback { slot: SLOT.into(), to }).await.unwrap_err();
         assert!(refused.code == "gone" && refused.why.contains("inference"), "{refused:?}");
     }
-    shop.under(&Config::default())
+    offline
+        .under(&Config::default())
         .carry_out(SlotChange::Rollback { slot: SLOT.into(), to: None })
         .await
         .unwrap();
 }
 
-/// Goal: what is approved is what was seen. Method: another guest waits by the time that the first is approved.
+/// Goal: only the guest that the operator saw is approved. Method: another guest is pending when
+/// the first is approved.
 #[tokio::test(flavor = "multi_thread")]
-async fn approved_as_it_was_seen() {
-    let shop = Shop::open(&Config::default());
-    shop.carry_out(install(SLOT, guest(shop.file(component("probe")), &[]))).await.unwrap();
-    shop.carry_out(install(SLOT, guest(shop.file(component("hostile_handler")), &[])))
+async fn approval_is_for_the_guest_that_was_shown() {
+    let offline = OfflineSlots::open(&Config::default());
+    offline.carry_out(install(SLOT, guest(offline.file(component("probe")), &[]))).await.unwrap();
+    offline
+        .carry_out(install(SLOT, guest(offline.file(component("hostile_handler")), &[])))
         .await
         .unwrap_err();
     let deed = |digest| SlotChange::Approve { slot: SLOT.into(), digest: Some(digest) };
-    let refused = shop.carry_out(deed(Digest::of(b"what was seen"))).await.unwrap_err();
+    let refused = offline.carry_out(deed(Digest::of(b"what was seen"))).await.unwrap_err();
     assert!(refused.code == "digest" && refused.why.contains("hostile-handler"), "{refused:?}");
-    shop.carry_out(deed(Digest::of(component("hostile_handler")))).await.unwrap();
+    offline.carry_out(deed(Digest::of(component("hostile_handler")))).await.unwrap();
 }
 
-/// Goal: nobody is approved against a guest that is gone. Method: the slot changes otherwise while a guest waits for it.
+/// Goal: a pending guest is not approved against a guest that was replaced. Method: the slot
+/// changes otherwise while a guest is pending.
 #[tokio::test(flavor = "multi_thread")]
-async fn passed_over() {
-    let shop = Shop::open(&Config::default());
-    let more = guest(shop.file(component("hostile_handler")), &[]);
-    shop.carry_out(install(SLOT, guest(shop.file(component("probe")), &[]))).await.unwrap();
+async fn approval_fails_after_the_slot_changed() {
+    let offline = OfflineSlots::open(&Config::default());
+    let more = guest(offline.file(component("hostile_handler")), &[]);
+    offline.carry_out(install(SLOT, guest(offline.file(component("probe")), &[]))).await.unwrap();
     let approve = || SlotChange::Approve { slot: SLOT.into(), digest: None };
-    shop.carry_out(install(SLOT, more.clone())).await.unwrap_err();
-    shop.carry_out(approve()).await.unwrap();
-    shop.carry_out(SlotChange::Rollback { slot: SLOT.into(), to: None }).await.unwrap();
-    shop.carry_out(install(SLOT, more)).await.unwrap_err();
-    shop.carry_out(SlotChange::Rollback { slot: SLOT.into(), to: Some(2) }).await.unwrap();
-    assert_eq!(shop.carry_out(approve()).await.unwrap_err().code, "nothing");
-    assert!(shop.journal.standbys().unwrap().is_empty());
+    offline.carry_out(install(SLOT, more.clone())).await.unwrap_err();
+    offline.carry_out(approve()).await.unwrap();
+    offline.carry_out(SlotChange::Rollback { slot: SLOT.into(), to: None }).await.unwrap();
+    offline.carry_out(install(SLOT, more)).await.unwrap_err();
+    offline.carry_out(SlotChange::Rollback { slot: SLOT.into(), to: Some(2) }).await.unwrap();
+    assert_eq!(offline.carry_out(approve()).await.unwrap_err().code, "nothing");
+    assert!(offline.journal.standbys().unwrap().is_empty());
 }
 
-/// Goal: a release that is over lets nobody in, by no way. Method: a guest signed for a minute, which is a shadow and then goes, and comes back late.
+/// Goal: a guest with an expired release cannot be installed in any way. Method: a guest signed for
+/// a minute, which is a shadow and is then removed, and installed again too late.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_ends() {
-    let shop = Shop::open(&Config::default());
-    let path = shop.file(component("hostile_pricing"));
+async fn expired_release_is_never_installed() {
+    let offline = OfflineSlots::open(&Config::default());
+    let path = offline.file(component("hostile_pricing"));
     std::fs::write(
-        beside(&path, "release"),
+        sidecar(&path, "release"),
         release(&Keys::generate(), Digest::of(component("hostile_pricing")), Some(NOW.plus(60))),
     )
     .unwrap();
     let late = async |deed| {
-        shop.workshop.carry_out(&deed, &shop.journal, NOW.plus(60)).await.map(|seated| seated.name)
+        offline
+            .workshop
+            .carry_out(&deed, &offline.journal, NOW.plus(60))
+            .await
+            .map(|seated| seated.name)
     };
     let shadow =
         SlotChange::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
-    shop.carry_out(shadow).await.unwrap();
+    offline.carry_out(shadow).await.unwrap();
     let refused = late(SlotChange::Activate { slot: "pricing".into() }).await.unwrap_err();
     assert!(refused.code == "gone" && refused.why.contains("expired"), "{refused:?}");
-    shop.carry_out(SlotChange::Activate { slot: "pricing".into() }).await.unwrap();
-    shop.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap();
+    offline.carry_out(SlotChange::Activate { slot: "pricing".into() }).await.unwrap();
+    offline.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap();
     let refused =
         late(SlotChange::Rollback { slot: "pricing".into(), to: None }).await.unwrap_err();
     assert!(refused.code == "gone" && refused.why.contains("expired"), "{refused:?}");
-    shop.carry_out(SlotChange::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
+    offline.carry_out(SlotChange::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
 }
 
-/// The guests of a node, as a start at this time puts them to work.
-async fn start(shop: &Shop, config: &Config, now: UnixTime) -> Result<Slots, String> {
-    let state = Home::at(shop.folder.path()).open().unwrap();
+/// Opens the slots of a home, as a start at this time does.
+async fn start(offline: &OfflineSlots, config: &Config, now: UnixTime) -> Result<Slots, String> {
+    let state = Home::at(offline.folder.path()).open().unwrap();
     let sandbox =
         sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
     let ledger = Ledger {
-        history: shop.journal.installations().unwrap(),
-        standbys: shop.journal.standbys().unwrap(),
+        history: offline.journal.installations().unwrap(),
+        standbys: offline.journal.standbys().unwrap(),
     };
     let shelf = state.components().unwrap();
     let opened = Slots::open(
@@ -133,51 +144,52 @@ async fn start(shop: &Shop, config: &Config, now: UnixTime) -> Result<Slots, Str
         ledger,
         config,
         EgressPolicy::default(),
-        Some(&shop.journal),
+        Some(&offline.journal),
         now,
     )
     .await;
     opened.map(|(slots, _)| slots).map_err(|error| format!("{error:#}"))
 }
 
-/// Goal: where releases are asked for, one that is over serves no longer than until the next start or reload, and that is written down. Method: a pricing
-/// that was signed for a minute; later, deleted where it came from, and deleted as far as this node has heard.
+/// Goal: where releases are required, an expired one serves at most until the next start or reload,
+/// and that is recorded. Method: a pricing that was signed for a minute; later, deleted at its
+/// source, and deleted as far as this node knows.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_ends_while_it_serves() {
+async fn expired_release_serves_until_the_next_start_or_reload() {
     let locked = Config {
         lockdown: Lockdown { require_signature: true, ..Lockdown::default() },
         ..Config::default()
     };
-    let shop = Shop::open(&locked);
+    let offline = OfflineSlots::open(&locked);
     let (author, bytes) = (Keys::generate(), component("hostile_pricing"));
-    let path = shop.file(bytes);
+    let path = offline.file(bytes);
     let signed = release(&author, Digest::of(bytes), Some(NOW.plus(60)));
-    std::fs::write(beside(&path, "release"), &signed).unwrap();
-    shop.carry_out(install("pricing", guest(&path, &[]))).await.unwrap();
+    std::fs::write(sidecar(&path, "release"), &signed).unwrap();
+    offline.carry_out(install("pricing", guest(&path, &[]))).await.unwrap();
     let refused = async |config: &Config, now| {
-        let error = start(&shop, config, now).await.map(drop).unwrap_err();
-        let row = shop.journal.audit(1).unwrap().remove(0);
+        let error = start(&offline, config, now).await.map(drop).unwrap_err();
+        let row = offline.journal.audit(1).unwrap().remove(0);
         assert_eq!(
             (row.action.as_str(), row.slot.as_str(), row.outcome.as_str()),
             ("start", "pricing", "gone")
         );
         error
     };
-    let slots = start(&shop, &locked, NOW).await.unwrap();
+    let slots = start(&offline, &locked, NOW).await.unwrap();
     let reload =
-        async |now| slots.workshop.reload(&locked, &shop.journal, now, async { Ok(()) }).await;
+        async |now| slots.workshop.reload(&locked, &offline.journal, now, async { Ok(()) }).await;
     reload(NOW).await.unwrap();
     assert!(format!("{:#}", reload(NOW.plus(60)).await.unwrap_err()).contains("expired"));
     assert!(refused(&locked, NOW.plus(60)).await.contains("expired"));
-    start(&shop, &Config::default(), NOW.plus(60)).await.unwrap();
+    start(&offline, &Config::default(), NOW.plus(60)).await.unwrap();
 
-    std::fs::write(beside(&path, "deletion"), deletion(&author, &signed)).unwrap();
+    std::fs::write(sidecar(&path, "deletion"), deletion(&author, &signed)).unwrap();
     assert!(refused(&locked, NOW).await.contains("deleted by its author"));
     assert_eq!(
-        shop.carry_out(install("pricing", guest(&path, &[]))).await.unwrap_err().code,
+        offline.carry_out(install("pricing", guest(&path, &[]))).await.unwrap_err().code,
         "signature"
     );
-    std::fs::remove_file(beside(&path, "deletion")).unwrap();
+    std::fs::remove_file(sidecar(&path, "deletion")).unwrap();
     assert!(refused(&locked, NOW).await.contains("deleted by its author"));
 }
 
@@ -188,50 +200,51 @@ fn locked() -> Config {
     }
 }
 
-/// The component with a release beside it that ends then.
-fn signed_until(shop: &Shop, name: &str, end: Option<UnixTime>) -> PathBuf {
-    let path = shop.file(component(name));
+/// Writes the component to a file, with a release next to it that expires then.
+fn signed_until(offline: &OfflineSlots, name: &str, end: Option<UnixTime>) -> PathBuf {
+    let path = offline.file(component(name));
     std::fs::write(
-        beside(&path, "release"),
+        sidecar(&path, "release"),
         release(&Keys::generate(), Digest::of(component(name)), end),
     )
     .unwrap();
     path
 }
 
-/// Goal: whose release is over goes while the node runs, and who can be had comes. Method: a pricing over the shipped one, a handler over nobody and a shadow,
-/// each until another moment; then a pricing whose author withdraws it.
+/// Goal: a guest with an expired release is replaced while the node runs. Method: a pricing over
+/// the shipped one, a handler without predecessor and a shadow, each with another expiry; then a
+/// pricing whose author withdraws it.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_over_goes() {
-    let shop = Shop::open(&locked());
-    let slots = start(&shop, &locked(), NOW).await.unwrap();
+async fn expired_guests_are_replaced_while_the_node_runs() {
+    let offline = OfflineSlots::open(&locked());
+    let slots = start(&offline, &locked(), NOW).await.unwrap();
     let workshop = &slots.workshop;
     let change =
-        async |deed: SlotChange| workshop.carry_out(&deed, &shop.journal, NOW).await.unwrap();
-    let told = || {
-        let row = shop.journal.audit(1).unwrap().remove(0);
+        async |deed: SlotChange| workshop.carry_out(&deed, &offline.journal, NOW).await.unwrap();
+    let last_audit = || {
+        let row = offline.journal.audit(1).unwrap().remove(0);
         (format!("{} {} {}", row.action, row.slot, row.outcome), row.detail)
     };
     change(install(
         "pricing",
-        guest(signed_until(&shop, "hostile_pricing", Some(NOW.plus(60))), &[]),
+        guest(signed_until(&offline, "hostile_pricing", Some(NOW.plus(60))), &[]),
     ))
     .await;
-    change(install(SLOT, guest(signed_until(&shop, "probe", Some(NOW.plus(90))), &[]))).await;
-    let asked = guest(signed_until(&shop, "hostile_verification", Some(NOW.plus(75))), &[]);
+    change(install(SLOT, guest(signed_until(&offline, "probe", Some(NOW.plus(90))), &[]))).await;
+    let asked = guest(signed_until(&offline, "hostile_verification", Some(NOW.plus(75))), &[]);
     change(SlotChange::Install { slot: "verification".into(), guest: asked, shadow: true }).await;
     let at = async |seconds: u64| {
-        workshop.hold_to_releases(&shop.journal, NOW.plus(seconds)).await;
+        workshop.hold_to_releases(&offline.journal, NOW.plus(seconds)).await;
         workshop.next_end(NOW.plus(seconds)).await.map(|end| end.since(NOW))
     };
-    assert_eq!((at(59).await, told().0.as_str()), (Some(60), "shadow verification done"));
-    let (end, (row, why)) = (at(60).await, told());
+    assert_eq!((at(59).await, last_audit().0.as_str()), (Some(60), "shadow verification done"));
+    let (end, (row, why)) = (at(60).await, last_audit());
     assert_eq!((end, row.as_str()), (Some(75), "rollback pricing done"));
     assert!(why.contains("hostile-pricing") && why.contains("expired"), "{why}");
-    assert_eq!((at(75).await, told().0.as_str()), (Some(90), "shadow verification gone"));
-    assert!(shop.journal.standbys().unwrap().is_empty());
+    assert_eq!((at(75).await, last_audit().0.as_str()), (Some(90), "shadow verification gone"));
+    assert!(offline.journal.standbys().unwrap().is_empty());
     assert_eq!(
-        (at(90).await, told().0.as_str(), slots.kinds()),
+        (at(90).await, last_audit().0.as_str(), slots.kinds()),
         (None, "remove handler:5999 done", vec![5050])
     );
     let pricing = async || {
@@ -241,36 +254,39 @@ async fn who_is_over_goes() {
     assert_eq!(pricing().await, "token_pricing");
 
     let author = Keys::generate();
-    let path = shop.signed(&author, component("hostile_pricing"));
-    let signed = std::fs::read_to_string(beside(&path, "release")).unwrap();
+    let path = offline.signed(&author, component("hostile_pricing"));
+    let signed = std::fs::read_to_string(sidecar(&path, "release")).unwrap();
     change(install("pricing", guest(path, &[]))).await;
     let kept =
         format!(".openagents/pylon/guests/{}.deletion.json", Event::from_json(&signed).unwrap().id);
-    std::fs::write(shop.folder.path().join(kept), deletion(&author, &signed)).unwrap();
+    std::fs::write(offline.folder.path().join(kept), deletion(&author, &signed)).unwrap();
     assert_eq!((at(90).await, pricing().await.as_str()), (None, "token_pricing"));
-    assert!(told().1.contains("deleted by its author"));
+    assert!(last_audit().1.contains("deleted by its author"));
 }
 
-/// Goal: who should have gone and could not is looked at again. Method: a pricing and a shadow whose releases end while the journal cannot be written.
+/// Goal: a guest that could not be removed is removed later. Method: a pricing and a shadow whose
+/// releases expire while the journal cannot be written.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_could_not_go_goes_later() {
-    let shop = Shop::open(&locked());
-    let slots = start(&shop, &locked(), NOW).await.unwrap();
+async fn failed_removal_of_an_expired_guest_is_retried() {
+    let offline = OfflineSlots::open(&locked());
+    let slots = start(&offline, &locked(), NOW).await.unwrap();
     let workshop = &slots.workshop;
-    let pricing =
-        install("pricing", guest(signed_until(&shop, "hostile_pricing", Some(NOW.plus(60))), &[]));
-    workshop.carry_out(&pricing, &shop.journal, NOW).await.unwrap();
-    let asked = guest(signed_until(&shop, "hostile_verification", Some(NOW.plus(60))), &[]);
+    let pricing = install(
+        "pricing",
+        guest(signed_until(&offline, "hostile_pricing", Some(NOW.plus(60))), &[]),
+    );
+    workshop.carry_out(&pricing, &offline.journal, NOW).await.unwrap();
+    let asked = guest(signed_until(&offline, "hostile_verification", Some(NOW.plus(60))), &[]);
     let shadow = SlotChange::Install { slot: "verification".into(), guest: asked, shadow: true };
-    workshop.carry_out(&shadow, &shop.journal, NOW).await.unwrap();
-    let books = rusqlite::Connection::open(Home::at(shop.folder.path()).database()).unwrap();
+    workshop.carry_out(&shadow, &offline.journal, NOW).await.unwrap();
+    let books = rusqlite::Connection::open(Home::at(offline.folder.path()).database()).unwrap();
     books
         .execute_batch(
             "CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END",
         )
         .unwrap();
     let at = async |seconds: u64| {
-        workshop.hold_to_releases(&shop.journal, NOW.plus(seconds)).await;
+        workshop.hold_to_releases(&offline.journal, NOW.plus(seconds)).await;
         let left = workshop.seated().await;
         let there = left
             .iter()
@@ -283,76 +299,80 @@ async fn who_could_not_go_goes_later() {
     assert_eq!(at(660).await, (0, None));
 }
 
-/// Goal: what the settings name serves again once its release is renewed. Method: a handler of the settings whose release ends, a reload and a start before it
-/// is signed anew, then a reload, a rollback of the same, and a start.
+/// Goal: a configured guest serves again once its release is renewed. Method: a configured handler
+/// whose release expires, a reload and a start before it is signed again, then a reload, a rollback
+/// of the same, and a start.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renewed_release_brings_it_back() {
-    let shop = Shop::open(&locked());
-    let path = signed_until(&shop, "probe", Some(NOW.plus(60)));
+async fn renewed_release_serves_again() {
+    let offline = OfflineSlots::open(&locked());
+    let path = signed_until(&offline, "probe", Some(NOW.plus(60)));
     let mut config = locked();
     config.guests.insert(SLOT.into(), guest(&path, &[]));
-    let slots = start(&shop, &config, NOW).await.unwrap();
+    let slots = start(&offline, &config, NOW).await.unwrap();
     let reload = async |seconds| {
         let done = slots
             .workshop
-            .reload(&config, &shop.journal, NOW.plus(seconds), async { Ok(()) })
+            .reload(&config, &offline.journal, NOW.plus(seconds), async { Ok(()) })
             .await
             .unwrap();
         (done.keys, done.refused.join(" "))
     };
     let key = || vec![format!("guests.\"{SLOT}\"")];
     let back = SlotChange::Rollback { slot: SLOT.into(), to: None };
-    slots.workshop.hold_to_releases(&shop.journal, NOW.plus(60)).await;
+    slots.workshop.hold_to_releases(&offline.journal, NOW.plus(60)).await;
     assert_eq!(slots.kinds(), [5050]);
     let (came, refused) = reload(60).await;
     assert!(
         came.is_empty() && refused.contains(SLOT) && refused.contains("expired"),
         "{came:?} {refused}"
     );
-    assert_eq!(start(&shop, &config, NOW.plus(60)).await.unwrap().kinds(), [5050]);
-    let refused = slots.workshop.carry_out(&back, &shop.journal, NOW.plus(60)).await.unwrap_err();
+    assert_eq!(start(&offline, &config, NOW.plus(60)).await.unwrap().kinds(), [5050]);
+    let refused =
+        slots.workshop.carry_out(&back, &offline.journal, NOW.plus(60)).await.unwrap_err();
     assert!(refused.code == "gone" && refused.why.contains("expired"), "{refused:?}");
 
-    signed_until(&shop, "probe", Some(NOW.plus(120)));
+    signed_until(&offline, "probe", Some(NOW.plus(120)));
     assert_eq!(reload(61).await, (key(), String::new()));
     assert_eq!(slots.kinds(), [5050, 5999]);
     assert_eq!(reload(61).await, (Vec::new(), String::new()));
 
-    slots.workshop.hold_to_releases(&shop.journal, NOW.plus(120)).await;
+    slots.workshop.hold_to_releases(&offline.journal, NOW.plus(120)).await;
     assert_eq!(slots.kinds(), [5050]);
-    slots.workshop.carry_out(&back, &shop.journal, NOW.plus(100)).await.unwrap();
+    slots.workshop.carry_out(&back, &offline.journal, NOW.plus(100)).await.unwrap();
     assert_eq!((slots.kinds(), reload(100).await), (vec![5050, 5999], (Vec::new(), String::new())));
 
-    slots.workshop.hold_to_releases(&shop.journal, NOW.plus(120)).await;
-    signed_until(&shop, "probe", Some(NOW.plus(180)));
-    assert_eq!(start(&shop, &config, NOW.plus(121)).await.unwrap().kinds(), [5050, 5999]);
+    slots.workshop.hold_to_releases(&offline.journal, NOW.plus(120)).await;
+    signed_until(&offline, "probe", Some(NOW.plus(180)));
+    assert_eq!(start(&offline, &config, NOW.plus(121)).await.unwrap().kinds(), [5050, 5999]);
 }
 
-/// Goal: a node sees by itself that the release of a shadow ends. Method: a shadow that is signed for some seconds.
+/// Goal: a running node notices that the release of a shadow expires. Method: a shadow that is
+/// signed for some seconds.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shadow_ends_by_itself() {
-    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let path = file(stage.folder.path(), "hostile_pricing");
-    let mut signed = stage.config.clone();
+async fn shadow_with_an_expired_release_is_removed() {
+    let market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
+    let path = file(market.folder.path(), "hostile_pricing");
+    let mut signed = market.config.clone();
     signed.slots.lockdown.require_signature = true;
-    stage.node().reload(&signed).await.unwrap();
+    market.node().reload(&signed).await.unwrap();
     let author = Keys::generate();
-    // On a crowded machine it may be over before it is asked.
+    // On a busy machine it may expire before it is called.
     for seconds in [2, 20, 200] {
         let end = SystemClock.now().plus(seconds);
         std::fs::write(
-            beside(&path, "release"),
+            sidecar(&path, "release"),
             release(&author, Digest::of(component("hostile_pricing")), Some(end)),
         )
         .unwrap();
         let shadow =
             SlotChange::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
-        if stage.node().change(&shadow).await.is_ok() {
+        if market.node().change(&shadow).await.is_ok() {
             break;
         }
     }
     let shadows = async || {
-        stage
+        market
             .node()
             .facts()
             .guests()
@@ -361,118 +381,128 @@ async fn a_shadow_ends_by_itself() {
             .filter(|one| one.standing == "shadow")
             .count()
     };
-    until(&stage, "taken out", async || shadows().await == 0).await;
-    assert_eq!(audit(&stage, 1), ["shadow pricing gone"]);
+    until(&market, "taken out", async || shadows().await == 0).await;
+    assert_eq!(audit(&market, 1), ["shadow pricing gone"]);
 }
 
-/// Goal: a node sees by itself that a release ends. Method: a pricing that is signed for some seconds, under rules that ask for releases.
+/// Goal: a running node notices that a release expires. Method: a pricing that is signed for some
+/// seconds, under rules that require releases.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_ends_by_itself() {
-    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let path = file(stage.folder.path(), "hostile_pricing");
-    let mut signed = stage.config.clone();
+async fn guest_with_an_expired_release_is_rolled_back() {
+    let market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
+    let path = file(market.folder.path(), "hostile_pricing");
+    let mut signed = market.config.clone();
     signed.slots.lockdown.require_signature = true;
     let author = Keys::generate();
-    // On a crowded machine it may be over before it serves.
+    // On a busy machine it may expire before it serves.
     for seconds in [2, 20, 200] {
         let end = SystemClock.now().plus(seconds);
         std::fs::write(
-            beside(&path, "release"),
+            sidecar(&path, "release"),
             release(&author, Digest::of(component("hostile_pricing")), Some(end)),
         )
         .unwrap();
-        let installed = stage.node().change(&install("pricing", guest(&path, &[]))).await;
-        if installed.is_ok() && stage.node().reload(&signed).await.is_ok() {
+        let installed = market.node().change(&install("pricing", guest(&path, &[]))).await;
+        if installed.is_ok() && market.node().reload(&signed).await.is_ok() {
             break;
         }
     }
-    until(&stage, "taken out", async || serving(&stage, "pricing").await.name == "token_pricing")
+    until(&market, "taken out", async || serving(&market, "pricing").await.name == "token_pricing")
         .await;
-    assert_eq!(audit(&stage, 1), ["rollback pricing done"]);
-    let mut customer = stage.customer().await;
+    assert_eq!(audit(&market, 1), ["rollback pricing done"]);
+    let mut customer = market.customer().await;
     let job = customer.ask(vec![text("hello")]).await;
     assert_eq!(customer.result(job).await.content, "hello");
 }
 
-/// Goal: a node that has started asks where its guests came from whether they are withdrawn, and does not wait for the answer. Method: a guest of an address
-/// that takes the connection and says nothing.
+/// Goal: a started node queries the sources of its guests for withdrawn releases, and does not wait
+/// for the response. Method: a guest of an address that accepts the connection and sends nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn asked_once_it_runs() {
-    let mut stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let path = file(stage.folder.path(), "hostile_pricing");
+async fn withdrawn_releases_are_queried_after_the_start() {
+    let mut market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
+    let path = file(market.folder.path(), "hostile_pricing");
     std::fs::write(
-        beside(&path, "release"),
+        sidecar(&path, "release"),
         release(&Keys::generate(), Digest::of(component("hostile_pricing")), None),
     )
     .unwrap();
-    stage.node().change(&install("pricing", guest(&path, &[]))).await.unwrap();
-    stage.stop(Duration::ZERO).await;
+    market.node().change(&install("pricing", guest(&path, &[]))).await.unwrap();
+    market.stop_node(Duration::ZERO).await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let books =
-        rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+    let books = rusqlite::Connection::open(market.folder.path().join(".openagents/pylon/pylon.db"))
+        .unwrap();
     let source = format!("https://{}/a.wasm", silent.local_addr().unwrap());
     books.execute("UPDATE slot_changes SET source = ?1 WHERE cause = 'install'", [source]).unwrap();
     drop(books);
-    stage.config.slots.lockdown.require_signature = true;
-    stage.start().await;
-    let _asked = timeout(PATIENCE, silent.accept()).await.unwrap().unwrap();
-    let mut customer = stage.customer().await;
+    market.config.slots.lockdown.require_signature = true;
+    market.start_node().await;
+    let _asked = timeout(TEST_TIMEOUT, silent.accept()).await.unwrap().unwrap();
+    let mut customer = market.customer().await;
     let job = customer.ask(vec![text("hello")]).await;
     assert_eq!(customer.result(job).await.content, "hello");
 }
 
-/// Goal: rules that come later hold at once, or are refused with a record of it. Method: a node that runs; fewer grants than its handler lives with, then
-/// releases for all, with an unsigned shadow and then an unsigned pricing.
+/// Goal: stricter rules apply at once, or are refused with a record of it. Method: a running node;
+/// fewer grants than its handler needs, then releases for all, with an unsigned shadow and then an
+/// unsigned pricing.
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_that_come_later() {
-    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let mut customer = stage.customer().await;
-    let mut tight = stage.config.clone();
+async fn stricter_rules_apply_at_once_or_are_refused() {
+    let market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
+    let mut customer = market.customer().await;
+    let mut tight = market.config.clone();
     tight.slots.lockdown.max_grants.insert("handler:5050".into(), vec!["progress".into()]);
-    let refused = format!("{:#}", stage.node().reload(&tight).await.unwrap_err());
+    let refused = format!("{:#}", market.node().reload(&tight).await.unwrap_err());
     assert!(refused.contains("handler:5050") && refused.contains("inference"), "{refused}");
-    assert_eq!(audit(&stage, 1), ["reload handler:5050 gone"]);
-    let path = file(stage.folder.path(), "hostile_pricing");
+    assert_eq!(audit(&market, 1), ["reload handler:5050 gone"]);
+    let path = file(market.folder.path(), "hostile_pricing");
     let shadow =
         SlotChange::Install { slot: "pricing".into(), guest: guest(&path, &[]), shadow: true };
-    stage.node().change(&shadow).await.unwrap();
-    let mut signed = stage.config.clone();
+    market.node().change(&shadow).await.unwrap();
+    let mut signed = market.config.clone();
     signed.slots.lockdown.require_signature = true;
-    stage.node().reload(&signed).await.unwrap();
+    market.node().reload(&signed).await.unwrap();
     let shadows = async || {
-        let all = stage.node().facts().guests().await;
+        let all = market.node().facts().guests().await;
         all.into_iter().filter(|one: &SlotStatus| one.standing == "shadow").count()
     };
-    assert_eq!((shadows().await, audit(&stage, 1)), (0, vec!["reload pricing gone".to_owned()]));
-    stage.node().reload(&stage.config).await.unwrap();
-    stage.node().change(&install("pricing", guest(&path, &[]))).await.unwrap();
-    assert!(stage.node().reload(&signed).await.is_err());
-    assert_eq!(audit(&stage, 1), ["reload pricing gone"]);
-    assert_eq!(serving(&stage, "pricing").await.name, "hostile-pricing");
+    assert_eq!((shadows().await, audit(&market, 1)), (0, vec!["reload pricing gone".to_owned()]));
+    market.node().reload(&market.config).await.unwrap();
+    market.node().change(&install("pricing", guest(&path, &[]))).await.unwrap();
+    assert!(market.node().reload(&signed).await.is_err());
+    assert_eq!(audit(&market, 1), ["reload pricing gone"]);
+    assert_eq!(serving(&market, "pricing").await.name, "hostile-pricing");
     let job = customer.ask(vec![text("hello")]).await;
     assert_eq!(customer.result(job).await.content, "hello");
 }
 
-/// Goal: rules that come later let the jobs of before end, and say how many those are. Method: a job at work under an unsigned pricing that is replaced;
-/// then releases for all.
+/// Goal: stricter rules let earlier jobs end, and report their number. Method: a running job under
+/// an unsigned pricing that is replaced; then releases for all.
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_of_before_are_told() {
-    let stage = Stage::set(Set { script: Script::Wait, wallet: false, ..Set::default() }).await;
-    let path = file(stage.folder.path(), "hostile_pricing");
-    stage.node().change(&install("pricing", guest(&path, &[]))).await.unwrap();
-    let mut customer = stage.customer().await;
+async fn reload_reports_jobs_of_guests_that_the_new_rules_refuse() {
+    let market = TestMarket::start(MarketOptions {
+        script: Script::Wait,
+        wallet: false,
+        ..MarketOptions::default()
+    })
+    .await;
+    let path = file(market.folder.path(), "hostile_pricing");
+    market.node().change(&install("pricing", guest(&path, &[]))).await.unwrap();
+    let mut customer = market.customer().await;
     let job = customer.ask(vec![text("before")]).await;
-    stage.until(job, |state| state.execution == Execution::Processing).await;
-    stage.node().change(&install("pricing", guest("token_pricing", &[]))).await.unwrap();
-    assert_eq!(stage.node().reload(&stage.config).await.unwrap().warnings, [""; 0]);
-    let mut signed = stage.config.clone();
+    market.wait_until(job, |state| state.execution == Execution::Processing).await;
+    market.node().change(&install("pricing", guest("token_pricing", &[]))).await.unwrap();
+    assert_eq!(market.node().reload(&market.config).await.unwrap().warnings, [""; 0]);
+    let mut signed = market.config.clone();
     signed.slots.lockdown.require_signature = true;
-    let warnings = stage.node().reload(&signed).await.unwrap().warnings;
+    let warnings = market.node().reload(&signed).await.unwrap().warnings;
     assert!(
         matches!(&warnings[..], [one] if one.contains("refuses now: 1, for 3")),
         "{warnings:?}"
     );
-    (0..2).for_each(|_| stage.stub.release());
+    (0..2).for_each(|_| market.stub.release());
     assert_eq!(customer.result(job).await.content, "before");
-    assert_eq!(stage.node().reload(&signed).await.unwrap().warnings, [""; 0]);
+    assert_eq!(market.node().reload(&signed).await.unwrap().warnings, [""; 0]);
 }

@@ -1,10 +1,10 @@
-//! A job keeps the guests that it was taken with.
+//! A job keeps the guest set that it was admitted with.
 
 use super::{audit, file, guest, install, serving};
 use pylon_core::Msat;
 use pylon_core::machine::{Execution, Settlement};
 use pylon_core::slots::SlotChange;
-use pylon_tests::stage::{PATIENCE, Set, Stage, text};
+use pylon_tests::market::{MarketOptions, TEST_TIMEOUT, TestMarket, text};
 use pylon_tests::stub::Script;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,27 +14,32 @@ const CHEAP: &[(&str, &str)] =
 const DEAR: &[(&str, &str)] =
     &[("base-msat", "9000"), ("input-per-1k-msat", "0"), ("output-per-1k-msat", "0")];
 
-/// Goal: an offer is settled by the guest that made it, while the node runs and after a restart. Method: a job under a cheap pricing, then a dear one,
-/// then a restart; each is invoiced at its own price.
+/// Goal: an offer is settled by the guest that made it, while the node runs and after a restart.
+/// Method: a job under a cheap pricing, then an expensive one, then a restart; each is invoiced at
+/// its own price.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_offer_is_settled_by_who_made_it() {
-    let mut stage =
-        Stage::set(Set { script: Script::Wait, pricing: CHEAP, ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+async fn offer_is_settled_by_the_guest_that_made_it() {
+    let mut market = TestMarket::start(MarketOptions {
+        script: Script::Wait,
+        pricing: CHEAP,
+        ..MarketOptions::default()
+    })
+    .await;
+    let mut customer = market.customer().await;
     let cheap = customer.ask(vec![text("cheap")]).await;
-    stage.until(cheap, |state| state.execution == Execution::Processing).await;
+    market.wait_until(cheap, |state| state.execution == Execution::Processing).await;
     let seated =
-        stage.node().change(&install("pricing", guest("token_pricing", DEAR))).await.unwrap();
-    assert_eq!(seated.generation, Some(stage.job(cheap).unwrap().plan.generation + 1));
+        market.node().change(&install("pricing", guest("token_pricing", DEAR))).await.unwrap();
+    assert_eq!(seated.generation, Some(market.job(cheap).unwrap().plan.generation + 1));
     let dear = customer.ask(vec![text("dear")]).await;
-    stage.until(dear, |state| state.execution == Execution::Received).await;
-    stage.stop(Duration::ZERO).await;
+    market.wait_until(dear, |state| state.execution == Execution::Received).await;
+    market.stop_node(Duration::ZERO).await;
     for _ in 0..4 {
-        stage.stub.release();
+        market.stub.release();
     }
-    stage.start().await;
+    market.start_node().await;
     assert_eq!(
-        serving(&stage, "pricing").await.settings.get("base-msat").map(String::as_str),
+        serving(&market, "pricing").await.settings.get("base-msat").map(String::as_str),
         Some("9000")
     );
     for (job, msat) in [(cheap, 1000), (dear, 9000)] {
@@ -43,15 +48,21 @@ async fn an_offer_is_settled_by_who_made_it() {
     }
 }
 
-/// Goal: a result names who took part, whatever happened to the node meanwhile. Method: under two terms a job that a restart interrupts, at work or not
-/// paid yet, and then one that nothing does.
+/// Goal: a result names the guests that took part, whatever happened to the node meanwhile. Method:
+/// under two terms a job that a restart interrupts, running or not paid yet, and then one that
+/// nothing interrupts.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_forgets_no_guest() {
+async fn restart_keeps_the_guests_of_a_job() {
     for terms in ["on-delivery", "before-work"] {
         let pricing: &'static [(&str, &str)] =
             if terms == "before-work" { &[("terms", "before-work")] } else { CHEAP };
-        let mut stage = Stage::set(Set { script: Script::Wait, pricing, ..Set::default() }).await;
-        let mut customer = stage.customer().await;
+        let mut market = TestMarket::start(MarketOptions {
+            script: Script::Wait,
+            pricing,
+            ..MarketOptions::default()
+        })
+        .await;
+        let mut customer = market.customer().await;
         let mut named = Vec::new();
         for interrupted in [true, false] {
             let job = customer.ask(vec![text(if interrupted { "one" } else { "other" })]).await;
@@ -62,13 +73,13 @@ async fn a_restart_forgets_no_guest() {
             if interrupted {
                 let waits = [Execution::Processing, Execution::AwaitingPayment]
                     [usize::from(invoice.is_some())];
-                stage.until(job, |state| state.execution == waits).await;
-                stage.stop(Duration::ZERO).await;
-                (0..4).for_each(|_| stage.stub.release());
-                stage.start().await;
+                market.wait_until(job, |state| state.execution == waits).await;
+                market.stop_node(Duration::ZERO).await;
+                (0..4).for_each(|_| market.stub.release());
+                market.start_node().await;
             }
             if let Some(bolt11) = invoice {
-                stage.bank.pay(&bolt11).unwrap();
+                market.bank.pay(&bolt11).unwrap();
             }
             named.push(customer.result(job).await.guests);
         }
@@ -78,76 +89,80 @@ async fn a_restart_forgets_no_guest() {
     }
 }
 
-/// Goal: nobody stands in for guests that are gone: what still needs them ends, and what was paid is owed back; who has its guests goes on. Method: two paid
-/// jobs of older generations; the component of the first one's verification is removed, and the node starts again.
+/// Goal: no other guest replaces one that is unavailable: jobs that still need it end, and
+/// prepayments are owed back; others continue. Method: two paid jobs of older revisions; the
+/// component of the first one's verification is removed, and the node starts again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_component_that_is_gone() {
-    let mut stage = Stage::set(Set {
+async fn job_ends_if_a_guest_it_needs_is_unavailable() {
+    let mut market = TestMarket::start(MarketOptions {
         script: Script::Wait,
         pricing: &[("terms", "before-work")],
-        ..Set::default()
+        ..MarketOptions::default()
     })
     .await;
-    let path = file(stage.folder.path(), "hostile_verification");
-    let seated = stage.node().change(&install("verification", guest(path, &[]))).await.unwrap();
-    let mut customer = stage.customer().await;
+    let path = file(market.folder.path(), "hostile_verification");
+    let seated = market.node().change(&install("verification", guest(path, &[]))).await.unwrap();
+    let mut customer = market.customer().await;
     let mut paid = async |words: &str| {
         let job = customer.ask(vec![text(words)]).await;
         let (_, bolt11) = customer.feedback(job, "payment-required").await.due.unwrap();
-        stage.bank.pay(&bolt11.unwrap()).unwrap();
-        stage.until(job, |state| state.settlement == Settlement::Paid).await;
+        market.bank.pay(&bolt11.unwrap()).unwrap();
+        market.wait_until(job, |state| state.settlement == Settlement::Paid).await;
         job
     };
     let orphan = paid("orphan").await;
-    stage.node().change(&install("verification", guest("basic_verification", &[]))).await.unwrap();
+    market.node().change(&install("verification", guest("basic_verification", &[]))).await.unwrap();
     let kept = paid("kept").await;
-    stage.node().change(&install("routing", guest("preferred_routing", &[]))).await.unwrap();
-    stage.stop(Duration::ZERO).await;
-    let shelf = stage.folder.path().join(".openagents/pylon/guests");
+    market.node().change(&install("routing", guest("preferred_routing", &[]))).await.unwrap();
+    market.stop_node(Duration::ZERO).await;
+    let shelf = market.folder.path().join(".openagents/pylon/guests");
     std::fs::remove_file(shelf.join(format!("{}.wasm", seated.digest))).unwrap();
     for _ in 0..4 {
-        stage.stub.release();
+        market.stub.release();
     }
-    stage.start().await;
+    market.start_node().await;
     let error = customer.feedback(orphan, "error").await;
     assert!(error.message.contains("ask again"), "{}", error.message);
-    let state = stage.until(orphan, |state| state.execution == Execution::Failed).await;
+    let state = market.wait_until(orphan, |state| state.execution == Execution::Failed).await;
     assert_eq!((state.settlement, state.paid > Msat::ZERO), (Settlement::RefundDue, true));
     assert_eq!(customer.result(kept).await.content, "kept");
-    assert!(stage.job(kept).unwrap().plan.generation > state.plan.generation);
+    assert!(market.job(kept).unwrap().plan.generation > state.plan.generation);
     let gone = SlotChange::Rollback { slot: "verification".into(), to: seated.generation };
-    assert_eq!(stage.node().change(&gone).await.unwrap_err().code, "gone");
-    assert_eq!(audit(&stage, 1), ["rollback verification gone"]);
-    stage.stop(PATIENCE).await;
+    assert_eq!(market.node().change(&gone).await.unwrap_err().code, "gone");
+    assert_eq!(audit(&market, 1), ["rollback verification gone"]);
+    market.stop_node(TEST_TIMEOUT).await;
 }
 
-/// Goal: a job goes on without the guest that has done its part: its routes are planned. Method: a job at work under a routing that is then replaced,
-/// and removed, over a restart.
+/// Goal: a job continues without its routing guest, because its routes are planned. Method: a
+/// running job under a routing that is then replaced, and removed, over a restart.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_routing_that_is_gone() {
-    let mut stage = Stage::set(Set { script: Script::Wait, ..Set::default() }).await;
-    let path = file(stage.folder.path(), "hostile_routing");
-    let seated = stage.node().change(&install("routing", guest(path, &[]))).await.unwrap();
-    let mut customer = stage.customer().await;
+async fn job_continues_without_its_routing_guest() {
+    let mut market =
+        TestMarket::start(MarketOptions { script: Script::Wait, ..MarketOptions::default() }).await;
+    let path = file(market.folder.path(), "hostile_routing");
+    let seated = market.node().change(&install("routing", guest(path, &[]))).await.unwrap();
+    let mut customer = market.customer().await;
     let job = customer.ask(vec![text("planned")]).await;
-    stage.until(job, |state| state.execution == Execution::Processing).await;
-    stage.node().change(&install("routing", guest("preferred_routing", &[]))).await.unwrap();
-    stage.stop(Duration::ZERO).await;
-    let shelf = stage.folder.path().join(".openagents/pylon/guests");
+    market.wait_until(job, |state| state.execution == Execution::Processing).await;
+    market.node().change(&install("routing", guest("preferred_routing", &[]))).await.unwrap();
+    market.stop_node(Duration::ZERO).await;
+    let shelf = market.folder.path().join(".openagents/pylon/guests");
     std::fs::remove_file(shelf.join(format!("{}.wasm", seated.digest))).unwrap();
-    (0..2).for_each(|_| stage.stub.release());
-    stage.start().await;
+    (0..2).for_each(|_| market.stub.release());
+    market.start_node().await;
     let result = customer.result(job).await;
     assert_eq!((result.content.as_str(), result.guests[0].digest), ("planned", seated.digest));
 }
 
-/// Goal: a swap loses no job and mixes no guests. Method: jobs come in while two pricings take turns, never more at once than a customer has places; each is
-/// answered, and all that was decided for it was decided by one generation, at that one's price.
+/// Goal: a swap loses no job and mixes no guests. Method: jobs while two pricings take turns, never
+/// more at once than one customer may have; each is answered, and all its decisions are by one
+/// revision, at that one's price.
 #[tokio::test(flavor = "multi_thread")]
-async fn swaps_under_load() {
+async fn swaps_under_load_lose_no_job() {
     const AT_ONCE: usize = 8;
-    let stage = Stage::set(Set { pricing: CHEAP, ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+    let market =
+        TestMarket::start(MarketOptions { pricing: CHEAP, ..MarketOptions::default() }).await;
+    let mut customer = market.customer().await;
     let (mut open, mut answered) = (VecDeque::new(), Vec::new());
     for number in 0..40 + AT_ONCE {
         if number >= AT_ONCE {
@@ -157,7 +172,7 @@ async fn swaps_under_load() {
         if number < 40 {
             open.push_back(customer.ask(vec![text(&format!("job {number}"))]).await);
             let settings = if number % 2 == 0 { DEAR } else { CHEAP };
-            stage
+            market
                 .node()
                 .change(&install("pricing", guest("token_pricing", settings)))
                 .await
@@ -165,18 +180,19 @@ async fn swaps_under_load() {
         }
     }
     let books = pylon_journal::ReadOnlyJournal::open(
-        &stage.folder.path().join(".openagents/pylon/pylon.db"),
+        &market.folder.path().join(".openagents/pylon/pylon.db"),
     )
     .unwrap();
     let history = books.installations().unwrap();
     for (job, due) in answered {
-        let kept = stage.job(job).unwrap().plan.generation;
+        let kept = market.job(job).unwrap().plan.generation;
         let row =
             history.iter().rfind(|row| row.slot == "pricing" && row.generation <= kept).unwrap();
         assert_eq!(due.to_string(), row.guest.as_ref().unwrap().settings["base-msat"]);
     }
     let outside =
-        rusqlite::Connection::open(stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+        rusqlite::Connection::open(market.folder.path().join(".openagents/pylon/pylon.db"))
+            .unwrap();
     let mixed = "SELECT count(*) FROM (SELECT job_id FROM decisions GROUP BY job_id HAVING count(DISTINCT revision) > 1)";
     assert_eq!(outside.query_row(mixed, [], |row| row.get::<_, u32>(0)).unwrap(), 0);
 }

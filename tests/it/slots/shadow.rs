@@ -1,6 +1,6 @@
-//! A policy that is asked beside the one that serves.
+//! A shadow policy is called alongside the serving one.
 
-use super::steps::{NOW, Shop};
+use super::install_steps::{NOW, OfflineSlots};
 use super::{file, guest, install, serving, until};
 use crate::component;
 use pylon_core::UnixTime;
@@ -10,27 +10,31 @@ use pylon_core::slots::SlotChange;
 use pylon_journal::{AnswerPair, ReadOnlyJournal};
 use pylon_slots::Alarm;
 use pylon_slots::Config;
-use pylon_tests::stage::{Set, Stage, text};
+use pylon_tests::market::{MarketOptions, TestMarket, text};
 
 const DEAR: &[(&str, &str)] = &[("base-msat", "9000")];
 
-/// Goal: a shadow answers the same questions and changes nothing, and then serves in one swap. Method: a dearer pricing beside; two jobs, what both
-/// said, a restart, and the swap.
+/// Goal: a shadow answers the same questions without effect, and then serves in one swap. Method: a
+/// more expensive shadow pricing; two jobs, both answers, a restart, and the swap.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shadow_is_asked_and_then_serves() {
-    let mut stage = Stage::set(Set { pricing: &[("base-msat", "1000")], ..Set::default() }).await;
+async fn shadow_is_called_and_then_serves() {
+    let mut market = TestMarket::start(MarketOptions {
+        pricing: &[("base-msat", "1000")],
+        ..MarketOptions::default()
+    })
+    .await;
     let shadow = SlotChange::Install {
         slot: "pricing".into(),
         guest: guest("token_pricing", DEAR),
         shadow: true,
     };
-    let seated = stage.node().change(&shadow).await.unwrap();
+    let seated = market.node().change(&shadow).await.unwrap();
     assert_eq!((seated.standing.as_str(), seated.generation), ("shadow", None));
-    let mut customer = stage.customer().await;
+    let mut customer = market.customer().await;
     for words in ["one", "two"] {
         if words == "two" {
-            stage.stop(std::time::Duration::ZERO).await;
-            stage.start().await;
+            market.stop_node(std::time::Duration::ZERO).await;
+            market.start_node().await;
         }
         let job = customer.ask(vec![text(words)]).await;
         let due = customer.result(job).await.due.unwrap().0;
@@ -38,8 +42,8 @@ async fn a_shadow_is_asked_and_then_serves() {
     }
     let pairs = || {
         let mut pairs: Vec<AnswerPair> = Vec::new();
-        let books =
-            ReadOnlyJournal::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+        let books = ReadOnlyJournal::open(&market.folder.path().join(".openagents/pylon/pylon.db"))
+            .unwrap();
         books
             .pairs("pricing", seated.digest, UnixTime::new(seated.since), 100, |pair| {
                 pairs.push(pair)
@@ -47,7 +51,7 @@ async fn a_shadow_is_asked_and_then_serves() {
             .unwrap();
         pairs
     };
-    until(&stage, "both jobs, offered and settled", async || pairs().len() == 4).await;
+    until(&market, "both jobs, offered and settled", async || pairs().len() == 4).await;
     for pair in pairs() {
         assert!(
             pair.active.is_ok()
@@ -57,49 +61,52 @@ async fn a_shadow_is_asked_and_then_serves() {
             "{pair:?}"
         );
     }
-    assert_eq!(serving(&stage, "pricing").await.settings.get("base-msat").unwrap(), "1000");
+    assert_eq!(serving(&market, "pricing").await.settings.get("base-msat").unwrap(), "1000");
     let served =
-        stage.node().change(&SlotChange::Activate { slot: "pricing".into() }).await.unwrap();
+        market.node().change(&SlotChange::Activate { slot: "pricing".into() }).await.unwrap();
     assert_eq!(served.settings.get("base-msat").unwrap(), "9000");
     let job = customer.ask(vec![text("three")]).await;
     assert!(customer.result(job).await.due.unwrap().0.get() >= 9000);
-    let again = stage.node().change(&SlotChange::Activate { slot: "pricing".into() }).await;
+    let again = market.node().change(&SlotChange::Activate { slot: "pricing".into() }).await;
     assert_eq!(again.unwrap_err().code, "nothing");
 }
 
 /// Goal: work is not done twice. Method: a handler as a shadow.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_has_no_shadow() {
-    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let path = file(stage.folder.path(), "probe");
+async fn handler_cannot_be_a_shadow() {
+    let market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
+    let path = file(market.folder.path(), "probe");
     let deed =
         SlotChange::Install { slot: "handler:5999".into(), guest: guest(path, &[]), shadow: true };
-    assert_eq!(stage.node().change(&deed).await.unwrap_err().code, "shadow");
+    assert_eq!(market.node().change(&deed).await.unwrap_err().code, "shadow");
     assert!(
-        stage.node().change(&install("handler:5050", guest("token_pricing", &[]))).await.is_err()
+        market.node().change(&install("handler:5050", guest("token_pricing", &[]))).await.is_err()
     );
 }
 
-/// Goal: a shadow harms nobody but itself. Method: one that burns all its fuel at every question; jobs, and what is known of both.
+/// Goal: a failing shadow affects nothing else. Method: one that uses all its fuel at every call;
+/// jobs, and the statistics of both.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shadow_that_never_answers() {
-    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let path = file(stage.folder.path(), "hostile_pricing");
+async fn failing_shadow_affects_no_job() {
+    let market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
+    let path = file(market.folder.path(), "hostile_pricing");
     let deed = SlotChange::Install {
         slot: "pricing".into(),
         guest: guest(path, &[("do", "fuel")]),
         shadow: true,
     };
-    let seated = stage.node().change(&deed).await.unwrap();
-    let mut customer = stage.customer().await;
+    let seated = market.node().change(&deed).await.unwrap();
+    let mut customer = market.customer().await;
     for number in 0..12 {
         let job = customer.ask(vec![text(&format!("job {number}"))]).await;
         customer.result(job).await;
     }
     let pairs = || {
         let mut pairs: Vec<AnswerPair> = Vec::new();
-        let books =
-            ReadOnlyJournal::open(&stage.folder.path().join(".openagents/pylon/pylon.db")).unwrap();
+        let books = ReadOnlyJournal::open(&market.folder.path().join(".openagents/pylon/pylon.db"))
+            .unwrap();
         books
             .pairs("pricing", seated.digest, UnixTime::new(seated.since), 100, |pair| {
                 pairs.push(pair)
@@ -107,39 +114,43 @@ async fn a_shadow_that_never_answers() {
             .unwrap();
         pairs
     };
-    until(&stage, "asked", async || pairs().len() == 12).await;
+    until(&market, "asked", async || pairs().len() == 12).await;
     assert!(pairs().iter().all(|pair| pair.active.is_ok() && pair.shadow == Err(Fault::Fuel)));
-    let serving = serving(&stage, "pricing").await;
+    let serving = serving(&market, "pricing").await;
     assert_eq!(
         (serving.name.as_str(), serving.figures.map(|seen| (seen.calls, seen.traps))),
         ("token_pricing", Some((12, 0)))
     );
 }
 
-/// Goal: a shadow stands beside somebody. Method: a slot without anybody; then one that an operator empties, and one that empties itself.
+/// Goal: a shadow needs a serving guest. Method: an empty slot; then one that an operator empties,
+/// and one that is emptied automatically.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shadow_does_not_stay_alone() {
-    let shop = Shop::open(&Config::default());
+async fn removing_a_guest_removes_its_shadow() {
+    let offline = OfflineSlots::open(&Config::default());
     let slot = "pricing:5050";
     let shadow = || SlotChange::Install {
         slot: slot.into(),
         guest: guest("volume_discount", &[]),
         shadow: true,
     };
-    assert_eq!(shop.carry_out(shadow()).await.unwrap_err().code, "shadow");
+    assert_eq!(offline.carry_out(shadow()).await.unwrap_err().code, "shadow");
     for by_itself in [false, true] {
-        let bad = guest(shop.file(component("hostile_pricing")), &[]);
-        let generation = shop.carry_out(install(slot, bad)).await.unwrap().generation.unwrap();
-        shop.carry_out(shadow()).await.unwrap();
+        let bad = guest(offline.file(component("hostile_pricing")), &[]);
+        let generation = offline.carry_out(install(slot, bad)).await.unwrap().generation.unwrap();
+        offline.carry_out(shadow()).await.unwrap();
         if by_itself {
             let alarm = Alarm { slot: slot.parse().unwrap(), generation };
-            shop.workshop.take_out(alarm, &shop.journal, NOW).await;
+            offline.workshop.take_out(alarm, &offline.journal, NOW).await;
         } else {
-            shop.carry_out(SlotChange::Rollback { slot: slot.into(), to: Some(0) }).await.unwrap();
+            offline
+                .carry_out(SlotChange::Rollback { slot: slot.into(), to: Some(0) })
+                .await
+                .unwrap();
         }
-        assert!(shop.journal.standbys().unwrap().is_empty());
-        assert!(shop.workshop.seated().await.is_empty());
-        let rows = shop
+        assert!(offline.journal.standbys().unwrap().is_empty());
+        assert!(offline.workshop.seated().await.is_empty());
+        let rows = offline
             .journal
             .audit(2)
             .unwrap()

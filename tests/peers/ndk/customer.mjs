@@ -7,14 +7,14 @@ const require = createRequire(`${process.env.PEER_HOME}/`);
 globalThis.WebSocket ??= require('ws');
 const ndk = require('@nostr-dev-kit/ndk');
 
-await customer('ndk', async (url, hear) => {
+await customer('ndk', async (url, receive) => {
     const signer = ndk.NDKPrivateKeySigner.generate();
     const me = (await signer.user()).pubkey;
     const net = new ndk.default({ explicitRelayUrls: [url], enableOutboxModel: false, signer });
     await net.connect();
     await new Promise((resolve) => {
         const wanted = { kinds: [6050, 7000], '#p': [me] };
-        net.subscribe(wanted, { closeOnEose: false, onEvent: (event) => hear(event.rawEvent()), onEose: resolve });
+        net.subscribe(wanted, { closeOnEose: false, onEvent: (event) => receive(event.rawEvent()), onEose: resolve });
     });
 
     return {

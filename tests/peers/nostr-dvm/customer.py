@@ -33,7 +33,7 @@ from nostr_sdk import (
     nip44_encrypt,
 )
 
-WITHIN_S = 60
+TIMEOUT_S = 60
 RESULT = EventDefinitions.KIND_NIP90_RESULT_GENERATE_TEXT.as_u16()
 FEEDBACK = EventDefinitions.KIND_FEEDBACK.as_u16()
 STATUSES = ["payment-required", "processing", "partial", "success", "error"]
@@ -95,8 +95,8 @@ class Library:
         return valid, tags, (values(tags, "content") or [""])[0]
 
 
-class Heard:
-    """All that was said, by job; a notification handler of the framework."""
+class Messages:
+    """All messages, by job; a notification handler of the framework."""
 
     def __init__(self):
         self.jobs = {}
@@ -127,10 +127,10 @@ class Job:
 
 
 class Deal:
-    """One mode at work."""
+    """One run of a mode."""
 
-    def __init__(self, mode, provider, library, heard):
-        self.mode, self.provider, self.library, self.heard = mode, provider, library, heard
+    def __init__(self, mode, provider, library, messages):
+        self.mode, self.provider, self.library, self.messages = mode, provider, library, messages
 
     def check(self, what, holds, otherwise):
         if not holds:
@@ -145,7 +145,7 @@ class Deal:
         return Job(await within("publish", self.library.ask(text, provider, scheme)), text, scheme)
 
     async def next(self, job):
-        event = await self.heard.at(job.event["id"], job.place)
+        event = await self.messages.at(job.event["id"], job.place)
         job.place += 1
         kind = "feedback" if event["kind"] == FEEDBACK else "result"
         self.same(f"{kind}: author", event["pubkey"], self.provider)
@@ -167,7 +167,7 @@ class Deal:
         return event, tags, content, status
 
     async def answered(self, job):
-        self.same("first said", (await self.next(job))[3], "processing")
+        self.same("first message", (await self.next(job))[3], "processing")
         while True:
             event, tags, content, status = await self.next(job)
             if event["kind"] == FEEDBACK:
@@ -187,10 +187,10 @@ class Deal:
         self.same("status", status, "error")
         self.check("reason", len(values(tags, "status")) > 1, "none")
 
-    async def at_work(self, job):
+    async def running(self, job):
         while True:
             event, _, content, status = await self.next(job)
-            self.same("not over", event["kind"], FEEDBACK)
+            self.same("still running", event["kind"], FEEDBACK)
             if status == "partial":
                 repeated = job.text * (1 + len(content) // len(job.text))
                 self.check("partial: content", content and repeated.startswith(content), content)
@@ -199,12 +199,12 @@ class Deal:
 
     async def cancelled(self):
         job = await self.ask("one answer of many words, without end", self.provider)
-        await self.at_work(job)
+        await self.running(job)
         await within("withdraw", self.library.withdraw(job.event))
-        # The provider takes one job at a time: who is answered now has the place of the one that was withdrawn.
+        # The provider runs one job at a time: an answer to the next one shows that the cancelled one ended.
         await self.answered(await self.ask(provider=self.provider))
-        said = self.heard.about(job.event["id"])
-        self.check("silence after the withdrawal", all(event["kind"] == FEEDBACK for event in said), "a result")
+        said = self.messages.about(job.event["id"])
+        self.check("no result after the cancellation", all(event["kind"] == FEEDBACK for event in said), "a result")
 
     async def run(self):
         match self.mode:
@@ -223,7 +223,7 @@ class Deal:
 
 
 def values(tags, name):
-    """What stands in the first tag of this name."""
+    """The values of the first tag with this name."""
     return next((tag[1:] for tag in tags if tag[0] == name), None)
 
 
@@ -233,19 +233,19 @@ def inputs(event):
 
 async def within(what, waiting):
     try:
-        return await asyncio.wait_for(waiting, WITHIN_S)
+        return await asyncio.wait_for(waiting, TIMEOUT_S)
     except asyncio.TimeoutError:
-        raise Mismatch(f"{what}: nothing within {WITHIN_S} s") from None
+        raise Mismatch(f"{what}: nothing within {TIMEOUT_S} s") from None
 
 
 async def main(relay, provider, *modes):
     ensure_sdk_callback_loop()
-    library, heard = Library(relay), Heard()
-    listening = await within("connect", library.connect(heard))
+    library, messages = Library(relay), Messages()
+    listening = await within("connect", library.connect(messages))
     try:
         for mode in modes:
-            await Deal(mode, provider, library, heard).run()
-        for job, events in heard.jobs.items():
+            await Deal(mode, provider, library, messages).run()
+        for job, events in messages.jobs.items():
             results = sum(event["kind"] == RESULT for event in events)
             if results > 1:
                 raise Mismatch(f"job {job} has {results} results")

@@ -1,9 +1,9 @@
-"""A rival provider, nostr-dvm's GenericDVM: answers text generation with the prompt, for free.
+"""Another provider, nostr-dvm's GenericDVM: answers text generation with the prompt, for free.
 
     python provider.py RELAY
 
-Runs until it is killed, in a folder that it may write to; prints `serving PUBLIC_KEY`, in hex, when it is subscribed. What the
-framework prints itself goes to stderr: there are keys in it.
+Runs until it is killed, in a folder that it may write to. Prints `serving PUBLIC_KEY`, in hex, once it
+is subscribed. Output of the framework goes to stderr, because it contains keys.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from nostr_sdk import Client, Keys, Kind
 
 
 def configured(relay, keys):
-    """By hand: the framework's own way opens a wallet at a public service."""
+    """Without the helper of the framework, which opens a wallet at a public service."""
     config = DVMConfig()
     config.PRIVATE_KEY = keys.secret_key().to_hex()
     config.IDENTIFIER = "rival"
@@ -30,7 +30,7 @@ def configured(relay, keys):
     announcement = NIP89Config()
     announcement.DTAG = "rival"
     announcement.KIND = config.KIND
-    announcement.CONTENT = json.dumps({"name": "Rival", "about": "Says what it is asked.", "nip90Params": {}})
+    announcement.CONTENT = json.dumps({"name": "Rival", "about": "Echoes the prompt.", "nip90Params": {}})
     return GenericDVM(name="Rival", dvm_config=config, nip89config=announcement, admin_config=AdminConfig())
 
 
@@ -43,7 +43,7 @@ def main():
     keys, stdout, subscribe = Keys.generate(), sys.stdout, Client.subscribe
 
     async def tell(client, *args):
-        """The framework's first subscription is that to jobs, and nothing else says when it stands."""
+        """The first subscription of the framework is that to jobs: nothing else shows when it is ready."""
         Client.subscribe = subscribe
         output = await subscribe(client, *args)
         print("serving", keys.public_key().to_hex(), file=stdout, flush=True)

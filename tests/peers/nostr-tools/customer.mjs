@@ -15,9 +15,9 @@ const encrypt = (scheme, to, text) =>
 const decrypt = (scheme, from, text) =>
     scheme === 'nip04' ? nip04.decrypt(secret, from, text) : nip44.decrypt(text, nip44.getConversationKey(secret, from));
 
-await customer('nostr-tools', async (url, hear) => {
+await customer('nostr-tools', async (url, receive) => {
     const relay = await Relay.connect(url);
-    await new Promise((resolve) => relay.subscribe([{ kinds: [6050, 7000], '#p': [me] }], { onevent: hear, oneose: resolve }));
+    await new Promise((resolve) => relay.subscribe([{ kinds: [6050, 7000], '#p': [me] }], { onevent: receive, oneose: resolve }));
 
     const publish = async (kind, tags, content = '') => {
         const event = finalizeEvent({ kind, tags, content, created_at: Math.floor(Date.now() / 1000) }, secret);

@@ -1,4 +1,5 @@
-//! A whole market in this process: a relay, a node in a temporary home, a stub backend, play money, and customers.
+//! A whole market in this process: relays, a node in a temporary home, a stub backend, play money,
+//! and customers.
 
 use crate::proxy::Proxy;
 use crate::stub::{Script, Stub};
@@ -27,38 +28,38 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Generous: a crowded machine is slow, and no test asserts speed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Generous, because a busy machine is slow and no test asserts speed.
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How the stage is set.
-pub struct Set {
-    /// What the backend answers.
+/// What a [`TestMarket`] consists of.
+pub struct MarketOptions {
+    /// Answers of the backend.
     pub script: Script,
-    /// With play money, or for free.
+    /// With a wallet of play money; otherwise jobs are free.
     pub wallet: bool,
-    /// The pricing policy; empty: as shipped.
+    /// The pricing policy; empty for the shipped one.
     pub policy: &'static str,
     /// Settings of the pricing policy.
     pub pricing: &'static [(&'static str, &'static str)],
-    /// How many relays.
+    /// Number of relays.
     pub relays: usize,
-    /// Jobs that may wait.
+    /// The setting of this name.
     pub max_queued_jobs: u32,
-    /// Relays take no event of this kind, and say that they may later.
-    pub unwanted: Option<u16>,
-    /// What a relay takes at once.
-    pub message_bytes: Option<usize>,
-    /// What strangers may name.
+    /// Relays reject events of this kind as rate-limited.
+    pub rejected_kind: Option<u16>,
+    /// Relays reject larger messages.
+    pub message_bytes_max: Option<usize>,
+    /// The egress policy.
     pub network: Network,
-    /// Answers go where customers want them, too.
+    /// Answers are also sent to relays that the request names.
     pub customer_relays: bool,
-    /// The node meets its relays through proxies only, which say this of them (NIP-11).
-    pub proxied: Option<&'static str>,
-    /// How the node deals with relays.
-    pub market: Options,
+    /// Puts a proxy in front of each relay, with this relay information document (NIP-11).
+    pub relay_info: Option<&'static str>,
+    /// Timeouts for relays.
+    pub nostr: Options,
 }
 
-impl Default for Set {
+impl Default for MarketOptions {
     fn default() -> Self {
         Self {
             script: Script::Echo,
@@ -67,20 +68,20 @@ impl Default for Set {
             pricing: &[],
             relays: 1,
             max_queued_jobs: 64,
-            unwanted: None,
-            message_bytes: None,
+            rejected_kind: None,
+            message_bytes_max: None,
             network: Network::default(),
             customer_relays: false,
-            proxied: None,
-            market: Options::default(),
+            relay_info: None,
+            nostr: Options::default(),
         }
     }
 }
 
 #[derive(Debug)]
-struct Unwanted(Kind);
+struct RejectKind(Kind);
 
-impl WritePolicy for Unwanted {
+impl WritePolicy for RejectKind {
     fn admit_event<'a>(
         &'a self,
         event: &'a Event,
@@ -95,11 +96,11 @@ impl WritePolicy for Unwanted {
     }
 }
 
-/// As a relay with `max_message_length` does it.
+/// Like a relay with `max_message_length`.
 #[derive(Debug)]
-struct AtMost(usize);
+struct MessageBytesMax(usize);
 
-impl WritePolicy for AtMost {
+impl WritePolicy for MessageBytesMax {
     fn admit_event<'a>(
         &'a self,
         event: &'a Event,
@@ -112,74 +113,75 @@ impl WritePolicy for AtMost {
     }
 }
 
-/// The market, set up.
-pub struct Stage {
-    /// Where the node lives.
+/// The market and its parts.
+pub struct TestMarket {
+    /// Home of the node.
     pub folder: TempDir,
     /// The backend.
     pub stub: Stub,
-    /// Where everybody meets.
+    /// The relays themselves.
     pub relays: Vec<InProcessRelay>,
-    /// One in front of each relay, if there are any.
+    /// One in front of each relay, with `relay_info`.
     pub proxies: Vec<Proxy>,
-    /// The money.
+    /// The play money of node and customers.
     pub bank: PlayBank,
-    /// Who watches.
+    /// Events of the node.
     pub bus: Bus,
-    /// How the node is configured.
+    /// Settings of the node.
     pub config: Config,
     wallet: bool,
-    market: Options,
+    nostr: Options,
     keys: nostr_sdk::Keys,
     node: Option<Node>,
 }
 
-impl Stage {
-    /// Sets it up, with the node at work.
-    pub async fn set(set: Set) -> Self {
+impl TestMarket {
+    /// Starts all parts; the node is ready when this returns.
+    pub async fn start(options: MarketOptions) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
-        let stub = Stub::start(set.script).await;
+        let stub = Stub::start(options.script).await;
         let mut relays = Vec::new();
-        for _ in 0..set.relays {
+        for _ in 0..options.relays {
             let mut builder = RelayBuilder::default();
-            if let Some(kind) = set.unwanted {
-                builder = builder.write_policy(Unwanted(Kind::from_u16(kind)));
+            if let Some(kind) = options.rejected_kind {
+                builder = builder.write_policy(RejectKind(Kind::from_u16(kind)));
             }
-            if let Some(bytes) = set.message_bytes {
-                builder = builder.write_policy(AtMost(bytes));
+            if let Some(bytes) = options.message_bytes_max {
+                builder = builder.write_policy(MessageBytesMax(bytes));
             }
             relays.push(InProcessRelay::start_with(builder).await.unwrap());
         }
         let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
         let mut proxies = Vec::new();
         for url in urls.iter() {
-            if let Some(about) = set.proxied {
-                proxies.push(Proxy::start(url, about).await);
+            if let Some(info) = options.relay_info {
+                proxies.push(Proxy::start(url, info).await);
             }
         }
-        let near = proxies.iter().map(|proxy| proxy.url().to_owned()).collect::<Vec<_>>();
-        let settings: BTreeMap<_, _> = set
+        let proxied = proxies.iter().map(|proxy| proxy.url().to_owned()).collect::<Vec<_>>();
+        let settings: BTreeMap<_, _> = options
             .pricing
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let guest = GuestConfig { source: set.policy.into(), settings, ..GuestConfig::default() };
+        let guest =
+            GuestConfig { source: options.policy.into(), settings, ..GuestConfig::default() };
         let guests = BTreeMap::from([("pricing".to_owned(), guest)]);
         let config = Config {
             market: MarketConfig {
-                relays: if set.proxied.is_some() { near } else { urls.clone() },
-                customer_relays: set.customer_relays,
+                relays: if options.relay_info.is_some() { proxied } else { urls.clone() },
+                customer_relays: options.customer_relays,
                 ..MarketConfig::default()
             },
             provider: pylon_provider::Config {
-                max_queued_jobs: set.max_queued_jobs,
+                max_queued_jobs: options.max_queued_jobs,
                 ..pylon_provider::Config::default()
             },
-            network: set.network,
+            network: options.network,
             slots: pylon_slots::Config { guests, ..pylon_slots::Config::default() },
             ..Config::default()
         };
-        let mut stage = Self {
+        let mut market = Self {
             folder: tempfile::tempdir().unwrap(),
             stub,
             bank: PlayBank::open(&urls, Msat::new(100_000_000), Arc::new(SystemClock)).unwrap(),
@@ -187,34 +189,34 @@ impl Stage {
             proxies,
             bus: Bus::default(),
             config,
-            wallet: set.wallet,
-            market: set.market,
+            wallet: options.wallet,
+            nostr: options.nostr,
             keys: keys(&generate().unwrap()).unwrap(),
             node: None,
         };
-        stage.start().await;
-        stage
+        market.start_node().await;
+        market
     }
 
-    /// Starts the node on what its home holds.
-    pub async fn start(&mut self) {
+    /// Starts the node in its home.
+    pub async fn start_node(&mut self) {
         let home = Home::at(self.folder.path());
         let backend = llama_cpp(&client().unwrap(), &self.stub.url()).await.unwrap();
         let wallet = self.wallet.then(|| Arc::new(self.bank.wallet()) as _);
         let (backends, bus) = (Some(vec![Arc::new(backend) as _]), self.bus.clone());
-        let parts = Parts { wallet, backends, bus, market: self.market, ..Parts::default() };
+        let parts = Parts { wallet, backends, bus, market: self.nostr, ..Parts::default() };
         let node =
             Node::start(&home, &home.open().unwrap(), &self.config, self.keys.clone(), parts)
                 .await
                 .unwrap();
-        node.ready(PATIENCE).await.unwrap();
+        node.ready(TEST_TIMEOUT).await.unwrap();
         self.node = Some(node);
     }
 
-    /// Stops the node, letting work end for so long.
-    pub async fn stop(&mut self, within: Duration) {
+    /// Stops the node, after a drain of at most this time.
+    pub async fn stop_node(&mut self, timeout: Duration) {
         if let Some(node) = self.node.take() {
-            node.stop(within).await;
+            node.stop(timeout).await;
         }
     }
 
@@ -238,19 +240,21 @@ impl Stage {
         self.node.as_ref().unwrap()
     }
 
-    /// Waits until the job's row is as wanted.
-    pub async fn until(&self, id: JobId, wanted: impl Fn(&JobState) -> bool) -> JobState {
+    /// Waits until the row of the job meets the condition.
+    pub async fn wait_until(&self, id: JobId, condition: impl Fn(&JobState) -> bool) -> JobState {
         let mut seen = self.bus.listen();
-        let found = tokio::time::timeout(PATIENCE, async {
+        let found = tokio::time::timeout(TEST_TIMEOUT, async {
             loop {
-                if let Some(state) = self.job(id).filter(&wanted) {
+                if let Some(state) = self.job(id).filter(&condition) {
                     return state;
                 }
-                // Whatever changes a row is announced or acknowledged soon after: look again at each, and now and then.
+                // Most changes of a row are followed by an event; poll for the others.
                 let _ = tokio::time::timeout(Duration::from_millis(50), seen.recv()).await;
             }
         });
-        found.await.unwrap_or_else(|_| panic!("the job never came to that: {:?}", self.job(id)))
+        found
+            .await
+            .unwrap_or_else(|_| panic!("the job never met the condition: {:?}", self.job(id)))
     }
 
     /// A new customer, on every relay.
@@ -265,23 +269,23 @@ impl Stage {
     }
 }
 
-/// Somebody who asks.
+/// A customer with a key of its own.
 pub struct Customer {
-    /// Its connection.
+    /// Its client.
     pub buyer: Buyer,
     key: PublicKey,
     provider: PublicKey,
-    /// Said about other jobs than the one that was listened for.
-    heard: Vec<ProviderMessage>,
+    /// Messages about other jobs than the awaited one.
+    unread: Vec<ProviderMessage>,
 }
 
 impl Customer {
-    /// Somebody new on these relays, who knows this provider.
+    /// A new customer of this provider, on these relays.
     pub async fn of(provider: PublicKey, relays: &[String]) -> Self {
         let keys = keys(&generate().unwrap()).unwrap();
         let key = public_key(&keys);
         let buyer = Buyer::connect(keys, relays).await.unwrap();
-        Self { buyer, key, provider, heard: Vec::new() }
+        Self { buyer, key, provider, unread: Vec::new() }
     }
 }
 
@@ -304,44 +308,44 @@ pub fn bid(msat: u64) -> RequestTag {
 }
 
 impl Customer {
-    /// Who it is.
+    /// Its public key.
     pub fn key(&self) -> PublicKey {
         self.key
     }
 
-    /// Asks our provider for text.
+    /// Sends a text generation request to the provider.
     pub async fn ask(&self, mut tags: Vec<RequestTag>) -> JobId {
         tags.push(RequestTag::Provider(self.provider));
         self.buyer.request(5050, &tags).await.unwrap()
     }
 
-    /// Asks whoever listens.
+    /// Sends a request to any provider.
     pub async fn broadcast(&self, kind: u16, tags: Vec<RequestTag>) -> JobId {
         self.buyer.request(kind, &tags).await.unwrap()
     }
 
-    /// The next thing said about this job.
-    pub async fn hear(&mut self, job: JobId) -> ProviderMessage {
-        if let Some(index) = self.heard.iter().position(|heard| about(heard) == job) {
-            return self.heard.remove(index);
+    /// The next message about this job.
+    pub async fn next(&mut self, job: JobId) -> ProviderMessage {
+        if let Some(index) = self.unread.iter().position(|message| job_of(message) == job) {
+            return self.unread.remove(index);
         }
-        tokio::time::timeout(PATIENCE, async {
+        tokio::time::timeout(TEST_TIMEOUT, async {
             loop {
-                let heard = self.buyer.next().await.unwrap();
-                if about(&heard) == job {
-                    return heard;
+                let message = self.buyer.next().await.unwrap();
+                if job_of(&message) == job {
+                    return message;
                 }
-                self.heard.push(heard);
+                self.unread.push(message);
             }
         })
         .await
-        .expect("the provider is silent")
+        .expect("no message of the provider")
     }
 
-    /// Waits for the result, past all feedback.
+    /// Waits for the result; an error fails the test, other feedback is skipped.
     pub async fn result(&mut self, job: JobId) -> Delivered {
         loop {
-            match self.hear(job).await {
+            match self.next(job).await {
                 ProviderMessage::Result(result) => return result,
                 ProviderMessage::Feedback(feedback) => {
                     assert_ne!(feedback.status.as_str(), "error", "{}", feedback.message)
@@ -351,10 +355,10 @@ impl Customer {
         }
     }
 
-    /// Waits for feedback of this kind, past all other.
+    /// Waits for feedback with this status; other feedback is skipped.
     pub async fn feedback(&mut self, job: JobId, status: &str) -> Feedback {
         loop {
-            match self.hear(job).await {
+            match self.next(job).await {
                 ProviderMessage::Feedback(feedback) if feedback.status.as_str() == status => {
                     return feedback;
                 }
@@ -366,8 +370,8 @@ impl Customer {
     }
 }
 
-fn about(heard: &ProviderMessage) -> JobId {
-    match heard {
+fn job_of(message: &ProviderMessage) -> JobId {
+    match message {
         ProviderMessage::Feedback(feedback) => feedback.job,
         ProviderMessage::Result(result) => result.job,
         ProviderMessage::Unreadable { job, .. } => *job,

@@ -1,6 +1,6 @@
-//! A node that compiles nothing: what is not signed machine code for it, it refuses; what is, it runs.
+//! A node without a compiler refuses all machine code but what is signed for it.
 
-use super::steps::{NOW, Shop, beside};
+use super::install_steps::{NOW, OfflineSlots, sidecar};
 use super::{guest, install};
 use crate::component;
 use nostr_sdk::prelude::Keys;
@@ -23,7 +23,7 @@ fn locked_to(author: &Keys) -> Config {
     }
 }
 
-/// Code of a component as a machine like this one makes it, and a claim about it.
+/// Machine code of a component for this machine, and a claim about it.
 async fn compiled(bytes: &[u8]) -> (Vec<u8>, ImageClaim) {
     let maker = Sandbox::open(pylon_sandbox::Config::default()).unwrap();
     let image = maker.image(bytes).await.unwrap();
@@ -37,16 +37,17 @@ async fn compiled(bytes: &[u8]) -> (Vec<u8>, ImageClaim) {
     (image, claim)
 }
 
-/// Goal: only what one of the publishers signed, for this component and this engine, runs, and it runs without a compiler. Method: an image with one
-/// thing wrong at a time, then the right one; and a component with a mistake of its own, which is told first.
+/// Goal: without a compiler, only machine code that a trusted publisher signed for this component
+/// and this engine runs. Method: an image with one fault at a time, then the right one; and a
+/// component with a fault of its own, which is reported first.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_signed_images_run() {
     let author = Keys::generate();
-    let shop = Shop::open(&locked_to(&author));
+    let offline = OfflineSlots::open(&locked_to(&author));
     let bytes = component("hostile_pricing");
-    let path = shop.signed(&author, bytes);
+    let path = offline.signed(&author, bytes);
     let at = || guest(&path, &[]);
-    let why = shop.stops("image", "pricing", at()).await;
+    let why = offline.fails_at("image", "pricing", at()).await;
     assert!(
         why.contains("nothing is compiled here") && why.contains("pylon guest compile"),
         "{why}"
@@ -58,7 +59,7 @@ async fn only_signed_images_run() {
         claim.engine
     ));
     std::fs::write(&file, &image).unwrap();
-    let why = shop.stops("image", "pricing", at()).await;
+    let why = offline.fails_at("image", "pricing", at()).await;
     assert!(why.contains("has no release"), "{why}");
     let flipped = {
         let mut flipped = image.clone();
@@ -84,40 +85,46 @@ async fn only_signed_images_run() {
         ("signature", &image, good.replace(&format!("for {}", claim.engine), "for all")),
     ] {
         std::fs::write(&file, image).unwrap();
-        std::fs::write(beside(&file, "release"), release).unwrap();
-        let why = shop.stops("image", "pricing", at()).await;
+        std::fs::write(sidecar(&file, "release"), release).unwrap();
+        let why = offline.fails_at("image", "pricing", at()).await;
         assert!(why.contains(what), "{what}: {why}");
     }
-    shop.stops("component", "pricing", guest(shop.signed(&author, b"garbage"), &[])).await;
-    shop.stops("import", "pricing", guest(shop.signed(&author, component("std_pricing")), &[]))
+    offline.fails_at("component", "pricing", guest(offline.signed(&author, b"garbage"), &[])).await;
+    offline
+        .fails_at(
+            "import",
+            "pricing",
+            guest(offline.signed(&author, component("std_pricing")), &[]),
+        )
         .await;
-    std::fs::write(beside(&file, "release"), good).unwrap();
-    let seated = shop.carry_out(install("pricing", at())).await.unwrap();
+    std::fs::write(sidecar(&file, "release"), good).unwrap();
+    let seated = offline.carry_out(install("pricing", at())).await.unwrap();
     assert_eq!((seated.name.as_str(), seated.generation), ("hostile-pricing", Some(1)));
 
-    // What comes with the program needs one, too, and the node's folder has it.
-    shop.stops("image", "pricing", guest("token_pricing", &[])).await;
+    // Shipped guests need an image, too, which is in the node's folder.
+    offline.fails_at("image", "pricing", guest("token_pricing", &[])).await;
     let (image, claim) = compiled(component("token_pricing")).await;
-    let file = shop
+    let file = offline
         .folder
         .path()
         .join(".openagents/pylon/guests")
         .join(format!("{}.{}.image", claim.component, claim.engine));
     std::fs::write(&file, image).unwrap();
-    std::fs::write(beside(&file, "release"), signed(&author, &claim)).unwrap();
+    std::fs::write(sidecar(&file, "release"), signed(&author, &claim)).unwrap();
     assert_eq!(
-        shop.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap().name,
+        offline.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap().name,
         "token_pricing"
     );
     let back =
-        shop.carry_out(SlotChange::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
+        offline.carry_out(SlotChange::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
     assert_eq!(back.name, "hostile-pricing", "the folder has kept its image");
 }
 
-/// Goal: an operator gets a node without a compiler by the commands alone. Method: the images of all that comes with the program are made, signed and
-/// put into the folder of a locked-down node; the doctor loads them as a start would.
+/// Goal: an operator sets up a node without a compiler by commands alone. Method: the images of all
+/// shipped guests are compiled, signed and copied into the folder of a locked-down node; the doctor
+/// loads them as a start would.
 #[test]
-fn a_locked_node_is_made_by_commands() {
+fn node_without_a_compiler_is_set_up_by_commands() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
     let pylon = |args: &[&str]| {

@@ -1,6 +1,6 @@
-//! Changes of slots that meet: what takes long is waited for by nobody else, and still ends.
+//! Concurrent changes of slots: a slow one blocks no other, and all end.
 
-use super::steps::{NOW, Shop};
+use super::install_steps::{NOW, OfflineSlots};
 use super::{guest, install};
 use crate::component;
 use async_trait::async_trait;
@@ -12,12 +12,12 @@ use pylon_node::home::Home;
 use pylon_sandbox::{Compiler, Compiling, Sandbox, Tier};
 use pylon_slots::Config;
 use pylon_slots::{Ledger, Slots, Workshop, sandbox};
-use pylon_tests::stage::PATIENCE;
+use pylon_tests::market::TEST_TIMEOUT;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::time::timeout;
 
-/// Compiles one component only when it is told to, each time.
+/// A compiler that compiles one component only after a permit, each time.
 struct Slow {
     here: Sandbox,
     of: &'static [u8],
@@ -36,22 +36,22 @@ impl Compiler for Slow {
     }
 }
 
-/// A workshop with such a compiler and no code that it has left.
-struct Turns {
-    shop: Shop,
+/// Slots with such a compiler and an empty code cache.
+struct SlowSlots {
+    offline: OfflineSlots,
     workshop: Arc<Workshop>,
     slow: Arc<Slow>,
     begun: Mutex<mpsc::Receiver<()>>,
 }
 
-impl Turns {
+impl SlowSlots {
     async fn open(of: &'static str) -> Self {
-        let shop = Shop::open(&Config::default());
-        let state = Home::at(shop.folder.path()).open().unwrap();
+        let offline = OfflineSlots::open(&Config::default());
+        let state = Home::at(offline.folder.path()).open().unwrap();
         let here =
             sandbox(state.folder("cache").unwrap(), Compiling::Here, &Config::default().lockdown)
                 .unwrap();
-        let (begun, heard) = mpsc::channel(9);
+        let (begun, started) = mpsc::channel(9);
         let slow = Arc::new(Slow { here, of: component(of), begun, go: Semaphore::new(0) });
         let compiling = Compiling::By(Arc::clone(&slow) as Arc<_>);
         let sandbox =
@@ -64,49 +64,50 @@ impl Turns {
             Ledger::default(),
             &Config::default(),
             EgressPolicy::default(),
-            Some(&shop.journal),
+            Some(&offline.journal),
             NOW,
         )
         .await;
         let workshop = opened.unwrap().0.workshop;
-        Self { shop, workshop, slow, begun: Mutex::new(heard) }
+        Self { offline, workshop, slow, begun: Mutex::new(started) }
     }
 
     async fn carry_out(&self, deed: SlotChange) -> String {
-        self.workshop.carry_out(&deed, &self.shop.journal, NOW).await.unwrap().name
+        self.workshop.carry_out(&deed, &self.offline.journal, NOW).await.unwrap().name
     }
 
-    /// The component is being compiled.
+    /// Waits until the component is being compiled.
     async fn begun(&self) {
-        timeout(PATIENCE, self.begun.lock().await.recv()).await.unwrap().unwrap();
+        timeout(TEST_TIMEOUT, self.begun.lock().await.recv()).await.unwrap().unwrap();
     }
 }
 
-/// Goal: a compiler that takes its time holds up the guest that it compiles and no other. Method: a guest whose compiler waits for a change of another slot,
-/// and then of its own, since when it wants more than the slot had.
+/// Goal: a slow compiler blocks only the guest that it compiles. Method: a guest whose compiler
+/// waits for a change of another slot, and then of its own, after which it requests more than the
+/// slot had.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_compiler_holds_up_nobody() {
-    let turns = Turns::open("hostile_handler").await;
-    let slow = guest(turns.shop.file(component("hostile_handler")), &[]);
+async fn slow_compiler_blocks_no_other_slot() {
+    let turns = SlowSlots::open("hostile_handler").await;
+    let slow = guest(turns.offline.file(component("hostile_handler")), &[]);
     let others = async {
         turns.begun().await;
         turns.carry_out(install("pricing:5051", guest("token_pricing", &[]))).await;
         turns
-            .carry_out(install("handler:5999", guest(turns.shop.file(component("probe")), &[])))
+            .carry_out(install("handler:5999", guest(turns.offline.file(component("probe")), &[])))
             .await;
         turns.slow.go.add_permits(9);
     };
     let deed = install("handler:5999", slow);
-    let change = turns.workshop.carry_out(&deed, &turns.shop.journal, NOW);
-    let (done, ()) = timeout(PATIENCE, async { join!(change, others) }).await.unwrap();
+    let change = turns.workshop.carry_out(&deed, &turns.offline.journal, NOW);
+    let (done, ()) = timeout(TEST_TIMEOUT, async { join!(change, others) }).await.unwrap();
     assert_eq!(done.unwrap_err().code, "grant", "it is held against the slot as it is by now");
 }
 
-/// Goal: a reload ends, however often commands change slots meanwhile. Method: a guest in the settings, and a slot that is emptied each time before it is
-/// compiled.
+/// Goal: a reload ends, however often commands change slots meanwhile. Method: a configured guest,
+/// and a slot that is emptied each time before it is compiled.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reload_ends() {
-    let turns = Turns::open("hostile_pricing").await;
+async fn reload_ends_while_commands_change_slots() {
+    let turns = SlowSlots::open("hostile_pricing").await;
     let slots = [
         "pricing:5051",
         "pricing:5052",
@@ -121,9 +122,10 @@ async fn a_reload_ends() {
     let mut config = Config::default();
     config
         .guests
-        .insert("pricing".into(), guest(turns.shop.file(component("hostile_pricing")), &[]));
+        .insert("pricing".into(), guest(turns.offline.file(component("hostile_pricing")), &[]));
     let reload = async {
-        let done = turns.workshop.reload(&config, &turns.shop.journal, NOW, async { Ok(()) }).await;
+        let done =
+            turns.workshop.reload(&config, &turns.offline.journal, NOW, async { Ok(()) }).await;
         turns.slow.go.close();
         done
     };
@@ -141,9 +143,9 @@ async fn a_reload_ends() {
         let go = async { turns.slow.go.add_permits(1) };
         join!(async { empty(held[0]).await }, go).0
     };
-    let (done, _) = timeout(PATIENCE, async { join!(reload, others) }).await.unwrap();
+    let (done, _) = timeout(TEST_TIMEOUT, async { join!(reload, others) }).await.unwrap();
     done.unwrap();
-    let history = turns.shop.journal.installations().unwrap();
+    let history = turns.offline.journal.installations().unwrap();
     let last: Vec<_> =
         history.iter().rev().take(2).map(|row| format!("{} {}", row.slot, row.why)).collect();
     assert_eq!(last, ["pricing:5054 rollback", "pricing reload"], "the last one waited");

@@ -1,4 +1,4 @@
-//! A node that has sold something, for whoever looks back at it.
+//! The journal of a node that has sold jobs, for tests of replay and back-test.
 
 use pylon_core::machine::JobState;
 use pylon_core::{JobId, Msat};
@@ -7,50 +7,50 @@ use pylon_node::home::Home;
 use pylon_nostr::identity::purpose_key;
 use pylon_sandbox::{Config, Sandbox};
 use pylon_slots::Past;
-use pylon_tests::stage::{Customer, Set, Stage, bid, param, text};
+use pylon_tests::market::{Customer, MarketOptions, TestMarket, bid, param, text};
 use std::path::Path;
 use std::time::Duration;
 
-/// A node that has sold, refused and kept silent, and is stopped.
-pub(super) struct Sold {
-    pub(super) stage: Stage,
+/// A stopped node, with one job of each sort.
+pub(super) struct SoldJobs {
+    pub(super) market: TestMarket,
     /// Paid, in this order.
     pub(super) paid: Vec<JobId>,
     /// Delivered, never paid.
     pub(super) unpaid: JobId,
-    /// Bid too little.
+    /// Refused, because the bid was too low.
     pub(super) refused: JobId,
-    /// In NIP-44.
+    /// Encrypted with NIP-44.
     pub(super) confidential: JobId,
 }
 
-/// Words of the jobs that are paid.
+/// Prompts of the paid jobs.
 const WORDS: [&str; 3] = ["one two three", "Grüße an alle", "a b c d e f g h"];
 
-impl Sold {
-    pub(super) async fn here() -> Self {
-        let mut stage = Stage::set(Set::default()).await;
-        let mut customer = stage.customer().await;
+impl SoldJobs {
+    pub(super) async fn new() -> Self {
+        let mut market = TestMarket::start(MarketOptions::default()).await;
+        let mut customer = market.customer().await;
         let mut paid = Vec::new();
         for words in WORDS {
-            let (job, bolt11) = buy(&stage, &mut customer, words).await;
-            stage.bank.pay(&bolt11).unwrap();
-            stage.until(job, JobState::is_closed).await;
+            let (job, bolt11) = buy(&market, &mut customer, words).await;
+            market.bank.pay(&bolt11).unwrap();
+            market.wait_until(job, JobState::is_closed).await;
             paid.push(job);
         }
-        let (unpaid, _) = buy(&stage, &mut customer, "for nothing").await;
+        let (unpaid, _) = buy(&market, &mut customer, "for nothing").await;
         let refused = customer.ask(vec![text("too cheap"), bid(1)]).await;
         customer.feedback(refused, "error").await;
         let hidden = pylon_nostr::nip90::RequestTag::Encrypted;
         let confidential = customer.ask(vec![text("a secret"), bid(50_000), hidden]).await;
         customer.result(confidential).await;
-        stage.until(confidential, |state| state.output.is_none() && state.is_over()).await;
-        stage.stop(Duration::ZERO).await;
-        Self { stage, paid, unpaid, refused, confidential }
+        market.wait_until(confidential, |state| state.output.is_none() && state.is_over()).await;
+        market.stop_node(Duration::ZERO).await;
+        Self { market, paid, unpaid, refused, confidential }
     }
 
     pub(super) fn home(&self) -> Home {
-        Home::at(self.stage.folder.path())
+        Home::at(self.market.folder.path())
     }
 
     pub(super) fn books(&self) -> ReadOnlyJournal {
@@ -58,7 +58,7 @@ impl Sold {
     }
 
     pub(super) fn safe(&self) -> TextCipher {
-        TextCipher::new(&purpose_key(self.stage.keys(), "journal"))
+        TextCipher::new(&purpose_key(self.market.keys(), "journal"))
     }
 
     pub(super) fn past(&self) -> Past {
@@ -73,7 +73,7 @@ impl Sold {
         Past::new(Sandbox::open(config).unwrap(), shelf, self.books().installations().unwrap())
     }
 
-    /// Lets all texts go, as a node does in time.
+    /// Purges all texts, as a node does after the configured time.
     pub(super) async fn forget(&self) {
         let journal = SqliteJournal::open_with(&self.home().database(), self.safe()).unwrap();
         journal.set_retention(Retention { seconds: 0, bytes: u64::MAX });
@@ -82,7 +82,7 @@ impl Sold {
         }
     }
 
-    /// A copy of the books, to be changed.
+    /// A copy of the journal that a test may change.
     pub(super) fn copy(&self, folder: &Path) -> std::path::PathBuf {
         let path = folder.join("pylon.db");
         std::fs::write(&path, "").unwrap();
@@ -91,11 +91,13 @@ impl Sold {
     }
 }
 
-/// A job with a result, and its invoice.
-async fn buy(stage: &Stage, customer: &mut Customer, words: &str) -> (JobId, String) {
+/// Buys one job; returns it and its invoice.
+async fn buy(market: &TestMarket, customer: &mut Customer, words: &str) -> (JobId, String) {
     let job = customer.ask(vec![text(words), param("max_tokens", "32"), bid(50_000)]).await;
     let (amount, bolt11) = customer.result(job).await.due.unwrap();
     assert!(amount > Msat::ZERO);
-    stage.until(job, |state| state.delivery == pylon_core::machine::Delivery::Delivered).await;
+    market
+        .wait_until(job, |state| state.delivery == pylon_core::machine::Delivery::Delivered)
+        .await;
     (job, bolt11.unwrap())
 }

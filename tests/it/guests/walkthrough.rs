@@ -1,4 +1,4 @@
-//! The walk-through of `guests/README.md`, as it is written there.
+//! The walk-through of `guests/README.md`, as written there.
 
 use pylon_tests::process::pylon;
 use pylon_tests::program::{configure, said, started};
@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 const COMMANDS_MAX: usize = 10;
 
-/// The commands of the block below that heading, without what is said about them.
+/// The commands of the block below that heading, without their comments.
 fn commands() -> Vec<String> {
     let page = include_str!("../../../guests/README.md");
     let (_, section) = page.split_once("## From nothing to a price of your own").unwrap();
@@ -19,14 +19,15 @@ fn commands() -> Vec<String> {
         .collect()
 }
 
-/// Where somebody works who has this program and Rust, and nothing else of ours.
-struct Desk {
+/// A folder of an author with the program and Rust, without this tree.
+struct AuthorShell {
     folder: tempfile::TempDir,
     backend: String,
 }
 
-impl Desk {
-    /// As a shell would. Only the backend is ours, and what Cargo has fetched and compiled before.
+impl AuthorShell {
+    /// Runs a line in a shell, with a stub backend and with what Cargo has fetched and compiled
+    /// before.
     fn run(&self, line: &str) -> Output {
         let line = if line.contains("pylon demo") {
             format!("{line} --backend {}", self.backend)
@@ -54,20 +55,21 @@ impl Desk {
     }
 }
 
-/// Goal: a new author comes from nothing to a price that is signed, back-tested, shadowed and swapped in, in at most ten commands. Method: those of the
-/// page, one after the other in a shell; then a node is started where they were run, and says who serves.
+/// Goal: a new author gets to a price that is signed, back-tested, shadowed and active, in at most
+/// ten commands. Method: those of the page, one after the other in a shell; then a node is started
+/// there and lists its guests.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_walk_through_works() {
-    let stub = Stub::start(Script::Say(
+async fn walkthrough_of_the_readme_works() {
+    let stub = Stub::start(Script::Reply(
         "Once upon a time there was a node that sold stories by the word.",
     ))
     .await;
-    let desk = Desk { folder: tempfile::tempdir().unwrap(), backend: stub.url() };
+    let shell = AuthorShell { folder: tempfile::tempdir().unwrap(), backend: stub.url() };
     let commands = commands();
     assert!(commands.len() <= COMMANDS_MAX, "{commands:?}");
     let mut pages = Vec::new();
     for line in &commands {
-        let output = tokio::task::block_in_place(|| desk.run(line));
+        let output = tokio::task::block_in_place(|| shell.run(line));
         let page = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{line}: {} {page}", said(&output));
         pages.push(page);
@@ -85,18 +87,18 @@ async fn the_walk_through_works() {
         "{compared}"
     );
     assert!(page("guest activate").contains("publisher"), "{}", page("guest activate"));
-    let drawn = std::fs::read_to_string(desk.folder.path().join("happy_hours.svg")).unwrap();
+    let drawn = std::fs::read_to_string(shell.folder.path().join("happy_hours.svg")).unwrap();
     assert!(drawn.starts_with("<svg"));
     let last = "pylon demo --jobs 1 --keep shop";
     assert!(include_str!("../../../guests/README.md").contains(last), "what shows the new price");
-    let shown = String::from_utf8_lossy(&tokio::task::block_in_place(|| desk.run(last)).stdout)
+    let shown = String::from_utf8_lossy(&tokio::task::block_in_place(|| shell.run(last)).stdout)
         .into_owned();
     assert!(
         shown.contains("pricing.quote  happy_hours ") && shown.contains(" msat on delivery"),
         "{shown}"
     );
 
-    let shop = desk.folder.path().join("shop");
+    let shop = shell.folder.path().join("shop");
     let words = std::fs::read_to_string(shop.join(".config/pylon/identity.mnemonic")).unwrap();
     configure(
         &shop,
@@ -104,7 +106,7 @@ async fn the_walk_through_works() {
     );
     let (node, _log, said) = tokio::task::block_in_place(|| started(&shop, None));
     let output = tokio::task::block_in_place(|| {
-        desk.run("PYLON_HOME=\"$PWD/shop\" pylon guest list --json")
+        shell.run("PYLON_HOME=\"$PWD/shop\" pylon guest list --json")
     });
     let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let pricing = list["guests"]

@@ -1,4 +1,5 @@
-//! The yardstick of a policy call: nothing but wasmtime, with its arguments ready; with the sandbox's settings, or with those of a textbook.
+//! The baseline of a policy call: only wasmtime, with prepared arguments; with the settings of the
+//! sandbox, or with those that the documentation of wasmtime recommends.
 
 mod bindings;
 
@@ -12,8 +13,8 @@ use wasmtime::{
     StoreLimits, StoreLimitsBuilder,
 };
 
-/// A loop around one guest.
-pub struct Loop {
+/// Calls one pricing guest in a loop.
+pub struct Baseline {
     engine: Engine,
     policy: PricingPolicyPre<StoreLimits>,
     job: types::Job,
@@ -23,20 +24,20 @@ pub struct Loop {
 
 /// An instance that serves more than one call.
 pub struct Warm<'a> {
-    yardstick: &'a Loop,
+    baseline: &'a Baseline,
     store: Store<StoreLimits>,
     policy: PricingPolicy,
 }
 
-impl Loop {
-    /// With the sandbox's settings.
+impl Baseline {
+    /// With the settings of the sandbox.
     pub fn new(bytes: &[u8], guest: &Installed) -> Self {
         Self::with(&config(), bytes, guest)
     }
 
-    /// With what the handbook of wasmtime says about many short calls.
-    pub fn textbook(bytes: &[u8], guest: &Installed) -> Self {
-        Self::with(&textbook(), bytes, guest)
+    /// With the settings that wasmtime's documentation recommends for many short calls.
+    pub fn recommended(bytes: &[u8], guest: &Installed) -> Self {
+        Self::with(&recommended(), bytes, guest)
     }
 
     fn with(config: &Config, bytes: &[u8], guest: &Installed) -> Self {
@@ -102,7 +103,7 @@ impl Loop {
         }
     }
 
-    /// A store and an instance for one call, as the sandbox does it.
+    /// A store and an instance for one call, as in the sandbox.
     pub fn call(&self) {
         let mut store = self.store();
         let policy = self.policy.instantiate(&mut store).unwrap();
@@ -110,11 +111,11 @@ impl Loop {
         store.get_fuel().unwrap();
     }
 
-    /// An instance that stays.
+    /// An instance for several calls.
     pub fn warm(&self) -> Warm<'_> {
         let mut store = self.store();
         let policy = self.policy.instantiate(&mut store).unwrap();
-        Warm { yardstick: self, store, policy }
+        Warm { baseline: self, store, policy }
     }
 
     fn store(&self) -> Store<StoreLimits> {
@@ -137,14 +138,14 @@ impl Loop {
 }
 
 impl Warm<'_> {
-    /// The call alone. Memory is never given back by such a guest, so it serves some dozens.
+    /// The call alone. The guest never frees memory, so an instance serves only some dozens.
     pub fn call(&mut self) {
-        self.yardstick.quote(&self.policy, &mut self.store);
+        self.baseline.quote(&self.policy, &mut self.store);
     }
 }
 
-/// Pooling, copy-on-write, and the numbers that examples have.
-fn textbook() -> Config {
+/// Pooling, copy-on-write, and the numbers of the examples.
+fn recommended() -> Config {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(1100)
         .total_core_instances(4400)
@@ -169,7 +170,7 @@ fn textbook() -> Config {
     config
 }
 
-/// As `engine.rs` has it.
+/// As in `engine.rs` of the sandbox.
 fn config() -> Config {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(66)

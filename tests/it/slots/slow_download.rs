@@ -1,4 +1,4 @@
-//! Nothing that takes long keeps the operator from what cannot wait.
+//! A slow download does not block other commands.
 
 use super::file;
 use pylon_tests::process::command;
@@ -7,10 +7,11 @@ use pylon_tests::stub::Script;
 use std::process::Stdio;
 use tokio::net::TcpListener;
 
-/// Goal: while a guest is fetched, a node lists its guests, changes others, and ends. Method: an address that takes the connection and says nothing.
+/// Goal: while a guest is downloaded, a node lists its guests, changes other slots, and stops.
+/// Method: an address that accepts the connection and sends nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_download() {
-    let program = Program::set(Script::Echo).await;
+async fn slow_download_blocks_no_other_change() {
+    let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("https://{}/a.wasm", silent.local_addr().unwrap());

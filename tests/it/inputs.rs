@@ -1,4 +1,4 @@
-//! Inputs that are not in the request: pages, events and results of other jobs, through the real node.
+//! Inputs by reference: pages, events and results of other jobs, through the real node.
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -9,7 +9,7 @@ use pylon_core::{Input, InputSource, JobId, MessageId};
 use pylon_node::config::Network;
 use pylon_nostr::nip90::{self, RequestTag};
 use pylon_nostr::relay::InProcessRelay;
-use pylon_tests::stage::{PATIENCE, Set, Stage, text};
+use pylon_tests::market::{MarketOptions, TEST_TIMEOUT, TestMarket, text};
 use pylon_tests::stub::Script;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -70,7 +70,7 @@ impl Drop for Pages {
 async fn publish(relay: &str, event: &Event) {
     let client = Client::default();
     client.add_relay(relay).await.unwrap();
-    client.try_connect(PATIENCE).await;
+    client.try_connect(TEST_TIMEOUT).await;
     client.send_event(event).await.unwrap();
     client.shutdown().await;
 }
@@ -79,13 +79,17 @@ fn note(words: &str) -> Event {
     EventBuilder::text_note(words).sign_with_keys(&Keys::generate()).unwrap()
 }
 
-/// Goal: a chain is no longer than allowed, in whatever order its jobs come. Method: eight jobs, each on the result of the one before it, the last one
-/// first.
+/// Goal: the depth limit of a chain does not depend on the order in which its jobs arrive. Method:
+/// eight jobs, each with the result of the previous one as input, the last one first.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chain_that_comes_backwards_is_no_longer() {
-    let stage =
-        Stage::set(Set { wallet: false, network: everything(Vec::new()), ..Set::default() }).await;
-    let (customer, provider) = (Keys::generate(), stage.provider());
+async fn depth_limit_also_applies_to_chains_received_in_reverse_order() {
+    let market = TestMarket::start(MarketOptions {
+        wallet: false,
+        network: everything(Vec::new()),
+        ..MarketOptions::default()
+    })
+    .await;
+    let (customer, provider) = (Keys::generate(), market.provider());
     let mut chain: Vec<Event> = Vec::new();
     for _ in 0..8 {
         let behind = chain
@@ -98,11 +102,11 @@ async fn a_chain_that_comes_backwards_is_no_longer() {
     }
     let id = |asked: &Event| JobId::from_bytes(asked.id.to_bytes());
     for asked in chain.iter().rev() {
-        publish(stage.relays[0].url(), asked).await;
-        stage.until(id(asked), |_| true).await;
+        publish(market.relays[0].url(), asked).await;
+        market.wait_until(id(asked), |_| true).await;
     }
     for (place, asked) in chain.iter().enumerate() {
-        let state = stage.until(id(asked), JobState::is_over).await;
+        let state = market.wait_until(id(asked), JobState::is_over).await;
         let words = state.failure.map(|failure| failure.words()).unwrap_or_default();
         match place {
             0..=5 => {
@@ -114,55 +118,66 @@ async fn a_chain_that_comes_backwards_is_no_longer() {
     }
 }
 
-/// Goal: jobs that wait for others leave places to those that need nobody. Method: strangers ask for results that never come, more than half of the
-/// places; then one asks for something that can be done.
+/// Goal: jobs that wait for other jobs leave capacity for jobs without inputs. Method: strangers
+/// request work on results that never arrive, more than half of the capacity; then one job that can
+/// run at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn those_who_wait_leave_places() {
+async fn jobs_waiting_for_inputs_leave_capacity_for_others() {
     let network = everything(Vec::new());
-    let stage =
-        Stage::set(Set { wallet: false, max_queued_jobs: 15, network, ..Set::default() }).await;
+    let market = TestMarket::start(MarketOptions {
+        wallet: false,
+        max_queued_jobs: 15,
+        network,
+        ..MarketOptions::default()
+    })
+    .await;
     for crowd in 0..2_u8 {
-        let customer = stage.customer().await;
+        let customer = market.customer().await;
         for round in 0..4 {
             let waits =
                 customer.ask(vec![job(JobId::from_bytes([16 * crowd + round + 1; 32]))]).await;
-            stage.until(waits, |_| true).await;
+            market.wait_until(waits, |_| true).await;
         }
     }
-    let mut customer = stage.customer().await;
+    let mut customer = market.customer().await;
     let refused = customer.ask(vec![job(JobId::from_bytes([99; 32]))]).await;
     assert!(customer.feedback(refused, "error").await.message.contains("busy"));
-    let done = customer.ask(vec![text("needs nobody")]).await;
-    assert_eq!(customer.result(done).await.content, "needs nobody");
+    let done = customer.ask(vec![text("without inputs")]).await;
+    assert_eq!(customer.result(done).await.content, "without inputs");
 }
 
-/// Goal: nothing is fetched that the operator did not grant. Method: each kind of input against a node with defaults.
+/// Goal: nothing is fetched that the operator did not allow. Method: each kind of input against a
+/// node with default settings.
 #[tokio::test(flavor = "multi_thread")]
-async fn off_until_granted() {
-    let stage = Stage::set(Set::default()).await;
-    let mut customer = stage.customer().await;
+async fn inputs_are_not_fetched_until_the_operator_allows_it() {
+    let market = TestMarket::start(MarketOptions::default()).await;
+    let mut customer = market.customer().await;
     let id = JobId::from_bytes([7; 32]);
     for (what, tag) in
         [("url", url("https://example.com/")), ("event", event(&note("x"), None)), ("job", job(id))]
     {
         let asked = customer.ask(vec![text("hello"), tag]).await;
-        let told = customer.feedback(asked, "error").await.message;
-        assert_eq!(told, format!("unsupported: input of type `{what}`: send the text itself"));
+        let error = customer.feedback(asked, "error").await.message;
+        assert_eq!(error, format!("unsupported: input of type `{what}`: send the text itself"));
     }
-    assert_eq!(stage.stub.asked(), 0);
+    assert_eq!(market.stub.requests(), 0);
 }
 
-/// Goal: a page and an event become the prompt, in the customer's order. Method: a page, an event of our relay, and one that only a relay has which the
-/// customer names.
+/// Goal: a page and an event become the prompt, in the customer's order. Method: a page, an event
+/// on our relay, and one on a relay that only the request names.
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_and_events_are_worked_on() {
+async fn pages_and_events_become_the_prompt_in_order() {
     let (pages, elsewhere) = (Pages::start().await, InProcessRelay::start().await.unwrap());
     let allow = vec![pages.place.clone(), elsewhere.url().trim_start_matches("ws://").to_owned()];
-    let stage =
-        Stage::set(Set { wallet: false, network: everything(allow), ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+    let market = TestMarket::start(MarketOptions {
+        wallet: false,
+        network: everything(allow),
+        ..MarketOptions::default()
+    })
+    .await;
+    let mut customer = market.customer().await;
     let (near, far) = (note("near"), note("far"));
-    publish(stage.relays[0].url(), &near).await;
+    publish(market.relays[0].url(), &near).await;
     publish(elsewhere.url(), &far).await;
     let page = url(&format!("http://{}/page", pages.place));
     let asked = customer
@@ -171,13 +186,17 @@ async fn pages_and_events_are_worked_on() {
     assert_eq!(customer.result(asked).await.content, "first\n\nthe page\n\nnear\n\nfar");
 }
 
-/// Goal: what cannot be had is one clear error, nothing runs, and nothing is charged. Method: one bad input a row.
+/// Goal: an unavailable input is one clear error; nothing runs and nothing is charged. Method: one
+/// bad input a row.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_had_is_told() {
+async fn unavailable_inputs_end_in_one_clear_error() {
     let (pages, elsewhere) = (Pages::start().await, InProcessRelay::start().await.unwrap());
-    let stage =
-        Stage::set(Set { network: everything(vec![pages.place.clone()]), ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+    let market = TestMarket::start(MarketOptions {
+        network: everything(vec![pages.place.clone()]),
+        ..MarketOptions::default()
+    })
+    .await;
+    let mut customer = market.customer().await;
     let far = note("far");
     publish(elsewhere.url(), &far).await;
     let on_pages = |path: &str| url(&format!("http://{}/{path}", pages.place));
@@ -197,7 +216,7 @@ async fn what_cannot_be_had_is_told() {
         (on_pages("image"), "invalid request: input 2: not text"),
         (on_pages("nothing"), "invalid request: input 2: cannot be reached"),
         (on_pages("large"), "invalid request: input 2: larger than 65533 bytes"),
-        // The relay is on loopback, and no exception.
+        // The relay is on loopback and not in the allow list.
         (event(&far, Some(elsewhere.url())), "invalid request: input 2: cannot be reached"),
         (event(&note("never published"), None), "invalid request: input 2: cannot be reached"),
     ] {
@@ -210,38 +229,42 @@ async fn what_cannot_be_had_is_told() {
         customer.feedback(asked, "error").await.message,
         "invalid request: 9 inputs to be fetched, 8 are allowed"
     );
-    assert_eq!(stage.stub.asked(), 0);
+    assert_eq!(market.stub.requests(), 0);
 }
 
-/// Goal: a job works on the result of one that is still at work, and does not keep it from its only worker. Method: the second is taken while the
-/// first waits for its backend.
+/// Goal: a job can use the result of a job that is still running, without taking its only worker.
+/// Method: the second job is accepted while the first waits for its backend.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_waits_for_another() {
-    let stage = Stage::set(Set {
+async fn job_waits_for_the_result_of_a_running_job() {
+    let market = TestMarket::start(MarketOptions {
         script: Script::Wait,
         wallet: false,
         network: everything(vec![]),
-        ..Set::default()
+        ..MarketOptions::default()
     })
     .await;
-    let mut customer = stage.customer().await;
+    let mut customer = market.customer().await;
     let first = customer.ask(vec![text("first")]).await;
-    stage.until(first, |state| state.execution == Execution::Processing).await;
+    market.wait_until(first, |state| state.execution == Execution::Processing).await;
     let second = customer.ask(vec![text("second after"), job(first)]).await;
-    stage.until(second, |state| state.execution == Execution::Received).await;
-    stage.stub.release();
-    stage.stub.release();
+    market.wait_until(second, |state| state.execution == Execution::Received).await;
+    market.stub.release();
+    market.stub.release();
     assert_eq!(customer.result(second).await.content, "second after\n\nfirst");
-    stage.until(second, |state| state.delivery == Delivery::Delivered).await;
+    market.wait_until(second, |state| state.delivery == Delivery::Delivered).await;
 }
 
-/// Goal: the result of another provider is worked on, and nobody else's, also after a restart. Method: a request to that provider, a lie by a
-/// stranger, a stop that waits for nothing, then the result.
+/// Goal: the result of the named provider is used, and no one else's, also after a restart. Method:
+/// a request to that provider, a false result by a stranger, a stop without drain, then the result.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_of_another_provider() {
-    let mut stage =
-        Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+async fn result_of_another_provider_is_used_also_after_a_restart() {
+    let mut market = TestMarket::start(MarketOptions {
+        wallet: false,
+        network: everything(vec![]),
+        ..MarketOptions::default()
+    })
+    .await;
+    let mut customer = market.customer().await;
     let (provider, stranger) = (Keys::generate(), Keys::generate());
     let tags = [Tag::parse(["i", "x", "text"]).unwrap(), Tag::public_key(provider.public_key())];
     let request = EventBuilder::new(Kind::from_u16(5100), "")
@@ -255,22 +278,27 @@ async fn a_result_of_another_provider() {
             .sign_with_keys(keys)
             .unwrap()
     };
-    publish(stage.relays[0].url(), &result(&stranger, "a lie")).await;
+    publish(market.relays[0].url(), &result(&stranger, "a lie")).await;
     let asked = customer.ask(vec![job(JobId::from_bytes(request.id.to_bytes()))]).await;
-    stage.until(asked, |_| true).await;
-    stage.stop(Duration::ZERO).await;
-    stage.start().await;
-    publish(stage.relays[0].url(), &result(&provider, "the truth")).await;
+    market.wait_until(asked, |_| true).await;
+    market.stop_node(Duration::ZERO).await;
+    market.start_node().await;
+    publish(market.relays[0].url(), &result(&provider, "the truth")).await;
     assert_eq!(customer.result(asked).await.content, "the truth");
 }
 
-/// Goal: a job that waits for one that has failed is told so at once. Method: requests to one provider, who reports an error before the wait or during
-/// it, after a stranger has lied that it failed; the deadline is far away.
+/// Goal: a job that waits for a failed job ends at once. Method: requests to a provider that
+/// reports an error before or during the wait, after a stranger has falsely reported one; the
+/// deadline is far away.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_has_failed() {
-    let stage =
-        Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+async fn failure_of_the_awaited_job_is_reported_at_once() {
+    let market = TestMarket::start(MarketOptions {
+        wallet: false,
+        network: everything(vec![]),
+        ..MarketOptions::default()
+    })
+    .await;
+    let mut customer = market.customer().await;
     let (provider, stranger) = (Keys::generate(), Keys::generate());
     let error = |keys: &Keys, request: &Event| {
         let tags =
@@ -284,58 +312,72 @@ async fn a_job_that_has_failed() {
             .tags(tags)
             .sign_with_keys(&Keys::generate())
             .unwrap();
-        publish(stage.relays[0].url(), &request).await;
-        publish(stage.relays[0].url(), &error(&stranger, &request)).await;
+        publish(market.relays[0].url(), &request).await;
+        publish(market.relays[0].url(), &error(&stranger, &request)).await;
         if before {
-            publish(stage.relays[0].url(), &error(&provider, &request)).await;
+            publish(market.relays[0].url(), &error(&provider, &request)).await;
         }
         let asked = customer.ask(vec![job(JobId::from_bytes(request.id.to_bytes()))]).await;
-        stage.until(asked, |_| true).await;
+        market.wait_until(asked, |_| true).await;
         if !before {
-            publish(stage.relays[0].url(), &error(&provider, &request)).await;
+            publish(market.relays[0].url(), &error(&provider, &request)).await;
         }
-        let told = customer.feedback(asked, "error").await.message;
-        assert_eq!(told, "processing error: input 1: its provider reports an error");
+        let error = customer.feedback(asked, "error").await.message;
+        assert_eq!(error, "processing error: input 1: its provider reports an error");
     }
 }
 
-/// Goal: a result that never comes ends in an error, and what was paid beforehand is owed back. Method: pay, wait for a job that does not exist.
+/// Goal: a result that never arrives ends in an error, and a prepayment is owed back. Method: pay,
+/// then wait for a job that does not exist.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_that_never_comes() {
+async fn missing_result_ends_in_an_error_and_a_refund_due() {
     let network = Network { chain_wait_seconds: 1, ..everything(vec![]) };
-    let stage =
-        Stage::set(Set { pricing: &[("terms", "before-work")], network, ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+    let market = TestMarket::start(MarketOptions {
+        pricing: &[("terms", "before-work")],
+        network,
+        ..MarketOptions::default()
+    })
+    .await;
+    let mut customer = market.customer().await;
     let asked = customer.ask(vec![job(JobId::from_bytes([7; 32]))]).await;
     let (_, bolt11) = customer.feedback(asked, "payment-required").await.due.unwrap();
-    stage.bank.pay(&bolt11.unwrap()).unwrap();
-    let told = customer.feedback(asked, "error").await.message;
-    assert_eq!(told, "processing error: input 1: not there within 1 s");
-    let state = stage.until(asked, |state| state.execution == Execution::Failed).await;
+    market.bank.pay(&bolt11.unwrap()).unwrap();
+    let error = customer.feedback(asked, "error").await.message;
+    assert_eq!(error, "processing error: input 1: not there within 1 s");
+    let state = market.wait_until(asked, |state| state.execution == Execution::Failed).await;
     assert_eq!(state.settlement, Settlement::RefundDue);
-    assert_eq!(stage.stub.asked(), 0);
+    assert_eq!(market.stub.requests(), 0);
 }
 
-/// Goal: a job that waits can be withdrawn. Method: withdraw it, and see that its place is free.
+/// Goal: a waiting job can be cancelled. Method: cancel it, and see that its capacity is free.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_waits_is_withdrawn() {
-    let stage =
-        Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+async fn waiting_job_can_be_cancelled() {
+    let market = TestMarket::start(MarketOptions {
+        wallet: false,
+        network: everything(vec![]),
+        ..MarketOptions::default()
+    })
+    .await;
+    let mut customer = market.customer().await;
     let asked = customer.ask(vec![job(JobId::from_bytes([7; 32]))]).await;
-    stage.until(asked, |_| true).await;
+    market.wait_until(asked, |_| true).await;
     customer.buyer.cancel(asked, 5050).await.unwrap();
-    stage.until(asked, |state| state.execution == Execution::Cancelled).await;
+    market.wait_until(asked, |state| state.execution == Execution::Cancelled).await;
     let next = customer.ask(vec![text("next")]).await;
     assert_eq!(customer.result(next).await.content, "next");
 }
 
-/// Goal: chains are bounded. Method: six jobs, each on the result of the one before; the seventh has six behind it.
+/// Goal: the length of a chain is limited. Method: six jobs, each with the result of the previous
+/// one as input; the seventh is refused.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chain_has_an_end() {
-    let stage =
-        Stage::set(Set { wallet: false, network: everything(vec![]), ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+async fn chain_depth_is_limited() {
+    let market = TestMarket::start(MarketOptions {
+        wallet: false,
+        network: everything(vec![]),
+        ..MarketOptions::default()
+    })
+    .await;
+    let mut customer = market.customer().await;
     let mut last = customer.ask(vec![text("0")]).await;
     customer.result(last).await;
     for n in 1..=5 {
@@ -343,6 +385,6 @@ async fn a_chain_has_an_end() {
         customer.result(last).await;
     }
     let one_too_many = customer.ask(vec![job(last)]).await;
-    let told = customer.feedback(one_too_many, "error").await.message;
-    assert_eq!(told, "invalid request: more than 5 jobs one behind the other");
+    let error = customer.feedback(one_too_many, "error").await.message;
+    assert_eq!(error, "invalid request: more than 5 jobs one behind the other");
 }

@@ -1,4 +1,5 @@
-//! The way of a component into a slot: every step has its word, in its order, and whatever stops there changes nothing.
+//! Installation of a component: each step has its error code, in order, and a failed one changes
+//! nothing.
 
 use super::{guest, install};
 use crate::component;
@@ -19,14 +20,14 @@ use tempfile::TempDir;
 
 pub(super) const NOW: UnixTime = UnixTime::new(1_800_000_000);
 
-/// A node's workshop without the node.
-pub(super) struct Shop {
+/// The slots of a home without a running node.
+pub(super) struct OfflineSlots {
     pub(super) folder: TempDir,
     pub(super) journal: SqliteJournal,
     pub(super) workshop: Workshop,
 }
 
-impl Shop {
+impl OfflineSlots {
     pub(super) fn open(config: &Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
@@ -45,33 +46,34 @@ impl Shop {
         self.workshop.carry_out(&deed, &self.journal, NOW).await
     }
 
-    /// It stops at this step, nothing is installed by it, and it is written down.
-    pub(super) async fn stops(&self, code: &str, slot: &str, guest: GuestConfig) -> String {
+    /// Checks that an installation fails at this step, changes no slot, and is recorded.
+    pub(super) async fn fails_at(&self, code: &str, slot: &str, guest: GuestConfig) -> String {
         let before = self.journal.installations().unwrap();
-        let stop =
+        let failure =
             self.carry_out(install(slot, guest)).await.map(|seated| seated.name).unwrap_err();
-        assert_eq!(stop.code, code, "{}", stop.why);
-        assert!(!stop.why.contains('\n'), "{}", stop.why);
+        assert_eq!(failure.code, code, "{}", failure.why);
+        assert!(!failure.why.contains('\n'), "{}", failure.why);
         assert_eq!(self.journal.installations().unwrap(), before);
         let row = self.journal.audit(1).unwrap().remove(0);
         assert_eq!(
             (row.action.as_str(), row.slot.as_str(), row.outcome.as_str()),
             ("install", slot, code)
         );
-        stop.why
+        failure.why
     }
 
-    /// The component as a file, without a release.
+    /// Writes the component to a file, without a release.
     pub(super) fn file(&self, bytes: &[u8]) -> PathBuf {
         let path = self.folder.path().join(format!("{}.wasm", Digest::of(bytes).short()));
         std::fs::write(&path, bytes).unwrap();
         path
     }
 
-    /// The component with its author's release beside it.
+    /// Writes the component to a file, with a release of its author next to it.
     pub(super) fn signed(&self, author: &Keys, bytes: &[u8]) -> PathBuf {
         let path = self.file(bytes);
-        std::fs::write(beside(&path, "release"), release(author, Digest::of(bytes), None)).unwrap();
+        std::fs::write(sidecar(&path, "release"), release(author, Digest::of(bytes), None))
+            .unwrap();
         path
     }
 }
@@ -86,7 +88,7 @@ fn workshop(folder: &TempDir, journal: &SqliteJournal, config: &Config) -> Works
     Workshop::offline(sandbox, shelf, ledger, config, EgressPolicy::default())
 }
 
-pub(super) fn beside(component: &std::path::Path, what: &str) -> PathBuf {
+pub(super) fn sidecar(component: &std::path::Path, what: &str) -> PathBuf {
     format!("{}.{what}.json", component.display()).into()
 }
 
@@ -115,37 +117,45 @@ fn locked_to(author: &Keys) -> Config {
     Config { lockdown, ..Config::default() }
 }
 
-/// Goal: the steps come in their order, each with its word. Method: a component with everything wrong, which is put right one thing at a time.
+/// Goal: the steps run in order, each with its error code. Method: a component with everything
+/// wrong, which is fixed one fault at a time.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_step_has_its_word() {
+async fn each_install_step_has_its_code() {
     let author = Keys::generate();
-    let shop = Shop::open(&locked_to(&author));
+    let offline = OfflineSlots::open(&locked_to(&author));
     let wrong_digest = |path: PathBuf| GuestConfig {
         digest: Digest::of(b"other").to_hex(),
         ..guest(path, &[("no-such", "1")])
     };
     let at = |path: PathBuf| guest(path, &[("no-such", "1")]);
-    shop.stops("source", "pricing", at("/no/such/file.wasm".into())).await;
-    shop.stops("size", "pricing", wrong_digest(shop.file(&vec![0; (32 << 20) + 1]))).await;
-    shop.stops("digest", "pricing", wrong_digest(shop.file(b"garbage"))).await;
-    shop.stops("signature", "pricing", at(shop.file(b"garbage"))).await;
-    shop.stops("publisher", "pricing", at(shop.signed(&Keys::generate(), b"garbage"))).await;
-    shop.stops("component", "pricing", at(shop.signed(&author, b"garbage"))).await;
-    shop.stops("world", "pricing", at(shop.signed(&author, component("hostile_routing")))).await;
-    shop.stops("import", "pricing", at(shop.signed(&author, component("std_pricing")))).await;
-    shop.stops("describe", "pricing", at(shop.signed(&author, component("endless_describe"))))
+    offline.fails_at("source", "pricing", at("/no/such/file.wasm".into())).await;
+    offline.fails_at("size", "pricing", wrong_digest(offline.file(&vec![0; (32 << 20) + 1]))).await;
+    offline.fails_at("digest", "pricing", wrong_digest(offline.file(b"garbage"))).await;
+    offline.fails_at("signature", "pricing", at(offline.file(b"garbage"))).await;
+    offline
+        .fails_at("publisher", "pricing", at(offline.signed(&Keys::generate(), b"garbage")))
         .await;
-    shop.stops("about", "routing", at(shop.signed(&author, component("nameless")))).await;
-    shop.stops("slot", "handler:5000", at(shop.signed(&author, component("probe")))).await;
-    let setting = shop
-        .stops("setting", "pricing", at(shop.signed(&author, component("hostile_pricing"))))
+    offline.fails_at("component", "pricing", at(offline.signed(&author, b"garbage"))).await;
+    offline
+        .fails_at("world", "pricing", at(offline.signed(&author, component("hostile_routing"))))
+        .await;
+    offline
+        .fails_at("import", "pricing", at(offline.signed(&author, component("std_pricing"))))
+        .await;
+    offline
+        .fails_at("describe", "pricing", at(offline.signed(&author, component("endless_describe"))))
+        .await;
+    offline.fails_at("about", "routing", at(offline.signed(&author, component("nameless")))).await;
+    offline.fails_at("slot", "handler:5000", at(offline.signed(&author, component("probe")))).await;
+    let setting = offline
+        .fails_at("setting", "pricing", at(offline.signed(&author, component("hostile_pricing"))))
         .await;
     assert!(setting.contains("there is `do`"), "{setting}");
-    let good = guest(shop.signed(&author, component("hostile_pricing")), &[("do", "answer")]);
-    let seated = shop.carry_out(install("pricing", good)).await.unwrap();
+    let good = guest(offline.signed(&author, component("hostile_pricing")), &[("do", "answer")]);
+    let seated = offline.carry_out(install("pricing", good)).await.unwrap();
     assert_eq!((seated.name.as_str(), seated.generation), ("hostile-pricing", Some(1)));
     assert_eq!(seated.publisher.unwrap().to_hex(), author.public_key().to_hex());
-    let shelf = shop.folder.path().join(".openagents/pylon/guests");
+    let shelf = offline.folder.path().join(".openagents/pylon/guests");
     let kept = std::fs::read_to_string(shelf.join(format!(
         "{}.{}.release.json",
         seated.digest,
@@ -155,14 +165,15 @@ async fn each_step_has_its_word() {
     assert_eq!(Event::from_json(kept).unwrap().pubkey, author.public_key());
 }
 
-/// Goal: a release that does not hold stops a guest even where none is asked for. Method: one release of each sort.
+/// Goal: an invalid release stops a guest even where none is required. Method: one release of each
+/// sort.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_that_does_not_hold() {
-    let shop = Shop::open(&Config::default());
+async fn invalid_release_stops_an_install() {
+    let offline = OfflineSlots::open(&Config::default());
     let author = Keys::generate();
     let bytes = component("hostile_pricing");
     let digest = Digest::of(bytes);
-    let path = shop.file(bytes);
+    let path = offline.file(bytes);
     let good = release(&author, digest, None);
     for (what, text, deleted) in [
         ("no signed event", "{}".to_owned(), None),
@@ -171,119 +182,123 @@ async fn a_release_that_does_not_hold() {
         ("signature", good.replace("\"a 1\"", "\"b 1\""), None),
         ("deleted by its author", good.clone(), Some(deletion(&author, &good))),
     ] {
-        std::fs::write(beside(&path, "release"), text).unwrap();
+        std::fs::write(sidecar(&path, "release"), text).unwrap();
         if let Some(text) = deleted {
-            std::fs::write(beside(&path, "deletion"), text).unwrap();
+            std::fs::write(sidecar(&path, "deletion"), text).unwrap();
         }
-        let why = shop.stops("signature", "pricing", guest(&path, &[])).await;
+        let why = offline.fails_at("signature", "pricing", guest(&path, &[])).await;
         assert!(why.contains(what), "{what}: {why}");
     }
-    // What is known to be withdrawn stays so; another release by the same author holds, whatever a stranger withdraws.
-    std::fs::remove_file(beside(&path, "deletion")).unwrap();
+    // A known deletion stays in force; another release by the same author is valid, whatever
+    // another key deletes.
+    std::fs::remove_file(sidecar(&path, "deletion")).unwrap();
     assert!(
-        shop.stops("signature", "pricing", guest(&path, &[]))
+        offline
+            .fails_at("signature", "pricing", guest(&path, &[]))
             .await
             .contains("deleted by its author")
     );
-    let anew = release(&author, digest, Some(NOW.plus(9)));
-    std::fs::write(beside(&path, "deletion"), deletion(&Keys::generate(), &anew)).unwrap();
-    std::fs::write(beside(&path, "release"), anew).unwrap();
-    shop.carry_out(install("pricing", guest(&path, &[]))).await.unwrap();
+    let renewed = release(&author, digest, Some(NOW.plus(9)));
+    std::fs::write(sidecar(&path, "deletion"), deletion(&Keys::generate(), &renewed)).unwrap();
+    std::fs::write(sidecar(&path, "release"), renewed).unwrap();
+    offline.carry_out(install("pricing", guest(&path, &[]))).await.unwrap();
 }
 
-/// Goal: what one author says of a component replaces nothing that another says of it, nor what he said before. Method: releases of two, both of which must be
-/// had to go back; then two withdrawn by one and one by the other, each of which is tried again without the word beside it.
+/// Goal: a release of one author replaces neither one of another author nor an earlier one of the
+/// same. Method: releases of two authors, both of which a rollback needs; then two withdrawn by one
+/// and one by the other, each of which is tried again without the deletion next to it.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_author_speaks_for_himself() {
+async fn releases_of_different_authors_are_independent() {
     let authors = [Keys::generate(), Keys::generate()];
     let trusted_publishers = authors.iter().map(|author| author.public_key().to_hex()).collect();
-    let shop = Shop::open(&Config {
+    let offline = OfflineSlots::open(&Config {
         lockdown: Lockdown { trusted_publishers, ..Lockdown::default() },
         ..Config::default()
     });
     let bytes = component("hostile_pricing");
     let [first, second] = &authors;
     for author in [first, second] {
-        let path = shop.signed(author, bytes);
-        shop.carry_out(install("pricing", guest(path, &[]))).await.unwrap();
+        let path = offline.signed(author, bytes);
+        offline.carry_out(install("pricing", guest(path, &[]))).await.unwrap();
     }
     for (generation, author) in [(1, first), (2, second)] {
-        let back = shop
+        let back = offline
             .carry_out(SlotChange::Rollback { slot: "pricing".into(), to: Some(generation) })
             .await
             .unwrap();
         assert_eq!(back.publisher.unwrap().to_hex(), author.public_key().to_hex());
     }
-    let path = shop.file(bytes);
+    let path = offline.file(bytes);
     let releases = [(first, 9), (first, 10), (second, 11)].map(|(author, seconds)| {
         (author, release(author, Digest::of(bytes), Some(NOW.plus(seconds))))
     });
     for withdrawn in [true, false] {
         for (author, signed) in &releases {
-            std::fs::write(beside(&path, "release"), signed).unwrap();
+            std::fs::write(sidecar(&path, "release"), signed).unwrap();
             if withdrawn {
-                std::fs::write(beside(&path, "deletion"), deletion(author, signed)).unwrap();
+                std::fs::write(sidecar(&path, "deletion"), deletion(author, signed)).unwrap();
             }
-            let why = shop.stops("signature", "pricing", guest(&path, &[])).await;
+            let why = offline.fails_at("signature", "pricing", guest(&path, &[])).await;
             assert!(why.contains("deleted by its author"), "{why}");
             if withdrawn {
-                std::fs::remove_file(beside(&path, "deletion")).unwrap();
+                std::fs::remove_file(sidecar(&path, "deletion")).unwrap();
             }
         }
     }
 }
 
-/// Goal: who wants more than the slot had waits, and gets it only if the operator agrees, and never beyond the most that may be. Method: a handler
-/// without wants, then one with two.
+/// Goal: a guest that requests more than the slot had is pending until the operator approves, and
+/// never gets more than the maximum. Method: a handler without requests, then one with two.
 #[tokio::test(flavor = "multi_thread")]
-async fn more_than_the_slot_had() {
+async fn additional_capabilities_need_approval() {
     let mut config = Config::default();
-    let shop = Shop::open(&config);
+    let offline = OfflineSlots::open(&config);
     let slot = "handler:5999";
-    let more = |shop: &Shop| guest(shop.file(component("hostile_handler")), &[]);
-    shop.carry_out(install(slot, guest(shop.file(component("probe")), &[]))).await.unwrap();
-    let why = shop.stops("grant", slot, more(&shop)).await;
+    let more = |offline: &OfflineSlots| guest(offline.file(component("hostile_handler")), &[]);
+    offline.carry_out(install(slot, guest(offline.file(component("probe")), &[]))).await.unwrap();
+    let why = offline.fails_at("grant", slot, more(&offline)).await;
     assert!(why.contains("inference, progress") && why.contains("pylon guest approve"), "{why}");
     let waiting =
-        shop.workshop.seated().await.into_iter().find(|one| one.standing == "approval").unwrap();
+        offline.workshop.seated().await.into_iter().find(|one| one.standing == "approval").unwrap();
     assert_eq!(
         (waiting.name.as_str(), waiting.beyond.join(" ")),
         ("hostile-handler", "inference progress".into())
     );
-    assert_eq!(shop.journal.standbys().unwrap().len(), 1, "it waits over a restart, too");
+    assert_eq!(offline.journal.standbys().unwrap().len(), 1, "it waits over a restart, too");
     let seated =
-        shop.carry_out(SlotChange::Approve { slot: slot.into(), digest: None }).await.unwrap();
+        offline.carry_out(SlotChange::Approve { slot: slot.into(), digest: None }).await.unwrap();
     assert_eq!(
         (seated.name.as_str(), seated.grants.join(" ")),
         ("hostile-handler", "inference progress".into())
     );
-    assert!(shop.journal.standbys().unwrap().is_empty());
+    assert!(offline.journal.standbys().unwrap().is_empty());
     assert_eq!(
-        shop.carry_out(SlotChange::Approve { slot: slot.into(), digest: None })
+        offline
+            .carry_out(SlotChange::Approve { slot: slot.into(), digest: None })
             .await
             .unwrap_err()
             .code,
         "nothing"
     );
-    let again = shop.carry_out(install(slot, more(&shop))).await.unwrap();
+    let again = offline.carry_out(install(slot, more(&offline))).await.unwrap();
     assert_eq!(again.grants.join(" "), "inference progress", "the slot has it now");
     config.lockdown.max_grants.insert(slot.into(), vec!["progress".into()]);
-    let shop = Shop::open(&config);
-    shop.stops("import", slot, more(&shop)).await;
-    shop.carry_out(install(slot, guest(shop.file(component("probe")), &[]))).await.unwrap();
-    shop.stops("import", slot, more(&shop)).await;
+    let offline = OfflineSlots::open(&config);
+    offline.fails_at("import", slot, more(&offline)).await;
+    offline.carry_out(install(slot, guest(offline.file(component("probe")), &[]))).await.unwrap();
+    offline.fails_at("import", slot, more(&offline)).await;
 }
 
-/// Goal: what an operator bounds is bounded. Method: fuel for less than an answer.
+/// Goal: limits of the operator apply. Method: fuel for less than an answer.
 #[tokio::test(flavor = "multi_thread")]
-async fn bounds_of_the_operator() {
-    let shop = Shop::open(&Config::default());
+async fn limits_of_the_operator_apply() {
+    let offline = OfflineSlots::open(&Config::default());
     let table = |fuel| GuestConfig {
         bounds: [("fuel".to_owned(), fuel)].into(),
         ..guest("token_pricing", &[])
     };
-    shop.stops("describe", "pricing", table(10)).await;
-    shop.carry_out(install("pricing", table(5_000_000))).await.unwrap();
-    let history = shop.journal.installations().unwrap();
+    offline.fails_at("describe", "pricing", table(10)).await;
+    offline.carry_out(install("pricing", table(5_000_000))).await.unwrap();
+    let history = offline.journal.installations().unwrap();
     assert_eq!(history[0].guest.as_ref().unwrap().limits["fuel"], 5_000_000);
 }

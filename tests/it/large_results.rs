@@ -1,4 +1,5 @@
-//! Answers that are larger than the relay takes: delivered in parts, put together by the buyer, and refused if a part is wrong.
+//! Results larger than a relay accepts: delivered in parts, assembled by the buyer, rejected if a
+//! part is wrong.
 
 use nostr_sdk::{Client, Event, EventBuilder, Filter, Keys, Kind, RelayPoolNotification, Tag};
 use pylon_core::machine::{Execution, Settlement};
@@ -7,7 +8,7 @@ use pylon_core::work::Output;
 use pylon_core::{Job, PublicKey, UnixTime};
 use pylon_nostr::buyer::ProviderMessage;
 use pylon_nostr::nip90::{PART_KIND, RequestTag, SizeLimit, write};
-use pylon_tests::stage::{PATIENCE, Set, Stage, param, text};
+use pylon_tests::market::{MarketOptions, TEST_TIMEOUT, TestMarket, param, text};
 use pylon_tests::stub::Script;
 
 const RELAY_BYTES: usize = 64 * 1024;
@@ -19,33 +20,34 @@ fn long_answer() -> &'static str {
     Box::leak(words.join(" ").into_boxed_str())
 }
 
-/// Everything the provider publishes from now on, as it comes.
+/// Subscribes to everything that the provider publishes from now on.
 async fn listener(
-    stage: &Stage,
+    market: &TestMarket,
 ) -> (Client, tokio::sync::broadcast::Receiver<RelayPoolNotification>) {
     let client = Client::default();
-    client.add_relay(stage.relays[0].url()).await.unwrap();
+    client.add_relay(market.relays[0].url()).await.unwrap();
     client.connect().await;
     let notifications = client.notifications();
-    let provider = nostr_sdk::PublicKey::from_byte_array(*stage.provider().as_bytes());
+    let provider = nostr_sdk::PublicKey::from_byte_array(*market.provider().as_bytes());
     client.subscribe(Filter::new().author(provider), None).await.unwrap();
     (client, notifications)
 }
 
-/// Goal: an answer of 300 KB arrives whole over a relay that takes 64 KiB, its parts before what names them; of a confidential job, no part can be
-/// read by others. Method: an open and a confidential request, and somebody who listens to all that is published.
+/// Goal: a result of 300 KB arrives complete over a relay that accepts 64 KiB, its parts before the
+/// event that names them; parts of a confidential job are unreadable to others. Method: a public
+/// and a confidential request, and a subscriber to all that is published.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_answer_arrives_whole() {
+async fn large_result_is_delivered_in_parts() {
     let answer = long_answer();
-    let set = Set {
-        script: Script::Say(answer),
+    let set = MarketOptions {
+        script: Script::Reply(answer),
         wallet: false,
-        message_bytes: Some(RELAY_BYTES),
-        ..Set::default()
+        message_bytes_max: Some(RELAY_BYTES),
+        ..MarketOptions::default()
     };
-    let stage = Stage::set(set).await;
-    let mut customer = stage.customer().await;
-    let (client, mut published) = listener(&stage).await;
+    let market = TestMarket::start(set).await;
+    let mut customer = market.customer().await;
+    let (client, mut published) = listener(&market).await;
     for secrecy in [None, Some(RequestTag::Encrypted)] {
         let confidential = secrecy.is_some();
         let job = customer
@@ -59,7 +61,7 @@ async fn a_large_answer_arrives_whole() {
         let mut parts = 0;
         loop {
             let notification =
-                tokio::time::timeout(PATIENCE, published.recv()).await.unwrap().unwrap();
+                tokio::time::timeout(TEST_TIMEOUT, published.recv()).await.unwrap().unwrap();
             let RelayPoolNotification::Event { event, .. } = notification else { continue };
             match event.kind.as_u16() {
                 PART_KIND => {
@@ -82,42 +84,44 @@ async fn a_large_answer_arrives_whole() {
     client.disconnect().await;
 }
 
-/// Goal: a result that the relays cannot carry ends in a clear error and is not charged. Method: relays that say they take 16 KiB, and an answer whose
-/// parts no event of that size can name.
+/// Goal: a result that the relays cannot carry ends in a clear error and is not charged. Method:
+/// relays that announce 16 KiB, and a result whose parts no event of that size can list.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_no_relay_can_carry() {
+async fn result_too_large_for_every_relay_is_an_error() {
     let words: Vec<String> =
         (0..2600).map(|number| format!("{number:04}{}", "\u{1}".repeat(110))).collect();
     let answer = words.join(" ").leak();
     let about = r#"{"limitation":{"max_message_length":16384}}"#;
-    let set = Set {
-        script: Script::Say(answer),
+    let set = MarketOptions {
+        script: Script::Reply(answer),
         pricing: &[("terms", "hold")],
-        proxied: Some(about),
-        ..Set::default()
+        relay_info: Some(about),
+        ..MarketOptions::default()
     };
-    let stage = Stage::set(set).await;
-    stage.proxies[0].told().await;
-    let mut customer = stage.customer().await;
+    let market = TestMarket::start(set).await;
+    market.proxies[0].info_read().await;
+    let mut customer = market.customer().await;
     let job = customer.ask(vec![text("too much"), param("max_tokens", "4000")]).await;
     let (_, bolt11) = customer.feedback(job, "payment-required").await.due.unwrap();
-    stage.bank.pay(&bolt11.unwrap()).unwrap();
-    let told = customer.feedback(job, "error").await.message;
+    market.bank.pay(&bolt11.unwrap()).unwrap();
+    let error = customer.feedback(job, "error").await.message;
     assert!(
-        told.starts_with("processing error: ") && told.ends_with("even in parts: ask for less"),
-        "{told}"
+        error.starts_with("processing error: ") && error.ends_with("even in parts: ask for less"),
+        "{error}"
     );
-    let state = stage.until(job, |state| state.settlement == Settlement::Cancelled).await;
+    let state = market.wait_until(job, |state| state.settlement == Settlement::Cancelled).await;
     assert_eq!(state.execution, Execution::Failed);
 }
 
-/// Goal: a buyer never takes a part for what it is not. Method: a provider that names one text by the hash of another.
+/// Goal: a buyer accepts only parts that match their hash. Method: a provider that lists one text
+/// by the hash of another.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tampered_part_is_noticed() {
-    let stage = Stage::set(Set { wallet: false, ..Set::default() }).await;
-    let mut customer = stage.customer().await;
+async fn tampered_result_part_is_rejected() {
+    let market =
+        TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
+    let mut customer = market.customer().await;
     let mallory = Keys::generate();
-    // Of a kind that only Mallory serves.
+    // A kind that only Mallory serves.
     let id = customer.broadcast(5001, vec![text("a long story, please")]).await;
     let job = Job {
         id,
@@ -133,7 +137,7 @@ async fn a_tampered_part_is_noticed() {
     let (honest, mut other) = (answer("a"), answer("b"));
     other.pop();
     let named = honest.last().unwrap();
-    // The second part's id is that of another text, its hash is not.
+    // The id of the second part is that of another text, its hash is not.
     let tags = named.tags.iter().map(|tag| match tag.as_slice() {
         [name, id, hash] if name == "part" && *id == honest[1].id.to_hex() => {
             Tag::parse(["part", &other[1].id.to_hex(), hash]).unwrap()
@@ -145,16 +149,18 @@ async fn a_tampered_part_is_noticed() {
         .sign_with_keys(&mallory)
         .unwrap();
     let client = Client::default();
-    client.add_relay(stage.relays[0].url()).await.unwrap();
+    client.add_relay(market.relays[0].url()).await.unwrap();
     client.connect().await;
-    // Of two parts with one number a relay keeps one.
+    // Of two parts with the same number a relay keeps one.
     for event in
         [&honest[0], &other[1]].into_iter().chain(&honest[2..honest.len() - 1]).chain([&named])
     {
         client.send_event(event).await.unwrap();
     }
-    let heard = tokio::time::timeout(PATIENCE, customer.buyer.next()).await.unwrap().unwrap();
-    let ProviderMessage::Unreadable { job: about, why, .. } = heard else { panic!("{heard:?}") };
+    let message = tokio::time::timeout(TEST_TIMEOUT, customer.buyer.next()).await.unwrap().unwrap();
+    let ProviderMessage::Unreadable { job: about, why, .. } = message else {
+        panic!("{message:?}")
+    };
     assert_eq!(about, job.id);
     assert_eq!(why, format!("part 2 of {} is not what the result names", honest.len() - 1));
     client.disconnect().await;
