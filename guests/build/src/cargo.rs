@@ -210,17 +210,19 @@ mod tests {
     /// that succeed and fail.
     #[test]
     fn failed_toolchain_script_stops_the_build() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = std::env::temp_dir().join(format!("pylon-toolchain-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
         let run = |code: &str| {
-            let script = folder.path().join(format!("exit-{code}"));
+            let script = folder.join(format!("exit-{code}"));
             fs::write(&script, format!("#!/bin/sh\necho first >&2\necho last >&2\nexit {code}\n"))
                 .unwrap();
             fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-            complete_toolchain(&script, &folder.path().join("lock"))
+            complete_toolchain(&script, &folder.join("lock"))
         };
         run("0").unwrap();
         let error = run("1").unwrap_err().to_string();
         assert!(error.ends_with("exit-1: last"), "{error}");
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     /// Of all artifacts that Cargo reports, only examples of the package itself are guests.

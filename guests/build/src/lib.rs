@@ -3,10 +3,12 @@
 //! and none is older than its source.
 //!
 //! ```no_run
-//! let out_dir = std::env::var_os("OUT_DIR").unwrap();
-//! let mut guests = pylon_guest_build::build("../../guests/policies".as_ref(), out_dir.as_ref()).unwrap();
-//! guests.extend(pylon_guest_build::build("../../guests/handlers".as_ref(), out_dir.as_ref()).unwrap());
-//! pylon_guest_build::write_table(&guests, "GUESTS", &std::path::Path::new(&out_dir).join("guests.rs")).unwrap();
+//! # fn main() -> std::io::Result<()> {
+//! let out_dir = std::path::PathBuf::from(std::env::var_os("OUT_DIR").unwrap());
+//! let mut guests = pylon_guest_build::build("../../guests/policies".as_ref(), &out_dir)?;
+//! guests.extend(pylon_guest_build::build("../../guests/handlers".as_ref(), &out_dir)?);
+//! pylon_guest_build::write_table(&guests, "GUESTS", &out_dir.join("guests.rs"))
+//! # }
 //! ```
 //!
 //! The crate itself then has `include!(concat!(env!("OUT_DIR"), "/guests.rs"));`, which defines

@@ -59,7 +59,7 @@ impl AuthorShell {
 /// ten commands. Method: those of the page, one after the other in a shell; then a node is started
 /// there and lists its guests.
 #[tokio::test(flavor = "multi_thread")]
-async fn walkthrough_of_the_readme_works() {
+async fn cargo_walkthrough_of_the_readme_works() {
     let stub = Stub::start(Script::Reply(
         "Once upon a time there was a node that sold stories by the word.",
     ))
