@@ -2,10 +2,11 @@
 //! relays.
 
 use nostr_sdk::{EventBuilder, Keys, Kind, Tag};
-use pylon_core::courtesy::EACH;
 use pylon_core::machine::{Execution, Settlement};
-use pylon_core::ports::journal::{Journal as _, OutboxRow, Row};
-use pylon_core::ports::market::Sealed;
+use pylon_core::message::SignedMessage;
+use pylon_core::ports::journal::Journal as _;
+use pylon_core::refusal_limit::PER_CUSTOMER_MAX;
+use pylon_core::rows::{OutboxRow, Row};
 use pylon_core::{Digest, JobId, MessageId, UnixTime};
 use pylon_journal::SqliteJournal;
 use pylon_nostr::buyer::{Buyer, ProviderMessage};
@@ -84,7 +85,7 @@ async fn cancelled_requests_do_not_fill_the_disk() {
         customer.buyer.cancel(job, 5050).await.unwrap();
         let state = market.wait_until(job, |state| state.execution == Execution::Cancelled).await;
         assert!(
-            state.text_gone_at.is_some()
+            state.text_purged_at.is_some()
                 && state.job.origin.is_empty()
                 && state.job.input_bytes() > 60_000
         );
@@ -208,12 +209,12 @@ async fn refusals_to_unknown_customers_are_rate_limited() {
     let market =
         TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
     let (mut loud, mut other) = (market.customer().await, market.customer().await);
-    for _ in 0..EACH * 2 {
+    for _ in 0..PER_CUSTOMER_MAX * 2 {
         loud.ask(vec![text(" "), RequestTag::Output(generate().unwrap())]).await;
     }
     let good = other.ask(vec![text("good")]).await;
     assert_eq!(other.result(good).await.content, "good");
-    for _ in 0..EACH {
+    for _ in 0..PER_CUSTOMER_MAX {
         let message = timeout(TEST_TIMEOUT, loud.buyer.next()).await.expect("feedback").unwrap();
         assert!(
             matches!(&message, ProviderMessage::Feedback(feedback) if feedback.status.as_str() == "error"),
@@ -226,7 +227,7 @@ async fn refusals_to_unknown_customers_are_rate_limited() {
     let count: u32 =
         refused.query_row("SELECT COUNT(*) FROM refusals", [], |row| row.get(0)).unwrap();
     // The minute of the rate limit may have changed meanwhile.
-    assert!((EACH..=EACH * 2).contains(&count) && count > 0, "{count}");
+    assert!((PER_CUSTOMER_MAX..=PER_CUSTOMER_MAX * 2).contains(&count) && count > 0, "{count}");
 }
 
 /// Goal: refusals that cannot be written now are bounded, none is lost, and they do not delay other
@@ -242,7 +243,7 @@ async fn pending_refusals_are_bounded_and_written_later() {
     let mut asked = Vec::new();
     for _ in 0..4 {
         let customer = market.customer().await;
-        for _ in 0..EACH {
+        for _ in 0..PER_CUSTOMER_MAX {
             customer.ask(vec![text(" "), RequestTag::Output(generate().unwrap())]).await;
         }
         asked.push(customer);
@@ -252,7 +253,7 @@ async fn pending_refusals_are_bounded_and_written_later() {
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(sensible.result(good).await.content, "good");
     for mut customer in asked {
-        for _ in 0..EACH {
+        for _ in 0..PER_CUSTOMER_MAX {
             let message =
                 timeout(TEST_TIMEOUT, customer.buyer.next()).await.expect("feedback").unwrap();
             assert!(
@@ -403,7 +404,7 @@ async fn undeliverable_feedback_does_not_delay_results() {
     .await;
     for _ in 0..5 {
         let customer = market.customer().await;
-        for _ in 0..EACH {
+        for _ in 0..PER_CUSTOMER_MAX {
             customer.ask(vec![text(" "), RequestTag::Output(generate().unwrap())]).await;
         }
     }
@@ -426,7 +427,7 @@ async fn all_pending_messages_are_sent_after_a_start() {
     let row = |number: u32| {
         let event =
             nostr_sdk::EventBuilder::text_note(number.to_string()).sign_with_keys(&author).unwrap();
-        let sealed = Sealed {
+        let sealed = SignedMessage {
             id: MessageId::from_bytes(event.id.to_bytes()),
             bytes: nostr_sdk::JsonUtil::as_json(&event),
         };
@@ -434,7 +435,7 @@ async fn all_pending_messages_are_sent_after_a_start() {
         Row::Send(OutboxRow {
             job,
             result: false,
-            sealed,
+            message: sealed,
             expires_at: UnixTime::new(u64::from(u32::MAX)),
         })
     };

@@ -107,12 +107,12 @@ async fn depth_limit_also_applies_to_chains_received_in_reverse_order() {
     }
     for (place, asked) in chain.iter().enumerate() {
         let state = market.wait_until(id(asked), JobState::is_over).await;
-        let words = state.failure.map(|failure| failure.words()).unwrap_or_default();
+        let words = state.failure.map(|failure| failure.message()).unwrap_or_default();
         match place {
             0..=5 => {
                 assert_eq!((state.execution, words.as_str()), (Execution::Completed, ""), "{place}")
             }
-            6 => assert!(words.contains("more than 5 jobs one behind the other"), "{words}"),
+            6 => assert!(words.contains("a chain of more than 5 jobs"), "{words}"),
             _ => assert!(words.contains("its provider reports an error"), "{words}"),
         }
     }
@@ -227,7 +227,7 @@ async fn unavailable_inputs_end_in_one_clear_error() {
     let asked = customer.ask(many).await;
     assert_eq!(
         customer.feedback(asked, "error").await.message,
-        "invalid request: 9 inputs to be fetched, 8 are allowed"
+        "invalid request: 9 inputs to fetch, 8 are allowed"
     );
     assert_eq!(market.stub.requests(), 0);
 }
@@ -343,7 +343,7 @@ async fn missing_result_ends_in_an_error_and_a_refund_due() {
     let (_, bolt11) = customer.feedback(asked, "payment-required").await.due.unwrap();
     market.bank.pay(&bolt11.unwrap()).unwrap();
     let error = customer.feedback(asked, "error").await.message;
-    assert_eq!(error, "processing error: input 1: not there within 1 s");
+    assert_eq!(error, "processing error: input 1: not available within 1 s");
     let state = market.wait_until(asked, |state| state.execution == Execution::Failed).await;
     assert_eq!(state.settlement, Settlement::RefundDue);
     assert_eq!(market.stub.requests(), 0);
@@ -386,5 +386,5 @@ async fn chain_depth_is_limited() {
     }
     let one_too_many = customer.ask(vec![job(last)]).await;
     let error = customer.feedback(one_too_many, "error").await.message;
-    assert_eq!(error, "invalid request: more than 5 jobs one behind the other");
+    assert_eq!(error, "invalid request: a chain of more than 5 jobs");
 }

@@ -190,8 +190,8 @@ async fn requests_for_others_are_not_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_backend_is_reported_and_not_charged() {
     for (script, words) in [
-        (Script::Fail, "processing error: the backend failed: it reports an error of its own"),
-        (Script::Truncate, "processing error: the backend failed: its answer broke off"),
+        (Script::Fail, "processing error: the backend failed: it reports an internal error"),
+        (Script::Truncate, "processing error: the backend failed: its answer was truncated"),
         (Script::Empty, "rejected"),
     ] {
         let market = TestMarket::start(MarketOptions { script, ..MarketOptions::default() }).await;

@@ -3,7 +3,7 @@
 
 use nostr_sdk::{Client, Event, EventBuilder, Filter, Keys, Kind, RelayPoolNotification, Tag};
 use pylon_core::machine::{Execution, Settlement};
-use pylon_core::ports::market::Message;
+use pylon_core::message::Message;
 use pylon_core::work::Output;
 use pylon_core::{Job, PublicKey, UnixTime};
 use pylon_nostr::buyer::ProviderMessage;
@@ -126,7 +126,7 @@ async fn tampered_result_part_is_rejected() {
     let job = Job {
         id,
         customer: PublicKey::from_bytes(*customer.key().as_bytes()),
-        ..Job::of_nobody(5001)
+        ..Job::placeholder(5001)
     };
     let now = UnixTime::new(nostr_sdk::Timestamp::now().as_secs());
     let answer = |text: &str| -> Vec<Event> {

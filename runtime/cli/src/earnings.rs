@@ -1,7 +1,7 @@
 //! The books as `pylon earnings` shows them: scripts read this table, so its form is fixed.
 
 use pylon_control_api::Refused;
-use pylon_core::ports::journal::{Earnings, Source};
+use pylon_core::earnings::{EarningSource, Earnings};
 use pylon_core::text::sanitize_line;
 use pylon_core::units::{ago, sats};
 use pylon_core::{Msat, UnixTime};
@@ -19,13 +19,13 @@ pub(crate) fn table(earnings: &Earnings, refused: &Refused, limit: usize, now: U
     let _ = writeln!(out, "  Jobs completed: {}", earnings.jobs_completed);
     out.push_str(&not_taken(refused));
     out.push_str(&owed_back(earnings.refund_due));
-    out.push_str("\nBy Source:\n");
+    out.push_str("\nBy EarningSource:\n");
     // Before the first earning, too, there is a sum to read.
-    let none = [(Source::Job, Msat::ZERO)];
+    let none = [(EarningSource::Job, Msat::ZERO)];
     let by_source =
         if earnings.by_source.is_empty() { none.as_slice() } else { earnings.by_source.as_slice() };
     for (source, amount) in by_source {
-        let _ = writeln!(out, "  {}: {} sats", word(*source), amount.sats());
+        let _ = writeln!(out, "  {}: {} sats", source.as_str(), amount.sats());
     }
     let _ =
         writeln!(out, "\nRecent Earnings (last {limit}):\n{:<8} {:<10} TIME AGO", "SATS", "SOURCE");
@@ -34,7 +34,7 @@ pub(crate) fn table(earnings: &Earnings, refused: &Refused, limit: usize, now: U
             out,
             "{:<8} {:<10} {}",
             earning.amount.sats(),
-            word(earning.source),
+            earning.source.as_str(),
             ago(now.since(earning.at))
         );
     }
@@ -66,18 +66,10 @@ pub(crate) fn not_taken(refused: &Refused) -> String {
     format!("  Jobs refused: {}{more} within a day ({})\n", refused.jobs, words.join(", "))
 }
 
-/// As the journal has it.
-pub(crate) fn word(source: Source) -> &'static str {
-    match source {
-        Source::Job => "job",
-        Source::Tip => "tip",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pylon_core::ports::journal::Earning;
+    use pylon_core::earnings::Earning;
     use pylon_core::{JobId, PaymentHash};
 
     /// The whole table, line by line.
@@ -87,7 +79,7 @@ mod tests {
         let earning = |msat: u64, seconds_ago: u64| Earning {
             job: JobId::from_bytes([1; 32]),
             amount: Msat::new(msat),
-            source: Source::Job,
+            source: EarningSource::Job,
             payment_hash: PaymentHash::from_bytes([2; 32]),
             at: now.minus(seconds_ago),
         };
@@ -95,7 +87,10 @@ mod tests {
             total: Msat::new(1_234_000),
             refund_due: Msat::ZERO,
             jobs_completed: 42,
-            by_source: vec![(Source::Job, Msat::new(1_200_000)), (Source::Tip, Msat::new(34_000))],
+            by_source: vec![
+                (EarningSource::Job, Msat::new(1_200_000)),
+                (EarningSource::Tip, Msat::new(34_000)),
+            ],
             recent: vec![
                 earning(50_000, 2 * 3600),
                 earning(25_000, 5 * 3600),
@@ -110,7 +105,7 @@ Summary:
   Total earned: 1234 sats (1234000 msats)
   Jobs completed: 42
 
-By Source:
+By EarningSource:
   job: 1200 sats
   tip: 34 sats
 
@@ -125,7 +120,7 @@ SATS     SOURCE     TIME AGO
         let none = table(&Earnings::default(), &nobody, 10, now);
         assert!(
             none.contains("\n  Total earned: 0 sats (0 msats)\n")
-                && none.contains("By Source:\n  job: 0 sats\n"),
+                && none.contains("By EarningSource:\n  job: 0 sats\n"),
             "{none}"
         );
         let owing = Earnings { refund_due: Msat::new(21_500), ..earnings };

@@ -1,48 +1,48 @@
-//! The checks a request must pass before anything is asked of a guest: ours, new enough, and with something to work on.
+//! The checks of a request before any guest is asked: its date, its size and its inputs.
 
 use crate::decision::Refusal;
 use crate::sources::{FETCHED_MAX, Sources};
 use crate::{InputSource, Job, UnixTime};
 
-/// Requests dated longer ago are not taken, and refusals are forgotten after it.
-pub const MAX_AGE_SECONDS: u64 = 3600;
-/// Requests dated further ahead are not taken: clocks differ, but not by more.
-pub const MAX_AHEAD_SECONDS: u64 = 300;
+/// Older requests are not admitted. Refusals are kept at least this long.
+pub const AGE_SECONDS_MAX: u64 = 3600;
+/// Requests dated further in the future are not admitted: clocks do not differ by more.
+pub const AHEAD_SECONDS_MAX: u64 = 300;
 
-/// Bounds on what a request may carry.
+/// Limits of a request.
 #[derive(Clone, Debug)]
-pub struct Bounds {
-    /// Bytes of all texts together.
-    pub input_bytes: u64,
-    /// Inputs that may be fetched.
+pub struct AdmissionLimits {
+    /// Bytes of all texts in the request.
+    pub input_bytes_max: u64,
+    /// Sources that may be fetched.
     pub sources: Sources,
 }
 
-/// Could this request be taken, as far as its date tells?
+/// Whether the request is neither too old nor dated in the future.
 pub fn is_timely(created_at: UnixTime, now: UnixTime) -> bool {
-    created_at >= now.minus(MAX_AGE_SECONDS) && created_at <= now.plus(MAX_AHEAD_SECONDS)
+    created_at >= now.minus(AGE_SECONDS_MAX) && created_at <= now.plus(AHEAD_SECONDS_MAX)
 }
 
-/// Is there something in it that we can work on?
-pub fn check(job: &Job, bounds: &Bounds) -> Result<(), Refusal> {
+/// Checks that the inputs are usable and within the limits.
+pub fn check(job: &Job, limits: &AdmissionLimits) -> Result<(), Refusal> {
     let bytes = job.input_bytes();
-    if bytes > bounds.input_bytes {
+    if bytes > limits.input_bytes_max {
         return Err(Refusal::Invalid(format!(
             "{bytes} bytes of input, {} are allowed",
-            bounds.input_bytes
+            limits.input_bytes_max
         )));
     }
-    if let Some(input) = job.inputs.iter().find(|input| !bounds.sources.allow(&input.source)) {
+    if let Some(input) = job.inputs.iter().find(|input| !limits.sources.allow(&input.source)) {
         return Err(Refusal::Unsupported(format!(
             "input of type `{}`: send the text itself",
-            input.source.word()
+            input.source.as_str()
         )));
     }
     let fetched =
         job.inputs.iter().filter(|input| !matches!(input.source, InputSource::Text(_))).count();
     if fetched > FETCHED_MAX {
         return Err(Refusal::Invalid(format!(
-            "{fetched} inputs to be fetched, {FETCHED_MAX} are allowed"
+            "{fetched} inputs to fetch, {FETCHED_MAX} are allowed"
         )));
     }
     if job

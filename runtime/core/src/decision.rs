@@ -1,42 +1,42 @@
-//! What policies are asked and what they may answer.
+//! The questions to policies and their answers.
 
 use crate::work::Route;
 use crate::{Msat, Param, UnixTime};
 use serde::{Deserialize, Serialize};
 
-/// What the node knows when it asks a policy. Policies have no clock and no memory: everything is here.
+/// The state of the node. Policies have no clock and no memory, so everything they may use is here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Situation {
-    /// When the question was put.
+    /// The current time.
     pub now: UnixTime,
-    /// Jobs that wait.
+    /// Jobs in the queue.
     pub queued: u32,
-    /// Jobs at work.
+    /// Running jobs.
     pub running: u32,
-    /// Jobs that may be at work at once.
+    /// Maximum number of running jobs.
     pub capacity: u32,
-    /// Room to grow.
+    /// For extensions.
     pub extra: Vec<Param>,
 }
 
-/// A route with what is known of it.
+/// A route with its measurements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// Where it leads.
+    /// The route.
     pub route: Route,
-    /// Room for prompt and answer.
+    /// Context window (prompt and answer).
     pub context_tokens: Option<u32>,
-    /// Requests it serves now.
+    /// Requests being served.
     pub in_flight: u32,
-    /// Requests it may serve at once.
+    /// Maximum number of concurrent requests.
     pub limit: u32,
-    /// Requests that wait for it.
+    /// Requests waiting for it.
     pub queued: u32,
     /// Moving average; absent until measured.
     pub first_output_ms: Option<u32>,
     /// Moving average; absent until measured.
     pub tokens_per_second: Option<u32>,
-    /// Failed calls in a thousand, moving average.
+    /// Failed calls per thousand, moving average.
     pub failure_permille: u32,
     /// The operator's default.
     pub preferred: bool,
@@ -51,22 +51,22 @@ pub struct Ranking {
     pub note: String,
 }
 
-/// Stands where a text about a confidential job was: in logs, in events and in the journal.
-pub const WITHHELD: &str = "told to the customer only";
+/// Replaces texts about a confidential job in logs, in events and in the journal.
+pub const REDACTED: &str = "sent to the customer only";
 
-/// Why a job is not taken.
+/// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// Nobody to do the work.
+    /// No backend can do the work.
     NoBackend,
-    /// The lowest price we would take.
+    /// With the lowest acceptable price.
     BidTooLow(Msat),
-    /// What we do not do.
+    /// With what is not supported.
     Unsupported(String),
-    /// What is wrong with the request.
+    /// With what is wrong with the request.
     Invalid(String),
-    /// Seconds after which to try again.
+    /// With the seconds after which to try again.
     Busy(u32),
     /// This customer is not served.
     Blocked,
@@ -75,7 +75,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The word stored beside a refusal, one for each case.
+    /// The code of the case, stored with a refusal.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoBackend => "no_backend",
@@ -88,19 +88,19 @@ impl Refusal {
         }
     }
 
-    /// The same with every text in it, which may quote the request, put through `change`.
+    /// Replaces every text, which may quote the request.
     #[must_use]
-    pub fn map_text(&self, change: impl Fn(&str) -> String) -> Self {
+    pub fn redact(&self, with: impl Fn(&str) -> String) -> Self {
         match self {
             Self::NoBackend | Self::BidTooLow(_) | Self::Busy(_) | Self::Blocked => self.clone(),
-            Self::Unsupported(what) => Self::Unsupported(change(what)),
-            Self::Invalid(what) => Self::Invalid(change(what)),
-            Self::Other(why) => Self::Other(change(why)),
+            Self::Unsupported(what) => Self::Unsupported(with(what)),
+            Self::Invalid(what) => Self::Invalid(with(what)),
+            Self::Other(why) => Self::Other(with(why)),
         }
     }
 
-    /// The customer's words.
-    pub fn words(&self) -> String {
+    /// The message to the customer.
+    pub fn message(&self) -> String {
         match self {
             Self::NoBackend => "no backend".into(),
             Self::BidTooLow(price) => format!("bid too low: the price is {price}"),
@@ -123,73 +123,73 @@ pub enum Terms {
     OnDelivery,
     /// The price as offered, before anything runs.
     BeforeWork,
-    /// Locked before, taken on success.
+    /// A hold invoice, settled on success.
     Hold,
 }
 
-/// The record of a customer, or our own.
+/// The record of a customer, or of this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
-    /// The first job ever.
+    /// The time of the first job.
     pub first_seen: Option<UnixTime>,
     /// Results delivered.
     pub jobs_completed: u32,
     /// Results delivered and never paid.
     pub jobs_unpaid: u32,
-    /// Ever.
+    /// The total.
     pub paid: Msat,
     /// Within the last 30 days.
     pub recent_paid: Msat,
 }
 
-/// What others asked for this kind on our relays, recently.
+/// Recent prices of other providers for one kind, seen on the configured relays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarketView {
-    /// How many were seen.
+    /// Number of providers.
     pub offers: u32,
     /// The lowest.
     pub low: Msat,
-    /// Half are below.
+    /// The median.
     pub median: Msat,
     /// The highest.
     pub high: Msat,
 }
 
-/// What a pricing policy is told beside the job.
+/// What pricing is given besides the job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuoteContext {
-    /// The first choice.
+    /// The first route.
     pub route: Route,
-    /// From the size of the texts.
+    /// Estimated from the size of the texts.
     pub input_tokens_estimate: u64,
-    /// What our wallet can do now; without one only `free`.
+    /// The terms that the wallet supports now; without a wallet only `free`.
     pub terms: Vec<Terms>,
-    /// The largest invoice the wallet can take.
+    /// The largest invoice that can be received.
     pub max_receivable: Msat,
     /// 1 for a wallet with msat precision, 1000 for whole satoshis.
     pub step: Msat,
-    /// The customer's record with us.
+    /// The customer's record with this node.
     pub customer: History,
-    /// Our own record for this kind.
+    /// This node's own record for this kind.
     pub ours: History,
-    /// What others ask.
+    /// Prices of other providers.
     pub market: Option<MarketView>,
 }
 
-/// What we ask for a job.
+/// The price of a job and its conditions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// When it is paid.
     pub terms: Terms,
-    /// Invoiced as it is for `before-work` and `hold`; an estimate for `on-delivery`.
+    /// The invoice of `before-work` and `hold`; an estimate for `on-delivery`.
     pub price: Msat,
-    /// Never charged above this, nor above the bid.
+    /// The charge never exceeds this, nor the bid.
     pub cap: Msat,
-    /// The host stops the work at these.
+    /// The host stops the work at this limit.
     pub max_output_tokens: u64,
     /// Wall time of the work.
     pub max_work_ms: u64,
-    /// How long the invoice is good.
+    /// Validity of the invoice.
     pub valid_seconds: u32,
     /// Higher goes first.
     pub priority: i32,
@@ -197,7 +197,7 @@ pub struct Offer {
     pub note: String,
 }
 
-/// What verification says of an output.
+/// The answer of verification about an output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -210,13 +210,13 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The same with its reason, which may quote the output, put through `change`.
+    /// Replaces the reason, which may quote the output.
     #[must_use]
-    pub fn map_text(&self, change: impl Fn(&str) -> String) -> Self {
+    pub fn redact(&self, with: impl Fn(&str) -> String) -> Self {
         match self {
             Self::Accept => Self::Accept,
-            Self::Reject(why) => Self::Reject(change(why)),
-            Self::Retry(why) => Self::Retry(change(why)),
+            Self::Reject(why) => Self::Reject(with(why)),
+            Self::Retry(why) => Self::Retry(with(why)),
         }
     }
 }

@@ -1,43 +1,45 @@
-//! What guests answer, in a few words for people: the same while a job is at work, in the books and beside another guest's answer.
+//! Decisions of guests in a few words, for display and for the journal.
 
 use crate::Msat;
 use crate::decision::{Offer, Ranking, Refusal, Terms, Verdict};
-use crate::ports::guests::{Fault, JobError};
+use crate::guest::{Fault, GuestFunction};
+use crate::job::JobError;
 use crate::work::Output;
 use serde::de::DeserializeOwned;
 
-/// An answer in a few words, for those who watch, and with every text that a guest wrote put through `change`, for what is kept.
-pub trait Words: Sized {
-    /// The answer in a few words.
-    fn words(&self) -> String;
-    /// The same with every text that a guest wrote put through `change`.
-    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self;
+/// The answer of a guest, which can be summarized and redacted.
+pub trait Summarize: Sized {
+    /// A few words for display.
+    fn summary(&self) -> String;
+
+    /// Replaces every text that the guest wrote.
+    fn redact(&self, with: &dyn Fn(&str) -> String) -> Self;
 }
 
-/// What a guest answered to a question of this name, from the journal's JSON.
-pub fn recorded(function: &str, answer: &Result<String, Fault>) -> String {
+/// Summarizes an answer from the journal's JSON. The function is one of [`GuestFunction`].
+pub fn summarize(function: &str, answer: &Result<String, Fault>) -> String {
     let answer = match answer {
         Ok(answer) => answer,
         Err(fault) => return format!("no answer: {fault}"),
     };
-    let words = match function {
-        "rank" => read::<Result<Ranking, Refusal>>(answer),
-        "quote" => read::<Result<Offer, Refusal>>(answer),
-        "settle" => read::<Msat>(answer),
-        "judge" => read::<Verdict>(answer),
-        "run" => read::<Result<Output, JobError>>(answer),
-        _ => None,
+    let summary = match function.parse() {
+        Ok(GuestFunction::Rank) => read::<Result<Ranking, Refusal>>(answer),
+        Ok(GuestFunction::Quote) => read::<Result<Offer, Refusal>>(answer),
+        Ok(GuestFunction::Settle) => read::<Msat>(answer),
+        Ok(GuestFunction::Judge) => read::<Verdict>(answer),
+        Ok(GuestFunction::Run) => read::<Result<Output, JobError>>(answer),
+        Err(_) => None,
     };
-    // Somebody changed it, or another pylon wrote it.
-    words.unwrap_or_else(|| answer.clone())
+    // Otherwise the row was modified, or another version wrote it.
+    summary.unwrap_or_else(|| answer.clone())
 }
 
-fn read<T: DeserializeOwned + Words>(answer: &str) -> Option<String> {
-    serde_json::from_str::<T>(answer).ok().map(|answer| answer.words())
+fn read<T: DeserializeOwned + Summarize>(answer: &str) -> Option<String> {
+    serde_json::from_str::<T>(answer).ok().map(|answer| answer.summary())
 }
 
-/// When an offer is paid, and how much.
-pub fn offered(offer: &Offer) -> String {
+/// When an offer is to be paid, and how much.
+pub fn offer_summary(offer: &Offer) -> String {
     match offer.terms {
         Terms::Free => "free".into(),
         Terms::OnDelivery => format!("about {} on delivery", offer.price),
@@ -46,52 +48,50 @@ pub fn offered(offer: &Offer) -> String {
     }
 }
 
-/// A refusal, which is no answer like others, in the customer's words.
-pub fn refused(refusal: &Refusal) -> String {
-    format!("refused: {}", refusal.words())
+/// A refusal with its message to the customer.
+pub fn refusal_summary(refusal: &Refusal) -> String {
+    format!("refused: {}", refusal.message())
 }
 
-impl Words for Result<Ranking, Refusal> {
-    fn words(&self) -> String {
+impl Summarize for Result<Ranking, Refusal> {
+    fn summary(&self) -> String {
         match self {
             Ok(Ranking { order, note }) if note.is_empty() => format!("{} to try", order.len()),
             Ok(Ranking { order, note }) => format!("{} to try: {note}", order.len()),
-            Err(refusal) => refused(refusal),
+            Err(why) => refusal_summary(why),
         }
     }
 
-    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
-        let ranking = |ranking: &Ranking| Ranking {
-            order: ranking.order.clone(),
-            note: change(&ranking.note),
-        };
-        self.as_ref().map(ranking).map_err(|refusal| refusal.map_text(change))
+    fn redact(&self, with: &dyn Fn(&str) -> String) -> Self {
+        let ranking =
+            |ranking: &Ranking| Ranking { order: ranking.order.clone(), note: with(&ranking.note) };
+        self.as_ref().map(ranking).map_err(|refusal| refusal.redact(with))
     }
 }
 
-impl Words for Result<Offer, Refusal> {
-    fn words(&self) -> String {
-        self.as_ref().map_or_else(refused, offered)
+impl Summarize for Result<Offer, Refusal> {
+    fn summary(&self) -> String {
+        self.as_ref().map_or_else(refusal_summary, offer_summary)
     }
 
-    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
-        let offer = |offer: &Offer| Offer { note: change(&offer.note), ..offer.clone() };
-        self.as_ref().map(offer).map_err(|refusal| refusal.map_text(change))
+    fn redact(&self, with: &dyn Fn(&str) -> String) -> Self {
+        let offer = |offer: &Offer| Offer { note: with(&offer.note), ..offer.clone() };
+        self.as_ref().map(offer).map_err(|refusal| refusal.redact(with))
     }
 }
 
-impl Words for Msat {
-    fn words(&self) -> String {
+impl Summarize for Msat {
+    fn summary(&self) -> String {
         format!("{self} due")
     }
 
-    fn map_text(&self, _: &dyn Fn(&str) -> String) -> Self {
+    fn redact(&self, _: &dyn Fn(&str) -> String) -> Self {
         *self
     }
 }
 
-impl Words for Verdict {
-    fn words(&self) -> String {
+impl Summarize for Verdict {
+    fn summary(&self) -> String {
         match self {
             Self::Accept => "accepted".into(),
             Self::Reject(why) => format!("rejected: {why}"),
@@ -99,13 +99,13 @@ impl Words for Verdict {
         }
     }
 
-    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
-        Self::map_text(self, change)
+    fn redact(&self, with: &dyn Fn(&str) -> String) -> Self {
+        Self::redact(self, with)
     }
 }
 
-impl Words for Result<Output, JobError> {
-    fn words(&self) -> String {
+impl Summarize for Result<Output, JobError> {
+    fn summary(&self) -> String {
         match self {
             Ok(output) => format!("{} bytes of {}", output.content.len(), output.mime),
             Err(JobError::Invalid(why) | JobError::Failed(why)) => why.clone(),
@@ -114,8 +114,8 @@ impl Words for Result<Output, JobError> {
         }
     }
 
-    fn map_text(&self, change: &dyn Fn(&str) -> String) -> Self {
-        self.as_ref().map(|output| output.map_text(change)).map_err(|error| error.map_text(change))
+    fn redact(&self, with: &dyn Fn(&str) -> String) -> Self {
+        self.as_ref().map(|output| output.redact(with)).map_err(|error| error.redact(with))
     }
 }
 
@@ -123,12 +123,12 @@ impl Words for Result<Output, JobError> {
 mod tests {
     use super::*;
 
-    /// Goal: nobody reads JSON. Method: an answer of each sort as the journal has it, and what is none.
+    /// An answer of each function in the journal's JSON, and one that is not an answer.
     #[test]
-    fn recorded_answers_are_words() {
-        let offer = "{\"Ok\":{\"terms\":\"on-delivery\",\"price\":1234,\"cap\":1500,\"max_output_tokens\":9,\"max_work_ms\":1,\
-                     \"valid_seconds\":1,\"priority\":0,\"note\":\"\"}}";
-        for (function, answer, words) in [
+    fn recorded_answers_are_summarized() {
+        let offer = r#"{"Ok":{"terms":"on-delivery","price":1234,"cap":1500,"max_output_tokens":9,
+            "max_work_ms":1,"valid_seconds":1,"priority":0,"note":""}}"#;
+        for (function, answer, summary) in [
             ("rank", "{\"Ok\":{\"order\":[1,0],\"note\":\"a/b first\"}}", "2 to try: a/b first"),
             ("rank", "{\"Err\":\"no_backend\"}", "refused: no backend"),
             ("quote", offer, "about 1234 msat on delivery"),
@@ -142,8 +142,8 @@ mod tests {
             ("run", "{\"Err\":\"timeout\"}", "timeout"),
             ("settle", "{}", "{}"),
         ] {
-            assert_eq!(recorded(function, &Ok(answer.into())), words, "{answer}");
+            assert_eq!(summarize(function, &Ok(answer.into())), summary, "{answer}");
         }
-        assert!(recorded("judge", &Err(Fault::Fuel)).starts_with("no answer: "));
+        assert!(summarize("judge", &Err(Fault::Fuel)).starts_with("no answer: "));
     }
 }

@@ -1,104 +1,81 @@
-//! A job as it was asked for, in words that no protocol owns.
+//! A job as requested, independent of any protocol.
 
-use crate::{JobId, MessageId, Msat, PublicKey, UnixTime};
+use crate::input::{Input, InputSource};
+use crate::{JobId, Msat, PublicKey, UnixTime};
 use serde::{Deserialize, Serialize};
 
-/// Bytes that an outline has room for: a model and some numbers are less, a prompt is more.
-const OUTLINE_BYTES_MAX: usize = 1024;
+/// Limit of the customer's text in a retained view: enough for a model and some numbers, not for a
+/// prompt.
+const RETAINED_BYTES_MAX: usize = 1024;
 
-/// What a customer asked for.
+/// A request of a customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// The event that asked.
+    /// The id of the request event.
     pub id: JobId,
     /// 5000 to 5999 (NIP-90).
     pub kind: u16,
-    /// Who asked, and who hears the answer.
+    /// The author of the request.
     pub customer: PublicKey,
-    /// As the customer dated it.
+    /// As dated by the customer.
     pub created_at: UnixTime,
     /// In the order given.
     pub inputs: Vec<Input>,
-    /// In the order given; a name may come twice.
+    /// In the order given; a name may be repeated.
     pub params: Vec<Param>,
-    /// MIME type asked for.
+    /// The requested MIME type.
     pub output: Option<String>,
     /// The most the customer will pay.
     pub bid: Option<Msat>,
-    /// Named us, rather than broadcast.
+    /// Whether the request names this node; otherwise it is a broadcast.
     pub targeted: bool,
-    /// Arrived encrypted; the result will be encrypted too.
+    /// Whether the request was encrypted; then the result is encrypted too.
     pub confidential: bool,
     /// No answer is wanted after this.
     #[serde(default)]
     pub expires_at: Option<UnixTime>,
-    /// The request as it came, opaque to the core, quoted in the result.
+    /// The original request, opaque to the core, quoted in the result.
     pub origin: String,
 }
 
-/// One input. Guests get its text through the host, policies never.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Input {
-    /// Where the text is.
-    pub source: InputSource,
-    /// Where a message or a result may be found, in the market's words. A stranger's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-    /// What the customer calls it.
-    pub marker: Option<String>,
-}
-
-impl InputSource {
-    /// In the words of a request.
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Text(_) | Self::Gone(_) => "text",
-            Self::Url(_) => "url",
-            Self::Event(_) => "event",
-            Self::Job(_) => "job",
-        }
-    }
-}
-
-/// Where an input's text is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InputSource {
-    /// In the request itself.
-    Text(String),
-    /// To be fetched.
-    Url(String),
-    /// In another event.
-    Event(MessageId),
-    /// The result of another job.
-    Job(JobId),
-    /// Text of so many bytes, in the request itself, that is no longer kept.
-    Gone(u64),
-}
-
-impl Input {
-    /// Bytes of text known before anything is fetched.
-    pub fn bytes(&self) -> u64 {
-        match &self.source {
-            InputSource::Text(text) => text.len() as u64,
-            InputSource::Gone(bytes) => *bytes,
-            InputSource::Url(_) | InputSource::Event(_) | InputSource::Job(_) => 0,
-        }
-    }
-}
-
-/// A named setting of the job. Some kinds use several values (`range`).
+/// A named setting of a job. Some kinds use several values (`range`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Param {
-    /// As the customer wrote it.
+    /// As written by the customer.
     pub name: String,
     /// At least one.
     pub values: Vec<String>,
 }
 
+/// Why a handler returns no output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobError {
+    /// The request is invalid: reported to the customer, not charged.
+    Invalid(String),
+    /// No backend can do the work.
+    NoBackend,
+    /// Too slow.
+    Timeout,
+    /// Anything else, with a message for the customer.
+    Failed(String),
+}
+
+impl JobError {
+    /// Replaces the message, which may quote the request.
+    #[must_use]
+    pub fn redact(&self, with: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::NoBackend | Self::Timeout => self.clone(),
+            Self::Invalid(why) => Self::Invalid(with(why)),
+            Self::Failed(why) => Self::Failed(with(why)),
+        }
+    }
+}
+
 impl Job {
-    /// A job that nobody has asked for, with nothing in it: for a guest that is only tried.
-    pub const fn of_nobody(kind: u16) -> Self {
+    /// An empty job of no customer, to try a guest with.
+    pub const fn placeholder(kind: u16) -> Self {
         Self {
             id: JobId::from_bytes([0; 32]),
             kind,
@@ -120,9 +97,28 @@ impl Job {
         self.inputs.iter().map(Input::bytes).sum()
     }
 
-    /// What may be kept of a confidential job once nobody works on it: who, when, what kind, at most for how much.
+    /// Whether all inputs are in the request, so that nothing has to be fetched.
+    pub fn is_complete(&self) -> bool {
+        self.inputs.iter().all(|input| matches!(input.source, InputSource::Text(_)))
+    }
+
+    /// What policies see and decisions record: without the handler's private params, and without
+    /// the original request that contains them.
     #[must_use]
-    pub fn without_text(&self) -> Self {
+    pub fn policy_view(&self, public: &[String]) -> Self {
+        let is_public = |param: &&Param| public.contains(&param.name);
+        Self {
+            inputs: self.inputs.clone(),
+            params: self.params.iter().filter(is_public).cloned().collect(),
+            output: self.output.clone(),
+            origin: String::new(),
+            ..*self
+        }
+    }
+
+    /// What is kept of a confidential job after its work: ids, dates, kind and bid.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
         Self {
             inputs: Vec::new(),
             params: Vec::new(),
@@ -132,41 +128,41 @@ impl Job {
         }
     }
 
-    /// What is kept of a job for good: no text, and what policies see of it, unless that is a text itself.
+    /// What is kept of a job permanently: no input text, and of the policy view only short text.
     #[must_use]
-    pub fn outline(&self, public: &[String]) -> Self {
-        let summary = self.summary(public);
-        let is_text = !summary.is_short();
+    pub fn retained_view(&self, public: &[String]) -> Self {
+        let view = self.policy_view(public);
+        let is_short = view.is_short();
         let source = |source: &InputSource| match source {
-            InputSource::Text(text) => InputSource::Gone(text.len() as u64),
-            InputSource::Url(_) if is_text => InputSource::Url(String::new()),
+            InputSource::Text(text) => InputSource::Purged(text.len() as u64),
+            InputSource::Url(_) if !is_short => InputSource::Url(String::new()),
             other => other.clone(),
         };
         let input = |input: &Input| Input {
             source: source(&input.source),
             hint: None,
-            marker: input.marker.clone().filter(|_| !is_text),
+            marker: input.marker.clone().filter(|_| is_short),
         };
         Self {
-            inputs: summary.inputs.iter().map(input).collect(),
-            params: if is_text { Vec::new() } else { summary.params },
-            output: summary.output.filter(|_| !is_text),
+            inputs: view.inputs.iter().map(input).collect(),
+            params: if is_short { view.params } else { Vec::new() },
+            output: view.output.filter(|_| is_short),
             origin: String::new(),
             ..*self
         }
     }
 
-    /// Does its outline have all that policies see of it?
-    pub fn fits_outline(&self, public: &[String]) -> bool {
-        self.summary(public).is_short()
+    /// Whether the retained view has everything that policies see.
+    pub fn fits_retained_view(&self, public: &[String]) -> bool {
+        self.policy_view(public).is_short()
     }
 
     fn is_short(&self) -> bool {
-        self.words().map(str::len).sum::<usize>() <= OUTLINE_BYTES_MAX
+        self.policy_texts().map(str::len).sum::<usize>() <= RETAINED_BYTES_MAX
     }
 
-    /// What policies see that a customer wrote.
-    fn words(&self) -> impl Iterator<Item = &str> {
+    /// The customer's texts that policies see.
+    fn policy_texts(&self) -> impl Iterator<Item = &str> {
         let urls = self.inputs.iter().filter_map(|input| {
             if let InputSource::Url(url) = &input.source { Some(url.as_str()) } else { None }
         });
@@ -178,38 +174,15 @@ impl Job {
             .map(String::as_str);
         urls.chain(markers).chain(params).chain(self.output.as_deref())
     }
-
-    /// Nothing has to be fetched.
-    pub fn is_complete(&self) -> bool {
-        self.inputs.iter().all(|input| matches!(input.source, InputSource::Text(_)))
-    }
-
-    /// A job without the params that its handler keeps private, and without the request that spells them out: what policies
-    /// see and decisions record.
-    #[must_use]
-    pub fn summary(&self, public: &[String]) -> Self {
-        Self {
-            inputs: self.inputs.clone(),
-            params: self
-                .params
-                .iter()
-                .filter(|param| public.contains(&param.name))
-                .cloned()
-                .collect(),
-            output: self.output.clone(),
-            origin: String::new(),
-            ..*self
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A summary carries neither private params nor the request that spells them out.
+    /// A policy view has neither private params nor the original request.
     #[test]
-    fn a_summary_keeps_private_params_private() {
+    fn policy_view_has_no_private_params() {
         let param = |name: &str| Param { name: name.into(), values: vec!["x".into()] };
         let job = Job {
             id: JobId::from_bytes([1; 32]),
@@ -226,12 +199,13 @@ mod tests {
             origin: "command".into(),
         };
         let public = Job { params: vec![param("model")], origin: String::new(), ..job.clone() };
-        assert_eq!(job.summary(&["model".into()]), public);
+        assert_eq!(job.policy_view(&["model".into()]), public);
     }
 
-    /// Goal: what is kept for good has no text, and what policies saw of it as long as that is short. Method: a short and a long public param.
+    /// Goal: a retained view has no input text, and what policies saw only if it is short. Method:
+    /// a short and a long public param.
     #[test]
-    fn an_outline_has_no_text() {
+    fn retained_view_has_no_text() {
         let param =
             |name: &str, value: &str| Param { name: name.into(), values: vec![value.into()] };
         let input =
@@ -254,21 +228,21 @@ mod tests {
             origin: "secret".into(),
         };
         let public = ["model".to_owned()];
-        let short = of("tiny").outline(&public);
+        let short = of("tiny").retained_view(&public);
         assert_eq!((short.input_bytes(), &short.params), (6, &vec![param("model", "tiny")]));
         assert_eq!(short.inputs[1].source, InputSource::Url("https://a/".into()));
         assert_eq!(
             (short.inputs[0].marker.as_deref(), short.output.as_deref()),
             (Some("m"), Some("text/plain"))
         );
-        let long = of(&"secret".repeat(OUTLINE_BYTES_MAX)).outline(&public);
+        let long = of(&"secret".repeat(RETAINED_BYTES_MAX)).retained_view(&public);
         assert_eq!((long.input_bytes(), long.params.len(), long.bid), (6, 0, Some(Msat::new(4))));
-        let fits = |model: &str| of(model).fits_outline(&public);
-        assert_eq!((fits("tiny"), fits(&"secret".repeat(OUTLINE_BYTES_MAX))), (true, false));
-        for outline in [short, long] {
-            let debug = format!("{outline:?}");
+        let fits = |model: &str| of(model).fits_retained_view(&public);
+        assert_eq!((fits("tiny"), fits(&"secret".repeat(RETAINED_BYTES_MAX))), (true, false));
+        for view in [short, long] {
+            let debug = format!("{view:?}");
             assert!(!debug.contains("secret") && !debug.contains("wss:"), "{debug}");
-            assert_eq!(outline.outline(&public), outline);
+            assert_eq!(view.retained_view(&public), view);
         }
     }
 }

@@ -1,22 +1,32 @@
-//! What the node decides: the words it thinks in, the machine of one job, the order in which jobs run, and the ports to the world.
+//! The core: domain types, the state machine of a job, the scheduler, and the ports.
 //!
-//! Nothing here does IO, reads a clock or knows a protocol: time is an argument, the world is a trait in [`ports`], and an answer is a value.
+//! The core is pure. It does no I/O, reads no clock and knows no protocol: time is an argument, and
+//! everything outside is a trait in [`ports`].
 
 #![warn(missing_docs)]
 
 pub mod admission;
-pub mod asks;
-pub mod courtesy;
+pub mod completion;
 pub mod decision;
 pub mod decision_summary;
+pub mod earnings;
 pub mod event;
-pub mod hex32;
+pub mod guest;
+pub mod ids;
+pub mod input;
+pub mod installation;
 pub mod job;
-pub mod lookout;
 pub mod machine;
+pub mod message;
 pub mod money;
+pub mod names;
+pub mod payment;
 pub mod ports;
+pub mod price_index;
+pub mod probe_backoff;
 pub mod recent;
+pub mod refusal_limit;
+pub mod rows;
 pub mod schedule;
 pub mod settings;
 pub mod slots;
@@ -27,7 +37,8 @@ pub mod transcript;
 pub mod units;
 pub mod work;
 
-pub use hex32::{Digest, JobId, MessageId, PaymentHash, PublicKey};
-pub use job::{Input, InputSource, Job, Param};
+pub use ids::{Digest, JobId, MessageId, PaymentHash, PublicKey};
+pub use input::{Input, InputSource};
+pub use job::{Job, Param};
 pub use money::Msat;
 pub use time::UnixTime;

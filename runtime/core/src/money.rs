@@ -1,4 +1,4 @@
-//! Money is whole thousandths of a satoshi, never a float, and becomes a plain number only where it leaves the program.
+//! Amounts are integers in thousandths of a satoshi. They become plain numbers only at the edges.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -11,10 +11,10 @@ use std::fmt;
 pub struct Msat(u64);
 
 impl Msat {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(0);
 
-    /// An amount in msat. Said in full, so that no bare number becomes money unseen.
+    /// Explicit constructor; there is no `From<u64>`.
     pub const fn new(msat: u64) -> Self {
         Self(msat)
     }
@@ -29,24 +29,25 @@ impl Msat {
         self.0 / 1000
     }
 
-    /// The sum, held at the largest amount.
+    /// The sum, saturating.
     #[must_use]
     pub const fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// What is left, held at nothing.
+    /// The difference, saturating at zero.
     #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// Is this nothing?
+    /// Whether the amount is zero.
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// The amount to charge with a wallet of this step: up to the next step, but down where that would pass `cap`.
+    /// The amount to charge in multiples of the wallet's `step`: rounded up, or down where rounding
+    /// up would exceed `cap`.
     #[must_use]
     pub fn to_step(self, step: Self, cap: Self) -> Self {
         let due = self.0.min(cap.0);
@@ -68,9 +69,9 @@ impl fmt::Display for Msat {
 mod tests {
     use super::*;
 
-    /// Up only to the wallet's step, never above the cap.
+    /// Rounded up only to the wallet's step, and never above the cap.
     #[test]
-    fn a_charge_meets_the_step_below_the_cap() {
+    fn charge_is_a_multiple_of_the_step_within_the_cap() {
         let charge = |due, step, cap| Msat::new(due).to_step(Msat::new(step), Msat::new(cap)).get();
         assert_eq!(charge(1234, 1, 5000), 1234);
         assert_eq!(charge(1234, 1000, 5000), 2000);

@@ -1,29 +1,29 @@
-//! The last so many of something, so that the same is known when it comes again. Memory is bounded: the oldest goes first.
+//! A bounded set of the most recent items, to recognize duplicates.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;
 
-/// What is remembered.
+/// The most recent items. When it is full the oldest is dropped.
 #[derive(Debug)]
-pub struct Recent<T> {
+pub struct RecentSet<T> {
     all: HashSet<T>,
     order: VecDeque<T>,
-    most: usize,
+    capacity: usize,
 }
 
-impl<T: Copy + Eq + Hash> Recent<T> {
-    /// Remembers at most so many.
-    pub fn new(most: usize) -> Self {
-        Self { all: HashSet::new(), order: VecDeque::new(), most }
+impl<T: Copy + Eq + Hash> RecentSet<T> {
+    /// Holds at most `capacity` items.
+    pub fn new(capacity: usize) -> Self {
+        Self { all: HashSet::new(), order: VecDeque::new(), capacity }
     }
 
-    /// Remembers it. `false` if it was known.
+    /// Adds an item. `false` if it was present.
     pub fn remember(&mut self, item: T) -> bool {
         if !self.all.insert(item) {
             return false;
         }
         self.order.push_back(item);
-        if self.order.len() > self.most
+        if self.order.len() > self.capacity
             && let Some(oldest) = self.order.pop_front()
         {
             self.all.remove(&oldest);
@@ -31,12 +31,12 @@ impl<T: Copy + Eq + Hash> Recent<T> {
         true
     }
 
-    /// Is it remembered?
+    /// Whether the item is present.
     pub fn holds(&self, item: &T) -> bool {
         self.all.contains(item)
     }
 
-    /// As if it had never come. Looks through all of them: for what is rare.
+    /// Removes an item. Linear time: for rare cases.
     pub fn forget(&mut self, item: &T) {
         if self.all.remove(item) {
             self.order.retain(|other| other != item);
@@ -48,10 +48,10 @@ impl<T: Copy + Eq + Hash> Recent<T> {
 mod tests {
     use super::*;
 
-    /// The oldest goes when there are too many, and what was forgotten may come again.
+    /// The oldest item is dropped when the set is full, and a removed item can be added again.
     #[test]
-    fn remembers_a_bounded_number() {
-        let mut recent = Recent::new(3);
+    fn keeps_a_bounded_number() {
+        let mut recent = RecentSet::new(3);
         for item in 0..4 {
             assert!(recent.remember(item) && !recent.remember(item));
         }

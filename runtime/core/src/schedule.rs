@@ -1,87 +1,96 @@
-//! Which waiting job is next: priority with ageing, fair between customers, within the limits. A pure function of what waits and what runs.
+//! Which job runs next: by priority with ageing, fair between customers, within the limits. A pure
+//! function of the queue and the running jobs.
 
 use crate::{JobId, PublicKey, UnixTime};
 use std::cmp::Reverse;
 
-/// The bounds of what runs at once.
+/// Limits of the running jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// In all.
+pub struct SchedulerLimits {
+    /// In total.
     pub concurrent: usize,
     /// Of one customer.
     pub per_customer: usize,
     /// Of one kind.
     pub per_kind: usize,
-    /// Seconds of waiting that count as much as one step of priority.
+    /// Seconds of waiting that raise the priority by one.
     pub ageing_seconds: u64,
 }
 
-/// A job in the line or at work.
+/// A queued or running job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct QueueEntry {
     /// The job.
     pub id: JobId,
-    /// Who asked.
+    /// Its customer.
     pub customer: PublicKey,
     /// Its kind.
     pub kind: u16,
-    /// Higher goes first.
+    /// Higher runs first.
     pub priority: i32,
-    /// When it came into the line.
+    /// When it was queued.
     pub since: UnixTime,
 }
 
-/// Whose jobs began lately: this many are remembered, oldest first.
-pub const SERVED: usize = 16;
+/// Number of recently served customers to pass to [`next`], oldest first.
+pub const RECENTLY_SERVED_MAX: usize = 16;
 
-/// The job to begin now, if any may. `served` is whose jobs began lately. `waiting` is in order of arrival, which decides between equals.
+/// The job to start now, if the limits allow one. `served` are the customers of recently started
+/// jobs. `waiting` is in order of arrival, which decides between equals.
 pub fn next(
-    waiting: &[Place],
-    running: &[Place],
+    waiting: &[QueueEntry],
+    running: &[QueueEntry],
     served: &[PublicKey],
-    limits: &Limits,
+    limits: &SchedulerLimits,
     now: UnixTime,
 ) -> Option<JobId> {
     if running.len() >= limits.concurrent {
         return None;
     }
-    let at_work =
-        |customer: PublicKey| running.iter().filter(|place| place.customer == customer).count();
-    let of_kind = |kind: u16| running.iter().filter(|place| place.kind == kind).count();
+    let running_of =
+        |customer: PublicKey| running.iter().filter(|entry| entry.customer == customer).count();
+    let of_kind = |kind: u16| running.iter().filter(|entry| entry.kind == kind).count();
     waiting
         .iter()
         .enumerate()
-        .filter(|(_, place)| {
-            at_work(place.customer) < limits.per_customer && of_kind(place.kind) < limits.per_kind
+        .filter(|(_, entry)| {
+            running_of(entry.customer) < limits.per_customer
+                && of_kind(entry.kind) < limits.per_kind
         })
-        .max_by_key(|(arrival, place)| {
+        .max_by_key(|(arrival, entry)| {
             (
-                urgency(place, served, limits, now),
-                Reverse(at_work(place.customer)),
+                urgency(entry, served, limits, now),
+                Reverse(running_of(entry.customer)),
                 Reverse(*arrival),
             )
         })
-        .map(|(_, place)| place.id)
+        .map(|(_, entry)| entry.id)
 }
 
-/// Every job that began lately costs its customer's next one a step, so that a flood of one customer passes others by one at a time.
-fn urgency(place: &Place, served: &[PublicKey], limits: &Limits, now: UnixTime) -> i64 {
+/// Each recently started job lowers the priority of its customer's next one, so that a burst of one
+/// customer does not delay the others.
+fn urgency(
+    entry: &QueueEntry,
+    served: &[PublicKey],
+    limits: &SchedulerLimits,
+    now: UnixTime,
+) -> i64 {
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let aged = count(now.since(place.since) / limits.ageing_seconds.max(1));
-    let lately =
-        count(served.iter().filter(|customer| **customer == place.customer).count() as u64);
-    i64::from(place.priority).saturating_add(aged).saturating_sub(lately)
+    let aged = count(now.since(entry.since) / limits.ageing_seconds.max(1));
+    let recently =
+        count(served.iter().filter(|customer| **customer == entry.customer).count() as u64);
+    i64::from(entry.priority).saturating_add(aged).saturating_sub(recently)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { concurrent: 3, per_customer: 2, per_kind: 2, ageing_seconds: 10 };
+    const LIMITS: SchedulerLimits =
+        SchedulerLimits { concurrent: 3, per_customer: 2, per_kind: 2, ageing_seconds: 10 };
 
-    fn place(id: u8, customer: u8, kind: u16, priority: i32, since: u64) -> Place {
-        Place {
+    fn entry(id: u8, customer: u8, kind: u16, priority: i32, since: u64) -> QueueEntry {
+        QueueEntry {
             id: JobId::from_bytes([id; 32]),
             customer: PublicKey::from_bytes([customer; 32]),
             kind,
@@ -90,53 +99,49 @@ mod tests {
         }
     }
 
-    /// Goal: each rule decides alone. Method: two or three jobs that differ in one thing.
+    /// Goal: each rule decides on its own. Method: two or three jobs that differ in one property.
     #[test]
     fn each_rule_decides() {
-        let check = |what: &str, waiting: &[Place], running: &[Place], expected: Option<u8>| {
-            let found = next(
-                waiting,
-                running,
-                &[PublicKey::from_bytes([5; 32])],
-                &LIMITS,
-                UnixTime::new(100),
-            );
-            assert_eq!(found, expected.map(|id| JobId::from_bytes([id; 32])), "{what}");
-        };
-        let a = |id| place(id, 1, 5050, 0, 100);
-        let b = |id| place(id, 2, 5001, 0, 100);
+        let check =
+            |what: &str, waiting: &[QueueEntry], running: &[QueueEntry], expected: Option<u8>| {
+                let found = next(
+                    waiting,
+                    running,
+                    &[PublicKey::from_bytes([5; 32])],
+                    &LIMITS,
+                    UnixTime::new(100),
+                );
+                assert_eq!(found, expected.map(|id| JobId::from_bytes([id; 32])), "{what}");
+            };
+        let a = |id| entry(id, 1, 5050, 0, 100);
+        let b = |id| entry(id, 2, 5001, 0, 100);
         check("nothing waits", &[], &[], None);
         check("arrival decides between equals", &[a(1), a(2)], &[], Some(1));
-        check("priority", &[a(1), place(2, 1, 5050, 1, 100)], &[], Some(2));
+        check("priority", &[a(1), entry(2, 1, 5050, 1, 100)], &[], Some(2));
         check(
             "waiting becomes priority",
-            &[place(1, 1, 5050, 1, 100), place(2, 1, 5050, 0, 70)],
+            &[entry(1, 1, 5050, 1, 100), entry(2, 1, 5050, 0, 70)],
             &[],
             Some(2),
         );
-        check("the customer with less at work", &[a(2), b(3)], &[place(9, 1, 5002, 0, 0)], Some(3));
         check(
-            "the customer who was not served lately",
-            &[place(4, 5, 5050, 0, 100), b(3)],
-            &[],
+            "the customer with fewer running jobs",
+            &[a(2), b(3)],
+            &[entry(9, 1, 5002, 0, 0)],
             Some(3),
         );
+        check("the customer not served recently", &[entry(4, 5, 5050, 0, 100), b(3)], &[], Some(3));
         check(
-            "no third of one customer",
-            &[place(3, 1, 5003, 9, 0)],
-            &[place(8, 1, 5001, 0, 0), place(9, 1, 5002, 0, 0)],
+            "limit per customer",
+            &[entry(3, 1, 5003, 9, 0)],
+            &[entry(8, 1, 5001, 0, 0), entry(9, 1, 5002, 0, 0)],
             None,
         );
-        check(
-            "no third of one kind",
-            &[a(3)],
-            &[place(8, 3, 5050, 0, 0), place(9, 4, 5050, 0, 0)],
-            None,
-        );
+        check("limit per kind", &[a(3)], &[entry(8, 3, 5050, 0, 0), entry(9, 4, 5050, 0, 0)], None);
         check(
             "all workers busy",
             &[a(4)],
-            &[place(7, 5, 1, 0, 0), place(8, 6, 2, 0, 0), place(9, 7, 3, 0, 0)],
+            &[entry(7, 5, 1, 0, 0), entry(8, 6, 2, 0, 0), entry(9, 7, 3, 0, 0)],
             None,
         );
     }

@@ -1,7 +1,7 @@
 //! GuestConfig slots as an operator sees and changes them: what the settings, the journal, the commands
 //! and the control API say about a slot. Which guest may serve is decided elsewhere.
 
-use crate::ports::installations::{Installation, Installed, Purpose, Standby};
+use crate::installation::{Installation, InstalledGuest, PendingGuest, PendingKind};
 use crate::{Digest, PublicKey, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -148,7 +148,7 @@ pub struct SlotStatus {
     pub beyond: Vec<String>,
     /// The set of guests that it came with.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub generation: Option<u64>,
+    pub revision: Option<u64>,
     /// Since when.
     pub since: u64,
     /// How it does; only of a node that runs.
@@ -163,19 +163,19 @@ impl SlotStatus {
     /// One that serves; `None` for an empty slot.
     pub fn serving(row: &Installation, figures: Option<StatsSnapshot>) -> Option<Self> {
         let seated = Self::of(&row.slot, row.guest.as_ref()?, "serving", row.at);
-        Some(Self { generation: Some(row.generation), figures, ..seated })
+        Some(Self { revision: Some(row.revision), figures, ..seated })
     }
 
     /// One that stands beside.
-    pub fn beside(standby: &Standby, missed: Option<u64>) -> Self {
+    pub fn beside(pending: &PendingGuest, missed: Option<u64>) -> Self {
         Self {
-            beyond: standby.beyond.clone(),
-            missed: missed.filter(|_| standby.purpose == Purpose::Shadow),
-            ..Self::of(&standby.slot, &standby.guest, standby.purpose.word(), standby.since)
+            beyond: pending.extra_grants.clone(),
+            missed: missed.filter(|_| pending.kind == PendingKind::Shadow),
+            ..Self::of(&pending.slot, &pending.guest, pending.kind.as_str(), pending.since)
         }
     }
 
-    fn of(slot: &str, guest: &Installed, standing: &str, since: UnixTime) -> Self {
+    fn of(slot: &str, guest: &InstalledGuest, standing: &str, since: UnixTime) -> Self {
         Self {
             slot: slot.into(),
             standing: standing.into(),
@@ -187,7 +187,7 @@ impl SlotStatus {
             settings: guest.settings.clone(),
             grants: guest.grants.clone(),
             beyond: Vec::new(),
-            generation: None,
+            revision: None,
             since: since.get(),
             figures: None,
             missed: None,

@@ -1,55 +1,56 @@
-//! Inputs that are not in the request: which of them may be fetched, and how far a chain of jobs may go.
+//! Inputs that are not in the request: which may be fetched, and how long a chain of jobs may be.
 
 use crate::{InputSource, Job, JobId};
 
-/// Inputs of one job that are to be fetched.
+/// Inputs to fetch for one job.
 pub const FETCHED_MAX: usize = 8;
-/// Jobs behind a job: the first works on the result of the second, and so on.
+/// Depth of a chain, in which each job uses the result of the next.
 pub const CHAIN_MAX: usize = 5;
-/// Jobs looked up for one chain, however it branches.
+/// Jobs looked up for one chain, including its branches.
 const LOOKED_UP_MAX: usize = 64;
 
-/// Which inputs may be fetched: what a handler wants of what the operator grants.
+/// The sources from which a handler's inputs may be fetched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// Patterns of hosts that a url may name: a name, `*.` with all names below one, or `*` for all. Empty: no urls.
+    /// Patterns of allowed URL hosts: a name, `*.` and a name for its subdomains, or `*` for any
+    /// host. Empty: no URLs.
     pub urls: Vec<String>,
-    /// Other messages.
+    /// Other events.
     pub events: bool,
     /// Results of other jobs.
     pub jobs: bool,
 }
 
-/// What the operator grants.
+/// The sources that the operator grants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Granted {
-    /// Urls may be fetched.
+    /// URLs may be fetched.
     pub urls: bool,
-    /// Messages may be fetched.
+    /// Events may be fetched.
     pub events: bool,
     /// Results of other jobs may be awaited.
     pub jobs: bool,
 }
 
 impl Sources {
-    /// What is both wanted and granted.
+    /// The sources that are both requested and granted.
     #[must_use]
     pub fn granted(self, granted: Granted) -> Self {
         let urls = if granted.urls { self.urls } else { Vec::new() };
         Self { urls, events: self.events && granted.events, jobs: self.jobs && granted.jobs }
     }
 
-    /// May an input be of this kind at all?
+    /// Whether this type of source is allowed.
     pub fn allow(&self, source: &InputSource) -> bool {
         match source {
-            InputSource::Text(_) | InputSource::Gone(_) => true,
+            InputSource::Text(_) | InputSource::Purged(_) => true,
             InputSource::Url(_) => !self.urls.is_empty(),
             InputSource::Event(_) => self.events,
             InputSource::Job(_) => self.jobs,
         }
     }
 
-    /// May a url name this host? Case does not matter, nor a dot at the end.
+    /// Whether a URL may have this host. Case and a trailing dot are ignored.
     pub fn allow_host(&self, host: &str) -> bool {
         let host = host.trim_end_matches('.');
         self.urls.iter().any(|pattern| match pattern.strip_prefix('*') {
@@ -65,21 +66,22 @@ impl Sources {
     }
 }
 
-/// Why a chain is not followed.
+/// Why a chain is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
-    /// A job waits for itself.
-    #[error("the jobs wait for each other")]
+    /// A job depends on itself.
+    #[error("the jobs depend on each other")]
     Cycle,
-    /// Too many, one behind the other.
-    #[error("more than {CHAIN_MAX} jobs one behind the other")]
+    /// The chain is too long.
+    #[error("a chain of more than {CHAIN_MAX} jobs")]
     TooDeep,
-    /// Too many together.
-    #[error("more than {LOOKED_UP_MAX} jobs in one chain")]
+    /// The chain has too many branches.
+    #[error("more than {LOOKED_UP_MAX} jobs in the branches of one chain")]
     TooMany,
 }
 
-/// Follows the chain behind a job as far as it is known. `inputs_of` tells which jobs a known job works on; its error is passed on.
+/// Follows the chain of a job as far as it is known. `inputs_of` returns the jobs whose results a
+/// known job uses; its error is passed on.
 pub fn check_chain<E>(
     job: &Job,
     mut inputs_of: impl FnMut(JobId) -> Result<Vec<JobId>, E>,
@@ -106,7 +108,7 @@ pub fn check_chain<E>(
     Ok(Ok(()))
 }
 
-/// The jobs whose results this one works on.
+/// The jobs whose results this job uses.
 pub fn jobs_of(job: &Job) -> Vec<JobId> {
     let of =
         |source: &InputSource| if let InputSource::Job(id) = source { Some(*id) } else { None };
@@ -123,9 +125,9 @@ mod tests {
         JobId::from_bytes([n; 32])
     }
 
-    fn waits_for(jobs: &[u8]) -> Job {
+    fn depends_on(jobs: &[u8]) -> Job {
         let input = |n: &u8| Input { source: InputSource::Job(id(*n)), hint: None, marker: None };
-        Job { id: id(0), inputs: jobs.iter().map(input).collect(), ..Job::of_nobody(5050) }
+        Job { id: id(0), inputs: jobs.iter().map(input).collect(), ..Job::placeholder(5050) }
     }
 
     fn check(jobs: &[u8], inputs_of: impl Fn(u8) -> Vec<u8>) -> Result<(), ChainError> {
@@ -133,12 +135,12 @@ mod tests {
             let n = job.as_bytes().first().copied().unwrap_or_default();
             Ok::<_, Infallible>(inputs_of(n).into_iter().map(id).collect())
         };
-        let Ok(checked) = check_chain(&waits_for(jobs), known);
+        let Ok(checked) = check_chain(&depends_on(jobs), known);
         checked
     }
 
-    /// Goal: chains end. Method: none, the longest allowed, one longer, circles of one, two and three, a diamond (which is no circle), and a
-    /// chain that branches without end.
+    /// Goal: chains are bounded. Method: no chain, the longest allowed, one longer, cycles of one,
+    /// two and three, a diamond (not a cycle), and a chain that branches endlessly.
     #[test]
     fn chains_are_bounded() {
         assert_eq!(check(&[], |_| vec![]), Ok(()));
@@ -161,7 +163,7 @@ mod tests {
         assert_eq!(check(&[1, 2, 3, 4, 5, 6, 7, 8], wide), Err(ChainError::TooMany));
     }
 
-    /// Goal: a handler's hosts are what it names and nothing that looks like it. Method: pattern, host, verdict.
+    /// Goal: a pattern matches whole names only. Method: pattern, host, verdict.
     #[test]
     fn hosts_match_whole_names() {
         for (pattern, host, allowed) in [
@@ -183,17 +185,17 @@ mod tests {
         }
     }
 
-    /// Goal: wanted and granted, not one of them. Method: every combination for one kind of input.
+    /// Goal: a source must be requested and granted. Method: every combination.
     #[test]
-    fn both_must_agree() {
+    fn source_must_be_requested_and_granted() {
         let url = InputSource::Url("https://a/".into());
-        for (wanted, granted) in [(false, false), (false, true), (true, false), (true, true)] {
-            let urls = if wanted { vec!["*".into()] } else { Vec::new() };
-            let sources = Sources { urls, events: wanted, jobs: wanted };
+        for (requested, granted) in [(false, false), (false, true), (true, false), (true, true)] {
+            let urls = if requested { vec!["*".into()] } else { Vec::new() };
+            let sources = Sources { urls, events: requested, jobs: requested };
             let allowed =
                 sources.granted(Granted { urls: granted, events: granted, jobs: granted });
             for source in [&url, &InputSource::Job(id(1))] {
-                assert_eq!(allowed.allow(source), wanted && granted);
+                assert_eq!(allowed.allow(source), requested && granted);
             }
         }
     }

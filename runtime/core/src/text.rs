@@ -1,13 +1,14 @@
-//! Text from strangers, made safe to print.
+//! Untrusted text on a terminal.
 
-/// The text without control characters except line ends and tabs, so that nothing moves a cursor.
+/// Replaces control characters other than line ends and tabs, so that the text cannot move the
+/// cursor.
 pub fn sanitize(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c })
         .collect()
 }
 
-/// The text on one line, without control characters.
+/// Replaces all control characters, so that the text stays on one line.
 pub fn sanitize_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -16,8 +17,9 @@ pub fn sanitize_line(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Goal: untrusted text cannot control the terminal. Method: an escape sequence, a line break.
     #[test]
-    fn escape_sequences_and_line_breaks_are_replaced() {
+    fn control_characters_are_replaced() {
         assert_eq!(sanitize_line("a\u{1b}[2Jb\nc"), "a [2Jb c");
         assert_eq!(sanitize("a\u{1b}[2Jb\n\tc"), "a\u{fffd}[2Jb\n\tc");
     }

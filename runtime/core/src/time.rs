@@ -1,4 +1,4 @@
-//! Time as the core knows it: an argument.
+//! Time. The core reads no clock: time is an argument.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,19 +20,19 @@ impl UnixTime {
         self.0
     }
 
-    /// Later by so many seconds, held at the end of time.
+    /// Later by this many seconds, saturating.
     #[must_use]
     pub const fn plus(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// Earlier by so many seconds, held at the epoch.
+    /// Earlier by this many seconds, saturating at the epoch.
     #[must_use]
     pub const fn minus(self, seconds: u64) -> Self {
         Self(self.0.saturating_sub(seconds))
     }
 
-    /// Seconds since `earlier`; zero if that is in the future.
+    /// Seconds since `earlier`; zero if that is later.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }

@@ -1,161 +1,168 @@
-//! What a handler heard from its host in one attempt: all that it takes to run the same work again without a backend. What the handler asked is not
-//! in it; it would ask the same.
+//! The host's replies to a handler in one attempt: everything needed to run the same work again
+//! without a backend. The handler's own calls are not stored: it would make the same ones again.
 
 use crate::Digest;
-use crate::ports::guests::{GenerationSummary, GuestInferenceError, InputError};
+use crate::completion::{CompletionSummary, GuestInferenceError};
+use crate::input::InputError;
 use crate::work::Output;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Text and notes of one transcript. What says more is not kept, and cannot be run again.
+/// Limit of one transcript. A longer one is not kept, and its attempt cannot be replayed.
 pub const BYTES_MAX: usize = 1 << 20;
-/// What an answer takes beside its text, about.
-const ANSWER_BYTES: usize = 32;
+/// Approximate size of a reply without its text.
+const REPLY_BYTES: usize = 32;
 
-/// The answers of the host, as far as they can differ.
+/// The host's replies, as far as they can differ.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Transcript {
-    /// Generations, in the order in which they were asked for.
+    /// Completions, in the order of the requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub generations: Vec<Heard>,
-    /// Inputs that were read, by their index.
+    pub completions: Vec<HostReply>,
+    /// Inputs that were read, by index.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub inputs: BTreeMap<u32, Result<Text, InputError>>,
-    /// Which reports and partial results, counted together from 0, were answered with "stop".
+    pub inputs: BTreeMap<u32, Result<RecordedText, InputError>>,
+    /// Which progress reports and partial results were answered with "stop", counted together
+    /// from 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stops: Vec<u32>,
 }
 
-/// What came of one generation.
+/// The host's reply to a completion request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Heard {
-    /// It never began.
+pub enum HostReply {
+    /// It was refused.
     Refused(GuestInferenceError),
-    /// It answered.
-    Said {
-        /// All of its text.
-        text: Text,
-        /// How the text was cut, in bytes; whatever is left was never heard.
+    /// It was streamed.
+    Answered {
+        /// The whole text.
+        text: RecordedText,
+        /// Lengths of the chunks in bytes. The rest of the text was not read.
         chunks: Vec<u32>,
-        /// What came after the text; nothing, where the handler stopped listening.
+        /// The end of the stream; absent if the handler did not read that far.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        end: Option<End>,
+        end: Option<StreamEnd>,
     },
 }
 
-/// How a generation ended.
+/// How a stream ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum End {
-    /// By itself, with a summary.
-    Complete(Option<GenerationSummary>),
+pub enum StreamEnd {
+    /// Normally, with a summary.
+    Complete(Option<CompletionSummary>),
     /// With an error.
     Broken(GuestInferenceError),
 }
 
-/// A text, or where it is kept already.
+/// A text, or where it is already stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Text {
-    /// Here.
-    Here(String),
-    /// It is the content that the handler made, with this SHA-256.
+pub enum RecordedText {
+    /// In the transcript.
+    Inline(String),
+    /// In the handler's output, with this SHA-256.
     Output(Digest),
-    /// It is in the request.
+    /// In the request.
     Request,
 }
 
-/// A transcript while the attempt goes on.
+/// Records the transcript of a running attempt.
 #[derive(Debug, Default)]
 pub struct Recorder {
-    /// `None` once it said too much.
+    /// `None` once it exceeded the limit.
     transcript: Option<Transcript>,
     bytes: usize,
-    told: u32,
+    feedback_count: u32,
 }
 
 impl Recorder {
-    /// Nothing was heard yet.
+    /// An empty transcript.
     pub fn new() -> Self {
         Self { transcript: Some(Transcript::default()), ..Self::default() }
     }
 
-    /// A generation was asked for; what names it here.
-    pub fn generation(&mut self, refused: Option<GuestInferenceError>) -> usize {
-        let heard = match refused {
-            Some(error) => Heard::Refused(error),
-            None => Heard::Said { text: Text::Here(String::new()), chunks: Vec::new(), end: None },
+    /// A completion was requested. Returns its index.
+    pub fn completion(&mut self, refused: Option<GuestInferenceError>) -> usize {
+        let reply = match refused {
+            Some(error) => HostReply::Refused(error),
+            None => HostReply::Answered {
+                text: RecordedText::Inline(String::new()),
+                chunks: Vec::new(),
+                end: None,
+            },
         };
-        let Some(transcript) = self.within(0) else { return 0 };
-        transcript.generations.push(heard);
-        transcript.generations.len() - 1
+        let Some(transcript) = self.transcript_for(0) else { return 0 };
+        transcript.completions.push(reply);
+        transcript.completions.len() - 1
     }
 
-    /// More text of a generation.
-    pub fn chunk(&mut self, generation: usize, more: &str) {
+    /// More text of a completion.
+    pub fn chunk(&mut self, completion: usize, more: &str) {
         let length = u32::try_from(more.len()).unwrap_or(u32::MAX);
-        let Some(heard) = self
-            .within(more.len())
-            .and_then(|transcript| transcript.generations.get_mut(generation))
+        let Some(reply) = self
+            .transcript_for(more.len())
+            .and_then(|transcript| transcript.completions.get_mut(completion))
         else {
             return;
         };
-        if let Heard::Said { text: Text::Here(text), chunks, .. } = heard {
+        if let HostReply::Answered { text: RecordedText::Inline(text), chunks, .. } = reply {
             text.push_str(more);
             chunks.push(length);
         }
     }
 
-    /// The end of a generation.
-    pub fn end(&mut self, generation: usize, how: End) {
-        let Some(heard) =
-            self.within(0).and_then(|transcript| transcript.generations.get_mut(generation))
+    /// The end of a completion.
+    pub fn end(&mut self, completion: usize, how: StreamEnd) {
+        let Some(reply) = self
+            .transcript_for(0)
+            .and_then(|transcript| transcript.completions.get_mut(completion))
         else {
             return;
         };
-        if let Heard::Said { end, .. } = heard {
+        if let HostReply::Answered { end, .. } = reply {
             *end = Some(how);
         }
     }
 
-    /// An input was read; twice is the same.
-    pub fn input(&mut self, index: u32, text: Result<Text, InputError>) {
+    /// An input was read. Repeated reads are recorded once.
+    pub fn input(&mut self, index: u32, text: Result<RecordedText, InputError>) {
         if self.transcript.as_ref().is_none_or(|transcript| transcript.inputs.contains_key(&index))
         {
             return;
         }
-        let bytes = if let Ok(Text::Here(text)) = &text { text.len() } else { 0 };
-        if let Some(transcript) = self.within(bytes) {
+        let bytes = if let Ok(RecordedText::Inline(text)) = &text { text.len() } else { 0 };
+        if let Some(transcript) = self.transcript_for(bytes) {
             transcript.inputs.insert(index, text);
         }
     }
 
-    /// A report or a partial result went out.
-    pub fn told(&mut self, goes_on: bool) {
-        let number = self.told;
-        self.told = self.told.saturating_add(1);
-        if !goes_on && let Some(transcript) = self.within(0) {
+    /// A progress report or a partial result was answered.
+    pub fn feedback(&mut self, accepted: bool) {
+        let number = self.feedback_count;
+        self.feedback_count = self.feedback_count.saturating_add(1);
+        if !accepted && let Some(transcript) = self.transcript_for(0) {
             transcript.stops.push(number);
         }
     }
 
-    /// All that was heard, of an attempt that made this; `None` if it was too much.
+    /// The transcript of an attempt with this output; `None` if it exceeded the limit.
     pub fn finish(&mut self, output: Option<&Output>) -> Option<Transcript> {
         let mut transcript = self.transcript.take()?;
-        for heard in &mut transcript.generations {
-            if let Heard::Said { text, .. } = heard
-                && let Text::Here(said) = text
-                && output.is_some_and(|output| output.content == *said)
+        for reply in &mut transcript.completions {
+            if let HostReply::Answered { text, .. } = reply
+                && let RecordedText::Inline(inline) = text
+                && output.is_some_and(|output| output.content == *inline)
             {
-                *text = Text::Output(Digest::of(said.as_bytes()));
+                *text = RecordedText::Output(Digest::of(inline.as_bytes()));
             }
         }
         Some(transcript)
     }
 
-    fn within(&mut self, bytes: usize) -> Option<&mut Transcript> {
-        self.bytes = self.bytes.saturating_add(bytes).saturating_add(ANSWER_BYTES);
+    fn transcript_for(&mut self, bytes: usize) -> Option<&mut Transcript> {
+        self.bytes = self.bytes.saturating_add(bytes).saturating_add(REPLY_BYTES);
         if self.bytes > BYTES_MAX {
             self.transcript = None;
         }
@@ -171,46 +178,50 @@ mod tests {
         Output { content: content.into(), ..Output::default() }
     }
 
-    /// Goal: what was heard comes back, and a text that is kept elsewhere is not kept again. Method: one of each answer, through JSON.
+    /// Goal: all replies are recorded, and texts stored elsewhere are not stored again. Method: one
+    /// reply of each type, through JSON.
     #[test]
-    fn all_is_written_down_once() {
+    fn every_reply_is_recorded_once() {
         let mut recorder = Recorder::new();
-        recorder.generation(Some(GuestInferenceError::TooLong(9)));
-        let second = recorder.generation(None);
+        recorder.completion(Some(GuestInferenceError::TooLong(9)));
+        let second = recorder.completion(None);
         recorder.chunk(second, "Grü");
         recorder.chunk(second, "ße");
-        recorder.end(second, End::Broken(GuestInferenceError::Timeout));
-        recorder.input(0, Ok(Text::Request));
+        recorder.end(second, StreamEnd::Broken(GuestInferenceError::Timeout));
+        recorder.input(0, Ok(RecordedText::Request));
         recorder.input(0, Err(InputError::Denied));
         recorder.input(7, Err(InputError::Denied));
-        for goes_on in [true, false, true] {
-            recorder.told(goes_on);
+        for accepted in [true, false, true] {
+            recorder.feedback(accepted);
         }
         let transcript = recorder.finish(Some(&output("Grüße"))).unwrap();
-        let said = Heard::Said {
-            text: Text::Output(Digest::of("Grüße".as_bytes())),
+        let answered = HostReply::Answered {
+            text: RecordedText::Output(Digest::of("Grüße".as_bytes())),
             chunks: vec![4, 3],
-            end: Some(End::Broken(GuestInferenceError::Timeout)),
+            end: Some(StreamEnd::Broken(GuestInferenceError::Timeout)),
         };
-        assert_eq!(transcript.generations, [Heard::Refused(GuestInferenceError::TooLong(9)), said]);
+        assert_eq!(
+            transcript.completions,
+            [HostReply::Refused(GuestInferenceError::TooLong(9)), answered]
+        );
         assert_eq!(
             transcript.inputs,
-            BTreeMap::from([(0, Ok(Text::Request)), (7, Err(InputError::Denied))])
+            BTreeMap::from([(0, Ok(RecordedText::Request)), (7, Err(InputError::Denied))])
         );
         assert_eq!(transcript.stops, [1]);
         let json = serde_json::to_string(&transcript).unwrap();
         assert_eq!(serde_json::from_str::<Transcript>(&json).unwrap(), transcript);
     }
 
-    /// Goal: a transcript has a bound in whatever fills it. Method: much text, and many answers without text.
+    /// Goal: a transcript is bounded. Method: a long text, and many replies without text.
     #[test]
-    fn too_much_is_not_kept() {
+    fn transcript_over_the_limit_is_dropped() {
         let mut recorder = Recorder::new();
-        let generation = recorder.generation(None);
-        recorder.chunk(generation, &"x".repeat(BYTES_MAX));
+        let completion = recorder.completion(None);
+        recorder.chunk(completion, &"x".repeat(BYTES_MAX));
         assert_eq!(recorder.finish(None), None);
         let mut recorder = Recorder::new();
-        for index in 0..u32::try_from(BYTES_MAX / ANSWER_BYTES).unwrap() + 1 {
+        for index in 0..u32::try_from(BYTES_MAX / REPLY_BYTES).unwrap() + 1 {
             recorder.input(index, Err(InputError::Denied));
         }
         assert_eq!(recorder.finish(None), None);

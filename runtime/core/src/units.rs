@@ -1,13 +1,13 @@
-//! Times and amounts as people read them.
+//! Times and amounts in display format.
 
 use crate::{Msat, UnixTime};
 
-/// An amount in whole satoshis, and exactly: `1234 sats (1234567 msats)`.
+/// An amount in whole satoshis and in msat: `1234 sats (1234567 msats)`.
 pub fn sats(amount: Msat) -> String {
     format!("{} sats ({} msats)", amount.sats(), amount.get())
 }
 
-/// How long ago, in the largest unit that fits: `2 hours`.
+/// A duration in its largest unit: `2 hours`.
 pub fn ago(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} seconds"),
@@ -17,7 +17,7 @@ pub fn ago(seconds: u64) -> String {
     }
 }
 
-/// How long: `2h 30m 15s`.
+/// A duration: `2h 30m 15s`.
 pub fn span(seconds: u64) -> String {
     let (days, hours, minutes, rest) =
         (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
@@ -26,8 +26,8 @@ pub fn span(seconds: u64) -> String {
     shown.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
 }
 
-/// A moment in UTC: `2026-01-31 12:00:00`.
-pub fn moment(at: UnixTime) -> String {
+/// A time in UTC: `2026-01-31 12:00:00`.
+pub fn format_utc(at: UnixTime) -> String {
     let (days, second) = (at.get() / 86_400, at.get() % 86_400);
     let (year, month, day) = date(days);
     format!(
@@ -38,7 +38,8 @@ pub fn moment(at: UnixTime) -> String {
     )
 }
 
-/// The civil date so many days after 1970-01-01. Years are counted from March, so that a leap day ends one; 400 of them repeat.
+/// The civil date this many days after 1970-01-01. Years are counted from March, so that a leap day
+/// is the last day of a year; the calendar repeats every 400 years.
 fn date(days: u64) -> (u64, u64, u64) {
     let since = days + 719_468;
     let (era, of_era) = (since / 146_097, since % 146_097);
@@ -54,9 +55,9 @@ fn date(days: u64) -> (u64, u64, u64) {
 mod tests {
     use super::*;
 
-    /// Goal: what is printed is true. Method: known moments, among them the ends of leap years.
+    /// Known times, among them the ends of leap years, and durations.
     #[test]
-    fn moments_and_spans() {
+    fn times_and_durations() {
         for (seconds, expected) in [
             (0, "1970-01-01 00:00:00"),
             (951_782_399, "2000-02-28 23:59:59"),
@@ -65,7 +66,7 @@ mod tests {
             (1_767_225_600, "2026-01-01 00:00:00"),
             (4_107_542_400, "2100-03-01 00:00:00"),
         ] {
-            assert_eq!(moment(UnixTime::new(seconds)), expected);
+            assert_eq!(format_utc(UnixTime::new(seconds)), expected);
         }
         for (seconds, expected) in
             [(0, "0s"), (75, "1m 15s"), (9015, "2h 30m 15s"), (86_400, "1d 0h 0m 0s")]

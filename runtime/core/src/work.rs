@@ -1,20 +1,20 @@
-//! Where a job runs, what it used, and what came out.
+//! Where a job runs, what it uses, and what it returns.
 
 use serde::{Deserialize, Serialize};
 
-/// A way to get the work done, with the operator's factor on its price.
+/// Where a job can run, with the operator's price factor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Route {
-    /// Who does the work.
-    pub place: WorkPlace,
-    /// 1000 is the plain price.
+    /// Where it runs.
+    pub target: ExecutionTarget,
+    /// 1000 leaves the price unchanged.
     pub price_permille: u32,
 }
 
-/// Who does the work.
+/// Where an attempt runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum WorkPlace {
+pub enum ExecutionTarget {
     /// An inference backend and one of its models.
     Model {
         /// The backend's id.
@@ -31,7 +31,7 @@ pub enum WorkPlace {
     },
 }
 
-impl WorkPlace {
+impl ExecutionTarget {
     /// The backend's id.
     pub fn backend(&self) -> &str {
         match self {
@@ -48,16 +48,16 @@ impl WorkPlace {
     }
 }
 
-/// What the work took.
+/// Resources used by the work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// As the backend counted.
+    /// As counted by the backend.
     pub input_tokens: u64,
-    /// As the backend counted.
+    /// As counted by the backend.
     pub output_tokens: u64,
     /// Part of the input tokens.
     pub cached_tokens: u64,
-    /// Counted by estimate, not by the backend.
+    /// The tokens are estimated, not counted.
     pub estimated: bool,
     /// Wall time of backends and containers, without queueing.
     pub work_ms: u64,
@@ -71,16 +71,16 @@ pub struct Usage {
     pub network_bytes: u64,
 }
 
-/// Bytes of text that make about one token.
+/// Average bytes of text per token.
 const BYTES_PER_TOKEN: u64 = 4;
 
 impl Usage {
-    /// About so many tokens are in a text of so many bytes, where nobody has counted.
+    /// Estimated tokens in a text of this many bytes.
     pub const fn estimate(bytes: u64) -> u64 {
         bytes.div_ceil(BYTES_PER_TOKEN)
     }
 
-    /// Both together; a peak stays a peak.
+    /// The sum; of peaks the maximum.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -97,62 +97,62 @@ impl Usage {
     }
 }
 
-/// What the customer gets.
+/// The result of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// The answer.
     pub content: String,
     /// Its MIME type.
     pub mime: String,
-    /// Facts about it, published beside it.
+    /// Published with the answer.
     pub attributes: Vec<Attribute>,
 }
 
 impl Output {
-    /// The same with every text of the answer put through `change`.
+    /// Replaces every text of the answer.
     #[must_use]
-    pub fn map_text(&self, change: impl Fn(&str) -> String) -> Self {
+    pub fn redact(&self, with: impl Fn(&str) -> String) -> Self {
         let fact =
-            |fact: &Attribute| Attribute { name: fact.name.clone(), value: change(&fact.value) };
+            |fact: &Attribute| Attribute { name: fact.name.clone(), value: with(&fact.value) };
         Self {
-            content: change(&self.content),
-            mime: change(&self.mime),
+            content: with(&self.content),
+            mime: with(&self.mime),
             attributes: self.attributes.iter().map(fact).collect(),
         }
     }
 }
 
-/// A named fact.
+/// A named fact about an output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribute {
-    /// A short word.
+    /// Its name.
     pub name: String,
-    /// Its value as text.
+    /// Its value.
     pub value: String,
 }
 
-/// A check that the host made on the output.
+/// A check of the output by the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// `json-schema`, `patch-applies`, …
     pub name: String,
-    /// What it found.
-    pub outcome: Outcome,
+    /// Its outcome.
+    pub outcome: CheckOutcome,
     /// For the log.
     pub detail: String,
 }
 
-/// What a check found.
+/// The outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Yes or no.
+pub enum CheckOutcome {
+    /// Passed or failed.
     Passed(bool),
-    /// Of a command.
+    /// The exit code of a command.
     ExitCode(i32),
-    /// A number of things.
+    /// A count.
     Count(u64),
-    /// Not made, and why.
+    /// Skipped, with the reason.
     Skipped(String),
 }
 
@@ -160,42 +160,42 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
-    /// By itself.
+    /// Normally.
     Complete,
     /// At a limit.
     Length,
     /// By the customer.
     Cancelled,
-    /// By a fault.
+    /// By an error.
     Failed,
 }
 
-/// What the work left behind, handed to verification with the output.
+/// What verification gets besides the output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// How it ended.
     pub finish: Finish,
-    /// Checks the host made.
+    /// Checks by the host.
     pub checks: Vec<Check>,
-    /// Of this attempt alone.
+    /// Of this attempt only.
     pub usage: Usage,
-    /// The route that did the work.
+    /// The route that was used.
     pub route: Route,
     /// Counted from 1.
     pub attempt: u32,
 }
 
 impl Evidence {
-    /// The same with every text that a check wrote put through `change`.
+    /// Replaces every text of the checks.
     #[must_use]
-    pub fn map_text(&self, change: impl Fn(&str) -> String) -> Self {
+    pub fn redact(&self, with: impl Fn(&str) -> String) -> Self {
         let check = |check: &Check| Check {
             name: check.name.clone(),
             outcome: match &check.outcome {
-                Outcome::Skipped(why) => Outcome::Skipped(change(why)),
+                CheckOutcome::Skipped(why) => CheckOutcome::Skipped(with(why)),
                 other => other.clone(),
             },
-            detail: change(&check.detail),
+            detail: with(&check.detail),
         };
         Self { checks: self.checks.iter().map(check).collect(), route: self.route.clone(), ..*self }
     }

@@ -1,12 +1,12 @@
 //! Conversions between Rust values and columns.
 
 use pylon_core::UnixTime;
-use pylon_core::ports::guests::{Cost, Fault};
-use pylon_core::ports::journal::Source;
+use pylon_core::guest::{Cost, Fault};
 use rusqlite::Row;
 use rusqlite::types::Type;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::str::FromStr;
 
 /// SQLite integers end at 2^63 - 1, which exceeds all real times and amounts; larger values are
 /// clamped to it.
@@ -24,13 +24,9 @@ pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Unix
 }
 
 /// A column with one of a fixed list of words.
-pub(super) fn word<T>(
-    row: &Row<'_>,
-    column: usize,
-    parse: fn(&str) -> Option<T>,
-) -> rusqlite::Result<T> {
+pub(super) fn word<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
-    parse(text).ok_or_else(|| invalid(column, format!("unknown value `{text}`")))
+    text.parse().map_err(|_| invalid(column, format!("unknown value `{text}`")))
 }
 
 /// A column with an id of 64 hex digits.
@@ -85,32 +81,11 @@ pub(super) fn answer(
 /// The columns `fuel` and `cpu_us`, which follow each other.
 pub(super) fn cost(row: &Row<'_>, fuel: usize) -> rusqlite::Result<Cost> {
     let (fuel, cpu): (Option<i64>, Option<i64>) = (row.get(fuel)?, row.get(fuel + 1)?);
-    Ok(fuel.map_or(Cost::CpuMicros(number(cpu.unwrap_or(0))), |fuel| Cost::Fuel(number(fuel))))
-}
-
-/// The same word as serde's.
-pub(super) const fn fault_as_str(fault: Fault) -> &'static str {
-    match fault {
-        Fault::Fuel => "fuel",
-        Fault::Cpu => "cpu",
-        Fault::Wall => "wall",
-        Fault::Memory => "memory",
-        Fault::Stack => "stack",
-        Fault::Traffic => "traffic",
-        Fault::Trap => "trap",
-        Fault::Nonsense => "nonsense",
-    }
+    Ok(fuel.map_or(Cost::CpuUs(number(cpu.unwrap_or(0))), |fuel| Cost::Fuel(number(fuel))))
 }
 
 /// An unknown word counts as invalid output.
 fn fault_from_str(word: Option<String>) -> Fault {
     word.and_then(|word| serde_json::from_value(serde_json::Value::String(word)).ok())
-        .unwrap_or(Fault::Nonsense)
-}
-
-pub(super) const fn source_as_str(source: Source) -> &'static str {
-    match source {
-        Source::Job => "job",
-        Source::Tip => "tip",
-    }
+        .unwrap_or(Fault::InvalidOutput)
 }

@@ -7,6 +7,7 @@ use crate::decisions::{COLUMNS, RecordedDecision, recorded};
 use crate::error::unreadable;
 use crate::read_only::ReadOnlyJournal;
 use crate::text_cipher::TextCipher;
+use pylon_core::guest::GuestFunction;
 use pylon_core::ports::journal::JournalError;
 use pylon_core::{Job, JobId, UnixTime};
 use rusqlite::{OptionalExtension as _, params};
@@ -18,18 +19,18 @@ const PAGE_BYTES_MAX: usize = 4 << 20;
 
 /// Which decisions to read.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Page<'a> {
+pub struct Page {
     /// Only those with a larger id.
     pub after: u64,
     /// Only those of this function.
-    pub function: Option<&'a str>,
+    pub function: Option<GuestFunction>,
     /// Only those since this time.
     pub since: UnixTime,
 }
 
 impl ReadOnlyJournal {
     /// The next decisions, in order. An empty page is the end.
-    pub fn recorded(&self, page: Page<'_>) -> Result<Vec<RecordedDecision>, JournalError> {
+    pub fn recorded(&self, page: Page) -> Result<Vec<RecordedDecision>, JournalError> {
         let read = || {
             let mut select = self.conn.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM decisions \
@@ -38,7 +39,7 @@ impl ReadOnlyJournal {
             ))?;
             let fields = params![
                 integer(page.after),
-                page.function,
+                page.function.map(GuestFunction::as_str),
                 integer(page.since.get()),
                 PAGE_ROWS_MAX
             ];
@@ -95,7 +96,7 @@ impl ReadOnlyJournal {
     pub fn recorded_last(
         &self,
         job: JobId,
-        function: &str,
+        function: GuestFunction,
         attempt: u32,
     ) -> Result<Option<RecordedDecision>, JournalError> {
         let query = format!(
@@ -105,7 +106,7 @@ impl ReadOnlyJournal {
         let read = || {
             self.conn
                 .prepare_cached(&query)?
-                .query_row(params![job.to_hex(), function, attempt], recorded)
+                .query_row(params![job.to_hex(), function.as_str(), attempt], recorded)
                 .optional()
         };
         read().map_err(unreadable)

@@ -1,9 +1,9 @@
 //! A recorded decision, complete with its texts and its MAC.
 
-use crate::columns::{answer, cost, fault_as_str, integer, invalid, number, time};
+use crate::columns::{answer, cost, integer, invalid, number, time};
 use crate::mac::MacInput;
 use crate::text_cipher::TextCipher;
-use pylon_core::ports::guests::{Cost, Fault};
+use pylon_core::guest::{Cost, Fault};
 use pylon_core::{Digest, JobId, UnixTime};
 use rusqlite::Row;
 
@@ -42,11 +42,11 @@ pub struct RecordedDecision {
     /// When the guest was called.
     pub at: UnixTime,
     /// The revision of the guest set.
-    pub generation: u64,
+    pub revision: u64,
     /// The version of the engine.
     pub engine: String,
     /// When the texts were replaced by digests.
-    pub text_gone_at: Option<UnixTime>,
+    pub text_purged_at: Option<UnixTime>,
     pub(super) mac: Option<Vec<u8>>,
 }
 
@@ -83,13 +83,13 @@ impl RecordedDecision {
             attempt: self.attempt,
             input: &self.input,
             output: self.output.as_ref().ok().map(String::as_str),
-            fault: self.output.as_ref().err().map(|fault| fault_as_str(*fault)),
+            fault: self.output.as_ref().err().map(|fault| fault.as_str()),
             cost: self.cost,
             wall_us: integer(self.micros),
             at: integer(self.at.get()),
-            revision: integer(self.generation),
+            revision: integer(self.revision),
             engine: &self.engine,
-            text_purged_at: self.text_gone_at.map_or(0, |at| integer(at.get())),
+            text_purged_at: self.text_purged_at.map_or(0, |at| integer(at.get())),
         }
     }
 }
@@ -111,9 +111,9 @@ pub(super) fn recorded(row: &Row<'_>) -> rusqlite::Result<RecordedDecision> {
         cost: cost(row, 11)?,
         micros: number(row.get(13)?),
         at: UnixTime::new(number(row.get(14)?)),
-        generation: number(row.get(15)?),
+        revision: number(row.get(15)?),
         engine: row.get(16)?,
         mac: row.get(17)?,
-        text_gone_at: time(row, 18)?,
+        text_purged_at: time(row, 18)?,
     })
 }

@@ -6,8 +6,8 @@ use crate::columns::{from_json, from_optional_json, integer, invalid, json, numb
 use crate::redaction::redact_decisions;
 use crate::request_column;
 use crate::text_cipher::TextCipher;
-use pylon_core::machine::{Delivery, Execution, Invoicing, JobState, Settlement};
-use pylon_core::ports::payments::Invoice;
+use pylon_core::machine::{Execution, Invoicing, JobState, Settlement};
+use pylon_core::payment::Invoice;
 use pylon_core::{Job, JobId, Msat, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::borrow::Cow;
@@ -59,13 +59,13 @@ impl Texts {
             true => cipher.encrypt(state.job.id, json(&(&state.job, &state.output))?.as_bytes())?,
             false => None,
         };
-        Ok(Self { encrypted, ..Self::clear(&state.without_text())? })
+        Ok(Self { encrypted, ..Self::clear(&state.redacted())? })
     }
 
     fn clear(state: &JobState) -> rusqlite::Result<Self> {
         Ok(Self {
             failure: state.failure.as_ref().map(json).transpose()?,
-            error: state.failure.as_ref().map(|failure| failure.words()),
+            error: state.failure.as_ref().map(|failure| failure.message()),
             invoice: state.invoice.as_ref().map(json).transpose()?,
             evidence: state.evidence.as_ref().map(json).transpose()?,
             output: state.output.as_ref().map(json).transpose()?,
@@ -98,10 +98,10 @@ pub(super) fn insert(
             state.job.id.to_hex(),
             state.job.kind,
             state.job.customer.to_hex(),
-            state.execution.word(),
-            state.delivery.word(),
-            state.invoicing.word(),
-            state.settlement.word(),
+            state.execution.as_str(),
+            state.delivery.as_str(),
+            state.invoicing.as_str(),
+            state.settlement.as_str(),
             state.is_closed(),
             state.attempt,
             state.route,
@@ -121,7 +121,7 @@ pub(super) fn insert(
             request_json(state)?,
             texts.output,
             texts.encrypted,
-            state.text_gone_at.map(|at| integer(at.get())),
+            state.text_purged_at.map(|at| integer(at.get())),
         ])?;
     Ok(inserted == 1)
 }
@@ -136,7 +136,7 @@ pub(super) fn ended_at(state: &JobState) -> UnixTime {
 fn written<'a>(purged_at: Option<UnixTime>, state: &'a JobState) -> Cow<'a, JobState> {
     let now = || state.drops_text().then(|| ended_at(state));
     match purged_at.or_else(now) {
-        Some(at) => Cow::Owned(state.outline(at)),
+        Some(at) => Cow::Owned(state.retained_view(at)),
         None => Cow::Borrowed(state),
     }
 }
@@ -144,7 +144,7 @@ fn written<'a>(purged_at: Option<UnixTime>, state: &'a JobState) -> Cow<'a, JobS
 /// Without text for a confidential job.
 fn request_json(state: &JobState) -> rusqlite::Result<String> {
     let of = |job: &Job| request_column::write(job).map_err(unserializable);
-    if state.job.confidential { of(&state.job.without_text()) } else { of(&state.job) }
+    if state.job.confidential { of(&state.job.redacted()) } else { of(&state.job) }
 }
 
 pub(super) fn stored(conn: &Connection, id: JobId) -> rusqlite::Result<Option<Stored>> {
@@ -155,9 +155,9 @@ pub(super) fn stored(conn: &Connection, id: JobId) -> rusqlite::Result<Option<St
     .query_row([id.to_hex()], |row| {
         Ok(Stored {
             rowid: row.get(0)?,
-            execution: word(row, 1, Execution::from_word)?,
-            invoicing: word(row, 2, Invoicing::from_word)?,
-            settlement: word(row, 3, Settlement::from_word)?,
+            execution: word(row, 1)?,
+            invoicing: word(row, 2)?,
+            settlement: word(row, 3)?,
             paid: Msat::new(number(row.get(4)?)),
             payment_hash: row.get(5)?,
             closed: row.get(6)?,
@@ -187,7 +187,7 @@ pub(super) fn update(
     state: &JobState,
 ) -> rusqlite::Result<()> {
     let (full, state) = (state, &*written(before.text_purged_at, state));
-    if let (None, Some(at)) = (before.text_purged_at, state.text_gone_at) {
+    if let (None, Some(at)) = (before.text_purged_at, state.text_purged_at) {
         purge_text(conn, state)?;
         redact_decisions(conn, cipher, full, at)?;
     }
@@ -199,10 +199,10 @@ pub(super) fn update(
     let mut statement = conn.prepare_cached(sql)?;
     let fields = params![
         before.rowid,
-        state.execution.word(),
-        state.delivery.word(),
-        state.invoicing.word(),
-        state.settlement.word(),
+        state.execution.as_str(),
+        state.delivery.as_str(),
+        state.invoicing.as_str(),
+        state.settlement.as_str(),
         state.attempt,
         state.route,
         integer(state.due.get()),
@@ -225,7 +225,7 @@ pub(super) fn update(
 /// Replaces the texts of a row by those of the retained view.
 pub(super) fn purge_text(conn: &Connection, retained: &JobState) -> rusqlite::Result<()> {
     let texts = Texts::clear(retained)?;
-    let purged_at = retained.text_gone_at.map(|at| integer(at.get()));
+    let purged_at = retained.text_purged_at.map(|at| integer(at.get()));
     conn.prepare_cached(
         "UPDATE jobs SET request = ?2, error_message = ?3, failure = ?4, evidence = ?5, \
                          output = ?6, encrypted_text = NULL, text_purged_at = ?7 WHERE id = ?1",
@@ -293,10 +293,10 @@ fn plain_columns(row: &Row<'_>) -> rusqlite::Result<JobState> {
             .map_err(|error| invalid(0, error))?
             .into(),
         plan: from_json(row, 1)?,
-        execution: word(row, 2, Execution::from_word)?,
-        delivery: word(row, 3, Delivery::from_word)?,
-        invoicing: word(row, 4, Invoicing::from_word)?,
-        settlement: word(row, 5, Settlement::from_word)?,
+        execution: word(row, 2)?,
+        delivery: word(row, 3)?,
+        invoicing: word(row, 4)?,
+        settlement: word(row, 5)?,
         attempt: row.get(6)?,
         route: row.get(7)?,
         due: Msat::new(number(row.get(8)?)),
@@ -308,6 +308,6 @@ fn plain_columns(row: &Row<'_>) -> rusqlite::Result<JobState> {
         invoice: from_optional_json(row, 14)?,
         evidence: from_optional_json(row, 15)?,
         output: from_optional_json(row, 16)?,
-        text_gone_at: time(row, 18)?,
+        text_purged_at: time(row, 18)?,
     })
 }

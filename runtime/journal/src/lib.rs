@@ -41,10 +41,13 @@ pub use text_cipher::TextCipher;
 use async_trait::async_trait;
 use error::unreadable;
 use pylon_core::decision::History;
+use pylon_core::earnings::Earnings;
+use pylon_core::guest::GuestRef;
+use pylon_core::installation::{Audit, Installation, PendingGuest};
 use pylon_core::machine::JobState;
-use pylon_core::ports::installations::{Audit, Installation, Installations, Standby};
-use pylon_core::ports::journal::{Earnings, Journal, JournalError, OpenInvoice, OutboxRow, Row};
-use pylon_core::ports::market::GuestStamp;
+use pylon_core::ports::installations::Installations;
+use pylon_core::ports::journal::{Journal, JournalError};
+use pylon_core::rows::{OpenInvoice, OutboxRow, Row};
 use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -134,7 +137,7 @@ impl Journal for SqliteJournal {
         self.read(|conn| queries::customer_of_open(conn, id))
     }
 
-    fn guests_of(&self, id: JobId) -> Result<Vec<GuestStamp>, JournalError> {
+    fn guests_of(&self, id: JobId) -> Result<Vec<GuestRef>, JournalError> {
         self.read(|conn| queries::guests_of(conn, id))
     }
 
@@ -180,7 +183,7 @@ impl Installations for SqliteJournal {
         self.read(slot_changes::all)
     }
 
-    fn standbys(&self) -> Result<Vec<Standby>, JournalError> {
+    fn pending_guests(&self) -> Result<Vec<PendingGuest>, JournalError> {
         self.read(pending_guests::all)
     }
 

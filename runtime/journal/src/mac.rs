@@ -2,7 +2,7 @@
 
 use crate::columns::integer;
 use hmac::{Hmac, Mac};
-use pylon_core::ports::guests::Cost;
+use pylon_core::guest::Cost;
 use sha2::Sha256;
 
 /// The first half of an HMAC-SHA-256 is stored.
@@ -37,7 +37,7 @@ impl MacInput<'_> {
     pub(super) fn mac(&self, key: &Key) -> [u8; MAC_BYTES] {
         let (cost, unit) = match self.cost {
             Cost::Fuel(units) => (units, 0),
-            Cost::CpuMicros(micros) => (micros, 1),
+            Cost::CpuUs(micros) => (micros, 1),
         };
         let numbers = [
             self.id,

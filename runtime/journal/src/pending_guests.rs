@@ -1,8 +1,8 @@
 //! Guests next to a slot, and the answers of shadow guests.
 
-use crate::columns::{answer, fault_as_str, from_json, hex_id, integer, invalid, json, number};
-use pylon_core::ports::guests::Fault;
-use pylon_core::ports::installations::{Purpose, ShadowRow, Standby};
+use crate::columns::{answer, from_json, hex_id, integer, json, number, word};
+use pylon_core::guest::Fault;
+use pylon_core::installation::{PendingGuest, PendingKind, ShadowRow};
 use pylon_core::{Digest, JobId, UnixTime};
 use rusqlite::{Connection, Row, params};
 
@@ -35,24 +35,24 @@ pub struct AnswerPair {
     pub at: UnixTime,
 }
 
-pub(super) fn put(conn: &Connection, row: &Standby) -> rusqlite::Result<()> {
+pub(super) fn put(conn: &Connection, row: &PendingGuest) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "INSERT OR REPLACE INTO pending_guests (slot, kind, guest, extra_grants, since) \
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
     .execute(params![
         row.slot,
-        row.purpose.word(),
+        row.kind.as_str(),
         json(&row.guest)?,
-        json(&row.beyond)?,
+        json(&row.extra_grants)?,
         integer(row.since.get())
     ])
     .map(drop)
 }
 
-pub(super) fn remove(conn: &Connection, slot: &str, purpose: Purpose) -> rusqlite::Result<()> {
+pub(super) fn remove(conn: &Connection, slot: &str, purpose: PendingKind) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM pending_guests WHERE slot = ?1 AND kind = ?2")?
-        .execute([slot, purpose.word()])
+        .execute([slot, purpose.as_str()])
         .map(drop)
 }
 
@@ -60,28 +60,27 @@ pub(super) fn add_answer(conn: &Connection, row: &ShadowRow) -> rusqlite::Result
     conn.prepare_cached(ADD_ANSWER)?
         .execute(params![
             row.job.to_hex(),
-            row.function,
+            row.function.as_str(),
             row.attempt,
             row.slot,
             row.digest.to_hex(),
             row.output.as_ref().ok(),
-            row.output.as_ref().err().map(|fault| fault_as_str(*fault)),
+            row.output.as_ref().err().map(|fault| fault.as_str()),
             integer(row.fuel),
         ])
         .map(drop)
 }
 
-pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<Standby>> {
+pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<PendingGuest>> {
     conn.prepare_cached(
         "SELECT slot, kind, guest, extra_grants, since FROM pending_guests ORDER BY slot, kind",
     )?
     .query_map([], |row| {
-        Ok(Standby {
+        Ok(PendingGuest {
             slot: row.get(0)?,
-            purpose: Purpose::from_word(row.get_ref(1)?.as_str()?)
-                .ok_or_else(|| invalid(1, "unknown kind"))?,
+            kind: word(row, 1)?,
             guest: from_json(row, 2)?,
-            beyond: from_json(row, 3)?,
+            extra_grants: from_json(row, 3)?,
             since: UnixTime::new(number(row.get(4)?)),
         })
     })?

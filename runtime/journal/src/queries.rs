@@ -3,9 +3,11 @@
 use crate::columns::{hex_id, integer, number};
 use crate::text_cipher::TextCipher;
 use crate::{jobs, totals};
+use pylon_core::earnings::{Earning, EarningSource, Earnings};
+use pylon_core::guest::GuestRef;
 use pylon_core::machine::{Execution, JobState};
-use pylon_core::ports::journal::{Earning, Earnings, OpenInvoice, OutboxRow, Source};
-use pylon_core::ports::market::{GuestStamp, Sealed};
+use pylon_core::message::SignedMessage;
+use pylon_core::rows::{OpenInvoice, OutboxRow};
 use pylon_core::{Digest, JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use std::collections::BTreeMap;
@@ -79,13 +81,12 @@ pub(super) fn customer_of_open(
         .optional()
 }
 
-pub(super) fn guests_of(conn: &Connection, id: JobId) -> rusqlite::Result<Vec<GuestStamp>> {
+pub(super) fn guests_of(conn: &Connection, id: JobId) -> rusqlite::Result<Vec<GuestRef>> {
     let (mut select, mut guests) = (conn.prepare_cached(GUESTS_OF)?, Vec::new());
     let mut rows = select.query([id.to_hex()])?;
     while let Some(row) = rows.next()? {
         let digest = hex_id(row, 3, Digest::from_hex)?;
-        let guest =
-            GuestStamp { slot: row.get(0)?, name: row.get(1)?, version: row.get(2)?, digest };
+        let guest = GuestRef { slot: row.get(0)?, name: row.get(1)?, version: row.get(2)?, digest };
         if !guests.contains(&guest) {
             guests.push(guest);
         }
@@ -97,7 +98,7 @@ pub(super) fn open_invoices(conn: &Connection) -> rusqlite::Result<Vec<OpenInvoi
     let invoice = |row: &Row<'_>| {
         let (job, payment_hash) =
             (hex_id(row, 0, JobId::from_hex)?, hex_id(row, 1, PaymentHash::from_hex)?);
-        Ok(OpenInvoice { job, payment_hash, let_go: row.get(2)? })
+        Ok(OpenInvoice { job, payment_hash, cancelled: row.get(2)? })
     };
     conn.prepare_cached(OPEN_INVOICES)?.query_map([], invoice)?.collect()
 }
@@ -131,7 +132,7 @@ pub(super) fn newest(
     } else {
         "?1 IS NULL ORDER BY rowid DESC LIMIT ?2"
     };
-    let fields = rusqlite::params![status.map(Execution::word), integer(limit as u64)];
+    let fields = rusqlite::params![status.map(Execution::as_str), integer(limit as u64)];
     conn.prepare_cached(&jobs_where(condition))?
         .query_map(fields, |row| jobs::read(row, cipher))?
         .collect()
@@ -175,7 +176,7 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     Ok(OutboxRow {
         job: hex_id(row, 0, JobId::from_hex)?,
         result: row.get(1)?,
-        sealed: Sealed { id: hex_id(row, 2, MessageId::from_hex)?, bytes: row.get(3)? },
+        message: SignedMessage { id: hex_id(row, 2, MessageId::from_hex)?, bytes: row.get(3)? },
         expires_at: UnixTime::new(number(row.get(4)?)),
     })
 }
@@ -183,7 +184,7 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
 fn recent_row(row: &Row<'_>) -> rusqlite::Result<Earning> {
     Ok(Earning {
         amount: Msat::new(number(row.get(0)?)),
-        source: if row.get_ref(1)?.as_str()? == "tip" { Source::Tip } else { Source::Job },
+        source: row.get_ref(1)?.as_str()?.parse().unwrap_or(EarningSource::Job),
         at: UnixTime::new(number(row.get(2)?)),
         job: hex_id(row, 3, JobId::from_hex)?,
         payment_hash: hex_id(row, 4, PaymentHash::from_hex)?,

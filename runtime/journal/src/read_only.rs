@@ -6,10 +6,11 @@ use crate::error::{unreadable, unwritable};
 use crate::pending_guests::{self, AnswerPair};
 use crate::text_cipher::TextCipher;
 use crate::{connection, migrations, queries, slot_changes};
+use pylon_core::earnings::Earnings;
+use pylon_core::guest::{Cost, Fault};
+use pylon_core::installation::{Audit, Installation, PendingGuest};
 use pylon_core::machine::{Execution, JobState};
-use pylon_core::ports::guests::{Cost, Fault};
-use pylon_core::ports::installations::{Audit, Installation, Standby};
-use pylon_core::ports::journal::{Earnings, JournalError};
+use pylon_core::ports::journal::JournalError;
 use pylon_core::{Digest, JobId, UnixTime};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, Row};
@@ -50,7 +51,7 @@ pub struct Decision {
     /// When the guest was called.
     pub at: UnixTime,
     /// When texts in question and answer were replaced by digests.
-    pub text_gone_at: Option<UnixTime>,
+    pub text_purged_at: Option<UnixTime>,
 }
 
 impl ReadOnlyJournal {
@@ -107,7 +108,7 @@ impl ReadOnlyJournal {
     }
 
     /// The guests next to the slots.
-    pub fn standbys(&self) -> Result<Vec<Standby>, JournalError> {
+    pub fn pending_guests(&self) -> Result<Vec<PendingGuest>, JournalError> {
         pending_guests::all(&self.conn).map_err(unreadable)
     }
 
@@ -222,6 +223,6 @@ fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
         cost: cost(row, 8)?,
         micros: number(row.get(10)?),
         at: UnixTime::new(number(row.get(11)?)),
-        text_gone_at: time(row, 12)?,
+        text_purged_at: time(row, 12)?,
     })
 }

@@ -4,8 +4,9 @@ use crate::columns::integer;
 use crate::decisions::{self, MacCheck, RecordedDecision};
 use crate::text_cipher::TextCipher;
 use pylon_core::decision::{Situation, Verdict};
+use pylon_core::guest::GuestFunction;
+use pylon_core::job::JobError;
 use pylon_core::machine::JobState;
-use pylon_core::ports::guests::JobError;
 use pylon_core::work::{Evidence, Output};
 use pylon_core::{JobId, UnixTime};
 use rusqlite::{Connection, params};
@@ -26,7 +27,7 @@ pub(super) fn redact_decisions(
     now: UnixTime,
 ) -> rusqlite::Result<()> {
     // If the retained view lacks something that policies saw, they cannot be asked again.
-    let all = !state.job.fits_outline(&state.plan.public);
+    let all = !state.job.fits_retained_view(&state.plan.public);
     let mut select = conn.prepare_cached(&format!(
         "SELECT {} FROM decisions WHERE {WITH_TEXT}",
         decisions::COLUMNS
@@ -36,7 +37,7 @@ pub(super) fn redact_decisions(
         let row = decisions::recorded(row)?;
         let was_valid = row.check_mac(cipher) == MacCheck::Valid;
         let row =
-            RecordedDecision { text_gone_at: Some(now), ..redacted(row, cipher, state.job.id) };
+            RecordedDecision { text_purged_at: Some(now), ..redacted(row, cipher, state.job.id) };
         // A row that was changed before keeps its invalid MAC, so the change stays visible.
         let mac = cipher
             .mac_key()
@@ -54,7 +55,7 @@ pub(super) fn redact_decisions(
             integer(now.get()),
             mac
         ])?;
-        if row.function == "judge" {
+        if row.function == GuestFunction::Judge.as_str() {
             redact_shadow_answers(conn, integer(row.id), |text| cipher.digest(state.job.id, text))?;
         }
     }
@@ -72,7 +73,7 @@ fn redact_shadow_answers(
     while let Some(row) = rows.next()? {
         let (slot, shadow, output): (String, String, String) =
             (row.get(0)?, row.get(1)?, row.get(2)?);
-        let output = changed_json(&output, |verdict: Verdict| verdict.map_text(&digest));
+        let output = changed_json(&output, |verdict: Verdict| verdict.redact(&digest));
         conn.prepare_cached(
             "UPDATE shadow_answers SET output = ?4 \
              WHERE slot = ?1 AND digest = ?2 AND decision_id = ?3",
@@ -84,10 +85,10 @@ fn redact_shadow_answers(
 
 fn redacted(row: RecordedDecision, cipher: &TextCipher, job: JobId) -> RecordedDecision {
     let digest = |text: &str| cipher.digest(job, text);
-    match row.function.as_str() {
-        "run" => {
+    match row.function.parse() {
+        Ok(GuestFunction::Run) => {
             let result = |result: Result<Output, JobError>| {
-                result.map(|output| output.map_text(digest)).map_err(|error| error.map_text(digest))
+                result.map(|output| output.redact(digest)).map_err(|error| error.redact(digest))
             };
             // The input is the host's answers, which quote request and output.
             RecordedDecision {
@@ -96,11 +97,10 @@ fn redacted(row: RecordedDecision, cipher: &TextCipher, job: JobId) -> RecordedD
                 ..row
             }
         }
-        "judge" => {
-            let input = |(evidence, situation): (Evidence, Situation)| {
-                (evidence.map_text(digest), situation)
-            };
-            let verdict = |verdict: Verdict| verdict.map_text(digest);
+        Ok(GuestFunction::Judge) => {
+            let input =
+                |(evidence, situation): (Evidence, Situation)| (evidence.redact(digest), situation);
+            let verdict = |verdict: Verdict| verdict.redact(digest);
             RecordedDecision {
                 input: changed_json(&row.input, input),
                 output: row.output.map(|output| changed_json(&output, verdict)),

@@ -143,7 +143,7 @@ fn purge_job(
     if let Some(id) = JobId::from_hex(job)
         && let Some(state) = queries::job(conn, cipher, id)?
     {
-        jobs::purge_text(conn, &state.outline(now))?;
+        jobs::purge_text(conn, &state.retained_view(now))?;
         redact_decisions(conn, cipher, &state, now)?;
     }
     conn.prepare_cached("DELETE FROM retained_texts WHERE ended_at = ?1 AND job_id = ?2")?

@@ -1,15 +1,16 @@
 //! How each kind of row is written, inside the writer's transaction.
 
-use crate::columns::{fault_as_str, integer, json, source_as_str};
+use crate::columns::{integer, json};
 use crate::decision_log::{self, LogSequence};
 use crate::error::CommitError;
 use crate::mac::MacInput;
 use crate::text_cipher::TextCipher;
 use crate::{jobs, pending_guests, retention, slot_changes, totals};
-use pylon_core::admission::MAX_AGE_SECONDS;
+use pylon_core::admission::AGE_SECONDS_MAX;
+use pylon_core::earnings::Earning;
+use pylon_core::guest::Cost;
 use pylon_core::machine::JobState;
-use pylon_core::ports::guests::Cost;
-use pylon_core::ports::journal::{DecisionRow, Earning, OutboxRow, RefusalRow, Row};
+use pylon_core::rows::{DecisionRow, OutboxRow, RefusalRow, Row};
 use pylon_core::{MessageId, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -58,8 +59,8 @@ pub(super) fn write(
         Row::Earn(earning) => earn(conn, earning),
         Row::Install(installation) => Ok(slot_changes::insert(conn, installation)?),
         Row::Audit(audit) => Ok(slot_changes::audit(conn, audit)?),
-        Row::Stand(guest) => Ok(pending_guests::put(conn, guest)?),
-        Row::Leave(slot, kind) => Ok(pending_guests::remove(conn, slot, *kind)?),
+        Row::PutPending(guest) => Ok(pending_guests::put(conn, guest)?),
+        Row::RemovePending(slot, kind) => Ok(pending_guests::remove(conn, slot, *kind)?),
         Row::Shadow(answer) => Ok(pending_guests::add_answer(conn, answer)?),
     }
 }
@@ -116,10 +117,10 @@ fn refuse(
                 row.kind,
                 row.customer.to_hex(),
                 row.refusal.code(),
-                bounded(&row.refusal.words()),
+                bounded(&row.refusal.message()),
                 integer(row.created_at.get()),
                 integer(row.at.get()),
-                row.asked.as_ref().map(json).transpose()?,
+                row.job.as_ref().map(json).transpose()?,
             ])?
             == 1;
     if !inserted {
@@ -147,7 +148,7 @@ fn purge_refusals(
             .query_map(params![parameter, PURGE_ROWS_MAX], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()
     };
-    let mut purged: Vec<String> = ids(UNDECIDED_BEFORE, integer(now.minus(MAX_AGE_SECONDS).get()))?;
+    let mut purged: Vec<String> = ids(UNDECIDED_BEFORE, integer(now.minus(AGE_SECONDS_MAX).get()))?;
     let old: Vec<String> =
         ids(DECIDED_BEFORE, integer(now.minus(DECIDED_REFUSAL_SECONDS_MAX).get()))?;
     let excess: Vec<String> =
@@ -186,12 +187,12 @@ fn decide(
 ) -> Result<(), CommitError> {
     let (fuel, cpu_us) = match row.cost {
         Cost::Fuel(units) => (Some(integer(units)), None),
-        Cost::CpuMicros(micros) => (None, Some(integer(micros))),
+        Cost::CpuUs(micros) => (None, Some(integer(micros))),
     };
     let (output, fault) =
-        (row.output.as_ref().ok(), row.output.as_ref().err().map(|fault| fault_as_str(*fault)));
+        (row.output.as_ref().ok(), row.output.as_ref().err().map(|fault| fault.as_str()));
     let (wall_us, at, revision) =
-        (integer(row.micros), integer(row.at.get()), integer(row.generation));
+        (integer(row.wall_us), integer(row.at.get()), integer(row.revision));
     // Without a key SQLite assigns the id, and the row has no MAC.
     let (id, mac) = match cipher.mac_key() {
         None => (None, None),
@@ -208,7 +209,7 @@ fn decide(
                 name: &row.guest.name,
                 version: &row.guest.version,
                 digest: row.guest.digest.as_bytes(),
-                function: row.function,
+                function: row.function.as_str(),
                 attempt: row.attempt,
                 input: &row.input,
                 output: output.map(String::as_str),
@@ -235,7 +236,7 @@ fn decide(
         row.guest.name,
         row.guest.version,
         row.guest.digest.to_hex(),
-        row.function,
+        row.function.as_str(),
         row.attempt,
         row.input,
         output,
@@ -259,10 +260,10 @@ fn send(conn: &Connection, row: &OutboxRow) -> Result<(), CommitError> {
          VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
     )?
     .execute(params![
-        row.sealed.id.to_hex(),
+        row.message.id.to_hex(),
         row.job.to_hex(),
         row.result,
-        row.sealed.bytes,
+        row.message.bytes,
         integer(row.expires_at.get())
     ])?;
     Ok(())
@@ -288,7 +289,7 @@ fn earn(conn: &Connection, earning: &Earning) -> Result<(), CommitError> {
         .execute(params![
             job,
             integer(earning.amount.get()),
-            source_as_str(earning.source),
+            earning.source.as_str(),
             earning.payment_hash.to_hex(),
             integer(earning.at.get())
         ])?;

@@ -1,7 +1,7 @@
 //! The history of the slots and the audit log of their changes.
 
 use crate::columns::{from_json, integer, invalid, json, number};
-use pylon_core::ports::installations::{Audit, Installation, Installed};
+use pylon_core::installation::{Audit, Installation, InstalledGuest};
 use pylon_core::{Digest, PublicKey, UnixTime};
 use rusqlite::{Connection, Row, params};
 
@@ -13,7 +13,7 @@ pub(super) fn insert(conn: &Connection, row: &Installation) -> rusqlite::Result<
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?
     .execute(params![
-        integer(row.generation),
+        integer(row.revision),
         row.slot,
         guest.map(|guest| guest.digest.to_hex()),
         guest.map(|guest| &guest.name),
@@ -23,8 +23,8 @@ pub(super) fn insert(conn: &Connection, row: &Installation) -> rusqlite::Result<
         guest.map(|guest| json(&guest.grants)).transpose()?,
         guest.map(|guest| json(&guest.limits)).transpose()?,
         guest.and_then(|guest| guest.publisher).map(|key| key.to_hex()),
-        row.stanza,
-        row.why,
+        row.config,
+        row.cause,
         integer(row.at.get()),
     ])
     .map(drop)
@@ -78,20 +78,20 @@ pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<Installation>> {
     )?
     .query_map([], |row| {
         Ok(Installation {
-            generation: number(row.get(0)?),
+            revision: number(row.get(0)?),
             slot: row.get(1)?,
             guest: guest(row)?,
-            stanza: row.get(10)?,
-            why: row.get(11)?,
+            config: row.get(10)?,
+            cause: row.get(11)?,
             at: UnixTime::new(number(row.get(12)?)),
         })
     })?
     .collect()
 }
 
-fn guest(row: &Row<'_>) -> rusqlite::Result<Option<Installed>> {
+fn guest(row: &Row<'_>) -> rusqlite::Result<Option<InstalledGuest>> {
     let Some(digest) = optional_hex(row, 2, Digest::from_hex)? else { return Ok(None) };
-    Ok(Some(Installed {
+    Ok(Some(InstalledGuest {
         digest,
         name: row.get(3)?,
         version: row.get(4)?,

@@ -6,7 +6,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
 use pylon_core::JobId;
-use pylon_core::decision::WITHHELD;
+use pylon_core::decision::REDACTED;
 use rand::TryRngCore;
 use sha2::Sha256;
 
@@ -47,7 +47,7 @@ impl TextCipher {
     /// A keyed digest that replaces a text of this job: a guess of the text cannot be confirmed
     /// from a copy of the database. Without a key it is a constant.
     pub(super) fn digest(&self, job: JobId, text: &str) -> String {
-        let Some(Keys { digests, .. }) = &self.0 else { return WITHHELD.into() };
+        let Some(Keys { digests, .. }) = &self.0 else { return REDACTED.into() };
         let mut mac = digests.clone();
         mac.update(job.as_bytes());
         mac.update(text.as_bytes());

@@ -1,10 +1,10 @@
 //! Sums for policies and reports, updated in the same transaction as the rows that they sum.
 
-use crate::columns::{integer, number, source_as_str};
+use crate::columns::{integer, number};
 use crate::jobs::Stored;
 use pylon_core::decision::History;
+use pylon_core::earnings::{Earning, EarningSource};
 use pylon_core::machine::{Execution, JobState, Settlement};
-use pylon_core::ports::journal::{Earning, Source};
 use pylon_core::{Msat, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -84,7 +84,7 @@ pub(super) fn earned(
     for (scope, key) in [
         (Scope::Customer, customer),
         (Scope::Kind, &kind),
-        (Scope::Source, source_as_str(earning.source)),
+        (Scope::Source, earning.source.as_str()),
     ] {
         conn.prepare_cached(
             "INSERT INTO totals (scope, key, paid_msats) VALUES (?1, ?2, ?3) \
@@ -144,7 +144,7 @@ pub(super) fn history(
 }
 
 /// The number of completed jobs, and all money by source.
-pub(super) fn overall(conn: &Connection) -> rusqlite::Result<(u64, Vec<(Source, Msat)>)> {
+pub(super) fn overall(conn: &Connection) -> rusqlite::Result<(u64, Vec<(EarningSource, Msat)>)> {
     let mut completed = 0_u64;
     // There is one row per kind, and at most a thousand kinds.
     let mut kinds =
@@ -154,13 +154,13 @@ pub(super) fn overall(conn: &Connection) -> rusqlite::Result<(u64, Vec<(Source, 
         completed = completed.saturating_add(number(row.get(0)?));
     }
     let mut by_source = Vec::new();
-    for source in [Source::Job, Source::Tip] {
+    for source in [EarningSource::Job, EarningSource::Tip] {
         let paid = conn
             .prepare_cached(
                 "SELECT CAST(paid_msats AS INTEGER) FROM totals \
                  WHERE scope = 'source' AND key = ?1",
             )?
-            .query_row([source_as_str(source)], |row| row.get(0))
+            .query_row([source.as_str()], |row| row.get(0))
             .optional()?;
         by_source.extend(paid.map(|paid| (source, Msat::new(number(paid)))));
     }

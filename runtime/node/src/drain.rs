@@ -28,9 +28,9 @@ pub(crate) async fn run(
         match journal.unfinished() {
             Ok(unfinished) => {
                 for job in
-                    unfinished.into_iter().filter(|job| !job.is_over() && job.plan.generation > 0)
+                    unfinished.into_iter().filter(|job| !job.is_over() && job.plan.revision > 0)
                 {
-                    let replaced = workshop.replaced_at(job.plan.generation, job.job.kind).await;
+                    let replaced = workshop.replaced_at(job.plan.revision, job.job.kind).await;
                     match replaced.map(|at: UnixTime| at.plus(left)) {
                         Some(due) if due <= now => jobs.end(job.job.id).await,
                         Some(due) => {

@@ -80,7 +80,8 @@ impl Node {
         retention::watch(&journal, &config.journal);
         let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let ledger = Ledger { history: journal.installations()?, standbys: journal.standbys()? };
+        let ledger =
+            Ledger { history: journal.installations()?, standbys: journal.pending_guests()? };
         let (book, settings, now) = (Arc::clone(&journal), config.slots.clone(), clock.now());
         let addresses = EgressPolicy::new(&config.network.allow);
         let since = ledger.begun().unwrap_or(now).min(now).minus(BEFORE_FIRST_SECONDS);
@@ -103,7 +104,7 @@ impl Node {
         let kept = unfinished
             .iter()
             .filter(|job| !job.is_over())
-            .map(|job| (job.plan.generation, job.job.kind));
+            .map(|job| (job.plan.revision, job.job.kind));
         guests.bring_back(kept.collect(), clock.now()).await;
         let keeper =
             keeper::run(reports, Arc::clone(&guests.workshop), journal.clone(), Arc::clone(&clock));

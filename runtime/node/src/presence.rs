@@ -3,7 +3,7 @@
 
 use pylon_core::decision::Candidate;
 use pylon_core::event::DomainEvent;
-use pylon_core::work::WorkPlace;
+use pylon_core::work::ExecutionTarget;
 use pylon_nostr::announcement::NodeAnnouncement;
 use pylon_nostr::market::NostrMarket;
 use pylon_provider::{Backends, Observation};
@@ -31,7 +31,8 @@ pub struct Words {
 
 /// Pure: what to say. A kind that nobody could serve now is not announced, and its requests are still answered.
 pub fn presence(words: &Words, skills: &[Skill], candidates: &[Candidate]) -> NodeAnnouncement {
-    let is_model = |candidate: &Candidate| matches!(candidate.route.place, WorkPlace::Model { .. });
+    let is_model =
+        |candidate: &Candidate| matches!(candidate.route.target, ExecutionTarget::Model { .. });
     let (models_there, agents_there) =
         (candidates.iter().any(is_model), candidates.iter().any(|candidate| !is_model(candidate)));
     // Every job needs a route, also of a kind whose handler asks for nothing.
@@ -44,7 +45,7 @@ pub fn presence(words: &Words, skills: &[Skill], candidates: &[Candidate]) -> No
     kinds.sort_unstable();
     let mut models = Vec::new();
     for candidate in candidates {
-        if let WorkPlace::Model { model, .. } = &candidate.route.place
+        if let ExecutionTarget::Model { model, .. } = &candidate.route.target
             && !models.contains(model)
         {
             models.push(model.clone());
@@ -119,9 +120,9 @@ mod tests {
     use super::*;
     use pylon_core::work::Route;
 
-    fn candidate(place: WorkPlace) -> Candidate {
+    fn candidate(place: ExecutionTarget) -> Candidate {
         Candidate {
-            route: Route { place, price_permille: 1000 },
+            route: Route { target: place, price_permille: 1000 },
             context_tokens: None,
             in_flight: 0,
             limit: 1,
@@ -140,9 +141,10 @@ mod tests {
             Skill { kind: 5932, inference: false, agent: true },
             Skill { kind: 5050, inference: true, agent: false },
         ];
-        let model =
-            |model: &str| candidate(WorkPlace::Model { backend: "b".into(), model: model.into() });
-        let agent = candidate(WorkPlace::Agent {
+        let model = |model: &str| {
+            candidate(ExecutionTarget::Model { backend: "b".into(), model: model.into() })
+        };
+        let agent = candidate(ExecutionTarget::Agent {
             backend: "codex_code".into(),
             isolation: "container".into(),
         });

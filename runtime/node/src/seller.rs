@@ -70,7 +70,7 @@ impl Seller {
             market: market.clone(),
             journal: Arc::clone(&journal),
             guests: guests.guests(),
-            witness: guests.witness(),
+            observer: guests.observer(),
             wallet,
             inputs: Arc::new(fetcher(&config.network, Arc::clone(&addresses), &market)),
             backends: Arc::clone(&backends),

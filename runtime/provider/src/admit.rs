@@ -6,14 +6,15 @@ use super::live::{self, Live};
 use super::places::Reserved;
 use super::record::{self, decision, situation};
 use super::registry::Note;
-use super::{INPUT_BYTES_MAX, Shared, Step};
-use pylon_core::admission::{self, Bounds};
-use pylon_core::decision::{Candidate, QuoteContext, Refusal, WITHHELD};
-use pylon_core::machine::{Action, Plan, admit};
-use pylon_core::ports::guests::Generation as Guests;
-use pylon_core::ports::journal::{JournalError, RefusalRow, Row};
-use pylon_core::ports::market::{Address, GuestStamp, Status};
-use pylon_core::ports::witness::About;
+use super::{INPUT_BYTES_MAX, Shared};
+use pylon_core::admission::{self, AdmissionLimits};
+use pylon_core::decision::{Candidate, QuoteContext, REDACTED, Refusal};
+use pylon_core::guest::{GuestFunction, GuestRef};
+use pylon_core::machine::{Plan, Step, admit};
+use pylon_core::message::{JobStatus, ReplyTo};
+use pylon_core::ports::guests::GuestSet as Guests;
+use pylon_core::ports::journal::JournalError;
+use pylon_core::rows::{DecisionContext, RefusalRow, Row};
 use pylon_core::work::{Route, Usage};
 use pylon_core::{Job, JobId, PublicKey, UnixTime};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub(super) struct Asked {
     pub(super) customer: PublicKey,
     pub(super) created_at: UnixTime,
     pub(super) targeted: bool,
-    /// As [`Address::confidential`].
+    /// As [`ReplyTo::confidential`].
     pub(super) confidential: Option<String>,
     /// What is kept of it, if guests were asked about it.
     pub(super) outline: Option<Box<Job>>,
@@ -39,10 +40,10 @@ pub(super) struct Asked {
 /// What is kept of a request that guests have refused: enough to ask others the same, or nothing.
 fn outline(job: &Job, summary: &Job) -> Option<Box<Job>> {
     if job.confidential {
-        return Some(Box::new(job.without_text()));
+        return Some(Box::new(job.redacted()));
     }
     let names: Vec<_> = summary.params.iter().map(|param| param.name.clone()).collect();
-    job.fits_outline(&names).then(|| Box::new(job.outline(&names)))
+    job.fits_retained_view(&names).then(|| Box::new(job.retained_view(&names)))
 }
 
 impl Asked {
@@ -70,16 +71,16 @@ pub(super) async fn decide(
     mailbox: mpsc::Receiver<Note>,
 ) {
     let id = job.id;
-    let summary = Arc::new(job.summary(guests.public_params(job.kind)));
+    let summary = Arc::new(job.policy_view(guests.public_params(job.kind)));
     let mut rows = Vec::new();
-    let mut stamps = Vec::new();
-    match plan(&shared, &job, &summary, &*guests, &mut rows, &mut stamps) {
+    let mut guest_refs = Vec::new();
+    match plan(&shared, &job, &summary, &*guests, &mut rows, &mut guest_refs) {
         Ok(plan) => {
-            let (state, actions) = admit(job, plan, shared.clock.now());
+            let (state, step) = admit(job, plan, shared.clock.now());
             let mut live = Live::new(&shared, state, guests, summary, mailbox);
             live.place = Some(place);
-            live.stamps = stamps;
-            if take(&mut live, rows, actions, begun).await {
+            live.guest_refs = guest_refs;
+            if take(&mut live, rows, step, begun).await {
                 return live.live().await;
             }
         }
@@ -93,22 +94,22 @@ pub(super) async fn decide(
             }
             let written = refuse(&shared, asked, refusal, rows).await;
             drop(writing);
-            shared.decided(&written, About { job: &summary, plan: None, output: None });
+            shared.decided(&written, DecisionContext { job: &summary, plan: None, output: None });
         }
     }
     shared.registry.forget(id);
 }
 
 /// The first commit of a job that is taken. Nothing was visible before it.
-async fn take(live: &mut Live, mut rows: Vec<Row>, actions: Vec<Action>, begun: Instant) -> bool {
-    let acts = live.resolve(actions, &mut rows);
+async fn take(live: &mut Live, mut rows: Vec<Row>, step: Step, begun: Instant) -> bool {
+    let effects = live.resolve(step, &mut rows);
     let letters = record::letters(&rows);
     rows.insert(0, Row::Admit(Box::new(live.state.clone())));
     let rows: Arc<[Row]> = rows.into();
     let taken = commit(&live.shared, live.state.job.id, Arc::clone(&rows)).await.is_ok();
     if taken {
         live.decided(&rows);
-        live.act(acts, letters, begun);
+        live.act(effects, letters, begun);
     }
     taken
 }
@@ -121,19 +122,20 @@ pub(super) async fn refuse(
     mut rows: Vec<Row>,
 ) -> Arc<[Row]> {
     let Asked { id, kind, customer, created_at, targeted, confidential, outline } = asked;
-    let allows = |has_paid: bool| shared.courtesy().allows(customer, has_paid, shared.clock.now());
+    let allows =
+        |has_paid: bool| shared.refusal_limiter().allows(customer, has_paid, shared.clock.now());
     if !(allows(false) || shared.has_paid(customer) && allows(true)) {
         tracing::debug!(job = %id.short(), kind, reason = refusal.code(), "one refusal too many");
         return Arc::default();
     }
-    let words = refusal.words();
+    let words = refusal.message();
     let refusal =
-        if confidential.is_some() { refusal.map_text(|_| WITHHELD.into()) } else { refusal };
+        if confidential.is_some() { refusal.redact(|_| REDACTED.into()) } else { refusal };
     // A stranger's words are a field, where nothing in them can look like a line of ours.
-    tracing::info!(job = %id.short(), kind, targeted, reason = refusal.code(), words = refusal.words(), "refused");
+    tracing::info!(job = %id.short(), kind, targeted, reason = refusal.code(), words = refusal.message(), "refused");
     if targeted {
-        let to = Address { job: id, kind, customer, confidential: confidential.as_deref() };
-        rows.extend(record::feedback(shared, to, Status::Error(words)));
+        let to = ReplyTo { job: id, kind, customer, confidential: confidential.as_deref() };
+        rows.extend(record::feedback(shared, to, JobStatus::Error(words)));
     }
     let letters = record::letters(&rows);
     let at = shared.clock.now();
@@ -145,7 +147,7 @@ pub(super) async fn refuse(
             customer,
             created_at,
             refusal,
-            asked: outline,
+            job: outline,
             at,
         })),
     );
@@ -164,13 +166,16 @@ fn plan(
     summary: &Job,
     guests: &dyn Guests,
     rows: &mut Vec<Row>,
-    stamps: &mut Vec<GuestStamp>,
+    guest_refs: &mut Vec<GuestRef>,
 ) -> Result<Plan, Refusal> {
     let begun = Instant::now();
     let sources = guests.sources(job.kind).granted(shared.inputs.granted());
-    admission::check(job, &Bounds { input_bytes: INPUT_BYTES_MAX, sources: sources.clone() })?;
+    admission::check(
+        job,
+        &AdmissionLimits { input_bytes_max: INPUT_BYTES_MAX, sources: sources.clone() },
+    )?;
     gather::check(shared, job, &sources)?;
-    shared.bus.step(job.id, || Step::Native {
+    shared.bus.step(job.id, || crate::Step::Native {
         what: "within bounds",
         micros: live::micros(begun.elapsed()),
     });
@@ -181,13 +186,13 @@ fn plan(
     rows.push(decision(
         shared,
         job,
-        guests.number(),
-        "rank",
+        guests.revision(),
+        GuestFunction::Rank,
         0,
         &(&candidates, &situation),
         &answer,
     ));
-    stamps.push(GuestStamp::clone(&answer.call.guest));
+    guest_refs.push(GuestRef::clone(&answer.call.guest));
     let order = match answer.value {
         Ok(ranking) => ranking?.order,
         // Routing that fails costs an order, not a job.
@@ -215,18 +220,26 @@ fn plan(
         step: capabilities.step,
         customer: shared.journal.customer_history(job.customer, now).map_err(busy)?,
         ours: shared.journal.kind_history(job.kind, now).map_err(busy)?,
-        market: shared.market.asks(job.kind, now),
+        market: shared.market.prices(job.kind, now),
     };
     let answer = guests.quote(summary, &context, &situation);
-    rows.push(decision(shared, job, guests.number(), "quote", 0, &(&context, &situation), &answer));
-    stamps.push(GuestStamp::clone(&answer.call.guest));
+    rows.push(decision(
+        shared,
+        job,
+        guests.revision(),
+        GuestFunction::Quote,
+        0,
+        &(&context, &situation),
+        &answer,
+    ));
+    guest_refs.push(GuestRef::clone(&answer.call.guest));
     // Without a price nothing is sold.
     let offer = answer.value.map_err(|_| Refusal::Busy(60))??;
     match job.bid {
         Some(bid) if offer.price > bid => Err(Refusal::BidTooLow(offer.price)),
         _ => {
             let public = guests.public_params(job.kind).to_vec();
-            Ok(Plan { generation: guests.number(), routes, context, offer, public })
+            Ok(Plan { revision: guests.revision(), routes, context, offer, public })
         }
     }
 }

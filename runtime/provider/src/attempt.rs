@@ -5,13 +5,14 @@ use super::gather::Texts;
 use super::generation;
 use super::listener::Listener;
 use async_trait::async_trait;
-use pylon_core::decision::WITHHELD;
+use pylon_core::completion::{GuestCompletionRequest, GuestInferenceError};
+use pylon_core::decision::REDACTED;
 use pylon_core::event::DomainEvent;
-use pylon_core::ports::guests::{
-    Answer, Fault, Generation as Guests, GuestGeneration, GuestInferenceError, GuestStream,
-    HandlerHost, InputError, JobError, LogLevel,
-};
-use pylon_core::ports::market::{Address, Message, Status};
+use pylon_core::guest::{Fault, GuestAnswer, LogLevel};
+use pylon_core::input::InputError;
+use pylon_core::job::JobError;
+use pylon_core::message::{JobStatus, Message, ReplyTo};
+use pylon_core::ports::guests::{GuestSet as Guests, GuestStream, HandlerHost};
 use pylon_core::text::sanitize_line;
 use pylon_core::transcript::Transcript;
 use pylon_core::work::{Evidence, Finish, Output, Route, Usage};
@@ -43,7 +44,7 @@ pub(super) struct Task {
 /// What came of it.
 pub(super) struct Done {
     pub(super) attempt: u32,
-    pub(super) answer: Answer<Result<Output, JobError>>,
+    pub(super) answer: GuestAnswer<Result<Output, JobError>>,
     pub(super) outcome: Result<(Output, Evidence), JobError>,
     /// What the handler heard, to run it again; nothing of a confidential job, nor what would be too much.
     pub(super) transcript: Option<Transcript>,
@@ -193,7 +194,7 @@ impl Host {
 impl HandlerHost for Host {
     async fn generate(
         &self,
-        request: GuestGeneration,
+        request: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         generation::begin(
             &self.shared.backends,
@@ -209,8 +210,8 @@ impl HandlerHost for Host {
         if self.partials && lock(&self.report).partial_is_due(self.begun) {
             self.progress(written_permille(text.len(), self.max_output_tokens));
             let message =
-                Message::Feedback { to: Address::of(&self.job), status: Status::Partial(text) };
-            match self.shared.market.seal(&message, self.shared.clock.now()) {
+                Message::Feedback { to: ReplyTo::of(&self.job), status: JobStatus::Partial(text) };
+            match self.shared.market.sign(&message, self.shared.clock.now()) {
                 Ok(sealed) => self.shared.outbox.send_once(sealed),
                 Err(error) => {
                     tracing::debug!(job = %self.job.id.short(), %error, "partial result not sent")
@@ -221,7 +222,7 @@ impl HandlerHost for Host {
     }
 
     async fn report(&self, permille: Option<u32>, note: String) -> bool {
-        let note = if self.job.confidential { WITHHELD } else { &note };
+        let note = if self.job.confidential { REDACTED } else { &note };
         tracing::debug!(job = %self.job.id.short(), permille, note, "progress");
         if let Some(permille) = permille {
             self.progress(permille);

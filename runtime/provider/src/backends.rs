@@ -1,12 +1,13 @@
 //! The backends as the provider sees them: what they serve, how busy they are and how they have done lately.
 
 use super::Bus;
+use pylon_core::completion::ModelInfo;
 use pylon_core::decision::Candidate;
 use pylon_core::event::DomainEvent;
-use pylon_core::lookout::{Found, Lookout};
 use pylon_core::ports::clock::Clock;
-use pylon_core::ports::inference::{Inference, InferenceError, Model};
-use pylon_core::work::{Route, WorkPlace};
+use pylon_core::ports::inference::{Inference, InferenceError};
+use pylon_core::probe_backoff::{ProbeBackoff, ProbeOutcome};
+use pylon_core::work::{ExecutionTarget, Route};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
@@ -52,7 +53,7 @@ pub(super) struct Backend {
     /// The operator knows that it is not there.
     complained: AtomicBool,
     /// `None` while it is not there.
-    models: RwLock<Option<Vec<Model>>>,
+    models: RwLock<Option<Vec<ModelInfo>>>,
     first_output_ms: Average,
     tokens_per_second: Average,
     failure_permille: Average,
@@ -97,9 +98,9 @@ impl Backends {
         let (preference, looked) = (RwLock::new(preference), watch::Sender::new(()));
         let backends =
             Arc::new(Self { rows, preference, doubted: Arc::clone(&doubted), looked, bus, clock });
-        let mut lookout = Lookout::default();
-        let pause = lookout.looked(backends.refresh().await);
-        tokio::spawn(look_again(Arc::downgrade(&backends), doubted, lookout, pause));
+        let mut backoff = ProbeBackoff::default();
+        let pause = backoff.next_interval(backends.refresh().await);
+        tokio::spawn(look_again(Arc::downgrade(&backends), doubted, backoff, pause));
         backends
     }
 
@@ -120,10 +121,10 @@ impl Backends {
         let matches = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
         let mut of_backend = candidates
             .iter()
-            .filter(|one| matches(&preference.backend, one.route.place.backend()))
+            .filter(|one| matches(&preference.backend, one.route.target.backend()))
             .peekable();
         of_backend.peek()?;
-        if of_backend.any(|one| matches(&preference.model, one.route.place.model())) {
+        if of_backend.any(|one| matches(&preference.model, one.route.target.model())) {
             return None;
         }
         Some(format!(
@@ -145,18 +146,18 @@ impl Backends {
     }
 
     /// Asks every backend what it serves, and tells what has changed.
-    async fn refresh(&self) -> Found {
+    async fn refresh(&self) -> ProbeOutcome {
         let found =
             futures::future::join_all(self.rows.iter().map(|row| self.refresh_one(row))).await;
         self.looked.send_replace(());
         match () {
-            () if found.contains(&Found::Missing) => Found::Missing,
-            () if found.contains(&Found::New) => Found::New,
-            () => Found::Same,
+            () if found.contains(&ProbeOutcome::Missing) => ProbeOutcome::Missing,
+            () if found.contains(&ProbeOutcome::Changed) => ProbeOutcome::Changed,
+            () => ProbeOutcome::Same,
         }
     }
 
-    async fn refresh_one(&self, row: &Backend) -> Found {
+    async fn refresh_one(&self, row: &Backend) -> ProbeOutcome {
         let silent = |_| Err(InferenceError::Timeout);
         let found = match timeout(LOOK_WITHIN, row.adapter.models()).await.unwrap_or_else(silent) {
             Ok(models) if !models.is_empty() => {
@@ -186,12 +187,12 @@ impl Backends {
         }
         let now = row.models.read().unwrap_or_else(PoisonError::into_inner);
         match now.as_ref() {
-            None => Found::Missing,
-            Some(models) if was.as_ref() == Some(models) => Found::Same,
+            None => ProbeOutcome::Missing,
+            Some(models) if was.as_ref() == Some(models) => ProbeOutcome::Same,
             Some(models) => {
                 let models = models.iter().map(|model| model.id.clone()).collect();
                 self.bus.announce(DomainEvent::ModelsRefreshed { backend_id, models, timestamp });
-                Found::New
+                ProbeOutcome::Changed
             }
         }
     }
@@ -219,13 +220,13 @@ impl Backends {
     }
 }
 
-fn candidate(row: &Backend, model: &Model, preference: &Preference) -> Candidate {
+fn candidate(row: &Backend, model: &ModelInfo, preference: &Preference) -> Candidate {
     let matches = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
     let named = *preference != Preference::default();
     let free = u32::try_from(row.slots.available_permits()).unwrap_or(u32::MAX);
     Candidate {
         route: Route {
-            place: WorkPlace::Model {
+            target: ExecutionTarget::Model {
                 backend: row.adapter.id().to_owned(),
                 model: model.id.clone(),
             },
@@ -248,7 +249,7 @@ fn candidate(row: &Backend, model: &Model, preference: &Preference) -> Candidate
 async fn look_again(
     backends: Weak<Backends>,
     doubted: Arc<Notify>,
-    mut lookout: Lookout,
+    mut backoff: ProbeBackoff,
     mut pause: Duration,
 ) {
     loop {
@@ -256,7 +257,7 @@ async fn look_again(
         let _ = timeout(pause, doubted.notified()).await;
         sleep_until(looked + LOOK_AT_MOST_EVERY).await;
         match backends.upgrade() {
-            Some(backends) => pause = lookout.looked(backends.refresh().await),
+            Some(backends) => pause = backoff.next_interval(backends.refresh().await),
             None => return,
         }
     }
@@ -264,7 +265,7 @@ async fn look_again(
 
 impl Backend {
     fn new(adapter: Arc<dyn Inference>) -> Self {
-        let slots_total = adapter.slots().max(1);
+        let slots_total = adapter.max_concurrency().max(1);
         Self {
             adapter,
             slots: Arc::new(Semaphore::new(slots_total as usize)),

@@ -2,7 +2,7 @@
 
 use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
-use pylon_core::ports::guests::Call;
+use pylon_core::guest::{Call, GuestFunction};
 use tokio::sync::broadcast;
 
 /// Lines an observer may be behind before it loses some.
@@ -30,7 +30,7 @@ pub enum Step {
     /// A guest was called.
     Guest {
         /// Which function of its world.
-        function: &'static str,
+        function: GuestFunction,
         /// Who, and what it took.
         call: Call,
         /// Its answer in a few words, or the limit it broke.

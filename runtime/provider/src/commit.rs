@@ -3,7 +3,8 @@
 
 use super::Shared;
 use pylon_core::JobId;
-use pylon_core::ports::journal::{JournalError, Row};
+use pylon_core::ports::journal::JournalError;
+use pylon_core::rows::Row;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The settings of the provider: how many jobs run and wait.
 
-use pylon_core::schedule::Limits;
+use pylon_core::schedule::SchedulerLimits;
 use pylon_core::settings::{InvalidSetting, Section};
 use serde::{Deserialize, Serialize};
 
@@ -46,9 +46,9 @@ impl Section for Config {
 }
 
 impl Config {
-    pub(crate) fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> SchedulerLimits {
         let concurrent = self.max_concurrent_jobs.max(1) as usize;
-        Limits {
+        SchedulerLimits {
             concurrent,
             per_customer: concurrent,
             per_kind: concurrent,

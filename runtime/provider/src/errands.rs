@@ -4,7 +4,8 @@ use super::{Shared, till};
 use futures::future::BoxFuture;
 use pylon_core::PaymentHash;
 use pylon_core::machine::Event;
-use pylon_core::ports::payments::{InvoiceRequest, Wallet, WalletError};
+use pylon_core::payment::InvoiceRequest;
+use pylon_core::ports::payments::{Wallet, WalletError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,16 +20,16 @@ pub(super) type Errand = BoxFuture<'static, Option<Event>>;
 /// Asks for an invoice.
 pub(super) fn invoice(shared: &Shared, request: InvoiceRequest) -> Errand {
     let Some(wallet) = shared.wallet.clone() else {
-        return Box::pin(async { Some(Event::NotInvoiced) });
+        return Box::pin(async { Some(Event::InvoiceFailed) });
     };
     Box::pin(async move {
         match tokio::time::timeout(INVOICE_WITHIN, ask_until_answered(&*wallet, &request)).await {
             Ok(Ok(invoice)) => Some(Event::Invoiced(invoice)),
             Ok(Err(error)) => {
                 tracing::error!(job = request.id, %error, "no invoice");
-                Some(Event::NotInvoiced)
+                Some(Event::InvoiceFailed)
             }
-            Err(_) => Some(Event::NotInvoiced),
+            Err(_) => Some(Event::InvoiceFailed),
         }
     })
 }
@@ -36,7 +37,7 @@ pub(super) fn invoice(shared: &Shared, request: InvoiceRequest) -> Errand {
 async fn ask_until_answered(
     wallet: &dyn Wallet,
     request: &InvoiceRequest,
-) -> Result<pylon_core::ports::payments::Invoice, WalletError> {
+) -> Result<pylon_core::payment::Invoice, WalletError> {
     let mut pause = AGAIN_FIRST;
     loop {
         match wallet.invoice(request.clone()).await {

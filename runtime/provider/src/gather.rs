@@ -3,8 +3,9 @@
 use super::{INPUT_BYTES_MAX, Shared};
 use futures::future::try_join_all;
 use pylon_core::decision::Refusal;
-use pylon_core::ports::guests::{Generation, JobError};
-use pylon_core::ports::inputs::Unfetched;
+use pylon_core::job::JobError;
+use pylon_core::ports::guests::GuestSet;
+use pylon_core::ports::inputs::FetchError;
 use pylon_core::sources::{Sources, check_chain, jobs_of};
 use pylon_core::{InputSource, Job};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ pub(super) fn check(shared: &Shared, job: &Job, sources: &Sources) -> Result<(),
         shared
             .inputs
             .check(input, sources)
-            .map_err(|error| Refusal::Invalid(error.of_input(index)))?;
+            .map_err(|error| Refusal::Invalid(error.message_for(index)))?;
     }
     check_jobs(shared, job)
 }
@@ -41,7 +42,7 @@ fn check_jobs(shared: &Shared, job: &Job) -> Result<(), Refusal> {
 /// Fetches what is not in the request. All of it together is bounded as a request is.
 pub(super) fn gather(
     shared: &Arc<Shared>,
-    guests: &dyn Generation,
+    guests: &dyn GuestSet,
     job: &Arc<Job>,
 ) -> impl Future<Output = Result<Texts, JobError>> + Send + use<> {
     let (shared, job) = (Arc::clone(shared), Arc::clone(job));
@@ -53,7 +54,10 @@ pub(super) fn gather(
             async move {
                 match &input.source {
                     InputSource::Text(text) => Ok(text.clone()),
-                    _ => inputs.fetch(input, sources, room).await.map_err(|error| error.end(index)),
+                    _ => inputs
+                        .fetch(input, sources, room)
+                        .await
+                        .map_err(|error| error.to_job_error(index)),
                 }
             }
         });
@@ -66,7 +70,7 @@ pub(super) fn gather(
         if bytes > INPUT_BYTES_MAX {
             return Err(JobError::Invalid(format!(
                 "the inputs together: {}",
-                Unfetched::TooLarge(INPUT_BYTES_MAX)
+                FetchError::TooLarge(INPUT_BYTES_MAX)
             )));
         }
         Ok(texts.into())

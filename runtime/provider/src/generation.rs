@@ -3,14 +3,14 @@
 use super::attempt::{Report, lock};
 use super::backends::{Backend, Backends};
 use async_trait::async_trait;
-use pylon_core::decision::WITHHELD;
-use pylon_core::ports::guests::{
-    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream,
+use pylon_core::completion::{
+    ChatMessage, Chunk, CompletionEnd, CompletionRequest, CompletionSummary,
+    GuestCompletionRequest, GuestInferenceError,
 };
-use pylon_core::ports::inference::{
-    ChatMessage, Chunk, Completion, Generation, InferenceError, Mishap, Stream,
-};
-use pylon_core::work::{Route, Usage, WorkPlace};
+use pylon_core::decision::REDACTED;
+use pylon_core::ports::guests::GuestStream;
+use pylon_core::ports::inference::{BackendFault, CompletionStream, InferenceError};
+use pylon_core::work::{ExecutionTarget, Route, Usage};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
@@ -25,7 +25,7 @@ const GENERATIONS_MAX: u32 = 64;
 pub(super) async fn begin(
     backends: &Backends,
     routes: &[Route],
-    request: GuestGeneration,
+    request: GuestCompletionRequest,
     max_output_tokens: u64,
     report: &Arc<Mutex<Report>>,
 ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
@@ -33,7 +33,7 @@ pub(super) async fn begin(
     if request.messages.is_empty() {
         return Err(GuestInferenceError::Other("nothing to answer".into()));
     }
-    let mut generation = Generation {
+    let mut generation = CompletionRequest {
         model: String::new(),
         max_tokens: request.max_tokens.unwrap_or(open.tokens_left).clamp(1, open.tokens_left),
         messages: request.messages,
@@ -44,11 +44,11 @@ pub(super) async fn begin(
         stop: request.stop,
         seed: request.seed,
         schema: request.schema,
-        first_output_within: FIRST_OUTPUT_WITHIN,
+        first_output_timeout: FIRST_OUTPUT_WITHIN,
     };
     let mut last = GuestInferenceError::NoBackend;
     for route in routes {
-        let WorkPlace::Model { backend, model } = &route.place else { continue };
+        let ExecutionTarget::Model { backend, model } = &route.target else { continue };
         let Some(row) = backends.find(backend) else { continue };
         generation.model.clone_from(model);
         let begun = Instant::now();
@@ -87,10 +87,10 @@ pub(super) async fn begin(
 
 /// A backend may quote what it was asked.
 fn for_the_log(error: &InferenceError, report: &Arc<Mutex<Report>>) -> String {
-    if lock(report).confidential { WITHHELD.into() } else { error.to_string() }
+    if lock(report).confidential { REDACTED.into() } else { error.to_string() }
 }
 
-fn failed(how: Mishap) -> GuestInferenceError {
+fn failed(how: BackendFault) -> GuestInferenceError {
     GuestInferenceError::Other(format!("the backend failed: {how}"))
 }
 
@@ -146,7 +146,7 @@ impl Drop for Open {
 /// Waits for the first words: until then another route may still answer.
 async fn answer_begins(
     row: &Arc<Backend>,
-    request: &Generation,
+    request: &CompletionRequest,
 ) -> Result<Answering, InferenceError> {
     let slot =
         timeout(FIRST_OUTPUT_WITHIN, row.slot()).await.map_err(|_| InferenceError::Timeout)?;
@@ -167,7 +167,7 @@ async fn answer_begins(
 /// A backend at work, with a slot of it.
 struct Answering {
     row: Arc<Backend>,
-    stream: Box<dyn Stream>,
+    stream: Box<dyn CompletionStream>,
     first: Option<Chunk>,
     first_output: Duration,
     since: Instant,
@@ -180,7 +180,7 @@ struct Running {
     open: Open,
     bytes_in: u64,
     bytes_out: u64,
-    end: Option<Completion>,
+    end: Option<CompletionEnd>,
 }
 
 #[async_trait]
@@ -205,7 +205,7 @@ impl GuestStream for Running {
                     self.answer.row.failed();
                     match error {
                         // It was there.
-                        InferenceError::Unavailable(_) => failed(Mishap::BrokeOff),
+                        InferenceError::Unavailable(_) => failed(BackendFault::Truncated),
                         error => words(error),
                     }
                 })?
@@ -232,8 +232,8 @@ impl GuestStream for Running {
         }
     }
 
-    fn summary(&self) -> Option<GenerationSummary> {
-        self.end.as_ref().map(|end| GenerationSummary {
+    fn summary(&self) -> Option<CompletionSummary> {
+        self.end.as_ref().map(|end| CompletionSummary {
             length: end.length,
             model: end.model.clone(),
             ignored_params: end.ignored_params.clone(),

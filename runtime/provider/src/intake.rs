@@ -3,10 +3,10 @@
 use super::Shared;
 use super::admit::{self, Asked};
 use super::registry;
-use pylon_core::decision::{Refusal, WITHHELD};
+use pylon_core::decision::{REDACTED, Refusal};
 use pylon_core::machine::Event;
-use pylon_core::ports::market::Incoming;
-use pylon_core::recent::Recent;
+use pylon_core::message::Incoming;
+use pylon_core::recent::RecentSet;
 use pylon_core::{Job, JobId, PublicKey};
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ const WITHDRAWN: usize = 4096;
 const BUSY_SECONDS: u32 = 30;
 
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut withdrawn = Recent::new(WITHDRAWN);
+    let mut withdrawn = RecentSet::new(WITHDRAWN);
     loop {
         let incoming = tokio::select! {
             () = shared.closing.cancelled() => return,
@@ -28,7 +28,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 tracing::debug!(job = %job.id.short(), "withdrawn before it came");
             }
             Some(Incoming::Job(job)) => take(&shared, *job).await,
-            Some(Incoming::Unusable {
+            Some(Incoming::Malformed {
                 id,
                 kind,
                 customer,
@@ -43,7 +43,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
                     refuse(&shared, asked, Refusal::Invalid(reason)).await;
                 } else {
                     // What is wrong with a confidential request may quote it.
-                    let reason = if asked.confidential.is_some() { WITHHELD } else { &reason };
+                    let reason = if asked.confidential.is_some() { REDACTED } else { &reason };
                     tracing::debug!(job = %id.short(), reason, "ignored");
                 }
             }
@@ -110,7 +110,7 @@ async fn cancel(
     shared: &Arc<Shared>,
     customer: PublicKey,
     id: JobId,
-    withdrawn: &mut Recent<(PublicKey, JobId)>,
+    withdrawn: &mut RecentSet<(PublicKey, JobId)>,
 ) {
     let author = match shared.registry.customer(id) {
         Some(author) => Ok(Some(author)),

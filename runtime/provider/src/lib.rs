@@ -32,14 +32,16 @@ use line::Line;
 use outbox::Outbox;
 use places::Places;
 use pylon_core::PublicKey;
-use pylon_core::courtesy::Courtesy;
+use pylon_core::payment::WalletCapabilities;
 use pylon_core::ports::clock::Clock;
-use pylon_core::ports::guests::Guests;
+use pylon_core::ports::decision_observer::DecisionObserver;
+use pylon_core::ports::guests::GuestSets;
 use pylon_core::ports::inputs::Inputs;
-use pylon_core::ports::journal::{DecisionRow, Journal, JournalError, Row};
+use pylon_core::ports::journal::{Journal, JournalError};
 use pylon_core::ports::market::Market;
-use pylon_core::ports::payments::{Capabilities, Wallet};
-use pylon_core::ports::witness::{About, Witness};
+use pylon_core::ports::payments::Wallet;
+use pylon_core::refusal_limit::RefusalRateLimiter;
+use pylon_core::rows::{DecisionContext, DecisionRow, Row};
 use registry::Registry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -54,9 +56,9 @@ pub struct Ports {
     /// What must not be forgotten.
     pub journal: Arc<dyn Journal>,
     /// Who decides and who does the work.
-    pub guests: Arc<dyn Guests>,
+    pub guests: Arc<dyn GuestSets>,
     /// Who hears of what they decide.
-    pub witness: Arc<dyn Witness>,
+    pub observer: Arc<dyn DecisionObserver>,
     /// Without one, jobs are free.
     pub wallet: Option<Arc<dyn Wallet>>,
     /// What the customer only pointed to.
@@ -74,8 +76,8 @@ const INPUT_BYTES_MAX: u64 = 64 * 1024;
 struct Shared {
     market: Arc<dyn Market>,
     journal: Arc<dyn Journal>,
-    guests: Arc<dyn Guests>,
-    witness: Arc<dyn Witness>,
+    guests: Arc<dyn GuestSets>,
+    observer: Arc<dyn DecisionObserver>,
     wallet: Option<Arc<dyn Wallet>>,
     inputs: Arc<dyn Inputs>,
     clock: Arc<dyn Clock>,
@@ -85,15 +87,15 @@ struct Shared {
     outbox: Outbox,
     registry: Registry,
     places: Arc<Places>,
-    courtesy: Mutex<Courtesy>,
+    refusal_limiter: Mutex<RefusalRateLimiter>,
     /// Taken while a refusal is written.
     refusals: Arc<Semaphore>,
     closing: CancellationToken,
 }
 
 impl Shared {
-    fn capabilities(&self) -> Capabilities {
-        self.wallet.as_ref().map_or_else(Capabilities::none, |wallet| wallet.capabilities())
+    fn capabilities(&self) -> WalletCapabilities {
+        self.wallet.as_ref().map_or_else(WalletCapabilities::none, |wallet| wallet.capabilities())
     }
 
     /// No stranger: has paid us lately. Where nobody can pay, nobody is one.
@@ -103,26 +105,26 @@ impl Shared {
     }
 
     /// The decisions among these rows are written.
-    fn decided(&self, rows: &[Row], about: About<'_>) {
+    fn decided(&self, rows: &[Row], about: DecisionContext<'_>) {
         for row in rows {
             if let Row::Decision(decision) = row {
-                let DecisionRow { job, guest, function, output, micros, .. } = &**decision;
+                let DecisionRow { job, guest, function, output, wall_us: micros, .. } = &**decision;
                 let (job, fault) = (job.short(), output.as_ref().err());
                 tracing::debug!(
                     job,
                     guest = guest.name.as_str(),
-                    function,
+                    %function,
                     micros,
                     ?fault,
                     "a guest was asked"
                 );
-                self.witness.decided(decision, about);
+                self.observer.on_decision(decision, about);
             }
         }
     }
 
-    fn courtesy(&self) -> MutexGuard<'_, Courtesy> {
-        self.courtesy.lock().unwrap_or_else(PoisonError::into_inner)
+    fn refusal_limiter(&self) -> MutexGuard<'_, RefusalRateLimiter> {
+        self.refusal_limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,7 +143,7 @@ impl Provider {
             market: ports.market,
             journal: ports.journal,
             guests: ports.guests,
-            witness: ports.witness,
+            observer: ports.observer,
             wallet: ports.wallet,
             inputs: ports.inputs,
             backends: ports.backends,
@@ -151,7 +153,7 @@ impl Provider {
             outbox,
             registry: Registry::default(),
             places: Places::new(config.capacity()),
-            courtesy: Mutex::default(),
+            refusal_limiter: Mutex::default(),
             refusals: Arc::new(Semaphore::new(admit::REFUSALS)),
             closing: closing.clone(),
         });

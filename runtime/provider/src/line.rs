@@ -1,7 +1,7 @@
 //! The line for a worker: who waits and who is at work, ordered by the pure schedule.
 
 use pylon_core::ports::clock::Clock;
-use pylon_core::schedule::{self, Limits, Place};
+use pylon_core::schedule::{self, QueueEntry, SchedulerLimits};
 use pylon_core::{JobId, PublicKey};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
@@ -33,10 +33,10 @@ pub(super) struct Line {
 }
 
 struct Places {
-    limits: Limits,
-    waiting: Vec<Place>,
+    limits: SchedulerLimits,
+    waiting: Vec<QueueEntry>,
     calls: Vec<(JobId, oneshot::Sender<Ticket>)>,
-    running: Vec<Place>,
+    running: Vec<QueueEntry>,
     /// Whose jobs began lately.
     served: Vec<PublicKey>,
     /// Nobody is called any more.
@@ -44,7 +44,7 @@ struct Places {
 }
 
 impl Line {
-    pub(super) fn new(limits: Limits, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(super) fn new(limits: SchedulerLimits, clock: Arc<dyn Clock>) -> Arc<Self> {
         let places = Places {
             limits,
             waiting: Vec::new(),
@@ -62,14 +62,14 @@ impl Line {
     }
 
     /// Changes who may be at work. Nobody is sent away.
-    pub(super) fn limit(self: &Arc<Self>, limits: Limits) {
+    pub(super) fn limit(self: &Arc<Self>, limits: SchedulerLimits) {
         let mut places = self.lock();
         places.limits = limits;
         self.call_next(places);
     }
 
     /// Joins the line.
-    pub(super) fn join(self: &Arc<Self>, place: Place) -> Turn {
+    pub(super) fn join(self: &Arc<Self>, place: QueueEntry) -> Turn {
         let (call, turn) = oneshot::channel();
         let mut places = self.lock();
         places.waiting.push(place);
@@ -141,7 +141,8 @@ impl Line {
                 places.running.retain(|place| place.id != id);
                 refused.push(ticket);
             } else {
-                let surplus = (places.served.len() + 1).saturating_sub(schedule::SERVED);
+                let surplus =
+                    (places.served.len() + 1).saturating_sub(schedule::RECENTLY_SERVED_MAX);
                 places.served.drain(..surplus);
                 places.served.push(place.customer);
             }

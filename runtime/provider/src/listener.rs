@@ -1,11 +1,11 @@
 //! Between a handler and its host: passes everything on, and writes down what the handler heard.
 
 use async_trait::async_trait;
-use pylon_core::ports::guests::{
-    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError,
-    LogLevel,
-};
-use pylon_core::transcript::{End, Recorder, Text, Transcript};
+use pylon_core::completion::{CompletionSummary, GuestCompletionRequest, GuestInferenceError};
+use pylon_core::guest::LogLevel;
+use pylon_core::input::InputError;
+use pylon_core::ports::guests::{GuestStream, HandlerHost};
+use pylon_core::transcript::{RecordedText, Recorder, StreamEnd, Transcript};
 use pylon_core::work::Output;
 use pylon_core::{InputSource, Job};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,22 +36,22 @@ fn lock(heard: &Mutex<Recorder>) -> MutexGuard<'_, Recorder> {
 impl HandlerHost for Listener {
     async fn generate(
         &self,
-        request: GuestGeneration,
+        request: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         let begun = self.host.generate(request).await;
-        let number = lock(&self.heard).generation(begun.as_ref().err().cloned());
+        let number = lock(&self.heard).completion(begun.as_ref().err().cloned());
         Ok(Box::new(Stream { stream: begun?, number, heard: Arc::clone(&self.heard), end: None }))
     }
 
     async fn partial(&self, text: String) -> bool {
         let goes_on = self.host.partial(text).await;
-        lock(&self.heard).told(goes_on);
+        lock(&self.heard).feedback(goes_on);
         goes_on
     }
 
     async fn report(&self, permille: Option<u32>, note: String) -> bool {
         let goes_on = self.host.report(permille, note).await;
-        lock(&self.heard).told(goes_on);
+        lock(&self.heard).feedback(goes_on);
         goes_on
     }
 
@@ -61,9 +61,9 @@ impl HandlerHost for Listener {
             self.job.inputs.get(index as usize).map(|input| &input.source),
             Some(InputSource::Text(_))
         );
-        let kept = text
-            .as_ref()
-            .map(|text| if in_request { Text::Request } else { Text::Here(text.clone()) });
+        let kept = text.as_ref().map(|text| {
+            if in_request { RecordedText::Request } else { RecordedText::Inline(text.clone()) }
+        });
         lock(&self.heard).input(index, kept.map_err(Clone::clone));
         text
     }
@@ -93,17 +93,17 @@ impl GuestStream for Stream {
             Ok(Some(text)) => heard.chunk(self.number, text),
             Ok(None) => {
                 self.end = Some(Ok(()));
-                heard.end(self.number, End::Complete(self.stream.summary()));
+                heard.end(self.number, StreamEnd::Complete(self.stream.summary()));
             }
             Err(error) => {
                 self.end = Some(Err(error.clone()));
-                heard.end(self.number, End::Broken(error.clone()));
+                heard.end(self.number, StreamEnd::Broken(error.clone()));
             }
         }
         next
     }
 
-    fn summary(&self) -> Option<GenerationSummary> {
+    fn summary(&self) -> Option<CompletionSummary> {
         self.end.as_ref().and_then(|end| end.as_ref().ok()).and_then(|()| self.stream.summary())
     }
 }

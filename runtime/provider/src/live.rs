@@ -1,5 +1,6 @@
 //! A live job: the one task that owns its row. What happens comes as a note, is stepped, committed, and only then acted on.
 
+use super::Shared;
 use super::attempt::{self, Done, Task};
 use super::commit::commit;
 use super::errands::{self, Errand};
@@ -8,19 +9,22 @@ use super::line::{Ticket, Turn};
 use super::places::Reserved;
 use super::record;
 use super::registry::{self, Note};
-use super::{Shared, Step};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use pylon_core::decision::Terms;
-use pylon_core::decision_summary::Words;
-use pylon_core::machine::{Action, Delivery, Event, Execution, JobState, Settlement, step};
-use pylon_core::ports::guests::{Answer, Generation as Guests, JobError};
-use pylon_core::ports::journal::{Earning, OutboxRow, Row};
-use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
-use pylon_core::ports::payments::InvoiceRequest;
-use pylon_core::ports::witness::About;
-use pylon_core::schedule::Place;
+use pylon_core::decision_summary::Summarize;
+use pylon_core::earnings::Earning;
+use pylon_core::guest::{GuestAnswer, GuestFunction, GuestRef};
+use pylon_core::job::JobError;
+use pylon_core::machine::{
+    self, CommitAction, Delivery, Effect, Event, Execution, JobState, Settlement, Step,
+};
+use pylon_core::message::{JobStatus, Message, ReplyTo};
+use pylon_core::payment::InvoiceRequest;
+use pylon_core::ports::guests::GuestSet as Guests;
+use pylon_core::rows::{DecisionContext, OutboxRow, Row};
+use pylon_core::schedule::QueueEntry;
 use pylon_core::{Job, Msat};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -38,7 +42,7 @@ pub(super) struct Live {
     /// They are not those that it was taken with, which are gone: none of them is asked.
     is_orphan: bool,
     /// Who was asked about it so far: the result names them.
-    pub(super) stamps: Vec<GuestStamp>,
+    pub(super) guest_refs: Vec<GuestRef>,
     pub(super) mailbox: mpsc::Receiver<Note>,
     /// Its place in the bounded queue, until it is over.
     pub(super) place: Option<Reserved>,
@@ -67,7 +71,7 @@ impl Live {
             summary,
             guests,
             is_orphan: false,
-            stamps: Vec::new(),
+            guest_refs: Vec::new(),
             mailbox,
             place: None,
             node: Duration::ZERO,
@@ -89,11 +93,11 @@ impl Live {
         let kept = kept(shared, &state);
         let is_orphan = kept.is_none();
         let guests = kept.unwrap_or_else(|| shared.guests.current());
-        let summary = Arc::new(state.job.summary(guests.public_params(state.job.kind)));
+        let summary = Arc::new(state.job.policy_view(guests.public_params(state.job.kind)));
         let mut live = Self { is_orphan, ..Self::new(shared, state, guests, summary, mailbox) };
         if !live.state.is_over() {
             let id = live.state.job.id;
-            live.stamps = shared.journal.guests_of(id).unwrap_or_else(|error| {
+            live.guest_refs = shared.journal.guests_of(id).unwrap_or_else(|error| {
                 tracing::error!(job = %id.short(), %error, "its result will not name who was asked before");
                 Vec::new()
             });
@@ -104,7 +108,7 @@ impl Live {
 
     /// After a start.
     pub(super) fn resume(self) {
-        let event = if self.is_orphan { Event::Orphaned } else { Event::Restarted };
+        let event = if self.is_orphan { Event::RestartedWithoutGuests } else { Event::Restarted };
         self.go_on(event.into());
     }
 
@@ -138,7 +142,7 @@ impl Live {
                             None => continue,
                         }
                     }
-                    Err(error) => Event::NotGathered(error).into(),
+                    Err(error) => Event::InputsFailed(error).into(),
                 },
                 done = ready(&mut self.running) => self.ran(done),
                 ticket = ready(&mut self.turn) => match ticket {
@@ -195,8 +199,9 @@ impl Live {
     fn ran(&mut self, done: Done) -> Note {
         let busy = done.elapsed.saturating_sub(done.backend);
         self.node += busy;
-        let rows = vec![self.record("run", done.attempt, &done.transcript, &done.answer)];
-        let event = Event::Ran {
+        let rows =
+            vec![self.record(GuestFunction::Run, done.attempt, &done.transcript, &done.answer)];
+        let event = Event::AttemptFinished {
             attempt: done.attempt,
             partial_sent: done.partial_sent,
             outcome: Box::new(done.outcome),
@@ -214,9 +219,9 @@ impl Live {
         if heard.is_some() && !self.state.is_in_review() {
             return true;
         }
-        let actions = step(&mut self.state, event, self.shared.clock.now());
-        let acts = self.resolve(actions, &mut rows);
-        if rows.is_empty() && acts.is_empty() && columns == self.columns() {
+        let step = machine::step(&mut self.state, event, self.shared.clock.now());
+        let effects = self.resolve(step, &mut rows);
+        if rows.is_empty() && effects.is_empty() && columns == self.columns() {
             return true;
         }
         let letters = record::letters(&rows);
@@ -225,7 +230,7 @@ impl Live {
         let written = commit(&self.shared, self.state.job.id, Arc::clone(&rows)).await.is_ok();
         if written {
             self.decided(&rows);
-            self.act(acts, letters, begun);
+            self.act(effects, letters, begun);
             if let Some(heard) = heard {
                 // Who asked may have gone.
                 let _ = heard.send(());
@@ -236,7 +241,7 @@ impl Live {
 
     /// What its guests have decided is written.
     pub(super) fn decided(&self, rows: &[Row]) {
-        let about = About {
+        let about = DecisionContext {
             job: &self.summary,
             plan: Some(&self.state.plan),
             output: self.state.output.as_ref(),
@@ -244,75 +249,64 @@ impl Live {
         self.shared.decided(rows, about);
     }
 
-    /// Follows the actions that need nobody but the machine and the guests, as far as they lead; what is left waits for the commit.
-    pub(super) fn resolve(&mut self, actions: Vec<Action>, rows: &mut Vec<Row>) -> Vec<Action> {
-        let mut acts = Vec::new();
-        let mut actions = VecDeque::from(actions);
-        while let Some(action) = actions.pop_front() {
-            if let Some(event) = self.decide(action, rows, &mut acts) {
-                actions.extend(step(&mut self.state, event, self.shared.clock.now()));
+    /// Does what belongs into the commit, as far as it leads. The effects wait for the commit.
+    pub(super) fn resolve(&mut self, step: Step, rows: &mut Vec<Row>) -> Vec<Effect> {
+        let Step { commit, mut effects } = step;
+        let mut commit = VecDeque::from(commit);
+        while let Some(action) = commit.pop_front() {
+            if let Some(event) = self.decide(action, rows) {
+                let next = machine::step(&mut self.state, event, self.shared.clock.now());
+                commit.extend(next.commit);
+                effects.extend(next.effects);
             }
         }
-        acts
+        effects
     }
 
-    fn decide(
-        &mut self,
-        action: Action,
-        rows: &mut Vec<Row>,
-        acts: &mut Vec<Action>,
-    ) -> Option<Event> {
+    fn decide(&mut self, action: CommitAction, rows: &mut Vec<Row>) -> Option<Event> {
         match action {
-            // A worker is not kept waiting, and nothing is fetched before the commit.
-            Action::Enqueue if self.texts.is_none() && !self.state.job.is_complete() => {
-                acts.push(Action::Enqueue)
-            }
-            Action::Enqueue => return self.line_up(),
-            Action::Judge { attempt } => return self.judge(attempt, rows),
-            Action::Meter { attempt } => return self.meter(attempt, rows),
-            Action::Tell(status) => self.tell_customer(status, rows),
-            Action::Deliver => return self.deliver(rows),
-            Action::Earn { amount, source, payment_hash } => rows.push(Row::Earn(Earning {
+            CommitAction::Enqueue => return self.line_up(),
+            CommitAction::Judge { attempt } => return self.judge(attempt, rows),
+            CommitAction::SettlePrice { attempt } => return self.settle_price(attempt, rows),
+            CommitAction::SendFeedback(status) => self.tell_customer(status, rows),
+            CommitAction::Deliver => return self.deliver(rows),
+            CommitAction::Earn { amount, source, payment_hash } => rows.push(Row::Earn(Earning {
                 job: self.state.job.id,
                 amount,
                 source,
                 payment_hash,
                 at: self.shared.clock.now(),
             })),
-            other => acts.push(other),
         }
         None
     }
 
     /// The commit has happened: the world may see it.
-    pub(super) fn act(&mut self, acts: Vec<Action>, letters: Vec<OutboxRow>, begun: Instant) {
+    pub(super) fn act(&mut self, effects: Vec<Effect>, letters: Vec<OutboxRow>, begun: Instant) {
         for letter in letters {
             self.shared.outbox.send(letter);
         }
-        for action in acts {
-            match action {
-                Action::Run { attempt, route } => self.start(attempt, route),
-                Action::Enqueue => {
+        for effect in effects {
+            match effect {
+                Effect::Run { attempt, route } => self.start(attempt, route),
+                Effect::FetchInputs => {
                     self.gathering =
                         Some(Box::pin(gather::gather(&self.shared, &*self.guests, &self.state.job)))
                 }
-                Action::Stop => {
+                Effect::Abort => {
                     self.running = None;
                     self.gathering = None;
                     self.turn = None;
                     self.shared.line.give_up(self.state.job.id);
                 }
-                Action::Invoice { amount, hold } => self
+                Effect::CreateInvoice { amount, hold } => self
                     .errands
                     .push(errands::invoice(&self.shared, self.invoice_request(amount, hold))),
-                Action::Claim(hash) => self.errands.push(errands::claim(&self.shared, hash)),
-                Action::Release(hash) => self.errands.push(errands::release(&self.shared, hash)),
-                Action::Announce(event) => self.shared.bus.announce(event),
-                Action::Judge { .. }
-                | Action::Meter { .. }
-                | Action::Tell(_)
-                | Action::Deliver
-                | Action::Earn { .. } => {}
+                Effect::SettleHold(hash) => self.errands.push(errands::claim(&self.shared, hash)),
+                Effect::CancelInvoice(hash) => {
+                    self.errands.push(errands::release(&self.shared, hash))
+                }
+                Effect::EmitEvent(event) => self.shared.bus.announce(event),
             }
         }
         // A worker is free as soon as there is nothing to run, whatever the money does.
@@ -322,7 +316,7 @@ impl Live {
         self.node += begun.elapsed();
         if self.state.is_over() && self.place.take().is_some() {
             let node_micros = micros(self.node);
-            self.shared.bus.step(self.state.job.id, || Step::Over { node_micros });
+            self.shared.bus.step(self.state.job.id, || crate::Step::Over { node_micros });
         }
     }
 
@@ -360,23 +354,24 @@ impl Live {
         let situation = record::situation(&self.shared);
         let answer = self.guests.judge(&self.summary, &output, &evidence, &situation);
         let digest = |text: &str| self.shared.journal.digest(self.state.job.id, text);
-        let shown = if self.state.job.confidential { evidence.map_text(digest) } else { evidence };
-        rows.push(self.record("judge", attempt, &(&shown, &situation), &answer));
+        let shown = if self.state.job.confidential { evidence.redact(digest) } else { evidence };
+        rows.push(self.record(GuestFunction::Judge, attempt, &(&shown, &situation), &answer));
         match answer.value {
             Ok(verdict) => Some(Event::Judged { attempt, verdict }),
             Err(fault) => {
                 let job = self.state.job.id.short();
                 tracing::warn!(job, %fault, "no verdict: the result waits for `pylon jobs release` or `pylon jobs reject`");
-                Some(Event::Unjudged { attempt })
+                Some(Event::VerdictMissing { attempt })
             }
         }
     }
 
-    fn meter(&mut self, attempt: u32, rows: &mut Vec<Row>) -> Option<Event> {
+    fn settle_price(&mut self, attempt: u32, rows: &mut Vec<Row>) -> Option<Event> {
         let evidence = self.state.evidence.clone()?;
         let plan = Arc::clone(&self.state.plan);
         // The offer was an agreement: without an answer its estimate holds, but never above what was agreed.
-        let estimated = Event::Metered { attempt, due: plan.offer.price, step: plan.context.step };
+        let estimated =
+            Event::AmountDue { attempt, due: plan.offer.price, step: plan.context.step };
         if self.is_orphan {
             return Some(estimated);
         }
@@ -390,12 +385,12 @@ impl Live {
             &situation,
         );
         rows.push(self.record(
-            "settle",
+            GuestFunction::Settle,
             attempt,
             &(&evidence.route, &evidence.usage, &situation),
             &answer,
         ));
-        Some(answer.value.map_or(estimated, |due| Event::Metered {
+        Some(answer.value.map_or(estimated, |due| Event::AmountDue {
             attempt,
             due,
             step: plan.context.step,
@@ -403,20 +398,20 @@ impl Live {
     }
 
     /// The flight recorder: what was asked and answered, seen by observers too.
-    pub(super) fn record<T: Serialize + Words>(
+    pub(super) fn record<T: Serialize + Summarize>(
         &mut self,
-        function: &'static str,
+        function: GuestFunction,
         attempt: u32,
         question: &impl Serialize,
-        answer: &Answer<T>,
+        answer: &GuestAnswer<T>,
     ) -> Row {
-        if !self.stamps.contains(&answer.call.guest) {
-            self.stamps.push(GuestStamp::clone(&answer.call.guest));
+        if !self.guest_refs.contains(&answer.call.guest) {
+            self.guest_refs.push(GuestRef::clone(&answer.call.guest));
         }
         record::decision(
             &self.shared,
             &self.state.job,
-            self.guests.number(),
+            self.guests.revision(),
             function,
             attempt,
             question,
@@ -424,8 +419,8 @@ impl Live {
         )
     }
 
-    fn tell_customer(&self, status: Status, rows: &mut Vec<Row>) {
-        rows.extend(record::feedback(&self.shared, Address::of(&self.state.job), status));
+    fn tell_customer(&self, status: JobStatus, rows: &mut Vec<Row>) {
+        rows.extend(record::feedback(&self.shared, ReplyTo::of(&self.state.job), status));
     }
 
     fn deliver(&self, rows: &mut Vec<Row>) -> Option<Event> {
@@ -437,7 +432,8 @@ impl Live {
             .as_ref()
             .filter(|_| unpaid)
             .map(|invoice| (invoice.amount, invoice.bolt11.clone()));
-        let message = Message::Result { job: &self.state.job, output, due, guests: &self.stamps };
+        let message =
+            Message::Result { job: &self.state.job, output, due, guests: &self.guest_refs };
         match record::result(&self.shared, self.state.job.id, &message) {
             Some(row) => rows.push(row),
             // Relays may take less than when it was checked.
@@ -446,8 +442,8 @@ impl Live {
         None
     }
 
-    fn line_place(&self) -> Place {
-        Place {
+    fn line_place(&self) -> QueueEntry {
+        QueueEntry {
             id: self.state.job.id,
             customer: self.state.job.customer,
             kind: self.state.job.kind,
@@ -480,9 +476,9 @@ impl Live {
     }
 }
 
-/// The generation that the job was admitted with, unless it is gone. What has no more to decide can do with any, and so can rows of the first versions.
+/// The revision that the job was admitted with, unless it is gone. What has no more to decide can do with any, and so can rows of the first versions.
 fn kept(shared: &Shared, state: &JobState) -> Option<Arc<dyn Guests>> {
-    let number = state.plan.generation;
+    let number = state.plan.revision;
     if state.is_over() || number == 0 {
         Some(shared.guests.current())
     } else {

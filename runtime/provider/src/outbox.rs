@@ -7,8 +7,8 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use pylon_core::MessageId;
 use pylon_core::machine::Event;
-use pylon_core::ports::journal::{OutboxRow, Row};
-use pylon_core::ports::market::{Delivery, Sealed};
+use pylon_core::message::{SendOutcome, SignedMessage};
+use pylon_core::rows::{OutboxRow, Row};
 use std::collections::btree_map::OccupiedEntry;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub(super) enum Letter {
     /// Until the market has it.
     Kept(OutboxRow),
     /// Once, if it can be.
-    Once(Sealed),
+    Once(SignedMessage),
 }
 
 impl Outbox {
@@ -69,7 +69,7 @@ impl Outbox {
     }
 
     /// Offers a message once. It is lost if nobody takes it.
-    pub(super) fn send_once(&self, sealed: Sealed) {
+    pub(super) fn send_once(&self, sealed: SignedMessage) {
         self.hand_over(Letter::Once(sealed));
     }
 
@@ -140,7 +140,7 @@ impl Pile {
 enum Outcome {
     /// It was worth one offer.
     Over,
-    Answered(OutboxRow, Duration, Delivery),
+    Answered(OutboxRow, Duration, SendOutcome),
 }
 
 /// All that is known of what is on its way.
@@ -159,9 +159,9 @@ impl Desk {
 
     fn take(&mut self, outbox: &Outbox, letter: Letter) {
         let is_result = match &letter {
-            Letter::Kept(row) if !self.known.insert(row.sealed.id) => return outbox.offered(),
+            Letter::Kept(row) if !self.known.insert(row.message.id) => return outbox.offered(),
             Letter::Kept(row) if self.pile(row.result).len() >= WAITING => {
-                let id = row.sealed.id;
+                let id = row.message.id;
                 self.known.remove(&id);
                 outbox.left_behind.notify_one();
                 return outbox.offered();
@@ -199,18 +199,18 @@ impl Desk {
         shared: &Arc<Shared>,
         row: OutboxRow,
         pause: Duration,
-        delivery: Delivery,
+        delivery: SendOutcome,
     ) {
-        let id = row.sealed.id;
+        let id = row.message.id;
         let event = match delivery {
-            Delivery::Later if shared.clock.now() <= row.expires_at => {
+            SendOutcome::Retry if shared.clock.now() <= row.expires_at => {
                 let offer = Offer { pause: (pause * 2).min(RETRY_MOST), letter: Letter::Kept(row) };
                 let is_result = matches!(&offer.letter, Letter::Kept(row) if row.result);
                 self.pile(is_result).later.insert((Instant::now() + pause, id), offer);
                 return;
             }
-            Delivery::Delivered => Event::Delivered,
-            Delivery::Later | Delivery::Refused => {
+            SendOutcome::Delivered => Event::Delivered,
+            SendOutcome::Retry | SendOutcome::Refused => {
                 tracing::warn!(job = %row.job.short(), "no relay takes a message of this job");
                 Event::Undeliverable
             }
@@ -234,7 +234,7 @@ impl Desk {
             }
             match shared.journal.unsent(is_result, self.known.len() + room) {
                 Ok(mut rows) => {
-                    rows.retain(|row| !self.known.contains(&row.sealed.id));
+                    rows.retain(|row| !self.known.contains(&row.message.id));
                     more |= rows.len() >= room;
                     rows.truncate(room);
                     for row in rows {
@@ -314,10 +314,10 @@ async fn send(shared: &Shared, offer: Offer) -> (Outcome, bool) {
             (Outcome::Over, fresh)
         }
         Letter::Kept(row) if shared.clock.now() > row.expires_at => {
-            (Outcome::Answered(row, pause, Delivery::Refused), fresh)
+            (Outcome::Answered(row, pause, SendOutcome::Refused), fresh)
         }
         Letter::Kept(row) => {
-            let delivery = shared.market.send(&row.sealed).await;
+            let delivery = shared.market.send(&row.message).await;
             (Outcome::Answered(row, pause, delivery), fresh)
         }
     }
@@ -332,13 +332,18 @@ mod tests {
     fn row(number: u32, result: bool) -> OutboxRow {
         let mut name = [0; 32];
         name[..4].copy_from_slice(&number.to_le_bytes());
-        let sealed = Sealed { id: MessageId::from_bytes(name), bytes: String::new() };
-        OutboxRow { job: JobId::from_bytes([1; 32]), result, sealed, expires_at: UnixTime::new(9) }
+        let sealed = SignedMessage { id: MessageId::from_bytes(name), bytes: String::new() };
+        OutboxRow {
+            job: JobId::from_bytes([1; 32]),
+            result,
+            message: sealed,
+            expires_at: UnixTime::new(9),
+        }
     }
 
     fn number(offer: Option<Offer>) -> Option<u8> {
         match offer?.letter {
-            Letter::Kept(row) => row.sealed.id.as_bytes().first().copied(),
+            Letter::Kept(row) => row.message.id.as_bytes().first().copied(),
             Letter::Once(_) => None,
         }
     }
@@ -350,8 +355,8 @@ mod tests {
         let mut desk = Desk::default();
         let again = |row: OutboxRow| Offer { letter: Letter::Kept(row), pause: RETRY_MOST };
         let past = Instant::now();
-        desk.results.later.insert((past, row(1, true).sealed.id), again(row(1, true)));
-        desk.rest.later.insert((past, row(2, false).sealed.id), again(row(2, false)));
+        desk.results.later.insert((past, row(1, true).message.id), again(row(1, true)));
+        desk.rest.later.insert((past, row(2, false).message.id), again(row(2, false)));
         desk.take(&outbox, Letter::Kept(row(3, false)));
         desk.take(&outbox, Letter::Kept(row(4, true)));
         let next = |desk: &mut Desk, retrying| number(desk.next(retrying));
@@ -379,8 +384,8 @@ mod tests {
         }
         assert!(left_behind() && desk.results.len() == WAITING && desk.known.len() == WAITING);
         for count in 0..=AT_ONCE {
-            let once = Sealed {
-                id: row(u32::try_from(count).unwrap(), false).sealed.id,
+            let once = SignedMessage {
+                id: row(u32::try_from(count).unwrap(), false).message.id,
                 bytes: String::new(),
             };
             hand_over(&mut desk, Letter::Once(once));

@@ -2,10 +2,10 @@
 
 use super::{Shared, Step};
 use pylon_core::decision::Situation;
-use pylon_core::decision_summary::Words;
-use pylon_core::ports::guests::{Answer, Fault};
-use pylon_core::ports::journal::{DecisionRow, OutboxRow, Row};
-use pylon_core::ports::market::{Address, GuestStamp, Message, Status};
+use pylon_core::decision_summary::Summarize;
+use pylon_core::guest::{Fault, GuestAnswer, GuestFunction, GuestRef};
+use pylon_core::message::{JobStatus, Message, ReplyTo};
+use pylon_core::rows::{DecisionRow, OutboxRow, Row};
 use pylon_core::{Job, JobId};
 use serde::Serialize;
 use std::sync::Arc;
@@ -29,39 +29,39 @@ pub(super) fn situation(shared: &Shared) -> Situation {
 }
 
 /// The row of a decision, seen by observers too. Of a confidential job, texts are in it by their digest.
-pub(super) fn decision<T: Serialize + Words>(
+pub(super) fn decision<T: Serialize + Summarize>(
     shared: &Shared,
     job: &Job,
-    generation: u64,
-    function: &'static str,
+    revision: u64,
+    function: GuestFunction,
     attempt: u32,
     question: &impl Serialize,
-    answer: &Answer<T>,
+    answer: &GuestAnswer<T>,
 ) -> Row {
     let digest = |text: &str| shared.journal.digest(job.id, text);
     let by_digest =
-        answer.value.as_ref().ok().filter(|_| job.confidential).map(|said| said.map_text(&digest));
+        answer.value.as_ref().ok().filter(|_| job.confidential).map(|said| said.redact(&digest));
     let said = by_digest.as_ref().map_or(answer.value.as_ref(), Ok);
     let output: Result<String, Fault> = said.map(json).map_err(|fault| *fault);
     if let Err(fault) = output {
-        tracing::warn!(job = %job.id.short(), guest = answer.call.guest.name, function, %fault, "a guest gave no answer");
+        tracing::warn!(job = %job.id.short(), guest = answer.call.guest.name, %function, %fault, "a guest gave no answer");
     }
     shared.bus.step(job.id, || Step::Guest {
         function,
         call: answer.call.clone(),
-        said: said.map_or_else(Fault::to_string, Words::words),
+        said: said.map_or_else(Fault::to_string, Summarize::summary),
     });
     Row::Decision(Box::new(DecisionRow {
         job: job.id,
-        guest: GuestStamp::clone(&answer.call.guest),
-        generation,
+        guest: GuestRef::clone(&answer.call.guest),
+        revision,
         engine: Arc::clone(&answer.call.engine),
         function,
         attempt,
         input: json(question),
         output,
         cost: answer.call.cost,
-        micros: answer.call.micros,
+        wall_us: answer.call.wall_us,
         at: shared.clock.now(),
     }))
 }
@@ -71,7 +71,7 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-pub(super) fn feedback(shared: &Shared, to: Address<'_>, status: Status) -> Option<Row> {
+pub(super) fn feedback(shared: &Shared, to: ReplyTo<'_>, status: JobStatus) -> Option<Row> {
     seal(shared, to.job, &Message::Feedback { to, status }, false, FEEDBACK_LIVES_SECONDS)
 }
 
@@ -87,10 +87,13 @@ fn seal(
     lives_seconds: u64,
 ) -> Option<Row> {
     let now = shared.clock.now();
-    match shared.market.seal(message, now) {
-        Ok(sealed) => {
-            Some(Row::Send(OutboxRow { job, result, sealed, expires_at: now.plus(lives_seconds) }))
-        }
+    match shared.market.sign(message, now) {
+        Ok(sealed) => Some(Row::Send(OutboxRow {
+            job,
+            result,
+            message: sealed,
+            expires_at: now.plus(lives_seconds),
+        })),
         Err(error) => {
             tracing::error!(job = %job.short(), %error, "a message cannot be sent");
             None

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::live::Live;
 use pylon_core::machine::{Event, Invoicing, JobState};
-use pylon_core::ports::journal::Row;
+use pylon_core::rows::Row;
 use pylon_core::{JobId, PublicKey};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

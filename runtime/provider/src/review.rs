@@ -3,9 +3,9 @@
 use super::registry::{self, Note};
 use super::{Provider, Shared};
 use anyhow::{Context, Result, anyhow};
+use pylon_core::installation::Audit;
 use pylon_core::machine::Event;
-use pylon_core::ports::installations::Audit;
-use pylon_core::ports::journal::Row;
+use pylon_core::rows::Row;
 use pylon_core::{JobId, UnixTime};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Provider {
             .filter(|state| state.is_in_review())
             .ok_or_else(nothing)?;
         let (event, action) =
-            if release { (Event::Released, "release") } else { (Event::Rejected, "reject") };
+            if release { (Event::Accepted, "release") } else { (Event::Rejected, "reject") };
         let audit = Audit {
             at: now,
             action: action.into(),

@@ -5,8 +5,9 @@ use super::registry;
 use futures::StreamExt;
 use pylon_core::PaymentHash;
 use pylon_core::machine::Event;
-use pylon_core::ports::journal::OpenInvoice;
-use pylon_core::ports::payments::{InvoiceState, Wallet, WalletError};
+use pylon_core::payment::InvoiceState;
+use pylon_core::ports::payments::{Wallet, WalletError};
+use pylon_core::rows::OpenInvoice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub(super) async fn run(shared: Arc<Shared>, wallet: Arc<dyn Wallet>) {
             Some(receipt) = receipts.next() => match shared.journal.job_of_payment(receipt.payment_hash) {
                 Ok(Some(job)) => {
                     let payment_hash = receipt.payment_hash;
-                    look_up(&shared, &*wallet, OpenInvoice { job, payment_hash, let_go: false }).await;
+                    look_up(&shared, &*wallet, OpenInvoice { job, payment_hash, cancelled: false }).await;
                 }
                 Ok(None) => tracing::warn!("the wallet was paid for something that no job asked for, or not yet"),
                 Err(error) => tracing::error!(%error, "a payment waits for the journal"),
@@ -50,7 +51,7 @@ async fn look_up(shared: &Arc<Shared>, wallet: &dyn Wallet, invoice: OpenInvoice
     match outcome(wallet, invoice.payment_hash).await {
         None => {}
         // What waits to be paid is no news.
-        Some(Event::StillOpen(_)) if !invoice.let_go => {}
+        Some(Event::InvoiceOpen(_)) if !invoice.cancelled => {}
         Some(event) => registry::tell(shared, invoice.job, event.into()).await,
     }
 }
@@ -59,7 +60,7 @@ async fn look_up(shared: &Arc<Shared>, wallet: &dyn Wallet, invoice: OpenInvoice
 pub(super) async fn aftermath(wallet: &dyn Wallet, hash: PaymentHash) -> Option<Event> {
     outcome(wallet, hash)
         .await
-        .filter(|event| !matches!(event, Event::Held(..) | Event::StillOpen(_)))
+        .filter(|event| !matches!(event, Event::Held(..) | Event::InvoiceOpen(_)))
 }
 
 /// What the wallet says of an invoice.
@@ -67,8 +68,8 @@ async fn outcome(wallet: &dyn Wallet, hash: PaymentHash) -> Option<Event> {
     match answered(wallet.look_up(hash)).await {
         Ok(InvoiceState::Settled(amount)) => Some(Event::Paid(hash, amount)),
         Ok(InvoiceState::Held(amount)) => Some(Event::Held(hash, amount)),
-        Ok(InvoiceState::Gone) => Some(Event::Lapsed(hash)),
-        Ok(InvoiceState::Open) => Some(Event::StillOpen(hash)),
+        Ok(InvoiceState::Closed) => Some(Event::InvoiceExpired(hash)),
+        Ok(InvoiceState::Open) => Some(Event::InvoiceOpen(hash)),
         // Not an answer: it is asked again.
         Err(error) => {
             tracing::warn!(%error, "an invoice cannot be looked up");

@@ -5,7 +5,7 @@ use pylon_core::decision::{
     Candidate, History, MarketView, Offer, QuoteContext, Refusal, Situation, Terms,
 };
 use pylon_core::work::{
-    Attribute, Check, Evidence, Finish, Outcome, Output, Route, Usage, WorkPlace,
+    Attribute, Check, CheckOutcome, Evidence, ExecutionTarget, Finish, Output, Route, Usage,
 };
 use pylon_core::{Input, InputSource, Job, Msat, Param};
 
@@ -26,7 +26,7 @@ pub(crate) fn job(job: &Job) -> types::Job {
 
 fn input(input: &Input) -> types::Input {
     let source = match &input.source {
-        InputSource::Text(_) | InputSource::Gone(_) => types::InputSource::Text,
+        InputSource::Text(_) | InputSource::Purged(_) => types::InputSource::Text,
         InputSource::Url(url) => types::InputSource::Url(url.clone()),
         InputSource::Event(id) => types::InputSource::Event(id.to_hex()),
         InputSource::Job(id) => types::InputSource::Job(id.to_hex()),
@@ -53,15 +53,17 @@ pub(crate) fn situation(situation: &Situation, settings: &[types::Param]) -> typ
 }
 
 pub(crate) fn route(route: &Route) -> types::Route {
-    let place = match &route.place {
-        WorkPlace::Model { backend, model } => types::WorkPlace::Model(types::ModelPlace {
+    let place = match &route.target {
+        ExecutionTarget::Model { backend, model } => types::WorkPlace::Model(types::ModelPlace {
             backend: backend.clone(),
             model: model.clone(),
         }),
-        WorkPlace::Agent { backend, isolation } => types::WorkPlace::Agent(types::AgentPlace {
-            backend: backend.clone(),
-            isolation: isolation.clone(),
-        }),
+        ExecutionTarget::Agent { backend, isolation } => {
+            types::WorkPlace::Agent(types::AgentPlace {
+                backend: backend.clone(),
+                isolation: isolation.clone(),
+            })
+        }
     };
     types::Route { place, price_permille: route.price_permille }
 }
@@ -213,10 +215,10 @@ pub(crate) fn evidence(evidence: &Evidence) -> verification::Evidence {
 
 fn check(check: &Check) -> types::Check {
     let outcome = match &check.outcome {
-        Outcome::Passed(passed) => types::Outcome::Passed(*passed),
-        Outcome::ExitCode(code) => types::Outcome::ExitCode(*code),
-        Outcome::Count(count) => types::Outcome::Count(*count),
-        Outcome::Skipped(why) => types::Outcome::Skipped(why.clone()),
+        CheckOutcome::Passed(passed) => types::Outcome::Passed(*passed),
+        CheckOutcome::ExitCode(code) => types::Outcome::ExitCode(*code),
+        CheckOutcome::Count(count) => types::Outcome::Count(*count),
+        CheckOutcome::Skipped(why) => types::Outcome::Skipped(why.clone()),
     };
     types::Check { name: check.name.clone(), outcome, detail: check.detail.clone() }
 }

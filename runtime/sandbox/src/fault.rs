@@ -1,7 +1,7 @@
 //! From what wasmtime says to the one case of `Fault` that the guest is charged with.
 
 use crate::limits::{Limits, size};
-use pylon_core::ports::guests::Fault;
+use pylon_core::guest::Fault;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{ResourceLimiter, Result, Trap};
 
@@ -15,7 +15,7 @@ pub(crate) fn fault_of(error: &wasmtime::Error) -> Fault {
         return *fault;
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref() {
-        return Fault::Traffic;
+        return Fault::HostCallBytes;
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Fault::Fuel,
@@ -25,7 +25,7 @@ pub(crate) fn fault_of(error: &wasmtime::Error) -> Fault {
         None => {
             let words = error.root_cause().to_string();
             if TRAFFIC_WORDS.iter().any(|known| words.contains(known)) {
-                Fault::Traffic
+                Fault::HostCallBytes
             } else {
                 Fault::Trap
             }

@@ -1,4 +1,4 @@
-//! Which guest serves which slot. A generation is one whole set, never changed: installing makes the next one, and a job keeps the one it has.
+//! Which guest serves which slot. A revision is one whole set, never changed: installing makes the next one, and a job keeps the one it has.
 
 use crate::about::Want;
 use crate::install::InstallError;
@@ -7,8 +7,9 @@ use crate::slot::{Role, Slot};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pylon_core::decision::{Candidate, Offer, QuoteContext, Ranking, Refusal, Situation, Verdict};
-use pylon_core::ports::guests::{Answer, Call, Cost, Generation, Guests, HandlerHost, JobError};
-use pylon_core::ports::market::GuestStamp;
+use pylon_core::guest::{Call, Cost, GuestAnswer, GuestRef};
+use pylon_core::job::JobError;
+use pylon_core::ports::guests::{GuestSet, GuestSets, HandlerHost};
 use pylon_core::sources::Sources;
 use pylon_core::work::{Evidence, Output, Route, Usage};
 use pylon_core::{Digest, Job, Msat};
@@ -22,7 +23,7 @@ pub struct Generations {
     older: Mutex<BTreeMap<(u64, u16), Arc<Set>>>,
 }
 
-/// One generation. The three policies for every kind are always there; the rest is by slot.
+/// One revision. The three policies for every kind are always there; the rest is by slot.
 #[derive(Clone)]
 struct Set {
     number: u64,
@@ -36,7 +37,7 @@ struct Set {
 pub type Change = (Slot, Option<Arc<Installed>>);
 
 impl Generations {
-    /// The first generation: no job is served before a handler is installed.
+    /// The first revision: no job is served before a handler is installed.
     pub fn new(
         routing: Arc<Installed>,
         pricing: Arc<Installed>,
@@ -56,7 +57,7 @@ impl Generations {
         )
     }
 
-    /// The generation of this number. The policies for every kind must be among the guests.
+    /// The revision of this number. The policies for every kind must be among the guests.
     pub fn starting(
         number: u64,
         guests: Vec<(Slot, Arc<Installed>)>,
@@ -67,7 +68,7 @@ impl Generations {
         })
     }
 
-    /// Puts guests into slots for all jobs from now on: one atomic swap to the generation of this number. If one does not fit, nothing changes.
+    /// Puts guests into slots for all jobs from now on: one atomic swap to the revision of this number. If one does not fit, nothing changes.
     /// The policies for every kind cannot be taken away, only replaced.
     pub fn swap(&self, number: u64, changes: &[Change]) -> Result<(), InstallError> {
         for (slot, guest) in changes {
@@ -105,7 +106,7 @@ impl Generations {
         before.of_kinds.get(&slot).cloned()
     }
 
-    /// Keeps an older generation at hand, for the jobs of this kind that name it: of those who serve the kind, from its own slots or from those for
+    /// Keeps an older revision at hand, for the jobs of this kind that name it: of those who serve the kind, from its own slots or from those for
     /// all, each role of [`Role::OF_TAKEN`]. Where nobody asks for an order of routes again, who gives it now may stand.
     pub fn keep(
         &self,
@@ -125,7 +126,7 @@ impl Generations {
     }
 
     /// Of the guests as they are now.
-    pub fn number(&self) -> u64 {
+    pub fn revision(&self) -> u64 {
         self.current.load().number
     }
 
@@ -139,23 +140,23 @@ impl Generations {
     }
 }
 
-impl Guests for Generations {
-    fn current(&self) -> Arc<dyn Generation> {
+impl GuestSets for Generations {
+    fn current(&self) -> Arc<dyn GuestSet> {
         self.current.load_full()
     }
 
-    fn at(&self, number: u64, kind: u16) -> Option<Arc<dyn Generation>> {
+    fn at(&self, number: u64, kind: u16) -> Option<Arc<dyn GuestSet>> {
         let current = self.current.load_full();
         if current.number == number {
             return Some(current);
         }
         let older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
-        older.get(&(number, kind)).map(|set| Arc::clone(set) as Arc<dyn Generation>)
+        older.get(&(number, kind)).map(|set| Arc::clone(set) as Arc<dyn GuestSet>)
     }
 }
 
 fn check(slot: Slot, guest: &Installed) -> Result<(), InstallError> {
-    let is_role = guest.stamp.slot == slot.role().name();
+    let is_role = guest.guest_ref.slot == slot.role().name();
     let serves = slot.role() != Role::Handler
         || guest.about.kinds.iter().any(|served| Some(served.kind) == slot.kind());
     if is_role && serves { Ok(()) } else { Err(InstallError::Slot(slot)) }
@@ -201,8 +202,8 @@ impl Set {
 }
 
 #[async_trait]
-impl Generation for Set {
-    fn number(&self) -> u64 {
+impl GuestSet for Set {
+    fn revision(&self) -> u64 {
         self.number
     }
 
@@ -244,7 +245,7 @@ impl Generation for Set {
         job: &Job,
         candidates: &[Candidate],
         situation: &Situation,
-    ) -> Answer<Result<Ranking, Refusal>> {
+    ) -> GuestAnswer<Result<Ranking, Refusal>> {
         self.of_kind(Role::Routing, job.kind)
             .unwrap_or(&self.routing)
             .rank(job, candidates, situation)
@@ -255,7 +256,7 @@ impl Generation for Set {
         job: &Job,
         context: &QuoteContext,
         situation: &Situation,
-    ) -> Answer<Result<Offer, Refusal>> {
+    ) -> GuestAnswer<Result<Offer, Refusal>> {
         self.of_kind(Role::Pricing, job.kind)
             .unwrap_or(&self.pricing)
             .quote(job, context, situation)
@@ -269,7 +270,7 @@ impl Generation for Set {
         route: &Route,
         usage: &Usage,
         situation: &Situation,
-    ) -> Answer<Msat> {
+    ) -> GuestAnswer<Msat> {
         self.of_kind(Role::Pricing, job.kind)
             .unwrap_or(&self.pricing)
             .settle(job, context, offer, route, usage, situation)
@@ -281,7 +282,7 @@ impl Generation for Set {
         output: &Output,
         evidence: &Evidence,
         situation: &Situation,
-    ) -> Answer<Verdict> {
+    ) -> GuestAnswer<Verdict> {
         self.of_kind(Role::Verification, job.kind)
             .unwrap_or(&self.verification)
             .judge(job, output, evidence, situation)
@@ -292,7 +293,7 @@ impl Generation for Set {
         job: &Job,
         deadline_ms: u64,
         host: Arc<dyn HandlerHost>,
-    ) -> Answer<Result<Output, JobError>> {
+    ) -> GuestAnswer<Result<Output, JobError>> {
         match self.of_kind(Role::Handler, job.kind) {
             Some(handler) => handler.run(job, deadline_ms, host).await,
             None => nobody(),
@@ -301,14 +302,14 @@ impl Generation for Set {
 }
 
 /// `serves` is asked before a job is taken, so this is for whoever did not ask.
-fn nobody() -> Answer<Result<Output, JobError>> {
-    let stamp = GuestStamp {
+fn nobody() -> GuestAnswer<Result<Output, JobError>> {
+    let guest_ref = GuestRef {
         slot: Role::Handler.name().into(),
         name: String::new(),
         version: String::new(),
         digest: Digest::from_bytes([0; 32]),
     };
     let call =
-        Call { guest: Arc::new(stamp), engine: "".into(), cost: Cost::CpuMicros(0), micros: 0 };
-    Answer { value: Ok(Err(JobError::NoBackend)), call }
+        Call { guest: Arc::new(guest_ref), engine: "".into(), cost: Cost::CpuUs(0), wall_us: 0 };
+    GuestAnswer { value: Ok(Err(JobError::NoBackend)), call }
 }

@@ -8,7 +8,8 @@ use crate::limits::{Limits, size};
 use crate::meter::Meter;
 use crate::ticker::Ticker;
 use pylon_core::Job;
-use pylon_core::ports::guests::{Cost, Fault, HandlerHost};
+use pylon_core::guest::{Cost, Fault};
+use pylon_core::ports::guests::HandlerHost;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,9 +61,9 @@ impl HandlerState {
 
     /// One more thing said to the customer.
     pub(crate) fn emit(&mut self, text: &str) -> Result<(), Fault> {
-        self.emits_left = self.emits_left.checked_sub(1).ok_or(Fault::Traffic)?;
+        self.emits_left = self.emits_left.checked_sub(1).ok_or(Fault::HostCallBytes)?;
         self.emit_bytes_left =
-            self.emit_bytes_left.checked_sub(text.len() as u64).ok_or(Fault::Traffic)?;
+            self.emit_bytes_left.checked_sub(text.len() as u64).ok_or(Fault::HostCallBytes)?;
         Ok(())
     }
 }
@@ -96,7 +97,7 @@ impl HandlerTier {
         .await
         .unwrap_or(Err(Fault::Wall));
         log.flush();
-        (value, Cost::CpuMicros(meter.micros()))
+        (value, Cost::CpuUs(meter.micros()))
     }
 
     fn store(&self, work: &Work<'_>, log: &Arc<JobLog>, meter: &Arc<Meter>) -> Store<HandlerState> {

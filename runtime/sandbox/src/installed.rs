@@ -10,19 +10,19 @@ use crate::handler::{HandlerState, HandlerTier, Work};
 use crate::image::Loaded;
 use crate::limits::Limits;
 use crate::policy::{PolicyState, PolicyTier};
-use pylon_core::Job;
 use pylon_core::decision::{Candidate, Offer, QuoteContext, Ranking, Refusal, Situation, Verdict};
-use pylon_core::ports::guests::{Answer, Call, Cost, Fault, HandlerHost, JobError};
-use pylon_core::ports::market::GuestStamp;
+use pylon_core::guest::{Call, Cost, Fault, GuestAnswer, GuestRef};
+use pylon_core::job::JobError;
+use pylon_core::ports::guests::HandlerHost;
 use pylon_core::work::{Evidence, Output, Route, Usage};
-use pylon_core::{Msat, Param};
+use pylon_core::{Job, Msat, Param};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::{Result as Called, Store};
 
 /// A component that was compiled, described and linked with what it is granted. Each call makes an instance and drops it.
 pub struct Installed {
-    pub(crate) stamp: Arc<GuestStamp>,
+    pub(crate) guest_ref: Arc<GuestRef>,
     pub(crate) about: About,
     pub(crate) granted: Vec<Want>,
     pub(crate) limits: Limits,
@@ -43,8 +43,8 @@ pub(crate) enum Code {
 
 impl Installed {
     /// As results and decisions name it.
-    pub fn stamp(&self) -> &Arc<GuestStamp> {
-        &self.stamp
+    pub fn guest_ref(&self) -> &Arc<GuestRef> {
+        &self.guest_ref
     }
 
     /// What it says of itself.
@@ -91,7 +91,7 @@ impl Installed {
         job: &Job,
         candidates: &[Candidate],
         situation: &Situation,
-    ) -> Answer<Result<Ranking, Refusal>> {
+    ) -> GuestAnswer<Result<Ranking, Refusal>> {
         match &self.code {
             Code::Routing(_, policy) => {
                 exports::routing::rank(self, policy, job, candidates, situation)
@@ -106,7 +106,7 @@ impl Installed {
         job: &Job,
         context: &QuoteContext,
         situation: &Situation,
-    ) -> Answer<Result<Offer, Refusal>> {
+    ) -> GuestAnswer<Result<Offer, Refusal>> {
         match &self.code {
             Code::Pricing(_, policy) => {
                 exports::pricing::quote(self, policy, job, context, situation)
@@ -125,7 +125,7 @@ impl Installed {
         route: &Route,
         usage: &Usage,
         situation: &Situation,
-    ) -> Answer<Msat> {
+    ) -> GuestAnswer<Msat> {
         match &self.code {
             Code::Pricing(_, policy) => {
                 exports::pricing::settle(self, policy, job, context, offer, route, usage, situation)
@@ -141,7 +141,7 @@ impl Installed {
         output: &Output,
         evidence: &Evidence,
         situation: &Situation,
-    ) -> Answer<Verdict> {
+    ) -> GuestAnswer<Verdict> {
         match &self.code {
             Code::Verification(_, policy) => {
                 exports::verification::judge(self, policy, job, output, evidence, situation)
@@ -156,7 +156,7 @@ impl Installed {
         job: &Job,
         deadline_ms: u64,
         host: Arc<dyn HandlerHost>,
-    ) -> Answer<Result<Output, JobError>> {
+    ) -> GuestAnswer<Result<Output, JobError>> {
         let Code::Handler(tier, handler) = &self.code else { return self.misplaced() };
         let started = Instant::now();
         let limits = Limits { wall_ms: self.limits.wall_ms.min(deadline_ms), ..self.limits };
@@ -174,7 +174,7 @@ impl Installed {
     pub(crate) fn ask<T>(
         &self,
         question: impl FnOnce(&mut Store<PolicyState>, &[types::Param]) -> Called<T>,
-    ) -> Answer<T> {
+    ) -> GuestAnswer<T> {
         let started = Instant::now();
         match &self.code {
             Code::Routing(tier, _) | Code::Pricing(tier, _) | Code::Verification(tier, _) => {
@@ -185,21 +185,21 @@ impl Installed {
         }
     }
 
-    fn answer<T>(&self, value: Result<T, Fault>, cost: Cost, started: Instant) -> Answer<T> {
+    fn answer<T>(&self, value: Result<T, Fault>, cost: Cost, started: Instant) -> GuestAnswer<T> {
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Answer {
+        GuestAnswer {
             value,
             call: Call {
-                guest: Arc::clone(&self.stamp),
+                guest: Arc::clone(&self.guest_ref),
                 engine: Arc::clone(&self.engine),
                 cost,
-                micros,
+                wall_us: micros,
             },
         }
     }
 
     /// `Generations` puts nobody here; the answer is for callers that hold a guest themselves.
-    fn misplaced<T>(&self) -> Answer<T> {
+    fn misplaced<T>(&self) -> GuestAnswer<T> {
         self.answer(Err(Fault::Trap), Cost::Fuel(0), Instant::now())
     }
 }

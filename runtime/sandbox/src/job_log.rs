@@ -1,6 +1,7 @@
 //! What a handler says for the job's record: lines of `log`, `stdout` and `stderr`, all within one bound.
 
-use pylon_core::ports::guests::{Fault, HandlerHost, LogLevel};
+use pylon_core::guest::{Fault, LogLevel};
+use pylon_core::ports::guests::HandlerHost;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A line that does not end is cut here.
@@ -81,7 +82,7 @@ impl JobLog {
 
 impl Written {
     fn take(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.left_bytes = self.left_bytes.checked_sub(bytes as u64).ok_or(Fault::Traffic)?;
+        self.left_bytes = self.left_bytes.checked_sub(bytes as u64).ok_or(Fault::HostCallBytes)?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use crate::fault::{Ceiling, fault_of};
 use crate::gate::Gate;
 use crate::limits::{Limits, size};
-use pylon_core::ports::guests::{Cost, Fault};
+use pylon_core::guest::{Cost, Fault};
 use wasmtime::{Engine, Result, Store};
 
 /// The engine of all policies, and the places in its pool.

@@ -18,7 +18,7 @@ use crate::slot::{Role, Slot, Tier};
 use crate::ticker::Ticker;
 use cap_std::fs::Dir;
 use pylon_core::Digest;
-use pylon_core::ports::market::GuestStamp;
+use pylon_core::guest::GuestRef;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -273,14 +273,14 @@ impl Sandbox {
             return Err(InstallError::Grant(beyond));
         }
         let code = install::granted(code, &component, &granted)?;
-        let stamp = GuestStamp {
+        let guest_ref = GuestRef {
             slot: slot.role().name().into(),
             name: about.name.clone(),
             version: about.version.clone(),
             digest,
         };
         let guest = Installed {
-            stamp: Arc::new(stamp),
+            guest_ref: Arc::new(guest_ref),
             settings,
             about,
             granted,

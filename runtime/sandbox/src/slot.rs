@@ -1,5 +1,6 @@
 //! Where a guest can be put.
 
+use pylon_core::guest::GuestFunction;
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,6 +15,16 @@ pub enum Role {
 }
 
 impl Role {
+    /// The role of the guest that exports this function.
+    pub const fn of(function: GuestFunction) -> Self {
+        match function {
+            GuestFunction::Rank => Self::Routing,
+            GuestFunction::Quote | GuestFunction::Settle => Self::Pricing,
+            GuestFunction::Judge => Self::Verification,
+            GuestFunction::Run => Self::Handler,
+        }
+    }
+
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Routing, Self::Pricing, Self::Verification, Self::Handler];
 

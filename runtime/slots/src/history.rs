@@ -4,27 +4,31 @@ use super::rollback::OVER;
 use super::shipped::{self, PREFIX};
 use crate::Config;
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::{Installation, Installed};
+use pylon_core::installation::{Installation, InstalledGuest};
 use pylon_core::slots::GuestConfig;
 use pylon_sandbox::{Role, Slot};
 use std::collections::BTreeMap;
 
-/// The newest change of each slot up to generation `number`.
+/// The newest change of each slot up to revision `number`.
 pub(super) fn at(history: &[Installation], number: u64) -> BTreeMap<Slot, &Installation> {
-    let rows = history.iter().take_while(|row| row.generation <= number);
+    let rows = history.iter().take_while(|row| row.revision <= number);
     rows.filter_map(|row| Some((row.slot.parse().ok()?, row))).collect()
 }
 
-/// The guests of generation `number`.
-pub(super) fn guests_at(history: &[Installation], number: u64) -> BTreeMap<Slot, &Installed> {
+/// The guests of revision `number`.
+pub(super) fn guests_at(history: &[Installation], number: u64) -> BTreeMap<Slot, &InstalledGuest> {
     at(history, number)
         .into_iter()
         .filter_map(|(slot, row)| Some((slot, row.guest.as_ref()?)))
         .collect()
 }
 
-/// Who serves jobs of this kind in generation `number`: one for each role, from the kind's own slot or the one for all.
-pub(super) fn serving(history: &[Installation], number: u64, kind: u16) -> Vec<(Slot, &Installed)> {
+/// Who serves jobs of this kind in revision `number`: one for each role, from the kind's own slot or the one for all.
+pub(super) fn serving(
+    history: &[Installation],
+    number: u64,
+    kind: u16,
+) -> Vec<(Slot, &InstalledGuest)> {
     let guests = guests_at(history, number);
     let of = |role| {
         let slots = [Slot::of_kind(role, kind), Slot::policy(role)];
@@ -33,9 +37,9 @@ pub(super) fn serving(history: &[Installation], number: u64, kind: u16) -> Vec<(
     Role::ALL.into_iter().filter_map(of).collect()
 }
 
-/// The newest generation; 0 before the first.
+/// The newest revision; 0 before the first.
 pub(super) fn newest(history: &[Installation]) -> u64 {
-    history.last().map_or(0, |row| row.generation)
+    history.last().map_or(0, |row| row.revision)
 }
 
 /// When the first guest was replaced of those that jobs of this kind still need from set `number`; `None` while all of these serve.
@@ -53,7 +57,7 @@ pub(super) fn replaced_at(history: &[Installation], number: u64, kind: u16) -> O
             serving.extend(all.map(|slot| (slot, guest)));
         }
     }
-    let later = history.iter().filter(|row| row.generation > number);
+    let later = history.iter().filter(|row| row.revision > number);
     let replaces = |row: &&Installation| {
         let before = row.slot.parse().ok().and_then(|slot: Slot| serving.get(&slot));
         before.is_some_and(|before| row.guest.as_ref() != before.copied())
@@ -73,7 +77,7 @@ pub(super) enum Due {
     /// Install what the settings say; what they do not say is as shipped.
     Install(GuestConfig),
     /// Install what the settings say if it can be had again: this one went when its release ended.
-    Renew(GuestConfig, Box<Installed>),
+    Renew(GuestConfig, Box<InstalledGuest>),
     /// Nothing serves here any more.
     Empty,
 }
@@ -88,7 +92,7 @@ pub(super) fn due(history: &[Installation], config: &Config) -> Vec<(Slot, Due)>
     slots.sort_unstable();
     slots.dedup();
     let is_due =
-        |slot: Slot, row: &Installation| row.stanza != stanza(config, slot) || is_outdated(row);
+        |slot: Slot, row: &Installation| row.config != stanza(config, slot) || is_outdated(row);
     let renewed = |slot: &Slot| {
         let guest = config.guests.get(&slot.to_string())?;
         lapsed(history, *slot)
@@ -100,7 +104,7 @@ pub(super) fn due(history: &[Installation], config: &Config) -> Vec<(Slot, Due)>
         // What a command has put there keeps its settings when a new program brings a new edition.
         _ if now
             .get(slot)
-            .is_some_and(|row| is_by_command(row) && row.stanza == stanza(config, *slot)) =>
+            .is_some_and(|row| is_by_command(row) && row.config == stanza(config, *slot)) =>
         {
             let guest = now.get(slot).and_then(|row| row.guest.as_ref())?;
             Some(Due::Install(GuestConfig {
@@ -118,20 +122,20 @@ pub(super) fn due(history: &[Installation], config: &Config) -> Vec<(Slot, Due)>
 }
 
 /// Whom these settings had put there until its release ended, if nobody has spoken since.
-fn lapsed(history: &[Installation], slot: Slot) -> Option<&Installed> {
+fn lapsed(history: &[Installation], slot: Slot) -> Option<&InstalledGuest> {
     let name = slot.to_string();
     let rows: Vec<_> = history.iter().filter(|row| row.slot == name).collect();
     let (last, before) = rows.split_last()?;
     // Each row that is over tells that the one before it went.
-    let spoken = rows.iter().rposition(|row| row.why != OVER)?;
+    let spoken = rows.iter().rposition(|row| row.cause != OVER)?;
     let mut gone = before.get(spoken..)?.iter().rev().filter_map(|row| row.guest.as_ref());
-    let ours = |row: &&Installation| !is_by_command(row) && row.stanza == last.stanza;
+    let ours = |row: &&Installation| !is_by_command(row) && row.config == last.config;
     gone.find(|guest| rows.iter().any(|row| ours(row) && row.guest.as_ref() == Some(guest)))
 }
 
 /// Not from the settings file.
 fn is_by_command(row: &Installation) -> bool {
-    !["start", "reload"].contains(&row.why.as_str())
+    !["start", "reload"].contains(&row.cause.as_str())
 }
 
 /// Another program shipped this.
@@ -146,12 +150,12 @@ mod tests {
     use super::*;
     use pylon_core::Digest;
 
-    fn row(generation: u64, slot: &str, source: Option<&str>, config: &Config) -> Installation {
+    fn row(revision: u64, slot: &str, source: Option<&str>, config: &Config) -> Installation {
         let digest = |source: &str| {
             let bytes = source.strip_prefix(PREFIX).and_then(shipped::component);
             bytes.map_or(Digest::from_bytes([7; 32]), Digest::of)
         };
-        let guest = source.map(|source| Installed {
+        let guest = source.map(|source| InstalledGuest {
             digest: digest(source),
             name: "a".into(),
             version: "1".into(),
@@ -164,12 +168,12 @@ mod tests {
         let slot_at: Slot = slot.parse().unwrap();
         let stanza = stanza(config, slot_at);
         Installation {
-            generation,
+            revision,
             slot: slot.into(),
             guest,
-            stanza,
-            why: "start".into(),
-            at: UnixTime::new(generation),
+            config: stanza,
+            cause: "start".into(),
+            at: UnixTime::new(revision),
         }
     }
 
@@ -219,7 +223,7 @@ mod tests {
             let mut history = first(&config);
             let rows = whys.iter().zip(5..);
             history.extend(rows.map(|((why, source), number)| Installation {
-                why: (*why).into(),
+                cause: (*why).into(),
                 ..row(number, "handler:5999", *source, &config)
             }));
             let due = due(&history, &config);
@@ -280,7 +284,7 @@ mod tests {
         assert_eq!(replaced_at(&history, 7, 5050), None);
     }
 
-    /// Each generation is the newest row of each slot up to it.
+    /// Each revision is the newest row of each slot up to it.
     #[test]
     fn sets() {
         let config = Config::default();

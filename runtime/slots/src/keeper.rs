@@ -3,7 +3,8 @@
 
 use super::{Reports, Workshop};
 use pylon_core::ports::clock::Clock;
-use pylon_core::ports::journal::{Journal, Row};
+use pylon_core::ports::journal::Journal;
+use pylon_core::rows::Row;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch::Receiver;

@@ -3,7 +3,7 @@
 use super::history;
 use anyhow::Result;
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::{Installation, Standby};
+use pylon_core::installation::{Installation, PendingGuest};
 use pylon_core::slots::SlotStatus;
 use pylon_journal::ReadOnlyJournal;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub struct Ledger {
     /// All of it, oldest first.
     pub history: Vec<Installation>,
     /// Who stands beside.
-    pub standbys: Vec<Standby>,
+    pub standbys: Vec<PendingGuest>,
 }
 
 impl Ledger {
@@ -24,7 +24,7 @@ impl Ledger {
             return Ok(Self::default());
         }
         let books = ReadOnlyJournal::open(database)?;
-        Ok(Self { history: books.installations()?, standbys: books.standbys()? })
+        Ok(Self { history: books.installations()?, standbys: books.pending_guests()? })
     }
 
     /// Since when there are guests here: at the latest since the first start, which fills the slots.

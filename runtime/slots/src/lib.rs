@@ -36,9 +36,9 @@ pub use workshop::Workshop;
 use anyhow::Result;
 use cap_std::fs::Dir;
 use pylon_core::UnixTime;
-use pylon_core::ports::guests::Guests;
+use pylon_core::ports::decision_observer::DecisionObserver;
+use pylon_core::ports::guests::GuestSets;
 use pylon_core::ports::journal::Journal;
-use pylon_core::ports::witness::Witness;
 use pylon_core::slots::Lockdown;
 use pylon_egress::policy::EgressPolicy;
 use pylon_sandbox::{
@@ -87,13 +87,13 @@ impl Slots {
     }
 
     /// The port.
-    pub fn guests(&self) -> Arc<dyn Guests> {
-        Arc::clone(&self.generations) as Arc<dyn Guests>
+    pub fn guests(&self) -> Arc<dyn GuestSets> {
+        Arc::clone(&self.generations) as Arc<dyn GuestSets>
     }
 
     /// Who is to hear of every decision.
-    pub fn witness(&self) -> Arc<dyn Witness> {
-        Arc::clone(&self.workshop.watch) as Arc<dyn Witness>
+    pub fn observer(&self) -> Arc<dyn DecisionObserver> {
+        Arc::clone(&self.workshop.watch) as Arc<dyn DecisionObserver>
     }
 
     /// The kinds that have a handler.

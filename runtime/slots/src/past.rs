@@ -1,10 +1,10 @@
-//! The guests of any generation, as they were: for whoever asks a recorded question again.
+//! The guests of any revision, as they were: for whoever asks a recorded question again.
 
 use super::steps::Bench;
 use super::{Shelf, history};
 use crate::Config;
 use anyhow::{Context, Result};
-use pylon_core::ports::installations::Installation;
+use pylon_core::installation::Installation;
 use pylon_egress::policy::EgressPolicy;
 use pylon_sandbox::{Installed, Role, Sandbox};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub struct Past {
     sandbox: Sandbox,
     shelf: Shelf,
     history: Vec<Installation>,
-    /// By generation, role and kind of job. The words say why there is none.
+    /// By revision, role and kind of job. The words say why there is none.
     ready: BTreeMap<(u64, Role, u16), Result<Arc<Installed>, String>>,
 }
 
@@ -36,16 +36,16 @@ impl Past {
     /// Who served in this role for jobs of this kind, with the settings, limits and grants of that time. The error is one line.
     pub async fn guest(
         &mut self,
-        generation: u64,
+        revision: u64,
         role: Role,
         kind: u16,
     ) -> Result<Arc<Installed>, String> {
-        let key = (generation, role, kind);
+        let key = (revision, role, kind);
         if let Some(guest) = self.ready.get(&key) {
             return guest.clone();
         }
         let guest =
-            self.bring_back(generation, role, kind).await.map_err(|error| format!("{error:#}"));
+            self.bring_back(revision, role, kind).await.map_err(|error| format!("{error:#}"));
         if self.ready.len() >= READY_MAX {
             self.ready.clear();
         }
@@ -53,12 +53,12 @@ impl Past {
         guest
     }
 
-    async fn bring_back(&self, generation: u64, role: Role, kind: u16) -> Result<Arc<Installed>> {
-        let found = history::serving(&self.history, generation, kind)
+    async fn bring_back(&self, revision: u64, role: Role, kind: u16) -> Result<Arc<Installed>> {
+        let found = history::serving(&self.history, revision, kind)
             .into_iter()
             .find(|(slot, _)| slot.role() == role);
         let (slot, record) = found
-            .with_context(|| format!("generation {generation} has no guest for {}", role.name()))?;
+            .with_context(|| format!("revision {revision} has no guest for {}", role.name()))?;
         // Nobody is served by them: they need not be trusted now.
         let bench = Bench {
             sandbox: &self.sandbox,

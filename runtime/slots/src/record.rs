@@ -2,10 +2,10 @@
 
 use super::steps::{Refused, Stop};
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::{
-    Audit, Installation, Installed as Record, Purpose, Standby,
+use pylon_core::installation::{
+    Audit, Installation, InstalledGuest as Record, PendingGuest, PendingKind,
 };
-use pylon_core::ports::journal::Row;
+use pylon_core::rows::Row;
 use pylon_sandbox::Slot;
 
 /// The rows of history, each with the record of who did it. Whoever waited for a slot has been passed over: what it wants beyond was said of the guest
@@ -28,7 +28,7 @@ pub(super) fn installed(rows: &[Installation], action: &str) -> Vec<Row> {
                 },
             },
         };
-        let waited = Row::Leave(row.slot.clone(), Purpose::Approval);
+        let waited = Row::RemovePending(row.slot.clone(), PendingKind::Approval);
         [Row::Install(Box::new(row.clone())), Row::Audit(Box::new(audit)), waited]
     };
     rows.iter().flat_map(of).collect()
@@ -45,7 +45,7 @@ pub(super) fn dismissed(
     let detail = format!("no shadow any more: {} {} {why}", shadow.name, shadow.version);
     tracing::warn!(%slot, detail, "a shadow is gone");
     let told = Audit { outcome: GONE.into(), detail, ..audit(action, slot, shadow, at) };
-    [Row::Leave(slot.to_string(), Purpose::Shadow), Row::Audit(Box::new(told))]
+    [Row::RemovePending(slot.to_string(), PendingKind::Shadow), Row::Audit(Box::new(told))]
 }
 
 /// The outcome of what cannot be had any more.
@@ -94,11 +94,11 @@ pub(super) fn refusal(
         detail: stop.why.clone(),
     };
     let waits = approval.map(|(guest, beyond)| {
-        Row::Stand(Box::new(Standby {
+        Row::PutPending(Box::new(PendingGuest {
             slot: slot.to_string(),
-            purpose: Purpose::Approval,
+            kind: PendingKind::Approval,
             guest,
-            beyond,
+            extra_grants: beyond,
             since: at,
         }))
     });

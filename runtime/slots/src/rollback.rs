@@ -2,7 +2,7 @@
 
 use super::shipped;
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::{Installation, Installed};
+use pylon_core::installation::{Installation, InstalledGuest};
 use pylon_sandbox::{Role, Slot};
 
 /// A guest that fails so often in so many calls is taken out by itself: more than the bad luck of a request that no guest can take, and soon enough
@@ -29,25 +29,24 @@ pub(super) fn target(
     history: &[Installation],
     slot: Slot,
     to: Option<u64>,
-) -> Option<Option<&Installed>> {
+) -> Option<Option<&InstalledGuest>> {
     let Some(to) = to else { return earlier(history, slot).into_iter().next() };
-    history.last().filter(|newest| to <= newest.generation)?;
+    history.last().filter(|newest| to <= newest.revision)?;
     let rows = rows(history, slot);
     let nobody = can_be_empty(&rows, slot).then_some(None);
-    let then =
-        rows.into_iter().rfind(|row| row.generation <= to).and_then(|row| row.guest.as_ref());
+    let then = rows.into_iter().rfind(|row| row.revision <= to).and_then(|row| row.guest.as_ref());
     then.map(Some).or(nobody)
 }
 
 /// Whom the slot can go back to, the latest first, for whoever finds that one cannot be had: other guests than the present, each component once. What it has
 /// gone back from already is not gone back to. Nobody comes last, where a policy of a kind leaves it to the policy for all.
-pub(super) fn earlier(history: &[Installation], slot: Slot) -> Vec<Option<&Installed>> {
+pub(super) fn earlier(history: &[Installation], slot: Slot) -> Vec<Option<&InstalledGuest>> {
     let rows = rows(history, slot);
-    let mut found: Vec<&Installed> = Vec::new();
+    let mut found: Vec<&InstalledGuest> = Vec::new();
     let mut next = rows.len().checked_sub(1).and_then(|last| origin(&rows, last));
     let present = next.and_then(|at| rows.get(at)).and_then(|row| row.guest.as_ref());
     while let Some(at) = next {
-        let is_new = |guest: &Installed| {
+        let is_new = |guest: &InstalledGuest| {
             Some(guest) != present && found.iter().all(|known| known.digest != guest.digest)
         };
         let before = latest(&rows, at, |row| row.guest.as_ref().is_some_and(is_new));
@@ -74,7 +73,7 @@ fn can_be_empty(rows: &[&Installation], slot: Slot) -> bool {
 /// A row that came back stands for the one that it came back to; nobody, where nobody could be had, for itself: its guest may have a new release.
 fn origin(rows: &[&Installation], mut at: usize) -> Option<usize> {
     let came_back = |row: &&&Installation| {
-        CAME_BACK.contains(&row.why.as_str()) && (row.guest.is_some() || row.why != OVER)
+        CAME_BACK.contains(&row.cause.as_str()) && (row.guest.is_some() || row.cause != OVER)
     };
     while let Some(back) = rows.get(at).filter(came_back) {
         at = latest(rows, at, |row| row.guest == back.guest)?;
@@ -111,7 +110,7 @@ pub(super) fn nobody(history: &[Installation], slot: Slot) -> String {
             format!("{slot} has had no other guest: {todo}")
         }
         (None, _) => {
-            let to = first.generation.saturating_sub(1);
+            let to = first.revision.saturating_sub(1);
             format!(
                 "nobody was in {slot} before: `pylon guest rollback {slot} --to {to}` empties it"
             )
@@ -125,7 +124,7 @@ pub(super) fn rests_until(history: &[Installation], slot: Slot) -> Option<UnixTi
     let mut times = history
         .iter()
         .rev()
-        .filter(|row| row.slot == name && row.why == BY_ITSELF)
+        .filter(|row| row.slot == name && row.cause == BY_ITSELF)
         .map(|row| row.at);
     let last = times.next()?;
     let (mut rest, mut next) = (REST_FIRST_SECONDS, last);
@@ -144,8 +143,8 @@ mod tests {
     use super::*;
     use pylon_core::Digest;
 
-    fn row(generation: u64, guest: Option<u8>, why: &str, at: u64) -> Installation {
-        let guest = guest.map(|byte| Installed {
+    fn row(revision: u64, guest: Option<u8>, why: &str, at: u64) -> Installation {
+        let guest = guest.map(|byte| InstalledGuest {
             digest: Digest::from_bytes([byte; 32]),
             name: "a".into(),
             version: "1".into(),
@@ -156,11 +155,11 @@ mod tests {
             publisher: None,
         });
         Installation {
-            generation,
+            revision,
             slot: "pricing".into(),
             guest,
-            stanza: String::new(),
-            why: why.into(),
+            config: String::new(),
+            cause: why.into(),
             at: UnixTime::new(at),
         }
     }

@@ -1,11 +1,10 @@
 //! A shadow: a policy that is put the questions of the active one, after its decisions are written, and whose answers nobody acts on.
 
 use pylon_core::decision::{Candidate, QuoteContext, Situation};
+use pylon_core::guest::{Cost, GuestAnswer, GuestFunction};
+use pylon_core::installation::ShadowRow;
 use pylon_core::machine::Plan;
-use pylon_core::ports::guests::{Answer, Cost};
-use pylon_core::ports::installations::ShadowRow;
-use pylon_core::ports::journal::DecisionRow;
-use pylon_core::ports::witness::About;
+use pylon_core::rows::{DecisionContext, DecisionRow};
 use pylon_core::work::{Evidence, Output, Route, Usage};
 use pylon_core::{Job, JobId};
 use pylon_sandbox::{Installed, Slot};
@@ -21,7 +20,7 @@ pub(crate) struct Question {
     job: Arc<Job>,
     plan: Option<Arc<Plan>>,
     output: Option<Output>,
-    function: &'static str,
+    function: GuestFunction,
     attempt: u32,
     input: String,
 }
@@ -32,16 +31,16 @@ impl Question {
         slot: Slot,
         guest: &Arc<Installed>,
         decision: &DecisionRow,
-        about: About<'_>,
+        about: DecisionContext<'_>,
     ) -> Option<Self> {
-        let asked = !about.job.confidential && decision.function != "run";
+        let asked = !about.job.confidential && decision.function != GuestFunction::Run;
         asked.then(|| Self {
             slot,
             guest: Arc::clone(guest),
             id: decision.job,
             job: Arc::clone(about.job),
             plan: about.plan.cloned(),
-            output: about.output.filter(|_| decision.function == "judge").cloned(),
+            output: about.output.filter(|_| decision.function == GuestFunction::Judge).cloned(),
             function: decision.function,
             attempt: decision.attempt,
             input: decision.input.clone(),
@@ -52,27 +51,27 @@ impl Question {
     pub(crate) fn ask(self) -> Option<ShadowRow> {
         let (guest, job) = (&self.guest, &self.job);
         let (output, cost) = match self.function {
-            "rank" => {
+            GuestFunction::Rank => {
                 let (candidates, situation): (Vec<Candidate>, Situation) = read(&self.input)?;
                 said(guest.rank(job, &candidates, &situation))
             }
-            "quote" => {
+            GuestFunction::Quote => {
                 let (context, situation): (QuoteContext, Situation) = read(&self.input)?;
                 said(guest.quote(job, &context, &situation))
             }
-            "settle" => {
+            GuestFunction::Settle => {
                 let (route, usage, situation): (Route, Usage, Situation) = read(&self.input)?;
                 let plan = self.plan.as_ref()?;
                 said(guest.settle(job, &plan.context, &plan.offer, &route, &usage, &situation))
             }
-            "judge" => {
+            GuestFunction::Judge => {
                 let (evidence, situation): (Evidence, Situation) = read(&self.input)?;
                 said(guest.judge(job, self.output.as_ref()?, &evidence, &situation))
             }
-            _ => return None,
+            GuestFunction::Run => return None,
         };
         let fuel = if let Cost::Fuel(units) = cost { units } else { 0 };
-        let (slot, digest) = (self.slot.to_string(), guest.stamp().digest);
+        let (slot, digest) = (self.slot.to_string(), guest.guest_ref().digest);
         Some(ShadowRow {
             slot,
             digest,
@@ -89,8 +88,6 @@ fn read<T: DeserializeOwned>(input: &str) -> Option<T> {
     serde_json::from_str(input).ok()
 }
 
-fn said<T: Serialize>(
-    answer: Answer<T>,
-) -> (Result<String, pylon_core::ports::guests::Fault>, Cost) {
+fn said<T: Serialize>(answer: GuestAnswer<T>) -> (Result<String, pylon_core::guest::Fault>, Cost) {
     (answer.value.map(|said| serde_json::to_string(&said).unwrap_or_default()), answer.call.cost)
 }

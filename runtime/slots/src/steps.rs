@@ -7,7 +7,7 @@ use super::source::{self, Found, Place};
 use super::{Shelf, bounds, grants, shipped};
 use crate::Config;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use pylon_core::ports::installations::Installed as Record;
+use pylon_core::installation::InstalledGuest as Record;
 use pylon_core::slots::GuestConfig;
 use pylon_core::{Digest, Param, PublicKey, UnixTime};
 use pylon_egress::policy::EgressPolicy;
@@ -483,11 +483,11 @@ fn record(
     settings: BTreeMap<String, String>,
     publisher: Option<PublicKey>,
 ) -> Record {
-    let stamp = installed.stamp();
+    let guest_ref = installed.guest_ref();
     Record {
-        digest: stamp.digest,
-        name: stamp.name.clone(),
-        version: stamp.version.clone(),
+        digest: guest_ref.digest,
+        name: guest_ref.name.clone(),
+        version: guest_ref.version.clone(),
         source,
         settings,
         grants: grants::names(installed.granted()),

@@ -1,8 +1,8 @@
 //! How a guest does in its slot since it is there: bounded, in memory, for the operator and for the rollback.
 
 use super::rollback::{CALLS, TRAPS};
-use pylon_core::ports::guests::{Cost, Fault};
-use pylon_core::ports::journal::DecisionRow;
+use pylon_core::guest::{Cost, Fault};
+use pylon_core::rows::DecisionRow;
 use pylon_core::slots::StatsSnapshot;
 use std::collections::VecDeque;
 
@@ -28,12 +28,12 @@ impl Tally {
         let failed = decision.output.as_ref().is_err_and(|fault| *fault != Fault::Wall);
         let (cost, is_fuel) = match decision.cost {
             Cost::Fuel(units) => (units, true),
-            Cost::CpuMicros(micros) => (micros, false),
+            Cost::CpuUs(micros) => (micros, false),
         };
         self.calls += 1;
         self.traps += u64::from(failed);
         self.is_fuel = is_fuel;
-        push(&mut self.micros, decision.micros, KEPT);
+        push(&mut self.micros, decision.wall_us, KEPT);
         push(&mut self.costs, cost, KEPT);
         push(&mut self.failed, failed, CALLS);
         let too_many = self.failed.iter().filter(|failed| **failed).count() >= TRAPS;
@@ -73,26 +73,26 @@ fn rank(values: &VecDeque<u64>, percent: usize) -> Option<u64> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use pylon_core::ports::market::GuestStamp;
+    use pylon_core::guest::{GuestFunction, GuestRef};
     use pylon_core::{Digest, JobId, UnixTime};
 
     pub(crate) fn decision(output: Result<String, Fault>, micros: u64) -> DecisionRow {
         DecisionRow {
             job: JobId::from_bytes([1; 32]),
-            guest: GuestStamp {
+            guest: GuestRef {
                 slot: "pricing".into(),
                 name: "a".into(),
                 version: "1".into(),
                 digest: Digest::of(b"a"),
             },
-            generation: 1,
+            revision: 1,
             engine: "e".into(),
-            function: "quote",
+            function: GuestFunction::Quote,
             attempt: 0,
             input: String::new(),
             output,
             cost: Cost::Fuel(micros * 10),
-            micros,
+            wall_us: micros,
             at: UnixTime::new(1),
         }
     }

@@ -4,8 +4,8 @@
 use super::shadow::Question;
 use super::tally::Tally;
 use pylon_core::Digest;
-use pylon_core::ports::journal::DecisionRow;
-use pylon_core::ports::witness::{About, Witness};
+use pylon_core::ports::decision_observer::DecisionObserver;
+use pylon_core::rows::{DecisionContext, DecisionRow};
 use pylon_core::slots::StatsSnapshot;
 use pylon_sandbox::{Installed, Role, Slot};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub struct Alarm {
     /// Where.
     pub slot: Slot,
     /// The set of guests that it came with: by the time that somebody hears of it, another one may be there.
-    pub generation: u64,
+    pub revision: u64,
 }
 
 /// Alarms that are not heard yet: a slot raises no second one before it has been counted anew.
@@ -103,8 +103,8 @@ impl Watch {
     }
 }
 
-impl Witness for Watch {
-    fn decided(&self, decision: &DecisionRow, about: About<'_>) {
+impl DecisionObserver for Watch {
+    fn on_decision(&self, decision: &DecisionRow, about: DecisionContext<'_>) {
         let roles = [Role::Routing, Role::Pricing, Role::Verification, Role::Handler];
         let Some(role) = roles.into_iter().find(|role| role.name() == decision.guest.slot) else {
             return;
@@ -117,12 +117,12 @@ impl Witness for Watch {
         };
         // Older generations are on their way out, and no word on this one: the component may be the same and its settings others.
         let is_of = |seat: &&mut Seat| {
-            seat.digest == decision.guest.digest && decision.generation >= seat.since
+            seat.digest == decision.guest.digest && decision.revision >= seat.since
         };
         let Some(seat) = seats.serving.get_mut(&slot).filter(is_of) else { return };
         if seat.tally.count(decision) {
             // One that waits for an answer is alarm enough.
-            let _ = self.alarms.try_send(Alarm { slot, generation: seat.since });
+            let _ = self.alarms.try_send(Alarm { slot, revision: seat.since });
         }
         if let Some(shadow) = seats.shadows.get_mut(&slot)
             && let Some(question) = Question::of(slot, &shadow.guest, decision, about)
@@ -138,20 +138,20 @@ mod tests {
     use super::*;
     use crate::tally::tests::decision;
     use pylon_core::Job;
-    use pylon_core::ports::guests::Fault;
+    use pylon_core::guest::Fault;
 
     /// Goal: what a guest did under other settings says nothing of the same component now. Method: calls that fail in the set before, then in this one.
     #[test]
     fn an_older_set_is_another_guest() {
         let (watch, mut reports) = Watch::new();
         watch.serve(std::iter::once(("pricing".parse().unwrap(), Digest::of(b"a"), 6)));
-        let job = Arc::new(Job::of_nobody(5050));
-        let mut fails = |generation: u64| {
+        let job = Arc::new(Job::placeholder(5050));
+        let mut fails = |revision: u64| {
             for _ in 0..5 {
-                let failed = DecisionRow { generation, ..decision(Err(Fault::Trap), 1) };
-                watch.decided(&failed, About { job: &job, plan: None, output: None });
+                let failed = DecisionRow { revision, ..decision(Err(Fault::Trap), 1) };
+                watch.on_decision(&failed, DecisionContext { job: &job, plan: None, output: None });
             }
-            reports.alarms.try_recv().map(|alarm| alarm.generation).ok()
+            reports.alarms.try_recv().map(|alarm| alarm.revision).ok()
         };
         assert_eq!((fails(5), fails(6)), (None, Some(6)));
     }

@@ -2,11 +2,12 @@
 //! customer and day.
 
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
+use pylon_core::guest::{GuestAnswer, GuestFunction};
 use pylon_core::machine::{Delivery, Execution, Invoicing, JobState, Plan, Settlement};
-use pylon_core::ports::guests::Answer;
-use pylon_core::ports::journal::{DecisionRow, Journal as _, Row};
-use pylon_core::ports::payments::Invoice;
-use pylon_core::work::{Evidence, Finish, Output, Route, Usage, WorkPlace};
+use pylon_core::payment::Invoice;
+use pylon_core::ports::journal::Journal as _;
+use pylon_core::rows::{DecisionRow, Row};
+use pylon_core::work::{Evidence, ExecutionTarget, Finish, Output, Route, Usage};
 use pylon_core::{
     Digest, Input, InputSource, Job, JobId, Msat, Param, PaymentHash, PublicKey, UnixTime,
 };
@@ -126,25 +127,30 @@ fn first(guest: &Installed) -> Vec<Row> {
     let admitted = JobState { job: state.job.clone(), ..taken(plan) };
     vec![
         Row::Admit(Box::new(admitted)),
-        row(&state, "quote", &(&state.plan.context, &situation), &quoted),
-        row(&state, "settle", &(&evidence.route, &evidence.usage, &situation), &settled),
+        row(&state, GuestFunction::Quote, &(&state.plan.context, &situation), &quoted),
+        row(
+            &state,
+            GuestFunction::Settle,
+            &(&evidence.route, &evidence.usage, &situation),
+            &settled,
+        ),
         Row::Update(Box::new(state)),
     ]
 }
 
 fn row<T: Serialize>(
     state: &JobState,
-    function: &'static str,
+    function: GuestFunction,
     asked: &impl Serialize,
-    answer: &Answer<T>,
+    answer: &GuestAnswer<T>,
 ) -> Row {
     Row::Decision(Box::new(DecisionRow {
         job: state.job.id,
-        guest: pylon_core::ports::market::GuestStamp::clone(&answer.call.guest),
-        generation: 1,
+        guest: pylon_core::guest::GuestRef::clone(&answer.call.guest),
+        revision: 1,
         engine: answer.call.engine.clone(),
         function,
-        attempt: u32::from(function == "settle"),
+        attempt: u32::from(function == GuestFunction::Settle),
         input: serde_json::to_string(asked).unwrap(),
         output: answer
             .value
@@ -152,7 +158,7 @@ fn row<T: Serialize>(
             .map(|said| serde_json::to_string(said).unwrap())
             .map_err(|fault| *fault),
         cost: answer.call.cost,
-        micros: answer.call.micros,
+        wall_us: answer.call.wall_us,
         at: UnixTime::new(BEGUN),
     }))
 }
@@ -171,7 +177,7 @@ pub(crate) fn question(number: u64) -> (JobState, Situation) {
         note: String::new(),
     };
     let plan = Plan {
-        generation: 1,
+        revision: 1,
         routes: vec![route()],
         context: context(),
         offer,
@@ -237,13 +243,13 @@ fn taken(plan: Plan) -> JobState {
         received_at: UnixTime::new(BEGUN),
         started_at: None,
         ended_at: None,
-        text_gone_at: None,
+        text_purged_at: None,
     }
 }
 
 fn route() -> Route {
     Route {
-        place: WorkPlace::Model { backend: "llama_cpp".into(), model: "llama3.2".into() },
+        target: ExecutionTarget::Model { backend: "llama_cpp".into(), model: "llama3.2".into() },
         price_permille: 1000,
     }
 }

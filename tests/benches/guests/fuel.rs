@@ -1,7 +1,7 @@
 //! Fuel depends on the call, not on the load of the machine.
 
 use crate::questions::{context, job, load, sandbox, situation};
-use pylon_core::ports::guests::Cost;
+use pylon_core::guest::Cost;
 use pylon_tests::figures::{Figure, Goal};
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
                     let (job, context, situation) = (job(1), context(), situation());
                     let fuel = |_| match guest.quote(&job, &context, &situation).call.cost {
                         Cost::Fuel(fuel) => fuel,
-                        Cost::CpuMicros(_) => panic!("a policy is counted in fuel"),
+                        Cost::CpuUs(_) => panic!("a policy is counted in fuel"),
                     };
                     (0..CALLS / 2).map(fuel).collect::<BTreeSet<_>>()
                 })

@@ -1,9 +1,10 @@
 //! A host that answers at once, or after a permit.
 
 use async_trait::async_trait;
-use pylon_core::ports::guests::{
-    GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel,
-};
+use pylon_core::completion::{GuestCompletionRequest, GuestInferenceError};
+use pylon_core::guest::LogLevel;
+use pylon_core::input::InputError;
+use pylon_core::ports::guests::{GuestStream, HandlerHost};
 use tokio::sync::Semaphore;
 
 pub(crate) struct Host {
@@ -36,7 +37,7 @@ impl Host {
 impl HandlerHost for Host {
     async fn generate(
         &self,
-        _: GuestGeneration,
+        _: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         Err(GuestInferenceError::NoBackend)
     }

@@ -83,7 +83,7 @@ fn p50_beside(neighbour: &Installed, other: &Arc<Installed>) -> f64 {
             let host: Arc<dyn HandlerHost> = Arc::new(Host::at_once());
             let (job, context, situation) = (job(2), context(), situation());
             while !done.load(Ordering::SeqCst) {
-                if other.stamp().slot == "handler" {
+                if other.guest_ref().slot == "handler" {
                     drop(runtime.block_on(other.run(&job, 60_000, Arc::clone(&host))));
                 } else {
                     drop(other.quote(&job, &context, &situation));

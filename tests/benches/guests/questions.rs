@@ -2,7 +2,7 @@
 
 use crate::component;
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
-use pylon_core::work::{Route, WorkPlace};
+use pylon_core::work::{ExecutionTarget, Route};
 use pylon_core::{Job, JobId, Msat, Param, PublicKey, UnixTime};
 use pylon_sandbox::{Config, Grants, Installed, Limits, Sandbox, Setup};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub(crate) fn job(number: u8) -> Job {
 pub(crate) fn context() -> QuoteContext {
     QuoteContext {
         route: Route {
-            place: WorkPlace::Model { backend: "ollama".into(), model: "llama3.2".into() },
+            target: ExecutionTarget::Model { backend: "ollama".into(), model: "llama3.2".into() },
             price_permille: 1000,
         },
         input_tokens_estimate: 100,

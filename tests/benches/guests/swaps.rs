@@ -3,7 +3,7 @@
 
 use crate::questions::{context, job, load, sandbox, situation};
 use pylon_core::decision::Refusal;
-use pylon_core::ports::guests::Guests;
+use pylon_core::ports::guests::GuestSets;
 use pylon_sandbox::{Generations, Installed};
 use pylon_tests::figures::{Figure, Goal, median};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
     };
     vec![
         none("calls dropped while swapped every 5 ms (calls)", all.dropped),
-        none("answers of another generation (calls)", all.mixed),
+        none("answers of another revision (calls)", all.mixed),
         Figure {
             name: "p50 while swapped ÷ without (µs)",
             ours: median(with),

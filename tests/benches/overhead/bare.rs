@@ -3,15 +3,16 @@
 
 use async_trait::async_trait;
 use nostr_sdk::{ClientMessage, Event, JsonUtil, Keys, RelayMessage, SubscriptionId};
+use pylon_core::completion::{CompletionSummary, GuestCompletionRequest, GuestInferenceError};
 use pylon_core::decision::{Candidate, History, QuoteContext, Situation, Terms};
+use pylon_core::guest::{GuestAnswer, GuestFunction, GuestRef, LogLevel};
+use pylon_core::input::InputError;
 use pylon_core::machine::{self, JobState, Plan};
-use pylon_core::ports::guests::{
-    Answer, Generation, GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream,
-    Guests, HandlerHost, InputError, LogLevel,
-};
-use pylon_core::ports::journal::{DecisionRow, Journal, OutboxRow, Row};
-use pylon_core::ports::market::{Address, GuestStamp, Incoming, Message, Sealed, Status};
-use pylon_core::work::{Evidence, Finish, Route, Usage, WorkPlace};
+use pylon_core::message::{Incoming, JobStatus, Message, ReplyTo, SignedMessage};
+use pylon_core::ports::guests::{GuestSet, GuestSets, GuestStream, HandlerHost};
+use pylon_core::ports::journal::Journal;
+use pylon_core::rows::{DecisionRow, OutboxRow, Row};
+use pylon_core::work::{Evidence, ExecutionTarget, Finish, Route, Usage};
 use pylon_core::{JobId, MessageId, Msat, PublicKey, UnixTime};
 use pylon_journal::SqliteJournal;
 use pylon_nostr::identity::{generate, keys};
@@ -29,7 +30,7 @@ pub(crate) struct Bare {
     provider: PublicKey,
     prompt: &'static str,
     answer: &'static str,
-    guests: Arc<dyn Generation>,
+    guests: Arc<dyn GuestSet>,
     journal: SqliteJournal,
     _folder: TempDir,
 }
@@ -47,9 +48,9 @@ impl GuestStream for Said {
     async fn next(&mut self) -> Result<Option<String>, GuestInferenceError> {
         Ok(self.0.take())
     }
-    fn summary(&self) -> Option<GenerationSummary> {
+    fn summary(&self) -> Option<CompletionSummary> {
         let usage = Usage { input_tokens: 10, output_tokens: 12, ..Usage::default() };
-        Some(GenerationSummary {
+        Some(CompletionSummary {
             length: false,
             model: "stub-model".into(),
             ignored_params: Vec::new(),
@@ -62,7 +63,7 @@ impl GuestStream for Said {
 impl HandlerHost for Host {
     async fn generate(
         &self,
-        _: GuestGeneration,
+        _: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         Ok(Box::new(Said(Some(self.answer.into()))))
     }
@@ -138,9 +139,12 @@ impl Bare {
         let job = *job;
 
         let situation = Situation { now, queued: 0, running: 0, capacity: 1, extra: Vec::new() };
-        let summary = job.summary(self.guests.public_params(5050));
+        let summary = job.policy_view(self.guests.public_params(5050));
         let route = Route {
-            place: WorkPlace::Model { backend: "llama_cpp".into(), model: "stub-model".into() },
+            target: ExecutionTarget::Model {
+                backend: "llama_cpp".into(),
+                model: "stub-model".into(),
+            },
             price_permille: 1000,
         };
         let candidates = [candidate(&route)];
@@ -149,19 +153,19 @@ impl Bare {
         let quoted = self.guests.quote(&summary, &context, &situation);
         let offer = quoted.value.clone().unwrap().unwrap();
         let plan = Plan {
-            generation: 1,
+            revision: 1,
             routes: vec![route.clone()],
             context: context.clone(),
             offer,
             public: Vec::new(),
         };
         let (mut state, _) = machine::admit(job, plan, now);
-        let to = Address::of(&state.job);
-        let processing = self.seal(&Message::Feedback { to, status: Status::Processing }, now);
+        let to = ReplyTo::of(&state.job);
+        let processing = self.sign(&Message::Feedback { to, status: JobStatus::Processing }, now);
         let first = vec![
             Row::Admit(Box::new(state.clone())),
-            decision(&state, "rank", &(&candidates, &situation), &ranked, now),
-            decision(&state, "quote", &(&context, &situation), &quoted, now),
+            decision(&state, GuestFunction::Rank, &(&candidates, &situation), &ranked, now),
+            decision(&state, GuestFunction::Quote, &(&context, &situation), &quoted, now),
             outbox(state.job.id, false, &processing, now),
         ];
         self.journal.commit(first.into()).await.unwrap();
@@ -176,15 +180,15 @@ impl Bare {
         state.output = Some(output.clone());
         state.evidence = Some(evidence.clone());
         let guests: Vec<_> = [&ranked.call, &quoted.call, &ran.call, &judged.call]
-            .map(|call| GuestStamp::clone(&call.guest))
+            .map(|call| GuestRef::clone(&call.guest))
             .into();
-        let result = self.seal(
+        let result = self.sign(
             &Message::Result { job: &state.job, output: &output, due: None, guests: &guests },
             now,
         );
         let second = vec![
-            decision(&state, "run", &"", &ran, now),
-            decision(&state, "judge", &(&evidence, &situation), &judged, now),
+            decision(&state, GuestFunction::Run, &"", &ran, now),
+            decision(&state, GuestFunction::Judge, &(&evidence, &situation), &judged, now),
             outbox(state.job.id, true, &result, now),
             Row::Update(Box::new(state.clone())),
         ];
@@ -198,9 +202,9 @@ impl Bare {
         self.journal.commit(third.into()).await.unwrap();
     }
 
-    fn seal(&self, message: &Message<'_>, now: UnixTime) -> Sealed {
+    fn sign(&self, message: &Message<'_>, now: UnixTime) -> SignedMessage {
         let event = nip90::write(message, now, &self.us, SizeLimit::default()).unwrap().remove(0);
-        Sealed { id: MessageId::from_bytes(event.id.to_bytes()), bytes: event.as_json() }
+        SignedMessage { id: MessageId::from_bytes(event.id.to_bytes()), bytes: event.as_json() }
     }
 }
 
@@ -233,15 +237,15 @@ fn context(route: &Route) -> QuoteContext {
 
 fn decision<T: serde::Serialize>(
     state: &JobState,
-    function: &'static str,
+    function: GuestFunction,
     question: &impl serde::Serialize,
-    answer: &Answer<T>,
+    answer: &GuestAnswer<T>,
     at: UnixTime,
 ) -> Row {
     Row::Decision(Box::new(DecisionRow {
         job: state.job.id,
-        guest: GuestStamp::clone(&answer.call.guest),
-        generation: state.plan.generation,
+        guest: GuestRef::clone(&answer.call.guest),
+        revision: state.plan.revision,
         engine: Arc::clone(&answer.call.engine),
         function,
         attempt: 0,
@@ -252,13 +256,13 @@ fn decision<T: serde::Serialize>(
             .map(|value| serde_json::to_string(value).unwrap())
             .map_err(|fault| *fault),
         cost: answer.call.cost,
-        micros: answer.call.micros,
+        wall_us: answer.call.wall_us,
         at,
     }))
 }
 
-fn outbox(job: JobId, result: bool, sealed: &Sealed, now: UnixTime) -> Row {
-    Row::Send(OutboxRow { job, result, sealed: sealed.clone(), expires_at: now.plus(3600) })
+fn outbox(job: JobId, result: bool, sealed: &SignedMessage, now: UnixTime) -> Row {
+    Row::Send(OutboxRow { job, result, message: sealed.clone(), expires_at: now.plus(3600) })
 }
 
 /// User and system time of this process.

@@ -1,8 +1,8 @@
 //! The isolated policy call: through the node's own API, bare, and a process instead of it.
 
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
-use pylon_core::ports::guests::{Generation, Guests};
-use pylon_core::work::{Route, WorkPlace};
+use pylon_core::ports::guests::{GuestSet, GuestSets};
+use pylon_core::work::{ExecutionTarget, Route};
 use pylon_core::{Job, JobId, Msat, Param, PublicKey, UnixTime};
 use pylon_tests::baseline::Baseline;
 use pylon_tests::figures::{Figure, Goal, median};
@@ -26,7 +26,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
         .unwrap();
     let bytes = pylon_slots::component("token_pricing").unwrap();
     let bare = Baseline::new(bytes, &guest);
-    let guests: Arc<dyn Generation> = shipped.generations.current();
+    let guests: Arc<dyn GuestSet> = shipped.generations.current();
     let (job, context, situation) = (job(), context(), situation());
     guests.quote(&job, &context, &situation).value.unwrap().unwrap();
 
@@ -82,7 +82,7 @@ fn job() -> Job {
 fn context() -> QuoteContext {
     QuoteContext {
         route: Route {
-            place: WorkPlace::Model { backend: "ollama".into(), model: "llama3.2".into() },
+            target: ExecutionTarget::Model { backend: "ollama".into(), model: "llama3.2".into() },
             price_permille: 1000,
         },
         input_tokens_estimate: 100,

@@ -3,10 +3,9 @@
 use crate::peers::{installed, scripts};
 use crate::sandbox::host::Recorder;
 use crate::sandbox::{job, within};
+use pylon_core::guest::{Cost, Fault};
 use pylon_core::machine::Settlement;
-use pylon_core::ports::guests::{Cost, Fault};
-use pylon_core::slots::GuestConfig;
-use pylon_core::slots::SlotChange;
+use pylon_core::slots::{GuestConfig, SlotChange};
 use pylon_sandbox::{Config, InstallError, Installed, Limits, Sandbox, Setup};
 use pylon_tests::market::{MarketOptions, TestMarket, text};
 use std::fs;
@@ -178,6 +177,6 @@ async fn call(guest: &Installed) -> u64 {
     let answer =
         guest.run(&job(1), DEADLINE_MS, Arc::new(Recorder::reading("one two three"))).await;
     assert_eq!(answer.value.unwrap().unwrap().content, "3");
-    let Cost::CpuMicros(micros) = answer.call.cost else { panic!("{:?}", answer.call.cost) };
+    let Cost::CpuUs(micros) = answer.call.cost else { panic!("{:?}", answer.call.cost) };
     micros
 }

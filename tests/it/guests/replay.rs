@@ -2,6 +2,7 @@
 
 use super::sold_jobs::SoldJobs;
 use pylon_authoring::replay::{Gone, Outcome, Subject, Verified, check, verify};
+use pylon_core::guest::GuestFunction;
 use pylon_core::{JobId, UnixTime};
 use pylon_journal::{MacCheck, ReadOnlyJournal, TextCipher};
 use pylon_tests::market::text;
@@ -107,7 +108,7 @@ async fn purged_texts_are_not_changes() {
 async fn transcripts_have_each_text_once_and_nothing_confidential() {
     let sold = SoldJobs::new().await;
     let books = sold.books();
-    let input = |job| books.recorded_last(job, "run", 1).unwrap().unwrap().input;
+    let input = |job| books.recorded_last(job, GuestFunction::Run, 1).unwrap().unwrap().input;
     assert_eq!(input(sold.confidential), "null");
     let transcript = input(sold.paid[0]);
     assert!(

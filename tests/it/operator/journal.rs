@@ -111,13 +111,13 @@ async fn texts_are_kept_for_the_configured_time() {
         fs::read(&copy).unwrap().windows(11).any(|part| part == b"canary-77aa")
     };
     assert!(has_text(&program) && !program.print(&["jobs", "show", &job]).contains("no longer"));
-    assert_eq!(program.json(&["jobs", "show", &job, "--json"])["text_gone_at"], Value::Null);
+    assert_eq!(program.json(&["jobs", "show", &job, "--json"])["text_purged_at"], Value::Null);
     program.configure("[journal]\nkeep_text_days = 0");
     assert_eq!(program.json(&["reload", "--json"])["applied"], json!(["journal.keep_text_days"]));
     // The next commit purges earlier texts.
     let next = buy(&program, "another").await.job.to_hex();
     let gone = tokio::time::timeout(TEST_TIMEOUT, async {
-        while program.json(&["jobs", "show", &next, "--json"])["text_gone_at"].is_null() {
+        while program.json(&["jobs", "show", &next, "--json"])["text_purged_at"].is_null() {
             tokio::task::yield_now().await;
         }
     });
@@ -126,14 +126,14 @@ async fn texts_are_kept_for_the_configured_time() {
     assert!(page.contains("text no longer kept since 20") && page.contains("Tokens"), "{page}");
     let shown = program.json(&["jobs", "show", &job, "--json"]);
     assert!(
-        shown["text_gone_at"].is_u64() && shown["usage"]["output_tokens"].as_u64().unwrap() > 0,
+        shown["text_purged_at"].is_u64() && shown["usage"]["output_tokens"].as_u64().unwrap() > 0,
         "{shown}"
     );
     let marks: Vec<_> = shown["decisions"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|one| one["text_gone_at"].is_u64())
+        .map(|one| one["text_purged_at"].is_u64())
         .collect();
     assert_eq!(marks, [false, false, true, true], "routing and pricing saw none of it");
 }

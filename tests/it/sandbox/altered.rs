@@ -1,7 +1,7 @@
 //! A guest that no compiler for Rust makes: one that grows its tables.
 
 use super::{component, context, granted, job, sandbox, situation};
-use pylon_core::ports::guests::Fault;
+use pylon_core::guest::Fault;
 use pylon_sandbox::{Limits, Setup};
 use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent, utils};
 use wasm_encoder::{CodeSection, Function, HeapType, Instruction};

@@ -142,7 +142,7 @@ async fn a_swapped_file_is_never_run() {
             .load("pricing".parse().unwrap(), component("hostile_pricing"), granted())
             .await
             .unwrap();
-        assert_eq!(guest.stamp().name, "hostile-pricing");
+        assert_eq!(guest.guest_ref().name, "hostile-pricing");
         ways.push(guest.loaded());
     }
     done.store(true, Ordering::SeqCst);
@@ -193,7 +193,7 @@ async fn a_node_without_a_compiler() {
     let sandbox = never(None);
     let signed = |bytes| SignedImage { component, digest: digest(bytes), bytes };
     let guest = sandbox.load_image(slot, signed(&image), granted()).await.unwrap();
-    assert_eq!((guest.loaded(), guest.stamp().digest), (Loaded::Signed, component));
+    assert_eq!((guest.loaded(), guest.guest_ref().digest), (Loaded::Signed, component));
     let mut flipped = image.clone();
     flipped[image.len() / 2] ^= 1;
     let swapped = SignedImage { bytes: &flipped, ..signed(&image) };

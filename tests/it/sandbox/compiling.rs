@@ -32,7 +32,7 @@ async fn a_child_compiles_for_both_tiers() {
             .await
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let same = here.load(slot.parse().unwrap(), component(name), granted()).await.unwrap();
-        assert_eq!((guest.stamp(), guest.engine()), (same.stamp(), same.engine()));
+        assert_eq!((guest.guest_ref(), guest.engine()), (same.guest_ref(), same.engine()));
     }
     let guest = apart
         .load("pricing".parse().unwrap(), component("hostile_pricing"), granted())

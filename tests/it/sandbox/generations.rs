@@ -1,7 +1,8 @@
 //! Generations: a swap is for those who come after; who came before keeps what it has.
 
 use super::{KIND, context, granted, job, load, sandbox, set, situation};
-use pylon_core::ports::guests::{Fault, Guests};
+use pylon_core::guest::Fault;
+use pylon_core::ports::guests::GuestSets;
 use pylon_sandbox::{Generations, InstallError, Sandbox, Slot};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -3,7 +3,8 @@
 use super::host::Recorder;
 use super::{KIND, granted, job, load, sandbox, set, within};
 use pylon_core::Job;
-use pylon_core::ports::guests::{Cost, Fault, JobError, LogLevel};
+use pylon_core::guest::{Cost, Fault, LogLevel};
+use pylon_core::job::JobError;
 use pylon_sandbox::{Config, Installed, Limits, Sandbox};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,24 +28,24 @@ async fn each_limit_has_its_fault() {
         ("wait", Limits { wall_ms: 100, ..all }, Fault::Wall),
         ("memory", all, Fault::Memory),
         ("stack", all, Fault::Stack),
-        ("hostcall", all, Fault::Traffic),
-        ("log", all, Fault::Traffic),
-        ("stdout", all, Fault::Traffic),
-        ("stderr", all, Fault::Traffic),
-        ("emits", all, Fault::Traffic),
-        ("emit-bytes", Limits { emit_bytes: 1024, ..all }, Fault::Traffic),
-        ("resources", all, Fault::Traffic),
-        ("output", all, Fault::Traffic),
-        ("list", all, Fault::Traffic),
-        ("attributes", all, Fault::Nonsense),
-        ("mime", all, Fault::Nonsense),
+        ("hostcall", all, Fault::HostCallBytes),
+        ("log", all, Fault::HostCallBytes),
+        ("stdout", all, Fault::HostCallBytes),
+        ("stderr", all, Fault::HostCallBytes),
+        ("emits", all, Fault::HostCallBytes),
+        ("emit-bytes", Limits { emit_bytes: 1024, ..all }, Fault::HostCallBytes),
+        ("resources", all, Fault::HostCallBytes),
+        ("output", all, Fault::HostCallBytes),
+        ("list", all, Fault::HostCallBytes),
+        ("attributes", all, Fault::InvalidOutput),
+        ("mime", all, Fault::InvalidOutput),
         ("panic", all, Fault::Trap),
         ("exit", all, Fault::Trap),
     ] {
         let (guest, host) = (hostile(&sandbox, what, limits).await, Arc::new(Recorder::default()));
         let answer = guest.run(&job(1), LONG_MS, Arc::clone(&host) as Arc<_>).await;
         assert_eq!(answer.value, Err(fault), "{what}");
-        assert!(matches!(answer.call.cost, Cost::CpuMicros(_)));
+        assert!(matches!(answer.call.cost, Cost::CpuUs(_)));
         assert_eq!(host.open_streams(), 0, "{what}");
     }
 }
@@ -54,7 +55,7 @@ async fn each_limit_has_its_fault() {
 async fn cpu_is_measured() {
     let sandbox = sandbox();
     let guest = hostile(&sandbox, "cpu", Limits { cpu_ms: 20, ..Limits::HANDLER }).await;
-    let Cost::CpuMicros(busy) =
+    let Cost::CpuUs(busy) =
         guest.run(&job(1), LONG_MS, Arc::new(Recorder::default())).await.call.cost
     else {
         panic!()
@@ -62,8 +63,8 @@ async fn cpu_is_measured() {
     assert!((20_000..40_000).contains(&busy), "{busy}");
     let guest = hostile(&sandbox, "wait", Limits::HANDLER).await;
     let answer = guest.run(&job(1), 200, Arc::new(Recorder::default())).await;
-    assert!(answer.call.micros >= 200_000);
-    let Cost::CpuMicros(idle) = answer.call.cost else { panic!() };
+    assert!(answer.call.wall_us >= 200_000);
+    let Cost::CpuUs(idle) = answer.call.cost else { panic!() };
     assert!(idle < 50_000, "{idle}");
 }
 

@@ -1,10 +1,10 @@
 //! A host that remembers what a handler asked of it.
 
 use async_trait::async_trait;
-use pylon_core::ports::guests::{
-    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError,
-    LogLevel,
-};
+use pylon_core::completion::{CompletionSummary, GuestCompletionRequest, GuestInferenceError};
+use pylon_core::guest::LogLevel;
+use pylon_core::input::InputError;
+use pylon_core::ports::guests::{GuestStream, HandlerHost};
 use pylon_core::work::Usage;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -40,7 +40,7 @@ impl Recorder {
 impl HandlerHost for Recorder {
     async fn generate(
         &self,
-        _: GuestGeneration,
+        _: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         self.streams.fetch_add(1, Ordering::SeqCst);
         Ok(Box::new(Words { left: vec!["world", "hello "], open: Arc::clone(&self.streams) }))
@@ -79,9 +79,9 @@ impl GuestStream for Words {
         Ok(self.left.pop().map(String::from))
     }
 
-    fn summary(&self) -> Option<GenerationSummary> {
+    fn summary(&self) -> Option<CompletionSummary> {
         let usage = Usage::default();
-        self.left.is_empty().then(|| GenerationSummary {
+        self.left.is_empty().then(|| CompletionSummary {
             length: false,
             model: "m".into(),
             ignored_params: Vec::new(),

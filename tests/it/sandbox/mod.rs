@@ -15,7 +15,7 @@ mod shares;
 
 use crate::component;
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
-use pylon_core::work::{Route, WorkPlace};
+use pylon_core::work::{ExecutionTarget, Route};
 use pylon_core::{Job, JobId, Msat, Param, PublicKey, UnixTime};
 use pylon_sandbox::{Config, Grants, Installed, Limits, Sandbox, Setup};
 use std::sync::Arc;
@@ -82,7 +82,7 @@ fn situation() -> Situation {
 
 fn route() -> Route {
     Route {
-        place: WorkPlace::Model { backend: "ollama".into(), model: "llama3.2".into() },
+        target: ExecutionTarget::Model { backend: "ollama".into(), model: "llama3.2".into() },
         price_permille: 1000,
     }
 }

@@ -4,7 +4,7 @@ use super::{context, granted, job, load, param, route, sandbox, set, situation, 
 use crate::component;
 use pylon_core::Msat;
 use pylon_core::decision::{Candidate, Refusal};
-use pylon_core::ports::guests::{Cost, Fault};
+use pylon_core::guest::{Cost, Fault};
 use pylon_sandbox::{InstallError, Limits};
 
 /// A guest that breaks the limit it is told to, asked once for each.
@@ -16,12 +16,12 @@ async fn each_limit_has_its_fault() {
         ("fuel", Fault::Fuel),
         ("memory", Fault::Memory),
         ("stack", Fault::Stack),
-        ("traffic", Fault::Traffic),
+        ("traffic", Fault::HostCallBytes),
         ("trap", Fault::Trap),
         ("panic", Fault::Trap),
-        ("terms", Fault::Nonsense),
-        ("cap", Fault::Nonsense),
-        ("supply", Fault::Nonsense),
+        ("terms", Fault::InvalidOutput),
+        ("cap", Fault::InvalidOutput),
+        ("supply", Fault::InvalidOutput),
     ] {
         let guest =
             load(&sandbox, "pricing", "hostile_pricing", within(set("do", &[what]), limits)).await;
@@ -114,12 +114,12 @@ async fn a_ranking_is_checked() {
     ] {
         let guest = load(&sandbox, "routing", "hostile_routing", set("order", order)).await;
         let answer = guest.rank(&job(1), &[candidate.clone(), candidate.clone()], &situation());
-        assert_eq!(answer.value.err(), nonsense.then_some(Fault::Nonsense), "{order:?}");
+        assert_eq!(answer.value.err(), nonsense.then_some(Fault::InvalidOutput), "{order:?}");
     }
     let long = load(&sandbox, "routing", "hostile_routing", set("order", &["endless-list"])).await;
     assert_eq!(
         long.rank(&job(1), &[candidate], &situation()).value,
-        Err(Fault::Traffic),
+        Err(Fault::HostCallBytes),
         "a list that is longer than a call may carry"
     );
 }

@@ -8,13 +8,13 @@ use pylon_sandbox::{InstallError, Limits, Setup};
 async fn a_broken_policy_is_not_installed() {
     let sandbox = sandbox();
     for (what, words) in [
-        ("fuel", "went out of fuel"),
-        ("memory", "went over its memory"),
-        ("stack", "went over its stack"),
-        ("traffic", "went over its traffic with the host"),
+        ("fuel", "out of fuel"),
+        ("memory", "memory limit exceeded"),
+        ("stack", "stack limit exceeded"),
+        ("traffic", "host call limit exceeded"),
         ("trap", "trapped"),
-        ("terms", "answered nonsense"),
-        ("cap", "answered nonsense"),
+        ("terms", "invalid output"),
+        ("cap", "invalid output"),
     ] {
         let setup =
             within(set("tried", &[what]), Limits { hostcall_bytes: 64 << 10, ..Limits::POLICY });
@@ -24,7 +24,7 @@ async fn a_broken_policy_is_not_installed() {
             .err();
         assert_eq!(
             refused,
-            Some(InstallError::SelfTest(format!("asked about a job without a bid, it {words}"))),
+            Some(InstallError::SelfTest(format!("asked about a job without a bid: {words}"))),
             "{what}"
         );
     }

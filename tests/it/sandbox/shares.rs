@@ -2,7 +2,7 @@
 
 use super::host::Recorder;
 use super::{KIND, job, load, set};
-use pylon_core::ports::guests::Fault;
+use pylon_core::guest::Fault;
 use pylon_core::{Job, PublicKey};
 use pylon_sandbox::{Config, Installed, Sandbox};
 use std::sync::Arc;

@@ -126,7 +126,7 @@ async fn configured_guest_of_a_new_node_has_no_predecessor() {
     }
     assert_eq!(back("pricing", Some(0)).await.unwrap_err().code, "nothing");
     let slot = "pricing".parse().unwrap();
-    offline.workshop.take_out(Alarm { slot, generation: 1 }, &offline.journal, NOW).await;
+    offline.workshop.take_out(Alarm { slot, revision: 1 }, &offline.journal, NOW).await;
     let row = offline.journal.audit(1).unwrap().remove(0);
     assert_eq!((row.action.as_str(), row.outcome.as_str()), ("rollback", "nothing"));
     assert!(row.detail.contains("stays") && row.detail.contains("token_pricing"), "{}", row.detail);
@@ -170,10 +170,10 @@ async fn late_alert_does_not_affect_the_next_guest() {
     offline.carry_out(install("pricing", bad)).await.unwrap();
     offline.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap();
     let slot = "pricing".parse().unwrap();
-    offline.workshop.take_out(Alarm { slot, generation: 1 }, &offline.journal, NOW).await;
+    offline.workshop.take_out(Alarm { slot, revision: 1 }, &offline.journal, NOW).await;
     assert_eq!(offline.journal.installations().unwrap().len(), 2);
-    offline.workshop.take_out(Alarm { slot, generation: 2 }, &offline.journal, NOW).await;
-    assert_eq!(offline.journal.installations().unwrap()[2].why, "traps");
+    offline.workshop.take_out(Alarm { slot, revision: 2 }, &offline.journal, NOW).await;
+    assert_eq!(offline.journal.installations().unwrap()[2].cause, "traps");
 }
 
 /// Installs a guest whose component is then removed, and after it a failing one; returns an alert
@@ -197,7 +197,7 @@ async fn alert_after_an_unavailable_guest(
             .unwrap(),
         Ok(seated) => seated,
     };
-    Alarm { slot: slot.parse().unwrap(), generation: seated.generation.unwrap() }
+    Alarm { slot: slot.parse().unwrap(), revision: seated.revision.unwrap() }
 }
 
 fn audit_rows(offline: &OfflineSlots, limit: usize) -> Vec<String> {

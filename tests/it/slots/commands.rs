@@ -29,7 +29,7 @@ async fn guest_commands_work_with_and_without_a_node() {
     let expected = "expected NAME=VALUE, such as base-msat=1000";
     assert!(file.status.code() == Some(2) && said(&file).contains(expected), "{}", said(&file));
     assert!(
-        output.starts_with("pricing: hostile-pricing 1.0.0, generation 5\n")
+        output.starts_with("pricing: hostile-pricing 1.0.0, revision 5\n")
             && output.contains("do = answer"),
         "{output}"
     );
@@ -46,7 +46,7 @@ async fn guest_commands_work_with_and_without_a_node() {
         .unwrap()
         .clone();
     assert_eq!(
-        (&pricing["calls"], &pricing["traps"], &pricing["generation"]),
+        (&pricing["calls"], &pricing["traps"], &pricing["revision"]),
         (&1.into(), &0.into(), &5.into())
     );
     assert!(
@@ -69,7 +69,7 @@ async fn guest_commands_work_with_and_without_a_node() {
         &["world: "],
     );
     let back = program.json(&["guest", "rollback", "pricing", "--json"]);
-    assert_eq!((&back["name"], &back["generation"]), (&"token_pricing".into(), &6.into()));
+    assert_eq!((&back["name"], &back["revision"]), (&"token_pricing".into(), &6.into()));
     program.print(&["stop"]);
     check_failure(
         "nothing to approve",
@@ -84,7 +84,7 @@ async fn guest_commands_work_with_and_without_a_node() {
     );
     let history = program.json(&["guest", "list", "--history", "--json"]);
     let whys: Vec<_> =
-        history.as_array().unwrap().iter().map(|row| row["why"].as_str().unwrap()).collect();
+        history.as_array().unwrap().iter().map(|row| row["cause"].as_str().unwrap()).collect();
     assert_eq!(whys, ["start", "start", "start", "start", "install", "rollback", "install"]);
     program.print(&["start"]);
     assert!(names(&program).contains(&"pricing:5050 hostile-pricing serving".to_owned()));

@@ -147,6 +147,6 @@ async fn reload_ends_while_commands_change_slots() {
     done.unwrap();
     let history = turns.offline.journal.installations().unwrap();
     let last: Vec<_> =
-        history.iter().rev().take(2).map(|row| format!("{} {}", row.slot, row.why)).collect();
+        history.iter().rev().take(2).map(|row| format!("{} {}", row.slot, row.cause)).collect();
     assert_eq!(last, ["pricing:5054 rollback", "pricing reload"], "the last one waited");
 }

@@ -83,8 +83,10 @@ fn workshop(folder: &TempDir, journal: &SqliteJournal, config: &Config) -> Works
     let sandbox =
         sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
     let shelf = state.components().unwrap();
-    let ledger =
-        Ledger { history: journal.installations().unwrap(), standbys: journal.standbys().unwrap() };
+    let ledger = Ledger {
+        history: journal.installations().unwrap(),
+        standbys: journal.pending_guests().unwrap(),
+    };
     Workshop::offline(sandbox, shelf, ledger, config, EgressPolicy::default())
 }
 
@@ -153,7 +155,7 @@ async fn each_install_step_has_its_code() {
     assert!(setting.contains("there is `do`"), "{setting}");
     let good = guest(offline.signed(&author, component("hostile_pricing")), &[("do", "answer")]);
     let seated = offline.carry_out(install("pricing", good)).await.unwrap();
-    assert_eq!((seated.name.as_str(), seated.generation), ("hostile-pricing", Some(1)));
+    assert_eq!((seated.name.as_str(), seated.revision), ("hostile-pricing", Some(1)));
     assert_eq!(seated.publisher.unwrap().to_hex(), author.public_key().to_hex());
     let shelf = offline.folder.path().join(".openagents/pylon/guests");
     let kept = std::fs::read_to_string(shelf.join(format!(
@@ -221,9 +223,9 @@ async fn releases_of_different_authors_are_independent() {
         let path = offline.signed(author, bytes);
         offline.carry_out(install("pricing", guest(path, &[]))).await.unwrap();
     }
-    for (generation, author) in [(1, first), (2, second)] {
+    for (revision, author) in [(1, first), (2, second)] {
         let back = offline
-            .carry_out(SlotChange::Rollback { slot: "pricing".into(), to: Some(generation) })
+            .carry_out(SlotChange::Rollback { slot: "pricing".into(), to: Some(revision) })
             .await
             .unwrap();
         assert_eq!(back.publisher.unwrap().to_hex(), author.public_key().to_hex());
@@ -264,14 +266,14 @@ async fn additional_capabilities_need_approval() {
         (waiting.name.as_str(), waiting.beyond.join(" ")),
         ("hostile-handler", "inference progress".into())
     );
-    assert_eq!(offline.journal.standbys().unwrap().len(), 1, "it waits over a restart, too");
+    assert_eq!(offline.journal.pending_guests().unwrap().len(), 1, "it waits over a restart, too");
     let seated =
         offline.carry_out(SlotChange::Approve { slot: slot.into(), digest: None }).await.unwrap();
     assert_eq!(
         (seated.name.as_str(), seated.grants.join(" ")),
         ("hostile-handler", "inference progress".into())
     );
-    assert!(offline.journal.standbys().unwrap().is_empty());
+    assert!(offline.journal.pending_guests().unwrap().is_empty());
     assert_eq!(
         offline
             .carry_out(SlotChange::Approve { slot: slot.into(), digest: None })

@@ -94,7 +94,7 @@ async fn approval_fails_after_the_slot_changed() {
     offline.carry_out(install(SLOT, more)).await.unwrap_err();
     offline.carry_out(SlotChange::Rollback { slot: SLOT.into(), to: Some(2) }).await.unwrap();
     assert_eq!(offline.carry_out(approve()).await.unwrap_err().code, "nothing");
-    assert!(offline.journal.standbys().unwrap().is_empty());
+    assert!(offline.journal.pending_guests().unwrap().is_empty());
 }
 
 /// Goal: a guest with an expired release cannot be installed in any way. Method: a guest signed for
@@ -135,7 +135,7 @@ async fn start(offline: &OfflineSlots, config: &Config, now: UnixTime) -> Result
         sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
     let ledger = Ledger {
         history: offline.journal.installations().unwrap(),
-        standbys: offline.journal.standbys().unwrap(),
+        standbys: offline.journal.pending_guests().unwrap(),
     };
     let shelf = state.components().unwrap();
     let opened = Slots::open(
@@ -242,7 +242,7 @@ async fn expired_guests_are_replaced_while_the_node_runs() {
     assert_eq!((end, row.as_str()), (Some(75), "rollback pricing done"));
     assert!(why.contains("hostile-pricing") && why.contains("expired"), "{why}");
     assert_eq!((at(75).await, last_audit().0.as_str()), (Some(90), "shadow verification gone"));
-    assert!(offline.journal.standbys().unwrap().is_empty());
+    assert!(offline.journal.pending_guests().unwrap().is_empty());
     assert_eq!(
         (at(90).await, last_audit().0.as_str(), slots.kinds()),
         (None, "remove handler:5999 done", vec![5050])

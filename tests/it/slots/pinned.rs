@@ -30,7 +30,7 @@ async fn offer_is_settled_by_the_guest_that_made_it() {
     market.wait_until(cheap, |state| state.execution == Execution::Processing).await;
     let seated =
         market.node().change(&install("pricing", guest("token_pricing", DEAR))).await.unwrap();
-    assert_eq!(seated.generation, Some(market.job(cheap).unwrap().plan.generation + 1));
+    assert_eq!(seated.revision, Some(market.job(cheap).unwrap().plan.revision + 1));
     let dear = customer.ask(vec![text("dear")]).await;
     market.wait_until(dear, |state| state.execution == Execution::Received).await;
     market.stop_node(Duration::ZERO).await;
@@ -126,8 +126,8 @@ async fn job_ends_if_a_guest_it_needs_is_unavailable() {
     let state = market.wait_until(orphan, |state| state.execution == Execution::Failed).await;
     assert_eq!((state.settlement, state.paid > Msat::ZERO), (Settlement::RefundDue, true));
     assert_eq!(customer.result(kept).await.content, "kept");
-    assert!(market.job(kept).unwrap().plan.generation > state.plan.generation);
-    let gone = SlotChange::Rollback { slot: "verification".into(), to: seated.generation };
+    assert!(market.job(kept).unwrap().plan.revision > state.plan.revision);
+    let gone = SlotChange::Rollback { slot: "verification".into(), to: seated.revision };
     assert_eq!(market.node().change(&gone).await.unwrap_err().code, "gone");
     assert_eq!(audit(&market, 1), ["rollback verification gone"]);
     market.stop_node(TEST_TIMEOUT).await;
@@ -185,9 +185,9 @@ async fn swaps_under_load_lose_no_job() {
     .unwrap();
     let history = books.installations().unwrap();
     for (job, due) in answered {
-        let kept = market.job(job).unwrap().plan.generation;
+        let kept = market.job(job).unwrap().plan.revision;
         let row =
-            history.iter().rfind(|row| row.slot == "pricing" && row.generation <= kept).unwrap();
+            history.iter().rfind(|row| row.slot == "pricing" && row.revision <= kept).unwrap();
         assert_eq!(due.to_string(), row.guest.as_ref().unwrap().settings["base-msat"]);
     }
     let outside =

@@ -99,7 +99,7 @@ async fn only_signed_images_run() {
         .await;
     std::fs::write(sidecar(&file, "release"), good).unwrap();
     let seated = offline.carry_out(install("pricing", at())).await.unwrap();
-    assert_eq!((seated.name.as_str(), seated.generation), ("hostile-pricing", Some(1)));
+    assert_eq!((seated.name.as_str(), seated.revision), ("hostile-pricing", Some(1)));
 
     // Shipped guests need an image, too, which is in the node's folder.
     offline.fails_at("image", "pricing", guest("token_pricing", &[])).await;

@@ -60,10 +60,10 @@ async fn failed_reload_changes_nothing() {
     config.slots.guests.insert("pricing".into(), guest("token_pricing", &[("base-msat", "1")]));
     config.market.relays.push("nowhere".into());
     assert!(market.node().reload(&config).await.is_err());
-    assert_eq!(serving(&market, "pricing").await.generation, before.generation);
+    assert_eq!(serving(&market, "pricing").await.revision, before.revision);
     config.market.relays = vec!["ws://127.0.0.1:9".into()];
     config.slots.guests.insert("routing".into(), guest("/no/such/file.wasm", &[]));
     assert!(market.node().reload(&config).await.is_err());
     assert_eq!(relays(), held);
-    assert_eq!(serving(&market, "pricing").await.generation, before.generation);
+    assert_eq!(serving(&market, "pricing").await.revision, before.revision);
 }

@@ -4,7 +4,7 @@ use super::install_steps::{NOW, OfflineSlots};
 use super::{file, guest, install, serving, until};
 use crate::component;
 use pylon_core::UnixTime;
-use pylon_core::ports::guests::Fault;
+use pylon_core::guest::Fault;
 use pylon_core::ports::installations::Installations;
 use pylon_core::slots::SlotChange;
 use pylon_journal::{AnswerPair, ReadOnlyJournal};
@@ -29,7 +29,7 @@ async fn shadow_is_called_and_then_serves() {
         shadow: true,
     };
     let seated = market.node().change(&shadow).await.unwrap();
-    assert_eq!((seated.standing.as_str(), seated.generation), ("shadow", None));
+    assert_eq!((seated.standing.as_str(), seated.revision), ("shadow", None));
     let mut customer = market.customer().await;
     for words in ["one", "two"] {
         if words == "two" {
@@ -137,10 +137,10 @@ async fn removing_a_guest_removes_its_shadow() {
     assert_eq!(offline.carry_out(shadow()).await.unwrap_err().code, "shadow");
     for by_itself in [false, true] {
         let bad = guest(offline.file(component("hostile_pricing")), &[]);
-        let generation = offline.carry_out(install(slot, bad)).await.unwrap().generation.unwrap();
+        let revision = offline.carry_out(install(slot, bad)).await.unwrap().revision.unwrap();
         offline.carry_out(shadow()).await.unwrap();
         if by_itself {
-            let alarm = Alarm { slot: slot.parse().unwrap(), generation };
+            let alarm = Alarm { slot: slot.parse().unwrap(), revision };
             offline.workshop.take_out(alarm, &offline.journal, NOW).await;
         } else {
             offline
@@ -148,7 +148,7 @@ async fn removing_a_guest_removes_its_shadow() {
                 .await
                 .unwrap();
         }
-        assert!(offline.journal.standbys().unwrap().is_empty());
+        assert!(offline.journal.pending_guests().unwrap().is_empty());
         assert!(offline.workshop.seated().await.is_empty());
         let rows = offline
             .journal

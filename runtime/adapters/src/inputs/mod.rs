@@ -7,7 +7,7 @@ mod url;
 
 use async_trait::async_trait;
 use pylon_core::ports::event_source::EventSource;
-use pylon_core::ports::inputs::{Inputs, Unfetched};
+use pylon_core::ports::inputs::{FetchError, Inputs};
 use pylon_core::sources::{Granted, Sources};
 use pylon_core::{Input, InputSource};
 use pylon_egress::policy::EgressPolicy;
@@ -50,10 +50,10 @@ impl Fetcher {
         address: &str,
         sources: &Sources,
         bytes_max: u64,
-    ) -> Result<String, Unfetched> {
+    ) -> Result<String, FetchError> {
         let Options { egress, fetch_timeout, .. } = &self.options;
         let within = tokio::time::timeout(*fetch_timeout, self.places.acquire()).await;
-        let Ok(Ok(_place)) = within else { return Err(Unfetched::Busy) };
+        let Ok(Ok(_place)) = within else { return Err(FetchError::Busy) };
         let rules = Rules { egress, sources };
         url::fetch(&rules, address, bytes_max, *fetch_timeout).await
     }
@@ -65,7 +65,7 @@ impl Inputs for Fetcher {
         self.options.granted
     }
 
-    fn check(&self, input: &Input, sources: &Sources) -> Result<(), Unfetched> {
+    fn check(&self, input: &Input, sources: &Sources) -> Result<(), FetchError> {
         let InputSource::Url(address) = &input.source else { return Ok(()) };
         Rules { egress: &self.options.egress, sources }.check(address).map(drop)
     }
@@ -75,9 +75,9 @@ impl Inputs for Fetcher {
         input: &Input,
         sources: &Sources,
         bytes_max: u64,
-    ) -> Result<String, Unfetched> {
+    ) -> Result<String, FetchError> {
         let Options { granted, fetch_timeout, chain_timeout, .. } = &self.options;
-        let not_granted = Err(Unfetched::Denied("send the text itself"));
+        let not_granted = Err(FetchError::Denied("send the text itself"));
         let text = match &input.source {
             InputSource::Text(text) => text.clone(),
             InputSource::Url(address) if granted.urls => {
@@ -85,7 +85,7 @@ impl Inputs for Fetcher {
             }
             InputSource::Event(id) if granted.events => {
                 let place = tokio::time::timeout(*fetch_timeout, self.places.acquire()).await;
-                let Ok(Ok(_place)) = place else { return Err(Unfetched::Busy) };
+                let Ok(Ok(_place)) = place else { return Err(FetchError::Busy) };
                 self.events.message(*id, input.hint.as_deref(), *fetch_timeout).await?
             }
             InputSource::Job(id) if granted.jobs => {
@@ -93,6 +93,6 @@ impl Inputs for Fetcher {
             }
             _ => return not_granted,
         };
-        if text.len() as u64 > bytes_max { Err(Unfetched::TooLarge(bytes_max)) } else { Ok(text) }
+        if text.len() as u64 > bytes_max { Err(FetchError::TooLarge(bytes_max)) } else { Ok(text) }
     }
 }

@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::get;
 use futures::{StreamExt, stream};
 use pylon_core::ports::event_source::EventSource;
-use pylon_core::ports::inputs::{Inputs, Unfetched};
+use pylon_core::ports::inputs::{FetchError, Inputs};
 use pylon_core::sources::{Granted, Sources};
 use pylon_core::{Input, InputSource, JobId, MessageId};
 use pylon_egress::policy::EgressPolicy;
@@ -123,22 +123,22 @@ async fn pages_are_text_of_a_bounded_size() {
     let server = serve().await;
     let (egress, sources) = (EgressPolicy::new(std::slice::from_ref(&server.place)), anywhere());
     let rules = |egress| Rules { egress, sources: &sources };
-    let not_public = Err(Unfetched::Denied("not a public address"));
-    let only_https = Err(Unfetched::Denied("only https and wss egress are allowed"));
+    let not_public = Err(FetchError::Denied("not a public address"));
+    let only_https = Err(FetchError::Denied("only https and wss egress are allowed"));
     for (path, found) in [
         ("text", Ok("Grüße".to_owned())),
         ("json", Ok("{}".to_owned())),
         ("bare", Ok("bare".to_owned())),
         ("full", Ok("x".repeat(1000))),
         ("near", Ok("Grüße".to_owned())),
-        ("over", Err(Unfetched::TooLarge(MAX))),
-        ("endless", Err(Unfetched::TooLarge(MAX))),
-        ("image", Err(Unfetched::NotText)),
-        ("latin", Err(Unfetched::NotText)),
-        ("bomb", Err(Unfetched::NotText)),
-        ("gone", Err(Unfetched::Unreachable)),
-        ("self", Err(Unfetched::Unreachable)),
-        ("nowhere", Err(Unfetched::Unreachable)),
+        ("over", Err(FetchError::TooLarge(MAX))),
+        ("endless", Err(FetchError::TooLarge(MAX))),
+        ("image", Err(FetchError::NotText)),
+        ("latin", Err(FetchError::NotText)),
+        ("bomb", Err(FetchError::NotText)),
+        ("gone", Err(FetchError::Unreachable)),
+        ("self", Err(FetchError::Unreachable)),
+        ("nowhere", Err(FetchError::Unreachable)),
         ("to/file", only_https.clone()),
         ("to/metadata", not_public.clone()),
         ("to/loopback", not_public.clone()),
@@ -156,7 +156,7 @@ async fn pages_are_text_of_a_bounded_size() {
     let closed = EgressPolicy::new(&["127.0.0.1:9".into()]);
     assert_eq!(
         fetch(&rules(&closed), "http://127.0.0.1:9/", MAX, PATIENCE).await,
-        Err(Unfetched::Unreachable)
+        Err(FetchError::Unreachable)
     );
 }
 
@@ -172,7 +172,7 @@ async fn a_slow_page_has_a_deadline() {
         Duration::from_secs(1),
     )
     .await;
-    assert_eq!(read, Err(Unfetched::Timeout(1)));
+    assert_eq!(read, Err(FetchError::Timeout(1)));
 }
 
 /// Goal: over https nothing is said in the clear. Method: what the first byte is.
@@ -190,7 +190,7 @@ async fn https_is_encrypted() {
         PATIENCE,
     )
     .await;
-    assert_eq!((read, first_byte.await.unwrap()), (Err(Unfetched::Unreachable), 0x16));
+    assert_eq!((read, first_byte.await.unwrap()), (Err(FetchError::Unreachable), 0x16));
 }
 
 /// A market without any event.
@@ -203,12 +203,12 @@ impl EventSource for NoEvents {
         _: MessageId,
         _: Option<&str>,
         _: Duration,
-    ) -> Result<String, Unfetched> {
-        Err(Unfetched::Unreachable)
+    ) -> Result<String, FetchError> {
+        Err(FetchError::Unreachable)
     }
 
-    async fn result_of(&self, _: JobId, _: u64, timeout: Duration) -> Result<String, Unfetched> {
-        Err(Unfetched::Timeout(timeout.as_secs()))
+    async fn result_of(&self, _: JobId, _: u64, timeout: Duration) -> Result<String, FetchError> {
+        Err(FetchError::Timeout(timeout.as_secs()))
     }
 }
 
@@ -233,22 +233,22 @@ async fn fetching_has_a_bound_and_needs_a_grant() {
     for source in &sources {
         assert_eq!(
             none.fetch(source, &anywhere(), MAX).await,
-            Err(Unfetched::Denied("send the text itself"))
+            Err(FetchError::Denied("send the text itself"))
         );
     }
     let places = all.places.acquire_many(16).await.unwrap();
     for source in &sources[..2] {
-        assert_eq!(all.fetch(source, &anywhere(), MAX).await, Err(Unfetched::Busy));
+        assert_eq!(all.fetch(source, &anywhere(), MAX).await, Err(FetchError::Busy));
     }
     drop(places);
-    assert_eq!(all.fetch(&sources[2], &anywhere(), MAX).await, Err(Unfetched::Timeout(0)));
+    assert_eq!(all.fetch(&sources[2], &anywhere(), MAX).await, Err(FetchError::Timeout(0)));
     let text = input(InputSource::Text("four".into()));
     assert_eq!(all.fetch(&text, &anywhere(), 4).await, Ok("four".into()));
-    assert_eq!(all.fetch(&text, &anywhere(), 3).await, Err(Unfetched::TooLarge(3)));
+    assert_eq!(all.fetch(&text, &anywhere(), 3).await, Err(FetchError::TooLarge(3)));
     let only = Sources { urls: vec!["a.example".into()], ..Sources::default() };
     assert_eq!(
         all.check(&sources[0], &only),
-        Err(Unfetched::Denied("this host is not fetched from"))
+        Err(FetchError::Denied("this host is not fetched from"))
     );
     assert_eq!(all.check(&input(InputSource::Url("https://A.example/x".into())), &only), Ok(()));
 }
@@ -276,7 +276,7 @@ async fn a_redirect_stays_with_the_handlers_hosts() {
     let server = serve().await;
     let by_name = server.place.replace("127.0.0.1", "localhost");
     let egress = EgressPolicy::new(&[server.place.clone(), by_name]);
-    let denied = Err(Unfetched::Denied("this host is not fetched from"));
+    let denied = Err(FetchError::Denied("this host is not fetched from"));
     for (hosts, path, found) in [
         (vec!["127.0.0.1"], "text", Ok("Grüße".to_owned())),
         (vec!["127.0.0.1"], "near", Ok("Grüße".to_owned())),

@@ -1,6 +1,6 @@
 //! A page, as text: over https, where the policy for egress and the handler's own hosts let us, without compression, and no larger or slower than allowed.
 
-use pylon_core::ports::inputs::Unfetched;
+use pylon_core::ports::inputs::FetchError;
 use pylon_core::sources::Sources;
 use pylon_egress::pinned_client;
 use pylon_egress::policy::{Denied, EgressPolicy, Scheme};
@@ -24,10 +24,10 @@ pub(super) struct Rules<'a> {
 
 impl Rules<'_> {
     /// Pure: as far as its text tells.
-    pub(super) fn check(&self, address: &str) -> Result<Url, Unfetched> {
+    pub(super) fn check(&self, address: &str) -> Result<Url, FetchError> {
         let url = self.egress.check(address, Scheme::Http).map_err(in_words)?;
         let wanted = url.host_str().is_some_and(|host| self.sources.allow_host(host));
-        if wanted { Ok(url) } else { Err(Unfetched::Denied("this host is not fetched from")) }
+        if wanted { Ok(url) } else { Err(FetchError::Denied("this host is not fetched from")) }
     }
 }
 
@@ -37,22 +37,22 @@ pub(super) async fn fetch(
     address: &str,
     bytes_max: u64,
     within: Duration,
-) -> Result<String, Unfetched> {
+) -> Result<String, FetchError> {
     let read = timeout(within, async {
         let response = get(rules, address).await?;
         read(response, bytes_max).await
     });
-    read.await.unwrap_or(Err(Unfetched::Timeout(within.as_secs())))
+    read.await.unwrap_or(Err(FetchError::Timeout(within.as_secs())))
 }
 
-fn in_words(forbidden: Denied) -> Unfetched {
+fn in_words(forbidden: Denied) -> FetchError {
     match forbidden {
-        Denied::Unknown => Unfetched::Unreachable,
-        why => Unfetched::Denied(why.message()),
+        Denied::Unknown => FetchError::Unreachable,
+        why => FetchError::Denied(why.message()),
     }
 }
 
-async fn get(rules: &Rules<'_>, address: &str) -> Result<Response, Unfetched> {
+async fn get(rules: &Rules<'_>, address: &str) -> Result<Response, FetchError> {
     let mut address = address.to_owned();
     for _ in 0..=REDIRECTS_MAX {
         rules.check(&address)?;
@@ -60,7 +60,7 @@ async fn get(rules: &Rules<'_>, address: &str) -> Result<Response, Unfetched> {
         let unreachable = |error: reqwest::Error| {
             // Not where: a confidential job may have named it.
             tracing::debug!(error = %error.without_url(), "a page was not fetched");
-            Unfetched::Unreachable
+            FetchError::Unreachable
         };
         let client =
             pinned_client::client(url.host_str().unwrap_or_default(), &found, CONNECT_WITHIN)
@@ -79,32 +79,32 @@ async fn get(rules: &Rules<'_>, address: &str) -> Result<Response, Unfetched> {
             .get(LOCATION)
             .filter(|_| status.is_redirection())
             .and_then(|next| next.to_str().ok());
-        let next = next.and_then(|next| url.join(next).ok()).ok_or(Unfetched::Unreachable)?;
+        let next = next.and_then(|next| url.join(next).ok()).ok_or(FetchError::Unreachable)?;
         address = next.into();
     }
-    Err(Unfetched::Unreachable)
+    Err(FetchError::Unreachable)
 }
 
-async fn read(mut response: Response, bytes_max: u64) -> Result<String, Unfetched> {
+async fn read(mut response: Response, bytes_max: u64) -> Result<String, FetchError> {
     let header = |name| {
         response.headers().get(name).map(|value| value.to_str().unwrap_or("?").to_ascii_lowercase())
     };
     if header(CONTENT_ENCODING).is_some_and(|coding| coding != "identity")
         || header(CONTENT_TYPE).is_some_and(|mime| !is_text(&mime))
     {
-        return Err(Unfetched::NotText);
+        return Err(FetchError::NotText);
     }
     if response.content_length().is_some_and(|bytes| bytes > bytes_max) {
-        return Err(Unfetched::TooLarge(bytes_max));
+        return Err(FetchError::TooLarge(bytes_max));
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_| Unfetched::Unreachable)? {
+    while let Some(chunk) = response.chunk().await.map_err(|_| FetchError::Unreachable)? {
         if body.len().saturating_add(chunk.len()) as u64 > bytes_max {
-            return Err(Unfetched::TooLarge(bytes_max));
+            return Err(FetchError::TooLarge(bytes_max));
         }
         body.extend_from_slice(&chunk);
     }
-    String::from_utf8(body).map_err(|_| Unfetched::NotText)
+    String::from_utf8(body).map_err(|_| FetchError::NotText)
 }
 
 /// A type whose content a model can read as it is.

@@ -3,8 +3,8 @@
 use super::case::{Case, Money, Stand};
 use crate::replay::{Gone, Question, Subject, Unasked};
 use pylon_core::decision::Situation;
+use pylon_core::guest::{Cost, GuestFunction};
 use pylon_core::machine::Execution;
-use pylon_core::ports::guests::Cost;
 use pylon_core::ports::journal::JournalError;
 use pylon_core::work::{Route, Usage};
 use pylon_core::{Job, UnixTime};
@@ -41,11 +41,11 @@ impl Asked {
 }
 
 /// What is asked of a policy of this role first; `None` for handlers.
-pub(super) const fn function(role: Role) -> Option<&'static str> {
+pub(super) const fn function(role: Role) -> Option<GuestFunction> {
     match role {
-        Role::Routing => Some("rank"),
-        Role::Pricing => Some("quote"),
-        Role::Verification => Some("judge"),
+        Role::Routing => Some(GuestFunction::Rank),
+        Role::Pricing => Some(GuestFunction::Quote),
+        Role::Verification => Some(GuestFunction::Judge),
         Role::Handler => None,
     }
 }
@@ -53,7 +53,7 @@ pub(super) const fn function(role: Role) -> Option<&'static str> {
 /// Hands all questions of this name to `each`, in order and in pages, until it wants no more.
 pub(super) fn read(
     books: &ReadOnlyJournal,
-    function: &str,
+    function: GuestFunction,
     since: UnixTime,
     kind: Option<u16>,
     mut each: impl FnMut(Vec<Asked>) -> bool,
@@ -88,9 +88,10 @@ fn asked(
     });
     let settled = match &subject {
         Subject::Taken(state)
-            if recorded.function == "quote" && state.execution == Execution::Completed =>
+            if recorded.function == GuestFunction::Quote.as_str()
+                && state.execution == Execution::Completed =>
         {
-            let last = books.recorded_last(recorded.job, "settle", state.attempt)?;
+            let last = books.recorded_last(recorded.job, GuestFunction::Settle, state.attempt)?;
             last.and_then(|settled| {
                 serde_json::from_str::<(Route, Usage, Situation)>(&settled.input).ok()
             })

@@ -1,6 +1,6 @@
 //! One decision, as it was and as a candidate would have made it. What nobody can know of the money is a case of its own.
 
-use pylon_core::ports::guests::Fault;
+use pylon_core::guest::Fault;
 use pylon_core::{JobId, Msat, PublicKey, UnixTime};
 
 /// One decision, then and now.

@@ -4,7 +4,7 @@ use super::report::{OTHERS, RATIOS, Report};
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 use pylon_core::UnixTime;
-use pylon_core::units::moment;
+use pylon_core::units::format_utc;
 
 const SIZE: (u32, u32) = (960, 720);
 const DAY_SECONDS: u64 = 86_400;
@@ -54,8 +54,8 @@ fn days(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Erro
         let place = (0..shown.len()).find(|index| (*place - position(*index)).abs() < 0.01);
         let day = place
             .and_then(|index| shown.get(index))
-            .map(|(day, _)| moment(UnixTime::new(day * DAY_SECONDS)));
-        day.and_then(|moment| moment.get(5..10).map(str::to_owned)).unwrap_or_default()
+            .map(|(day, _)| format_utc(UnixTime::new(day * DAY_SECONDS)));
+        day.and_then(|format_utc| format_utc.get(5..10).map(str::to_owned)).unwrap_or_default()
     };
     let mut chart = ChartBuilder::on(area)
         .caption("Earnings by day, in sats", ("sans-serif", 16))

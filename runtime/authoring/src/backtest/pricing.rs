@@ -4,9 +4,9 @@ use super::asked::Asked;
 use super::case::{Case, Money, Stand, Unknown};
 use crate::replay::{Question, Subject};
 use pylon_core::decision::{Offer, QuoteContext, Refusal, Situation, Terms};
-use pylon_core::decision_summary::{offered, refused};
+use pylon_core::decision_summary::{offer_summary, refusal_summary};
+use pylon_core::guest::{Cost, GuestAnswer};
 use pylon_core::machine::{Execution, JobState, Settlement};
-use pylon_core::ports::guests::{Answer, Cost};
 use pylon_core::{Job, Msat};
 use pylon_sandbox::Installed;
 
@@ -16,8 +16,8 @@ pub(super) fn case(guest: &Installed, asked: &Asked) -> Option<Case> {
     let mut case = asked.case(job);
     let answer = guest.quote(job, context, situation);
     note(&mut case, &answer);
-    let model = context.route.place.model();
-    let offered = agreed(job, answer.value.map_err(|_| Refusal::Busy(0)));
+    let model = context.route.target.model();
+    let offer_summary = agreed(job, answer.value.map_err(|_| Refusal::Busy(0)));
     let recorded =
         asked.recorded.output.as_ref().ok().and_then(|said| serde_json::from_str(said).ok());
     case.then = match &asked.subject {
@@ -25,8 +25,8 @@ pub(super) fn case(guest: &Installed, asked: &Asked) -> Option<Case> {
         _ => recorded
             .map_or_else(|| no(&Refusal::Busy(0)), |said| stand(&agreed(job, Ok(said)), model)),
     };
-    case.now = stand(&offered, model);
-    case.money = match (&asked.subject, &offered) {
+    case.now = stand(&offer_summary, model);
+    case.money = match (&asked.subject, &offer_summary) {
         (Subject::Taken(state), Err(_)) => {
             over(state).map_or_else(open, |then| known(then, Msat::ZERO))
         }
@@ -51,22 +51,22 @@ fn agreed(job: &Job, said: Result<Result<Offer, Refusal>, Refusal>) -> Result<Of
     }
 }
 
-fn stand(offered: &Result<Offer, Refusal>, model: &str) -> Stand {
-    match offered {
+fn stand(offer_summary: &Result<Offer, Refusal>, model: &str) -> Stand {
+    match offer_summary {
         Ok(offer) => yes(offer, model),
         Err(refusal) => no(refusal),
     }
 }
 
 fn yes(offer: &Offer, model: &str) -> Stand {
-    Stand::Yes { words: offered(offer), price: Some(offer.price), model: model.into() }
+    Stand::Yes { words: offer_summary(offer), price: Some(offer.price), model: model.into() }
 }
 
 pub(super) fn no(refusal: &Refusal) -> Stand {
-    Stand::No { code: refusal.code(), words: refused(refusal) }
+    Stand::No { code: refusal.code(), words: refusal_summary(refusal) }
 }
 
-pub(super) fn note<T>(case: &mut Case, answer: &Answer<T>) {
+pub(super) fn note<T>(case: &mut Case, answer: &GuestAnswer<T>) {
     if let Cost::Fuel(fuel) = answer.call.cost {
         case.fuel_now.push(fuel);
     }

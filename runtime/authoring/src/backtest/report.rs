@@ -2,7 +2,7 @@
 
 use super::case::{Case, Money, Stand, Unknown};
 use super::quantiles::Quantiles;
-use pylon_core::ports::guests::Fault;
+use pylon_core::guest::Fault;
 use pylon_core::{JobId, Msat};
 use std::collections::BTreeMap;
 

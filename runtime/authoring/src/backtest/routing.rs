@@ -6,7 +6,7 @@ use super::pricing::{known, no, note, open, over};
 use crate::replay::{Question, Subject};
 use pylon_core::Msat;
 use pylon_core::decision::{Candidate, Ranking, Refusal};
-use pylon_core::ports::guests::Fault;
+use pylon_core::guest::Fault;
 use pylon_sandbox::Installed;
 
 /// Asks the candidate; `None` if this is no question about routes.
@@ -16,7 +16,7 @@ pub(super) fn case(guest: &Installed, asked: &Asked) -> Option<Case> {
     let answer = guest.rank(job, candidates, situation);
     note(&mut case, &answer);
     let recorded = match &asked.recorded.output {
-        Ok(said) => serde_json::from_str(said).map_err(|_| Fault::Nonsense),
+        Ok(said) => serde_json::from_str(said).map_err(|_| Fault::InvalidOutput),
         Err(fault) => Err(*fault),
     };
     case.then = stand(&recorded, candidates);
@@ -43,7 +43,7 @@ fn stand(said: &Result<Result<Ranking, Refusal>, Fault>, candidates: &[Candidate
         // Routing that fails costs an order, not a job.
         Err(_) => 0,
     };
-    match candidates.get(first).map(|candidate| &candidate.route.place) {
+    match candidates.get(first).map(|candidate| &candidate.route.target) {
         Some(place) => {
             let words = format!("{} on {} first", place.model(), place.backend());
             Stand::Yes { words, price: None, model: place.model().into() }

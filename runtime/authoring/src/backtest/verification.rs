@@ -6,8 +6,8 @@ use super::pricing::{known, note, open, over};
 use crate::replay::{Question, Subject};
 use pylon_core::Msat;
 use pylon_core::decision::Verdict;
-use pylon_core::decision_summary::Words as _;
-use pylon_core::ports::guests::Fault;
+use pylon_core::decision_summary::Summarize as _;
+use pylon_core::guest::Fault;
 use pylon_sandbox::Installed;
 
 /// Asks the candidate; `None` if this is no question about an output.
@@ -19,10 +19,10 @@ pub(super) fn case(guest: &Installed, asked: &Asked) -> Option<Case> {
     let answer = guest.judge(job, output, evidence, situation);
     note(&mut case, &answer);
     let recorded = match &asked.recorded.output {
-        Ok(said) => serde_json::from_str(said).map_err(|_| Fault::Nonsense),
+        Ok(said) => serde_json::from_str(said).map_err(|_| Fault::InvalidOutput),
         Err(fault) => Err(*fault),
     };
-    let model = evidence.route.place.model();
+    let model = evidence.route.target.model();
     case.then = stand(&recorded, model);
     case.now = stand(&answer.value, model);
     // A job's money hangs on its last attempt.
@@ -46,10 +46,10 @@ pub(super) fn case(guest: &Installed, asked: &Asked) -> Option<Case> {
 fn stand(said: &Result<Verdict, Fault>, model: &str) -> Stand {
     match said {
         Ok(verdict @ Verdict::Accept) => {
-            Stand::Yes { words: verdict.words(), price: None, model: model.into() }
+            Stand::Yes { words: verdict.summary(), price: None, model: model.into() }
         }
-        Ok(verdict @ Verdict::Reject(_)) => Stand::No { code: "reject", words: verdict.words() },
-        Ok(verdict @ Verdict::Retry(_)) => Stand::No { code: "retry", words: verdict.words() },
+        Ok(verdict @ Verdict::Reject(_)) => Stand::No { code: "reject", words: verdict.summary() },
+        Ok(verdict @ Verdict::Retry(_)) => Stand::No { code: "retry", words: verdict.summary() },
         Err(fault) => Stand::No { code: "fault", words: format!("no verdict: {fault}") },
     }
 }

@@ -1,6 +1,6 @@
 //! What an answer must be: exact values, ranges, or parts of a text, by the name of what was answered.
 
-use super::form::Function;
+use pylon_core::guest::GuestFunction;
 use pylon_core::settings::nearest;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -82,20 +82,20 @@ const OF_RUNS: [&str; 10] = [
 ];
 
 /// The names that an answer to this can have.
-fn names(function: Function) -> Vec<&'static str> {
+fn names(function: GuestFunction) -> Vec<&'static str> {
     let own: Vec<&[&str]> = match function {
-        Function::Quote => vec![&OF_OFFERS, &OF_REFUSALS, &OF_POLICIES],
-        Function::Settle => vec![&["due_msat"], &OF_POLICIES],
-        Function::Rank => vec![&["order", "first", "note"], &OF_REFUSALS, &OF_POLICIES],
-        Function::Judge => vec![&["verdict", "reason"], &OF_POLICIES],
-        Function::Run => vec![&OF_RUNS],
+        GuestFunction::Quote => vec![&OF_OFFERS, &OF_REFUSALS, &OF_POLICIES],
+        GuestFunction::Settle => vec![&["due_msat"], &OF_POLICIES],
+        GuestFunction::Rank => vec![&["order", "first", "note"], &OF_REFUSALS, &OF_POLICIES],
+        GuestFunction::Judge => vec![&["verdict", "reason"], &OF_POLICIES],
+        GuestFunction::Run => vec![&OF_RUNS],
     };
     own.into_iter().flatten().chain(&OF_ALL).copied().collect()
 }
 
 impl Expected {
     /// Is all of it something that could be answered?
-    pub(super) fn check(&self, function: Function) -> Result<(), String> {
+    pub(super) fn check(&self, function: GuestFunction) -> Result<(), String> {
         let names = names(function);
         if self.0.is_empty() {
             return Err(format!("`expect` says nothing; there is `{}`", names.join("`, `")));
@@ -103,7 +103,7 @@ impl Expected {
         for (name, value) in &self.0 {
             if !names.contains(&name.as_str()) {
                 let hint = nearest(name, names.iter().copied());
-                return Err(format!("`{}` answers no `{name}`; {hint}", function.name()));
+                return Err(format!("`{}` answers no `{name}`; {hint}", function));
             }
             if name != "attributes" {
                 Wanted::of(value).map_err(|why| format!("`expect.{name}`: {why}"))?;

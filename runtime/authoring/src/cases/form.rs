@@ -3,7 +3,7 @@
 
 use super::expect::Expected;
 use pylon_config::ConfigError;
-use pylon_sandbox::Role;
+use pylon_core::guest::GuestFunction;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ pub struct Case {
     /// For people; each has its own.
     pub name: String,
     /// What is asked.
-    pub function: Function,
+    pub function: GuestFunction,
     #[serde(default)]
     pub(super) settings: BTreeMap<String, Texts>,
     #[serde(default)]
@@ -43,49 +43,14 @@ pub struct Case {
     pub(super) expect: Expected,
 }
 
-/// A function of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "named as in the WIT, which documents them")]
-pub enum Function {
-    Quote,
-    Settle,
-    Rank,
-    Judge,
-    Run,
-}
-
-impl Function {
-    /// As the contract calls it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Quote => "quote",
-            Self::Settle => "settle",
-            Self::Rank => "rank",
-            Self::Judge => "judge",
-            Self::Run => "run",
-        }
-    }
-
-    /// Whom it is asked.
-    pub const fn role(self) -> Role {
-        match self {
-            Self::Quote | Self::Settle => Role::Pricing,
-            Self::Rank => Role::Routing,
-            Self::Judge => Role::Verification,
-            Self::Run => Role::Handler,
-        }
-    }
-
-    /// What a case may say beside the job and the settings.
-    const fn inputs(self) -> &'static [&'static str] {
-        match self {
-            Self::Quote => &["situation", "context"],
-            Self::Settle => &["situation", "context", "offer", "route", "usage"],
-            Self::Rank => &["situation", "candidates"],
-            Self::Judge => &["situation", "output", "evidence"],
-            Self::Run => &["answers", "deadline_ms"],
-        }
+/// What a case may say beside the job and the settings.
+const fn inputs(function: GuestFunction) -> &'static [&'static str] {
+    match function {
+        GuestFunction::Quote => &["situation", "context"],
+        GuestFunction::Settle => &["situation", "context", "offer", "route", "usage"],
+        GuestFunction::Rank => &["situation", "candidates"],
+        GuestFunction::Judge => &["situation", "output", "evidence"],
+        GuestFunction::Run => &["answers", "deadline_ms"],
     }
 }
 
@@ -341,7 +306,7 @@ fn check(case: &Case) -> Result<(), String> {
         ("answers", case.answers.is_some()),
         ("deadline_ms", case.deadline_ms.is_some()),
     ];
-    let (function, inputs) = (case.function.name(), case.function.inputs());
+    let (function, inputs) = (case.function, inputs(case.function));
     if let Some((key, _)) =
         said.into_iter().find(|(key, is_said)| *is_said && !inputs.contains(key))
     {

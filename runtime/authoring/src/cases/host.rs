@@ -2,10 +2,10 @@
 
 use super::form::{Answer, Case, Input, NoText, Scripted};
 use async_trait::async_trait;
-use pylon_core::ports::guests::{
-    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError,
-    LogLevel,
-};
+use pylon_core::completion::{CompletionSummary, GuestCompletionRequest, GuestInferenceError};
+use pylon_core::guest::LogLevel;
+use pylon_core::input::InputError;
+use pylon_core::ports::guests::{GuestStream, HandlerHost};
 use pylon_core::work::Usage;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -69,7 +69,7 @@ impl Host {
 impl HandlerHost for Host {
     async fn generate(
         &self,
-        request: GuestGeneration,
+        request: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         let prompt = request
             .messages
@@ -130,9 +130,9 @@ impl GuestStream for Stream {
         Ok((!piece.is_empty()).then_some(piece))
     }
 
-    fn summary(&self) -> Option<GenerationSummary> {
+    fn summary(&self) -> Option<CompletionSummary> {
         let output_tokens = Usage::estimate(self.script.text.len() as u64);
-        (self.told == self.script.text.len()).then(|| GenerationSummary {
+        (self.told == self.script.text.len()).then(|| CompletionSummary {
             length: self.script.cut,
             model: self.script.model.clone().unwrap_or_else(|| "model".into()),
             ignored_params: self.script.ignored_params.clone(),

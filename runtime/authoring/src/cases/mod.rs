@@ -6,12 +6,13 @@ mod form;
 mod host;
 mod question;
 
-pub use form::{Case, Function, parse};
+pub use form::{Case, parse};
 
 use expect::{Fact, Facts};
 use host::Host;
 use pylon_core::decision::{Candidate, Offer, QuoteContext, Ranking, Refusal, Situation, Verdict};
-use pylon_core::ports::guests::{Answer, Cost, JobError};
+use pylon_core::guest::{Cost, GuestAnswer, GuestFunction};
+use pylon_core::job::JobError;
 use pylon_core::work::Output;
 use pylon_core::{Job, Msat};
 use pylon_sandbox::{Examined, Grants, Installed, Role, Sandbox, Setup, Slot};
@@ -26,7 +27,7 @@ pub struct Asked {
     /// The case.
     pub name: String,
     /// What was asked.
-    pub function: Function,
+    pub function: GuestFunction,
     /// What is not as it must be, one line each; empty: all is.
     pub unmet: Vec<String>,
     /// What the answer took.
@@ -45,7 +46,7 @@ pub async fn ask(sandbox: &Sandbox, bytes: &[u8], guest: &Examined, cases: &[Cas
             Err(why) => (vec![why], None),
         };
         let (nothing, budget) = match guest.role {
-            Role::Handler => (Cost::CpuMicros(0), guest.limits.cpu_ms.saturating_mul(1000)),
+            Role::Handler => (Cost::CpuUs(0), guest.limits.cpu_ms.saturating_mul(1000)),
             _ => (Cost::Fuel(0), guest.limits.fuel),
         };
         let cost = cost.unwrap_or(nothing);
@@ -61,12 +62,10 @@ async fn one(
     guest: &Examined,
     case: &Case,
 ) -> Result<(Facts, Cost), String> {
-    if case.function.role() != guest.role {
-        let (wanted, is) = (case.function.role().world(), guest.role.world());
-        return Err(format!(
-            "`{}` is asked of a {wanted}, and this is a {is}",
-            case.function.name()
-        ));
+    let role = Role::of(case.function);
+    if role != guest.role {
+        let (wanted, is) = (role.world(), guest.role.world());
+        return Err(format!("`{}` is asked of a {wanted}, and this is a {is}", case.function));
     }
     let job = question::job(case, guest.about.kinds.first().map(|served| served.kind))?;
     let slot = Slot::policy(guest.role)
@@ -81,21 +80,21 @@ async fn one(
     let guest = sandbox.load(slot, bytes, setup).await.map_err(|error| error.to_string())?;
     let situation = question::situation(case, &job);
     match case.function {
-        Function::Quote => {
+        GuestFunction::Quote => {
             Ok(offered(guest.quote(&job, &question::context(case, &job), &situation)))
         }
-        Function::Settle => settled(&guest, case, &job, &situation),
-        Function::Rank => {
+        GuestFunction::Settle => settled(&guest, case, &job, &situation),
+        GuestFunction::Rank => {
             let candidates = question::candidates(case);
             Ok(ranked(guest.rank(&job, &candidates, &situation), &candidates))
         }
-        Function::Judge => Ok(judged(guest.judge(
+        GuestFunction::Judge => Ok(judged(guest.judge(
             &job,
             &question::output(case),
             &question::evidence(case)?,
             &situation,
         ))),
-        Function::Run => {
+        GuestFunction::Run => {
             let host = Arc::new(Host::new(case));
             let answer = guest
                 .run(&job, case.deadline_ms.unwrap_or(DEADLINE_MS), Arc::clone(&host) as Arc<_>)
@@ -118,7 +117,10 @@ fn settled(
         None => match guest.quote(job, &context, situation).value {
             Ok(Ok(offer)) => offer,
             Ok(Err(refusal)) => {
-                return Err(format!("the guest makes no offer for this job: {}", refusal.words()));
+                return Err(format!(
+                    "the guest makes no offer for this job: {}",
+                    refusal.message()
+                ));
             }
             Err(fault) => return Err(format!("the guest makes no offer for this job: {fault}")),
         },
@@ -130,20 +132,20 @@ fn settled(
 }
 
 /// What was answered, with its cost; a fault is an answer, too.
-fn told<T>(answer: Answer<T>, tell: impl FnOnce(T, &mut Facts)) -> (Facts, Cost) {
+fn told<T>(answer: GuestAnswer<T>, tell: impl FnOnce(T, &mut Facts)) -> (Facts, Cost) {
     let mut facts = Facts::new();
     match answer.value {
         Ok(value) => tell(value, &mut facts),
-        Err(fault) => drop(facts.insert("fault", Fact::Text(format!("{fault:?}").to_lowercase()))),
+        Err(fault) => drop(facts.insert("fault", Fact::Text(fault.as_str().into()))),
     }
     match answer.call.cost {
         Cost::Fuel(fuel) => facts.insert("fuel", fuel.into()),
-        Cost::CpuMicros(micros) => facts.insert("cpu_us", micros.into()),
+        Cost::CpuUs(micros) => facts.insert("cpu_us", micros.into()),
     };
     (facts, answer.call.cost)
 }
 
-fn offered(answer: Answer<Result<Offer, Refusal>>) -> (Facts, Cost) {
+fn offered(answer: GuestAnswer<Result<Offer, Refusal>>) -> (Facts, Cost) {
     told(answer, |offer, facts| match offer {
         Ok(offer) => facts.extend([
             ("terms", terms(&offer).into()),
@@ -171,20 +173,23 @@ const fn terms(offer: &Offer) -> &'static str {
 
 fn refused(refusal: &Refusal, facts: &mut Facts) {
     facts.insert("refused", refusal.code().into());
-    facts.insert("words", Fact::Text(refusal.words()));
+    facts.insert("words", Fact::Text(refusal.message()));
     if let Refusal::BidTooLow(lowest) = refusal {
         facts.insert("lowest_msat", lowest.get().into());
     }
 }
 
-fn ranked(answer: Answer<Result<Ranking, Refusal>>, candidates: &[Candidate]) -> (Facts, Cost) {
+fn ranked(
+    answer: GuestAnswer<Result<Ranking, Refusal>>,
+    candidates: &[Candidate],
+) -> (Facts, Cost) {
     told(answer, |ranking, facts| match ranking {
         Ok(ranking) => {
             let first = ranking
                 .order
                 .first()
                 .and_then(|index| candidates.get(usize::try_from(*index).ok()?));
-            let first = first.map(|candidate| &candidate.route.place);
+            let first = first.map(|candidate| &candidate.route.target);
             let first = first
                 .map(|place| format!("{}/{}", place.backend(), place.model()))
                 .unwrap_or_default();
@@ -199,7 +204,7 @@ fn ranked(answer: Answer<Result<Ranking, Refusal>>, candidates: &[Candidate]) ->
     })
 }
 
-fn judged(answer: Answer<Verdict>) -> (Facts, Cost) {
+fn judged(answer: GuestAnswer<Verdict>) -> (Facts, Cost) {
     told(answer, |verdict, facts| {
         let (word, reason) = match verdict {
             Verdict::Accept => ("accept", None),
@@ -211,7 +216,7 @@ fn judged(answer: Answer<Verdict>) -> (Facts, Cost) {
     })
 }
 
-fn done(answer: Answer<Result<Output, JobError>>, host: &Host) -> (Facts, Cost) {
+fn done(answer: GuestAnswer<Result<Output, JobError>>, host: &Host) -> (Facts, Cost) {
     let (mut facts, cost) = told(answer, |output, facts| match output {
         Ok(output) => {
             let attributes: BTreeMap<_, _> =

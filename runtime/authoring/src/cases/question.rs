@@ -3,7 +3,7 @@
 use super::form::{self, Case, Input, Texts};
 use pylon_core::decision::{Candidate, History, MarketView, Offer, QuoteContext, Situation, Terms};
 use pylon_core::work::{
-    Attribute, Check, Evidence, Finish, Outcome, Output, Route, Usage, WorkPlace,
+    Attribute, Check, CheckOutcome, Evidence, ExecutionTarget, Finish, Output, Route, Usage,
 };
 use pylon_core::{Digest, InputSource, Job, JobId, MessageId, Msat, Param, PublicKey, UnixTime};
 use std::collections::BTreeMap;
@@ -108,10 +108,10 @@ fn place(
 ) -> Route {
     let backend = backend.unwrap_or("backend").to_owned();
     let place = match isolation {
-        Some(isolation) => WorkPlace::Agent { backend, isolation: isolation.into() },
-        None => WorkPlace::Model { backend, model: model.unwrap_or("model").into() },
+        Some(isolation) => ExecutionTarget::Agent { backend, isolation: isolation.into() },
+        None => ExecutionTarget::Model { backend, model: model.unwrap_or("model").into() },
     };
-    Route { place, price_permille: price_permille.unwrap_or(1000) }
+    Route { target: place, price_permille: price_permille.unwrap_or(1000) }
 }
 
 /// A stranger, a wallet that can do all terms with msat precision, and no market yet.
@@ -221,10 +221,10 @@ pub(super) fn evidence(case: &Case) -> Result<Evidence, String> {
 
 fn check(form: &form::Check) -> Result<Check, String> {
     let outcome = match (form.passed, form.exit_code, form.count, &form.skipped) {
-        (Some(passed), None, None, None) => Outcome::Passed(passed),
-        (None, Some(code), None, None) => Outcome::ExitCode(code),
-        (None, None, Some(count), None) => Outcome::Count(count),
-        (None, None, None, Some(why)) => Outcome::Skipped(why.clone()),
+        (Some(passed), None, None, None) => CheckOutcome::Passed(passed),
+        (None, Some(code), None, None) => CheckOutcome::ExitCode(code),
+        (None, None, Some(count), None) => CheckOutcome::Count(count),
+        (None, None, None, Some(why)) => CheckOutcome::Skipped(why.clone()),
         _ => {
             return Err(format!(
                 "the check `{}` has exactly one of `passed`, `exit_code`, `count`, `skipped`",

@@ -10,10 +10,11 @@ mod subject;
 
 pub use log::{Problem, Seals, Verified, verify};
 pub use playback::Playback;
-pub use question::{Question, Unasked, role};
+pub use question::{Question, Unasked};
 pub use subject::Subject;
 
-use pylon_core::ports::guests::{Answer, Cost, Fault, JobError};
+use pylon_core::guest::{Cost, Fault, GuestAnswer, GuestFunction};
+use pylon_core::job::JobError;
 use pylon_core::ports::journal::JournalError;
 use pylon_core::work::Output;
 use pylon_journal::{ReadOnlyJournal, RecordedDecision};
@@ -99,10 +100,7 @@ pub async fn check(
             return Ok(Outcome::Differs(vec![difference]));
         }
     };
-    let Some(role) = role(&recorded.function) else {
-        return Ok(Outcome::Differs(vec![unknown_function(recorded)]));
-    };
-    let guest = match past.guest(recorded.generation, role, question.job().kind).await {
+    let guest = match past.guest(recorded.revision, question.role(), question.job().kind).await {
         Ok(guest) => guest,
         Err(why) => return Ok(Outcome::Gone(Gone::Component(why))),
     };
@@ -124,9 +122,9 @@ fn unknown_function(recorded: &RecordedDecision) -> Difference {
 
 /// The history of the slots says who it was, too.
 fn other_guest(guest: &Installed, recorded: &RecordedDecision) -> Option<Difference> {
-    let stamp = guest.stamp();
-    let is_same = stamp.digest == recorded.digest
-        && (&stamp.slot, &stamp.name, &stamp.version)
+    let guest_ref = guest.guest_ref();
+    let is_same = guest_ref.digest == recorded.digest
+        && (&guest_ref.slot, &guest_ref.name, &guest_ref.version)
             == (&recorded.slot, &recorded.name, &recorded.version);
     let words = |slot: &str, name: &str, version: &str, digest: pylon_core::Digest| {
         format!("{slot} {name} {version} {digest}")
@@ -134,17 +132,16 @@ fn other_guest(guest: &Installed, recorded: &RecordedDecision) -> Option<Differe
     (!is_same).then(|| Difference {
         what: "guest",
         recorded: words(&recorded.slot, &recorded.name, &recorded.version, recorded.digest),
-        found: words(&stamp.slot, &stamp.name, &stamp.version, stamp.digest),
+        found: words(&guest_ref.slot, &guest_ref.name, &guest_ref.version, guest_ref.digest),
     })
 }
 
 /// What the last attempt made is in the job's row, too.
 fn other_result(subject: &Subject, recorded: &RecordedDecision) -> Option<Difference> {
     let Subject::Taken(state) = subject else { return None };
-    let made = state
-        .output
-        .as_ref()
-        .filter(|_| recorded.function == "run" && recorded.attempt == state.attempt)?;
+    let made = state.output.as_ref().filter(|_| {
+        recorded.function == GuestFunction::Run.as_str() && recorded.attempt == state.attempt
+    })?;
     let written: Result<Output, JobError> =
         serde_json::from_str(recorded.output.as_ref().ok()?).ok()?;
     let is_same = written.as_ref().is_ok_and(|written| written == made);
@@ -183,7 +180,7 @@ async fn ask(question: Question, guest: &Installed, recorded: &RecordedDecision)
     }
 }
 
-fn compare<T>(answer: &Answer<T>, recorded: &RecordedDecision) -> Outcome
+fn compare<T>(answer: &GuestAnswer<T>, recorded: &RecordedDecision) -> Outcome
 where
     T: DeserializeOwned + PartialEq + serde::Serialize,
 {
@@ -219,7 +216,7 @@ where
 }
 
 /// An answer as the journal would have it.
-fn said<T: serde::Serialize>(answer: &Answer<T>) -> String {
+fn said<T: serde::Serialize>(answer: &GuestAnswer<T>) -> String {
     match &answer.value {
         Ok(said) => serde_json::to_string(said).unwrap_or_default(),
         Err(fault) => fault.to_string(),

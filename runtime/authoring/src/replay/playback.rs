@@ -2,11 +2,11 @@
 
 use super::Difference;
 use async_trait::async_trait;
-use pylon_core::ports::guests::{
-    GenerationSummary, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError,
-    LogLevel,
-};
-use pylon_core::transcript::{End, Heard, Text, Transcript};
+use pylon_core::completion::{CompletionSummary, GuestCompletionRequest, GuestInferenceError};
+use pylon_core::guest::LogLevel;
+use pylon_core::input::InputError;
+use pylon_core::ports::guests::{GuestStream, HandlerHost};
+use pylon_core::transcript::{HostReply, RecordedText, StreamEnd, Transcript};
 use pylon_core::{Digest, InputSource, Job};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ pub struct Playback {
     job: Arc<Job>,
     transcript: Transcript,
     /// What is still to be heard, the next generation last.
-    generations: Mutex<Vec<Heard>>,
+    generations: Mutex<Vec<HostReply>>,
     told: AtomicU32,
     strayed: Arc<AtomicBool>,
 }
@@ -28,9 +28,9 @@ impl Playback {
         mut transcript: Transcript,
         content: Option<String>,
     ) -> Result<Self, Difference> {
-        for heard in &mut transcript.generations {
-            if let Heard::Said { text, .. } = heard
-                && let Text::Output(digest) = text
+        for heard in &mut transcript.completions {
+            if let HostReply::Answered { text, .. } = heard
+                && let RecordedText::Output(digest) = text
             {
                 let content = content.clone().unwrap_or_default();
                 let found = Digest::of(content.as_bytes());
@@ -41,10 +41,10 @@ impl Playback {
                         found: found.to_hex(),
                     });
                 }
-                *text = Text::Here(content);
+                *text = RecordedText::Inline(content);
             }
         }
-        let generations = std::mem::take(&mut transcript.generations).into_iter().rev().collect();
+        let generations = std::mem::take(&mut transcript.completions).into_iter().rev().collect();
         let strayed = Arc::new(AtomicBool::new(false));
         Ok(Self {
             job,
@@ -79,19 +79,21 @@ fn not_recorded() -> String {
 impl HandlerHost for Playback {
     async fn generate(
         &self,
-        _: GuestGeneration,
+        _: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         match self.generations.lock().unwrap_or_else(PoisonError::into_inner).pop() {
-            Some(Heard::Refused(error)) => Err(error),
-            Some(Heard::Said { text: Text::Here(text), chunks, end }) => Ok(Box::new(Again {
-                text,
-                chunks: chunks.into_iter(),
-                at: 0,
-                end,
-                ended: false,
-                strayed: Arc::clone(&self.strayed),
-            })),
-            Some(Heard::Said { .. }) | None => {
+            Some(HostReply::Refused(error)) => Err(error),
+            Some(HostReply::Answered { text: RecordedText::Inline(text), chunks, end }) => {
+                Ok(Box::new(Again {
+                    text,
+                    chunks: chunks.into_iter(),
+                    at: 0,
+                    end,
+                    ended: false,
+                    strayed: Arc::clone(&self.strayed),
+                }))
+            }
+            Some(HostReply::Answered { .. }) | None => {
                 self.strayed.store(true, Ordering::Relaxed);
                 Err(GuestInferenceError::Other(not_recorded()))
             }
@@ -109,8 +111,8 @@ impl HandlerHost for Playback {
     async fn read(&self, index: u32) -> Result<String, InputError> {
         let source = self.job.inputs.get(index as usize).map(|input| &input.source);
         match (self.transcript.inputs.get(&index), source) {
-            (Some(Ok(Text::Here(text))), _) => Ok(text.clone()),
-            (Some(Ok(Text::Request)), Some(InputSource::Text(text))) => Ok(text.clone()),
+            (Some(Ok(RecordedText::Inline(text))), _) => Ok(text.clone()),
+            (Some(Ok(RecordedText::Request)), Some(InputSource::Text(text))) => Ok(text.clone()),
             (Some(Err(error)), _) => Err(error.clone()),
             _ => {
                 self.strayed.store(true, Ordering::Relaxed);
@@ -127,7 +129,7 @@ struct Again {
     text: String,
     chunks: std::vec::IntoIter<u32>,
     at: usize,
-    end: Option<End>,
+    end: Option<StreamEnd>,
     ended: bool,
     strayed: Arc<AtomicBool>,
 }
@@ -144,11 +146,11 @@ impl GuestStream for Again {
             }
         }
         match &self.end {
-            Some(End::Complete(_)) if self.at == self.text.len() => {
+            Some(StreamEnd::Complete(_)) if self.at == self.text.len() => {
                 self.ended = true;
                 Ok(None)
             }
-            Some(End::Broken(error)) if self.at == self.text.len() => Err(error.clone()),
+            Some(StreamEnd::Broken(error)) if self.at == self.text.len() => Err(error.clone()),
             _ => {
                 self.strayed.store(true, Ordering::Relaxed);
                 Err(GuestInferenceError::Other(not_recorded()))
@@ -156,9 +158,9 @@ impl GuestStream for Again {
         }
     }
 
-    fn summary(&self) -> Option<GenerationSummary> {
+    fn summary(&self) -> Option<CompletionSummary> {
         match &self.end {
-            Some(End::Complete(summary)) if self.ended => summary.clone(),
+            Some(StreamEnd::Complete(summary)) if self.ended => summary.clone(),
             _ => None,
         }
     }

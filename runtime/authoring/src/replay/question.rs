@@ -3,8 +3,9 @@
 use super::{Difference, Gone, Subject};
 use pylon_core::Job;
 use pylon_core::decision::{Candidate, Offer, QuoteContext, Situation};
+use pylon_core::guest::{Fault, GuestFunction};
+use pylon_core::job::JobError;
 use pylon_core::machine::JobState;
-use pylon_core::ports::guests::{Fault, JobError};
 use pylon_core::ports::journal::JournalError;
 use pylon_core::transcript::Transcript;
 use pylon_core::work::{Evidence, Output, Route, Usage};
@@ -64,17 +65,6 @@ impl From<Gone> for Unasked {
     }
 }
 
-/// Who answers a question of this name.
-pub fn role(function: &str) -> Option<Role> {
-    match function {
-        "rank" => Some(Role::Routing),
-        "quote" | "settle" => Some(Role::Pricing),
-        "judge" => Some(Role::Verification),
-        "run" => Some(Role::Handler),
-        _ => None,
-    }
-}
-
 impl Question {
     /// What was asked.
     pub fn of(
@@ -82,9 +72,10 @@ impl Question {
         recorded: &RecordedDecision,
         subject: &Subject,
     ) -> Result<Result<Self, Unasked>, JournalError> {
-        let attempt = match recorded.function.as_str() {
-            "judge" => books.recorded_last(recorded.job, "run", recorded.attempt)?,
-            _ => None,
+        let attempt = if recorded.function == GuestFunction::Judge.as_str() {
+            books.recorded_last(recorded.job, GuestFunction::Run, recorded.attempt)?
+        } else {
+            None
         };
         Ok(Self::put(recorded, subject, attempt.as_ref()))
     }
@@ -95,22 +86,22 @@ impl Question {
         attempt: Option<&RecordedDecision>,
     ) -> Result<Self, Unasked> {
         let job = subject.summary()?;
-        if recorded.generation == 0 {
+        if recorded.revision == 0 {
             return Err(Gone::Unrecorded.into());
         }
-        if recorded.text_gone_at.is_some() {
+        if recorded.text_purged_at.is_some() {
             return Err(Gone::Text.into());
         }
-        match recorded.function.as_str() {
-            "rank" => {
+        match recorded.function.parse() {
+            Ok(GuestFunction::Rank) => {
                 let (candidates, situation) = read(recorded)?;
                 Ok(Self::Rank { job, candidates, situation })
             }
-            "quote" => {
+            Ok(GuestFunction::Quote) => {
                 let (context, situation) = read(recorded)?;
                 Ok(Self::Quote { job, context, situation })
             }
-            "settle" => {
+            Ok(GuestFunction::Settle) => {
                 let (route, usage, situation) = read(recorded)?;
                 let plan = Arc::clone(&taken(subject, recorded)?.plan);
                 Ok(Self::Settle {
@@ -122,7 +113,7 @@ impl Question {
                     situation,
                 })
             }
-            "judge" => {
+            Ok(GuestFunction::Judge) => {
                 let (evidence, situation) = read(recorded)?;
                 let made =
                     attempt.filter(|run| run.attempt == recorded.attempt).map(|run| &run.output);
@@ -134,8 +125,8 @@ impl Question {
                     _ => Err(not_there(recorded, "its attempt made no output")),
                 }
             }
-            "run" => Self::run(recorded, taken(subject, recorded)?),
-            _ => Err(Unasked::Differs(super::unknown_function(recorded))),
+            Ok(GuestFunction::Run) => Self::run(recorded, taken(subject, recorded)?),
+            Err(_) => Err(Unasked::Differs(super::unknown_function(recorded))),
         }
     }
 
@@ -161,6 +152,16 @@ impl Question {
             transcript,
             content,
         })
+    }
+
+    /// The role of the guest that answers it.
+    pub const fn role(&self) -> Role {
+        match self {
+            Self::Rank { .. } => Role::Routing,
+            Self::Quote { .. } | Self::Settle { .. } => Role::Pricing,
+            Self::Judge { .. } => Role::Verification,
+            Self::Run { .. } => Role::Handler,
+        }
     }
 
     /// The job that it is about.

@@ -39,7 +39,7 @@ impl Subject {
     pub fn summary(&self) -> Result<Job, Gone> {
         match (self, self.job()) {
             (_, Some(job)) if job.confidential => Err(Gone::Confidential),
-            (Self::Taken(state), _) => Ok(state.job.summary(&state.plan.public)),
+            (Self::Taken(state), _) => Ok(state.job.policy_view(&state.plan.public)),
             (Self::Refused(job), _) => Ok(Job::clone(job)),
             (Self::Forgotten, _) => Err(Gone::Text),
         }

@@ -193,7 +193,7 @@ pub(crate) struct SlotArgs {
 pub(crate) struct RollbackArgs {
     /// Which slot
     pub slot: Slot,
-    /// What was there in this generation (`pylon guest list --history`; 0 is before the first), instead of what was there before
+    /// What was there in this revision (`pylon guest list --history`; 0 is before the first), instead of what was there before
     #[arg(long, value_name = "N")]
     pub to: Option<u64>,
     /// Print JSON

@@ -1,12 +1,12 @@
 //! `pylon earnings`: the books, whether a node runs or not.
 
 use crate::args::EarningsArgs;
-use crate::earnings::{table, word};
+use crate::earnings::table;
 use crate::output::{json, say};
 use anyhow::Result;
 use pylon_control_api::Refused;
+use pylon_core::earnings::Earnings;
 use pylon_core::ports::clock::Clock;
-use pylon_core::ports::journal::Earnings;
 use pylon_journal::ReadOnlyJournal;
 use pylon_node::clock::SystemClock;
 use pylon_node::control::{REFUSED_MAX, REFUSED_SECONDS};
@@ -63,7 +63,7 @@ fn facts(earnings: &Earnings, refused: Refused) -> Facts {
             by_source_msats: earnings
                 .by_source
                 .iter()
-                .map(|(source, amount)| (word(*source), amount.get()))
+                .map(|(source, amount)| (source.as_str(), amount.get()))
                 .collect(),
         },
         recent: earnings
@@ -72,7 +72,7 @@ fn facts(earnings: &Earnings, refused: Refused) -> Facts {
             .map(|earning| Recent {
                 job_id: earning.job.to_hex(),
                 amount_msats: earning.amount.get(),
-                source: word(earning.source),
+                source: earning.source.as_str(),
                 payment_hash: earning.payment_hash.to_hex(),
                 earned_at: earning.at.get(),
             })

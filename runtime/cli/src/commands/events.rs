@@ -6,7 +6,7 @@ use anyhow::Result;
 use pylon_control_api::Client;
 use pylon_core::UnixTime;
 use pylon_core::text::sanitize_line;
-use pylon_core::units::moment;
+use pylon_core::units::format_utc;
 use pylon_node::home::Home;
 use serde_json::Value;
 
@@ -35,8 +35,10 @@ fn row(line: &str) -> String {
         Some(Value::String(name)) => name,
         _ => "Missed".into(),
     };
-    let at =
-        fields.remove("timestamp").and_then(|at| at.as_u64()).map(|at| moment(UnixTime::new(at)));
+    let at = fields
+        .remove("timestamp")
+        .and_then(|at| at.as_u64())
+        .map(|at| format_utc(UnixTime::new(at)));
     let fields = fields.iter().map(|(key, value)| match value {
         Value::String(text) => format!("{key}={text}"),
         other => format!("{key}={other}"),

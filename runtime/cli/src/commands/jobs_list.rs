@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 
 /// Lists them, the newest first.
 pub(crate) fn run(args: &JobsListArgs) -> Result<()> {
-    let status = args.status.as_deref().and_then(Execution::from_word);
+    let status = args.status.as_deref().and_then(|status| status.parse::<Execution>().ok());
     let jobs =
         ReadOnlyJournal::open(&Home::from_env()?.database())?.jobs(status, args.limit as usize)?;
     if args.json {
@@ -41,7 +41,7 @@ pub(super) struct Job {
     received_at: u64,
     started_at: Option<u64>,
     completed_at: Option<u64>,
-    text_gone_at: Option<u64>,
+    text_purged_at: Option<u64>,
     error: Option<String>,
 }
 
@@ -51,18 +51,18 @@ impl Job {
             id: state.job.id.to_hex(),
             kind: state.job.kind,
             customer_pubkey: state.job.customer.to_hex(),
-            status: state.execution.word(),
-            delivery: state.delivery.word(),
+            status: state.execution.as_str(),
+            delivery: state.delivery.as_str(),
             invoicing: invoicing(state),
-            settlement: state.settlement.word(),
+            settlement: state.settlement.as_str(),
             price_msats: state.plan.offer.price.get(),
             due_msats: state.due.get(),
             paid_msats: state.paid.get(),
             received_at: state.received_at.get(),
             started_at: state.started_at.map(UnixTime::get),
             completed_at: state.ended_at.map(UnixTime::get),
-            text_gone_at: state.text_gone_at.map(UnixTime::get),
-            error: state.failure.as_ref().map(|failure| failure.words()),
+            text_purged_at: state.text_purged_at.map(UnixTime::get),
+            error: state.failure.as_ref().map(|failure| failure.message()),
         }
     }
 }
@@ -71,7 +71,7 @@ impl Job {
 pub(super) fn invoicing(state: &JobState) -> &'static str {
     let is_paid =
         matches!(state.settlement, Settlement::Paid | Settlement::RefundDue | Settlement::Refunded);
-    if is_paid && state.invoicing == Invoicing::Open { "paid" } else { state.invoicing.word() }
+    if is_paid && state.invoicing == Invoicing::Open { "paid" } else { state.invoicing.as_str() }
 }
 
 fn table(jobs: &[JobState], now: UnixTime) -> String {
@@ -82,16 +82,16 @@ fn table(jobs: &[JobState], now: UnixTime) -> String {
         let error = state
             .failure
             .as_ref()
-            .map(|failure| format!("  {}", sanitize_line(&failure.words())))
+            .map(|failure| format!("  {}", sanitize_line(&failure.message())))
             .unwrap_or_default();
         let _ = writeln!(
             out,
             "{}  {}  {:<16}  {:<9}  {:<10}  {:>11}  {}{error}",
             state.job.id.short(),
             state.job.kind,
-            state.execution.word(),
-            state.delivery.word(),
-            state.settlement.word(),
+            state.execution.as_str(),
+            state.delivery.as_str(),
+            state.settlement.as_str(),
             state.paid.sats(),
             ago(now.since(state.received_at)),
         );

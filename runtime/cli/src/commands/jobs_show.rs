@@ -4,14 +4,13 @@ use super::jobs_list::{Job, invoicing};
 use crate::args::JobsShowArgs;
 use crate::output::{json, say, table};
 use anyhow::{Result, bail};
-use pylon_core::decision::WITHHELD;
-use pylon_core::decision_summary;
+use pylon_core::decision::REDACTED;
+use pylon_core::guest::{Cost, GuestFunction};
 use pylon_core::machine::JobState;
-use pylon_core::ports::guests::Cost;
 use pylon_core::text::sanitize_line;
-use pylon_core::units::{moment, sats};
+use pylon_core::units::{format_utc, sats};
 use pylon_core::work::Usage;
-use pylon_core::{JobId, Msat, UnixTime};
+use pylon_core::{JobId, Msat, UnixTime, decision_summary};
 use pylon_journal::{Decision, ReadOnlyJournal};
 use pylon_node::home::Home;
 use serde::Serialize;
@@ -89,11 +88,11 @@ struct DecisionFacts<'a> {
     cpu_us: Option<u64>,
     us: u64,
     decided_at: u64,
-    text_gone_at: Option<u64>,
+    text_purged_at: Option<u64>,
 }
 
 fn facts<'a>(state: &'a JobState, decisions: &'a [Decision]) -> Facts<'a> {
-    let place = state.evidence.as_ref().map(|evidence| &evidence.route.place);
+    let place = state.evidence.as_ref().map(|evidence| &evidence.route.target);
     Facts {
         job: Job::of(state),
         attempt: state.attempt,
@@ -118,7 +117,7 @@ fn facts<'a>(state: &'a JobState, decisions: &'a [Decision]) -> Facts<'a> {
 fn decision(one: &Decision) -> DecisionFacts<'_> {
     let (fuel, cpu_us) = match one.cost {
         Cost::Fuel(units) => (Some(units), None),
-        Cost::CpuMicros(micros) => (None, Some(micros)),
+        Cost::CpuUs(micros) => (None, Some(micros)),
     };
     DecisionFacts {
         slot: &one.slot,
@@ -132,7 +131,7 @@ fn decision(one: &Decision) -> DecisionFacts<'_> {
         cpu_us,
         us: one.micros,
         decided_at: one.at.get(),
-        text_gone_at: one.text_gone_at.map(UnixTime::get),
+        text_purged_at: one.text_purged_at.map(UnixTime::get),
     }
 }
 
@@ -144,32 +143,32 @@ fn page(state: &JobState, decisions: &[Decision]) -> String {
     row("Job", state.job.id.to_hex());
     row("Kind", state.job.kind.to_string());
     row("Customer", state.job.customer.to_hex());
-    row("Status", state.execution.word().into());
-    row("Delivery", state.delivery.word().into());
+    row("Status", state.execution.as_str().into());
+    row("Delivery", state.delivery.as_str().into());
     row("Invoicing", invoicing(state).into());
-    row("Settlement", state.settlement.word().into());
+    row("Settlement", state.settlement.as_str().into());
     row("Price", sats(state.plan.offer.price));
     row("Bid", state.job.bid.map_or_else(|| "none".into(), sats));
     row("Due", sats(state.due));
     row("Paid", sats(state.paid));
-    row("Received", moment(state.received_at));
+    row("Received", format_utc(state.received_at));
     if let Some(at) = state.started_at {
-        row("Started", format!("{} (attempt {})", moment(at), state.attempt));
+        row("Started", format!("{} (attempt {})", format_utc(at), state.attempt));
     }
     if let Some(at) = state.ended_at {
         let took = at.since(state.started_at.unwrap_or(at));
-        row("Ended", format!("{} (after {took} s)", moment(at)));
+        row("Ended", format!("{} (after {took} s)", format_utc(at)));
     }
-    if let Some(at) = state.text_gone_at {
-        row("Text", format!("text no longer kept since {}", moment(at)));
+    if let Some(at) = state.text_purged_at {
+        row("Text", format!("text no longer kept since {}", format_utc(at)));
     }
     if let Some(evidence) = &state.evidence {
-        let (place, usage) = (&evidence.route.place, evidence.usage);
+        let (place, usage) = (&evidence.route.target, evidence.usage);
         row("Work", format!("{} on {}, {} ms", place.model(), place.backend(), usage.work_ms));
         row("Tokens", format!("{} in, {} out", usage.input_tokens, usage.output_tokens));
     }
     if let Some(failure) = &state.failure {
-        row("Error", failure.words());
+        row("Error", failure.message());
     }
     out.push_str(&decided(state, decisions));
     out
@@ -180,11 +179,15 @@ fn decided(state: &JobState, decisions: &[Decision]) -> String {
     let row = |one: &Decision| {
         let outcome = match &one.output {
             // What was made is the customer's.
-            Ok(_) if one.function == "run" && one.text_gone_at.is_some() => {
+            Ok(_)
+                if one.function == GuestFunction::Run.as_str() && one.text_purged_at.is_some() =>
+            {
                 "text no longer kept".into()
             }
-            Ok(_) if one.function == "run" && state.job.confidential => WITHHELD.into(),
-            said => decision_summary::recorded(&one.function, said),
+            Ok(_) if one.function == GuestFunction::Run.as_str() && state.job.confidential => {
+                REDACTED.into()
+            }
+            said => decision_summary::summarize(&one.function, said),
         };
         let guest = format!("{} {} ({})", one.name, one.version, one.digest.short());
         [
@@ -198,13 +201,13 @@ fn decided(state: &JobState, decisions: &[Decision]) -> String {
     };
     let rows: Vec<_> = decisions.iter().map(row).collect();
     let table = table("DECISION  GUEST  >ATTEMPT  >COST  >TIME  OUTCOME", &rows);
-    format!("\n{table}first decided {}\n", moment(first.at))
+    format!("\n{table}first decided {}\n", format_utc(first.at))
 }
 
 /// What an answer took.
 pub(super) fn cost(cost: Cost) -> String {
     match cost {
         Cost::Fuel(units) => format!("{units} fuel"),
-        Cost::CpuMicros(micros) => format!("{micros} us CPU"),
+        Cost::CpuUs(micros) => format!("{micros} us CPU"),
     }
 }

@@ -339,16 +339,18 @@ impl Stage {
         Ok(Summary {
             job: job.to_hex(),
             kind: state.job.kind,
-            status: state.execution.word().into(),
+            status: state.execution.as_str().into(),
             backend: evidence
-                .map(|evidence| evidence.route.place.backend().into())
+                .map(|evidence| evidence.route.target.backend().into())
                 .unwrap_or_default(),
-            model: evidence.map(|evidence| evidence.route.place.model().into()).unwrap_or_default(),
+            model: evidence
+                .map(|evidence| evidence.route.target.model().into())
+                .unwrap_or_default(),
             input_tokens: evidence.map_or(0, |evidence| evidence.usage.input_tokens),
             output_tokens: evidence.map_or(0, |evidence| evidence.usage.output_tokens),
             guests: progress.guests,
             amount_msats: state.due.get(),
-            settlement: state.settlement.word().into(),
+            settlement: state.settlement.as_str().into(),
             earned_msats: state.paid.get(),
             elapsed_ms: millis(begun),
             node_overhead_us: progress.node_overhead_us,

@@ -2,7 +2,7 @@
 
 use crate::output::say;
 use anyhow::Result;
-use pylon_core::ports::guests::{Call, Cost};
+use pylon_core::guest::{Call, Cost, GuestFunction};
 use pylon_core::text::sanitize;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub(super) enum Moment {
     /// A guest was called.
     Guest {
         job: String,
-        function: &'static str,
+        function: GuestFunction,
         #[serde(flatten)]
         guest: GuestCall,
         said: String,
@@ -57,7 +57,7 @@ impl From<&Call> for GuestCall {
     fn from(call: &Call) -> Self {
         let (fuel, cpu_us) = match call.cost {
             Cost::Fuel(fuel) => (Some(fuel), None),
-            Cost::CpuMicros(micros) => (None, Some(micros)),
+            Cost::CpuUs(micros) => (None, Some(micros)),
         };
         Self {
             slot: call.guest.slot.clone(),
@@ -65,7 +65,7 @@ impl From<&Call> for GuestCall {
             digest: call.guest.digest.to_hex(),
             fuel,
             cpu_us,
-            us: call.micros,
+            us: call.wall_us,
         }
     }
 }

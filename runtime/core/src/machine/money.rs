@@ -1,98 +1,100 @@
-//! The transitions of the money. Only the wallet's word credits a job; what came for work that was not done is owed back.
+//! The transitions of the payment. Only the wallet's reports credit a job; a payment for work that
+//! was not done is owed back.
 
-use super::transition::{complete, fail};
-use super::{Action, Execution, Failure, Invoicing, JobState, Settlement};
+use super::actions::{CommitAction, Effect, Step};
+use super::columns::{Execution, Invoicing, Settlement};
+use super::ending::{complete, fail};
+use super::failure::Failure;
+use super::state::JobState;
+use super::work::start_work;
 use crate::decision::Terms;
+use crate::earnings::EarningSource;
 use crate::event::DomainEvent;
-use crate::ports::journal::Source;
-use crate::ports::market::Status;
-use crate::ports::payments::Invoice;
+use crate::message::JobStatus;
+use crate::payment::Invoice;
 use crate::{Msat, PaymentHash, UnixTime};
 
-/// Verification has accepted the output.
-pub(super) fn accepted(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
+/// The output was accepted.
+pub(super) fn accepted(state: &mut JobState, out: &mut Step, now: UnixTime) {
     match state.plan.offer.terms {
-        Terms::Free => complete(state, todo, now),
-        Terms::OnDelivery => todo.push(Action::Meter { attempt: state.attempt }),
-        Terms::BeforeWork | Terms::Hold if state.settlement == Settlement::Paid => {
-            earn(state, todo);
-            complete(state, todo, now);
+        Terms::Free => complete(state, out, now),
+        Terms::OnDelivery => {
+            out.commit.push(CommitAction::SettlePrice { attempt: state.attempt });
         }
-        Terms::BeforeWork => fail(state, todo, Failure::Payment("nothing came".into()), now),
-        // The result waits until the lock has become money.
-        Terms::Hold => todo.extend(state.payment_hash().map(Action::Claim)),
+        Terms::BeforeWork | Terms::Hold if state.settlement == Settlement::Paid => {
+            earn(state, out);
+            complete(state, out, now);
+        }
+        Terms::BeforeWork => {
+            fail(state, out, Failure::Payment("no payment was received".into()), now);
+        }
+        // The result waits until the hold is settled.
+        Terms::Hold => out.effects.extend(state.payment_hash().map(Effect::SettleHold)),
     }
 }
 
-/// Pricing has said what is due.
-pub(super) fn metered(
+/// Pricing answered with the amount due.
+pub(super) fn amount_due(
     state: &mut JobState,
-    todo: &mut Vec<Action>,
+    out: &mut Step,
     due: Msat,
     step: Msat,
     now: UnixTime,
 ) {
     state.due = due.to_step(step, state.cap());
     if state.due.is_zero() {
-        complete(state, todo, now);
+        complete(state, out, now);
     } else {
         state.invoicing = Invoicing::Created;
-        todo.push(Action::Invoice { amount: state.due, hold: false });
+        out.effects.push(Effect::CreateInvoice { amount: state.due, hold: false });
     }
 }
 
-/// The wallet has made the invoice.
-pub(super) fn invoiced(
-    state: &mut JobState,
-    todo: &mut Vec<Action>,
-    invoice: Invoice,
-    now: UnixTime,
-) {
+/// The wallet created the invoice.
+pub(super) fn invoiced(state: &mut JobState, out: &mut Step, invoice: Invoice, now: UnixTime) {
     if state.invoicing != Invoicing::Created {
-        // Withdrawn while the wallet was at it: nobody must pay this.
+        // The request was withdrawn in the meantime.
         if state.invoice.is_none() {
-            todo.push(Action::Release(invoice.payment_hash));
+            out.cancel_invoice(invoice.payment_hash);
         }
         return;
     }
-    // A customer pays what was agreed, whatever the wallet wrote.
+    // The customer pays the agreed amount, whatever the wallet wrote.
     if invoice.amount != state.due {
-        todo.push(Action::Release(invoice.payment_hash));
-        not_invoiced(state, todo, now);
+        out.cancel_invoice(invoice.payment_hash);
+        invoice_failed(state, out, now);
         return;
     }
-    todo.push(Action::Announce(DomainEvent::InvoiceCreated {
+    out.emit(DomainEvent::InvoiceCreated {
         job_id: state.job.id,
         bolt11: invoice.bolt11.clone(),
         amount_msats: invoice.amount,
         timestamp: now,
-    }));
+    });
     state.invoicing = Invoicing::Open;
     state.settlement = Settlement::Pending;
     if state.execution == Execution::AwaitingPayment {
-        todo.push(Action::Tell(Status::PaymentRequired {
-            amount: invoice.amount,
-            bolt11: invoice.bolt11.clone(),
-        }));
+        let bolt11 = invoice.bolt11.clone();
+        out.send_feedback(JobStatus::PaymentRequired { amount: invoice.amount, bolt11 });
         state.invoice = Some(invoice);
     } else {
         state.invoice = Some(invoice);
-        complete(state, todo, now);
+        complete(state, out, now);
     }
 }
 
-/// The wallet will not make an invoice.
-pub(super) fn not_invoiced(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
+/// The wallet refuses to create an invoice.
+pub(super) fn invoice_failed(state: &mut JobState, out: &mut Step, now: UnixTime) {
     if state.invoicing == Invoicing::Created {
         state.invoicing = Invoicing::Cancelled;
-        fail(state, todo, Failure::Payment("no invoice can be made now".into()), now);
+        fail(state, out, Failure::Payment("no invoice can be created now".into()), now);
     }
 }
 
 /// The wallet holds the payment.
 pub(super) fn held(
     state: &mut JobState,
-    todo: &mut Vec<Action>,
+    out: &mut Step,
     hash: PaymentHash,
     amount: Msat,
     now: UnixTime,
@@ -101,77 +103,77 @@ pub(super) fn held(
         return;
     }
     if state.settlement == Settlement::Held {
-        // Said again while the result waits for it: taking it has failed.
+        // Reported again while the result waits for it: settling the hold failed.
         if state.execution == Execution::Processing
             && state.output.is_some()
             && !state.is_in_review()
         {
-            todo.push(Action::Claim(hash));
+            out.effects.push(Effect::SettleHold(hash));
         }
         return;
     }
     if state.execution != Execution::AwaitingPayment {
-        todo.push(Action::Release(hash));
+        out.cancel_invoice(hash);
         return;
     }
     state.settlement = Settlement::Held;
     if amount < state.due {
-        fail(state, todo, Failure::Payment(format!("{amount} came for {}", state.due)), now);
+        fail(state, out, underpaid(amount, state.due), now);
         return;
     }
-    go_to_work(state, todo);
+    start_work(state, out);
 }
 
-/// The wallet has the payment.
+/// The wallet received the payment.
 pub(super) fn paid(
     state: &mut JobState,
-    todo: &mut Vec<Action>,
+    out: &mut Step,
     hash: PaymentHash,
     amount: Msat,
     now: UnixTime,
 ) {
-    let was = state.settlement;
+    let before = state.settlement;
     if state.payment_hash() != Some(hash)
-        || matches!(was, Settlement::Paid | Settlement::RefundDue | Settlement::Refunded)
+        || matches!(before, Settlement::Paid | Settlement::RefundDue | Settlement::Refunded)
     {
         return;
     }
     state.paid = amount;
-    todo.push(Action::Announce(DomainEvent::PaymentReceived {
+    out.emit(DomainEvent::PaymentReceived {
         job_id: state.job.id,
         amount_msats: amount,
         timestamp: now,
-    }));
+    });
     match state.execution {
         Execution::Completed => {
             state.settlement = Settlement::Paid;
-            earn(state, todo);
+            earn(state, out);
         }
         Execution::AwaitingPayment if amount >= state.due => {
             state.settlement = Settlement::Paid;
-            go_to_work(state, todo);
+            start_work(state, out);
         }
         Execution::AwaitingPayment => {
             state.settlement = Settlement::RefundDue;
-            fail(state, todo, Failure::Payment(format!("{amount} came for {}", state.due)), now);
+            fail(state, out, underpaid(amount, state.due), now);
         }
         Execution::Processing
-            if was == Settlement::Held && state.output.is_some() && !state.is_in_review() =>
+            if before == Settlement::Held && state.output.is_some() && !state.is_in_review() =>
         {
             state.settlement = Settlement::Paid;
-            earn(state, todo);
-            complete(state, todo, now);
+            earn(state, out);
+            complete(state, out, now);
         }
-        // A hold that the wallet took by itself: the work goes on, paid beforehand.
+        // The wallet settled the hold early: the work continues as prepaid.
         Execution::Received | Execution::Processing => state.settlement = Settlement::Paid,
         Execution::Failed | Execution::Cancelled => state.settlement = Settlement::RefundDue,
     }
 }
 
-/// The invoice can no longer be paid, or what was held is gone.
-pub(super) fn lapsed(
+/// The invoice is no longer payable, or the held payment was returned.
+pub(super) fn invoice_expired(
     state: &mut JobState,
-    todo: &mut Vec<Action>,
+    out: &mut Step,
     hash: PaymentHash,
     now: UnixTime,
 ) {
@@ -189,18 +191,14 @@ pub(super) fn lapsed(
             state.execution = Execution::Cancelled;
             state.ended_at = Some(now);
             let error = String::from("payment: the invoice expired");
-            todo.push(Action::Tell(Status::Error(error.clone())));
-            todo.push(Action::Announce(DomainEvent::JobFailed {
-                job_id: state.job.id,
-                error,
-                timestamp: now,
-            }));
+            out.send_feedback(JobStatus::Error(error.clone()));
+            out.emit(DomainEvent::JobFailed { job_id: state.job.id, error, timestamp: now });
         }
         (Settlement::Held, Execution::Received | Execution::Processing) => {
-            todo.push(Action::Stop);
+            out.effects.push(Effect::Abort);
             state.settlement = Settlement::Cancelled;
             state.invoicing = Invoicing::Expired;
-            fail(state, todo, Failure::Payment("what was held is gone".into()), now);
+            fail(state, out, Failure::Payment("the held payment was returned".into()), now);
         }
         (Settlement::Pending | Settlement::Held, _) => {
             state.invoicing = Invoicing::Expired;
@@ -213,46 +211,25 @@ pub(super) fn lapsed(
     }
 }
 
-/// The wallet says that the invoice can still be paid: one that was let go is let go again.
-pub(super) fn still_open(state: &JobState, todo: &mut Vec<Action>, hash: PaymentHash) {
-    if state.payment_hash() == Some(hash) && state.is_letting_go() {
-        todo.push(Action::Release(hash));
+/// The invoice is still payable: if it was cancelled, it is cancelled again.
+pub(super) fn invoice_open(state: &JobState, out: &mut Step, hash: PaymentHash) {
+    if state.payment_hash() == Some(hash) && state.is_cancelling() {
+        out.cancel_invoice(hash);
     }
 }
 
-/// The work will not be done: a hold is let go, an open invoice closed, a prepayment owed back.
-pub(super) fn let_go(state: &mut JobState, todo: &mut Vec<Action>) {
-    match state.settlement {
-        Settlement::Pending | Settlement::Held => {
-            // The invoice stays open until the wallet says that it is gone.
-            todo.extend(state.payment_hash().map(Action::Release));
-            state.settlement = Settlement::Cancelled;
-        }
-        Settlement::Paid => state.settlement = Settlement::RefundDue,
-        Settlement::None
-        | Settlement::Unpaid
-        | Settlement::Cancelled
-        | Settlement::RefundDue
-        | Settlement::Refunded => {}
-    }
-    if state.invoicing == Invoicing::Created {
-        state.invoicing = Invoicing::Cancelled;
-    }
+fn underpaid(paid: Msat, due: Msat) -> Failure {
+    Failure::Payment(format!("received {paid} of {due}"))
 }
 
-fn go_to_work(state: &mut JobState, todo: &mut Vec<Action>) {
-    state.execution = Execution::Received;
-    todo.extend([Action::Tell(Status::Processing), Action::Enqueue]);
-}
-
-/// The price is the job's; what came above it is a tip; less than it is all the job's.
-fn earn(state: &JobState, todo: &mut Vec<Action>) {
+/// The price is for the job, anything above it is a tip. A lower payment is all for the job.
+fn earn(state: &JobState, out: &mut Step) {
     let Some(payment_hash) = state.payment_hash() else { return };
     let price = state.paid.min(state.due);
     let tip = state.paid.saturating_sub(state.due);
-    for (amount, source) in [(price, Source::Job), (tip, Source::Tip)] {
+    for (amount, source) in [(price, EarningSource::Job), (tip, EarningSource::Tip)] {
         if !amount.is_zero() {
-            todo.push(Action::Earn { amount, source, payment_hash });
+            out.commit.push(CommitAction::Earn { amount, source, payment_hash });
         }
     }
 }

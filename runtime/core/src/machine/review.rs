@@ -1,44 +1,48 @@
-//! The transitions of what guests leave to others: a result that verification could not judge waits for the operator, and a job whose guests are
-//! to go ends.
+//! Results that wait for the operator's review, and jobs whose guests were replaced.
 
-use super::transition::fail;
-use super::{Action, Delivery, Execution, Failure, JobState, money};
+use super::actions::{Effect, Step};
+use super::columns::{Delivery, Execution};
+use super::ending::fail;
+use super::failure::Failure;
+use super::money;
+use super::state::JobState;
 use crate::UnixTime;
-use crate::ports::guests::JobError;
+use crate::job::JobError;
 
-/// Verification gave no answer: the result is neither sent nor thrown away.
-pub(super) fn unjudged(state: &mut JobState) {
+/// Verification gave no answer: the result is neither sent nor discarded.
+pub(super) fn verdict_missing(state: &mut JobState) {
     state.delivery = Delivery::InReview;
 }
 
-/// The operator sends it: from here it goes as if it had been accepted.
-pub(super) fn released(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
+/// The operator accepts the result: the job continues as if verification had accepted it.
+pub(super) fn accepted(state: &mut JobState, out: &mut Step, now: UnixTime) {
     if state.is_in_review() {
         state.delivery = Delivery::None;
-        money::accepted(state, todo, now);
+        money::accepted(state, out, now);
     }
 }
 
-/// The operator does not send it.
-pub(super) fn rejected(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
+/// The operator rejects the result.
+pub(super) fn rejected(state: &mut JobState, out: &mut Step, now: UnixTime) {
     if state.is_in_review() {
-        fail(state, todo, Failure::Rejected("by the operator".into()), now);
+        fail(state, out, Failure::Rejected("by the operator".into()), now);
     }
 }
 
-/// The time that its guests had left is over. What needs no guest any more goes on, and so does what the operator has to look at.
-pub(super) fn drained(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
-    let at_work = state.execution == Execution::Processing && state.output.is_none();
-    if at_work || state.execution == Execution::Received {
-        todo.push(Action::Stop);
+/// The job's guests may no longer be used. A job that needs none continues, and so does one in
+/// review.
+pub(super) fn drained(state: &mut JobState, out: &mut Step, now: UnixTime) {
+    let is_running = state.execution == Execution::Processing && state.output.is_none();
+    if is_running || state.execution == Execution::Received {
+        out.effects.push(Effect::Abort);
     } else if state.execution != Execution::AwaitingPayment {
         return;
     }
-    replaced(state, todo, now);
+    replaced(state, out, now);
 }
 
-/// Nobody else does what its guests have begun.
-pub(super) fn replaced(state: &mut JobState, todo: &mut Vec<Action>, now: UnixTime) {
-    let why = "the node has replaced what does this job, ask again";
-    fail(state, todo, Failure::Job(JobError::Failed(why.into())), now);
+/// Other guests do not continue what the job's own guests have begun.
+pub(super) fn replaced(state: &mut JobState, out: &mut Step, now: UnixTime) {
+    let why = "the handler for this job was replaced; please resubmit";
+    fail(state, out, Failure::Job(JobError::Failed(why.into())), now);
 }

@@ -1,9 +1,9 @@
-//! The one place that time comes from, so that a test can hold it still.
+//! The only source of time, so that tests can control it.
 
 use crate::UnixTime;
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> UnixTime;
 }

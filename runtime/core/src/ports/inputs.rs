@@ -1,67 +1,70 @@
-//! Texts that a customer only pointed to: a page, a message, the result of another job.
+//! Fetches inputs that a request only refers to: a page, an event, the result of another job.
 
 use crate::Input;
-use crate::ports::guests::JobError;
+use crate::job::JobError;
 use crate::sources::{Granted, Sources};
 use async_trait::async_trait;
 
-/// Why an input has no text. The words are the customer's: no address that was found, nothing of what was there.
+/// Why an input could not be fetched. The messages go to the customer: they contain no resolved
+/// address and nothing of what was found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfetched {
-    /// It may not be fetched, and why.
+pub enum FetchError {
+    /// It may not be fetched, with the reason.
     #[error("{0}")]
     Denied(&'static str),
-    /// Nobody has it, or nobody answers.
+    /// It was not found, or nothing answers there.
     #[error("cannot be reached")]
     Unreachable,
-    /// Over this many bytes.
+    /// Larger than this many bytes.
     #[error("larger than {0} bytes")]
     TooLarge(u64),
     /// Not UTF-8 text.
     #[error("not text")]
     NotText,
-    /// Not there within so many seconds.
-    #[error("not there within {0} s")]
+    /// Not available within this many seconds.
+    #[error("not available within {0} s")]
     Timeout(u64),
-    /// Whoever was asked for it has given up.
+    /// The provider of the other job reports an error.
     #[error("its provider reports an error")]
     Failed,
-    /// Too many wait already.
+    /// The queue of fetches is full.
     #[error("too many are being fetched: try again later")]
     Busy,
 }
 
-impl Unfetched {
-    /// In the customer's words, told of the input at `index`.
-    pub fn of_input(&self, index: usize) -> String {
+impl FetchError {
+    /// The message to the customer about the input at this index.
+    pub fn message_for(&self, index: usize) -> String {
         format!("input {}: {self}", index.saturating_add(1))
     }
 
-    /// As the end of the job whose input at `index` it was.
-    pub fn end(&self, index: usize) -> JobError {
+    /// The error of the job whose input at this index could not be fetched.
+    pub fn to_job_error(&self, index: usize) -> JobError {
+        let message = self.message_for(index);
         match self {
             Self::Denied(_) | Self::Unreachable | Self::TooLarge(_) | Self::NotText => {
-                JobError::Invalid(self.of_input(index))
+                JobError::Invalid(message)
             }
-            Self::Timeout(_) | Self::Failed | Self::Busy => JobError::Failed(self.of_input(index)),
+            Self::Timeout(_) | Self::Failed | Self::Busy => JobError::Failed(message),
         }
     }
 }
 
-/// Fetches, within the adapter's deadlines and under its policy for addresses that strangers name.
+/// Fetches inputs within the adapter's timeouts and under its policy for untrusted addresses.
 #[async_trait]
 pub trait Inputs: Send + Sync {
-    /// What the operator lets be fetched.
+    /// The sources that the operator grants.
     fn granted(&self) -> Granted;
 
-    /// Is there anything to be said against it before anything is reached? Costs nothing.
-    fn check(&self, input: &Input, sources: &Sources) -> Result<(), Unfetched>;
+    /// Checks an input without any I/O.
+    fn check(&self, input: &Input, sources: &Sources) -> Result<(), FetchError>;
 
-    /// The text, of at most so many bytes. An input that was not checked before is checked by this, and so is every place that it leads to.
+    /// The text, of at most `bytes_max` bytes. Applies the same checks as [`Self::check`], also to
+    /// every redirect.
     async fn fetch(
         &self,
         input: &Input,
         sources: &Sources,
         bytes_max: u64,
-    ) -> Result<String, Unfetched>;
+    ) -> Result<String, FetchError>;
 }

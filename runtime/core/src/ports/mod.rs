@@ -1,6 +1,7 @@
-//! The ports: one trait per file, one small error per port whose cases say what the caller does next.
+//! The ports: one trait per file, with one small error whose cases say what the caller does next.
 
 pub mod clock;
+pub mod decision_observer;
 pub mod event_source;
 pub mod guests;
 pub mod inference;
@@ -9,4 +10,3 @@ pub mod installations;
 pub mod journal;
 pub mod market;
 pub mod payments;
-pub mod witness;

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::connection;
-use pylon_core::admission::MAX_AGE_SECONDS;
-use pylon_core::ports::journal::{Journal as _, JournalError, Row};
+use pylon_core::admission::AGE_SECONDS_MAX;
+use pylon_core::ports::journal::{Journal as _, JournalError};
+use pylon_core::rows::Row;
 use std::sync::Arc;
 
 fn is_known(answer: &Result<(), JournalError>) -> bool {
@@ -39,14 +40,15 @@ async fn a_batch_is_atomic() {
             Row::Admit(Box::new(done(2))),
             Row::Decision(Box::new(decision(2))),
             Row::Send(message(1, 2)),
-            Row::Earn(earning(2, 5, Source::Job, 1000)),
+            Row::Earn(earning(2, 5, EarningSource::Job, 1000)),
             Row::Refuse(Box::new(refusal(3, 1000))),
             Row::Update(Box::new(done(1))),
             last,
         ]
     };
     assert!(is_known(&test.journal.commit(rows(Row::Admit(Box::new(job(1)))).into()).await));
-    for last in [Row::Update(Box::new(job(9))), Row::Earn(earning(9, 5, Source::Job, 1000))] {
+    for last in [Row::Update(Box::new(job(9))), Row::Earn(earning(9, 5, EarningSource::Job, 1000))]
+    {
         let answer = test.journal.commit(rows(last).into()).await;
         assert!(
             matches!(&answer, Err(JournalError::Contradicts(cause)) if cause.contains("missing")),
@@ -99,7 +101,7 @@ async fn the_outbox_is_ordered() {
     test.journal.commit(rows.into()).await.unwrap();
     assert_eq!(unsent(&test.journal, 9), [3, 1, 2].map(|number| message(number, 7)));
     assert_eq!(unsent(&test.journal, 2).len(), 2);
-    test.journal.commit(vec![Row::Sent(message(3, 7).sealed.id)].into()).await.unwrap();
+    test.journal.commit(vec![Row::Sent(message(3, 7).message.id)].into()).await.unwrap();
     assert_eq!(unsent(&test.journal, 9), [1, 2].map(|number| message(number, 7)));
 }
 
@@ -133,12 +135,12 @@ async fn old_refusals_are_purged() {
         .unwrap();
     assert_eq!(bytes, 1024);
     test.journal
-        .commit(vec![Row::Refuse(Box::new(refusal(2, 1000 + MAX_AGE_SECONDS)))].into())
+        .commit(vec![Row::Refuse(Box::new(refusal(2, 1000 + AGE_SECONDS_MAX)))].into())
         .await
         .unwrap();
     assert!(test.journal.knows(id(1)).unwrap(), "its age is exactly the limit");
     test.journal
-        .commit(vec![Row::Refuse(Box::new(refusal(3, 1100 + MAX_AGE_SECONDS)))].into())
+        .commit(vec![Row::Refuse(Box::new(refusal(3, 1100 + AGE_SECONDS_MAX)))].into())
         .await
         .unwrap();
     assert!(!test.journal.knows(id(1)).unwrap());
@@ -159,7 +161,7 @@ async fn a_full_disk_changes_nothing() {
     let journal = SqliteJournal::over(writer, reader, TextCipher::default()).unwrap();
     journal.commit(vec![Row::Admit(Box::new(job(1)))].into()).await.unwrap();
     let large = OutboxRow {
-        sealed: Sealed { bytes: "x".repeat(100_000), ..message(1, 1).sealed },
+        message: SignedMessage { bytes: "x".repeat(100_000), ..message(1, 1).message },
         ..message(1, 1)
     };
     let batch =

@@ -3,9 +3,10 @@
 
 use super::*;
 use crate::TextCipher;
+use pylon_core::job::JobError;
 use pylon_core::machine::Failure;
-use pylon_core::ports::guests::JobError;
-use pylon_core::ports::journal::{Journal as _, Row};
+use pylon_core::ports::journal::Journal as _;
+use pylon_core::rows::Row;
 use std::sync::Arc;
 
 const CANARY: &str = "canary-7d1f";
@@ -27,7 +28,7 @@ fn steps(number: u64, confidential: bool) -> Vec<JobState> {
     let first = JobState { job: Arc::new(asked), ..first };
     let check = Check {
         name: "patch".into(),
-        outcome: Outcome::Skipped(CANARY.into()),
+        outcome: CheckOutcome::Skipped(CANARY.into()),
         detail: CANARY.into(),
     };
     let full = done(number);
@@ -104,8 +105,8 @@ async fn the_files_do_not_contain_the_text() {
                     (state.execution, state.job.bid, state.job.kind)
                 );
                 assert_eq!(
-                    read.failure.unwrap().words(),
-                    "processing error: told to the customer only"
+                    read.failure.unwrap().message(),
+                    "processing error: sent to the customer only"
                 );
                 assert_eq!(encrypted(&test), None);
             }

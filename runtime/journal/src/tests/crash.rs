@@ -1,7 +1,8 @@
 //! Acknowledged commits survive a crash; others are there completely or not at all.
 
 use super::*;
-use pylon_core::ports::journal::{Journal as _, Row};
+use pylon_core::ports::journal::Journal as _;
+use pylon_core::rows::Row;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! The documented SQL queries, verbatim, on a journal with rows.
 
 use super::*;
+use pylon_core::job::JobError;
 use pylon_core::machine::Failure;
-use pylon_core::ports::guests::JobError;
-use pylon_core::ports::journal::{Journal as _, Row};
+use pylon_core::ports::journal::Journal as _;
+use pylon_core::rows::Row;
 use rusqlite::types::Value;
 
 const TOTAL: &str = "SELECT SUM(amount_msats)/1000 FROM earnings";
@@ -28,9 +29,14 @@ async fn filled() -> TestJournal {
     let test = TestJournal::new();
     let mut rows: Vec<Row> = (0..9).map(|number| Row::Admit(Box::new(done(number)))).collect();
     for number in 0..9 {
-        rows.push(Row::Earn(earning(number, 1500, Source::Job, 20_000 * DAY + number * DAY)));
+        rows.push(Row::Earn(earning(
+            number,
+            1500,
+            EarningSource::Job,
+            20_000 * DAY + number * DAY,
+        )));
     }
-    rows.push(Row::Earn(earning(8, 2600, Source::Tip, 20_008 * DAY + 5)));
+    rows.push(Row::Earn(earning(8, 2600, EarningSource::Tip, 20_008 * DAY + 5)));
     for number in 20..26 {
         let failure = Some(Failure::Job(JobError::NoBackend));
         rows.push(Row::Admit(Box::new(JobState {

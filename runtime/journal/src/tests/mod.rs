@@ -14,15 +14,15 @@ mod totals;
 
 use super::{SqliteJournal, TextCipher};
 use pylon_core::decision::{History, Offer, QuoteContext, Refusal, Terms};
+use pylon_core::earnings::{Earning, EarningSource};
+use pylon_core::guest::{Cost, GuestFunction, GuestRef};
 use pylon_core::machine::{Delivery, Execution, Invoicing, JobState, Plan, Settlement};
-use pylon_core::ports::guests::Cost;
-use pylon_core::ports::journal::{
-    DecisionRow, Earning, Journal as _, OpenInvoice, OutboxRow, RefusalRow, Source,
-};
-use pylon_core::ports::market::{GuestStamp, Sealed};
-use pylon_core::ports::payments::Invoice;
+use pylon_core::message::SignedMessage;
+use pylon_core::payment::Invoice;
+use pylon_core::ports::journal::Journal as _;
+use pylon_core::rows::{DecisionRow, OpenInvoice, OutboxRow, RefusalRow};
 use pylon_core::work::{
-    Attribute, Check, Evidence, Finish, Outcome, Output, Route, Usage, WorkPlace,
+    Attribute, Check, CheckOutcome, Evidence, ExecutionTarget, Finish, Output, Route, Usage,
 };
 use pylon_core::{
     Digest, Input, InputSource, Job, JobId, MessageId, Msat, Param, PaymentHash, PublicKey,
@@ -82,7 +82,7 @@ fn at(seconds: u64) -> UnixTime {
 
 fn route() -> Route {
     Route {
-        place: WorkPlace::Model { backend: "ollama".into(), model: "llama3.2".into() },
+        target: ExecutionTarget::Model { backend: "ollama".into(), model: "llama3.2".into() },
         price_permille: 1000,
     }
 }
@@ -130,7 +130,7 @@ fn job(number: u64) -> JobState {
     JobState {
         job: job.into(),
         plan: Plan {
-            generation: 1,
+            revision: 1,
             routes: vec![route()],
             context,
             offer,
@@ -152,15 +152,18 @@ fn job(number: u64) -> JobState {
         received_at: at(1000),
         started_at: None,
         ended_at: None,
-        text_gone_at: None,
+        text_purged_at: None,
     }
 }
 
 /// The same job, completed and queued for delivery, with an open invoice.
 fn done(number: u64) -> JobState {
     let usage = Usage { input_tokens: 3, output_tokens: 5, work_ms: 1500, ..Usage::default() };
-    let check =
-        Check { name: "json-schema".into(), outcome: Outcome::Passed(true), detail: String::new() };
+    let check = Check {
+        name: "json-schema".into(),
+        outcome: CheckOutcome::Passed(true),
+        detail: String::new(),
+    };
     let attribute = Attribute { name: "model".into(), value: "llama3.2".into() };
     JobState {
         execution: Execution::Completed,
@@ -203,37 +206,44 @@ fn refusal(number: u64, created_at: u64) -> RefusalRow {
         customer,
         created_at,
         refusal,
-        asked: None,
+        job: None,
         at: created_at,
     }
 }
 
 fn decision(number: u64) -> DecisionRow {
-    let guest = GuestStamp {
+    let guest = GuestRef {
         slot: "pricing".into(),
         name: "per-token".into(),
         version: "0.1.0".into(),
         digest: Digest::of(b"guest"),
     };
     DecisionRow {
-        generation: 1,
+        revision: 1,
         engine: "engine".into(),
         job: id(number),
         guest,
-        function: "quote",
+        function: GuestFunction::Quote,
         attempt: 0,
         input: "{\"now\":1000}".into(),
         output: Ok("{\"ok\":1}".into()),
         cost: Cost::Fuel(4321),
-        micros: 5,
+        wall_us: 5,
         at: at(1000),
     }
 }
 
 fn message(number: u64, job: u64) -> OutboxRow {
-    let sealed =
-        Sealed { id: MessageId::from_bytes(name(number)), bytes: format!("[\"EVENT\",{number}]") };
-    OutboxRow { job: id(job), result: number.is_multiple_of(2), sealed, expires_at: at(9000) }
+    let sealed = SignedMessage {
+        id: MessageId::from_bytes(name(number)),
+        bytes: format!("[\"EVENT\",{number}]"),
+    };
+    OutboxRow {
+        job: id(job),
+        result: number.is_multiple_of(2),
+        message: sealed,
+        expires_at: at(9000),
+    }
 }
 
 /// All unsent messages, results last.
@@ -242,7 +252,7 @@ fn unsent(journal: &SqliteJournal, limit: usize) -> Vec<OutboxRow> {
     all.into_iter().take(limit).collect()
 }
 
-fn earning(job: u64, amount: u64, source: Source, seconds: u64) -> Earning {
+fn earning(job: u64, amount: u64, source: EarningSource, seconds: u64) -> Earning {
     Earning {
         job: id(job),
         amount: Msat::new(amount),

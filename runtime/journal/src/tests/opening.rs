@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::migrations;
-use pylon_core::ports::journal::{Journal as _, JournalError, Row};
+use pylon_core::ports::journal::{Journal as _, JournalError};
+use pylon_core::rows::Row;
 use rusqlite::Connection;
 use std::fs;
 
@@ -27,7 +28,7 @@ async fn a_reopened_journal_continues() {
     let journal = SqliteJournal::open(&folder.path().join("pylon.db")).unwrap();
     assert_eq!(journal.unfinished().unwrap(), [done(1)]);
     assert_eq!(unsent(&journal, 9), [message(1, 1)]);
-    journal.commit(vec![Row::Sent(message(1, 1).sealed.id)].into()).await.unwrap();
+    journal.commit(vec![Row::Sent(message(1, 1).message.id)].into()).await.unwrap();
     assert!(unsent(&journal, 9).is_empty());
 }
 

@@ -3,14 +3,15 @@
 use super::*;
 use crate::slot_changes::{AUDIT_PRUNE_INTERVAL, AUDIT_ROWS_MAX};
 use crate::{AnswerPair, ReadOnlyJournal};
-use pylon_core::ports::guests::Fault;
-use pylon_core::ports::installations::{
-    Audit, Installation, Installations as _, Installed, Purpose, ShadowRow, Standby,
+use pylon_core::guest::{Fault, GuestFunction};
+use pylon_core::installation::{
+    Audit, Installation, InstalledGuest, PendingGuest, PendingKind, ShadowRow,
 };
-use pylon_core::ports::journal::Row;
+use pylon_core::ports::installations::Installations as _;
+use pylon_core::rows::Row;
 
-fn guest(name: &str) -> Installed {
-    Installed {
+fn guest(name: &str) -> InstalledGuest {
+    InstalledGuest {
         digest: Digest::of(name.as_bytes()),
         name: name.into(),
         version: "1".into(),
@@ -22,12 +23,12 @@ fn guest(name: &str) -> Installed {
     }
 }
 
-fn pending(slot: &str, purpose: Purpose, name: &str) -> Standby {
-    Standby {
+fn pending(slot: &str, purpose: PendingKind, name: &str) -> PendingGuest {
+    PendingGuest {
         slot: slot.into(),
-        purpose,
+        kind: purpose,
         guest: guest(name),
-        beyond: vec!["inference".into()],
+        extra_grants: vec!["inference".into()],
         since: at(5),
     }
 }
@@ -55,16 +56,16 @@ fn audit(slot: &str, guest: &str, outcome: &str) -> Audit {
 #[tokio::test]
 async fn the_audit_log_is_limited() {
     let test = TestJournal::new();
-    let install = |generation, slot: &str, name: &str| {
+    let install = |revision, slot: &str, name: &str| {
         let row = Installation {
-            generation,
+            revision,
             slot: slot.into(),
             guest: Some(guest(name)),
-            stanza: "null".into(),
-            why: "install".into(),
-            at: at(generation),
+            config: "null".into(),
+            cause: "install".into(),
+            at: at(revision),
         };
-        let installed = Audit { at: at(generation), ..audit(slot, name, "done") };
+        let installed = Audit { at: at(revision), ..audit(slot, name, "done") };
         [Row::Install(Box::new(row)), Row::Audit(Box::new(installed))]
     };
     let tried = |action: &str, name: &str, outcome: &str| {
@@ -113,39 +114,39 @@ async fn the_audit_log_is_limited() {
 #[tokio::test]
 async fn slots_are_read_as_written() {
     let test = TestJournal::new();
-    let row = |generation, guest| Installation {
-        generation,
+    let row = |revision, guest| Installation {
+        revision,
         slot: "pricing".into(),
         guest,
-        stanza: "null".into(),
-        why: "install".into(),
-        at: at(generation),
+        config: "null".into(),
+        cause: "install".into(),
+        at: at(revision),
     };
     let audit = |outcome| audit("pricing", "a", outcome);
     let history = vec![row(1, Some(guest("a"))), row(2, None)];
     let mut rows: Vec<_> = history.iter().cloned().map(|row| Row::Install(Box::new(row))).collect();
     rows.extend(["done", "digest"].map(|outcome| Row::Audit(Box::new(audit(outcome)))));
-    rows.push(Row::Stand(Box::new(pending("pricing", Purpose::Shadow, "old"))));
-    rows.push(Row::Stand(Box::new(pending("pricing", Purpose::Shadow, "new"))));
-    rows.push(Row::Stand(Box::new(pending("handler:5050", Purpose::Approval, "more"))));
+    rows.push(Row::PutPending(Box::new(pending("pricing", PendingKind::Shadow, "old"))));
+    rows.push(Row::PutPending(Box::new(pending("pricing", PendingKind::Shadow, "new"))));
+    rows.push(Row::PutPending(Box::new(pending("handler:5050", PendingKind::Approval, "more"))));
     write(&test, rows).await;
     assert_eq!(test.journal.installations().unwrap(), history);
     assert_eq!(test.journal.audit(1).unwrap(), [audit("digest")], "the newest first");
     let expected = [
-        pending("handler:5050", Purpose::Approval, "more"),
-        pending("pricing", Purpose::Shadow, "new"),
+        pending("handler:5050", PendingKind::Approval, "more"),
+        pending("pricing", PendingKind::Shadow, "new"),
     ];
-    assert_eq!(test.journal.standbys().unwrap(), expected);
-    assert_eq!(ReadOnlyJournal::open(&test.path()).unwrap().standbys().unwrap(), expected);
+    assert_eq!(test.journal.pending_guests().unwrap(), expected);
+    assert_eq!(ReadOnlyJournal::open(&test.path()).unwrap().pending_guests().unwrap(), expected);
     write(
         &test,
         vec![
-            Row::Leave("pricing".into(), Purpose::Shadow),
-            Row::Leave("pricing".into(), Purpose::Approval),
+            Row::RemovePending("pricing".into(), PendingKind::Shadow),
+            Row::RemovePending("pricing".into(), PendingKind::Approval),
         ],
     )
     .await;
-    assert_eq!(test.journal.standbys().unwrap().len(), 1);
+    assert_eq!(test.journal.pending_guests().unwrap().len(), 1);
     let duplicate = test.journal.commit([Row::Install(Box::new(row(2, None)))].into()).await;
     assert!(
         matches!(duplicate, Err(pylon_core::ports::journal::JournalError::Contradicts(_))),
@@ -163,7 +164,7 @@ async fn a_shadow_answer_belongs_to_a_decision() {
         slot: "pricing".into(),
         digest: Digest::of(b"shadow"),
         job: id(number),
-        function: "quote",
+        function: GuestFunction::Quote,
         attempt: 0,
         output,
         fuel: 9,

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::{Decision, ReadOnlyJournal};
-use pylon_core::ports::guests::Fault;
-use pylon_core::ports::journal::{Journal as _, Row};
+use pylon_core::guest::{Fault, GuestFunction};
+use pylon_core::ports::journal::Journal as _;
+use pylon_core::rows::Row;
 use std::collections::BTreeMap;
 
 /// Goal: rows can be read while the writer is open. Method: jobs, refusals and decisions; then each
@@ -11,10 +12,11 @@ use std::collections::BTreeMap;
 #[tokio::test]
 async fn everything_can_be_read() {
     let test = TestJournal::new();
-    let broken = DecisionRow { output: Err(Fault::Fuel), function: "settle", ..decision(2) };
+    let broken =
+        DecisionRow { output: Err(Fault::Fuel), function: GuestFunction::Settle, ..decision(2) };
     let asked = RefusalRow {
         refusal: Refusal::NoBackend,
-        asked: Some(Box::new(Job::of_nobody(5050))),
+        job: Some(Box::new(Job::placeholder(5050))),
         ..refusal(5, 901)
     };
     let rows = vec![
@@ -25,7 +27,7 @@ async fn everything_can_be_read() {
         Row::Refuse(Box::new(refusal(3, 900))),
         Row::Refuse(Box::new(refusal(4, 901))),
         Row::Refuse(Box::new(asked)),
-        Row::Earn(earning(2, 21_000, Source::Job, 4000)),
+        Row::Earn(earning(2, 21_000, EarningSource::Job, 4000)),
     ];
     test.journal.commit(rows.into()).await.unwrap();
     let books = ReadOnlyJournal::open(&test.path()).unwrap();
@@ -34,7 +36,7 @@ async fn everything_can_be_read() {
     assert_eq!(books.jobs(None, 1).unwrap(), [done(2)]);
     assert_eq!(books.jobs(Some(Execution::Received), 9).unwrap(), [job(1)]);
     assert_eq!(books.job(id(1)).unwrap(), Some(job(1)));
-    assert_eq!(books.earnings(9).unwrap().recent, [earning(2, 21_000, Source::Job, 4000)]);
+    assert_eq!(books.earnings(9).unwrap().recent, [earning(2, 21_000, EarningSource::Job, 4000)]);
     let hex = id(1).to_hex();
     assert_eq!(books.jobs_by_prefix(hex.get(..10).unwrap()).unwrap(), [id(1)]);
     assert_eq!(books.jobs_by_prefix(&hex).unwrap(), [id(1)]);
@@ -77,7 +79,7 @@ async fn a_copy_is_a_snapshot() {
     for number in 1..200 {
         let rows = vec![
             Row::Admit(Box::new(done(number))),
-            Row::Earn(earning(number, 1, Source::Job, number)),
+            Row::Earn(earning(number, 1, EarningSource::Job, number)),
         ];
         test.journal.commit(rows.into()).await.unwrap();
     }

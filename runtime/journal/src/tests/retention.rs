@@ -3,8 +3,10 @@
 use super::*;
 use crate::{MacCheck, ReadOnlyJournal, Retention, TextCipher};
 use pylon_core::decision::{Situation, Verdict};
-use pylon_core::ports::guests::JobError;
-use pylon_core::ports::journal::{Journal as _, Row};
+use pylon_core::guest::GuestFunction;
+use pylon_core::job::JobError;
+use pylon_core::ports::journal::Journal as _;
+use pylon_core::rows::Row;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -45,7 +47,7 @@ fn delivered(number: u64, bytes: usize, ended_at: u64) -> JobState {
     let evidence = full.evidence.clone().map(|evidence| Evidence {
         checks: vec![Check {
             name: "c".into(),
-            outcome: Outcome::Skipped(WORDS.into()),
+            outcome: CheckOutcome::Skipped(WORDS.into()),
             detail: WORDS.into(),
         }],
         ..evidence
@@ -73,10 +75,10 @@ fn decided(state: &JobState) -> Vec<Row> {
     let situation = Situation { now: at(1), queued: 0, running: 1, capacity: 1, extra: Vec::new() };
     let made: Result<Output, JobError> = Ok(state.output.clone().unwrap_or_default());
     vec![
-        row("quote", "{\"now\":1000}".into(), Ok("{\"ok\":1}".into())),
-        row("run", "\"\"".into(), Ok(serde_json::to_string(&made).unwrap())),
+        row(GuestFunction::Quote, "{\"now\":1000}".into(), Ok("{\"ok\":1}".into())),
+        row(GuestFunction::Run, "\"\"".into(), Ok(serde_json::to_string(&made).unwrap())),
         row(
-            "judge",
+            GuestFunction::Judge,
             serde_json::to_string(&(
                 &state.evidence.clone().unwrap_or_else(|| done(1).evidence.unwrap()),
                 situation,
@@ -157,7 +159,7 @@ async fn a_withdrawn_request_leaves_only_numbers() {
         test.journal.commit(vec![Row::Update(Box::new(withdrawn))].into()).await.unwrap();
     }
     let found = read(&test, 3);
-    assert_eq!((found.execution, found.text_gone_at), (Execution::Cancelled, Some(at(1002))));
+    assert_eq!((found.execution, found.text_purged_at), (Execution::Cancelled, Some(at(1002))));
     assert_eq!(found.job.input_bytes(), asked(3, 62_000).job.input_bytes());
     assert!(!dump(&test).contains(WORDS));
     assert_eq!((test.count("jobs"), kept_bytes(&test) < ATTACK * 2048), (ATTACK, true));
@@ -182,11 +184,11 @@ async fn old_texts_are_purged_and_numbers_kept() {
     purged(&test).await;
     for state in [&young, &held, &sending] {
         let found = test.journal.job(state.job.id).unwrap().unwrap();
-        assert_eq!(found.text_gone_at, None);
+        assert_eq!(found.text_purged_at, None);
         assert_eq!((&found.job, &found.output), (&state.job, &state.output));
     }
     let found = read(&test, 1);
-    let since = found.text_gone_at.unwrap();
+    let since = found.text_purged_at.unwrap();
     assert!(since.get() >= old.ended_at.unwrap().get() + 30 * DAY && since.get() <= now());
     let place = |state: &JobState| {
         state.evidence.clone().map(|evidence| (evidence.usage, evidence.route, evidence.attempt))
@@ -196,12 +198,12 @@ async fn old_texts_are_purged_and_numbers_kept() {
         (place(&old), &JobState { job: old.job.clone(), ..job(0) }.plan, old.ended_at)
     );
     let inputs: Vec<_> = found.job.inputs.iter().map(|input| input.source.clone()).collect();
-    assert_eq!(inputs, [InputSource::Gone(old.job.input_bytes())]);
+    assert_eq!(inputs, [InputSource::Purged(old.job.input_bytes())]);
     assert_eq!(found.job.params, [old.job.params[0].clone()], "the part that policies saw");
     assert_eq!((&found.output, found.job.origin.as_str()), (&None, ""));
     let decisions = ReadOnlyJournal::open(&test.path()).unwrap().decisions(id(1)).unwrap();
     let marks: Vec<_> =
-        decisions.iter().map(|one| (one.function.as_str(), one.text_gone_at.is_some())).collect();
+        decisions.iter().map(|one| (one.function.as_str(), one.text_purged_at.is_some())).collect();
     assert_eq!(marks, [("quote", false), ("run", true), ("judge", true)]);
     assert_eq!(decisions[0].output.as_deref(), Ok("{\"ok\":1}"));
     let made: Result<Output, JobError> =
@@ -210,7 +212,7 @@ async fn old_texts_are_purged_and_numbers_kept() {
     let late = JobState { settlement: Settlement::RefundDue, paid: Msat::new(5), ..old.clone() };
     test.journal.commit(vec![Row::Update(Box::new(late))].into()).await.unwrap();
     let found = read(&test, 1);
-    assert_eq!((found.paid, found.output, found.text_gone_at), (Msat::new(5), None, Some(since)));
+    assert_eq!((found.paid, found.output, found.text_purged_at), (Msat::new(5), None, Some(since)));
     // Only the other jobs have text now.
     test.journal.set_retention(Retention { seconds: 0, ..UNLIMITED });
     test.journal
@@ -222,7 +224,7 @@ async fn old_texts_are_purged_and_numbers_kept() {
         .unwrap();
     purged(&test).await;
     assert_eq!(
-        [2, 3, 4].map(|number| read(&test, number).text_gone_at.is_some()),
+        [2, 3, 4].map(|number| read(&test, number).text_purged_at.is_some()),
         [true, false, true]
     );
     assert_eq!(kept_bytes(&test), 0);
@@ -256,7 +258,7 @@ async fn redacted_decisions_get_a_new_mac() {
     change(2);
     test.journal.set_retention(Retention { seconds: 0, ..UNLIMITED });
     purged(&test).await;
-    assert!(read(&test, 3).text_gone_at.is_some() && !dump(&test).contains(WORDS));
+    assert!(read(&test, 3).text_purged_at.is_some() && !dump(&test).contains(WORDS));
     change(3);
     let valid = MacCheck::Valid;
     assert_eq!(mac_checks(&test, 1), [valid; 3]);
@@ -268,7 +270,8 @@ async fn redacted_decisions_get_a_new_mac() {
     assert!(
         of_long
             .iter()
-            .all(|one| one.text_gone_at.is_some() && one.check_mac(&TextCipher::new(&KEY)) == valid),
+            .all(|one| one.text_purged_at.is_some()
+                && one.check_mac(&TextCipher::new(&KEY)) == valid),
         "{of_long:?}"
     );
     // A false `text_purged_at` is a change too.
@@ -292,7 +295,7 @@ async fn the_size_of_all_texts_is_limited() {
     }
     purged(&test).await;
     let kept = |test: &TestJournal| {
-        (0..100).map(|number| read(test, number).text_gone_at.is_none()).collect::<Vec<_>>()
+        (0..100).map(|number| read(test, number).text_purged_at.is_none()).collect::<Vec<_>>()
     };
     let first = kept(&test).iter().position(|kept| *kept).unwrap();
     assert!((60..90).contains(&first) && kept(&test)[first..].iter().all(|kept| *kept), "{first}");

@@ -1,10 +1,11 @@
 //! Each value is read as it was written, for every column and every word.
 
 use super::*;
-use crate::columns::source_as_str;
+use pylon_core::guest::{Fault, GuestFunction};
+use pylon_core::job::JobError;
 use pylon_core::machine::Failure;
-use pylon_core::ports::guests::{Fault, JobError};
-use pylon_core::ports::journal::{Journal as _, Row};
+use pylon_core::ports::journal::Journal as _;
+use pylon_core::rows::Row;
 
 /// Each word of each column at least once, and each optional column set and unset.
 fn states() -> Vec<JobState> {
@@ -44,7 +45,7 @@ async fn a_state_is_read_as_written() {
             test.journal.commit(rows.into()).await.unwrap();
             // Of a withdrawn job the retained view is written.
             let kept = if state.drops_text() {
-                state.outline(state.ended_at.unwrap_or(state.received_at))
+                state.retained_view(state.ended_at.unwrap_or(state.received_at))
             } else {
                 state.clone()
             };
@@ -60,7 +61,8 @@ async fn a_state_is_read_as_written() {
                     Settlement::Pending | Settlement::Held | Settlement::Cancelled
                 );
             let let_go = state.settlement == Settlement::Cancelled;
-            let invoice = |payment_hash| OpenInvoice { job: state.job.id, payment_hash, let_go };
+            let invoice =
+                |payment_hash| OpenInvoice { job: state.job.id, payment_hash, cancelled: let_go };
             let invoices = state.payment_hash().filter(|_| asked).map(invoice);
             assert_eq!(test.journal.open_invoices().unwrap(), Vec::from_iter(invoices));
             let open = test.journal.unfinished().unwrap();
@@ -109,14 +111,14 @@ fn the_schema_allows_the_words_of_the_core() {
         let listed: Vec<&str> = list.split(", ").map(|word| word.trim_matches('\'')).collect();
         assert_eq!(listed, words, "{table}.{column}");
     };
-    check("jobs", "status", Execution::ALL.iter().map(|case| case.word()).collect());
-    check("jobs", "delivery", Delivery::ALL.iter().map(|case| case.word()).collect());
-    check("jobs", "invoicing", Invoicing::ALL.iter().map(|case| case.word()).collect());
-    check("jobs", "settlement", Settlement::ALL.iter().map(|case| case.word()).collect());
+    check("jobs", "status", Execution::ALL.iter().map(|case| case.as_str()).collect());
+    check("jobs", "delivery", Delivery::ALL.iter().map(|case| case.as_str()).collect());
+    check("jobs", "invoicing", Invoicing::ALL.iter().map(|case| case.as_str()).collect());
+    check("jobs", "settlement", Settlement::ALL.iter().map(|case| case.as_str()).collect());
     check(
         "earnings",
         "source",
-        vec![source_as_str(Source::Job), source_as_str(Source::Tip), "other"],
+        vec![EarningSource::Job.as_str(), EarningSource::Tip.as_str(), "other"],
     );
 }
 
@@ -131,16 +133,16 @@ async fn a_decision_is_stored() {
         Fault::Wall,
         Fault::Memory,
         Fault::Stack,
-        Fault::Traffic,
+        Fault::HostCallBytes,
         Fault::Trap,
-        Fault::Nonsense,
+        Fault::InvalidOutput,
     ];
     let mut rows = vec![Row::Decision(Box::new(decision(1)))];
     rows.extend(faults.map(|fault| {
         Row::Decision(Box::new(DecisionRow {
             output: Err(fault),
-            cost: Cost::CpuMicros(7),
-            function: "run",
+            cost: Cost::CpuUs(7),
+            function: GuestFunction::Run,
             ..decision(1)
         }))
     }));
@@ -222,7 +224,7 @@ async fn an_invoice_has_a_row() {
 #[tokio::test]
 async fn the_guests_of_a_job_are_listed_once() {
     let test = TestJournal::new();
-    let guest = |slot: &str| GuestStamp { slot: slot.into(), ..decision(1).guest };
+    let guest = |slot: &str| GuestRef { slot: slot.into(), ..decision(1).guest };
     let asked = ["routing", "pricing", "handler", "verification", "handler", "pricing"]
         .map(|slot| (1, guest(slot)));
     let rows = asked.into_iter().chain([(2, guest("other"))]);

@@ -1,7 +1,9 @@
 //! Totals are the sums of the rows, each counted once.
 
 use super::*;
-use pylon_core::ports::journal::{Earnings, Journal as _, Row};
+use pylon_core::earnings::Earnings;
+use pylon_core::ports::journal::Journal as _;
+use pylon_core::rows::Row;
 
 const DAY: u64 = 86_400;
 
@@ -41,8 +43,10 @@ async fn the_history_follows_the_jobs() {
         journal.commit(vec![update(&done(1), Settlement::Unpaid)].into()).await.unwrap();
         assert_eq!(record(), (Some(900), 1, 1, 0));
     }
-    let late =
-        vec![update(&done(1), Settlement::Paid), Row::Earn(earning(1, 21_000, Source::Job, 4000))];
+    let late = vec![
+        update(&done(1), Settlement::Paid),
+        Row::Earn(earning(1, 21_000, EarningSource::Job, 4000)),
+    ];
     journal.commit(late.into()).await.unwrap();
     assert_eq!(record(), (Some(900), 1, 0, 21_000));
     assert_eq!(journal.customer_history(customer(2), at(5000)).unwrap(), History::default());
@@ -56,9 +60,9 @@ async fn a_payment_counts_once() {
     let test = TestJournal::new();
     let rows = || {
         vec![
-            Row::Earn(earning(1, 21_000, Source::Job, 4000)),
-            Row::Earn(earning(1, 500, Source::Tip, 4001)),
-            Row::Earn(earning(1, 21_000, Source::Job, 4002)),
+            Row::Earn(earning(1, 21_000, EarningSource::Job, 4000)),
+            Row::Earn(earning(1, 500, EarningSource::Tip, 4001)),
+            Row::Earn(earning(1, 21_000, EarningSource::Job, 4002)),
         ]
     };
     test.journal.commit(vec![Row::Admit(Box::new(done(1)))].into()).await.unwrap();
@@ -68,8 +72,14 @@ async fn a_payment_counts_once() {
             refund_due: Msat::ZERO,
             total: Msat::new(21_500),
             jobs_completed: 1,
-            by_source: vec![(Source::Job, Msat::new(21_000)), (Source::Tip, Msat::new(500))],
-            recent: vec![earning(1, 500, Source::Tip, 4001), earning(1, 21_000, Source::Job, 4000)],
+            by_source: vec![
+                (EarningSource::Job, Msat::new(21_000)),
+                (EarningSource::Tip, Msat::new(500)),
+            ],
+            recent: vec![
+                earning(1, 500, EarningSource::Tip, 4001),
+                earning(1, 21_000, EarningSource::Job, 4000),
+            ],
         };
         assert_eq!(test.journal.earnings(9).unwrap(), expected);
         assert_eq!(test.journal.earnings(1).unwrap().recent.len(), 1);
@@ -88,7 +98,7 @@ async fn recent_is_thirty_days() {
     let mut rows = Vec::new();
     for day in 100..150 {
         rows.push(Row::Admit(Box::new(done(day))));
-        rows.push(Row::Earn(earning(day, 1, Source::Job, day * DAY + 7)));
+        rows.push(Row::Earn(earning(day, 1, EarningSource::Job, day * DAY + 7)));
     }
     test.journal.commit(rows.into()).await.unwrap();
     for (day, expected) in
@@ -114,7 +124,7 @@ async fn absurd_amounts_saturate() {
     for number in 1..4 {
         let rows = vec![
             Row::Admit(Box::new(done(number))),
-            Row::Earn(earning(number, u64::MAX, Source::Job, number)),
+            Row::Earn(earning(number, u64::MAX, EarningSource::Job, number)),
             Row::Send(message(number, number)),
         ];
         test.journal.commit(rows.into()).await.unwrap();

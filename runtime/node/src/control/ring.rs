@@ -139,9 +139,9 @@ mod tests {
     async fn who_follows_sees_each_once() {
         let bus = Bus::default();
         let ring = Ring::listen(&bus);
-        let (_, mut witness) = ring.follow(0);
+        let (_, mut observer) = ring.follow(0);
         bus.announce(event(1, 0));
-        witness.recv().await.unwrap();
+        observer.recv().await.unwrap();
         let (before, mut after) = ring.follow(10);
         bus.announce(event(2, 0));
         assert_eq!(before.len(), 1);

@@ -88,7 +88,11 @@ impl Facts {
 pub fn backends(backends: &Backends) -> Vec<Backend> {
     let candidates = backends.candidates();
     let of = |id: &str| {
-        candidates.iter().filter(|one| one.route.place.backend() == id).cloned().collect::<Vec<_>>()
+        candidates
+            .iter()
+            .filter(|one| one.route.target.backend() == id)
+            .cloned()
+            .collect::<Vec<_>>()
     };
     backends
         .ids()
@@ -111,7 +115,7 @@ pub(crate) fn totals(journal: &SqliteJournal) -> Result<Stats, JournalError> {
 fn backend(id: String, models: &[Candidate]) -> Backend {
     let first = models.first();
     let model = |one: &Candidate| Model {
-        id: one.route.place.model().to_owned(),
+        id: one.route.target.model().to_owned(),
         default: one.preferred,
         context_tokens: one.context_tokens,
     };

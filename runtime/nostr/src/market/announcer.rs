@@ -9,7 +9,7 @@ use crate::identity::Keys;
 use futures::future::join_all;
 use nostr_sdk::prelude::{Client, Event, Relay, RelayUrl};
 use pylon_core::PublicKey;
-use pylon_core::ports::market::Delivery;
+use pylon_core::message::SendOutcome;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -194,14 +194,14 @@ impl Announcer {
         let kind = event.kind.as_u16();
         let delivery = self.outgoing.offer(event, to, to.len(), ANSWER_TIMEOUT).await;
         tracing::trace!(target: "compute", id = %event.id, kind, ?delivery, "out");
-        if delivery != Delivery::Delivered {
+        if delivery != SendOutcome::Delivered {
             tracing::warn!(
                 kind,
                 relays = to.len(),
                 "not every relay takes what we say of ourselves: offered again later"
             );
         }
-        delivery == Delivery::Delivered
+        delivery == SendOutcome::Delivered
     }
 
     /// Takes the announcement back.

@@ -3,7 +3,7 @@
 use super::{NostrMarket, ResultError};
 use async_trait::async_trait;
 use pylon_core::ports::event_source::EventSource;
-use pylon_core::ports::inputs::Unfetched;
+use pylon_core::ports::inputs::FetchError;
 use pylon_core::{JobId, MessageId};
 use pylon_egress::policy::EgressPolicy;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ impl EventSource for MarketEvents {
         id: MessageId,
         hint: Option<&str>,
         timeout: Duration,
-    ) -> Result<String, Unfetched> {
+    ) -> Result<String, FetchError> {
         let found = self.market.message(id, hint, &self.addresses, timeout).await;
-        found.ok_or(Unfetched::Unreachable)
+        found.ok_or(FetchError::Unreachable)
     }
 
     async fn result_of(
@@ -39,13 +39,13 @@ impl EventSource for MarketEvents {
         job: JobId,
         bytes_max: u64,
         timeout: Duration,
-    ) -> Result<String, Unfetched> {
+    ) -> Result<String, FetchError> {
         self.market.result_of(job, timeout).await.map_err(|why| match why {
-            ResultError::Busy => Unfetched::Busy,
-            ResultError::Late => Unfetched::Timeout(timeout.as_secs()),
-            ResultError::Failed => Unfetched::Failed,
-            ResultError::InParts => Unfetched::TooLarge(bytes_max),
-            ResultError::Encrypted => Unfetched::Denied("the result of that job is encrypted"),
+            ResultError::Busy => FetchError::Busy,
+            ResultError::Late => FetchError::Timeout(timeout.as_secs()),
+            ResultError::Failed => FetchError::Failed,
+            ResultError::InParts => FetchError::TooLarge(bytes_max),
+            ResultError::Encrypted => FetchError::Denied("the result of that job is encrypted"),
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::nip90::{Ignored, Reader, Screened};
 use nostr_sdk::prelude::{
     AdmitPolicy, AdmitStatus, BoxedFuture, Event, EventId, PolicyError, RelayUrl, SubscriptionId,
 };
-use pylon_core::recent::Recent;
+use pylon_core::recent::RecentSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -72,7 +72,7 @@ pub(super) struct QueueLimits {
 pub(super) struct Intake {
     reader: Reader,
     kinds: watch::Receiver<Arc<[u16]>>,
-    seen: Mutex<Recent<EventId>>,
+    seen: Mutex<RecentSet<EventId>>,
     queue: mpsc::Sender<Queued>,
     room: Arc<Semaphore>,
     bounds: QueueLimits,
@@ -87,7 +87,7 @@ impl Intake {
     ) -> (Arc<Self>, mpsc::Receiver<Queued>) {
         let (queue, inbox) = mpsc::channel(bounds.events.max(1));
         let room = Arc::new(Semaphore::new(bounds.bytes.min(u32::MAX as usize)));
-        let (seen, counters) = (Mutex::new(Recent::new(REMEMBERED)), Counters::default());
+        let (seen, counters) = (Mutex::new(RecentSet::new(REMEMBERED)), Counters::default());
         (Arc::new(Self { reader, kinds, seen, queue, room, bounds, counters }), inbox)
     }
 
@@ -179,7 +179,7 @@ impl Intake {
         self.seen().remember(id)
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, Recent<EventId>> {
+    fn seen(&self) -> std::sync::MutexGuard<'_, RecentSet<EventId>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

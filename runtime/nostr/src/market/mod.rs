@@ -41,7 +41,8 @@ use one_shot::OneShotRelayClient;
 use outgoing::Outgoing;
 use price_feed::PriceFeed;
 use pylon_core::decision::MarketView;
-use pylon_core::ports::market::{Delivery, Incoming, Market, MarketError, Message, Sealed};
+use pylon_core::message::{Incoming, Message, SendOutcome, SignedMessage};
+use pylon_core::ports::market::{Market, MarketError};
 use pylon_core::work::Output;
 use pylon_core::{Job, JobId, MessageId, PublicKey, UnixTime};
 use pylon_egress::policy::EgressPolicy;
@@ -367,7 +368,7 @@ impl Market for NostrMarket {
             let (kind, id) = (event.kind.as_u16(), event.id);
             tracing::trace!(target: "compute", kind, %id, job = about(&event), status = status(&event), from = %event.pubkey, "in");
             if let Ok(incoming) = self.reader.read(&event, screened, now(), &self.keys) {
-                if let (Some(customer_relays), Incoming::Job(_) | Incoming::Unusable { .. }) =
+                if let (Some(customer_relays), Incoming::Job(_) | Incoming::Malformed { .. }) =
                     (&*self.customer_relays(), &incoming)
                 {
                     customer_relays.learn(&event, &self.relays.urls());
@@ -381,21 +382,24 @@ impl Market for NostrMarket {
         check(job, output, now(), &self.keys, self.limits.room(&self.relays.urls()))
     }
 
-    fn seal(&self, message: &Message<'_>, now: UnixTime) -> Result<Sealed, MarketError> {
+    fn sign(&self, message: &Message<'_>, now: UnixTime) -> Result<SignedMessage, MarketError> {
         let events = write(message, now, &self.keys, self.limits.room(&self.relays.urls()))?;
         let answer = events
             .last()
             .ok_or_else(|| MarketError::Unpublishable("there is nothing to say".into()))?;
         let id = MessageId::from_bytes(answer.id.to_bytes());
         // One event to a line: JSON as we write it has no line breaks.
-        Ok(Sealed { id, bytes: events.iter().map(Event::as_json).collect::<Vec<_>>().join("\n") })
+        Ok(SignedMessage {
+            id,
+            bytes: events.iter().map(Event::as_json).collect::<Vec<_>>().join("\n"),
+        })
     }
 
-    async fn send(&self, sealed: &Sealed) -> Delivery {
+    async fn send(&self, sealed: &SignedMessage) -> SendOutcome {
         let Ok(events) = sealed.bytes.lines().map(Event::from_json).collect::<Result<Vec<_>, _>>()
         else {
             tracing::error!(id = %sealed.id, "sealed bytes are no events");
-            return Delivery::Refused;
+            return SendOutcome::Refused;
         };
         if let Some(customer_relays) = &*self.customer_relays() {
             customer_relays.tell(&events, &self.relays.urls());
@@ -408,14 +412,14 @@ impl Market for NostrMarket {
             let (kind, id) = (event.kind.as_u16(), event.id);
             tracing::trace!(target: "compute", kind, %id, job = about(event), status = status(event), ?delivery, "out");
             // What follows speaks of this one: it waits until this one is there. What relays have already, they take again.
-            if delivery != Delivery::Delivered {
+            if delivery != SendOutcome::Delivered {
                 return delivery;
             }
         }
-        Delivery::Delivered
+        SendOutcome::Delivered
     }
 
-    fn asks(&self, kind: u16, now: UnixTime) -> Option<MarketView> {
+    fn prices(&self, kind: u16, now: UnixTime) -> Option<MarketView> {
         self.prices.view(kind, now)
     }
 }

@@ -1,7 +1,7 @@
 //! Events that wait for what relays say of them.
 
 use nostr_sdk::prelude::{ClientMessage, Event, EventId, MachineReadablePrefix, Relay, RelayUrl};
-use pylon_core::ports::market::Delivery;
+use pylon_core::message::SendOutcome;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -65,7 +65,7 @@ impl Outgoing {
         relays: &[Relay],
         quorum: usize,
         deadline: Duration,
-    ) -> Delivery {
+    ) -> SendOutcome {
         let (sender, mut answers) = mpsc::channel(relays.len().max(1));
         self.waiting().insert(event.id, Ballot { voted: HashSet::new(), answers: sender });
         let _registration = Registration { outgoing: self, id: event.id };
@@ -98,11 +98,11 @@ impl Outgoing {
         // Late is as good as silent: what was counted until then decides.
         let _ = tally.await;
         if taken >= quorum {
-            Delivery::Delivered
+            SendOutcome::Delivered
         } else if never == relays.len() {
-            Delivery::Refused
+            SendOutcome::Refused
         } else {
-            Delivery::Later
+            SendOutcome::Retry
         }
     }
 

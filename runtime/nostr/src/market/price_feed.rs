@@ -4,9 +4,9 @@
 use crate::nip90::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET, parse_price};
 use nostr_sdk::prelude::{Event, EventId, Filter, Kind, PublicKey, Timestamp};
 use pylon_core::UnixTime;
-use pylon_core::asks::{Ask, Asks};
 use pylon_core::decision::MarketView;
-use pylon_core::recent::Recent;
+use pylon_core::price_index::{ObservedPrice, PriceIndex};
+use pylon_core::recent::RecentSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -21,8 +21,8 @@ const REMEMBERED: usize = 16_384;
 #[derive(Debug)]
 pub(super) struct PriceFeed {
     kinds: watch::Receiver<Arc<[u16]>>,
-    requests: Mutex<Recent<(u16, EventId)>>,
-    asks: Mutex<Asks>,
+    requests: Mutex<RecentSet<(u16, EventId)>>,
+    asks: Mutex<PriceIndex>,
     /// How an event of ours begins to name its author.
     ours: String,
 }
@@ -30,7 +30,8 @@ pub(super) struct PriceFeed {
 impl PriceFeed {
     pub(super) fn new(us: PublicKey, kinds: watch::Receiver<Arc<[u16]>>) -> Self {
         let key = pylon_core::PublicKey::from_bytes(us.to_bytes());
-        let (requests, asks) = (Mutex::new(Recent::new(REMEMBERED)), Mutex::new(Asks::new(key)));
+        let (requests, asks) =
+            (Mutex::new(RecentSet::new(REMEMBERED)), Mutex::new(PriceIndex::new(key)));
         Self { kinds, requests, asks, ours: format!("\"pubkey\":\"{}\"", us.to_hex()) }
     }
 
@@ -55,8 +56,9 @@ impl PriceFeed {
             None => self.requests().holds(&(*kind, job)),
         };
         let Some(kind) = self.kinds.borrow().iter().copied().find(about) else { return };
-        let ask = Ask { provider: asked.provider, kind, amount: asked.amount, at: asked.at };
-        self.asks().hear(ask, super::now());
+        let ask =
+            ObservedPrice { provider: asked.provider, kind, amount: asked.amount, at: asked.at };
+        self.asks().observe(ask, super::now());
     }
 
     /// What we said ourselves comes back from each relay: recognised before anything is parsed or verified.
@@ -69,11 +71,11 @@ impl PriceFeed {
         self.asks().view(kind, now)
     }
 
-    fn requests(&self) -> MutexGuard<'_, Recent<(u16, EventId)>> {
+    fn requests(&self) -> MutexGuard<'_, RecentSet<(u16, EventId)>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn asks(&self) -> MutexGuard<'_, Asks> {
+    fn asks(&self) -> MutexGuard<'_, PriceIndex> {
         self.asks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

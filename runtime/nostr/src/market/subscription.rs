@@ -7,8 +7,8 @@ use super::{Options, price_feed, results};
 use crate::nip90::{DELETION_KIND, REQUEST_KINDS};
 use nostr_sdk::prelude::{EventId, Filter, Kind, PublicKey, SubscriptionId, Timestamp};
 use pylon_core::UnixTime;
-use pylon_core::admission::MAX_AGE_SECONDS;
-use pylon_core::asks::WINDOW_SECONDS;
+use pylon_core::admission::AGE_SECONDS_MAX;
+use pylon_core::price_index::WINDOW_SECONDS;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -88,7 +88,7 @@ impl SubscriptionKind {
         let earliest = match self {
             // A clock that was ahead once must not leave the node deaf until then.
             Self::Served | Self::Named | Self::Results => {
-                now.minus(MAX_AGE_SECONDS).max(options.since.min(now))
+                now.minus(AGE_SECONDS_MAX).max(options.since.min(now))
             }
             Self::Prices => now.minus(WINDOW_SECONDS),
         };

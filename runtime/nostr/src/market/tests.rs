@@ -7,7 +7,7 @@ use futures::{SinkExt, StreamExt};
 use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{PolicyResult, RelayBuilderNip42, WritePolicy};
 use nostr_sdk::prelude::{BoxedFuture, EventBuilder, Filter, Kind, RelayPoolNotification, Tag};
-use pylon_core::ports::market::{Address, Status};
+use pylon_core::message::{JobStatus, ReplyTo};
 use pylon_core::work::Output;
 use pylon_core::{Input, InputSource, Job, Msat};
 use session::UNANSWERED_MAX;
@@ -52,9 +52,9 @@ fn asked_of(text: &str, provider: PublicKey) -> EventBuilder {
     asking(text).tag(RequestTag::Provider(provider).to_tag())
 }
 
-fn stranger(market: &NostrMarket) -> Address<'static> {
+fn stranger(market: &NostrMarket) -> ReplyTo<'static> {
     let customer = market.public_key();
-    Address {
+    ReplyTo {
         job: pylon_core::JobId::from_bytes([1; 32]),
         kind: 5050,
         customer,
@@ -116,16 +116,16 @@ async fn a_job_goes_all_the_way_once_over_two_relays() {
     let job = next_job(&market).await;
     assert_eq!((job.id.to_hex(), job.targeted), (asked.id.to_hex(), true));
 
-    let to = Address::of(&job);
+    let to = ReplyTo::of(&job);
     let processing =
-        market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
-    assert_eq!(within(market.send(&processing)).await, Delivery::Delivered);
+        market.sign(&Message::Feedback { to, status: JobStatus::Processing }, now()).unwrap();
+    assert_eq!(within(market.send(&processing)).await, SendOutcome::Delivered);
     let output = Output { content: "hello".into(), ..Output::default() };
     let result = Message::Result { job: &job, output: &output, due: None, guests: &[] };
-    let result = market.seal(&result, now()).unwrap();
-    assert_eq!(within(market.send(&result)).await, Delivery::Delivered);
+    let result = market.sign(&result, now()).unwrap();
+    assert_eq!(within(market.send(&result)).await, SendOutcome::Delivered);
     // Once more, as after a crash: the relays have it, and that is delivered too.
-    assert_eq!(within(market.send(&result)).await, Delivery::Delivered);
+    assert_eq!(within(market.send(&result)).await, SendOutcome::Delivered);
 
     assert_eq!(
         parse_feedback(&hears(&mut heard).await).unwrap().status,
@@ -162,7 +162,7 @@ async fn a_market_needs_relays() {
     );
 }
 
-/// Goal: a verdict of relays becomes the right `Delivery`. Method: relays that block everything, and one that is not there.
+/// Goal: a verdict of relays becomes the right `SendOutcome`. Method: relays that block everything, and one that is not there.
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_final_only_if_all_relays_refuse() {
     #[derive(Debug)]
@@ -180,21 +180,22 @@ async fn refusals_are_final_only_if_all_relays_refuse() {
         InProcessRelay::start_with(RelayBuilder::default().write_policy(NoEntry)).await.unwrap();
     let nobody = "ws://127.0.0.1:9";
     for (urls, expected) in
-        [(&[strict.url()][..], Delivery::Refused), (&[strict.url(), nobody], Delivery::Later)]
+        [(&[strict.url()][..], SendOutcome::Refused), (&[strict.url(), nobody], SendOutcome::Retry)]
     {
         let (market, _) = market(urls, quick()).await;
         assert!(market.ready(DEADLINE).await);
         let to = stranger(&market);
         let sealed =
-            market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+            market.sign(&Message::Feedback { to, status: JobStatus::Processing }, now()).unwrap();
         assert_eq!(within(market.send(&sealed)).await, expected);
     }
     let (market, mut changes) = market(&[nobody], quick()).await;
     let change = within(changes.recv()).await.unwrap();
     assert_eq!((change.connected, change.reason.as_deref()), (false, Some("cannot connect")));
     let to = stranger(&market);
-    let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
-    assert_eq!(market.send(&sealed).await, Delivery::Later);
+    let sealed =
+        market.sign(&Message::Feedback { to, status: JobStatus::Processing }, now()).unwrap();
+    assert_eq!(market.send(&sealed).await, SendOutcome::Retry);
 }
 
 /// Goal: a relay has one vote, however often it speaks. Method: one that says no three times, beside one that says nothing.
@@ -208,7 +209,8 @@ async fn a_relay_has_one_vote() {
     quiet.end_of_stored().await;
     assert!(market.ready(DEADLINE).await);
     let to = stranger(&market);
-    let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
+    let sealed =
+        market.sign(&Message::Feedback { to, status: JobStatus::Processing }, now()).unwrap();
     let answers = async {
         let event = loud.hear().await;
         for _ in 0..3 {
@@ -216,7 +218,7 @@ async fn a_relay_has_one_vote() {
         }
     };
     let (delivery, ()) = tokio::join!(within(market.send(&sealed)), answers);
-    assert_eq!(delivery, Delivery::Later);
+    assert_eq!(delivery, SendOutcome::Retry);
     drop(quiet);
 }
 
@@ -378,7 +380,7 @@ async fn an_expired_request_to_us_is_heard() {
     session.feed(&good.as_json()).await;
     session.end_of_stored().await;
     match within(market.next()).await {
-        Some(Incoming::Unusable { id, targeted: true, reason, .. }) => {
+        Some(Incoming::Malformed { id, targeted: true, reason, .. }) => {
             assert_eq!((id.to_hex(), reason.as_str()), (late.id.to_hex(), "expired"));
         }
         other => panic!("not the expired one: {other:?}"),
@@ -549,9 +551,10 @@ async fn a_relay_that_demands_authentication_is_satisfied() {
     let asked = asking("hi").sign_with_keys(&keys).unwrap();
     assert!(client.send_event(&asked).await.unwrap().failed.is_empty());
     let job = next_job(&market).await;
-    let to = Address::of(&job);
-    let sealed = market.seal(&Message::Feedback { to, status: Status::Processing }, now()).unwrap();
-    assert_eq!(within(market.send(&sealed)).await, Delivery::Delivered);
+    let to = ReplyTo::of(&job);
+    let sealed =
+        market.sign(&Message::Feedback { to, status: JobStatus::Processing }, now()).unwrap();
+    assert_eq!(within(market.send(&sealed)).await, SendOutcome::Delivered);
 }
 
 /// Goal: what names the parts of an answer never goes out before them, and a try is repeated whole. Method: a relay that takes the first part and puts
@@ -570,7 +573,7 @@ async fn parts_are_acknowledged_before_what_names_them() {
     let job = next_job(&market).await;
     let output = Output { content: "much ".repeat(30_000), ..Output::default() };
     let sealed = market
-        .seal(&Message::Result { job: &job, output: &output, due: None, guests: &[] }, now())
+        .sign(&Message::Result { job: &job, output: &output, due: None, guests: &[] }, now())
         .unwrap();
     let events: Vec<Event> =
         sealed.bytes.lines().map(|line| Event::from_json(line).unwrap()).collect();
@@ -591,12 +594,12 @@ async fn parts_are_acknowledged_before_what_names_them() {
         answer(&mut session, &events[0], true).await;
         answer(&mut session, &events[1], false).await;
     };
-    assert_eq!(futures::join!(within(market.send(&sealed)), hesitant).0, Delivery::Later);
+    assert_eq!(futures::join!(within(market.send(&sealed)), hesitant).0, SendOutcome::Retry);
     let willing = async {
         for event in &events {
             answer(&mut session, event, true).await;
         }
     };
-    assert_eq!(futures::join!(within(market.send(&sealed)), willing).0, Delivery::Delivered);
+    assert_eq!(futures::join!(within(market.send(&sealed)), willing).0, SendOutcome::Delivered);
     assert_eq!(market.limits(), [(relay.url.clone(), None)]);
 }

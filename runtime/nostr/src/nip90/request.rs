@@ -5,7 +5,7 @@ use super::tags::{RequestTag, name, tag};
 use super::{AnswerTag, CANCELLED_MAX, DELETION_KIND, REQUEST_BYTES_MAX, REQUEST_KINDS, TAGS_MAX};
 use nostr_sdk::{Event, EventBuilder, JsonUtil, Keys, Kind, Tag};
 use pylon_core::admission::is_timely;
-use pylon_core::ports::market::Incoming;
+use pylon_core::message::Incoming;
 use pylon_core::{Input, Job, JobId, Msat, Param, PublicKey, UnixTime};
 
 /// Why an event is passed over in silence.
@@ -102,7 +102,7 @@ impl Reader {
             };
         }
         Ok(job(event, screened, now, keys).map_or_else(
-            |Unusable { reason, confidential }| Incoming::Unusable {
+            |Unusable { reason, confidential }| Incoming::Malformed {
                 id: JobId::from_bytes(event.id.to_bytes()),
                 kind: event.kind.as_u16(),
                 customer,

@@ -5,7 +5,7 @@ use super::parts::Parts;
 use super::tags::{AnswerTag, FeedbackStatus, name};
 use super::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET};
 use nostr_sdk::{Event, Keys, Tag};
-use pylon_core::ports::market::GuestStamp;
+use pylon_core::guest::GuestRef;
 use pylon_core::work::Attribute;
 use pylon_core::{JobId, Msat, PublicKey, UnixTime};
 
@@ -66,7 +66,7 @@ pub struct Delivered {
     /// Something is said to be due, and nobody can read how much.
     pub amount_invalid: bool,
     /// The guests that took part.
-    pub guests: Vec<GuestStamp>,
+    pub guests: Vec<GuestRef>,
     /// Facts about the answer.
     pub attributes: Vec<Attribute>,
     /// The content came encrypted: [`Delivered::open`] it.
@@ -162,7 +162,7 @@ pub fn parse_result(event: &Event) -> Option<Delivered> {
             Some(AnswerTag::Request(json)) => request = request.or(Some(json)),
             Some(AnswerTag::Amount(amount, bolt11)) => due = due.or(Some((amount, bolt11))),
             None if is_amount(tag) => unread = true,
-            Some(AnswerTag::Guest(stamp)) => guests.push(stamp),
+            Some(AnswerTag::Guest(guest_ref)) => guests.push(guest_ref),
             Some(AnswerTag::Result(fact)) => attributes.push(fact),
             Some(AnswerTag::Part(id, digest)) => list.push((id, digest)),
             Some(AnswerTag::Whole(digest, bytes)) => whole = whole.or(Some((digest, bytes))),

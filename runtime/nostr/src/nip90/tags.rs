@@ -1,7 +1,7 @@
 //! The tags of requests and of answers, each as a case of an enum: what is written is what is read.
 
 use nostr_sdk::{Tag, TagKind};
-use pylon_core::ports::market::GuestStamp;
+use pylon_core::guest::GuestRef;
 use pylon_core::work::Attribute;
 use pylon_core::{Digest, Input, InputSource, JobId, MessageId, Msat, Param, PublicKey, UnixTime};
 use std::borrow::Cow;
@@ -105,7 +105,7 @@ pub enum AnswerTag {
     /// The request in full.
     Request(String),
     /// A guest that took part.
-    Guest(GuestStamp),
+    Guest(GuestRef),
     /// A fact about the output.
     Result(Attribute),
     /// Of no use after this.
@@ -131,7 +131,7 @@ impl AnswerTag {
             // Others write fractions of an msat: the whole part counts.
             name::AMOUNT => Some(Self::Amount(msat(value(0)?.split('.').next()?)?, text(1))),
             name::REQUEST => Some(Self::Request(value(0)?.to_owned())),
-            name::GUEST => Some(Self::Guest(GuestStamp {
+            name::GUEST => Some(Self::Guest(GuestRef {
                 slot: value(0)?.to_owned(),
                 name: value(1)?.to_owned(),
                 version: value(2)?.to_owned(),
@@ -163,13 +163,13 @@ impl AnswerTag {
                 tag(name::AMOUNT, std::iter::once(due.get().to_string()).chain(bolt11.clone()))
             }
             Self::Request(json) => tag(name::REQUEST, [json]),
-            Self::Guest(stamp) => tag(
+            Self::Guest(guest_ref) => tag(
                 name::GUEST,
                 [
-                    stamp.slot.clone(),
-                    stamp.name.clone(),
-                    stamp.version.clone(),
-                    stamp.digest.to_hex(),
+                    guest_ref.slot.clone(),
+                    guest_ref.name.clone(),
+                    guest_ref.version.clone(),
+                    guest_ref.digest.to_hex(),
                 ],
             ),
             Self::Result(fact) => tag(name::RESULT, [&fact.name, &fact.value]),
@@ -239,7 +239,7 @@ fn input(values: &[String]) -> Result<RequestTag, String> {
 pub(super) fn input_tag(input: &Input, relay: Option<&str>) -> Tag {
     let (data, kind) = match &input.source {
         InputSource::Text(text) => (Cow::Borrowed(text.as_str()), "text"),
-        InputSource::Gone(_) => (Cow::Borrowed(""), "text"),
+        InputSource::Purged(_) => (Cow::Borrowed(""), "text"),
         InputSource::Url(url) => (Cow::Borrowed(url.as_str()), "url"),
         InputSource::Event(id) => (Cow::Owned(id.to_hex()), "event"),
         InputSource::Job(id) => (Cow::Owned(id.to_hex()), "job"),

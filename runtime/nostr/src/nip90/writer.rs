@@ -5,7 +5,9 @@ use super::parts::{self, Parts, SizeLimit};
 use super::tags::{AnswerTag, FeedbackStatus, clipped, input_tag, name, tag};
 use super::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET};
 use nostr_sdk::{Event, EventBuilder, Keys, Kind, Tag, Timestamp};
-use pylon_core::ports::market::{Address, GuestStamp, MarketError, Message, Status};
+use pylon_core::guest::GuestRef;
+use pylon_core::message::{JobStatus, Message, ReplyTo};
+use pylon_core::ports::market::MarketError;
 use pylon_core::work::{Attribute, Output};
 use pylon_core::{Job, Msat, PublicKey, UnixTime};
 use std::borrow::Cow;
@@ -85,15 +87,15 @@ struct EventWriter<'a> {
 }
 
 impl EventWriter<'_> {
-    fn feedback(&self, to: &Address<'_>, status: &Status) -> Result<Event, String> {
+    fn feedback(&self, to: &ReplyTo<'_>, status: &JobStatus) -> Result<Event, String> {
         let (status, message, text, due) = match status {
-            Status::PaymentRequired { amount, bolt11 } => {
+            JobStatus::PaymentRequired { amount, bolt11 } => {
                 (FeedbackStatus::PaymentRequired, None, "", Some((*amount, Some(bolt11.clone()))))
             }
-            Status::Processing => (FeedbackStatus::Processing, None, "", None),
-            Status::Partial(text) => (FeedbackStatus::Partial, None, text.as_str(), None),
+            JobStatus::Processing => (FeedbackStatus::Processing, None, "", None),
+            JobStatus::Partial(text) => (FeedbackStatus::Partial, None, text.as_str(), None),
             // Some clients show the content and nothing else.
-            Status::Error(message) => {
+            JobStatus::Error(message) => {
                 let message = clipped(message, ERROR_BYTES_MAX);
                 (FeedbackStatus::Error, Some(message.to_owned()), message, None)
             }
@@ -128,7 +130,7 @@ impl EventWriter<'_> {
         job: &Job,
         output: &Output,
         due: Option<&(Msat, String)>,
-        guests: &[GuestStamp],
+        guests: &[GuestRef],
     ) -> Result<Vec<Event>, String> {
         let kind =
             REQUEST_KINDS.contains(&job.kind).then(|| job.kind.saturating_add(RESULT_OFFSET));
@@ -246,7 +248,7 @@ struct ResultDraft<'a> {
     job: &'a Job,
     output: &'a Output,
     due: Option<&'a (Msat, String)>,
-    guests: &'a [GuestStamp],
+    guests: &'a [GuestRef],
     /// Of a confidential job.
     scheme: Option<Encryption>,
 }

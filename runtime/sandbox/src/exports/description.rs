@@ -8,9 +8,10 @@ use crate::limits::Limits;
 use crate::policy::{PolicyState, PolicyTier};
 use async_trait::async_trait;
 use pylon_core::Job;
-use pylon_core::ports::guests::{
-    Fault, GuestGeneration, GuestInferenceError, GuestStream, HandlerHost, InputError, LogLevel,
-};
+use pylon_core::completion::{GuestCompletionRequest, GuestInferenceError};
+use pylon_core::guest::{Fault, LogLevel};
+use pylon_core::input::InputError;
+use pylon_core::ports::guests::{GuestStream, HandlerHost};
 use std::sync::Arc;
 
 /// Any kind would do.
@@ -47,7 +48,7 @@ pub(crate) async fn handler(
     limits: Limits,
     guest: &JobHandlerPre<HandlerState>,
 ) -> Result<About, Fault> {
-    let job = Job::of_nobody(KIND);
+    let job = Job::placeholder(KIND);
     let work = Work {
         job: &job,
         limits: briefly(limits),
@@ -74,7 +75,7 @@ pub(crate) struct Nothing;
 impl HandlerHost for Nothing {
     async fn generate(
         &self,
-        _: GuestGeneration,
+        _: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         Err(GuestInferenceError::NoBackend)
     }

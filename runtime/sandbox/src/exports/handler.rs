@@ -6,7 +6,8 @@ use crate::bindings::handler::JobError as Said;
 use crate::convert;
 use crate::handler::{HandlerState, HandlerTier, Work};
 use crate::limits::Limits;
-use pylon_core::ports::guests::{Cost, Fault, JobError};
+use pylon_core::guest::{Cost, Fault};
+use pylon_core::job::JobError;
 use pylon_core::work::Output;
 
 const MAX_ATTRIBUTES: usize = 64;
@@ -41,7 +42,7 @@ pub(crate) async fn run(
 fn sane_output(output: &Output, limits: &Limits) -> Result<(), Fault> {
     let attributes: usize = output.attributes.iter().map(|it| it.name.len() + it.value.len()).sum();
     if (output.content.len() + output.mime.len() + attributes) as u64 > limits.output_bytes {
-        return Err(Fault::Traffic);
+        return Err(Fault::HostCallBytes);
     }
     sane(output.mime.len() <= MAX_MIME_BYTES && !output.mime.chars().any(char::is_control))?;
     sane(output.attributes.len() <= MAX_ATTRIBUTES)?;

@@ -7,14 +7,14 @@ pub(crate) mod routing;
 pub(crate) mod verification;
 
 use pylon_core::decision::Refusal;
-use pylon_core::ports::guests::Fault;
+use pylon_core::guest::Fault;
 
 /// Notes, reasons, words for a customer: whatever is longer is no sentence.
 const MAX_WORDS_BYTES: usize = 4096;
 
 /// `Nonsense` unless it holds.
 fn sane(holds: bool) -> Result<(), Fault> {
-    if holds { Ok(()) } else { Err(Fault::Nonsense) }
+    if holds { Ok(()) } else { Err(Fault::InvalidOutput) }
 }
 
 fn is_sentence(text: &str) -> bool {

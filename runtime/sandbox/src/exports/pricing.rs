@@ -6,7 +6,7 @@ use crate::convert;
 use crate::installed::Installed;
 use crate::policy::PolicyState;
 use pylon_core::decision::{Offer, QuoteContext, Refusal, Situation, Terms};
-use pylon_core::ports::guests::{Answer, Fault};
+use pylon_core::guest::{Fault, GuestAnswer};
 use pylon_core::work::{Route, Usage};
 use pylon_core::{Job, Msat};
 
@@ -21,7 +21,7 @@ pub(crate) fn quote(
     job: &Job,
     context: &QuoteContext,
     situation: &Situation,
-) -> Answer<Result<Offer, Refusal>> {
+) -> GuestAnswer<Result<Offer, Refusal>> {
     guest.ask(|store, settings| {
         let (asked, situation) = (convert::job(job), convert::situation(situation, settings));
         let known = convert::context(context);
@@ -51,7 +51,7 @@ pub(crate) fn settle(
     route: &Route,
     usage: &Usage,
     situation: &Situation,
-) -> Answer<Msat> {
+) -> GuestAnswer<Msat> {
     guest.ask(|store, settings| {
         let (job, situation) = (convert::job(job), convert::situation(situation, settings));
         let (context, offered, route) =
@@ -92,12 +92,12 @@ fn sane_offer(offer: &Offer, context: &QuoteContext, bid: Option<Msat>) -> Resul
 mod tests {
     use super::*;
     use pylon_core::decision::History;
-    use pylon_core::work::WorkPlace;
+    use pylon_core::work::ExecutionTarget;
 
     fn context() -> QuoteContext {
         QuoteContext {
             route: Route {
-                place: WorkPlace::Model { backend: "b".into(), model: "m".into() },
+                target: ExecutionTarget::Model { backend: "b".into(), model: "m".into() },
                 price_permille: 1000,
             },
             input_tokens_estimate: 1,
@@ -144,9 +144,9 @@ mod tests {
             Offer { valid_seconds: u32::MAX, ..offer(Terms::Free, 0, 0) },
             Offer { note: "x".repeat(5000), ..offer(Terms::Free, 0, 0) },
         ] {
-            assert_eq!(check(bad.clone()), Err(Fault::Nonsense), "{bad:?}");
+            assert_eq!(check(bad.clone()), Err(Fault::InvalidOutput), "{bad:?}");
         }
         let unbid = sane_offer(&offer(Terms::BeforeWork, 5001, 5001), &context(), None);
-        assert_eq!(unbid, Err(Fault::Nonsense), "more than the wallet can take");
+        assert_eq!(unbid, Err(Fault::InvalidOutput), "more than the wallet can take");
     }
 }

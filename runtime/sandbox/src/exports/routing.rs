@@ -7,7 +7,7 @@ use crate::installed::Installed;
 use crate::policy::PolicyState;
 use pylon_core::Job;
 use pylon_core::decision::{Candidate, Ranking, Refusal, Situation};
-use pylon_core::ports::guests::{Answer, Fault};
+use pylon_core::guest::{Fault, GuestAnswer};
 
 pub(crate) fn rank(
     guest: &Installed,
@@ -15,7 +15,7 @@ pub(crate) fn rank(
     job: &Job,
     candidates: &[Candidate],
     situation: &Situation,
-) -> Answer<Result<Ranking, Refusal>> {
+) -> GuestAnswer<Result<Ranking, Refusal>> {
     guest.ask(|store, settings| {
         let (job, situation) = (convert::job(job), convert::situation(situation, settings));
         let listed: Vec<_> = candidates.iter().map(convert::candidate).collect();
@@ -47,7 +47,7 @@ fn sane_ranking(ranking: &Ranking, candidates: usize) -> Result<(), Fault> {
         let place = usize::try_from(*index)
             .ok()
             .and_then(|index| seen.get_mut(index))
-            .ok_or(Fault::Nonsense)?;
+            .ok_or(Fault::InvalidOutput)?;
         sane(!std::mem::replace(place, true))?;
     }
     Ok(())
@@ -65,7 +65,7 @@ mod tests {
             assert_eq!(sane_ranking(&ranking(good), 3), Ok(()), "{good:?}");
         }
         for bad in [&[][..], &[3], &[0, 0], &[0, 1, 2, 0], &[u32::MAX]] {
-            assert_eq!(sane_ranking(&ranking(bad), 3), Err(Fault::Nonsense), "{bad:?}");
+            assert_eq!(sane_ranking(&ranking(bad), 3), Err(Fault::InvalidOutput), "{bad:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::installed::Installed;
 use crate::policy::PolicyState;
 use pylon_core::Job;
 use pylon_core::decision::{Situation, Verdict};
-use pylon_core::ports::guests::Answer;
+use pylon_core::guest::GuestAnswer;
 use pylon_core::work::{Evidence, Output};
 
 pub(crate) fn judge(
@@ -18,7 +18,7 @@ pub(crate) fn judge(
     output: &Output,
     evidence: &Evidence,
     situation: &Situation,
-) -> Answer<Verdict> {
+) -> GuestAnswer<Verdict> {
     guest.ask(|store, settings| {
         let (job, situation) = (convert::job(job), convert::situation(situation, settings));
         let (output, evidence) = (convert::output(output), convert::evidence(evidence));

@@ -6,10 +6,11 @@ use crate::bindings::inference::{
 };
 use crate::convert;
 use crate::handler::HandlerState;
-use pylon_core::ports::guests::{
-    GenerationSummary, GuestGeneration, GuestInferenceError as Error, GuestStream,
+use pylon_core::completion::{
+    ChatMessage, ChatRole as Speaker, CompletionSummary, GuestCompletionRequest,
+    GuestInferenceError as Error,
 };
-use pylon_core::ports::inference::{ChatMessage, Role as Speaker};
+use pylon_core::ports::guests::GuestStream;
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -51,7 +52,7 @@ impl HostCompletion for HandlerState {
     }
 }
 
-fn generation(request: Request) -> GuestGeneration {
+fn generation(request: Request) -> GuestCompletionRequest {
     let message = |message: crate::bindings::inference::Message| ChatMessage {
         role: match message.role {
             Role::System => Speaker::System,
@@ -60,7 +61,7 @@ fn generation(request: Request) -> GuestGeneration {
         },
         content: message.content,
     };
-    GuestGeneration {
+    GuestCompletionRequest {
         messages: request.messages.into_iter().map(message).collect(),
         max_tokens: request.max_tokens,
         temperature: request.temperature,
@@ -73,7 +74,7 @@ fn generation(request: Request) -> GuestGeneration {
     }
 }
 
-fn summary(summary: GenerationSummary) -> Summary {
+fn summary(summary: CompletionSummary) -> Summary {
     Summary {
         finish: if summary.length { Finish::Length } else { Finish::Complete },
         model: summary.model,

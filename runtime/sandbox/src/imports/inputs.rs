@@ -2,7 +2,7 @@
 
 use crate::bindings::inputs::{Host, InputError};
 use crate::handler::HandlerState;
-use pylon_core::ports::guests::InputError as Error;
+use pylon_core::input::InputError as Error;
 use wasmtime::Result;
 
 impl Host for HandlerState {

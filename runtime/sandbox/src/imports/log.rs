@@ -2,7 +2,7 @@
 
 use crate::bindings::log::{Host, Level};
 use crate::handler::HandlerState;
-use pylon_core::ports::guests::LogLevel;
+use pylon_core::guest::LogLevel;
 use wasmtime::Result;
 
 impl Host for HandlerState {

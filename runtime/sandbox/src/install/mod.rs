@@ -17,7 +17,7 @@ use crate::limits::Limits;
 use crate::outline::OutlineError;
 use crate::slot::Slot;
 use pylon_core::Param;
-use pylon_core::ports::guests::Fault;
+use pylon_core::guest::Fault;
 
 /// A larger component is not looked at.
 pub const COMPONENT_BYTES_MAX: usize = 32 << 20;

@@ -1,7 +1,9 @@
 //! Questions that any policy must be able to answer: ordinary ones, and those at the edges of what a node asks. The customer is nobody.
 
 use pylon_core::decision::{Candidate, History, MarketView, QuoteContext, Situation, Terms};
-use pylon_core::work::{Check, Evidence, Finish, Outcome, Output, Route, Usage, WorkPlace};
+use pylon_core::work::{
+    Check, CheckOutcome, Evidence, ExecutionTarget, Finish, Output, Route, Usage,
+};
 use pylon_core::{Input, InputSource, Job, Msat, Param, UnixTime};
 
 const NOW: u64 = 1_700_000_000;
@@ -12,7 +14,7 @@ pub(super) fn situation() -> Situation {
 
 pub(super) fn route() -> Route {
     Route {
-        place: WorkPlace::Model { backend: "backend".into(), model: "model".into() },
+        target: ExecutionTarget::Model { backend: "backend".into(), model: "model".into() },
         price_permille: 1000,
     }
 }
@@ -31,7 +33,7 @@ fn job(kind: u16, bid_msat: Option<u64>, params: &[(&str, &str)]) -> Job {
         }],
         params: params.iter().map(param).collect(),
         bid: bid_msat.map(Msat::new),
-        ..Job::of_nobody(kind)
+        ..Job::placeholder(kind)
     }
 }
 
@@ -111,7 +113,7 @@ pub(super) fn usages() -> [Usage; 3] {
 pub(super) fn routed(kind: u16) -> Vec<(&'static str, Job, Vec<Candidate>)> {
     let model = |model: &str, failure_permille, measured: Option<u32>, preferred| Candidate {
         route: Route {
-            place: WorkPlace::Model { backend: "backend".into(), model: model.into() },
+            target: ExecutionTarget::Model { backend: "backend".into(), model: model.into() },
             price_permille: 1000,
         },
         context_tokens: measured.map(|_| 8192),
@@ -152,7 +154,7 @@ pub(super) fn judged(kind: u16) -> Vec<(&'static str, Job, Output, Evidence)> {
         checks: passed
             .map(|passed| Check {
                 name: "json-schema".into(),
-                outcome: Outcome::Passed(passed),
+                outcome: CheckOutcome::Passed(passed),
                 detail: String::new(),
             })
             .into_iter()

@@ -15,7 +15,8 @@ use crate::exports::handler;
 use crate::handler::Work;
 use crate::installed::{Code, Installed};
 use pylon_core::decision::{Refusal, Verdict};
-use pylon_core::ports::guests::{Answer, JobError};
+use pylon_core::guest::GuestAnswer;
+use pylon_core::job::JobError;
 use std::sync::Arc;
 
 /// How a handler begins, as the SDK's `setting` does. Its one sample, without parameters, may be wrong for a good handler, so other words do not count.
@@ -93,18 +94,8 @@ async fn run(guest: &Installed, kind: u16) -> Vec<Option<String>> {
     vec![words]
 }
 
-fn answered<T>(sample: &str, answer: Answer<T>) -> Result<T, InstallError> {
-    answer
-        .value
-        .map_err(|fault| InstallError::SelfTest(format!("asked about {sample}, it {}", did(fault))))
-}
-
-fn did(fault: pylon_core::ports::guests::Fault) -> String {
-    use pylon_core::ports::guests::Fault;
-    match fault {
-        Fault::Trap | Fault::Nonsense => fault.to_string(),
-        limit => format!("went {limit}"),
-    }
+fn answered<T>(sample: &str, answer: GuestAnswer<T>) -> Result<T, InstallError> {
+    answer.value.map_err(|fault| InstallError::SelfTest(format!("asked about {sample}: {fault}")))
 }
 
 fn refusal(refusal: Option<Refusal>) -> Option<String> {

@@ -9,10 +9,11 @@ use crate::steps::{Ready, Stop, Wish};
 use crate::watch::Alarm;
 use anyhow::Result;
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::{Audit, Installation, Installed as Record};
-use pylon_core::ports::journal::{Journal, Row};
+use pylon_core::installation::{Audit, Installation, InstalledGuest as Record};
+use pylon_core::ports::journal::Journal;
+use pylon_core::rows::Row;
 use pylon_core::slots::GuestConfig;
-use pylon_core::units::moment;
+use pylon_core::units::format_utc;
 use pylon_sandbox::{Installed, Slot};
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ impl Workshop {
         if let (Some(until), Cause::Traps) = (rests, cause) {
             let stop = Stop::new(
                 "wait",
-                format!("the slot went back lately, and does not before {} UTC", moment(until)),
+                format!("the slot went back lately, and does not before {} UTC", format_utc(until)),
             );
             return Instead { next: Err(stop), refused };
         }
@@ -187,7 +188,7 @@ impl Workshop {
         });
         let alone = state.left_alone(std::slice::from_ref(&row), rollback::ROLLBACK, row.at);
         self.write(state, journal, refused.into_iter().chain(rows).chain(alone).collect()).await?;
-        tracing::warn!(%slot, generation = row.generation, why = says, "rolled back by itself");
+        tracing::warn!(%slot, revision = row.revision, why = says, "rolled back by itself");
         self.put(state, &[(slot, guest)], vec![row])
     }
 }
@@ -202,14 +203,14 @@ async fn stay(
     journal: &dyn Journal,
     now: UnixTime,
 ) -> Result<()> {
-    let Alarm { slot, generation } = seat;
+    let Alarm { slot, revision } = seat;
     let told = state.told.get(&slot);
     if told.is_some_and(|(of, code, at)| {
-        (*of, *code) == (generation, stop.code) && now.since(*at) < TOLD_AGAIN_SECONDS
+        (*of, *code) == (revision, stop.code) && now.since(*at) < TOLD_AGAIN_SECONDS
     }) {
         return Ok(());
     }
-    state.told.insert(slot, (generation, stop.code, now));
+    state.told.insert(slot, (revision, stop.code, now));
     let detail = format!("{} {} stays: {}", present.name, present.version, stop.why);
     match cause {
         Cause::Traps => {

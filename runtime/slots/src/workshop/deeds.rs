@@ -7,8 +7,9 @@ use crate::record::{audit, installed};
 use crate::source::Found;
 use crate::steps::{Ready, Refused, Stop, Wish};
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::{Purpose, Standby};
-use pylon_core::ports::journal::{Journal, JournalError, Row};
+use pylon_core::installation::{PendingGuest, PendingKind};
+use pylon_core::ports::journal::{Journal, JournalError};
+use pylon_core::rows::Row;
 use pylon_core::slots::{REMOVED, SlotChange, SlotStatus};
 use pylon_sandbox::{Role, Slot};
 use std::sync::Arc;
@@ -46,15 +47,16 @@ impl Workshop {
             (deed, &next)
         {
             let (name, record) = (slot.to_string(), record.clone());
-            let standby = Standby {
+            let standby = PendingGuest {
                 slot: name,
-                purpose: Purpose::Shadow,
+                kind: PendingKind::Shadow,
                 guest: record,
-                beyond: Vec::new(),
+                extra_grants: Vec::new(),
                 since: now,
             };
             let audit = audit(deed.word(), slot, &standby.guest, now);
-            let rows = vec![Row::Stand(Box::new(standby.clone())), Row::Audit(Box::new(audit))];
+            let rows =
+                vec![Row::PutPending(Box::new(standby.clone())), Row::Audit(Box::new(audit))];
             self.write(&mut state, journal, rows).await.map_err(unwritten)?;
             self.watch.shadow(slot, Some(Arc::clone(guest)));
             // Its release may end, too.
@@ -66,7 +68,7 @@ impl Workshop {
         let left = || {
             Some(SlotStatus {
                 standing: REMOVED.into(),
-                generation: Some(row.generation),
+                revision: Some(row.revision),
                 ..state.serving(slot)?
             })
         };
@@ -74,7 +76,7 @@ impl Workshop {
         let mut rows = installed(std::slice::from_ref(&row), deed.word());
         rows.extend(
             matches!(deed, SlotChange::Activate { .. })
-                .then(|| Row::Leave(slot.to_string(), Purpose::Shadow)),
+                .then(|| Row::RemovePending(slot.to_string(), PendingKind::Shadow)),
         );
         rows.extend(state.left_alone(std::slice::from_ref(&row), deed.word(), now));
         self.write(&mut state, journal, rows).await.map_err(unwritten)?;

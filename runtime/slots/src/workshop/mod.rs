@@ -15,10 +15,10 @@ use super::{Ledger, Shelf, grants, history};
 use crate::Config;
 use anyhow::Result;
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::{Installation, Purpose, Standby};
-use pylon_core::ports::journal::{Journal, JournalError, Row};
-use pylon_core::slots::Lockdown;
-use pylon_core::slots::SlotStatus;
+use pylon_core::installation::{Installation, PendingGuest, PendingKind};
+use pylon_core::ports::journal::{Journal, JournalError};
+use pylon_core::rows::Row;
+use pylon_core::slots::{Lockdown, SlotStatus};
 use pylon_egress::policy::EgressPolicy;
 use pylon_sandbox::{Change, Generations, Sandbox, Slot};
 use state::{State, commit};
@@ -84,7 +84,7 @@ impl Workshop {
             Some(SlotStatus { grants, ..seated })
         });
         let missed =
-            |standby: &Standby| standby.slot.parse().ok().map(|slot| self.watch.missed(slot));
+            |standby: &PendingGuest| standby.slot.parse().ok().map(|slot| self.watch.missed(slot));
         let beside =
             state.standbys.iter().map(|standby| SlotStatus::beside(standby, missed(standby)));
         serving.chain(beside).collect()
@@ -101,8 +101,8 @@ impl Workshop {
     }
 
     /// When guests of this kind in this set were replaced, if they were; and the last change of all.
-    pub async fn replaced_at(&self, generation: u64, kind: u16) -> Option<UnixTime> {
-        history::replaced_at(&self.state.lock().await.history, generation, kind)
+    pub async fn replaced_at(&self, revision: u64, kind: u16) -> Option<UnixTime> {
+        history::replaced_at(&self.state.lock().await.history, revision, kind)
     }
 
     /// When anything was changed last.
@@ -158,7 +158,7 @@ impl Workshop {
     fn remember(&self, state: &mut State, rows: &[Row]) {
         state.remember(rows);
         for row in rows {
-            if let Row::Leave(slot, Purpose::Shadow) = row
+            if let Row::RemovePending(slot, PendingKind::Shadow) = row
                 && let Ok(slot) = slot.parse()
             {
                 self.watch.shadow(slot, None);
@@ -170,9 +170,8 @@ impl Workshop {
         let newest = history::newest(&state.history);
         let now = history::at(&state.history, newest);
         self.watch.serve(
-            now.iter().filter_map(|(slot, row)| {
-                Some((*slot, row.guest.as_ref()?.digest, row.generation))
-            }),
+            now.iter()
+                .filter_map(|(slot, row)| Some((*slot, row.guest.as_ref()?.digest, row.revision))),
         );
         self.changed.send_replace(newest);
     }

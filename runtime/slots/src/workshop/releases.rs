@@ -38,7 +38,7 @@ impl Workshop {
         let serving = history::at(&state.history, history::newest(&state.history));
         let over = serving.into_iter().filter_map(|(slot, row)| {
             let why = self.bench(&state.config).is_over(slot, row.guest.as_ref()?, now)?;
-            Some((Alarm { slot, generation: row.generation }, why))
+            Some((Alarm { slot, revision: row.revision }, why))
         });
         over.collect()
     }

@@ -11,9 +11,10 @@ use crate::unserved::Unserved;
 use anyhow::{Context, Result};
 use futures::future::{join_all, try_join_all};
 use pylon_core::UnixTime;
+use pylon_core::installation::{Installation, InstalledGuest as Record};
 use pylon_core::machine::JobState;
-use pylon_core::ports::installations::{Installation, Installed as Record};
-use pylon_core::ports::journal::{Journal, Row};
+use pylon_core::ports::journal::Journal;
+use pylon_core::rows::Row;
 use pylon_core::slots::GuestConfig;
 use pylon_sandbox::{Change, Generations, Role, Slot};
 use std::collections::BTreeMap;
@@ -110,11 +111,12 @@ impl Workshop {
         Ok(generations)
     }
 
-    /// Brings back an older generation as it served this kind, for the jobs that name it: all who are still asked about them, or nobody. What cannot be
+    /// Brings back an older revision as it served this kind, for the jobs that name it: all who are still asked about them, or nobody. What cannot be
     /// had is told.
     pub(crate) async fn bring_back(&self, number: u64, kind: u16, now: UnixTime) {
         let state = self.state.lock().await;
-        let Some(live) = self.live.get().filter(|live| (1..live.number()).contains(&number)) else {
+        let Some(live) = self.live.get().filter(|live| (1..live.revision()).contains(&number))
+        else {
             return;
         };
         let kept = async {
@@ -177,8 +179,8 @@ impl Workshop {
             needed.any(|(_, record)| bench.is_trusted(record, now).is_err())
         };
         let (mut refused, mut until) = (BTreeMap::new(), Vec::new());
-        for job in jobs.iter().filter(|job| !job.is_over() && job.plan.generation > 0) {
-            let (number, kind) = (job.plan.generation, job.job.kind);
+        for job in jobs.iter().filter(|job| !job.is_over() && job.plan.revision > 0) {
+            let (number, kind) = (job.plan.revision, job.job.kind);
             if *refused.entry((number, kind)).or_insert_with(|| is_refused(number, kind)) {
                 let replaced = history::replaced_at(history, number, kind).unwrap_or(now);
                 until.push(replaced.plus(state.config.guest_drain_seconds.into()));
@@ -262,17 +264,17 @@ impl Workshop {
                 }
                 _ => None,
             };
-            let (generation, stanza) = (
+            let (revision, stanza) = (
                 history::newest(&state.history) + 1 + rows.len() as u64,
                 history::stanza(config, slot),
             );
             let guest = ready.as_ref().map(|ready| ready.record.clone());
             rows.push(Installation {
-                generation,
+                revision,
                 slot: slot.to_string(),
                 guest,
-                stanza,
-                why: why.into(),
+                config: stanza,
+                cause: why.into(),
                 at: now,
             });
             changes.push((slot, ready.map(|ready| ready.guest)));

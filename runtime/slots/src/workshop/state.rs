@@ -6,8 +6,9 @@ use crate::steps::Stop;
 use crate::watch::Alarm;
 use crate::{history, rollback, shipped};
 use pylon_core::UnixTime;
-use pylon_core::ports::installations::{Installation, Installed as Record, Purpose, Standby};
-use pylon_core::ports::journal::{Journal, JournalError, Row};
+use pylon_core::installation::{Installation, InstalledGuest as Record, PendingGuest, PendingKind};
+use pylon_core::ports::journal::{Journal, JournalError};
+use pylon_core::rows::Row;
 use pylon_core::slots::{SlotChange, SlotStatus};
 use pylon_sandbox::Slot;
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 #[derive(Clone)]
 pub(super) struct State {
     pub(super) history: Vec<Installation>,
-    pub(super) standbys: Vec<Standby>,
+    pub(super) standbys: Vec<PendingGuest>,
     pub(super) config: Config,
     /// Since when it is known that the guest of a set fails and stays, and why.
     pub(super) told: BTreeMap<Slot, (u64, &'static str, UnixTime)>,
@@ -37,9 +38,16 @@ impl State {
         why: &str,
         at: UnixTime,
     ) -> Installation {
-        let (generation, stanza) =
+        let (revision, stanza) =
             (history::newest(&self.history) + 1, history::stanza(&self.config, slot));
-        Installation { generation, slot: slot.to_string(), guest, stanza, why: why.into(), at }
+        Installation {
+            revision,
+            slot: slot.to_string(),
+            guest,
+            config: stanza,
+            cause: why.into(),
+            at,
+        }
     }
 
     pub(super) fn serving(&self, slot: Slot) -> Option<SlotStatus> {
@@ -53,11 +61,11 @@ impl State {
     pub(super) fn named(&self, deed: &SlotChange, slot: Slot) -> Result<Option<Record>, Stop> {
         let nothing = |why: String| Stop::new("nothing", why);
         match deed {
-            SlotChange::Activate { .. } => self.standby(slot, Purpose::Shadow).map(Some).ok_or_else(|| {
+            SlotChange::Activate { .. } => self.standby(slot, PendingKind::Shadow).map(Some).ok_or_else(|| {
                 nothing(format!("{slot} has no shadow: `pylon guest install SOURCE --slot {slot} --shadow` puts one there"))
             }),
             SlotChange::Approve { digest, .. } => {
-                let waiting = self.standby(slot, Purpose::Approval);
+                let waiting = self.standby(slot, PendingKind::Approval);
                 let waiting = waiting
                     .ok_or_else(|| nothing(format!("no guest waits for {slot}: `pylon guest list` shows those that do")))?;
                 if digest.is_some_and(|seen| seen != waiting.digest) {
@@ -73,17 +81,17 @@ impl State {
                     Some(0) if shipped::fills(slot) => {
                         nothing(format!("{slot} cannot be empty: name a set of `pylon guest list --history`"))
                     }
-                    Some(to) => nothing(format!("{slot} had no guest in generation {to}: see `pylon guest list --history`")),
+                    Some(to) => nothing(format!("{slot} had no guest in revision {to}: see `pylon guest list --history`")),
                 })
             }
             SlotChange::Install { .. } => Err(nothing("a guest that comes anew is none of before".into())),
         }
     }
 
-    pub(super) fn standby(&self, slot: Slot, purpose: Purpose) -> Option<Record> {
+    pub(super) fn standby(&self, slot: Slot, purpose: PendingKind) -> Option<Record> {
         let name = slot.to_string();
         let found =
-            self.standbys.iter().find(|standby| standby.slot == name && standby.purpose == purpose);
+            self.standbys.iter().find(|standby| standby.slot == name && standby.kind == purpose);
         found.map(|standby| standby.guest.clone())
     }
 
@@ -97,7 +105,7 @@ impl State {
 
     /// Shadows, each with its slot.
     pub(super) fn shadows(&self) -> impl Iterator<Item = (Slot, &Record)> {
-        let shadows = self.standbys.iter().filter(|standby| standby.purpose == Purpose::Shadow);
+        let shadows = self.standbys.iter().filter(|standby| standby.kind == PendingKind::Shadow);
         shadows.filter_map(|standby| Some((standby.slot.parse().ok()?, &standby.guest)))
     }
 
@@ -119,20 +127,19 @@ impl State {
     /// Who serves there, if it is still the one that came with this set.
     pub(super) fn seated(&self, seat: Alarm) -> Option<&Record> {
         let row = *history::at(&self.history, history::newest(&self.history)).get(&seat.slot)?;
-        row.guest.as_ref().filter(|_| row.generation == seat.generation)
+        row.guest.as_ref().filter(|_| row.revision == seat.revision)
     }
 
     /// Who stands beside the slots after these.
     pub(super) fn remember(&mut self, rows: &[Row]) {
         for row in rows {
             match row {
-                Row::Stand(new) => {
-                    self.standbys
-                        .retain(|one| (&one.slot, one.purpose) != (&new.slot, new.purpose));
-                    self.standbys.push(Standby::clone(new));
+                Row::PutPending(new) => {
+                    self.standbys.retain(|one| (&one.slot, one.kind) != (&new.slot, new.kind));
+                    self.standbys.push(PendingGuest::clone(new));
                 }
-                Row::Leave(slot, purpose) => {
-                    self.standbys.retain(|one| (&one.slot, one.purpose) != (slot, *purpose))
+                Row::RemovePending(slot, purpose) => {
+                    self.standbys.retain(|one| (&one.slot, one.kind) != (slot, *purpose))
                 }
                 _ => {}
             }

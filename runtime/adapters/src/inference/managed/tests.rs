@@ -2,7 +2,7 @@
 //! time, the package index; without them they say so and pass, but fail where `CI=true`.
 
 use super::*;
-use pylon_core::ports::inference::{ChatMessage, Chunk, Completion, Generation, Role};
+use pylon_core::completion::{ChatMessage, ChatRole, Chunk, CompletionEnd, CompletionRequest};
 use pylon_egress::http::client;
 use std::env;
 use std::sync::Mutex;
@@ -33,13 +33,13 @@ async fn start(http: &Client, logs: &Path) -> Option<ManagedServer> {
     }
 }
 
-fn ask(text: &str, max_tokens: u32) -> Generation {
+fn ask(text: &str, max_tokens: u32) -> CompletionRequest {
     let message = |role, content: &str| ChatMessage { role, content: content.to_owned() };
-    Generation {
+    CompletionRequest {
         model: pins::MODEL_ALIAS.to_owned(),
         messages: vec![
-            message(Role::System, "You are a helpful assistant."),
-            message(Role::User, text),
+            message(ChatRole::System, "You are a helpful assistant."),
+            message(ChatRole::User, text),
         ],
         max_tokens,
         temperature: Some(0.0),
@@ -49,14 +49,14 @@ fn ask(text: &str, max_tokens: u32) -> Generation {
         stop: Vec::new(),
         seed: Some(1),
         schema: None,
-        first_output_within: WAIT,
+        first_output_timeout: WAIT,
     }
 }
 
 async fn read(
     backend: &OpenAi,
-    request: &Generation,
-) -> Result<(String, Completion), InferenceError> {
+    request: &CompletionRequest,
+) -> Result<(String, CompletionEnd), InferenceError> {
     let (mut stream, mut text) = (backend.generate(request).await?, String::new());
     loop {
         match timeout(WAIT, stream.next()).await.unwrap()? {
@@ -72,7 +72,7 @@ async fn real_llama_cpp() {
     let (http, logs) = (client().unwrap(), tempfile::tempdir().unwrap());
     let Some(server) = start(&http, logs.path()).await else { return };
     let backend = crate::inference::llama_cpp(&http, server.url()).await.unwrap();
-    assert_eq!((backend.id(), backend.slots()), (ID, SLOTS));
+    assert_eq!((backend.id(), backend.max_concurrency()), (ID, SLOTS));
     let models = backend.models().await.unwrap();
     assert_eq!(
         (models[0].id.as_str(), models[0].context_tokens),

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use eventsource_stream::{Event, EventStream, EventStreamError};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use pylon_core::ports::inference::{Chunk, Completion, Generation, InferenceError, Mishap, Stream};
+use pylon_core::completion::{Chunk, CompletionEnd, CompletionRequest};
+use pylon_core::ports::inference::{BackendFault, CompletionStream, InferenceError};
 use pylon_egress::http::{in_short, in_words};
 use reqwest::Response;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ struct Most {
 
 impl Most {
     /// A token of text is at least a byte of it; templates add some to each message.
-    fn of(request: &Generation) -> Self {
+    fn of(request: &CompletionRequest) -> Self {
         let bytes: usize = request
             .messages
             .iter()
@@ -76,7 +77,7 @@ enum Finish {
 impl Answer {
     pub(super) fn new(
         response: Response,
-        request: &Generation,
+        request: &CompletionRequest,
         deadline: Instant,
         token_gap: Duration,
     ) -> Self {
@@ -123,7 +124,7 @@ impl Answer {
                 "length" => Finish::Length,
                 other => {
                     return Err(failed(
-                        Mishap::BrokeOff,
+                        BackendFault::Truncated,
                         &format!("the answer ended with `{other}`"),
                     ));
                 }
@@ -136,15 +137,16 @@ impl Answer {
             return Ok(None);
         };
         let left = self.bytes_left.checked_sub(text.len());
-        self.bytes_left =
-            left.ok_or_else(|| failed(Mishap::TooMuch, "the answer is longer than was asked for"))?;
+        self.bytes_left = left.ok_or_else(|| {
+            failed(BackendFault::TooLong, "the answer is longer than was asked for")
+        })?;
         self.chars_out += count_chars(&text);
         self.deadline = Instant::now() + self.token_gap;
         Ok(Some(text))
     }
 
     fn end(&mut self) -> Chunk {
-        Chunk::End(Completion {
+        Chunk::End(CompletionEnd {
             length: matches!(self.finish, Some(Finish::Length)),
             model: self.model.take().unwrap_or_default(),
             ignored_params: Vec::new(),
@@ -186,7 +188,7 @@ impl Answer {
 }
 
 #[async_trait]
-impl Stream for Answer {
+impl CompletionStream for Answer {
     async fn next(&mut self) -> Result<Chunk, InferenceError> {
         loop {
             let event = match timeout_at(self.deadline, self.events.next()).await {
@@ -195,18 +197,18 @@ impl Stream for Answer {
                 Ok(Some(Err(error))) => return Err(broken(error)),
                 // Some servers close without `[DONE]`; without a reason to finish, it is half an answer.
                 Ok(None) if self.finish.is_some() => return Ok(self.end()),
-                Ok(None) => return Err(failed(Mishap::BrokeOff, "the answer broke off")),
+                Ok(None) => return Err(failed(BackendFault::Truncated, "the answer broke off")),
             };
             self.pending.store(0, Ordering::Relaxed);
             if event.data == "[DONE]" {
                 return if self.finish.is_some() {
                     Ok(self.end())
                 } else {
-                    Err(failed(Mishap::BrokeOff, "the answer broke off"))
+                    Err(failed(BackendFault::Truncated, "the answer broke off"))
                 };
             }
             let part = serde_json::from_str(&event.data)
-                .map_err(|_| failed(Mishap::Unreadable, "an event that cannot be read"))?;
+                .map_err(|_| failed(BackendFault::Unreadable, "an event that cannot be read"))?;
             if let Some(text) = self.take(part)? {
                 return Ok(Chunk::Text(text));
             }
@@ -220,16 +222,18 @@ fn broken(error: EventStreamError<Broken>) -> InferenceError {
             InferenceError::Unavailable(in_words(error))
         }
         EventStreamError::Transport(Broken::EventTooLong) => {
-            failed(Mishap::Unreadable, "an event that is too long")
+            failed(BackendFault::Unreadable, "an event that is too long")
         }
-        EventStreamError::Utf8(_) => failed(Mishap::Unreadable, "an answer that is not UTF-8"),
+        EventStreamError::Utf8(_) => {
+            failed(BackendFault::Unreadable, "an answer that is not UTF-8")
+        }
         EventStreamError::Parser(_) => {
-            failed(Mishap::Unreadable, "an answer that is not a stream of events")
+            failed(BackendFault::Unreadable, "an answer that is not a stream of events")
         }
     }
 }
 
-fn failed(how: Mishap, what: &str) -> InferenceError {
+fn failed(how: BackendFault, what: &str) -> InferenceError {
     InferenceError::Failed(how, in_short(what))
 }
 

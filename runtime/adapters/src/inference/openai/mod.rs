@@ -8,7 +8,8 @@ pub(crate) mod wire;
 
 use answer::Answer;
 use async_trait::async_trait;
-use pylon_core::ports::inference::{Generation, Inference, InferenceError, Mishap, Model, Stream};
+use pylon_core::completion::{CompletionRequest, ModelInfo};
+use pylon_core::ports::inference::{BackendFault, CompletionStream, Inference, InferenceError};
 use pylon_egress::http::{in_short, in_words, read_at_most};
 use reqwest::{Client, Response, StatusCode, Url};
 use std::time::Duration;
@@ -81,7 +82,7 @@ impl OpenAi {
         }
     }
 
-    async fn list_models(&self) -> Result<Vec<Model>, InferenceError> {
+    async fn list_models(&self) -> Result<Vec<ModelInfo>, InferenceError> {
         if let Some(path) = self.health {
             self.check_health(path).await?;
         }
@@ -109,16 +110,19 @@ impl Inference for OpenAi {
         &self.id
     }
 
-    fn slots(&self) -> u32 {
+    fn max_concurrency(&self) -> u32 {
         self.slots
     }
 
-    async fn models(&self) -> Result<Vec<Model>, InferenceError> {
+    async fn models(&self) -> Result<Vec<ModelInfo>, InferenceError> {
         timeout(HEALTH_WITHIN, self.list_models()).await.unwrap_or(Err(InferenceError::Timeout))
     }
 
-    async fn generate(&self, request: &Generation) -> Result<Box<dyn Stream>, InferenceError> {
-        let deadline = Instant::now() + request.first_output_within;
+    async fn generate(
+        &self,
+        request: &CompletionRequest,
+    ) -> Result<Box<dyn CompletionStream>, InferenceError> {
+        let deadline = Instant::now() + request.first_output_timeout;
         let body = wire::Request::of(request)?;
         let sent = async {
             let post = self.http.post(self.base.at("v1/chat/completions")?).json(&body);
@@ -182,10 +186,10 @@ async fn refusal(response: Response, model: &str) -> InferenceError {
     };
     match status {
         // Another request might be answered: the server is there, and this one is too much or nothing for it.
-        StatusCode::INTERNAL_SERVER_ERROR => InferenceError::Failed(Mishap::Broken, said),
+        StatusCode::INTERNAL_SERVER_ERROR => InferenceError::Failed(BackendFault::Internal, said),
         StatusCode::BAD_REQUEST
         | StatusCode::PAYLOAD_TOO_LARGE
-        | StatusCode::UNPROCESSABLE_ENTITY => InferenceError::Failed(Mishap::Refused, said),
+        | StatusCode::UNPROCESSABLE_ENTITY => InferenceError::Failed(BackendFault::Refused, said),
         _ => InferenceError::Unavailable(said),
     }
 }

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response as Reply};
 use axum::routing::{get, post};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt as _, StreamExt as _};
-use pylon_core::ports::inference::{ChatMessage, Chunk, Completion, Role};
+use pylon_core::completion::{ChatMessage, ChatRole, Chunk, CompletionEnd};
 use pylon_egress::http::client;
 use std::io;
 use std::sync::Arc;
@@ -35,11 +35,11 @@ fn events<T: AsRef<str>>(events: &[T]) -> Vec<u8> {
     events.iter().flat_map(|event| format!("{}\n\n", event.as_ref()).into_bytes()).collect()
 }
 
-fn request() -> Generation {
-    Generation {
+fn request() -> CompletionRequest {
+    CompletionRequest {
         model: "m-135".to_owned(),
         messages: vec![ChatMessage {
-            role: Role::User,
+            role: ChatRole::User,
             content: "What is the capital of France?".to_owned(),
         }],
         max_tokens: 16,
@@ -50,7 +50,7 @@ fn request() -> Generation {
         stop: Vec::new(),
         seed: None,
         schema: None,
-        first_output_within: WAIT,
+        first_output_timeout: WAIT,
     }
 }
 
@@ -88,8 +88,8 @@ async fn replay_then_hang(bytes: Vec<u8>) -> OpenAi {
 
 async fn read(
     backend: &OpenAi,
-    request: &Generation,
-) -> Result<(String, Completion), InferenceError> {
+    request: &CompletionRequest,
+) -> Result<(String, CompletionEnd), InferenceError> {
     let reading = async {
         let (mut stream, mut text) = (backend.generate(request).await?, String::new());
         loop {
@@ -169,7 +169,7 @@ async fn half_an_answer_is_none() {
         let cut = events(&[&[ROLE, token.as_str()][..], &end].concat());
         let error = error_of(&replay(vec![cut]).await).await;
         assert!(
-            matches!(&error, InferenceError::Failed(Mishap::BrokeOff, why) if why.contains("broke off")),
+            matches!(&error, InferenceError::Failed(BackendFault::Truncated, why) if why.contains("broke off")),
             "{error:?}"
         );
     }
@@ -182,33 +182,33 @@ async fn a_broken_stream_is_unavailable() {
     let invalid = [b"data: ".as_slice(), &[0xff, 0xfe], b"\n\n"].concat();
     let aborted = STOP.replace("stop", "abort");
     let cases = [
-        (events(&[ROLE, &token("Par")]), Mishap::BrokeOff, "broke off"),
+        (events(&[ROLE, &token("Par")]), BackendFault::Truncated, "broke off"),
         (
             events(&[
                 ROLE,
                 &token("Par"),
                 r#"data: {"error":{"code":500,"message":"slot gone","type":"server_error"}}"#,
             ]),
-            Mishap::Broken,
+            BackendFault::Internal,
             "slot gone",
         ),
-        (events(&["data: {oops"]), Mishap::Unreadable, "cannot be read"),
-        (events(&[&token("a"), &aborted, DONE]), Mishap::BrokeOff, "abort"),
-        ([b"data: ".to_vec(), huge.clone()].concat(), Mishap::Unreadable, "too long"),
+        (events(&["data: {oops"]), BackendFault::Unreadable, "cannot be read"),
+        (events(&[&token("a"), &aborted, DONE]), BackendFault::Truncated, "abort"),
+        ([b"data: ".to_vec(), huge.clone()].concat(), BackendFault::Unreadable, "too long"),
         (
             events(&["data: 1"; 40_000]).into_iter().filter(|byte| *byte != b'\n').collect(),
-            Mishap::Unreadable,
+            BackendFault::Unreadable,
             "too long",
         ),
         (
             events(&[&token(&"y".repeat(16 * 128 + 1))]),
-            Mishap::TooMuch,
+            BackendFault::TooLong,
             "longer than was asked for",
         ),
-        (invalid, Mishap::Unreadable, "UTF-8"),
+        (invalid, BackendFault::Unreadable, "UTF-8"),
         (
             br#"{"choices":[{"message":{"content":"not streamed"}}]}"#.to_vec(),
-            Mishap::BrokeOff,
+            BackendFault::Truncated,
             "broke off",
         ),
     ];
@@ -251,9 +251,12 @@ async fn a_refusal_is_sorted() {
     let long = serde_json::json!({ "error": { "message": "x".repeat(10_000) } }).to_string();
     assert_eq!(
         refused(500, long.clone()).await,
-        InferenceError::Failed(Mishap::Broken, "x".repeat(200))
+        InferenceError::Failed(BackendFault::Internal, "x".repeat(200))
     );
-    assert_eq!(refused(422, long).await, InferenceError::Failed(Mishap::Refused, "x".repeat(200)));
+    assert_eq!(
+        refused(422, long).await,
+        InferenceError::Failed(BackendFault::Refused, "x".repeat(200))
+    );
     assert!(
         matches!(refused(502, "<html>".to_owned()).await, InferenceError::Unavailable(text) if text.contains("502"))
     );
@@ -263,7 +266,7 @@ async fn a_refusal_is_sorted() {
 /// Silence ends: before the headers, before the first text, and between two texts; thoughts are no silence.
 #[tokio::test]
 async fn silence_is_a_timeout() {
-    let soon = Generation { first_output_within: Duration::from_millis(150), ..request() };
+    let soon = CompletionRequest { first_output_timeout: Duration::from_millis(150), ..request() };
     let mute = Router::new().route("/v1/chat/completions", post(std::future::pending::<Reply>));
     let mute = OpenAi::new(client().unwrap(), "stub", &serve(mute).await, 1).unwrap();
     assert_eq!(read(&mute, &soon).await.unwrap_err(), InferenceError::Timeout);
@@ -327,7 +330,7 @@ async fn a_request_says_what_was_asked() {
     }
     let backend = OpenAi::new(client().unwrap(), "stub", &format!("{url}/prefix"), 1).unwrap();
     let schema = Some(r#"{"type":"object"}"#.to_owned());
-    let full = Generation {
+    let full = CompletionRequest {
         seed: Some(u64::MAX),
         stop: vec!["\n".to_owned()],
         max_tokens: 0,
@@ -335,7 +338,7 @@ async fn a_request_says_what_was_asked() {
         ..request()
     };
     read(&backend, &full).await.unwrap();
-    let bad = Generation { schema: Some("{".to_owned()), ..request() };
+    let bad = CompletionRequest { schema: Some("{".to_owned()), ..request() };
     assert!(matches!(read(&backend, &bad).await, Err(InferenceError::Unsupported(_))));
 
     let seen = seen.lock().unwrap();
@@ -361,7 +364,7 @@ fn listing(status: u16, body: &'static str) -> Router {
 async fn ready_means_a_model() {
     const LIST: &str =
         r#"{"data":[{"id":"a","meta":{"n_ctx":2048}},{"id":"b","max_model_len":4096},{"id":"c"}]}"#;
-    async fn models(router: Router) -> Result<Vec<Model>, InferenceError> {
+    async fn models(router: Router) -> Result<Vec<ModelInfo>, InferenceError> {
         let backend = OpenAi::new(client().unwrap(), "stub", &serve(router).await, 1)
             .unwrap()
             .with_health(Some("health"));
@@ -402,7 +405,7 @@ async fn a_backend_says_what_it_can() {
     let llama = listing(200, LIST).route("/props", get(|| async { r#"{"total_slots":3}"# }));
     for (server, slots) in [(llama, 3), (listing(200, LIST), 1)] {
         let found = llama_cpp(&http, &format!("{}/v1", serve(server).await)).await.unwrap();
-        assert_eq!((found.id(), found.slots()), ("llama_cpp", slots));
+        assert_eq!((found.id(), found.max_concurrency()), ("llama_cpp", slots));
     }
     for bad in ["localhost:8080", "ftp://localhost", "http://", "http://x/?a=b", "", "nonsense"] {
         assert!(

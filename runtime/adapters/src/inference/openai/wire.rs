@@ -1,6 +1,7 @@
 //! What an OpenAI-compatible server is sent and says, as far as we use it. No decisions here.
 
-use pylon_core::ports::inference::{ChatMessage, Generation, InferenceError, Mishap, Model};
+use pylon_core::completion::{ChatMessage, CompletionRequest, ModelInfo};
+use pylon_core::ports::inference::{BackendFault, InferenceError};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -34,7 +35,7 @@ struct StreamOptions {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn of(generation: &'a Generation) -> Result<Self, InferenceError> {
+    pub(super) fn of(generation: &'a CompletionRequest) -> Result<Self, InferenceError> {
         let response_format = match &generation.schema {
             Some(schema) => {
                 let schema: serde_json::Value = serde_json::from_str(schema).map_err(|_| {
@@ -96,9 +97,9 @@ struct ModelMeta {
 }
 
 impl ModelEntry {
-    pub(super) fn into_model(self) -> Model {
+    pub(super) fn into_model(self) -> ModelInfo {
         let context = self.meta.and_then(|meta| meta.n_ctx).or(self.max_model_len);
-        Model { id: self.id, context_tokens: context.filter(|tokens| *tokens > 0) }
+        ModelInfo { id: self.id, context_tokens: context.filter(|tokens| *tokens > 0) }
     }
 }
 
@@ -189,9 +190,10 @@ impl ErrorObject {
     pub(super) fn into_error(self) -> InferenceError {
         match (self.kind.as_deref(), self.n_ctx) {
             (Some("exceed_context_size_error"), Some(room)) => InferenceError::TooLong(room),
-            _ => {
-                InferenceError::Failed(Mishap::Broken, pylon_egress::http::in_short(&self.message))
-            }
+            _ => InferenceError::Failed(
+                BackendFault::Internal,
+                pylon_egress::http::in_short(&self.message),
+            ),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Who has what: the purse, the earnings and every invoice. Pure bookkeeping: no keys, no clock, no listeners.
 
 use super::{Paid, PayError};
-use pylon_core::ports::payments::{Invoice, InvoiceRequest, InvoiceState, WalletError};
+use pylon_core::payment::{Invoice, InvoiceRequest, InvoiceState};
+use pylon_core::ports::payments::WalletError;
 use pylon_core::{Msat, PaymentHash, UnixTime};
 use std::collections::HashMap;
 
@@ -87,7 +88,7 @@ impl Books {
             }
             Some(Entry { state: State::Held(amount), .. }) => InvoiceState::Held(*amount),
             Some(Entry { state: State::Settled(amount), .. }) => InvoiceState::Settled(*amount),
-            Some(Entry { state: State::Open | State::Released, .. }) | None => InvoiceState::Gone,
+            Some(Entry { state: State::Open | State::Released, .. }) | None => InvoiceState::Closed,
         }
     }
 

@@ -12,10 +12,9 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use mint::Mint;
 use pylon_core::decision::Terms;
+use pylon_core::payment::{Invoice, InvoiceRequest, InvoiceState, Receipt, WalletCapabilities};
 use pylon_core::ports::clock::Clock;
-use pylon_core::ports::payments::{
-    Capabilities, Invoice, InvoiceRequest, InvoiceState, Receipt, Wallet, WalletError,
-};
+use pylon_core::ports::payments::{Wallet, WalletError};
 use pylon_core::{Msat, PaymentHash};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
@@ -155,9 +154,9 @@ pub struct PlayWallet(Arc<Bank>);
 
 #[async_trait]
 impl Wallet for PlayWallet {
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&self) -> WalletCapabilities {
         let terms = vec![Terms::Free, Terms::OnDelivery, Terms::BeforeWork, Terms::Hold];
-        Capabilities { terms, step: Msat::new(1), max_receivable: RECEIVABLE_MAX }
+        WalletCapabilities { terms, step: Msat::new(1), max_receivable: RECEIVABLE_MAX }
     }
 
     async fn invoice(&self, request: InvoiceRequest) -> Result<Invoice, WalletError> {

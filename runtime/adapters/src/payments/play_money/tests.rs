@@ -103,7 +103,7 @@ async fn a_hold_is_claimed_or_released() {
     }
     assert!(bank.preimage(taken.payment_hash).is_some());
     assert!(wallet.claim(given_back.payment_hash).await.is_err());
-    assert_eq!(wallet.look_up(given_back.payment_hash).await.unwrap(), InvoiceState::Gone);
+    assert_eq!(wallet.look_up(given_back.payment_hash).await.unwrap(), InvoiceState::Closed);
     assert_eq!(bank.pay(&given_back.bolt11), Err(PayError::Gone));
     assert_eq!((bank.purse().get(), bank.earned().get()), (999_700, 300));
 }
@@ -122,7 +122,7 @@ async fn an_expired_invoice_is_gone() {
     assert!(bank.pay(&last.bolt11).is_ok());
     clock.0.store(START + 601, Ordering::Relaxed);
     assert_eq!(bank.pay(&late.bolt11), Err(PayError::Gone));
-    assert_eq!(wallet.look_up(late.payment_hash).await.unwrap(), InvoiceState::Gone);
+    assert_eq!(wallet.look_up(late.payment_hash).await.unwrap(), InvoiceState::Closed);
     assert!(matches!(wallet.look_up(last.payment_hash).await.unwrap(), InvoiceState::Settled(_)));
 }
 
@@ -166,7 +166,7 @@ async fn a_foreign_invoice_is_not_paid() {
     assert!(matches!(bank.pay("lightning"), Err(PayError::Unreadable(_))));
     assert_eq!(bank.purse(), PURSE);
     let unknown = PaymentHash::from_bytes([7; 32]);
-    assert_eq!(bank.wallet().look_up(unknown).await.unwrap(), InvoiceState::Gone);
+    assert_eq!(bank.wallet().look_up(unknown).await.unwrap(), InvoiceState::Closed);
 }
 
 /// One relay elsewhere is one too many.

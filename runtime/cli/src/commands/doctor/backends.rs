@@ -1,7 +1,7 @@
 //! Do the backends answer, and do they serve what is preferred?
 
 use super::Row;
-use pylon_core::ports::inference::Model;
+use pylon_core::completion::ModelInfo;
 use pylon_node::config::Config;
 use pylon_node::node;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(super) async fn check(config: &Config) -> Vec<Row> {
         }
     };
     let mut rows = Vec::new();
-    let mut served: Vec<Model> = Vec::new();
+    let mut served: Vec<ModelInfo> = Vec::new();
     for adapter in adapters {
         let id = adapter.id();
         let start = || format!("start the server, or set `inference.{id}.url`");

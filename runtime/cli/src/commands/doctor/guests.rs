@@ -17,7 +17,7 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
         Ok(guests) => {
             let list = guests.generations.list();
             let guests = list.iter().map(|(slot, guest)| {
-                format!("{slot} {} {}", guest.stamp().name, guest.stamp().version)
+                format!("{slot} {} {}", guest.guest_ref().name, guest.guest_ref().version)
             });
             Row::ok(CHECK, guests.collect::<Vec<_>>().join(", "))
         }

@@ -3,8 +3,8 @@
 use crate::args::guest::AuditArgs;
 use crate::output::{json, say, table};
 use anyhow::Result;
-use pylon_core::ports::installations::Audit;
-use pylon_core::units::moment;
+use pylon_core::installation::Audit;
+use pylon_core::units::format_utc;
 use pylon_journal::ReadOnlyJournal;
 use pylon_node::home::Home;
 
@@ -16,7 +16,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
     }
     let row = |row: Audit| {
         [
-            moment(row.at),
+            format_utc(row.at),
             row.action,
             row.slot,
             row.outcome,

@@ -54,8 +54,9 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
         );
     }
     if let Some(file) = &args.svg {
-        let stamp = guest.stamp();
-        let title = format!("{} {} ({})", stamp.name, stamp.version, stamp.digest.short());
+        let guest_ref = guest.guest_ref();
+        let title =
+            format!("{} {} ({})", guest_ref.name, guest_ref.version, guest_ref.digest.short());
         std::fs::write(file, svg(&report, &title)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
@@ -111,7 +112,7 @@ async fn candidate(
 }
 
 fn facts(report: &Report, guest: &Installed, role: Role, span: Span) -> Value {
-    let stamp = guest.stamp();
+    let guest_ref = guest.guest_ref();
     let (then, now, both) = report.yes;
     let no: Map<_, _> = report
         .no
@@ -136,7 +137,7 @@ fn facts(report: &Report, guest: &Installed, role: Role, span: Span) -> Value {
         .collect();
     let example = |it: &pylon_authoring::backtest::Example| value!({"job": it.job, "kind": it.kind, "then": it.then, "now": it.now});
     value!({
-        "candidate": {"role": role.name(), "name": stamp.name, "version": stamp.version, "digest": stamp.digest},
+        "candidate": {"role": role.name(), "name": guest_ref.name, "version": guest_ref.version, "digest": guest_ref.digest},
         "since": span.since, "kind": span.kind, "compared": report.compared, "gone": report.gone,
         "accepted": {"then": then, "now": now, "both": both, "only_then": then - both, "only_now": now - both},
         "refused": no,
@@ -167,12 +168,12 @@ fn rows(rows: &Rows, name: &str) -> Vec<Value> {
 }
 
 fn page(report: &Report, guest: &Installed, role: Role) -> String {
-    let (stamp, (then, now, both)) = (guest.stamp(), report.yes);
+    let (guest_ref, (then, now, both)) = (guest.guest_ref(), report.yes);
     let mut page = format!(
         "{} {} ({}) for {}, asked about {} decisions\n\n",
-        sanitize_line(&stamp.name),
-        sanitize_line(&stamp.version),
-        stamp.digest.short(),
+        sanitize_line(&guest_ref.name),
+        sanitize_line(&guest_ref.version),
+        guest_ref.digest.short(),
         role.name(),
         report.compared
     );

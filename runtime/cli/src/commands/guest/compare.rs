@@ -3,11 +3,10 @@
 use crate::args::guest::SlotArgs;
 use crate::output::{json, say};
 use anyhow::{Result, bail};
-use pylon_core::decision_summary;
-use pylon_core::ports::guests::Fault;
+use pylon_core::guest::{Fault, GuestFunction};
 use pylon_core::text::sanitize_line;
 use pylon_core::units::sats;
-use pylon_core::{Msat, UnixTime};
+use pylon_core::{Msat, UnixTime, decision_summary};
 use pylon_journal::{AnswerPair, ReadOnlyJournal};
 use pylon_node::home::Home;
 use pylon_slots::Ledger;
@@ -111,9 +110,9 @@ impl Comparison {
         let function = self.by_function.entry(pair.function.clone()).or_default();
         function.questions += 1;
         function.same += u64::from(same);
-        match pair.function.as_str() {
-            "quote" => self.quotes.add(price(&active), price(&shadow)),
-            "settle" => {
+        match pair.function.parse() {
+            Ok(GuestFunction::Quote) => self.quotes.add(price(&active), price(&shadow)),
+            Ok(GuestFunction::Settle) => {
                 if let (Some(active), Some(shadow)) = (active.as_u64(), shadow.as_u64()) {
                     self.settled.add(active, shadow);
                 }
@@ -124,7 +123,7 @@ impl Comparison {
             let raw = |said: &Result<String, Fault>| {
                 said.as_ref().map_or_else(Fault::to_string, String::clone)
             };
-            let words = |said| sanitize_line(&decision_summary::recorded(&pair.function, said));
+            let words = |said| sanitize_line(&decision_summary::summarize(&pair.function, said));
             self.examples.push(Example {
                 job: pair.job.to_hex(),
                 function: pair.function.clone(),

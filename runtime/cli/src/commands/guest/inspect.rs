@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use pylon_core::Digest;
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::text::sanitize_line;
-use pylon_core::units::moment;
+use pylon_core::units::format_utc;
 use pylon_node::clock::SystemClock;
 use pylon_nostr::identity::npub_of;
 use pylon_nostr::release::{self, Release};
@@ -136,9 +136,13 @@ impl Found {
             Some(Ok(release)) => {
                 let end = release
                     .expires_at
-                    .map(|end| format!(", good until {}", moment(end)))
+                    .map(|end| format!(", good until {}", format_utc(end)))
                     .unwrap_or_default();
-                format!("{}, signed {}{end}", npub_of(release.publisher), moment(release.signed_at))
+                format!(
+                    "{}, signed {}{end}",
+                    npub_of(release.publisher),
+                    format_utc(release.signed_at)
+                )
             }
         }
     }

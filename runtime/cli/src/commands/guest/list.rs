@@ -5,10 +5,10 @@ use crate::commands::block_on;
 use crate::output::{json, say, table};
 use anyhow::Result;
 use pylon_control_api::{Client, ClientError, Guests};
+use pylon_core::installation::Installation;
 use pylon_core::ports::clock::Clock;
-use pylon_core::ports::installations::Installation;
 use pylon_core::slots::SlotStatus;
-use pylon_core::units::{ago, moment};
+use pylon_core::units::{ago, format_utc};
 use pylon_core::{PublicKey, UnixTime};
 use pylon_node::clock::SystemClock;
 use pylon_node::home::Home;
@@ -52,7 +52,7 @@ fn present(guests: &[SlotStatus], now: UnixTime) -> String {
             format!("{} {}", one.name, one.version),
             one.digest.short(),
             one.publisher.map_or_else(|| "-".into(), short_npub),
-            count(one.generation),
+            count(one.revision),
             count(seen.then_some(figures.calls)),
             count(seen.then_some(figures.traps)),
             count(figures.p50_us),
@@ -85,7 +85,7 @@ fn past(history: &[Installation]) -> String {
                 )
             },
         );
-        [row.generation.to_string(), moment(row.at), row.slot.clone(), row.why.clone(), guest]
+        [row.revision.to_string(), format_utc(row.at), row.slot.clone(), row.cause.clone(), guest]
     };
     table(">GEN  WHEN  SLOT  WHY  GUEST", &history.iter().map(row).collect::<Vec<_>>())
 }

@@ -39,7 +39,7 @@ async fn without_node(home: &Home, deed: &SlotChange) -> Result<SlotStatus> {
     let config = Source::new(home, None).load()?;
     let sandbox = pylon_slots::sandbox(state.folder("cache")?, apart()?, &config.slots.lockdown)?;
     let journal = SqliteJournal::open(&home.database())?;
-    let ledger = Ledger { history: journal.installations()?, standbys: journal.standbys()? };
+    let ledger = Ledger { history: journal.installations()?, standbys: journal.pending_guests()? };
     let workshop = Workshop::offline(
         sandbox,
         state.components()?,
@@ -53,11 +53,11 @@ async fn without_node(home: &Home, deed: &SlotChange) -> Result<SlotStatus> {
 
 fn page(seated: &SlotStatus, live: bool) -> String {
     let SlotStatus { slot, name, version, digest, .. } = seated;
-    let mut out = match (seated.standing.as_str(), seated.generation) {
+    let mut out = match (seated.standing.as_str(), seated.revision) {
         (REMOVED, Some(number)) => {
-            format!("{slot}: {name} {version} is removed, and nobody came, generation {number}")
+            format!("{slot}: {name} {version} is removed, and nobody came, revision {number}")
         }
-        ("serving", Some(number)) => format!("{slot}: {name} {version}, generation {number}"),
+        ("serving", Some(number)) => format!("{slot}: {name} {version}, revision {number}"),
         _ => format!("{slot}: {name} {version} beside the guest that serves"),
     };
     out.push_str(if live { "\n" } else { ", from the next start on\n" });

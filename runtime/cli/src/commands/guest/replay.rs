@@ -84,7 +84,7 @@ fn facts(job: JobId, checked: &[Checked]) -> Value {
         };
         value!({
             "id": recorded.id, "function": recorded.function, "attempt": recorded.attempt, "slot": recorded.slot,
-            "name": recorded.name, "version": recorded.version, "digest": recorded.digest, "generation": recorded.generation,
+            "name": recorded.name, "version": recorded.version, "digest": recorded.digest, "revision": recorded.revision,
             "outcome": outcome, "why": why, "differences": differences, "seal": one.seal.map(seal_word),
         })
     };
@@ -130,7 +130,7 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
         let broken = if one.seal == Some(MacCheck::Invalid) { "; its seal is BROKEN" } else { "" };
         let answer = match one.outcome {
             Outcome::Gone(_) => String::new(),
-            _ => decision_summary::recorded(&recorded.function, &recorded.output),
+            _ => decision_summary::summarize(&recorded.function, &recorded.output),
         };
         let (function, attempt, cost) =
             (recorded.function.clone(), recorded.attempt.to_string(), cost(recorded.cost));
@@ -141,7 +141,7 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
     if let Subject::Taken(state) = subject
         && !state.is_closed()
     {
-        let (status, delivery) = (state.execution.word(), state.delivery.word());
+        let (status, delivery) = (state.execution.as_str(), state.delivery.as_str());
         let _ = writeln!(
             page,
             "\nThe job is not over (status {status}, delivery {delivery}): this is all that was decided so far."

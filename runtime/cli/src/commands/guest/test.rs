@@ -6,7 +6,7 @@ use crate::commands::block_on;
 use crate::output::{SaidNo, json, say};
 use anyhow::{Context, Result, anyhow, bail};
 use pylon_authoring::cases::{self, Asked};
-use pylon_core::ports::guests::Cost;
+use pylon_core::guest::Cost;
 use pylon_core::text::sanitize_line;
 use pylon_sandbox::{Examined, Outline, Role};
 use serde_json::json as value;
@@ -66,10 +66,10 @@ fn facts(guest: &Examined, asked: &[Asked]) -> serde_json::Value {
     let case = |case: &Asked| {
         let (fuel, cpu_us) = match case.cost {
             Cost::Fuel(fuel) => (Some(fuel), None),
-            Cost::CpuMicros(micros) => (None, Some(micros)),
+            Cost::CpuUs(micros) => (None, Some(micros)),
         };
         value!({
-            "name": case.name, "function": case.function.name(), "passed": case.unmet.is_empty(), "unmet": case.unmet,
+            "name": case.name, "function": case.function.as_str(), "passed": case.unmet.is_empty(), "unmet": case.unmet,
             "fuel": fuel, "cpu_us": cpu_us, "budget": case.budget,
         })
     };
@@ -85,7 +85,7 @@ fn page(guest: &Examined, asked: &[Asked]) -> String {
     let unit = if guest.role == Role::Handler { "CPU µs" } else { "FUEL" };
     let mut page = format!("{:<width$}  RESULT  {unit:>9}  OF BUDGET\n", "CASE");
     for case in asked {
-        let (Cost::Fuel(cost) | Cost::CpuMicros(cost)) = case.cost;
+        let (Cost::Fuel(cost) | Cost::CpuUs(cost)) = case.cost;
         let (whole, rest) = share(cost, case.budget);
         let result = if case.unmet.is_empty() { "ok" } else { "FAIL" };
         let _ = writeln!(

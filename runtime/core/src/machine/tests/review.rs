@@ -1,87 +1,83 @@
-//! What waits for the operator, and what its guests left behind.
+//! Results that wait for the operator, and jobs whose guests were replaced.
 
 use super::*;
-use Event::{Drained, Orphaned, Rejected, Released};
+use Event::{Accepted, Drained, Rejected};
 
-fn unjudged(attempt: u32) -> Event {
-    Event::Unjudged { attempt }
-}
-
-const NOT_SENT: &str = "tell error: processing error: the result was rejected: by the operator";
+const NOT_SENT: &str = "feedback error: processing error: the result was rejected: by the operator";
 
 #[test]
-fn a_result_waits_for_the_operator() {
+fn result_waits_for_the_operator() {
     let free = |what, events: Vec<Event>, columns, last: &[&str]| {
         check(what, Terms::Free, [vec![Scheduled, ran(1)], events].concat(), columns, last);
     };
     let waiting = "processing in_review none none";
-    free("unjudged", vec![unjudged(1)], waiting, &[]);
-    free("of another attempt", vec![unjudged(2)], "processing none none none", &[]);
-    free("a late verdict", vec![unjudged(1), accept(1)], waiting, &[]);
-    free("a late result", vec![unjudged(1), ran(1)], waiting, &[]);
-    free("after a start", vec![unjudged(1), Restarted], waiting, &[]);
-    free("its guests go", vec![unjudged(1), Drained], waiting, &[]);
-    free("released", vec![unjudged(1), Released], "completed queued none none", &["deliver"]);
+    free("no verdict", vec![no_verdict(1)], waiting, &[]);
+    free("of another attempt", vec![no_verdict(2)], "processing none none none", &[]);
+    free("a late verdict", vec![no_verdict(1), accept(1)], waiting, &[]);
+    free("a late result", vec![no_verdict(1), ran(1)], waiting, &[]);
+    free("after a restart", vec![no_verdict(1), Restarted], waiting, &[]);
+    free("guests replaced", vec![no_verdict(1), Drained], waiting, &[]);
+    free("accepted", vec![no_verdict(1), Accepted], "completed queued none none", &["deliver"]);
     free(
-        "released twice",
-        vec![unjudged(1), Released, Released],
+        "accepted twice",
+        vec![no_verdict(1), Accepted, Accepted],
         "completed queued none none",
         &[],
     );
-    free("rejected", vec![unjudged(1), Rejected], "failed none none none", &[NOT_SENT]);
+    free("rejected", vec![no_verdict(1), Rejected], "failed none none none", &[NOT_SENT]);
     free(
-        "rejected, then released",
-        vec![unjudged(1), Rejected, Released],
+        "rejected, then accepted",
+        vec![no_verdict(1), Rejected, Accepted],
         "failed none none none",
         &[],
     );
-    free("withdrawn", vec![unjudged(1), Cancelled], "cancelled none none none", &["stop"]);
-    free("nothing to release", vec![Released], "processing none none none", &[]);
+    free("withdrawn", vec![no_verdict(1), Cancelled], "cancelled none none none", &["abort"]);
+    free("nothing to accept", vec![Accepted], "processing none none none", &[]);
     free("nothing to reject", vec![accept(1), Rejected], "completed queued none none", &[]);
     check(
-        "not even run",
+        "not finished",
         Terms::Free,
-        vec![Scheduled, unjudged(1)],
+        vec![Scheduled, no_verdict(1)],
         "processing none none none",
         &[],
     );
 }
 
 #[test]
-fn the_money_of_a_result_that_waits() {
-    let delivery = |events: Vec<Event>| [vec![Scheduled, ran(1), unjudged(1)], events].concat();
+fn payment_of_a_result_in_review() {
+    let delivery = |events: Vec<Event>| [vec![Scheduled, ran(1), no_verdict(1)], events].concat();
     check(
-        "is not metered",
+        "not priced",
         Terms::OnDelivery,
-        delivery(vec![metered(1, 900)]),
+        delivery(vec![amount_due(1, 900)]),
         "processing in_review none none",
         &[],
     );
     check(
-        "is metered then",
+        "priced after acceptance",
         Terms::OnDelivery,
-        delivery(vec![Released]),
+        delivery(vec![Accepted]),
         "processing none none none",
-        &["meter 1"],
+        &["settle price 1"],
     );
-    let metered = delivery(vec![Released, metered(1, 900)]);
+    let priced = delivery(vec![Accepted, amount_due(1, 900)]);
     check(
-        "and invoiced",
+        "invoiced after acceptance",
         Terms::OnDelivery,
-        metered,
+        priced,
         "processing none created none",
-        &["invoice 900"],
+        &["create invoice 900"],
     );
     let prepaid = |events: Vec<Event>| {
-        [vec![invoiced(PRICE), paid(PRICE), Scheduled, ran(1), unjudged(1)], events].concat()
+        [vec![invoiced(PRICE), paid(PRICE), Scheduled, ran(1), no_verdict(1)], events].concat()
     };
-    let earned = &["earn job 5000", "deliver"];
+    let paid_out = &["earn job 5000", "deliver"];
     check(
-        "prepaid, released",
+        "prepaid, accepted",
         Terms::BeforeWork,
-        prepaid(vec![Released]),
+        prepaid(vec![Accepted]),
         "completed queued open paid",
-        earned,
+        paid_out,
     );
     check(
         "prepaid, rejected",
@@ -95,62 +91,63 @@ fn the_money_of_a_result_that_waits() {
         Terms::BeforeWork,
         prepaid(vec![Cancelled]),
         "cancelled none open refund_due",
-        &["stop"],
+        &["abort"],
     );
     let on_hold = |events: Vec<Event>| {
-        [vec![invoiced(PRICE), held(PRICE), Scheduled, ran(1), unjudged(1)], events].concat()
+        [vec![invoiced(PRICE), held(PRICE), Scheduled, ran(1), no_verdict(1)], events].concat()
     };
     let waiting = "processing in_review open held";
     check("held", Terms::Hold, on_hold(vec![held(PRICE)]), waiting, &[]);
-    check("held, after a start", Terms::Hold, on_hold(vec![Restarted]), waiting, &[]);
+    check("held, after a restart", Terms::Hold, on_hold(vec![Restarted]), waiting, &[]);
     check(
-        "held, released",
+        "held, accepted",
         Terms::Hold,
-        on_hold(vec![Released]),
+        on_hold(vec![Accepted]),
         "processing none open held",
-        &["claim"],
+        &["settle hold"],
     );
     check(
         "held, rejected",
         Terms::Hold,
         on_hold(vec![Rejected]),
         "failed none open cancelled",
-        &["release", NOT_SENT],
+        &[NOT_SENT, "cancel invoice"],
     );
-    let gone = &["stop", "tell error: payment: what was held is gone"];
+    let returned = &["feedback error: payment: the held payment was returned", "abort"];
     check(
-        "held, gone",
+        "held, returned",
         Terms::Hold,
-        on_hold(vec![Lapsed(HASH)]),
+        on_hold(vec![InvoiceExpired(HASH)]),
         "failed none expired cancelled",
-        gone,
+        returned,
     );
     check(
-        "taken by itself",
+        "settled early",
         Terms::Hold,
         on_hold(vec![paid(PRICE)]),
         "processing in_review open paid",
         &[],
     );
     check(
-        "taken, released",
+        "settled, accepted",
         Terms::Hold,
-        on_hold(vec![paid(PRICE), Released]),
+        on_hold(vec![paid(PRICE), Accepted]),
         "completed queued open paid",
-        earned,
+        paid_out,
     );
     let taken = on_hold(vec![paid(PRICE), Rejected]);
-    check("taken, rejected", Terms::Hold, taken, "failed none open refund_due", &[NOT_SENT]);
+    check("settled, rejected", Terms::Hold, taken, "failed none open refund_due", &[NOT_SENT]);
 }
 
 #[test]
-fn a_job_whose_guests_go() {
-    let told = "tell error: processing error: the node has replaced what does this job, ask again";
-    let ended = &["stop", told];
-    check("in the line", Terms::Free, vec![Drained], "failed none none none", ended);
-    check("at work", Terms::Free, vec![Scheduled, Drained], "failed none none none", ended);
+fn job_whose_guests_are_replaced() {
+    let error =
+        "feedback error: processing error: the handler for this job was replaced; please resubmit";
+    let ended = &[error, "abort"];
+    check("queued", Terms::Free, vec![Drained], "failed none none none", ended);
+    check("running", Terms::Free, vec![Scheduled, Drained], "failed none none none", ended);
     check(
-        "done",
+        "completed",
         Terms::Free,
         vec![Scheduled, ran(1), accept(1), Drained],
         "completed queued none none",
@@ -163,59 +160,20 @@ fn a_job_whose_guests_go() {
         Terms::BeforeWork,
         unpaid,
         "failed none open cancelled",
-        &["release", told],
+        &[error, "cancel invoice"],
     );
     let prepaid = vec![invoiced(PRICE), paid(PRICE), Scheduled, Drained];
     check("prepaid", Terms::BeforeWork, prepaid, "failed none open refund_due", ended);
     let on_hold = vec![invoiced(PRICE), held(PRICE), Scheduled, Drained];
-    check("held", Terms::Hold, on_hold, "failed none open cancelled", &["stop", "release", told]);
-    let accepted = vec![invoiced(PRICE), held(PRICE), Scheduled, ran(1), accept(1), Drained];
-    check("needs none any more", Terms::Hold, accepted, "processing none open held", &[]);
-    let metered = vec![Scheduled, ran(1), accept(1), metered(1, 900), Drained];
-    check("is to be invoiced", Terms::OnDelivery, metered, "processing none created none", &[]);
-}
-
-#[test]
-fn a_start_without_its_guests() {
-    let told = "tell error: processing error: the node has replaced what does this job, ask again";
-    let ended = "failed none none none";
-    check("in the line", Terms::Free, vec![Orphaned], ended, &[told]);
-    check("at work", Terms::Free, vec![Scheduled, Orphaned], ended, &[told]);
     check(
-        "nothing is left to do",
-        Terms::Free,
-        vec![Scheduled, ran(1), accept(1), Orphaned],
-        "completed queued none none",
-        &[],
-    );
-    check(
-        "not paid yet",
-        Terms::BeforeWork,
-        vec![invoiced(PRICE), Orphaned],
+        "held",
+        Terms::Hold,
+        on_hold,
         "failed none open cancelled",
-        &["release", told],
+        &[error, "abort", "cancel invoice"],
     );
-    check(
-        "not invoiced yet",
-        Terms::BeforeWork,
-        vec![Orphaned],
-        "failed none cancelled none",
-        &[told],
-    );
-    let prepaid = vec![invoiced(PRICE), paid(PRICE), Scheduled, Orphaned];
-    check("prepaid", Terms::BeforeWork, prepaid, "failed none open refund_due", &[told]);
-    let on_hold = vec![invoiced(PRICE), held(PRICE), Scheduled, Orphaned];
-    check("held", Terms::Hold, on_hold, "failed none open cancelled", &["release", told]);
-    let accepted = vec![invoiced(PRICE), held(PRICE), Scheduled, ran(1), accept(1), Orphaned];
-    check("is to be claimed", Terms::Hold, accepted, "processing none open held", &["claim"]);
-    let metered = vec![Scheduled, ran(1), accept(1), metered(1, 900), Orphaned];
-    check(
-        "is to be invoiced",
-        Terms::OnDelivery,
-        metered,
-        "processing none created none",
-        &["invoice 900"],
-    );
-    let waits = vec![Scheduled, ran(1), unjudged(1), Orphaned];
-    check("waits for the operator", Terms::Free, waits, "processing in_review none none", &[]);
+    let accepted = vec![invoiced(PRICE), held(PRICE), Scheduled, ran(1), accept(1), Drained];
+    check("needs no guest", Terms::Hold, accepted, "processing none open held", &[]);
+    let priced = vec![Scheduled, ran(1), accept(1), amount_due(1, 900), Drained];
+    check("waits for an invoice", Terms::OnDelivery, priced, "processing none created none", &[]);
 }

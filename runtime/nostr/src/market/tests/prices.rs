@@ -61,17 +61,17 @@ async fn what_others_ask_is_overheard() {
         session.end_of_stored().await;
         next_job(&market).await;
         assert_eq!(
-            market.asks(5050, now()).map_or(offers.min(2), |view| view.offers),
+            market.prices(5050, now()).map_or(offers.min(2), |view| view.offers),
             offers,
             "{what}"
         );
     }
-    let view = market.asks(5050, now()).unwrap();
+    let view = market.prices(5050, now()).unwrap();
     assert_eq!(
         (view.low, view.median, view.high),
         (Msat::new(10_000), Msat::new(25_000), Msat::new(50_000))
     );
-    assert_eq!(market.asks(5100, now()), None);
+    assert_eq!(market.prices(5100, now()), None);
 }
 
 /// Goal: our own words come back for nothing. Method: frames as relays write them, ours and others', some that only speak of us.

@@ -53,7 +53,7 @@ fn what_was_asked_in_one_scheme_is_answered_in_it() {
         );
         assert_eq!((job.params.len(), job.output.as_deref()), (1, Some("text/plain")));
 
-        let to = Address::of(&job);
+        let to = ReplyTo::of(&job);
         let fact = Attribute { name: "model".into(), value: "canary".into() };
         let output = Output {
             content: "canary answer".into(),
@@ -62,8 +62,8 @@ fn what_was_asked_in_one_scheme_is_answered_in_it() {
         };
         let said = |status| answered(&us, &Message::Feedback { to, status });
         let (partial, error) = (
-            said(Status::Partial("canary half".into())),
-            said(Status::Error("canary is bad".into())),
+            said(JobStatus::Partial("canary half".into())),
+            said(JobStatus::Error("canary is bad".into())),
         );
         let result = Message::Result {
             job: &job,
@@ -78,7 +78,7 @@ fn what_was_asked_in_one_scheme_is_answered_in_it() {
             assert_eq!(Encryption::of(&event.content), scheme);
         }
         let processing =
-            parse_feedback(&said(Status::Processing)).unwrap().open(&customer).unwrap();
+            parse_feedback(&said(JobStatus::Processing)).unwrap().open(&customer).unwrap();
         assert_eq!(
             (processing.status, processing.content.as_str()),
             (FeedbackStatus::Processing, "")
@@ -178,7 +178,8 @@ fn what_cannot_be_read_is_refused() {
     }
     for (content, expected) in rows {
         let event = confidential(&customer, &us, &content, &[]);
-        let Ok(Incoming::Unusable { targeted, reason, confidential, .. }) = read_event(&us, &event)
+        let Ok(Incoming::Malformed { targeted, reason, confidential, .. }) =
+            read_event(&us, &event)
         else {
             panic!("{content} was read")
         };
@@ -191,11 +192,11 @@ fn what_cannot_be_read_is_refused() {
     let to_all = event_at(&customer, 5050, NOW, &content, strings(&[&["encrypted"]]));
     assert!(matches!(
         read_event(&us, &to_all),
-        Ok(Incoming::Unusable { targeted: false, confidential: None, .. })
+        Ok(Incoming::Malformed { targeted: false, confidential: None, .. })
     ));
     let big = confidential(&customer, &us, &"A".repeat(REQUEST_BYTES_MAX), &[]);
     assert!(
-        matches!(read_event(&us, &big), Ok(Incoming::Unusable { reason, .. }) if reason.ends_with("are allowed"))
+        matches!(read_event(&us, &big), Ok(Incoming::Malformed { reason, .. }) if reason.ends_with("are allowed"))
     );
 }
 
@@ -234,7 +235,7 @@ proptest! {
         let (us, customer) = (Keys::generate(), Keys::generate());
         for content in [content.clone(), seal(Encryption::Nip04, &customer, &us, &hidden), seal(Encryption::Nip44, &customer, &us, &hidden)] {
             let event = confidential(&customer, &us, &content, &[]);
-            let answers = matches!(read_event(&us, &event), Ok(Incoming::Unusable { .. } | Incoming::Job(_)));
+            let answers = matches!(read_event(&us, &event), Ok(Incoming::Malformed { .. } | Incoming::Job(_)));
             prop_assert!(answers);
         }
     }

@@ -106,13 +106,13 @@ fn what_fits_stays_in_one_event() {
 /// Goal: feedback is never cut, so what is too large does not go out. Method: a partial text over the room.
 #[test]
 fn a_partial_text_that_does_not_fit_is_not_sent() {
-    let to = Address {
+    let to = ReplyTo {
         job: JobId::from_bytes([1; 32]),
         kind: 5050,
         customer: PublicKey::from_bytes([2; 32]),
         confidential: None,
     };
-    let message = Message::Feedback { to, status: Status::Partial("x".repeat(20_001)) };
+    let message = Message::Feedback { to, status: JobStatus::Partial("x".repeat(20_001)) };
     let why = write(&message, now(), &Keys::generate(), ROOM).unwrap_err().to_string();
     assert_eq!(why, "cannot be published: it is larger than the relays take");
 }
@@ -163,13 +163,14 @@ fn a_list_of_parts_has_an_end() {
     let (us, customer) = (Keys::generate(), Keys::generate());
     let room = SizeLimit { message_bytes: EVENT_BYTES_MIN, content_bytes: EVENT_BYTES_MIN };
     let due = (Msat::new(u64::MAX), "lnbc".repeat(256));
-    let stamp = |slot: &str| GuestStamp {
+    let guest_ref = |slot: &str| GuestRef {
         slot: slot.into(),
         name: "x".repeat(40),
         version: "10.20.30".into(),
         digest: Digest::of(b""),
     };
-    let guests = ["handler:5050", "routing:5050", "pricing:5050", "verification:5050"].map(stamp);
+    let guests =
+        ["handler:5050", "routing:5050", "pricing:5050", "verification:5050"].map(guest_ref);
     for scheme in [None, Some(Encryption::Nip44)] {
         let job = job(&us, &customer, scheme);
         let mut refused = None;

@@ -7,7 +7,8 @@ use super::writer::ERROR_BYTES_MAX;
 use super::*;
 use nostr_sdk::{Event, EventBuilder, JsonUtil, Keys, Kind, Tag, Timestamp};
 use proptest::prelude::*;
-use pylon_core::ports::market::{Address, GuestStamp, Incoming, Message, Status};
+use pylon_core::guest::GuestRef;
+use pylon_core::message::{Incoming, JobStatus, Message, ReplyTo};
 use pylon_core::work::{Attribute, Output};
 use pylon_core::{
     Digest, Input, InputSource, Job, JobId, MessageId, Msat, Param, PublicKey, UnixTime,
@@ -61,7 +62,7 @@ fn readable(tags: &[&[&str]]) -> Job {
 #[track_caller]
 fn unusable(tags: &[&[&str]]) -> String {
     match read(&Keys::generate(), tags) {
-        Ok(Incoming::Unusable { reason, .. }) => reason,
+        Ok(Incoming::Malformed { reason, .. }) => reason,
         other => panic!("{tags:?}: {other:?}"),
     }
 }
@@ -178,7 +179,7 @@ fn rejects_with_a_reason() {
     // Text outside of inputs is no prompt.
     let event = event_at(&Keys::generate(), 5050, NOW, "please", vec![]);
     assert!(
-        matches!(read_event(&Keys::generate(), &event), Ok(Incoming::Unusable { reason, .. }) if reason == "no usable input")
+        matches!(read_event(&Keys::generate(), &event), Ok(Incoming::Malformed { reason, .. }) if reason == "no usable input")
     );
 }
 
@@ -247,7 +248,7 @@ fn oversize_requests_are_refused_before_they_are_read() {
         assert_eq!(read_event(&us, &broadcast), Err(Ignored::TooLarge));
         tags.push(named.clone());
         let targeted = event_at(&Keys::generate(), 5050, NOW, content, tags);
-        let Ok(Incoming::Unusable { targeted, reason, .. }) = read_event(&us, &targeted) else {
+        let Ok(Incoming::Malformed { targeted, reason, .. }) = read_event(&us, &targeted) else {
             panic!("it was read")
         };
         assert!(targeted && reason.ends_with("are allowed"), "{reason}");
@@ -366,7 +367,7 @@ fn a_result_says_what_was_asked_and_what_is_due() {
     assert_eq!(Event::from_json(&job.origin).unwrap(), asked);
 
     let fact = Attribute { name: "tokens".into(), value: "7".into() };
-    let stamp = GuestStamp {
+    let guest_ref = GuestRef {
         slot: "pricing".into(),
         name: "flat".into(),
         version: "1".into(),
@@ -377,7 +378,7 @@ fn a_result_says_what_was_asked_and_what_is_due() {
         mime: "text/plain".into(),
         attributes: vec![fact.clone()],
     };
-    let guests = [stamp.clone()];
+    let guests = [guest_ref.clone()];
     let message = Message::Result {
         job: &job,
         output: &output,
@@ -405,7 +406,7 @@ fn a_result_says_what_was_asked_and_what_is_due() {
     );
     assert_eq!(
         (delivered.due, delivered.guests),
-        (Some((Msat::new(2000), Some("lnbc1".into()))), vec![stamp])
+        (Some((Msat::new(2000), Some("lnbc1".into()))), vec![guest_ref])
     );
     assert_eq!((delivered.request, delivered.attributes), (Some(asked.as_json()), vec![fact]));
 }
@@ -414,13 +415,13 @@ fn a_result_says_what_was_asked_and_what_is_due() {
 #[test]
 fn feedback_says_how_a_job_stands() {
     let us = Keys::generate();
-    let to = Address {
+    let to = ReplyTo {
         job: JobId::from_bytes([1; 32]),
         kind: 5050,
         customer: PublicKey::from_bytes([2; 32]),
         confidential: None,
     };
-    let due = Status::PaymentRequired { amount: Msat::new(5), bolt11: "lnbc2".into() };
+    let due = JobStatus::PaymentRequired { amount: Msat::new(5), bolt11: "lnbc2".into() };
     for (sent, status, message, content, due) in [
         (
             due,
@@ -429,10 +430,10 @@ fn feedback_says_how_a_job_stands() {
             "",
             Some((Msat::new(5), Some("lnbc2".to_owned()))),
         ),
-        (Status::Processing, FeedbackStatus::Processing, "", "", None),
-        (Status::Partial("half".into()), FeedbackStatus::Partial, "", "half", None),
+        (JobStatus::Processing, FeedbackStatus::Processing, "", "", None),
+        (JobStatus::Partial("half".into()), FeedbackStatus::Partial, "", "half", None),
         (
-            Status::Error("no backend".into()),
+            JobStatus::Error("no backend".into()),
             FeedbackStatus::Error,
             "no backend",
             "no backend",
@@ -458,7 +459,7 @@ fn feedback_says_how_a_job_stands() {
             })
         );
     }
-    let long = Status::Error("é".repeat(5000));
+    let long = JobStatus::Error("é".repeat(5000));
     let event = written(&Message::Feedback { to, status: long }, &us);
     assert_eq!(event.content.len(), ERROR_BYTES_MAX);
 }
@@ -521,7 +522,7 @@ fn any_request_tag() -> impl Strategy<Value = RequestTag> {
 fn any_answer_tag() -> impl Strategy<Value = AnswerTag> {
     let status = proptest::sample::select(FeedbackStatus::ALL.as_slice());
     let message = || proptest::option::of(".+");
-    let stamp = (".*", ".*", ".*", any_bytes());
+    let guest_ref = (".*", ".*", ".*", any_bytes());
     prop_oneof![
         any_bytes().prop_map(|id| AnswerTag::Job(JobId::from_bytes(id))),
         any_bytes().prop_map(|key| AnswerTag::Customer(PublicKey::from_bytes(key))),
@@ -529,8 +530,8 @@ fn any_answer_tag() -> impl Strategy<Value = AnswerTag> {
         (any::<u64>(), message())
             .prop_map(|(due, bolt11)| AnswerTag::Amount(Msat::new(due), bolt11)),
         ".*".prop_map(AnswerTag::Request),
-        stamp.prop_map(|(slot, name, version, digest)| {
-            AnswerTag::Guest(GuestStamp { slot, name, version, digest: Digest::from_bytes(digest) })
+        guest_ref.prop_map(|(slot, name, version, digest)| {
+            AnswerTag::Guest(GuestRef { slot, name, version, digest: Digest::from_bytes(digest) })
         }),
         (".*", ".*").prop_map(|(name, value)| AnswerTag::Result(Attribute { name, value })),
         any::<u64>().prop_map(|at| AnswerTag::Expiration(UnixTime::new(at))),

@@ -1,10 +1,10 @@
-//! The 32-byte names of things, each its own type, written as 64 lowercase hex digits everywhere outside this file.
+//! 32-byte identifiers, each with its own type. Outside this file they are 64 lowercase hex digits.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
-macro_rules! hex32 {
+macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ macro_rules! hex32 {
                 &self.0
             }
 
-            /// Exactly 64 lowercase hex digits; anything else is `None`.
+            /// Parses exactly 64 lowercase hex digits.
             pub fn from_hex(text: &str) -> Option<Self> {
                 if text.bytes().any(|b| b.is_ascii_uppercase()) {
                     return None;
@@ -37,7 +37,7 @@ macro_rules! hex32 {
                 hex::encode(self.0)
             }
 
-            /// The first eight digits, for people.
+            /// The first eight digits, for display.
             pub fn short(self) -> String {
                 hex::encode(self.0.split_at(4).0)
             }
@@ -64,16 +64,17 @@ macro_rules! hex32 {
         impl TryFrom<String> for $name {
             type Error = String;
             fn try_from(text: String) -> Result<Self, String> {
-                Self::from_hex(&text).ok_or_else(|| format!("`{text}` is not 64 lowercase hex digits"))
+                Self::from_hex(&text)
+                    .ok_or_else(|| format!("`{text}` is not 64 lowercase hex digits"))
             }
         }
     )*};
 }
 
-hex32! {
-    /// A job, which is named by the event that asked for it.
+ids! {
+    /// A job. Its id is that of the request event.
     JobId;
-    /// A message on the market: what we publish and what others do.
+    /// A message on the market, ours or not.
     MessageId;
     /// An x-only public key (BIP-340).
     PublicKey;
@@ -91,7 +92,7 @@ impl Digest {
 }
 
 impl PaymentHash {
-    /// The hash that this preimage opens.
+    /// The hash of this preimage.
     pub fn of_preimage(preimage: &[u8; 32]) -> Self {
         Self(Sha256::digest(preimage).into())
     }
@@ -101,9 +102,9 @@ impl PaymentHash {
 mod tests {
     use super::*;
 
-    /// Only the one canonical form is read, so that one thing never has two names.
+    /// Only the canonical form is parsed, so that no id has two spellings.
     #[test]
-    fn only_64_lowercase_digits_are_a_name() {
+    fn only_64_lowercase_digits_are_parsed() {
         let good = "ab".repeat(32);
         assert_eq!(JobId::from_hex(&good).map(JobId::to_hex), Some(good.clone()));
         for bad in ["", "ab", &"AB".repeat(32), &"zz".repeat(32), &"ab".repeat(33)] {
