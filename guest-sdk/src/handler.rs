@@ -1,25 +1,46 @@
-//! What a kind of job does: the world `job-handler`, and what the host offers to it.
+//! Does the work of a job kind: the world `job-handler`, and the interfaces that the host provides.
 //!
-//! # Limits
+//! # Limits of an attempt
 //!
-//! An attempt has 30 s of CPU and an hour of wall time with all waiting, 64 MiB of memory, 20 000 table elements and 256 KiB of stack; one call to the host
-//! carries at most 8 MiB towards it, 64 things of the host (generations, streams) may be held at once, reports and partial results are at most 10 000
-//! with 64 MiB of text, lines for the log at most 64 KiB. The result is at most 4 MiB: content, MIME type (128 bytes) and attributes (64, with names
-//! of up to 64 bytes). `bounds` in `describe` makes these smaller, and so may the operator. `describe` has 250 ms of CPU and 1 s of wall time.
+//! | limit | value |
+//! |---|---|
+//! | CPU time | 30 s |
+//! | wall time, including all waits | 1 h |
+//! | memory | 64 MiB |
+//! | table elements | 20 000 |
+//! | stack | 256 KiB |
+//! | data from guest to host in one call | 8 MiB |
+//! | host resources at once (generations, streams) | 64 |
+//! | progress messages and partial outputs | 10 000, with 64 MiB of text |
+//! | log lines | 64 KiB |
+//! | result: content, MIME type (128 bytes), 64 attributes (names of 64 bytes) | 4 MiB |
+//! | `describe` | 250 ms of CPU time, 1 s of wall time |
 //!
-//! `inputs` (texts) and `log` are always there; `inference` and `progress` if `wants` names them and the operator agrees. Without that an import is
-//! not linked, and the guest is refused by its name. Of std there are an empty environment, a clock that stands still at the job's own time, and
-//! randomness that follows from the job; neither files nor sockets.
+//! `limits` in the manifest makes these smaller, and so can the operator.
+//!
+//! # Capabilities
+//!
+//! `inputs` (texts) and `log` are always linked. `inference` and `progress` are linked if the
+//! manifest requests them and the operator grants them; a guest that imports an interface without
+//! that is not installed. std has an empty environment, a clock that stands still at the date of
+//! the job and randomness that is derived from the job. There are no files and no sockets.
 //!
 //! # Errors
 //!
-//! A [`JobError`] is an answer, and its words go to the customer: no secret, no path. `Invalid` is the customer's mistake, after `Failed` the next route is
-//! tried while no partial output went out. No answer are the faults `cpu`, `wall`, `memory`, `stack`, `traffic` (over any of the bounds towards the
-//! host, or too large a result), `trap` (a panic or `exit` among them) and `nonsense` (a MIME type with control characters, a nameless attribute).
+//! A [`JobError`] is an answer, and its text is sent to the customer: no secrets, no paths. After
+//! `Failed` the next route is tried if no partial output was sent. A call fails with one of these
+//! faults:
+//!
+//! | fault | cause |
+//! |---|---|
+//! | `cpu`, `wall`, `memory`, `stack` | a limit was reached |
+//! | `traffic` | a limit of data for the host was reached, or the result is too large |
+//! | `trap` | a trap, for example a panic or `exit` |
+//! | `nonsense` | a MIME type with control characters, or an attribute without a name |
 
-use crate::Params;
-use crate::description::About;
-use crate::types::{Job, Output, Param, Refusal};
+use crate::description::Manifest;
+use crate::types::{Job, Output, Param};
+use crate::{InvalidSetting, Params};
 use bindings::exports::pylon::provider::handler as wit;
 
 pub use bindings::export_handler as export;
@@ -30,27 +51,28 @@ pub use wit::JobError;
 ///
 /// ```ignore
 /// use pylon_guest::Params;
-/// use pylon_guest::description::{About, ServedKind};
+/// use pylon_guest::description::{Manifest, ServedKind};
 /// use pylon_guest::handler::{Handler, JobError, inputs};
 /// use pylon_guest::types::{Job, Output};
 ///
 /// struct Echo;
 ///
 /// impl Handler for Echo {
-///     fn describe() -> About {
-///         About {
+///     fn describe() -> Manifest {
+///         Manifest {
 ///             name: "echo".into(),
 ///             version: env!("CARGO_PKG_VERSION").into(),
-///             summary: "Says it again.".into(),
+///             summary: "Returns its first input.".into(),
 ///             settings: Vec::new(),
 ///             kinds: vec![ServedKind { kind: 5999, summary: "echo".into(), params: Vec::new() }],
-///             wants: Vec::new(),
-///             bounds: None,
+///             requests: Vec::new(),
+///             limits: None,
 ///         }
 ///     }
 ///
 ///     fn run(_: &Job, _: Params<'_>, _: u64) -> Result<Output, JobError> {
-///         let content = inputs::read(0).map_err(|error| JobError::Failed(format!("{error:?}")))?;
+///         let content = inputs::read(0)
+///             .map_err(|error| JobError::Failed(format!("input 1: {error:?}")))?;
 ///         Ok(Output { content, mime: "text/plain".into(), attributes: Vec::new() })
 ///     }
 /// }
@@ -58,22 +80,21 @@ pub use wit::JobError;
 /// pylon_guest::handler::export!(Echo);
 /// ```
 pub trait Handler {
-    /// What this handler is, the kinds it does, what it wants and what it may use.
-    fn describe() -> About;
+    /// The name, version, settings, kinds, requested capabilities and limits of this handler.
+    fn describe() -> Manifest;
 
-    /// Does one attempt. Past `deadline_ms` of wall time the instance is dropped.
+    /// Does one attempt. The instance is dropped after `deadline_ms` of wall time.
     fn run(job: &Job, settings: Params<'_>, deadline_ms: u64) -> Result<Output, JobError>;
 }
 
-/// For [`Params::setting`]: read first what the operator has set, with `?`, and a setting that is wrong is found when the handler is installed.
-impl From<Refusal> for JobError {
-    fn from(refused: Refusal) -> Self {
-        Self::Failed(if let Refusal::Other(words) = refused { words } else { "refused".into() })
+impl From<InvalidSetting> for JobError {
+    fn from(InvalidSetting(name): InvalidSetting) -> Self {
+        Self::InvalidSetting(name)
     }
 }
 
 impl<H: Handler> bindings::Guest for H {
-    fn describe() -> About {
+    fn describe() -> Manifest {
         H::describe()
     }
 }
@@ -84,9 +105,9 @@ impl<H: Handler> wit::Guest for H {
     }
 }
 
-/// For the macro alone.
+/// Used by the macro only.
 #[doc(hidden)]
-#[allow(missing_docs, reason = "generated; types and fields carry the text of the WIT")]
+#[allow(missing_docs, reason = "generated; types and fields have the documentation of the WIT")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../wit",

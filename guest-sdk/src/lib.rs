@@ -1,8 +1,15 @@
-//! What a Pylon guest is written with. A guest is a struct, an `impl` of one trait and one macro line: [`routing::Routing`], [`pricing::Pricing`] and
-//! [`verification::Verification`] for policies, `handler::Handler` for jobs.
+//! The SDK for Pylon guests. A guest is a struct, an `impl` of one trait and one macro line.
 //!
-//! Two flavours: policies use this crate as it is (no std, no imports, an allocator sized for one call), handlers with the feature `std`.
-//! Never use `std::collections::HashMap` in a guest: it asks the host for randomness. `BTreeMap` does not.
+//! | world | trait |
+//! |---|---|
+//! | `routing-policy` | [`routing::Routing`] |
+//! | `pricing-policy` | [`pricing::Pricing`] |
+//! | `verification-policy` | [`verification::Verification`] |
+//! | `job-handler` | `handler::Handler`, with the feature `std` |
+//!
+//! Policies use this crate without features: `no_std`, no imports, and an allocator for a single
+//! call. Handlers use the feature `std`. Do not use `std::collections::HashMap` in a guest: it asks
+//! the host for randomness. `BTreeMap` does not.
 
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![warn(missing_docs)]
@@ -11,13 +18,13 @@ extern crate alloc;
 
 #[cfg(feature = "std")]
 pub mod handler;
+#[cfg(all(target_arch = "wasm32", not(feature = "std")))]
+mod no_std;
 pub mod params;
 pub mod pricing;
 pub mod routing;
-#[cfg(all(target_arch = "wasm32", not(feature = "std")))]
-mod small;
+mod shared;
 pub mod verification;
-mod words;
 
-pub use params::Params;
-pub use words::{description, types};
+pub use params::{InvalidSetting, Params};
+pub use shared::{description, types};

@@ -1,20 +1,42 @@
-//! What a job costs: the world `pricing-policy`.
+//! Decides what a job costs: the world `pricing-policy`.
 //!
-//! # Limits
+//! # Limits of a call
 //!
-//! A call has 11 000 000 units of fuel (about one an instruction, and the same for the same question), 4 MiB of memory, 10 000 table elements and
-//! 256 KiB of stack; what it answers is at most 1 MiB, and a note, a reason or the words of a refusal at most 4096 bytes. The component is at most
-//! 32 MiB, and should be below 16 KiB. `pylon guest test` shows what each case takes of it. A policy imports nothing but types, so it has no clock,
-//! no randomness, no file and no memory of earlier calls: all it may know is in its arguments.
+//! | limit | value |
+//! |---|---|
+//! | fuel | 11 000 000 units, about one per instruction; the same input always uses the same fuel |
+//! | memory | 4 MiB |
+//! | table elements | 10 000 |
+//! | stack | 256 KiB |
+//! | answer | 1 MiB |
+//! | a note, a reason or the text of a refusal | 4096 bytes |
+//! | component | 32 MiB; up to 64 KiB, its size does not make a call slower |
+//!
+//! `pylon guest test` shows the fuel that each case uses. A policy imports types only, so it has no
+//! clock, no randomness, no files and no memory of earlier calls: its arguments are all it can
+//! depend on.
 //!
 //! # Errors
 //!
-//! A [`Refusal`](crate::types::Refusal) is an answer and goes to the customer in its own words. No answer are the faults `fuel`, `memory`, `stack`,
-//! `traffic` (too large an answer), `trap` (a panic among them) and `nonsense`: terms that are not in `context.terms`, a price above the cap, a cap above
-//! all the bitcoin there is, `free` with a price, an invoice (`before-work`, `hold`) of nothing, above the bid or above `max-receivable-msat`, an
-//! offer good for more than 366 days. A job whose price is no answer is not taken: the node never guesses one.
+//! A [`Refusal`](crate::types::Refusal) is sent to the customer. A call fails with one of these
+//! faults, and the job is then refused: the node never guesses a price.
+//!
+//! | fault | cause |
+//! |---|---|
+//! | `fuel`, `memory`, `stack` | a limit was reached |
+//! | `traffic` | the answer is too large |
+//! | `trap` | a trap, for example a panic |
+//! | `nonsense` | the offer is not valid, see below |
+//!
+//! An offer is not valid with
+//!
+//! - terms that are not in `context.terms`
+//! - a price above the cap, or a cap above the total supply of bitcoin
+//! - a price with the terms `free`
+//! - an invoice (`before-work`, `hold`) of 0, above the bid or above `max-receivable-msat`
+//! - a validity of more than 366 days
 
-use crate::description::About;
+use crate::description::Manifest;
 use crate::types::{Job, Msat, Refusal, Route, Situation, Usage};
 use bindings::exports::pylon::provider::pricing as wit;
 
@@ -26,15 +48,15 @@ pub use wit::{Context, History, Market, Offer, Terms};
 /// ```ignore
 /// #![no_std]
 ///
-/// use pylon_guest::description::About;
+/// use pylon_guest::description::Manifest;
 /// use pylon_guest::pricing::{Context, Offer, Pricing, Terms};
 /// use pylon_guest::types::{Job, Refusal, Situation};
 ///
-/// struct Gratis;
+/// struct FreeOfCharge;
 ///
-/// impl Pricing for Gratis {
-///     fn describe() -> About {
-///         About::policy("gratis", env!("CARGO_PKG_VERSION"), "Everything for nothing.", [].into())
+/// impl Pricing for FreeOfCharge {
+///     fn describe() -> Manifest {
+///         Manifest::policy("free", env!("CARGO_PKG_VERSION"), "All jobs are free.", [].into())
 ///     }
 ///
 ///     fn quote(_: &Job, _: &Context, _: &Situation) -> Result<Offer, Refusal> {
@@ -46,21 +68,21 @@ pub use wit::{Context, History, Market, Offer, Terms};
 ///             max_work_ms: 60_000,
 ///             valid_seconds: 600,
 ///             priority: 0,
-///             note: "gratis".into(),
+///             note: "free".into(),
 ///         })
 ///     }
 /// }
 ///
-/// pylon_guest::pricing::export!(Gratis);
+/// pylon_guest::pricing::export!(FreeOfCharge);
 /// ```
 pub trait Pricing {
-    /// What this policy is, and the settings it reads.
-    fn describe() -> About;
+    /// The name, version and settings of this policy.
+    fn describe() -> Manifest;
 
-    /// Prices a job before any work.
+    /// Prices a job before any work is done.
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal>;
 
-    /// For [`Terms::OnDelivery`]: what is due for what was used. By default the price as offered.
+    /// For [`Terms::OnDelivery`]: the amount due for the actual usage. By default the quoted price.
     fn settle(
         job: &Job,
         context: &Context,
@@ -75,7 +97,7 @@ pub trait Pricing {
 }
 
 impl<P: Pricing> bindings::Guest for P {
-    fn describe() -> About {
+    fn describe() -> Manifest {
         P::describe()
     }
 }
@@ -97,9 +119,9 @@ impl<P: Pricing> wit::Guest for P {
     }
 }
 
-/// For the macro alone.
+/// Used by the macro only.
 #[doc(hidden)]
-#[allow(missing_docs, reason = "generated; types and fields carry the text of the WIT")]
+#[allow(missing_docs, reason = "generated; types and fields have the documentation of the WIT")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../wit",

@@ -1,19 +1,34 @@
-//! Where a job runs: the world `routing-policy`.
+//! Decides where a job runs: the world `routing-policy`.
 //!
-//! # Limits
+//! # Limits of a call
 //!
-//! A call has 11 000 000 units of fuel (about one an instruction, and the same for the same question), 4 MiB of memory, 10 000 table elements and
-//! 256 KiB of stack; what it answers is at most 1 MiB, and a note, a reason or the words of a refusal at most 4096 bytes. The component is at most
-//! 32 MiB, and should be below 16 KiB. `pylon guest test` shows what each case takes of it. A policy imports nothing but types, so it has no clock,
-//! no randomness, no file and no memory of earlier calls: all it may know is in its arguments.
+//! | limit | value |
+//! |---|---|
+//! | fuel | 11 000 000 units, about one per instruction; the same input always uses the same fuel |
+//! | memory | 4 MiB |
+//! | table elements | 10 000 |
+//! | stack | 256 KiB |
+//! | answer | 1 MiB |
+//! | a note, a reason or the text of a refusal | 4096 bytes |
+//! | component | 32 MiB; up to 64 KiB, its size does not make a call slower |
+//!
+//! `pylon guest test` shows the fuel that each case uses. A policy imports types only, so it has no
+//! clock, no randomness, no files and no memory of earlier calls: its arguments are all it can
+//! depend on.
 //!
 //! # Errors
 //!
-//! A [`Refusal`](crate::types::Refusal) is an answer and goes to the customer in its own words. No answer are the faults `fuel`, `memory`, `stack`,
-//! `traffic` (too large an answer), `trap` (a panic among them) and `nonsense`: an order of nobody, with an index that is none of the candidates', or with
-//! one twice. After no answer the node tries the candidates in its own order.
+//! A [`Refusal`](crate::types::Refusal) is sent to the customer. A call fails with one of these
+//! faults, and the node then uses its default order.
+//!
+//! | fault | cause |
+//! |---|---|
+//! | `fuel`, `memory`, `stack` | a limit was reached |
+//! | `traffic` | the answer is too large |
+//! | `trap` | a trap, for example a panic |
+//! | `nonsense` | the order is empty, or has an index twice or out of range |
 
-use crate::description::About;
+use crate::description::Manifest;
 use crate::types::{Job, Refusal, Situation};
 use alloc::vec::Vec;
 use bindings::exports::pylon::provider::routing as wit;
@@ -26,30 +41,32 @@ pub use wit::{Candidate, Ranking};
 /// ```ignore
 /// #![no_std]
 ///
-/// use pylon_guest::description::About;
+/// use pylon_guest::description::Manifest;
 /// use pylon_guest::routing::{Candidate, Ranking, Routing};
 /// use pylon_guest::types::{Job, Refusal, Situation};
 ///
 /// struct AsListed;
 ///
 /// impl Routing for AsListed {
-///     fn describe() -> About {
-///         About::policy("as-listed", env!("CARGO_PKG_VERSION"), "In the operator's order.", [].into())
+///     fn describe() -> Manifest {
+///         let summary = "In the operator's order.";
+///         Manifest::policy("as-listed", env!("CARGO_PKG_VERSION"), summary, [].into())
 ///     }
 ///
 ///     fn rank(_: &Job, candidates: &[Candidate], _: &Situation) -> Result<Ranking, Refusal> {
 ///         if candidates.is_empty() {
 ///             return Err(Refusal::NoBackend);
 ///         }
-///         Ok(Ranking { order: (0..candidates.len() as u32).collect(), note: "as listed".into() })
+///         let order = (0..candidates.len() as u32).collect();
+///         Ok(Ranking { order, note: "as listed".into() })
 ///     }
 /// }
 ///
 /// pylon_guest::routing::export!(AsListed);
 /// ```
 pub trait Routing {
-    /// What this policy is, and the settings it reads.
-    fn describe() -> About;
+    /// The name, version and settings of this policy.
+    fn describe() -> Manifest;
 
     /// Ranks the candidates for a job, before it is priced.
     fn rank(job: &Job, candidates: &[Candidate], situation: &Situation)
@@ -57,7 +74,7 @@ pub trait Routing {
 }
 
 impl<P: Routing> bindings::Guest for P {
-    fn describe() -> About {
+    fn describe() -> Manifest {
         P::describe()
     }
 }
@@ -72,9 +89,9 @@ impl<P: Routing> wit::Guest for P {
     }
 }
 
-/// For the macro alone.
+/// Used by the macro only.
 #[doc(hidden)]
-#[allow(missing_docs, reason = "generated; types and fields carry the text of the WIT")]
+#[allow(missing_docs, reason = "generated; types and fields have the documentation of the WIT")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../wit",

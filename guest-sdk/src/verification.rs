@@ -1,19 +1,41 @@
-//! Whether a result is good: the world `verification-policy`.
+//! Decides whether a result is good: the world `verification-policy`.
 //!
-//! # Limits
+//! # Limits of a call
 //!
-//! A call has 11 000 000 units of fuel (about one an instruction, and the same for the same question), 4 MiB of memory, 10 000 table elements and
-//! 256 KiB of stack; what it answers is at most 1 MiB, and a note, a reason or the words of a refusal at most 4096 bytes. The component is at most
-//! 32 MiB, and should be below 16 KiB. `pylon guest test` shows what each case takes of it. A policy imports nothing but types, so it has no clock,
-//! no randomness, no file and no memory of earlier calls: all it may know is in its arguments.
+//! | limit | value |
+//! |---|---|
+//! | fuel | 11 000 000 units, about one per instruction; the same input always uses the same fuel |
+//! | memory | 4 MiB |
+//! | table elements | 10 000 |
+//! | stack | 256 KiB |
+//! | answer | 1 MiB |
+//! | a note, a reason or the text of a refusal | 4096 bytes |
+//! | component | 32 MiB; up to 64 KiB, its size does not make a call slower |
+//!
+//! `pylon guest test` shows the fuel that each case uses. A policy imports types only, so it has no
+//! clock, no randomness, no files and no memory of earlier calls: its arguments are all it can
+//! depend on.
 //!
 //! # Errors
 //!
-//! [`Verdict::Reject`] is an answer: nothing is delivered or charged, and the customer reads the reason. [`Verdict::Retry`] tries the next route; where
-//! there is none, or a part of the output went out already, it is a rejection. No answer are the faults `fuel`, `memory`, `stack`, `traffic` (too large
-//! an answer), `trap` (a panic among them) and `nonsense` (a reason that is too long): then nothing is delivered and nothing charged, either.
+//! | verdict | effect |
+//! |---|---|
+//! | [`Verdict::Accept`] | the output is delivered and charged |
+//! | [`Verdict::Reject`] | nothing is delivered or charged; the reason is sent to the customer |
+//! | [`Verdict::Retry`] | the next route is tried; a rejection if there is none |
+//! | [`Verdict::InvalidSetting`] | a rejection; while installing, the installation fails |
+//!
+//! A call fails with one of these faults, and the result then waits for the operator's review.
+//!
+//! | fault | cause |
+//! |---|---|
+//! | `fuel`, `memory`, `stack` | a limit was reached |
+//! | `traffic` | the answer is too large |
+//! | `trap` | a trap, for example a panic |
+//! | `nonsense` | the reason is too long |
 
-use crate::description::About;
+use crate::InvalidSetting;
+use crate::description::Manifest;
 use crate::types::{Job, Output, Situation};
 use bindings::exports::pylon::provider::verification as wit;
 
@@ -25,34 +47,43 @@ pub use wit::{Evidence, Finish, Verdict};
 /// ```ignore
 /// #![no_std]
 ///
-/// use pylon_guest::description::About;
+/// use pylon_guest::description::Manifest;
 /// use pylon_guest::types::{Job, Output, Situation};
 /// use pylon_guest::verification::{Evidence, Verdict, Verification};
 ///
-/// struct Polite;
+/// struct NoShouting;
 ///
-/// impl Verification for Polite {
-///     fn describe() -> About {
-///         About::policy("polite", env!("CARGO_PKG_VERSION"), "No shouting.", [].into())
+/// impl Verification for NoShouting {
+///     fn describe() -> Manifest {
+///         Manifest::policy("no-shouting", env!("CARGO_PKG_VERSION"), "No shouting.", [].into())
 ///     }
 ///
 ///     fn judge(_: &Job, output: &Output, _: &Evidence, _: &Situation) -> Verdict {
-///         if output.content.ends_with('!') { Verdict::Retry("it shouts".into()) } else { Verdict::Accept }
+///         if output.content.ends_with('!') {
+///             return Verdict::Retry("the output shouts".into());
+///         }
+///         Verdict::Accept
 ///     }
 /// }
 ///
-/// pylon_guest::verification::export!(Polite);
+/// pylon_guest::verification::export!(NoShouting);
 /// ```
 pub trait Verification {
-    /// What this policy is, and the settings it reads.
-    fn describe() -> About;
+    /// The name, version and settings of this policy.
+    fn describe() -> Manifest;
 
     /// Judges one attempt.
     fn judge(job: &Job, output: &Output, evidence: &Evidence, situation: &Situation) -> Verdict;
 }
 
+impl From<InvalidSetting> for Verdict {
+    fn from(InvalidSetting(name): InvalidSetting) -> Self {
+        Self::InvalidSetting(name)
+    }
+}
+
 impl<P: Verification> bindings::Guest for P {
-    fn describe() -> About {
+    fn describe() -> Manifest {
         P::describe()
     }
 }
@@ -63,9 +94,9 @@ impl<P: Verification> wit::Guest for P {
     }
 }
 
-/// For the macro alone.
+/// Used by the macro only.
 #[doc(hidden)]
-#[allow(missing_docs, reason = "generated; types and fields carry the text of the WIT")]
+#[allow(missing_docs, reason = "generated; types and fields have the documentation of the WIT")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../wit",

@@ -1,10 +1,11 @@
-//! Kind 5050: text from a prompt. All text inputs make one prompt; the params are those of the registry of kinds, in both spellings.
+//! Kind 5050: text from a prompt. All input texts together are the prompt; the parameters are those
+//! of the NIP-90 registry, in both spellings.
 //!
-//! Params come as text from strangers: what is not a number or out of range is the customer's mistake and told in one line, never guessed.
-//! Which model answers is not decided here, but by the routing policy.
+//! Parameters are untrusted text. A value that is not a number or out of range is refused with a
+//! message to the customer. The routing policy decides which model answers.
 
 use pylon_guest::Params;
-use pylon_guest::description::{About, Bounds, ParamHelp, ServedKind, Setting, Want};
+use pylon_guest::description::{Capability, Limits, Manifest, ParamHelp, ServedKind, Setting};
 use pylon_guest::handler::inference::{
     Finish, InferenceError, Message, Request, Role, Summary, generate,
 };
@@ -16,17 +17,18 @@ use pylon_guest::types::{Attribute, Job, Output};
 use std::str::FromStr;
 
 const KIND: u16 = 5050;
-/// Each call hands over all of the text, so it must have grown by this much, and by this part of what was shown: then all calls together
-/// carry a small multiple of the text, however long it is.
-const PARTIAL_BYTES: usize = 24;
-const PARTIAL_PART: usize = 16;
-const STOPS: usize = 16;
-const STOP_BYTES: usize = 256;
+/// Each partial output contains all text so far. The next one is sent after the text has grown by
+/// this many bytes and by this fraction, so that all of them together are a small multiple of the
+/// text.
+const PARTIAL_GROWTH_BYTES_MIN: usize = 24;
+const PARTIAL_GROWTH_DIVISOR: usize = 16;
+const STOPS_MAX: usize = 16;
+const STOP_BYTES_MAX: usize = 256;
 
 struct TextGeneration;
 
 impl Handler for TextGeneration {
-    fn describe() -> About {
+    fn describe() -> Manifest {
         let param = |name: &str, help: &str, public| ParamHelp {
             name: name.into(),
             help: help.into(),
@@ -34,38 +36,38 @@ impl Handler for TextGeneration {
             public,
         };
         let params = vec![
-            param("model", "Model, or backend/model; by default the provider's.", true),
+            param("model", "Model, or backend/model; default: the provider's choice.", true),
             param(
                 "max_tokens",
-                "Tokens written at most, from 1; the provider's limit holds.",
+                "Upper limit of tokens written, at least 1; the provider's limit also applies.",
                 true,
             ),
             param("temperature", "0 to 2.", false),
             param("top_p", "Above 0, up to 1; also `top-p`.", false),
-            param("top_k", "From 1; also `top-k`.", false),
+            param("top_k", "At least 1; also `top-k`.", false),
             param("frequency_penalty", "-2 to 2; also `frequency-penalty`.", false),
-            param("stop", "Up to 16 texts at which to stop, as values.", false),
+            param("stop", "Up to 16 texts before which generation stops, as values.", false),
             param("seed", "Whole number; best effort.", false),
-            param("system", "Rules for the conversation.", false),
+            param("system", "Instructions for the model.", false),
         ];
-        About {
+        Manifest {
             name: "text_generation".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Answers a prompt with a language model.".into(),
             settings: vec![Setting::new(
                 "system",
                 "",
-                "Rules for each conversation that brings none of its own.",
+                "Instructions for the model if a job has none.",
             )],
             kinds: vec![ServedKind { kind: KIND, summary: "Text generation".into(), params }],
-            wants: vec![
-                Want::Inference,
-                Want::Progress,
-                Want::Urls(vec!["*".into()]),
-                Want::Events,
-                Want::Jobs,
+            requests: vec![
+                Capability::Inference,
+                Capability::Progress,
+                Capability::Urls(vec!["*".into()]),
+                Capability::Events,
+                Capability::Jobs,
             ],
-            bounds: Some(Bounds {
+            limits: Some(Limits {
                 wall_ms: 300_000,
                 cpu_ms: 2000,
                 memory_bytes: 32 << 20,
@@ -92,7 +94,7 @@ impl Handler for TextGeneration {
     }
 }
 
-/// Text and Markdown are the same to a model; anything else would be a lie.
+/// A model writes text and Markdown alike; it cannot promise any other type.
 fn mime(job: &Job) -> Result<String, JobError> {
     let asked = job.output.as_deref().unwrap_or("text/plain");
     let essence = asked.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -106,14 +108,14 @@ fn mime(job: &Job) -> Result<String, JobError> {
 fn sampling(params: Params<'_>) -> Result<Request, JobError> {
     let stop: Vec<String> =
         params.values("stop").iter().filter(|text| !text.is_empty()).cloned().collect();
-    if stop.len() > STOPS || stop.iter().any(|text| text.len() > STOP_BYTES) {
+    if stop.len() > STOPS_MAX || stop.iter().any(|text| text.len() > STOP_BYTES_MAX) {
         return Err(JobError::Invalid(format!(
-            "stop: at most {STOPS} texts of {STOP_BYTES} bytes"
+            "stop: at most {STOPS_MAX} texts of {STOP_BYTES_MAX} bytes"
         )));
     }
     Ok(Request {
         messages: Vec::new(),
-        max_tokens: number(params, "max_tokens", "a whole number from 1", |tokens: &u32| {
+        max_tokens: number(params, "max_tokens", "a whole number, at least 1", |tokens: &u32| {
             *tokens >= 1
         })?,
         temperature: number(params, "temperature", "a number from 0 to 2", |value: &f32| {
@@ -122,7 +124,7 @@ fn sampling(params: Params<'_>) -> Result<Request, JobError> {
         top_p: number(params, "top_p", "a number above 0, up to 1", |value: &f32| {
             *value > 0.0 && *value <= 1.0
         })?,
-        top_k: number(params, "top_k", "a whole number from 1", |value: &u32| *value >= 1)?,
+        top_k: number(params, "top_k", "a whole number, at least 1", |value: &u32| *value >= 1)?,
         frequency_penalty: number(
             params,
             "frequency_penalty",
@@ -135,21 +137,21 @@ fn sampling(params: Params<'_>) -> Result<Request, JobError> {
     })
 }
 
-/// A param under either spelling. No range holds NaN or infinity.
+/// A parameter in either spelling. NaN and infinity are in no range.
 fn number<T: FromStr>(
     params: Params<'_>,
     name: &str,
-    must: &str,
-    holds: fn(&T) -> bool,
+    range: &str,
+    is_in_range: fn(&T) -> bool,
 ) -> Result<Option<T>, JobError> {
-    let invalid = || JobError::Invalid(format!("{name}: must be {must}"));
-    let spelled = params.parse(name).map_err(|_| invalid())?;
-    let value = match spelled {
+    let invalid = || JobError::Invalid(format!("{name}: must be {range}"));
+    let value = params.parse(name).map_err(|_| invalid())?;
+    let value = match value {
         Some(value) => Some(value),
         None => params.parse(&name.replace('_', "-")).map_err(|_| invalid())?,
     };
     match value {
-        Some(value) if !holds(&value) => Err(invalid()),
+        Some(value) if !is_in_range(&value) => Err(invalid()),
         value => Ok(value),
     }
 }
@@ -157,7 +159,7 @@ fn number<T: FromStr>(
 fn messages(job: &Job, settings: Params<'_>) -> Result<Vec<Message>, JobError> {
     let mut texts = Vec::new();
     for index in (0..).take(job.inputs.len()) {
-        texts.push(read(index).map_err(|error| unread(index, error))?);
+        texts.push(read(index).map_err(|error| input_error(index, error))?);
     }
     let prompt = texts.join("\n\n");
     if prompt.trim().is_empty() {
@@ -168,43 +170,43 @@ fn messages(job: &Job, settings: Params<'_>) -> Result<Vec<Message>, JobError> {
     Ok(system.into_iter().chain([Message { role: Role::User, content: prompt }]).collect())
 }
 
-/// Reads the answer to its end and shows what is there meanwhile.
+/// Reads the whole answer, and sends partial outputs.
 fn answer(request: &Request) -> Result<(String, Summary), JobError> {
-    let completion = generate(request).map_err(no_text)?;
-    let (mut text, mut shown) = (String::new(), 0);
-    while let Some(more) = completion.next().map_err(no_text)? {
+    let completion = generate(request).map_err(job_error)?;
+    let (mut text, mut sent) = (String::new(), 0);
+    while let Some(more) = completion.next().map_err(job_error)? {
         text.push_str(&more);
-        if text.len() - shown >= PARTIAL_BYTES.max(shown / PARTIAL_PART) {
-            shown = text.len();
+        if text.len() - sent >= PARTIAL_GROWTH_BYTES_MIN.max(sent / PARTIAL_GROWTH_DIVISOR) {
+            sent = text.len();
             if !partial(&text) {
                 return Err(JobError::Failed("cancelled".into()));
             }
         }
     }
-    let summary = completion.finish().map_err(no_text)?;
+    let summary = completion.finish().map_err(job_error)?;
     Ok((text, summary))
 }
 
-fn unread(index: u32, error: InputError) -> JobError {
+fn input_error(index: u32, error: InputError) -> JobError {
     let input = index + 1;
     match error {
         InputError::Denied => {
             JobError::Invalid(format!("input {input}: not allowed here, send the text itself"))
         }
-        InputError::Unreachable => JobError::Invalid(format!("input {input}: cannot be reached")),
+        InputError::Unreachable => JobError::Invalid(format!("input {input}: is not reachable")),
         InputError::TooLarge(bytes) => {
             JobError::Invalid(format!("input {input}: larger than {bytes} bytes"))
         }
         InputError::NotText => JobError::Invalid(format!("input {input}: not text")),
         InputError::Timeout => JobError::Timeout,
-        InputError::Other(why) => {
-            write(Level::Error, &why);
+        InputError::Other(reason) => {
+            write(Level::Error, &reason);
             JobError::Failed(format!("input {input} cannot be read"))
         }
     }
 }
 
-fn no_text(error: InferenceError) -> JobError {
+fn job_error(error: InferenceError) -> JobError {
     match error {
         InferenceError::NoBackend => JobError::NoBackend,
         InferenceError::TooLong(tokens) => {
@@ -213,10 +215,10 @@ fn no_text(error: InferenceError) -> JobError {
         InferenceError::Unsupported(what) => JobError::Invalid(format!("unsupported: {what}")),
         InferenceError::Timeout => JobError::Timeout,
         InferenceError::Denied => {
-            JobError::Failed("over the generations that a job may start".into())
+            JobError::Failed("the job reached its limit of generations".into())
         }
         InferenceError::Cancelled => JobError::Failed("cancelled".into()),
-        InferenceError::Other(why) => JobError::Failed(why),
+        InferenceError::Other(reason) => JobError::Failed(reason),
     }
 }
 

@@ -1,20 +1,21 @@
-//! Something came out, it ended by itself or at its limit, it has the form that was asked for, and no check of the host failed.
-//! What another attempt may mend is tried again; what the customer ended, or the form, is not.
+//! Accepts an output that is not empty, has the requested MIME type, comes from work that did not
+//! fail, and passed all checks of the host. An empty output or a failed check is retried.
 
 #![no_std]
 
 extern crate alloc;
 
-use pylon_guest::description::About;
+use alloc::format;
+use pylon_guest::description::Manifest;
 use pylon_guest::types::{Job, Outcome, Output, Situation};
 use pylon_guest::verification::{Evidence, Finish, Verdict, Verification};
 
 struct BasicVerification;
 
 impl Verification for BasicVerification {
-    fn describe() -> About {
-        let summary = "Not empty, ended well, of the MIME type asked for, and no failed check.";
-        About::policy("basic_verification", env!("CARGO_PKG_VERSION"), summary, [].into())
+    fn describe() -> Manifest {
+        let summary = "Not empty, the requested MIME type, no failed work or check.";
+        Manifest::policy("basic_verification", env!("CARGO_PKG_VERSION"), summary, [].into())
     }
 
     fn judge(job: &Job, output: &Output, evidence: &Evidence, _: &Situation) -> Verdict {
@@ -23,18 +24,16 @@ impl Verification for BasicVerification {
             Finish::Cancelled => return Verdict::Reject("cancelled".into()),
             Finish::Failed => return Verdict::Reject("the work failed".into()),
         }
-        if job
-            .output
-            .as_deref()
-            .is_some_and(|asked| !essence(asked).eq_ignore_ascii_case(essence(&output.mime)))
+        if let Some(requested) = &job.output
+            && !essence(requested).eq_ignore_ascii_case(essence(&output.mime))
         {
-            return Verdict::Reject("the output is not of the type asked for".into());
+            return Verdict::Reject("the output does not have the requested MIME type".into());
         }
         if output.content.trim().is_empty() {
             return Verdict::Retry("the output is empty".into());
         }
         match evidence.checks.iter().find(|check| matches!(check.outcome, Outcome::Passed(false))) {
-            Some(failed) => Verdict::Retry(["the check ", &failed.name, " failed"].concat()),
+            Some(failed) => Verdict::Retry(format!("the check {} failed", failed.name)),
             None => Verdict::Accept,
         }
     }

@@ -1,38 +1,92 @@
-//! The price by tokens, moved to where others are: `token price × (median of others' asks × relative ÷ what a typical job costs here)`.
+//! The price per token at the level of other providers.
 //!
-//! Others ask for jobs whose size we do not see, so their median sets the level and the tokens the shape. The level stays within the operator's floor
-//! and ceiling whatever anybody asks, and is the plain one where the market is not known. Making asks is cheap: trust the bounds, not the view.
+//! `factor = median of others' prices × relative ÷ price of a typical job here`
+//!
+//! The sizes of other providers' jobs are unknown, so their median sets only the level. The factor
+//! is neutral without a market. It always stays between the operator's floor and ceiling: anyone
+//! can publish prices, so do not rely on the market alone.
 
 #![no_std]
 
 extern crate alloc;
 
-use pylon_guest::description::About;
+use pylon_guest::InvalidSetting;
+use pylon_guest::description::Manifest;
 use pylon_guest::pricing::{Context, Offer, Pricing};
 use pylon_guest::types::{Job, Msat, Refusal, Route, Situation, Usage};
-use pylon_policies::tariff::{self, Number, PLAIN, Senseless, Tariff, times};
+use pylon_policies::tariff::{self, NEUTRAL_PERMILLE, Number, Tariff};
 
-const OWN: [Number; 4] = [
-    ("relative-permille", "1000", 10_000, "Of the median, to 10000."),
-    ("floor-permille", "500", 100_000, "Of the price by tokens, never less, to 100000."),
-    ("ceiling-permille", "2000", 100_000, "Never more; at least the floor."),
-    ("typical-input-tokens", "500", 10_000_000, "Read by a job that costs the median, to 10^7."),
-];
+const RELATIVE: Number = Number {
+    name: "relative-permille",
+    default: "1000",
+    max: 10_000,
+    help: "Price level relative to the median, up to 10000.",
+};
+const FLOOR: Number = Number {
+    name: "floor-permille",
+    default: "500",
+    max: 100_000,
+    help: "Lowest factor on the price per token, up to 100000.",
+};
+const CEILING: Number = Number {
+    name: "ceiling-permille",
+    default: "2000",
+    max: 100_000,
+    help: "Highest factor, at least the floor, up to 100000.",
+};
+const TYPICAL_INPUT: Number = Number {
+    name: "typical-input-tokens",
+    default: "500",
+    max: 10_000_000,
+    help: "Tokens read by a job that costs the median, up to 10^7.",
+};
 
 struct MarketPricing;
 
+/// The operator's settings.
+struct Settings {
+    tariff: Tariff,
+    relative_permille: u64,
+    floor_permille: u64,
+    ceiling_permille: u64,
+    typical_input_tokens: u64,
+}
+
+impl Settings {
+    fn read(situation: &Situation) -> Result<Self, InvalidSetting> {
+        let settings = situation.settings();
+        let read = Self {
+            tariff: Tariff::read(settings)?,
+            relative_permille: RELATIVE.read(settings)?,
+            floor_permille: FLOOR.read(settings)?,
+            ceiling_permille: CEILING.read(settings)?,
+            typical_input_tokens: TYPICAL_INPUT.read(settings)?,
+        };
+        if read.floor_permille > read.ceiling_permille {
+            return Err(InvalidSetting::new(FLOOR.name));
+        }
+        Ok(read)
+    }
+
+    fn factor(&self, context: &Context) -> u64 {
+        // There is no level if all jobs are free.
+        let level = context.market.as_ref().and_then(|market| {
+            let median = market.median_msat.saturating_mul(self.relative_permille);
+            median.checked_div(self.tariff.typical_price(self.typical_input_tokens))
+        });
+        level.unwrap_or(NEUTRAL_PERMILLE).clamp(self.floor_permille, self.ceiling_permille)
+    }
+}
+
 impl Pricing for MarketPricing {
-    fn describe() -> About {
-        tariff::about("market_pricing", "A price by tokens, at the level of others.", &OWN)
+    fn describe() -> Manifest {
+        let own = [&RELATIVE, &FLOOR, &CEILING, &TYPICAL_INPUT];
+        tariff::manifest("market_pricing", "A price per token at the level of others.", &own)
     }
 
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal> {
-        let tariff = Tariff::read(situation, &OWN)?;
-        let [_, floor, ceiling, ..] = tariff.own;
-        if floor > ceiling {
-            return Err(Senseless(OWN[1].0).into());
-        }
-        tariff.quote(job, context, factor(&tariff, context), false)
+        let settings = Settings::read(situation)?;
+        settings.tariff.quote(job, context, settings.factor(context))
     }
 
     fn settle(
@@ -43,20 +97,11 @@ impl Pricing for MarketPricing {
         usage: &Usage,
         situation: &Situation,
     ) -> Msat {
-        // The quote was made with these settings, so they read; if not, what was not agreed on is not charged.
-        Tariff::read(situation, &OWN)
-            .map_or(0, |tariff| tariff.settle(offer, route, usage, factor(&tariff, context)))
+        // The quote was made with the same settings, so they are valid.
+        Settings::read(situation).map_or(0, |settings| {
+            settings.tariff.settle(offer, route, usage, settings.factor(context))
+        })
     }
-}
-
-#[inline(never)]
-fn factor(tariff: &Tariff, context: &Context) -> u64 {
-    let [relative, floor, ceiling, typical_input, _] = tariff.own;
-    // Who gives everything away has no level.
-    let level = context.market.as_ref().and_then(|market| {
-        times(market.median_msat, relative).checked_div(tariff.plain(typical_input))
-    });
-    level.unwrap_or(PLAIN).max(floor).min(ceiling)
 }
 
 pylon_guest::pricing::export!(MarketPricing);

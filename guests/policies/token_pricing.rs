@@ -1,23 +1,23 @@
-//! A price by tokens and nothing else: [`pylon_policies::tariff`] as it is.
+//! A price per token: [`pylon_policies::tariff`] without a factor of its own.
 
 #![no_std]
 
 extern crate alloc;
 
-use pylon_guest::description::About;
+use pylon_guest::description::Manifest;
 use pylon_guest::pricing::{Context, Offer, Pricing};
 use pylon_guest::types::{Job, Msat, Refusal, Route, Situation, Usage};
-use pylon_policies::tariff::{self, PLAIN, Tariff};
+use pylon_policies::tariff::{self, NEUTRAL_PERMILLE, Tariff};
 
 struct TokenPricing;
 
 impl Pricing for TokenPricing {
-    fn describe() -> About {
-        tariff::about("token_pricing", "A price by tokens read and written.", &[])
+    fn describe() -> Manifest {
+        tariff::manifest("token_pricing", "A price per token read and written.", &[])
     }
 
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal> {
-        Tariff::read(situation, &[])?.quote(job, context, PLAIN, false)
+        Tariff::read(situation.settings())?.quote(job, context, NEUTRAL_PERMILLE)
     }
 
     fn settle(
@@ -28,8 +28,9 @@ impl Pricing for TokenPricing {
         usage: &Usage,
         situation: &Situation,
     ) -> Msat {
-        // The quote was made with these settings, so they read; if not, what was not agreed on is not charged.
-        Tariff::read(situation, &[]).map_or(0, |tariff| tariff.settle(offer, route, usage, PLAIN))
+        // The quote was made with the same settings, so they are valid.
+        Tariff::read(situation.settings())
+            .map_or(0, |tariff| tariff.settle(offer, route, usage, NEUTRAL_PERMILLE))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A policy's memory is wiped for each call, so its stack is 64 KiB instead of 1 MiB.
+//! The memory of a policy is cleared after each call, so its stack is 64 KiB instead of 1 MiB.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

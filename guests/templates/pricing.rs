@@ -1,29 +1,40 @@
-//! What a job costs: so much for any job, and so much for 1000 tokens.
+//! Decides what a job costs: a base price and a price per 1000 tokens.
 
 #![no_std]
 
-use pylon_guest::description::{About, Setting};
+use pylon_guest::InvalidSetting;
+use pylon_guest::description::{Manifest, Setting};
 use pylon_guest::pricing::{Context, Offer, Pricing, Terms};
 use pylon_guest::types::{Job, Msat, Refusal, Route, Situation, Usage};
 
 struct Policy;
 
 impl Pricing for Policy {
-    fn describe() -> About {
+    fn describe() -> Manifest {
         let settings = [
-            Setting::new("base-msat", "1000", "For any job, in msat."),
-            Setting::new("per-1k-msat", "500", "For 1000 tokens, read or written, in msat."),
-            Setting::new("max-tokens", "512", "Tokens written at most."),
+            Setting::new("base-msat", "1000", "Price of any job, in msat."),
+            Setting::new("per-1k-msat", "500", "Price of 1000 tokens read or written, in msat."),
+            Setting::new("max-tokens", "512", "Upper limit of tokens written."),
         ];
-        About::policy(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), "A price by tokens.", settings.into())
+        Manifest::policy(
+            env!("CARGO_PKG_NAME"),
+            env!("CARGO_PKG_VERSION"),
+            "A price per token.",
+            settings.into(),
+        )
     }
 
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal> {
-        // First of all: a setting that cannot be read sells nothing, and the operator learns it at the installation.
+        // Settings first: an invalid value is then found when the policy is installed.
         let tariff = Tariff::read(situation)?;
-        let max_output_tokens = job.params().u64("max_tokens", tariff.max_tokens).clamp(1, tariff.max_tokens);
-        // Without a wallet there is nothing but `free`.
-        let terms = if context.terms.contains(&Terms::OnDelivery) { Terms::OnDelivery } else { Terms::Free };
+        let max_output_tokens =
+            job.params().u64("max_tokens", tariff.max_tokens).clamp(1, tariff.max_tokens);
+        // Without a wallet, all jobs are free.
+        let terms = if context.terms.contains(&Terms::OnDelivery) {
+            Terms::OnDelivery
+        } else {
+            Terms::Free
+        };
         let price_msat = match terms {
             Terms::Free => 0,
             _ => tariff.price(context.input_tokens_estimate, max_output_tokens),
@@ -39,17 +50,25 @@ impl Pricing for Policy {
             max_work_ms: 60_000,
             valid_seconds: 600,
             priority: 0,
-            note: "by tokens".into(),
+            note: "price per token".into(),
         })
     }
 
-    fn settle(_: &Job, _: &Context, offer: &Offer, _: &Route, usage: &Usage, situation: &Situation) -> Msat {
-        // The offer was made with these settings, so they can be read.
-        Tariff::read(situation).map_or(0, |tariff| tariff.price(usage.input_tokens, usage.output_tokens).min(offer.cap_msat))
+    fn settle(
+        _: &Job,
+        _: &Context,
+        offer: &Offer,
+        _: &Route,
+        usage: &Usage,
+        situation: &Situation,
+    ) -> Msat {
+        // The quote was made with the same settings, so they are valid.
+        let Ok(tariff) = Tariff::read(situation) else { return 0 };
+        tariff.price(usage.input_tokens, usage.output_tokens).min(offer.cap_msat)
     }
 }
 
-/// What the operator set.
+/// The operator's settings.
 struct Tariff {
     base_msat: Msat,
     per_1k_msat: Msat,
@@ -57,7 +76,7 @@ struct Tariff {
 }
 
 impl Tariff {
-    fn read(situation: &Situation) -> Result<Self, Refusal> {
+    fn read(situation: &Situation) -> Result<Self, InvalidSetting> {
         let settings = situation.settings();
         Ok(Self {
             base_msat: settings.setting("base-msat")?,

@@ -1,41 +1,46 @@
-//! Where a job runs: the one that is free goes first, among equals the one that fails least.
+//! Decides where a job runs: the least busy route first; among equals, the one that fails least.
 
 #![no_std]
 
 extern crate alloc;
 
 use alloc::vec::Vec;
-use pylon_guest::description::{About, Setting};
+use pylon_guest::description::{Manifest, Setting};
 use pylon_guest::routing::{Candidate, Ranking, Routing};
 use pylon_guest::types::{Job, Refusal, Situation};
 
 struct Policy;
 
 impl Routing for Policy {
-    fn describe() -> About {
-        let settings = [Setting::new("max-failures-permille", "500", "What fails more often than this is not tried.")];
-        About::policy(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), "The least busy.", settings.into())
+    fn describe() -> Manifest {
+        let help = "Routes that fail more often are not tried.";
+        let settings = [Setting::new("max-failures-permille", "500", help)];
+        Manifest::policy(
+            env!("CARGO_PKG_NAME"),
+            env!("CARGO_PKG_VERSION"),
+            "The least busy route first.",
+            settings.into(),
+        )
     }
 
     fn rank(_: &Job, candidates: &[Candidate], situation: &Situation) -> Result<Ranking, Refusal> {
-        let most: u32 = situation.settings().setting("max-failures-permille")?;
-        let mut ranked: Vec<(u32, &Candidate)> = Vec::new();
-        for (index, candidate) in (0..).zip(candidates) {
-            if candidate.failure_permille <= most {
-                // In its place, behind its equals: the sorts of `alloc` are larger than this policy.
-                let place = ranked.partition_point(|(_, other)| merit(other) <= merit(candidate));
-                ranked.insert(place, (index, candidate));
-            }
-        }
+        // Settings first: an invalid value is then found when the policy is installed.
+        let max_failures: u32 = situation.settings().setting("max-failures-permille")?;
+        let mut ranked: Vec<(u32, &Candidate)> = (0..)
+            .zip(candidates)
+            .filter(|(_, candidate)| candidate.failure_permille <= max_failures)
+            .collect();
         if ranked.is_empty() {
             return Err(Refusal::NoBackend);
         }
-        Ok(Ranking { order: ranked.iter().map(|(index, _)| *index).collect(), note: "by load".into() })
+        ranked.sort_by_key(|(_, candidate)| cost(candidate));
+        let order = ranked.iter().map(|(index, _)| *index).collect();
+        Ok(Ranking { order, note: "by load".into() })
     }
 }
 
-/// Less is better.
-fn merit(candidate: &Candidate) -> (u32, u32) {
+/// Sort key: the lowest comes first.
+fn cost(candidate: &Candidate) -> (u32, u32) {
     (candidate.in_flight.saturating_add(candidate.queued), candidate.failure_permille)
 }
 

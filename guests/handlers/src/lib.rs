@@ -1,1 +1,2 @@
-//! Each handler is a file beside this folder and a stanza in `Cargo.toml`; Cargo wants a library here, too.
+//! Empty: a package needs a library. Each handler is a file next to this folder and an
+//! `[[example]]` in `Cargo.toml`.

@@ -1,4 +1,5 @@
-//! What several policies share. Each policy is a file beside this folder and a stanza in `Cargo.toml`.
+//! Code that several policies share. Each policy is a file next to this folder and an `[[example]]`
+//! in `Cargo.toml`.
 
 #![no_std]
 

@@ -1,230 +1,236 @@
-//! A price by tokens, `(base + input + output) × the route's factor × the policy's own`, rounded down: all that our pricing policies have in
-//! common. What makes one differ from another is its factor, and whether it wants the money beforehand.
+//! The price per token that all shipped pricing policies share.
 //!
-//! The quote counts the tokens that the job may write, `settle` those that it wrote. What the customer can rely on: never above the bid; without a
-//! bid never above the quote. What the operator can rely on: a job whose full length the bid does not cover is refused before any work, and with
-//! a bid the tokens that the estimate missed are paid up to the bid. Settings that make no sense sell nothing, rather than at a guess.
+//! `price = (base + input tokens + output tokens) × route factor × policy factor`, rounded down.
+//! Policies differ in their factor, and in whether they require payment before the work.
+//!
+//! The quote assumes that the job writes as many tokens as it is allowed to; `settle` charges the
+//! tokens that it wrote. The customer never pays more than the bid or, without a bid, than the
+//! quote. A job whose bid does not cover the quote is refused before any work is done.
 
-use alloc::string::String;
 use alloc::vec::Vec;
-use pylon_guest::Params;
-use pylon_guest::description::{About, Setting};
+use pylon_guest::description::{Manifest, Setting};
 use pylon_guest::pricing::{Context, Offer, Terms};
-use pylon_guest::types::{Job, Msat, Refusal, Route, Situation, Usage};
+use pylon_guest::types::{Job, Msat, Refusal, Route, Usage};
+use pylon_guest::{InvalidSetting, Params};
 
-/// A setting that is a whole number: name, default, the most that makes sense, help. The help says the range, too.
-pub type Number = (&'static str, &'static str, u64, &'static str);
+/// The factor that leaves the price as it is, in thousandths.
+pub const NEUTRAL_PERMILLE: u64 = 1000;
 
-const ROWS: [Number; NUMBERS + 1] = [
-    ("base-msat", "1000", MSAT_MAX, "For any job, to 10^10."),
-    ("input-per-1k-msat", "200", MSAT_MAX, "For 1000 tokens read, to 10^10."),
-    ("output-per-1k-msat", "1000", MSAT_MAX, "For 1000 tokens written, to 10^10."),
-    ("default-max-tokens", "512", TOKENS_MAX, "Where a job names no max_tokens, to 10^7."),
-    ("max-tokens-limit", "4096", TOKENS_MAX, "Whatever a job names, to 10^7."),
-    ("max-work-ms", "300000", 86_400_000, "Wall time of the work, to a day."),
-    ("valid-seconds", "600", 86_400, "How long an offer is good, to a day."),
-    ("priority", "0", 1000, "Higher goes first, to 1000."),
-    // The one that is a word.
-    ("terms", "on-delivery", 0, "Or free, before-work, hold; else what the wallet can."),
-];
-/// Those that are numbers: all but the last.
-const NUMBERS: usize = 8;
-const TERMS: &str = ROWS[NUMBERS].0;
-const BASE: usize = 0;
-const INPUT_PER_1K: usize = 1;
-const OUTPUT_PER_1K: usize = 2;
-const DEFAULT_MAX_TOKENS: usize = 3;
-const MAX_TOKENS_LIMIT: usize = 4;
-const MAX_WORK_MS: usize = 5;
-const VALID_SECONDS: usize = 6;
-const PRIORITY: usize = 7;
-/// Numbers that a policy may have beside these.
-const OWN_MAX: usize = 5;
-
-/// All the bitcoin there will ever be. A bid may name more, an offer may not.
-const SUPPLY_MSAT: u64 = 2_100_000_000_000_000_000;
+/// 21 million bitcoin: the largest valid amount.
+const SUPPLY_MSAT: Msat = 2_100_000_000_000_000_000;
 /// A tenth of a bitcoin.
-const MSAT_MAX: u64 = 10_000_000_000;
+const PRICE_MSAT_MAX: Msat = 10_000_000_000;
 const TOKENS_MAX: u64 = 10_000_000;
-/// As much as a number can say; more than any may be.
-const NUMBER_MAX: u64 = 100_000_000_000_000_000;
-/// The factor that changes nothing.
-pub const PLAIN: u64 = 1000;
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 
-/// What a policy says of itself: the tariff's settings and its own.
-pub fn about(name: &str, summary: &str, own: &[Number]) -> About {
-    // No capacity: growing is code that is there anyway, and this is asked once.
-    let mut settings = Vec::new();
-    for (name, default, _, help) in ROWS.iter().chain(own) {
-        settings.push(Setting::new(name, default, help));
-    }
-    About::policy(name, env!("CARGO_PKG_VERSION"), summary, settings)
+/// A setting that is a whole number.
+pub struct Number {
+    /// Name of the setting.
+    pub name: &'static str,
+    /// Used if the operator does not set it.
+    pub default: &'static str,
+    /// The largest valid value.
+    pub max: u64,
+    /// One line for the operator, with the range.
+    pub help: &'static str,
 }
 
-/// The setting of this name makes no sense.
-pub struct Senseless(pub &'static str);
+const BASE: Number = Number {
+    name: "base-msat",
+    default: "1000",
+    max: PRICE_MSAT_MAX,
+    help: "Price of any job, up to 10^10.",
+};
+const INPUT: Number = Number {
+    name: "input-per-1k-msat",
+    default: "200",
+    max: PRICE_MSAT_MAX,
+    help: "Price of 1000 tokens read, up to 10^10.",
+};
+const OUTPUT: Number = Number {
+    name: "output-per-1k-msat",
+    default: "1000",
+    max: PRICE_MSAT_MAX,
+    help: "Price of 1000 tokens written, up to 10^10.",
+};
+const DEFAULT_MAX_TOKENS: Number = Number {
+    name: "default-max-tokens",
+    default: "512",
+    max: TOKENS_MAX,
+    help: "Tokens written if a job has no max_tokens, up to 10^7.",
+};
+const MAX_TOKENS_LIMIT: Number = Number {
+    name: "max-tokens-limit",
+    default: "4096",
+    max: TOKENS_MAX,
+    help: "Upper limit of a job's max_tokens, up to 10^7.",
+};
+const MAX_WORK: Number = Number {
+    name: "max-work-ms",
+    default: "300000",
+    max: DAY_SECONDS * 1000,
+    help: "Wall time of the work, up to a day.",
+};
+const VALID: Number = Number {
+    name: "valid-seconds",
+    default: "600",
+    max: DAY_SECONDS,
+    help: "How long an offer is valid, up to a day.",
+};
+const PRIORITY: Number = Number {
+    name: "priority",
+    default: "0",
+    max: 1000,
+    help: "Jobs with a higher priority run first, up to 1000.",
+};
+const NUMBERS: [&Number; 8] =
+    [&BASE, &INPUT, &OUTPUT, &DEFAULT_MAX_TOKENS, &MAX_TOKENS_LIMIT, &MAX_WORK, &VALID, &PRIORITY];
+const TERMS: &str = "terms";
 
-impl From<Senseless> for Refusal {
-    /// For the operator, who finds it in the log; the customer learns no value.
-    #[inline(never)]
-    fn from(Senseless(name): Senseless) -> Self {
-        // Not `String::from`, which would be a second copy of the same code.
-        let mut words: String = "no price: wrong setting ".into();
-        words.push_str(name);
-        Self::Other(words)
+impl Number {
+    /// The operator's value.
+    pub fn read(&self, settings: Params<'_>) -> Result<u64, InvalidSetting> {
+        let value = settings.setting(self.name)?;
+        if value > self.max {
+            return Err(InvalidSetting::new(self.name));
+        }
+        Ok(value)
+    }
+
+    fn setting(&self) -> Setting {
+        Setting::new(self.name, self.default, self.help)
     }
 }
 
-/// The operator's numbers.
+/// The manifest of a policy with the settings of the tariff and its own.
+pub fn manifest(name: &str, summary: &str, own: &[&Number]) -> Manifest {
+    let mut settings: Vec<Setting> =
+        NUMBERS.iter().chain(own).map(|number| number.setting()).collect();
+    let help = "Or free, before-work, hold; another one if the wallet does not support it.";
+    settings.push(Setting::new(TERMS, "on-delivery", help));
+    Manifest::policy(name, env!("CARGO_PKG_VERSION"), summary, settings)
+}
+
+/// The operator's settings.
 pub struct Tariff {
-    numbers: [u64; NUMBERS],
-    /// Those of the policy itself, in its order.
-    pub own: [u64; OWN_MAX],
+    base_msat: Msat,
+    input_per_1k_msat: Msat,
+    output_per_1k_msat: Msat,
+    default_max_tokens: u64,
+    max_tokens_limit: u64,
+    max_work_ms: u64,
+    valid_seconds: u32,
+    priority: i32,
     terms: Terms,
+    requires_prepayment: bool,
 }
 
 impl Tariff {
-    /// Reads all of them; the error names the first that is no whole number, or too large.
-    #[inline(never)]
-    pub fn read(situation: &Situation, own: &[Number]) -> Result<Self, Senseless> {
-        let settings = situation.settings();
-        let terms = wanted_terms(settings.text(TERMS)).ok_or(Senseless(TERMS))?;
-        let mut tariff = Self { numbers: [0; NUMBERS], own: [0; OWN_MAX], terms };
-        read(settings, &ROWS, &mut tariff.numbers)?;
-        read(settings, own, &mut tariff.own)?;
-        Ok(tariff)
+    /// Reads all settings of the tariff; the error names the first invalid one.
+    pub fn read(settings: Params<'_>) -> Result<Self, InvalidSetting> {
+        Ok(Self {
+            base_msat: BASE.read(settings)?,
+            input_per_1k_msat: INPUT.read(settings)?,
+            output_per_1k_msat: OUTPUT.read(settings)?,
+            default_max_tokens: DEFAULT_MAX_TOKENS.read(settings)?,
+            max_tokens_limit: MAX_TOKENS_LIMIT.read(settings)?,
+            max_work_ms: MAX_WORK.read(settings)?,
+            valid_seconds: VALID.read(settings)? as u32,
+            priority: PRIORITY.read(settings)? as i32,
+            terms: match settings.text(TERMS) {
+                Some("on-delivery") => Terms::OnDelivery,
+                Some("free") => Terms::Free,
+                Some("before-work") => Terms::BeforeWork,
+                Some("hold") => Terms::Hold,
+                _ => return Err(InvalidSetting::new(TERMS)),
+            },
+            requires_prepayment: false,
+        })
     }
 
-    /// Prices a job before any work, at so many thousandths of the price by tokens. `beforehand`: nothing runs before the money is there, if there is
-    /// to be any.
-    pub fn quote(
-        &self,
-        job: &Job,
-        context: &Context,
-        factor: u64,
-        beforehand: bool,
-    ) -> Result<Offer, Refusal> {
-        // What is not a number is left to the handler, which says so to the customer.
-        let asked = job
-            .params()
-            .text("max_tokens")
-            .and_then(whole)
-            .unwrap_or(self.numbers[DEFAULT_MAX_TOKENS]);
-        let max_output_tokens = asked.min(self.numbers[MAX_TOKENS_LIMIT]).max(1);
-        let terms = self.terms(&context.terms, beforehand).ok_or(Refusal::Blocked)?;
+    /// The same tariff for a customer without credit: the work starts after the payment.
+    pub fn with_prepayment(self) -> Self {
+        Self { requires_prepayment: true, ..self }
+    }
+
+    /// Prices a job, at `permille` thousandths of the price per token.
+    pub fn quote(&self, job: &Job, context: &Context, permille: u64) -> Result<Offer, Refusal> {
+        // If it is not a number, the handler refuses the job.
+        let max_tokens = job.params().u64("max_tokens", self.default_max_tokens);
+        let max_output_tokens = max_tokens.min(self.max_tokens_limit).max(1);
+        let mut terms = self.supported_terms(&context.terms).ok_or(Refusal::Blocked)?;
         let price_msat = match terms {
             Terms::Free => 0,
             _ => {
-                self.price(context.input_tokens_estimate, max_output_tokens, &context.route, factor)
+                let input_tokens = context.input_tokens_estimate;
+                self.price(input_tokens, max_output_tokens, &context.route, permille)
             }
         };
-        // There is no invoice of nothing.
-        let terms = if price_msat == 0 && terms != Terms::OnDelivery { Terms::Free } else { terms };
+        // An invoice cannot have the amount 0.
+        if price_msat == 0 && terms != Terms::OnDelivery {
+            terms = Terms::Free;
+        }
         if price_msat > context.max_receivable_msat {
-            return Err(Refusal::Other("more than we can receive now".into()));
+            return Err(Refusal::Other("the price is more than this provider can receive".into()));
         }
         if job.bid_msat.is_some_and(|bid| bid < price_msat) {
             return Err(Refusal::BidTooLow(price_msat));
         }
+        // If the job reads more tokens than estimated, it can cost up to the bid.
         let cap_msat = match (terms, job.bid_msat) {
             (Terms::OnDelivery, Some(bid)) => bid.min(context.max_receivable_msat).min(SUPPLY_MSAT),
             _ => price_msat,
+        };
+        let note = match terms == self.terms {
+            true => "price per token",
+            false => "price per token, not on the configured terms",
         };
         Ok(Offer {
             terms,
             price_msat,
             cap_msat,
             max_output_tokens,
-            max_work_ms: self.numbers[MAX_WORK_MS],
-            valid_seconds: self.numbers[VALID_SECONDS] as u32,
-            priority: self.numbers[PRIORITY] as i32,
-            note: if terms == self.terms { "by tokens" } else { "by tokens, not on the terms set" }
-                .into(),
+            max_work_ms: self.max_work_ms,
+            valid_seconds: self.valid_seconds,
+            priority: self.priority,
+            note: note.into(),
         })
     }
 
-    /// The operator's terms if the wallet can do them, else on delivery, else beforehand, else for nothing. Who shall pay beforehand, and cannot, gets
-    /// nothing.
-    fn terms(&self, offered: &[Terms], beforehand: bool) -> Option<Terms> {
-        if self.terms == Terms::Free {
-            Some(Terms::Free)
-        } else if can(offered, self.terms) && !(beforehand && self.terms == Terms::OnDelivery) {
-            Some(self.terms)
-        } else if !beforehand && can(offered, Terms::OnDelivery) {
-            Some(Terms::OnDelivery)
-        } else if can(offered, Terms::BeforeWork) {
-            Some(Terms::BeforeWork)
-        } else {
-            (!beforehand).then_some(Terms::Free)
-        }
+    /// The amount due for the actual usage, with the factor of the quote.
+    pub fn settle(&self, offer: &Offer, route: &Route, usage: &Usage, permille: u64) -> Msat {
+        self.price(usage.input_tokens, usage.output_tokens, route, permille).min(offer.cap_msat)
     }
 
-    /// What is due for what was used, by the factor of the quote.
-    pub fn settle(&self, offer: &Offer, route: &Route, usage: &Usage, factor: u64) -> Msat {
-        self.price(usage.input_tokens, usage.output_tokens, route, factor).min(offer.cap_msat)
+    /// The price of a job without a max_tokens, before all factors.
+    pub fn typical_price(&self, input_tokens: u64) -> Msat {
+        self.token_price(input_tokens, self.default_max_tokens) / 1000
     }
 
-    /// What a job of so many tokens costs where nothing changes the price; writing as much as one that names no length.
-    pub fn plain(&self, input_tokens: u64) -> Msat {
-        self.thousandfold(input_tokens, self.numbers[DEFAULT_MAX_TOKENS]) / 1000
+    /// The configured terms if the wallet supports them, otherwise the next best ones.
+    fn supported_terms(&self, supported: &[Terms]) -> Option<Terms> {
+        let is_possible = |terms: &Terms| match terms {
+            Terms::Free => self.terms == Terms::Free || !self.requires_prepayment,
+            Terms::OnDelivery => supported.contains(terms) && !self.requires_prepayment,
+            Terms::BeforeWork | Terms::Hold => supported.contains(terms),
+        };
+        [self.terms, Terms::OnDelivery, Terms::BeforeWork, Terms::Free]
+            .into_iter()
+            .find(is_possible)
     }
 
-    /// Rounded down to whole msat at the end. What no `u64` holds on the way becomes 184 bitcoin times the factor, which nobody can pay.
-    #[inline(never)]
-    fn price(&self, input_tokens: u64, output_tokens: u64, route: &Route, factor: u64) -> Msat {
-        let routed =
-            times(self.thousandfold(input_tokens, output_tokens), route.price_permille.into())
-                / 1000;
-        times(routed, factor) / 1_000_000
+    /// Rounded down to whole msat. A price that does not fit in a `u64` is so high that nobody can
+    /// pay it.
+    fn price(&self, input_tokens: u64, output_tokens: u64, route: &Route, permille: u64) -> Msat {
+        let token_price = self.token_price(input_tokens, output_tokens);
+        let route_price = token_price.saturating_mul(route.price_permille.into()) / 1000;
+        route_price.saturating_mul(permille) / 1_000_000
     }
 
-    fn thousandfold(&self, input_tokens: u64, output_tokens: u64) -> u64 {
-        let input = times(self.numbers[INPUT_PER_1K], input_tokens);
-        (self.numbers[BASE] * 1000)
-            .saturating_add(input)
-            .saturating_add(times(self.numbers[OUTPUT_PER_1K], output_tokens))
+    /// In thousandths of a msat.
+    fn token_price(&self, input_tokens: u64, output_tokens: u64) -> u64 {
+        let input = self.input_per_1k_msat.saturating_mul(input_tokens);
+        let output = self.output_per_1k_msat.saturating_mul(output_tokens);
+        (self.base_msat * 1000).saturating_add(input).saturating_add(output)
     }
-}
-
-/// The product, or the largest number where it may be too large. The standard library would multiply in 128 bits, which is more code.
-#[inline(never)]
-pub fn times(one: u64, other: u64) -> u64 {
-    if one.leading_zeros() + other.leading_zeros() < u64::BITS { u64::MAX } else { one * other }
-}
-
-#[inline(never)]
-fn read(settings: Params<'_>, rows: &[Number], numbers: &mut [u64]) -> Result<(), Senseless> {
-    for (number, (name, default, most, _)) in numbers.iter_mut().zip(rows) {
-        let set = whole(settings.text(name).unwrap_or(default));
-        *number = set.filter(|number| number <= most).ok_or(Senseless(name))?;
-    }
-    Ok(())
-}
-
-/// Digits and nothing else. The standard library's parser is larger than all of a factor.
-#[inline(never)]
-fn whole(text: &str) -> Option<u64> {
-    let mut number = 0;
-    for byte in text.bytes() {
-        if !byte.is_ascii_digit() {
-            return None;
-        }
-        number = (number * 10 + u64::from(byte - b'0')).min(NUMBER_MAX);
-    }
-    (!text.is_empty()).then_some(number)
-}
-
-fn wanted_terms(set: Option<&str>) -> Option<Terms> {
-    match set {
-        None | Some("on-delivery") => Some(Terms::OnDelivery),
-        Some("free") => Some(Terms::Free),
-        Some("before-work") => Some(Terms::BeforeWork),
-        Some("hold") => Some(Terms::Hold),
-        Some(_) => None,
-    }
-}
-
-#[inline(never)]
-fn can(offered: &[Terms], terms: Terms) -> bool {
-    offered.contains(&terms)
 }

@@ -72,6 +72,8 @@ pub enum Refusal {
     Blocked,
     /// Anything else.
     Other(String),
+    /// The guest cannot use the operator's value of this setting.
+    InvalidSetting(String),
 }
 
 impl Refusal {
@@ -85,6 +87,7 @@ impl Refusal {
             Self::Busy(_) => "busy",
             Self::Blocked => "blocked",
             Self::Other(_) => "other",
+            Self::InvalidSetting(_) => "invalid_setting",
         }
     }
 
@@ -96,6 +99,7 @@ impl Refusal {
             Self::Unsupported(what) => Self::Unsupported(with(what)),
             Self::Invalid(what) => Self::Invalid(with(what)),
             Self::Other(why) => Self::Other(with(why)),
+            Self::InvalidSetting(name) => Self::InvalidSetting(with(name)),
         }
     }
 
@@ -109,6 +113,7 @@ impl Refusal {
             Self::Busy(seconds) => format!("busy: try again in {seconds} s"),
             Self::Blocked => "not served".into(),
             Self::Other(why) => why.clone(),
+            Self::InvalidSetting(name) => format!("invalid setting: {name}"),
         }
     }
 }
@@ -207,6 +212,8 @@ pub enum Verdict {
     Reject(String),
     /// Try the next route.
     Retry(String),
+    /// The guest cannot use the operator's value of this setting. The same as `Reject`.
+    InvalidSetting(String),
 }
 
 impl Verdict {
@@ -217,6 +224,7 @@ impl Verdict {
             Self::Accept => Self::Accept,
             Self::Reject(why) => Self::Reject(with(why)),
             Self::Retry(why) => Self::Retry(with(why)),
+            Self::InvalidSetting(name) => Self::InvalidSetting(with(name)),
         }
     }
 }

@@ -96,6 +96,7 @@ impl Summarize for Verdict {
             Self::Accept => "accepted".into(),
             Self::Reject(why) => format!("rejected: {why}"),
             Self::Retry(why) => format!("try again: {why}"),
+            Self::InvalidSetting(name) => format!("invalid setting: {name}"),
         }
     }
 
@@ -111,6 +112,7 @@ impl Summarize for Result<Output, JobError> {
             Err(JobError::Invalid(why) | JobError::Failed(why)) => why.clone(),
             Err(JobError::NoBackend) => "no backend".into(),
             Err(JobError::Timeout) => "timeout".into(),
+            Err(JobError::InvalidSetting(name)) => format!("invalid setting: {name}"),
         }
     }
 

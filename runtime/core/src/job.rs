@@ -59,6 +59,8 @@ pub enum JobError {
     Timeout,
     /// Anything else, with a message for the customer.
     Failed(String),
+    /// The guest cannot use the operator's value of this setting.
+    InvalidSetting(String),
 }
 
 impl JobError {
@@ -69,6 +71,7 @@ impl JobError {
             Self::NoBackend | Self::Timeout => self.clone(),
             Self::Invalid(why) => Self::Invalid(with(why)),
             Self::Failed(why) => Self::Failed(with(why)),
+            Self::InvalidSetting(name) => Self::InvalidSetting(with(name)),
         }
     }
 }

@@ -1,12 +1,11 @@
-//! Settings: how a part of the node describes what an operator may set. Each crate owns its
-//! section; only the node knows the file they come from.
+//! Settings. Each crate owns the type of its section; only the node knows the file.
 
-/// A value that a section does not accept.
+/// An invalid value in a section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidSetting {
     /// The key below the section, outermost table first.
     pub key: Vec<String>,
-    /// What is wrong and what is allowed, without the place in the file.
+    /// What is wrong and what is allowed, without the position in the file.
     pub message: String,
 }
 
@@ -16,7 +15,7 @@ impl InvalidSetting {
         Self { key: key.iter().map(|part| (*part).to_owned()).collect(), message: message.into() }
     }
 
-    /// The same, seen from the table that holds the section.
+    /// Prefixes the key with the table that contains the section.
     #[must_use]
     pub fn below(mut self, table: &str) -> Self {
         self.key.insert(0, table.to_owned());
@@ -26,17 +25,17 @@ impl InvalidSetting {
 
 /// A section of the settings.
 pub trait Section: Clone {
-    /// Refuses values that make no sense.
+    /// Rejects invalid values.
     fn check(&self) -> Result<(), InvalidSetting>;
 
-    /// The settings that are in force after a reload of `next`: its values where they apply at
-    /// once, our own where they need a restart. Implementations destructure `next` without `..`,
-    /// so that a new field does not compile until this is decided.
+    /// The effective settings after a reload of `next`: its values where they apply without a
+    /// restart, the current ones elsewhere. Implementations destructure `next` without `..`, so
+    /// that a new field does not compile until this is decided.
     #[must_use]
     fn reloaded(&self, next: &Self) -> Self;
 }
 
-/// A hint at the name that was meant, or at all names there are.
+/// Suggests the closest name, or lists all names.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
     match closest(name, names.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -47,7 +46,7 @@ pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> 
     }
 }
 
-/// The name that was meant, if one is near enough.
+/// The closest name, if it is close enough to be a misspelling.
 pub fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let measured = names.map(|known| (strsim::damerau_levenshtein(name, known), known));
     let (distance, near) = measured.min_by_key(|(distance, _)| *distance)?;

@@ -1,42 +1,44 @@
-//! GuestConfig slots as an operator sees and changes them: what the settings, the journal, the commands
-//! and the control API say about a slot. Which guest may serve is decided elsewhere.
+//! Guest slots as an operator sees and changes them: the types that the settings, the journal, the
+//! commands and the control API share. Which guest may serve is decided elsewhere.
 
 use crate::installation::{Installation, InstalledGuest, PendingGuest, PendingKind};
 use crate::{Digest, PublicKey, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What is set for one slot.
+/// The settings of one slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GuestConfig {
-    /// The name of a guest that comes with this program, the path of a component or of a folder with one, or an https address. Empty: as shipped.
+    /// The name of a shipped guest, the path of a component or of a folder with one, or an https
+    /// address. Empty: the shipped default.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub source: String,
-    /// SHA-256 of the component; whatever else is there is refused. An address needs it.
+    /// SHA-256 of the component; any other component is refused. Required for an address.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub digest: String,
-    /// Its own settings, by the names that it declares.
+    /// The guest's own settings, by the names that it declares.
     pub settings: BTreeMap<String, String>,
-    /// Limits of a call, by name: the smaller of this, the guest's own and the node's.
+    /// Limits of a call, by name. The smallest of this, the guest's and the node's applies.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub bounds: BTreeMap<String, u64>,
-    /// What it gets of what it wants. Absent: all at first, and then what the slot had.
+    /// The granted capabilities. Absent: all at the first installation, then those of the slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grants: Option<Vec<String>>,
 }
 
-/// What may be installed at all. What comes with this program always may.
+/// Which guests may be installed. Shipped guests always may.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lockdown {
-    /// Only their releases, each an npub or hex. Empty: anybody's.
+    /// Only releases of these publishers, each an npub or hex. Empty: of any publisher.
     pub trusted_publishers: Vec<String>,
-    /// Nothing without a release.
+    /// Only signed releases.
     pub require_signature: bool,
-    /// `false`: nothing is compiled here, what comes with the program neither. Runs only images that one of the publishers has signed.
+    /// `false`: nothing is compiled on this node, not even shipped guests. Only precompiled code
+    /// signed by one of the publishers runs.
     pub allow_compile: bool,
-    /// By slot, the most that any guest there may be granted. A slot that is not named has no such bound.
+    /// The capabilities that may be granted, by slot. Slots that are not listed are not limited.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub max_grants: BTreeMap<String, Vec<String>>,
 }
@@ -59,45 +61,45 @@ impl Lockdown {
     }
 }
 
-/// Something to do to a slot.
+/// A change of a slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
 pub enum SlotChange {
-    /// Put a guest there, or beside the one that serves.
+    /// Install a guest, or add it as a shadow.
     Install {
-        /// Which slot.
+        /// The slot.
         slot: String,
-        /// As a table of the settings says it.
+        /// As in the settings.
         guest: GuestConfig,
-        /// Beside the one that serves.
+        /// As a shadow of the active guest.
         #[serde(default)]
         shadow: bool,
     },
-    /// The shadow serves from now on.
+    /// The shadow becomes the active guest.
     Activate {
-        /// Which slot.
+        /// The slot.
         slot: String,
     },
-    /// Put back what was there.
+    /// Restore an earlier guest.
     Rollback {
-        /// Which slot.
+        /// The slot.
         slot: String,
-        /// What was there in this set of guests; without it, what was there before.
+        /// The revision of the guest set; absent: the previous guest of the slot.
         #[serde(default)]
         to: Option<u64>,
     },
-    /// The guest that wants more than the slot had gets it, and serves.
+    /// Grant the extra capabilities of the guest that waits for approval, and activate it.
     Approve {
-        /// Which slot.
+        /// The slot.
         slot: String,
-        /// Of the component that was seen to wait there; without it, whichever waits.
+        /// Of the component that is expected to wait; absent: any.
         #[serde(default)]
         digest: Option<Digest>,
     },
 }
 
 impl SlotChange {
-    /// Which slot.
+    /// The slot.
     pub fn slot(&self) -> &str {
         match self {
             Self::Install { slot, .. }
@@ -107,7 +109,7 @@ impl SlotChange {
         }
     }
 
-    /// In the record of what was done.
+    /// The action in the audit log.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Install { shadow: false, .. } => "install",
@@ -119,54 +121,55 @@ impl SlotChange {
     }
 }
 
-/// How one stands that served in a slot which is empty now.
+/// The role of a guest that was removed from its slot.
 pub const REMOVED: &str = "removed";
 
-/// A guest in a slot or beside it.
+/// A guest of a slot: active or pending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotStatus {
-    /// Which slot.
+    /// The slot.
     pub slot: String,
-    /// `serving`, `shadow`, or `approval` for one that waits for it; `removed` in the answer to what has emptied the slot.
+    /// `serving`, `shadow`, `approval` while it waits for approval, or `removed` in the answer to a
+    /// change that emptied the slot.
     pub standing: String,
-    /// As the component calls itself.
+    /// From the component's manifest.
     pub name: String,
-    /// As the component calls itself.
+    /// From the component's manifest.
     pub version: String,
     /// Of the component.
     pub digest: Digest,
-    /// Who signed it.
+    /// The signer of its release.
     pub publisher: Option<PublicKey>,
     /// Where it came from.
     pub source: String,
-    /// What the operator set.
+    /// Set by the operator.
     pub settings: BTreeMap<String, String>,
-    /// What it gets of what it wants, or would get.
+    /// The capabilities that it has, or would get.
     pub grants: Vec<String>,
-    /// Of these, what the slot had not: only for one that waits.
+    /// Those that the slot did not have; only of a guest that waits for approval.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub beyond: Vec<String>,
-    /// The set of guests that it came with.
+    /// The revision of the guest set that installed it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub revision: Option<u64>,
     /// Since when.
     pub since: u64,
-    /// How it does; only of a node that runs.
+    /// Statistics of its calls; only while the node runs.
     #[serde(flatten, skip_serializing_if = "Option::is_none", default)]
     pub figures: Option<StatsSnapshot>,
-    /// Questions that a shadow was not asked, because others had to be answered first.
+    /// Questions that a shadow skipped because of its full queue.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub missed: Option<u64>,
 }
 
 impl SlotStatus {
-    /// One that serves; `None` for an empty slot.
+    /// The active guest; `None` for an empty slot.
     pub fn serving(row: &Installation, figures: Option<StatsSnapshot>) -> Option<Self> {
-        let seated = Self::of(&row.slot, row.guest.as_ref()?, "serving", row.at);
-        Some(Self { revision: Some(row.revision), figures, ..seated })
+        let status = Self::of(&row.slot, row.guest.as_ref()?, "serving", row.at);
+        Some(Self { revision: Some(row.revision), figures, ..status })
     }
 
-    /// One that stands beside.
+    /// A pending guest.
     pub fn beside(pending: &PendingGuest, missed: Option<u64>) -> Self {
         Self {
             beyond: pending.extra_grants.clone(),
@@ -195,23 +198,23 @@ impl SlotStatus {
     }
 }
 
-/// Since the guest is in its slot, or since the node started.
+/// Statistics of a guest's calls since it was installed, or since the node started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatsSnapshot {
-    /// Calls.
+    /// Number of calls.
     pub calls: u64,
-    /// Those that gave no answer.
+    /// Calls without an answer.
     pub traps: u64,
-    /// Half of the latest calls took no more wall time.
+    /// Median wall time of recent calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p50_us: Option<u64>,
-    /// Nor did 99 of a hundred take more than this.
+    /// 99th percentile of their wall time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99_us: Option<u64>,
-    /// Half of the latest calls took no more fuel; policies only.
+    /// Median fuel of recent calls; policies only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
-    /// Half of the latest calls took no more CPU time; handlers only.
+    /// Median CPU time of recent calls; handlers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_us: Option<u64>,
 }
@@ -220,9 +223,10 @@ pub struct StatsSnapshot {
 mod tests {
     use super::*;
 
-    /// Goal: nothing that an order says is passed over. Method: an approval as it is written, and with a name that means nothing.
+    /// Goal: unknown fields of a change are rejected. Method: an approval, and one with a
+    /// misspelled field.
     #[test]
-    fn an_order_is_read_to_its_end() {
+    fn unknown_fields_are_rejected() {
         let digest = Digest::of(b"seen");
         let approve = SlotChange::Approve { slot: "handler:5050".into(), digest: Some(digest) };
         let text = serde_json::to_string(&approve).unwrap();

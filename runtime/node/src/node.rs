@@ -21,7 +21,7 @@ use pylon_journal::{SqliteJournal, TextCipher};
 use pylon_nostr::identity::{self, Keys};
 use pylon_nostr::market::Options;
 use pylon_provider::{Backends, Bus, Preference};
-use pylon_sandbox::Compiling;
+use pylon_sandbox::Compilation;
 use pylon_slots::{Ledger, Slots, Stop, keeper};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +45,7 @@ pub struct Parts {
     /// How relays are dealt with.
     pub market: Options,
     /// Who compiles guests.
-    pub compiling: Compiling,
+    pub compilation: Compilation,
 }
 
 /// A node at work.
@@ -67,12 +67,12 @@ impl Node {
         keys: Keys,
         parts: Parts,
     ) -> anyhow::Result<Self> {
-        let Parts { wallet, backends, bus, host_only, market, compiling } = parts;
+        let Parts { wallet, backends, bus, host_only, market, compilation } = parts;
         // Pools are reserved and code is read and checked on another thread, while this one opens the rest.
         let (cache, shelf) = (state.folder("cache")?, state.components()?);
         let rules = config.slots.lockdown.clone();
         let sandbox =
-            tokio::task::spawn_blocking(move || pylon_slots::sandbox(cache, compiling, &rules));
+            tokio::task::spawn_blocking(move || pylon_slots::sandbox(cache, compilation, &rules));
         let journal = Arc::new(SqliteJournal::open_with(
             &home.database(),
             TextCipher::new(&identity::purpose_key(&keys, "journal")),

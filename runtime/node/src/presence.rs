@@ -7,7 +7,7 @@ use pylon_core::work::ExecutionTarget;
 use pylon_nostr::announcement::NodeAnnouncement;
 use pylon_nostr::market::NostrMarket;
 use pylon_provider::{Backends, Observation};
-use pylon_sandbox::Generations;
+use pylon_sandbox::GuestSetRegistry;
 use pylon_slots::{Skill, skills};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub fn presence(words: &Words, skills: &[Skill], candidates: &[Candidate]) -> No
 /// Keeps the market told, and asked for the kinds that have a handler, until stopped.
 pub async fn run(
     mut words: watch::Receiver<Words>,
-    generations: Arc<Generations>,
+    generations: Arc<GuestSetRegistry>,
     backends: Arc<Backends>,
     mut news: News,
     market: Arc<NostrMarket>,

@@ -1,5 +1,5 @@
-//! The worlds of `wit/`, each generated once. Types that several worlds share are generated with the first and mapped by the others, so that
-//! there is one `Job`. Nothing is written by hand here.
+//! The worlds of `wit/`, each generated once. Types that several worlds share are generated with
+//! the first one and mapped by the others, so that there is a single `Job`.
 
 mod routing_world {
     wasmtime::component::bindgen!({
@@ -37,7 +37,7 @@ mod handler_world {
         with: {
             "pylon:provider/types": super::routing_world::pylon::provider::types,
             "pylon:provider/description": super::routing_world::pylon::provider::description,
-            "pylon:provider/inference.completion": crate::imports::inference::Completion,
+            "pylon:provider/inference.completion": crate::completion::Completion,
         },
         imports: { default: async | trappable },
         exports: { default: async },

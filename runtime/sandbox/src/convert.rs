@@ -1,4 +1,5 @@
-//! Between the words of `core` and those of the WIT: each pair once. Policies are called for every job, so nothing here does more than copy.
+//! Conversions between core types and WIT types. Policies are called for every job, so these only
+//! copy.
 
 use crate::bindings::{pricing, routing, types, verification};
 use pylon_core::decision::{
@@ -53,19 +54,21 @@ pub(crate) fn situation(situation: &Situation, settings: &[types::Param]) -> typ
 }
 
 pub(crate) fn route(route: &Route) -> types::Route {
-    let place = match &route.target {
-        ExecutionTarget::Model { backend, model } => types::WorkPlace::Model(types::ModelPlace {
-            backend: backend.clone(),
-            model: model.clone(),
-        }),
+    let target = match &route.target {
+        ExecutionTarget::Model { backend, model } => {
+            types::ExecutionTarget::Model(types::ModelTarget {
+                backend: backend.clone(),
+                model: model.clone(),
+            })
+        }
         ExecutionTarget::Agent { backend, isolation } => {
-            types::WorkPlace::Agent(types::AgentPlace {
+            types::ExecutionTarget::Agent(types::AgentTarget {
                 backend: backend.clone(),
                 isolation: isolation.clone(),
             })
         }
     };
-    types::Route { place, price_permille: route.price_permille }
+    types::Route { target, price_permille: route.price_permille }
 }
 
 pub(crate) fn usage(usage: &Usage) -> types::Usage {
@@ -150,7 +153,7 @@ pub(crate) fn offer(offer: &Offer) -> pricing::Offer {
     }
 }
 
-pub(crate) fn offered(offer: pricing::Offer) -> Offer {
+pub(crate) fn offer_from_wit(offer: pricing::Offer) -> Offer {
     Offer {
         terms: match offer.terms {
             pricing::Terms::Free => Terms::Free,
@@ -168,7 +171,7 @@ pub(crate) fn offered(offer: pricing::Offer) -> Offer {
     }
 }
 
-pub(crate) fn refused(refusal: types::Refusal) -> Refusal {
+pub(crate) fn refusal_from_wit(refusal: types::Refusal) -> Refusal {
     match refusal {
         types::Refusal::NoBackend => Refusal::NoBackend,
         types::Refusal::BidTooLow(price) => Refusal::BidTooLow(Msat::new(price)),
@@ -176,6 +179,7 @@ pub(crate) fn refused(refusal: types::Refusal) -> Refusal {
         types::Refusal::Busy(seconds) => Refusal::Busy(seconds),
         types::Refusal::Blocked => Refusal::Blocked,
         types::Refusal::Other(why) => Refusal::Other(why),
+        types::Refusal::InvalidSetting(name) => Refusal::InvalidSetting(name),
     }
 }
 
@@ -189,7 +193,7 @@ pub(crate) fn output(output: &Output) -> types::Output {
     }
 }
 
-pub(crate) fn made(output: types::Output) -> Output {
+pub(crate) fn output_from_wit(output: types::Output) -> Output {
     let attribute = |it: types::Attribute| Attribute { name: it.name, value: it.value };
     Output {
         content: output.content,

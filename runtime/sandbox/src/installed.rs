@@ -1,15 +1,16 @@
 //! A guest that is ready to be called.
 
-use crate::about::{About, Want};
-use crate::admission::Guest;
 use crate::bindings::{
     JobHandlerPre, PricingPolicyPre, RoutingPolicyPre, VerificationPolicyPre, types,
 };
-use crate::exports;
-use crate::handler::{HandlerState, HandlerTier, Work};
-use crate::image::Loaded;
+use crate::exports::{handler, pricing, routing, verification};
+use crate::handler_engine::{HandlerCall, HandlerEngine};
+use crate::handler_pool::Caller;
+use crate::handler_state::HandlerState;
 use crate::limits::Limits;
-use crate::policy::{PolicyState, PolicyTier};
+use crate::manifest::{Capability, Manifest};
+use crate::policy_engine::{PolicyCall, PolicyEngine, PolicyState};
+use crate::precompiled::CodeOrigin;
 use pylon_core::decision::{Candidate, Offer, QuoteContext, Ranking, Refusal, Situation, Verdict};
 use pylon_core::guest::{Call, Cost, Fault, GuestAnswer, GuestRef};
 use pylon_core::job::JobError;
@@ -18,51 +19,51 @@ use pylon_core::work::{Evidence, Output, Route, Usage};
 use pylon_core::{Job, Msat, Param};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wasmtime::{Result as Called, Store};
 
-/// A component that was compiled, described and linked with what it is granted. Each call makes an instance and drops it.
+/// A component that is compiled, described and linked with its granted imports. Each call creates
+/// an instance and drops it.
 pub struct Installed {
     pub(crate) guest_ref: Arc<GuestRef>,
-    pub(crate) about: About,
-    pub(crate) granted: Vec<Want>,
+    pub(crate) manifest: Manifest,
+    pub(crate) granted: Vec<Capability>,
     pub(crate) limits: Limits,
     pub(crate) settings: Vec<types::Param>,
-    pub(crate) loaded: Loaded,
-    pub(crate) loaded_within: Duration,
+    pub(crate) code_origin: CodeOrigin,
+    pub(crate) load_time: Duration,
     pub(crate) engine: Arc<str>,
     pub(crate) code: Code,
 }
 
-/// One case for each world, with the engine it runs on.
+/// The linked component, with the engine that it runs on.
 pub(crate) enum Code {
-    Routing(Arc<PolicyTier>, RoutingPolicyPre<PolicyState>),
-    Pricing(Arc<PolicyTier>, PricingPolicyPre<PolicyState>),
-    Verification(Arc<PolicyTier>, VerificationPolicyPre<PolicyState>),
-    Handler(Arc<HandlerTier>, JobHandlerPre<HandlerState>),
+    Routing(Arc<PolicyEngine>, RoutingPolicyPre<PolicyState>),
+    Pricing(Arc<PolicyEngine>, PricingPolicyPre<PolicyState>),
+    Verification(Arc<PolicyEngine>, VerificationPolicyPre<PolicyState>),
+    Handler(Arc<HandlerEngine>, JobHandlerPre<HandlerState>),
 }
 
 impl Installed {
-    /// As results and decisions name it.
+    /// How results and decisions refer to it.
     pub fn guest_ref(&self) -> &Arc<GuestRef> {
         &self.guest_ref
     }
 
-    /// What it says of itself.
-    pub fn about(&self) -> &About {
-        &self.about
+    /// Its manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
     }
 
-    /// What it gets of what it wants.
-    pub fn granted(&self) -> &[Want] {
+    /// The requested capabilities that are granted.
+    pub fn granted(&self) -> &[Capability] {
         &self.granted
     }
 
-    /// What holds for each call: the smallest of guest, operator and node.
+    /// Limits of each call: the smallest of the guest's, the operator's and the node's.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// The operator's settings with the defaults of `about` filled in, as the guest sees them.
+    /// The operator's settings as the guest gets them, with defaults filled in.
     pub fn settings(&self) -> Vec<Param> {
         self.settings
             .iter()
@@ -71,51 +72,47 @@ impl Installed {
     }
 
     /// Where its code came from.
-    pub fn loaded(&self) -> Loaded {
-        self.loaded
+    pub fn code_origin(&self) -> CodeOrigin {
+        self.code_origin
     }
 
-    /// How long that took: the compiler, or reading and authenticating what there was.
-    pub fn loaded_within(&self) -> Duration {
-        self.loaded_within
+    /// Time to compile the code, or to read and authenticate it.
+    pub fn load_time(&self) -> Duration {
+        self.load_time
     }
 
-    /// Names the engine: where it is the same, a policy answers the same with the same fuel.
+    /// Id of the engine: with the same id a policy answers the same with the same fuel.
     pub fn engine(&self) -> &str {
         &self.engine
     }
 
-    /// The order in which to try the candidates; a trap if this is no routing policy.
+    /// The order in which the candidates are tried. Fails unless this is a routing policy.
     pub fn rank(
         &self,
         job: &Job,
         candidates: &[Candidate],
         situation: &Situation,
     ) -> GuestAnswer<Result<Ranking, Refusal>> {
-        match &self.code {
-            Code::Routing(_, policy) => {
-                exports::routing::rank(self, policy, job, candidates, situation)
-            }
-            _ => self.misplaced(),
-        }
+        let started = Instant::now();
+        let Code::Routing(engine, policy) = &self.code else { return self.wrong_role() };
+        let call = self.policy_call(engine);
+        self.answer(routing::rank(&call, policy, job, candidates, situation), started)
     }
 
-    /// What to ask for the job; a trap if this is no pricing policy.
+    /// An offer for the job. Fails unless this is a pricing policy.
     pub fn quote(
         &self,
         job: &Job,
         context: &QuoteContext,
         situation: &Situation,
     ) -> GuestAnswer<Result<Offer, Refusal>> {
-        match &self.code {
-            Code::Pricing(_, policy) => {
-                exports::pricing::quote(self, policy, job, context, situation)
-            }
-            _ => self.misplaced(),
-        }
+        let started = Instant::now();
+        let Code::Pricing(engine, policy) = &self.code else { return self.wrong_role() };
+        let call = self.policy_call(engine);
+        self.answer(pricing::quote(&call, policy, job, context, situation), started)
     }
 
-    /// What is due; a trap if this is no pricing policy.
+    /// The amount due. Fails unless this is a pricing policy.
     #[allow(clippy::too_many_arguments, reason = "the arguments of the WIT function `settle`")]
     pub fn settle(
         &self,
@@ -126,15 +123,16 @@ impl Installed {
         usage: &Usage,
         situation: &Situation,
     ) -> GuestAnswer<Msat> {
-        match &self.code {
-            Code::Pricing(_, policy) => {
-                exports::pricing::settle(self, policy, job, context, offer, route, usage, situation)
-            }
-            _ => self.misplaced(),
-        }
+        let started = Instant::now();
+        let Code::Pricing(engine, policy) = &self.code else { return self.wrong_role() };
+        let call = self.policy_call(engine);
+        self.answer(
+            pricing::settle(&call, policy, job, context, offer, route, usage, situation),
+            started,
+        )
     }
 
-    /// Whether the output is good; a trap if this is no verification policy.
+    /// Whether the output is good. Fails unless this is a verification policy.
     pub fn judge(
         &self,
         job: &Job,
@@ -142,50 +140,36 @@ impl Installed {
         evidence: &Evidence,
         situation: &Situation,
     ) -> GuestAnswer<Verdict> {
-        match &self.code {
-            Code::Verification(_, policy) => {
-                exports::verification::judge(self, policy, job, output, evidence, situation)
-            }
-            _ => self.misplaced(),
-        }
+        let started = Instant::now();
+        let Code::Verification(engine, policy) = &self.code else { return self.wrong_role() };
+        let call = self.policy_call(engine);
+        self.answer(verification::judge(&call, policy, job, output, evidence, situation), started)
     }
 
-    /// Does the job; a trap if this is no handler.
+    /// Runs one attempt at the job. Fails unless this is a handler.
     pub async fn run(
         &self,
         job: &Job,
         deadline_ms: u64,
         host: Arc<dyn HandlerHost>,
     ) -> GuestAnswer<Result<Output, JobError>> {
-        let Code::Handler(tier, handler) = &self.code else { return self.misplaced() };
         let started = Instant::now();
+        let Code::Handler(engine, handler) = &self.code else { return self.wrong_role() };
         let limits = Limits { wall_ms: self.limits.wall_ms.min(deadline_ms), ..self.limits };
-        let (value, cost) = exports::handler::run(
-            tier,
-            handler,
-            Work { job, limits, host, guest: Guest::AtWork(job.customer, job.kind) },
-            &self.settings,
-        )
-        .await;
-        self.answer(value, cost, started)
+        let caller = Caller::Job(job.customer, job.kind);
+        let call = HandlerCall { job, limits, host, caller };
+        self.answer(handler::run(engine, handler, call, &self.settings).await, started)
     }
 
-    /// One question to a policy.
-    pub(crate) fn ask<T>(
+    fn policy_call<'a>(&'a self, engine: &'a PolicyEngine) -> PolicyCall<'a> {
+        PolicyCall { engine, limits: &self.limits, settings: &self.settings }
+    }
+
+    fn answer<T>(
         &self,
-        question: impl FnOnce(&mut Store<PolicyState>, &[types::Param]) -> Called<T>,
+        (value, cost): (Result<T, Fault>, Cost),
+        started: Instant,
     ) -> GuestAnswer<T> {
-        let started = Instant::now();
-        match &self.code {
-            Code::Routing(tier, _) | Code::Pricing(tier, _) | Code::Verification(tier, _) => {
-                let (value, cost) = tier.ask(&self.limits, |store| question(store, &self.settings));
-                self.answer(value, cost, started)
-            }
-            Code::Handler(..) => self.misplaced(),
-        }
-    }
-
-    fn answer<T>(&self, value: Result<T, Fault>, cost: Cost, started: Instant) -> GuestAnswer<T> {
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         GuestAnswer {
             value,
@@ -198,8 +182,8 @@ impl Installed {
         }
     }
 
-    /// `Generations` puts nobody here; the answer is for callers that hold a guest themselves.
-    fn misplaced<T>(&self) -> GuestAnswer<T> {
-        self.answer(Err(Fault::Trap), Cost::Fuel(0), Instant::now())
+    /// Not possible through `GuestSetRegistry`, which checks roles, but for direct callers.
+    fn wrong_role<T>(&self) -> GuestAnswer<T> {
+        self.answer((Err(Fault::Trap), Cost::Fuel(0)), Instant::now())
     }
 }

@@ -1,20 +1,20 @@
-//! What a handler says for the job's record: lines of `log`, `stdout` and `stderr`, all within one bound.
+//! Log lines of a handler: those of the interface `log`, stdout and stderr, all within one limit.
 
 use pylon_core::guest::{Fault, LogLevel};
 use pylon_core::ports::guests::HandlerHost;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A line that does not end is cut here.
-const MAX_LINE_BYTES: usize = 4096;
+/// Longer lines are split.
+const LINE_BYTES_MAX: usize = 4096;
 
-/// Where a stream of the guest's own goes.
+/// An output stream of the guest.
 #[derive(Clone, Copy)]
 pub(crate) enum Stream {
     Out,
     Err,
 }
 
-/// One for each attempt.
+/// The log of one attempt.
 pub(crate) struct JobLog {
     host: Arc<dyn HandlerHost>,
     written: Mutex<Written>,
@@ -27,11 +27,11 @@ struct Written {
 }
 
 impl JobLog {
-    pub(crate) fn new(host: Arc<dyn HandlerHost>, max_bytes: u64) -> Self {
+    pub(crate) fn new(host: Arc<dyn HandlerHost>, bytes_max: u64) -> Self {
         Self {
             host,
             written: Mutex::new(Written {
-                left_bytes: max_bytes,
+                left_bytes: bytes_max,
                 out: Vec::new(),
                 err: Vec::new(),
             }),
@@ -50,28 +50,28 @@ impl JobLog {
         let line = written.line_of(stream);
         line.extend_from_slice(bytes);
         while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
-            self.say(stream, line.get(..end).unwrap_or_default());
+            self.emit(stream, line.get(..end).unwrap_or_default());
             line.drain(..=end);
         }
-        if line.len() >= MAX_LINE_BYTES {
-            self.say(stream, line);
+        if line.len() >= LINE_BYTES_MAX {
+            self.emit(stream, line);
             line.clear();
         }
         Ok(())
     }
 
-    /// Lines that the guest did not live to end: a panic's words among them.
+    /// Writes unfinished lines, for example the message of a panic.
     pub(crate) fn flush(&self) {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         for stream in [Stream::Out, Stream::Err] {
             let line = std::mem::take(written.line_of(stream));
             if !line.is_empty() {
-                self.say(stream, &line);
+                self.emit(stream, &line);
             }
         }
     }
 
-    fn say(&self, stream: Stream, line: &[u8]) {
+    fn emit(&self, stream: Stream, line: &[u8]) {
         let level = match stream {
             Stream::Out => LogLevel::Info,
             Stream::Err => LogLevel::Warn,

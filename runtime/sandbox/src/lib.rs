@@ -1,46 +1,52 @@
-//! What guests may see and do: the only wasmtime of the node. A [`Sandbox`] turns a component into an [`Installed`] guest, [`Generations`] puts it
-//! to work for the jobs that come after.
+//! Runs guests: the only crate that uses wasmtime. A [`Sandbox`] turns a component into an
+//! [`Installed`] guest, and [`GuestSetRegistry`] decides which guest serves which slot.
 //!
-//! A guest serves one call and is dropped with everything it had. What is not granted is not linked. Every limit is a field of [`Limits`].
-//! What a guest asks of the world goes through the port `HandlerHost` of `core`; no socket, file or clock is reached from here.
+//! An instance serves one call and is then dropped. Imports that are not granted are not linked.
+//! Every limit is a field of [`Limits`]. Handlers reach the outside through the port `HandlerHost`
+//! of `pylon-core` only: this crate opens no sockets and no files, apart from its cache.
 
 #![warn(missing_docs)]
 
-mod about;
-mod admission;
 mod bindings;
 mod cache;
-mod compiling;
+mod compilation;
+mod completion;
+mod component_interface;
 mod convert;
+mod cpu_meter;
 mod engine;
-mod examine;
+mod epoch_ticker;
+mod error;
 mod exports;
 mod fault;
-mod gate;
-mod generations;
-mod handler;
-mod image;
+mod guest_set_registry;
+mod handler_engine;
+mod handler_pool;
+mod handler_state;
 mod imports;
+mod inspection;
 mod install;
 mod installed;
 mod job_log;
 mod limits;
 mod linking;
-mod meter;
-mod outline;
-mod policy;
+mod manifest;
+mod policy_engine;
+mod policy_pool;
+mod precompiled;
 mod sandbox;
 mod slot;
-mod ticker;
+mod wasi_context;
 
-pub use about::{About, ServedKind, Setting, Want};
-pub use compiling::{ChildCompiler, Compiler, Compiling, compile_stdin};
-pub use examine::Examined;
-pub use generations::{Change, Generations};
-pub use image::{IMAGE_BYTES_MAX, Loaded, SignedImage};
-pub use install::{COMPONENT_BYTES_MAX, Grants, InstallError, Setup};
+pub use compilation::{Compilation, Compiler, SubprocessCompiler, compile_stdin};
+pub use component_interface::{ComponentInterface, Import};
+pub use error::{InstallError, InterfaceError};
+pub use guest_set_registry::{GuestSetRegistry, SlotAssignment};
+pub use inspection::Inspection;
+pub use install::{Grants, Setup};
 pub use installed::Installed;
-pub use limits::Limits;
-pub use outline::{Import, Outline, OutlineError};
+pub use limits::{COMPONENT_BYTES_MAX, Limits};
+pub use manifest::{Capability, Manifest, ServedKind, Setting};
+pub use precompiled::{CodeOrigin, PRECOMPILED_BYTES_MAX, SignedPrecompiled};
 pub use sandbox::{Config, OpenError, Sandbox};
-pub use slot::{NotASlot, Role, Slot, Tier};
+pub use slot::{EngineKind, InvalidSlot, Role, Slot};

@@ -1,44 +1,49 @@
-//! Every limit of a guest in one record. What holds for a call is the smallest of what the guest asks for, the operator allows and the node can do.
-//! The native stack is not among them: it is compiled into the code, so it is one for all: [`Limits::STACK_BYTES`].
+//! All limits of a guest in one record. The effective limit of a call is the smallest of the
+//! guest's, the operator's and the node's.
 
 use serde::{Deserialize, Serialize};
+
+/// Larger components are not read.
+pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// What one call may take. A guest that passes a limit is stopped, and the answer names it: see `Fault`.
+/// Limits of one call. A guest that reaches a limit is stopped, and the call fails with the
+/// corresponding `Fault`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Units of fuel, about one an instruction. Policies only; handlers have `cpu_ms`.
+    /// Units of fuel, about one per instruction. Policies only; handlers have `cpu_ms`.
     pub fuel: u64,
-    /// CPU time of the guest and of what it has the host do at once. Handlers only, as all that follow except the sizes.
+    /// CPU time of the guest, including synchronous host calls. This and all following limits
+    /// except the sizes are for handlers only.
     pub cpu_ms: u64,
-    /// Wall time of a call, with waiting for a place, for backends and for inputs.
+    /// Wall time of a call, including waits for a permit, for backends and for inputs.
     pub wall_ms: u64,
     /// All linear memory.
     pub memory_bytes: u64,
     /// All tables.
     pub table_elements: u64,
-    /// What one call between guest and host may carry towards the host.
+    /// Data from guest to host in one call.
     pub hostcall_bytes: u64,
-    /// Things of the host that the guest may hold at once: streams, completions.
+    /// Host resources that the guest can hold at once: streams, completions.
     pub resources: u64,
-    /// Reports and partial results together.
+    /// Number of progress messages and partial outputs.
     pub emit_count: u64,
     /// Their text.
     pub emit_bytes: u64,
-    /// Lines for the job's record, `stdout` and `stderr` among them.
+    /// Log lines, including stdout and stderr.
     pub log_bytes: u64,
     /// The answer: content, MIME type and attributes.
     pub output_bytes: u64,
 }
 
 impl Limits {
-    /// Native stack of any guest: a number in the code.
+    /// Native stack of any guest. Compiled into the code, so it is the same for all guests.
     pub const STACK_BYTES: u64 = 256 * KIB;
 
-    /// For policies: the fuel bounds a call near a millisecond.
+    /// The node's limits for policies. The fuel is about a millisecond of CPU time.
     pub const POLICY: Self = Self {
         fuel: 11_000_000,
         cpu_ms: u64::MAX,
@@ -53,7 +58,7 @@ impl Limits {
         output_bytes: MIB,
     };
 
-    /// For handlers: mostly waiting, for at most an hour.
+    /// The node's limits for handlers.
     pub const HANDLER: Self = Self {
         fuel: u64::MAX,
         cpu_ms: 30_000,
@@ -68,7 +73,22 @@ impl Limits {
         output_bytes: 4 * MIB,
     };
 
-    /// The smaller of each.
+    /// No limits: the neutral element of [`Limits::min`].
+    pub(crate) const NONE: Self = Self {
+        fuel: u64::MAX,
+        cpu_ms: u64::MAX,
+        wall_ms: u64::MAX,
+        memory_bytes: u64::MAX,
+        table_elements: u64::MAX,
+        hostcall_bytes: u64::MAX,
+        resources: u64::MAX,
+        emit_count: u64::MAX,
+        emit_bytes: u64::MAX,
+        log_bytes: u64::MAX,
+        output_bytes: u64::MAX,
+    };
+
+    /// The smaller one of each limit.
     #[must_use]
     pub fn min(self, other: Self) -> Self {
         Self {
@@ -87,7 +107,7 @@ impl Limits {
     }
 }
 
-/// A limit as wasmtime wants it.
+/// A limit in the type that wasmtime uses.
 pub(crate) fn size(limit: u64) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }

@@ -1,9 +1,9 @@
-//! What a component may import, by its role. A name that is not granted is refused before anything of the guest runs; the linker then holds
-//! exactly the granted ones.
+//! What a component can import, by its role. An import that is not granted is refused before the
+//! guest runs; the linker then contains only the granted ones.
 
-use crate::about::Want;
-use crate::handler::HandlerState;
+use crate::handler_state::HandlerState;
 use crate::imports::{self, wasi};
+use crate::manifest::Capability;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Result};
@@ -13,16 +13,16 @@ const INPUTS: &str = "pylon:provider/inputs@0.1.0";
 const LOG: &str = "pylon:provider/log@0.1.0";
 const PROGRESS: &str = "pylon:provider/progress@0.1.0";
 
-/// The first import that is more than types and that `granted` does not name.
+/// The first import with functions that is not granted.
 pub(crate) fn ungranted(
     component: &Component,
     engine: &Engine,
-    granted: impl Fn(&str) -> bool,
+    is_granted: impl Fn(&str) -> bool,
 ) -> Option<String> {
     let ty = component.component_type();
     let mut imports = ty.imports(engine);
     imports
-        .find(|(name, import)| !is_types_only(&import.ty, engine) && !granted(name))
+        .find(|(name, import)| !is_types_only(&import.ty, engine) && !is_granted(name))
         .map(|(name, _)| name.to_owned())
 }
 
@@ -36,42 +36,42 @@ fn is_types_only(item: &ComponentItem, engine: &Engine) -> bool {
     }
 }
 
-/// What std needs and what every handler has.
-fn is_given(name: &str) -> bool {
+/// The imports that every handler has.
+fn is_always_linked(name: &str) -> bool {
     let (interface, version) = name.split_once('@').unwrap_or((name, ""));
     name == INPUTS
         || name == LOG
         || (version.starts_with("0.2.") && wasi::INTERFACES.contains(&interface))
 }
 
-/// What a handler could ever be granted by this build.
+/// Whether this build can link it for a handler.
 pub(crate) fn is_grantable(name: &str) -> bool {
-    is_given(name) || name == INFERENCE || name == PROGRESS
+    is_always_linked(name) || name == INFERENCE || name == PROGRESS
 }
 
-/// What this handler is granted.
-pub(crate) fn is_granted(name: &str, grants: &[Want]) -> bool {
-    is_given(name)
-        || (name == INFERENCE && grants.contains(&Want::Inference))
-        || (name == PROGRESS && grants.contains(&Want::Progress))
+/// Whether it is linked for a handler with these grants.
+pub(crate) fn is_granted(name: &str, grants: &[Capability]) -> bool {
+    is_always_linked(name)
+        || (name == INFERENCE && grants.contains(&Capability::Inference))
+        || (name == PROGRESS && grants.contains(&Capability::Progress))
 }
 
-/// For the work.
-pub(crate) fn granted(engine: &Engine, grants: &[Want]) -> Result<Linker<HandlerState>> {
+/// The linker for a handler's jobs.
+pub(crate) fn granted(engine: &Engine, grants: &[Capability]) -> Result<Linker<HandlerState>> {
     let mut linker = Linker::new(engine);
     wasi::link(&mut linker)?;
     imports::link_inputs(&mut linker)?;
     imports::link_log(&mut linker)?;
-    if grants.contains(&Want::Inference) {
+    if grants.contains(&Capability::Inference) {
         imports::link_inference(&mut linker)?;
     }
-    if grants.contains(&Want::Progress) {
+    if grants.contains(&Capability::Progress) {
         imports::link_progress(&mut linker)?;
     }
     Ok(linker)
 }
 
-/// For `describe`: std's stubs, and a trap behind everything else.
+/// The linker for `describe`: the inert WASI stubs; all other imports trap.
 pub(crate) fn inert(engine: &Engine, component: &Component) -> Result<Linker<HandlerState>> {
     let mut linker = Linker::new(engine);
     wasi::link(&mut linker)?;

@@ -1,21 +1,22 @@
-//! The engines on which guests run, and the door through which guests come in.
+//! The engines that guests run on, and the installation of guests.
 
-use crate::about::About;
-use crate::admission::{Admission, Shares};
 use crate::bindings::types;
 use crate::cache::Cache;
-use crate::compiling::{self, Compiling};
+use crate::compilation::{self, Compilation};
+use crate::component_interface::ComponentInterface;
 use crate::engine;
-use crate::gate::Gate;
-use crate::handler::HandlerTier;
-use crate::image::{Authentic, Loaded, SignedImage, engine_id};
-use crate::install::{self, InstallError, Setup};
+use crate::epoch_ticker::EpochTicker;
+use crate::error::{InstallError, one_line};
+use crate::handler_engine::HandlerEngine;
+use crate::handler_pool::{HandlerPool, PoolSize};
+use crate::install::{self, Setup};
 use crate::installed::{Code, Installed};
 use crate::limits::Limits;
-use crate::outline::Outline;
-use crate::policy::PolicyTier;
-use crate::slot::{Role, Slot, Tier};
-use crate::ticker::Ticker;
+use crate::manifest::Manifest;
+use crate::policy_engine::PolicyEngine;
+use crate::policy_pool::PolicyPool;
+use crate::precompiled::{CodeOrigin, SignedPrecompiled, TrustedCode, engine_id};
+use crate::slot::{EngineKind, Role, Slot};
 use cap_std::fs::Dir;
 use pylon_core::Digest;
 use pylon_core::guest::GuestRef;
@@ -25,26 +26,27 @@ use std::time::{Duration, Instant};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Instances kept free in a pool, beyond those that are admitted: a slot is given back a moment after its call.
-const SPARE: u32 = 2;
+/// Spare instances in a pool in addition to the permits: an instance returns to the pool a moment
+/// after its call.
+const SPARE_INSTANCES: u32 = 2;
 
-/// What the node can do.
+/// Configuration of a sandbox.
 pub struct Config {
-    /// Where compiled code is kept; `None` compiles at each start.
+    /// The directory of the cache of compiled code; `None` compiles at each start.
     pub cache: Option<Dir>,
-    /// Who compiles what is not there.
-    pub compiling: Compiling,
-    /// The most a policy may take.
+    /// How code that is not cached is compiled.
+    pub compilation: Compilation,
+    /// The node's limits for policies.
     pub policy_limits: Limits,
-    /// The most a handler may take.
+    /// The node's limits for handlers.
     pub handler_limits: Limits,
-    /// Policy calls at one moment.
+    /// Concurrent policy calls.
     pub policy_instances: u32,
-    /// Handlers at one moment.
+    /// Concurrent handler calls.
     pub handler_instances: u32,
-    /// Of those, handlers of one kind; `None`: a quarter of what the pool has, and so below.
+    /// Concurrent handler calls of one kind; `None`: a quarter of the pool.
     pub handlers_per_kind: Option<u32>,
-    /// Of those, handlers for one customer.
+    /// Concurrent handler calls for one customer; `None`: a quarter of the pool.
     pub handlers_per_customer: Option<u32>,
 }
 
@@ -52,7 +54,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             cache: None,
-            compiling: Compiling::Here,
+            compilation: Compilation::InProcess,
             policy_limits: Limits::POLICY,
             handler_limits: Limits::HANDLER,
             policy_instances: 64,
@@ -63,249 +65,258 @@ impl Default for Config {
     }
 }
 
-/// Why there is no sandbox.
+/// Why a sandbox cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Not even the smallest pool could be reserved, or this machine is not supported.
-    #[error("the engine for {0} cannot start: {1}")]
+    /// Not even the smallest pool can be reserved, or this machine is not supported.
+    #[error("cannot start the engine for {0}: {1}")]
     Engine(&'static str, String),
-    /// The folder for compiled code.
-    #[error("the cache of compiled code cannot be opened: {0}")]
+    /// The cache directory cannot be used.
+    #[error("cannot open the cache of compiled code: {0}")]
     Cache(std::io::Error),
-    /// No thread for the clock.
-    #[error("the clock of the handlers cannot start: {0}")]
+    /// The thread of the epoch cannot be started.
+    #[error("cannot start the clock of the handlers: {0}")]
     Clock(std::io::Error),
 }
 
-/// The engines on which guests run, and the cache of their code.
+/// The engines that guests run on, and the cache of their code.
 pub struct Sandbox {
-    policies: Arc<PolicyTier>,
-    handlers: Arc<HandlerTier>,
-    /// Of the policies and of the handlers.
-    engines: [Arc<str>; 2],
+    policies: Arc<PolicyEngine>,
+    handlers: Arc<HandlerEngine>,
+    policy_engine_id: Arc<str>,
+    handler_engine_id: Arc<str>,
     cache: Option<Arc<Cache>>,
-    compiling: Compiling,
+    compilation: Compilation,
     policy_limits: Limits,
     handler_limits: Limits,
 }
 
 impl Sandbox {
-    /// Reserves the pools. A pool that does not fit into this process becomes smaller, with a warning.
+    /// Reserves the pools. If a pool cannot be reserved, a smaller one is used and logged.
     pub fn open(config: Config) -> Result<Self, OpenError> {
-        let policies =
-            engine::policies(&config.policy_limits, config.policy_instances.saturating_add(SPARE))
-                .map_err(|error| OpenError::Engine("policies", format!("{error:#}")))?;
+        let policies = engine::policies(
+            &config.policy_limits,
+            config.policy_instances.saturating_add(SPARE_INSTANCES),
+        )
+        .map_err(|error| OpenError::Engine("policies", format!("{error:#}")))?;
         let handlers = engine::handlers(
             &config.handler_limits,
-            config.handler_instances.saturating_add(SPARE),
+            config.handler_instances.saturating_add(SPARE_INSTANCES),
         )
         .map_err(|error| OpenError::Engine("handlers", format!("{error:#}")))?;
-        let engines = [engine_id(&policies.engine), engine_id(&handlers.engine)].map(Arc::from);
+        let ids = [engine_id(&policies.engine), engine_id(&handlers.engine)].map(Arc::from);
         let cache = config
             .cache
-            .map(|dir| Cache::open(dir, engines.clone()))
+            .map(|dir| Cache::open(dir, ids.clone()))
             .transpose()
             .map_err(OpenError::Cache)?
             .map(Arc::new);
-        let ticker = Ticker::start(&handlers.engine).map_err(OpenError::Clock)?;
-        let all = handlers.instances - SPARE;
-        let shares = Shares {
-            all,
+        let ticker = EpochTicker::start(&handlers.engine).map_err(OpenError::Clock)?;
+        let size = PoolSize {
+            instances: handlers.instances - SPARE_INSTANCES,
             per_kind: config.handlers_per_kind,
             per_customer: config.handlers_per_customer,
         };
+        let [policy_engine_id, handler_engine_id] = ids;
         Ok(Self {
-            policies: Arc::new(PolicyTier {
+            policies: Arc::new(PolicyEngine {
                 engine: policies.engine,
-                gate: Gate::new(policies.instances - SPARE),
+                pool: PolicyPool::new(policies.instances - SPARE_INSTANCES),
             }),
-            handlers: Arc::new(HandlerTier {
+            handlers: Arc::new(HandlerEngine {
                 engine: handlers.engine,
-                admission: Admission::new(&shares),
+                pool: HandlerPool::new(&size),
                 ticker,
             }),
-            engines,
+            policy_engine_id,
+            handler_engine_id,
             cache,
-            compiling: config.compiling,
+            compilation: config.compilation,
             policy_limits: config.policy_limits,
             handler_limits: config.handler_limits,
         })
     }
 
-    /// Makes a component ready for a slot, step by step as [`InstallError`] lists them. Nothing of it is compiled before its world and its
-    /// imports are known, and nothing but `describe` and the samples is run.
+    /// Prepares a component for a slot; [`InstallError`] lists the steps. Nothing is compiled
+    /// before world and imports are checked, and only `describe` and the self-test run.
     pub async fn load(
         &self,
         slot: Slot,
         bytes: &[u8],
         setup: Setup,
     ) -> Result<Arc<Installed>, InstallError> {
-        Outline::of_guest(bytes)?.fits(slot.role())?;
+        ComponentInterface::read_guest(bytes)?.check_role(slot.role())?;
         let digest = Digest::from_bytes(Sha256::digest(bytes).into());
-        let made = self.code(slot.role().tier(), digest, bytes).await?;
-        self.install(slot, digest, made, setup).await
+        let code = self.code(slot.role().engine_kind(), digest, bytes).await?;
+        self.install(slot, digest, code, setup).await
     }
 
-    /// The same for code that was compiled elsewhere. The caller has looked at the [`Outline`] of its component; the linker holds it again.
-    pub async fn load_image(
+    /// The same for precompiled code. The caller has checked the [`ComponentInterface`] of its
+    /// component; the linker checks it again.
+    pub async fn load_precompiled(
         &self,
         slot: Slot,
-        image: SignedImage<'_>,
+        code: SignedPrecompiled<'_>,
         setup: Setup,
     ) -> Result<Arc<Installed>, InstallError> {
-        let begun = Instant::now();
-        let authentic = Authentic::signed(&image)
-            .ok_or_else(|| InstallError::Image("its digest is another".into()))?;
-        let component = authentic
-            .load(self.engine(slot.role().tier()))
-            .map_err(|error| InstallError::Image(format!("{error:#}")))?;
-        let made = Made { component, loaded: Loaded::Signed, within: begun.elapsed() };
-        self.install(slot, image.component, made, setup).await
+        let started = Instant::now();
+        let trusted = TrustedCode::signed(&code)
+            .ok_or_else(|| InstallError::Precompiled("its digest is not the signed one".into()))?;
+        let component = trusted
+            .load(self.engine(slot.role().engine_kind()))
+            .map_err(|error| InstallError::Precompiled(format!("{error:#}")))?;
+        let loaded =
+            LoadedCode { component, origin: CodeOrigin::Signed, load_time: started.elapsed() };
+        self.install(slot, code.component, loaded, setup).await
     }
 
     /// Compiles a component for engines like these, to be signed and loaded elsewhere.
-    pub async fn image(&self, bytes: &[u8]) -> Result<Vec<u8>, InstallError> {
-        let outline = Outline::of_guest(bytes)?;
-        let role = outline.role()?;
-        outline.fits(role)?;
-        self.compiled(role.tier(), bytes).await
+    pub async fn precompile(&self, bytes: &[u8]) -> Result<Vec<u8>, InstallError> {
+        let interface = ComponentInterface::read_guest(bytes)?;
+        let role = interface.role()?;
+        interface.check_role(role)?;
+        self.compile(role.engine_kind(), bytes).await
     }
 
-    /// Names the engine of this role: code and fuel are the same where it is the same.
-    pub fn engine_of(&self, role: Role) -> String {
-        self.engine_id(role.tier()).to_string()
+    /// Id of the engine of this role: with the same id, code is interchangeable and fuel is equal.
+    pub fn engine_id(&self, role: Role) -> String {
+        self.id(role.engine_kind()).to_string()
     }
 
-    fn engine_id(&self, tier: Tier) -> Arc<str> {
-        let [policies, handlers] = &self.engines;
-        Arc::clone(match tier {
-            Tier::Policy => policies,
-            Tier::Handler => handlers,
+    fn id(&self, kind: EngineKind) -> Arc<str> {
+        Arc::clone(match kind {
+            EngineKind::Policy => &self.policy_engine_id,
+            EngineKind::Handler => &self.handler_engine_id,
         })
     }
 
-    fn engine(&self, tier: Tier) -> &Engine {
-        match tier {
-            Tier::Policy => &self.policies.engine,
-            Tier::Handler => &self.handlers.engine,
+    fn engine(&self, kind: EngineKind) -> &Engine {
+        match kind {
+            EngineKind::Policy => &self.policies.engine,
+            EngineKind::Handler => &self.handlers.engine,
         }
     }
 
-    /// What the node allows to a guest of this tier.
-    pub(crate) const fn limits(&self, tier: Tier) -> Limits {
-        match tier {
-            Tier::Policy => self.policy_limits,
-            Tier::Handler => self.handler_limits,
+    /// The node's limits for guests of this kind.
+    pub(crate) const fn limits(&self, kind: EngineKind) -> Limits {
+        match kind {
+            EngineKind::Policy => self.policy_limits,
+            EngineKind::Handler => self.handler_limits,
         }
     }
 
-    /// From the cache, else from the compiler and into the cache.
+    /// Loads code from the cache, or compiles it and stores it there.
     pub(crate) async fn code(
         &self,
-        tier: Tier,
+        kind: EngineKind,
         digest: Digest,
         bytes: &[u8],
-    ) -> Result<Made, InstallError> {
-        let (engine, id) = (self.engine(tier).clone(), self.engine_id(tier));
+    ) -> Result<LoadedCode, InstallError> {
+        let (engine, id) = (self.engine(kind).clone(), self.id(kind));
         if let Some(cache) = self.cache.clone() {
             let (engine, id) = (engine.clone(), id.clone());
             let load = move || {
-                let begun = Instant::now();
+                let started = Instant::now();
                 let component = cache.load(digest, &id, &engine)?;
-                Some(Made { component, loaded: Loaded::Cached, within: begun.elapsed() })
+                let (origin, load_time) = (CodeOrigin::Cached, started.elapsed());
+                Some(LoadedCode { component, origin, load_time })
             };
-            if let Some(made) = apart(load).await? {
-                return Ok(made);
+            if let Some(loaded) = spawn_blocking(load).await? {
+                return Ok(loaded);
             }
         }
-        let begun = Instant::now();
-        let image = self.compiled(tier, bytes).await?;
+        let started = Instant::now();
+        let code = self.compile(kind, bytes).await?;
         let cache = self.cache.clone();
-        let loading = apart(move || {
-            let component = Authentic::made(&image).load(&engine)?;
-            let within = begun.elapsed();
+        let loading = spawn_blocking(move || {
+            let component = TrustedCode::compiled(&code).load(&engine)?;
+            let (origin, load_time) = (CodeOrigin::Compiled, started.elapsed());
             if let Some(cache) = cache {
-                cache.store(digest, &id, &image);
+                cache.store(digest, &id, &code);
             }
-            Ok::<_, wasmtime::Error>(Made { component, loaded: Loaded::Compiled, within })
+            Ok::<_, wasmtime::Error>(LoadedCode { component, origin, load_time })
         });
         loading.await?.map_err(|error| InstallError::Compile(format!("{error:#}")))
     }
 
-    async fn compiled(&self, tier: Tier, bytes: &[u8]) -> Result<Vec<u8>, InstallError> {
-        let image = match &self.compiling {
-            Compiling::Here => compiling::here(tier, self.limits(tier), bytes).await,
-            Compiling::By(compiler) => compiler.compile(tier, bytes).await,
-            Compiling::Never => Err("this node compiles nothing, and has no code for it".into()),
+    async fn compile(&self, kind: EngineKind, bytes: &[u8]) -> Result<Vec<u8>, InstallError> {
+        let code = match &self.compilation {
+            Compilation::InProcess => {
+                compilation::compile_blocking(kind, self.limits(kind), bytes).await
+            }
+            Compilation::With(compiler) => compiler.compile(kind, bytes).await,
+            Compilation::Disabled => {
+                Err("this node does not compile, and has no compiled code for it".into())
+            }
         };
-        image.map_err(|why| InstallError::Compile(install::one_line(&why)))
+        code.map_err(|error| InstallError::Compile(one_line(&error)))
     }
 
-    /// Has it say what it is.
+    /// Calls `describe`.
     pub(crate) async fn described(
         &self,
         role: Role,
         component: &Component,
-        allowed: Limits,
-    ) -> Result<(Code, About, Limits), InstallError> {
-        install::described(&self.policies, &self.handlers, role, component, allowed).await
+        limits: Limits,
+    ) -> Result<(Code, Manifest, Limits), InstallError> {
+        install::describe(&self.policies, &self.handlers, role, component, limits).await
     }
 
-    /// All steps after the code is there.
+    /// All steps after the code is loaded.
     async fn install(
         &self,
         slot: Slot,
         digest: Digest,
-        made: Made,
+        loaded: LoadedCode,
         setup: Setup,
     ) -> Result<Arc<Installed>, InstallError> {
-        let Made { component, loaded, within } = made;
-        let node = self.limits(slot.role().tier());
+        let LoadedCode { component, origin, load_time } = loaded;
+        let node = self.limits(slot.role().engine_kind());
         let allowed = setup.limits.map_or(node, |operator| operator.min(node));
-        let (code, about, bounds) = self.described(slot.role(), &component, allowed).await?;
-        let serves = |kind| about.kinds.iter().any(|served| served.kind == kind);
+        let (code, manifest, own) = self.described(slot.role(), &component, allowed).await?;
+        let serves = |kind| manifest.kinds.iter().any(|served| served.kind == kind);
         if slot.role() == Role::Handler && !slot.kind().is_some_and(serves) {
             return Err(InstallError::Slot(slot));
         }
-        let settings: Vec<types::Param> = install::settings(&about, setup.settings)?;
-        let (granted, beyond) = setup.grants.divide(&about.wants);
-        if !beyond.is_empty() && !setup.withhold {
-            return Err(InstallError::Grant(beyond));
+        let settings: Vec<types::Param> = install::settings(&manifest, setup.settings)?;
+        let (granted, ungranted) = setup.grants.split(&manifest.requests);
+        if !ungranted.is_empty() && !setup.drop_ungranted {
+            return Err(InstallError::NotGranted(ungranted));
         }
-        let code = install::granted(code, &component, &granted)?;
+        let code = install::link_granted(code, &component, &granted)?;
         let guest_ref = GuestRef {
             slot: slot.role().name().into(),
-            name: about.name.clone(),
-            version: about.version.clone(),
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
             digest,
         };
         let guest = Installed {
             guest_ref: Arc::new(guest_ref),
             settings,
-            about,
+            manifest,
             granted,
-            limits: bounds.min(allowed),
-            loaded,
-            loaded_within: within,
-            engine: self.engine_id(slot.role().tier()),
+            limits: own.min(allowed),
+            code_origin: origin,
+            load_time,
+            engine: self.id(slot.role().engine_kind()),
             code,
         };
-        if !setup.untested {
+        if !setup.skip_self_test {
             install::self_test(&guest, slot.kind()).await?;
         }
         Ok(Arc::new(guest))
     }
 }
 
-/// The code of a component, where it came from and how long that took.
-pub(crate) struct Made {
+/// Compiled code, ready to be linked.
+pub(crate) struct LoadedCode {
     pub(crate) component: Component,
-    loaded: Loaded,
-    within: Duration,
+    origin: CodeOrigin,
+    load_time: Duration,
 }
 
-/// Off the threads that serve jobs.
-async fn apart<T: Send + 'static>(
+/// Runs work on a thread for blocking work.
+async fn spawn_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, InstallError> {
     tokio::task::spawn_blocking(work)

@@ -1,12 +1,12 @@
-//! Where a guest can be put.
+//! Roles of guests, and the slots that they are installed in.
 
 use pylon_core::guest::GuestFunction;
 use std::fmt;
 use std::str::FromStr;
 
-/// What a guest does: the world of its component.
+/// The role of a guest, which is the world of its component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "named as the worlds, which `wit/worlds.wit` documents")]
+#[allow(missing_docs, reason = "named after the worlds, which `wit/worlds.wit` documents")]
 pub enum Role {
     Routing,
     Pricing,
@@ -28,10 +28,12 @@ impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Routing, Self::Pricing, Self::Verification, Self::Handler];
 
-    /// Those that a job still has to do with once it is taken: the order of its routes is in its plan, so nobody asks for that again.
-    pub const OF_TAKEN: [Self; 3] = [Self::Pricing, Self::Verification, Self::Handler];
+    /// The roles that a job still needs after its admission. The ranking of its routes is part of
+    /// its plan, so routing is not among them.
+    pub const NEEDED_AFTER_ADMISSION: [Self; 3] =
+        [Self::Pricing, Self::Verification, Self::Handler];
 
-    /// As a slot, a stamp and a WIT interface call it.
+    /// Its name in slots, results and the WIT.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Routing => "routing",
@@ -41,7 +43,7 @@ impl Role {
         }
     }
 
-    /// The world of its component, as `wit/worlds.wit` calls it.
+    /// The world of its component, as in `wit/worlds.wit`.
     pub const fn world(self) -> &'static str {
         match self {
             Self::Routing => "routing-policy",
@@ -51,26 +53,26 @@ impl Role {
         }
     }
 
-    /// The engine it runs on.
-    pub const fn tier(self) -> Tier {
+    /// The engine that it runs on.
+    pub const fn engine_kind(self) -> EngineKind {
         match self {
-            Self::Routing | Self::Pricing | Self::Verification => Tier::Policy,
-            Self::Handler => Tier::Handler,
+            Self::Routing | Self::Pricing | Self::Verification => EngineKind::Policy,
+            Self::Handler => EngineKind::Handler,
         }
     }
 }
 
-/// The two engines: code for one does not run on the other.
+/// The two engines. Code for one does not run on the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tier {
+pub enum EngineKind {
     /// Routing, pricing and verification.
     Policy,
     /// Handlers.
     Handler,
 }
 
-impl Tier {
-    /// As a command line names it.
+impl EngineKind {
+    /// Its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Policy => "policy",
@@ -79,22 +81,23 @@ impl Tier {
     }
 }
 
-/// A place for a guest, written `pricing`, `pricing:5050` or `handler:5050`. A policy of a kind wins over the one for all.
+/// A slot for a guest, written `pricing`, `pricing:5050` or `handler:5050`. A policy for one kind
+/// takes precedence over the one for all kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot {
     role: Role,
     kind: Option<u16>,
 }
 
-/// Not a slot.
+/// The text is not a slot.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a slot: one of routing, pricing, verification, each with an optional `:KIND`, or handler:KIND, KIND from 5000 to 5999"
+    "`{0}` is not a slot: use routing, pricing or verification, each with an optional :KIND, or handler:KIND (5000 to 5999)"
 )]
-pub struct NotASlot(String);
+pub struct InvalidSlot(String);
 
 impl Slot {
-    /// The policy for every kind that has none of its own. `None` for handlers: they have a kind.
+    /// The slot of a policy for all kinds. `None` for handlers, which always have a kind.
     pub const fn policy(role: Role) -> Option<Self> {
         match role {
             Role::Handler => None,
@@ -102,17 +105,17 @@ impl Slot {
         }
     }
 
-    /// The policy or the handler of one kind; `None` for what is not the kind of a job.
+    /// The slot of a policy or handler for one kind; `None` if it is not a job kind.
     pub const fn of_kind(role: Role, kind: u16) -> Option<Self> {
         if is_job_kind(kind) { Some(Self { role, kind: Some(kind) }) } else { None }
     }
 
-    /// What a guest must be to go here.
+    /// The role of its guests.
     pub const fn role(self) -> Role {
         self.role
     }
 
-    /// The one kind it is for.
+    /// Its job kind; `None` for a policy for all kinds.
     pub const fn kind(self) -> Option<u16> {
         self.kind
     }
@@ -128,9 +131,9 @@ impl fmt::Display for Slot {
 }
 
 impl FromStr for Slot {
-    type Err = NotASlot;
+    type Err = InvalidSlot;
 
-    fn from_str(text: &str) -> Result<Self, NotASlot> {
+    fn from_str(text: &str) -> Result<Self, InvalidSlot> {
         let (name, kind) =
             text.split_once(':').map_or((text, None), |(name, kind)| (name, Some(kind)));
         let role = Role::ALL.into_iter().find(|role| role.name() == name);
@@ -141,11 +144,11 @@ impl FromStr for Slot {
             }
             (None, _) => None,
         };
-        slot.ok_or_else(|| NotASlot(text.into()))
+        slot.ok_or_else(|| InvalidSlot(text.into()))
     }
 }
 
-/// Requests of NIP-90.
+/// The kinds of job requests in NIP-90.
 pub(crate) const fn is_job_kind(kind: u16) -> bool {
     matches!(kind, 5000..=5999)
 }
@@ -154,9 +157,8 @@ pub(crate) const fn is_job_kind(kind: u16) -> bool {
 mod tests {
     use super::*;
 
-    /// What is written is read back, and nothing else is a slot.
     #[test]
-    fn slots_are_written_as_they_are_read() {
+    fn slots_are_parsed_and_formatted() {
         for text in ["routing", "pricing", "verification", "pricing:5932", "handler:5050"] {
             assert_eq!(text.parse::<Slot>().unwrap().to_string(), text);
         }
@@ -171,7 +173,7 @@ mod tests {
             "Pricing",
             "routing:5050:1",
         ] {
-            assert_eq!(text.parse::<Slot>(), Err(NotASlot(text.into())), "{text}");
+            assert_eq!(text.parse::<Slot>(), Err(InvalidSlot(text.into())), "{text}");
         }
     }
 }

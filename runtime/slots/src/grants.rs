@@ -1,11 +1,13 @@
 //! Grants by their names, as settings and the history have them: `inference`, `progress`, `urls:*.example.org`.
 
-use pylon_sandbox::{Grants, Want};
+use pylon_sandbox::{Capability, Grants};
 
 /// What is written for these.
-pub(super) fn names(wants: &[Want]) -> Vec<String> {
-    let of = |want: &Want| match want {
-        Want::Urls(patterns) => patterns.iter().map(|pattern| format!("urls:{pattern}")).collect(),
+pub(super) fn names(wants: &[Capability]) -> Vec<String> {
+    let of = |want: &Capability| match want {
+        Capability::Urls(patterns) => {
+            patterns.iter().map(|pattern| format!("urls:{pattern}")).collect()
+        }
         other => vec![other.name().to_owned()],
     };
     wants.iter().flat_map(of).collect()
@@ -46,11 +48,11 @@ pub(super) fn least(lists: &[Option<&[String]>]) -> Grants {
 fn both(one: &Grants, other: &Grants) -> Grants {
     // Of two patterns the narrower one holds, whichever side it is on.
     let hosts = |wide: &Grants, narrow: &Grants| match wide
-        .divide(&[Want::Urls(narrow.urls.clone())])
+        .split(&[Capability::Urls(narrow.urls.clone())])
         .0
         .pop()
     {
-        Some(Want::Urls(hosts)) => hosts,
+        Some(Capability::Urls(hosts)) => hosts,
         _ => Vec::new(),
     };
     let mut urls = hosts(other, one);
@@ -77,14 +79,14 @@ mod tests {
     #[test]
     fn grants_have_names() {
         let wants = [
-            Want::Inference,
-            Want::Progress,
-            Want::Urls(vec!["a.org".into(), "*.b.org".into()]),
-            Want::Jobs,
+            Capability::Inference,
+            Capability::Progress,
+            Capability::Urls(vec!["a.org".into(), "*.b.org".into()]),
+            Capability::Jobs,
         ];
         let written = names(&wants);
         assert_eq!(written, ["inference", "progress", "urls:a.org", "urls:*.b.org", "jobs"]);
-        assert_eq!(parse(&written).unwrap().divide(&wants), (wants.to_vec(), Vec::new()));
+        assert_eq!(parse(&written).unwrap().split(&wants), (wants.to_vec(), Vec::new()));
         assert_eq!(parse(&list(&["urls"])).unwrap().urls, ["*"]);
         for wrong in ["", "Inference", "urls:", "inference:x", "url"] {
             assert!(parse(&list(&[wrong])).is_err(), "{wrong}");

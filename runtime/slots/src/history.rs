@@ -46,7 +46,7 @@ pub(super) fn newest(history: &[Installation]) -> u64 {
 pub(super) fn replaced_at(history: &[Installation], number: u64, kind: u16) -> Option<UnixTime> {
     let guests = guests_at(history, number);
     let mut serving = BTreeMap::new();
-    for role in Role::OF_TAKEN {
+    for role in Role::NEEDED_AFTER_ADMISSION {
         let (own, all) = (Slot::of_kind(role, kind), Slot::policy(role));
         let guest = own
             .and_then(|slot| guests.get(&slot))

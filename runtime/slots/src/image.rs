@@ -1,11 +1,11 @@
-//! Code that was compiled elsewhere: a file beside its component, COMPONENT.ENGINE.image, and its release beside that. It is believed if one of the
+//! Code that was compiled elsewhere: a file beside its component, COMPONENT.ENGINE.cwasm, and its release beside that. It is believed if one of the
 //! publishers has signed it, for this component and this engine.
 
 use pylon_core::slots::Lockdown;
 use pylon_core::{Digest, UnixTime};
 use pylon_nostr::identity::npub_of;
 use pylon_nostr::image_release;
-use pylon_sandbox::SignedImage;
+use pylon_sandbox::SignedPrecompiled;
 
 /// As it was found.
 pub(super) struct Image {
@@ -15,7 +15,7 @@ pub(super) struct Image {
 
 /// What its file is called, after the name of its component.
 pub fn suffix(engine: &str) -> String {
-    format!(".{engine}.image")
+    format!(".{engine}.cwasm")
 }
 
 impl Image {
@@ -26,7 +26,7 @@ impl Image {
         engine: &str,
         rules: &Lockdown,
         now: Option<UnixTime>,
-    ) -> Result<SignedImage<'_>, String> {
+    ) -> Result<SignedPrecompiled<'_>, String> {
         let digest = Digest::of(&self.bytes);
         let release = self
             .release
@@ -54,7 +54,7 @@ impl Image {
         }
         match (release.expires_at, now) {
             (Some(end), Some(now)) if end <= now => Err("its release is expired".into()),
-            _ => Ok(SignedImage { component, digest, bytes: &self.bytes }),
+            _ => Ok(SignedPrecompiled { component, digest, bytes: &self.bytes }),
         }
     }
 }

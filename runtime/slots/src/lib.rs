@@ -42,7 +42,8 @@ use pylon_core::ports::journal::Journal;
 use pylon_core::slots::Lockdown;
 use pylon_egress::policy::EgressPolicy;
 use pylon_sandbox::{
-    Compiling, Config as SandboxConfig, Generations, Installed, Role, Sandbox, Slot, Want,
+    Capability, Compilation, Config as SandboxConfig, GuestSetRegistry, Installed, Role, Sandbox,
+    Slot,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,16 +51,19 @@ use std::sync::Arc;
 /// The guests at work.
 pub struct Slots {
     /// What serves.
-    pub generations: Arc<Generations>,
+    pub generations: Arc<GuestSetRegistry>,
     /// Where that is changed.
     pub workshop: Arc<Workshop>,
 }
 
 /// Reserves what guests run on. Under rules that allow no compiler there is none, nor code that one has left.
-pub fn sandbox(cache: Dir, compiling: Compiling, rules: &Lockdown) -> Result<Sandbox> {
-    let (cache, compiling) =
-        if rules.allow_compile { (Some(cache), compiling) } else { (None, Compiling::Never) };
-    Ok(Sandbox::open(SandboxConfig { cache, compiling, ..SandboxConfig::default() })?)
+pub fn sandbox(cache: Dir, compilation: Compilation, rules: &Lockdown) -> Result<Sandbox> {
+    let (cache, compilation) = if rules.allow_compile {
+        (Some(cache), compilation)
+    } else {
+        (None, Compilation::Disabled)
+    };
+    Ok(Sandbox::open(SandboxConfig { cache, compilation, ..SandboxConfig::default() })?)
 }
 
 impl Slots {
@@ -114,14 +118,14 @@ pub struct Skill {
 }
 
 /// What these guests can do.
-pub fn skills(generations: &Generations) -> Vec<Skill> {
+pub fn skills(generations: &GuestSetRegistry) -> Vec<Skill> {
     let of = |(slot, guest): (Slot, Arc<Installed>)| {
-        let wants = &guest.about().wants;
+        let wants = &guest.manifest().requests;
         let kind = slot.kind().filter(|_| slot.role() == Role::Handler)?;
         Some(Skill {
             kind,
-            inference: wants.contains(&Want::Inference),
-            agent: wants.contains(&Want::Agent),
+            inference: wants.contains(&Capability::Inference),
+            agent: wants.contains(&Capability::Agent),
         })
     };
     generations.list().into_iter().filter_map(of).collect()

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use pylon_core::{Digest, MessageId, PublicKey};
 use pylon_nostr::release;
-use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX};
+use pylon_sandbox::{COMPONENT_BYTES_MAX, PRECOMPILED_BYTES_MAX};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -86,7 +86,7 @@ impl Shelf {
     /// What was compiled elsewhere, as it was put here by whoever it was: nothing is believed of it.
     pub(super) fn image(&self, component: Digest, engine: &str) -> Result<Option<Image>> {
         let name = image_name(component, engine);
-        let read = self.bounded(&name, IMAGE_BYTES_MAX).and_then(|bytes| {
+        let read = self.bounded(&name, PRECOMPILED_BYTES_MAX).and_then(|bytes| {
             let release = self.bounded(&release_name(&name), release::BYTES_MAX)?;
             Ok(bytes.map(|bytes| Image {
                 bytes,

@@ -8,7 +8,7 @@ use pylon_core::slots::GuestConfig;
 use pylon_egress::download::{self, DownloadError};
 use pylon_egress::policy::EgressPolicy;
 use pylon_nostr::release;
-use pylon_sandbox::{COMPONENT_BYTES_MAX, IMAGE_BYTES_MAX, Slot};
+use pylon_sandbox::{COMPONENT_BYTES_MAX, PRECOMPILED_BYTES_MAX, Slot};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -151,7 +151,7 @@ impl Place {
                     Ok::<_, Stop>(read(&with(&path, suffix), release::BYTES_MAX)?.map(text))
                 };
                 let image = match engine.map(image::suffix) {
-                    Some(suffix) => read(&with(&path, &suffix), IMAGE_BYTES_MAX)?
+                    Some(suffix) => read(&with(&path, &suffix), PRECOMPILED_BYTES_MAX)?
                         .map(|bytes| {
                             Ok::<_, Stop>(Image {
                                 bytes,
@@ -200,7 +200,7 @@ async fn fetch(url: &Url, engine: Option<&str>, addresses: &EgressPolicy) -> Res
     let deletion = get(beside(url, DELETION), release::BYTES_MAX).await?.map(text);
     let mut image = None;
     if let Some(suffix) = engine.map(image::suffix)
-        && let Some(bytes) = get(beside(url, &suffix), IMAGE_BYTES_MAX).await?
+        && let Some(bytes) = get(beside(url, &suffix), PRECOMPILED_BYTES_MAX).await?
     {
         let release =
             get(beside(url, &format!("{suffix}{RELEASE}")), release::BYTES_MAX).await?.map(text);

@@ -14,7 +14,9 @@ use pylon_egress::policy::EgressPolicy;
 use pylon_nostr::deletion;
 use pylon_nostr::identity::npub_of;
 use pylon_nostr::release::{self, Release};
-use pylon_sandbox::{Grants, InstallError, Installed, Limits, Outline, Sandbox, Setup, Slot};
+use pylon_sandbox::{
+    ComponentInterface, Grants, InstallError, Installed, Limits, Sandbox, Setup, Slot,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -181,7 +183,7 @@ impl Bench<'_> {
         };
         self.shelf
             .image(Digest::of(&found.bytes), &engine)
-            .map_err(|error| Stop::new("image", format!("{error:#}")))
+            .map_err(|error| Stop::new("precompiled", format!("{error:#}")))
     }
 
     /// Who signed it, if anybody has, and whether that is enough. A release that does not hold is never passed over.
@@ -235,9 +237,13 @@ impl Bench<'_> {
         let limits = self
             .limits(wish.slot, &wish.guest.bounds)
             .map_err(|name| Stop::new("setting", format!("no limit `{name}`")))?;
-        let with = |grants: Grants, withhold| {
-            let setup =
-                Setup { limits: Some(limits), grants, withhold, ..setup(&wish.guest.settings) };
+        let with = |grants: Grants, drop_ungranted| {
+            let setup = Setup {
+                limits: Some(limits),
+                grants,
+                drop_ungranted,
+                ..setup(&wish.guest.settings)
+            };
             async move { self.make(wish.slot, &found.bytes, image, setup, Some(now)).await }
         };
         let stop = |error: InstallError| {
@@ -259,7 +265,7 @@ impl Bench<'_> {
         };
         match with(self.grants(wish.slot, Some(had)), false).await {
             Ok(installed) => Ok((installed, Vec::new())),
-            Err(InstallError::Grant(_)) => {
+            Err(InstallError::NotGranted(_)) => {
                 let installed = with(self.grants(wish.slot, None), true).await.map_err(stop)?;
                 let mut beyond = grants::names(installed.granted());
                 beyond.retain(|name| !had.contains(name));
@@ -281,7 +287,7 @@ impl Bench<'_> {
         if self.config.lockdown.allow_compile {
             return self.sandbox.load(slot, bytes, setup).await;
         }
-        Outline::of_guest(bytes)?.fits(slot.role())?;
+        ComponentInterface::read_guest(bytes)?.check_role(slot.role())?;
         let (component, engine) = (Digest::of(bytes), self.engine(slot));
         let image = image.ok_or_else(|| {
             let (name, place) = match shipped::name_of(bytes) {
@@ -289,14 +295,14 @@ impl Bench<'_> {
                 None => (String::new(), "beside the component".into()),
             };
             let todo = format!("`pylon guest compile{name}` makes it on such a machine, `pylon guest sign` its release");
-            InstallError::Image(format!(
+            InstallError::Precompiled(format!(
                 "nothing is compiled here, and there is none of {component} for the engine {engine} {place}: {todo}"
             ))
         })?;
         let signed = image
             .signed(component, &engine, &self.config.lockdown, now)
-            .map_err(InstallError::Image)?;
-        self.sandbox.load_image(slot, signed, setup).await
+            .map_err(InstallError::Precompiled)?;
+        self.sandbox.load_precompiled(slot, signed, setup).await
     }
 
     /// Where nothing is compiled, an image for this engine has to come along.
@@ -305,7 +311,7 @@ impl Bench<'_> {
     }
 
     fn engine(self, slot: Slot) -> String {
-        self.sandbox.engine_of(slot.role())
+        self.sandbox.engine_id(slot.role())
     }
 
     /// A guest as the history has it, as far as the settings let it now; without a time, for who only asks it what was asked before.
@@ -329,8 +335,8 @@ impl Bench<'_> {
                 self.limits(slot, &record.limits).map_err(|name| anyhow!("no limit `{name}`"))?,
             ),
             grants: self.grants(slot, Some(&record.grants)),
-            withhold: true,
-            untested: true,
+            drop_ungranted: true,
+            skip_self_test: true,
             ..setup(&record.settings)
         };
         let image = if self.config.lockdown.allow_compile {

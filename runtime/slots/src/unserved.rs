@@ -23,7 +23,7 @@ impl Unserved {
             "publisher" => {
                 "add that key to `lockdown.trusted_publishers`, or name another guest".into()
             }
-            "image" => "guests/README.md has the steps to images, under `No compiler`".into(),
+            "precompiled" => "guests/README.md has the steps to images, under `No compiler`".into(),
             "grant" => format!("`pylon guest approve {slot}` lets it"),
             "gone" if slot.role() == Role::Handler => {
                 format!(

@@ -4,7 +4,7 @@
 use crate::questions::{context, job, load, sandbox, situation};
 use pylon_core::decision::Refusal;
 use pylon_core::ports::guests::GuestSets;
-use pylon_sandbox::{Generations, Installed};
+use pylon_sandbox::{GuestSetRegistry, Installed};
 use pylon_tests::figures::{Figure, Goal, median};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
     let refuses = load(&sandbox, "pricing", "hostile_pricing", Some("refuse"), None).await;
     let routing = load(&sandbox, "routing", "preferred_routing", None, None).await;
     let verification = load(&sandbox, "verification", "basic_verification", None, None).await;
-    let generations = Generations::new(routing, Arc::clone(&offers), verification).unwrap();
+    let generations = GuestSetRegistry::new(routing, Arc::clone(&offers), verification).unwrap();
     let (mut with, mut without, mut all) = (Vec::new(), Vec::new(), Seen::default());
     for _ in 0..ROUNDS {
         without.push(median(round(&generations, None).micros));
@@ -60,7 +60,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
     ]
 }
 
-fn round(generations: &Generations, swapped: Option<[&Arc<Installed>; 2]>) -> Seen {
+fn round(generations: &GuestSetRegistry, swapped: Option<[&Arc<Installed>; 2]>) -> Seen {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let callers: Vec<_> =
@@ -90,7 +90,7 @@ fn round(generations: &Generations, swapped: Option<[&Arc<Installed>; 2]>) -> Se
 
 /// Takes a guest set as a job does, and calls it twice: both answers are by one guest, the one that
 /// they name. Only calls of the guest that also serves without swaps are timed.
-fn call(generations: &Generations, done: &AtomicBool) -> Seen {
+fn call(generations: &GuestSetRegistry, done: &AtomicBool) -> Seen {
     let (job, context, situation) = (job(1), context(), situation());
     let mut seen = Seen::default();
     while !done.load(Ordering::SeqCst) {

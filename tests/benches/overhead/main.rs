@@ -20,7 +20,7 @@ use cap_std::fs::Dir;
 use pylon_core::UnixTime;
 use pylon_core::slots::Lockdown;
 use pylon_egress::policy::EgressPolicy;
-use pylon_sandbox::Compiling;
+use pylon_sandbox::Compilation;
 use pylon_slots::{Config, Ledger, Shelf, Slots, sandbox};
 use pylon_tests::figures::report;
 use std::path::Path;
@@ -40,7 +40,7 @@ async fn shipped(home: &Path) -> Slots {
         Dir::open_ambient_dir(home.join(name), ambient_authority()).unwrap()
     };
     let (sandbox, shelf) = (
-        sandbox(folder("cache"), Compiling::Here, &Lockdown::default()).unwrap(),
+        sandbox(folder("cache"), Compilation::InProcess, &Lockdown::default()).unwrap(),
         Shelf::new(folder("guests"), "guests"),
     );
     let (config, egress) = (Config::default(), EgressPolicy::default());

@@ -10,15 +10,15 @@
       (export (;6;) "served-kind" (type (eq 5)))
       (type (;7;) (list string))
       (type (;8;) (variant (case "inference") (case "agent") (case "progress") (case "urls" 7) (case "events") (case "jobs")))
-      (export (;9;) "want" (type (eq 8)))
+      (export (;9;) "capability" (type (eq 8)))
       (type (;10;) (record (field "wall-ms" u64) (field "cpu-ms" u64) (field "memory-bytes" u64) (field "output-bytes" u64)))
-      (export (;11;) "bounds" (type (eq 10)))
+      (export (;11;) "limits" (type (eq 10)))
       (type (;12;) (list 1))
       (type (;13;) (list 6))
       (type (;14;) (list 9))
       (type (;15;) (option 11))
-      (type (;16;) (record (field "name" string) (field "version" string) (field "summary" string) (field "settings" 12) (field "kinds" 13) (field "wants" 14) (field "bounds" 15)))
-      (export (;17;) "about" (type (eq 16)))
+      (type (;16;) (record (field "name" string) (field "version" string) (field "summary" string) (field "settings" 12) (field "kinds" 13) (field "requests" 14) (field "limits" 15)))
+      (export (;17;) "manifest" (type (eq 16)))
     )
   )
   (import "pylon:provider/description@0.1.0" (instance (;0;) (type 0)))
@@ -47,15 +47,15 @@
       (type (;20;) (option 17))
       (type (;21;) (record (field "id" 1) (field "kind" u16) (field "customer" 3) (field "created-at" 5) (field "inputs" 18) (field "params" 19) (field "output" 10) (field "bid-msat" 20) (field "targeted" bool) (field "confidential" bool)))
       (export (;22;) "job" (type (eq 21)))
-      (type (;23;) (variant (case "no-backend") (case "bid-too-low" 17) (case "unsupported" string) (case "busy" u32) (case "blocked") (case "other" string)))
+      (type (;23;) (variant (case "no-backend") (case "bid-too-low" 17) (case "unsupported" string) (case "busy" u32) (case "blocked") (case "other" string) (case "invalid-setting" string)))
       (export (;24;) "refusal" (type (eq 23)))
       (type (;25;) (record (field "backend" string) (field "model" string)))
-      (export (;26;) "model-place" (type (eq 25)))
+      (export (;26;) "model-target" (type (eq 25)))
       (type (;27;) (record (field "backend" string) (field "isolation" string)))
-      (export (;28;) "agent-place" (type (eq 27)))
+      (export (;28;) "agent-target" (type (eq 27)))
       (type (;29;) (variant (case "model" 26) (case "agent" 28)))
-      (export (;30;) "work-place" (type (eq 29)))
-      (type (;31;) (record (field "place" 30) (field "price-permille" u32)))
+      (export (;30;) "execution-target" (type (eq 29)))
+      (type (;31;) (record (field "target" 30) (field "price-permille" u32)))
       (export (;32;) "route" (type (eq 31)))
       (type (;33;) (record (field "now" 5) (field "settings" 19) (field "queued" u32) (field "running" u32) (field "capacity" u32) (field "extra" 19)))
       (export (;34;) "situation" (type (eq 33)))
@@ -64,8 +64,8 @@
     )
   )
   (import "pylon:provider/types@0.1.0" (instance (;1;) (type 1)))
-  (alias export 0 "about" (type (;2;)))
-  (import "about" (type (;3;) (eq 2)))
+  (alias export 0 "manifest" (type (;2;)))
+  (import "manifest" (type (;3;) (eq 2)))
   (core module (;0;)
     (type (;0;) (func))
     (type (;1;) (func (param i32 i32)))
@@ -73,24 +73,24 @@
     (type (;3;) (func (param i32 i32 i32 i32) (result i32)))
     (type (;4;) (func (param i32)))
     (type (;5;) (func (param i32 i32 i32 i32 i32)))
-    (type (;6;) (func (param i32 i32) (result i32)))
-    (type (;7;) (func (result i32)))
-    (type (;8;) (func (param i32 i32 i32)))
+    (type (;6;) (func (result i32)))
+    (type (;7;) (func (param i32 i32 i32)))
+    (type (;8;) (func (param i32 i32) (result i32)))
     (type (;9;) (func (param i32) (result i32)))
     (type (;10;) (func (param i32) (result i64)))
     (type (;11;) (func (param i32 i64 i64 i64 i64)))
     (type (;12;) (func (param i32 i32 i32) (result i32)))
     (table (;0;) 2 2 funcref)
-    (memory (;0;) 3)
-    (global (;0;) (mut i32) i32.const 65536)
+    (memory (;0;) 18)
+    (global (;0;) (mut i32) i32.const 1048576)
     (global (;1;) i32 i32.const 0)
     (export "memory" (memory 0))
-    (export "cabi_post_describe" (func 21))
-    (export "cabi_post_pylon:provider/pricing@0.1.0#quote" (func 22))
-    (export "describe" (func 23))
+    (export "cabi_post_describe" (func 20))
+    (export "cabi_post_pylon:provider/pricing@0.1.0#quote" (func 21))
+    (export "describe" (func 22))
     (export "pylon:provider/pricing@0.1.0#quote" (func 27))
     (export "pylon:provider/pricing@0.1.0#settle" (func 28))
-    (export "cabi_realloc" (func 31))
+    (export "cabi_realloc" (func 32))
     (elem (;0;) (i32.const 1) func 30)
     (func (;0;) (type 0))
     (func (;1;) (type 1) (param i32 i32)
@@ -134,7 +134,7 @@
       local.get 1
       local.get 2
       local.get 3
-      call 20
+      call 19
       local.get 4
       i32.load offset=8
       local.set 3
@@ -201,8 +201,8 @@
       i32.const 8
       i32.add
       local.get 1
-      i32.const 8
-      i32.const 40
+      i32.const 1
+      i32.const 1
       call 2
       local.get 2
       i64.load offset=8
@@ -229,8 +229,8 @@
       i32.const 8
       i32.add
       local.get 1
-      i32.const 1
-      i32.const 1
+      i32.const 8
+      i32.const 40
       call 2
       local.get 2
       i64.load offset=8
@@ -299,14 +299,14 @@
         local.get 1
         i32.add
         global.get 1
-        i32.const 65616
+        i32.const 1048704
         i32.add
         i32.load
         local.tee 4
         i32.ne
         br_if 0 (;@1;)
         global.get 1
-        i32.const 65616
+        i32.const 1048704
         i32.add
         local.get 0
         i32.store
@@ -314,7 +314,7 @@
       block ;; label = @1
         local.get 3
         local.get 2
-        call 19
+        call 25
         local.tee 2
         i32.eqz
         br_if 0 (;@1;)
@@ -341,7 +341,7 @@
         return
       end
       global.get 1
-      i32.const 65616
+      i32.const 1048704
       i32.add
       local.get 4
       i32.store
@@ -371,9 +371,17 @@
       local.get 0
       i32.load offset=4
       local.get 2
+      i32.const 12
+      i32.mul
       i32.add
+      local.tee 0
       local.get 1
-      i32.store8
+      i64.load align=4
+      i64.store align=4
+      local.get 0
+      local.get 1
+      i32.load offset=8
+      i32.store offset=8
     )
     (func (;10;) (type 4) (param i32)
       (local i32)
@@ -388,8 +396,8 @@
       local.get 0
       local.get 0
       i32.load
-      i32.const 1
-      i32.const 1
+      i32.const 4
+      i32.const 12
       call 17
       block ;; label = @1
         local.get 1
@@ -423,19 +431,16 @@
         call 12
       end
       local.get 0
-      i32.load offset=4
-      local.get 2
-      i32.const 40
-      i32.mul
-      i32.add
-      local.get 1
-      i32.const 40
-      memory.copy
-      local.get 0
       local.get 2
       i32.const 1
       i32.add
       i32.store offset=8
+      local.get 0
+      i32.load offset=4
+      local.get 2
+      i32.add
+      local.get 1
+      i32.store8
     )
     (func (;12;) (type 4) (param i32)
       (local i32)
@@ -450,8 +455,8 @@
       local.get 0
       local.get 0
       i32.load
-      i32.const 8
-      i32.const 40
+      i32.const 1
+      i32.const 1
       call 17
       block ;; label = @1
         local.get 1
@@ -485,28 +490,19 @@
         call 14
       end
       local.get 0
+      i32.load offset=4
+      local.get 2
+      i32.const 40
+      i32.mul
+      i32.add
+      local.get 1
+      i32.const 40
+      memory.copy
+      local.get 0
       local.get 2
       i32.const 1
       i32.add
       i32.store offset=8
-      local.get 0
-      i32.load offset=4
-      local.get 2
-      i32.const 24
-      i32.mul
-      i32.add
-      local.tee 0
-      local.get 1
-      i64.load align=4
-      i64.store align=4
-      local.get 0
-      local.get 1
-      i64.load offset=8 align=4
-      i64.store offset=8 align=4
-      local.get 0
-      local.get 1
-      i64.load offset=16 align=4
-      i64.store offset=16 align=4
     )
     (func (;14;) (type 4) (param i32)
       (local i32)
@@ -521,8 +517,8 @@
       local.get 0
       local.get 0
       i32.load
-      i32.const 4
-      i32.const 24
+      i32.const 8
+      i32.const 40
       call 17
       block ;; label = @1
         local.get 1
@@ -563,7 +559,7 @@
       local.get 0
       i32.load offset=4
       local.get 2
-      i32.const 12
+      i32.const 24
       i32.mul
       i32.add
       local.tee 0
@@ -572,8 +568,12 @@
       i64.store align=4
       local.get 0
       local.get 1
-      i32.load offset=8
-      i32.store offset=8
+      i64.load offset=8 align=4
+      i64.store offset=8 align=4
+      local.get 0
+      local.get 1
+      i64.load offset=16 align=4
+      i64.store offset=16 align=4
     )
     (func (;16;) (type 4) (param i32)
       (local i32)
@@ -589,7 +589,7 @@
       local.get 0
       i32.load
       i32.const 4
-      i32.const 12
+      i32.const 24
       call 17
       block ;; label = @1
         local.get 1
@@ -612,14 +612,14 @@
     (func (;17;) (type 5) (param i32 i32 i32 i32 i32)
       (local i32 i32 i32 i32 i32 i64)
       global.get 0
-      i32.const 16
+      i32.const 32
       i32.sub
       local.tee 5
       global.set 0
       i32.const 0
       local.set 6
       local.get 5
-      i32.const 12
+      i32.const 20
       i32.add
       local.set 7
       block ;; label = @1
@@ -672,38 +672,78 @@
             block ;; label = @4
               block ;; label = @5
                 local.get 8
+                br_if 0 (;@5;)
+                i32.const 0
+                local.set 4
+                local.get 5
+                i32.const 28
+                i32.add
+                local.set 6
+                br 1 (;@4;)
+              end
+              local.get 1
+              i32.load offset=4
+              local.set 7
+              local.get 5
+              local.get 3
+              i32.store offset=28
+              local.get 8
+              local.get 4
+              i32.mul
+              local.set 4
+              local.get 5
+              i32.const 24
+              i32.add
+              local.set 6
+            end
+            local.get 6
+            local.get 4
+            i32.store
+            block ;; label = @4
+              block ;; label = @5
+                local.get 5
+                i32.load offset=28
                 i32.eqz
                 br_if 0 (;@5;)
-                local.get 1
-                i32.load offset=4
-                local.get 8
+                block ;; label = @6
+                  local.get 5
+                  i32.load offset=24
+                  local.tee 4
+                  br_if 0 (;@6;)
+                  local.get 5
+                  i32.const 8
+                  i32.add
+                  local.get 3
+                  local.get 2
+                  call 31
+                  local.get 5
+                  i32.load offset=8
+                  local.set 4
+                  br 2 (;@4;)
+                end
+                local.get 7
                 local.get 4
-                i32.mul
                 local.get 3
                 local.get 2
                 call 7
                 local.set 4
                 br 1 (;@4;)
               end
-              block ;; label = @5
-                local.get 2
-                br_if 0 (;@5;)
-                local.get 3
-                local.set 4
-                br 3 (;@2;)
-              end
-              local.get 2
+              local.get 5
               local.get 3
-              call 19
+              local.get 2
+              call 31
+              local.get 5
+              i32.load
               local.set 4
             end
             local.get 4
             br_if 1 (;@2;)
             local.get 5
             local.get 3
-            i32.store offset=12
+            i32.store offset=20
             local.get 5
-            i32.const 8
+            i32.const 16
             i32.add
             local.set 7
             local.get 2
@@ -713,11 +753,11 @@
           local.get 6
           i32.store
           local.get 5
-          i32.load offset=8
-          local.set 1
-          local.get 5
-          i32.load offset=12
+          i32.load offset=16
           local.set 4
+          local.get 5
+          i32.load offset=20
+          local.set 1
           br 1 (;@1;)
         end
         local.get 1
@@ -727,16 +767,16 @@
         local.get 4
         i32.store offset=4
         i32.const -2147483647
-        local.set 4
+        local.set 1
       end
       local.get 0
-      local.get 1
+      local.get 4
       i32.store offset=4
       local.get 0
-      local.get 4
+      local.get 1
       i32.store
       local.get 5
-      i32.const 16
+      i32.const 32
       i32.add
       global.set 0
     )
@@ -751,16 +791,470 @@
       call 29
       unreachable
     )
-    (func (;19;) (type 6) (param i32 i32) (result i32)
+    (func (;19;) (type 2) (param i32 i32 i32 i32)
+      (local i32 i64 i32)
+      global.get 0
+      i32.const 16
+      i32.sub
+      local.tee 4
+      global.set 0
+      block ;; label = @1
+        block ;; label = @2
+          block ;; label = @3
+            block ;; label = @4
+              local.get 3
+              i64.extend_i32_u
+              local.get 1
+              i64.extend_i32_u
+              i64.mul
+              local.tee 5
+              i64.const 32
+              i64.shr_u
+              i32.wrap_i64
+              br_if 0 (;@4;)
+              local.get 5
+              i32.wrap_i64
+              local.tee 3
+              i32.const -2147483648
+              local.get 2
+              i32.sub
+              i32.gt_u
+              br_if 0 (;@4;)
+              local.get 3
+              br_if 1 (;@3;)
+              local.get 0
+              local.get 2
+              i32.store offset=8
+              i32.const 0
+              local.set 2
+              local.get 0
+              i32.const 0
+              i32.store offset=4
+              br 3 (;@1;)
+            end
+            local.get 0
+            i32.const 0
+            i32.store offset=4
+            br 1 (;@2;)
+          end
+          local.get 4
+          i32.const 8
+          i32.add
+          local.get 2
+          local.get 3
+          call 31
+          block ;; label = @3
+            local.get 4
+            i32.load offset=8
+            local.tee 6
+            i32.eqz
+            br_if 0 (;@3;)
+            local.get 0
+            local.get 6
+            i32.store offset=8
+            local.get 0
+            local.get 1
+            i32.store offset=4
+            i32.const 0
+            local.set 2
+            br 2 (;@1;)
+          end
+          local.get 0
+          local.get 3
+          i32.store offset=8
+          local.get 0
+          local.get 2
+          i32.store offset=4
+        end
+        i32.const 1
+        local.set 2
+      end
+      local.get 0
+      local.get 2
+      i32.store
+      local.get 4
+      i32.const 16
+      i32.add
+      global.set 0
+    )
+    (func (;20;) (type 4) (param i32))
+    (func (;21;) (type 4) (param i32))
+    (func (;22;) (type 6) (result i32)
+      (local i32 i32 i32 i32 i32 i32 i32 i64)
+      global.get 0
+      i32.const 240
+      i32.sub
+      local.tee 0
+      global.set 0
+      global.get 1
+      local.set 1
+      call 23
+      local.get 0
+      i32.const 200
+      i32.add
+      local.get 1
+      i32.const 1048576
+      i32.add
+      i32.const 10
+      call 24
+      local.get 0
+      i32.const 200
+      i32.add
+      i32.const 12
+      i32.add
+      local.get 1
+      i32.const 1048586
+      i32.add
+      i32.const 3
+      call 24
+      local.get 0
+      i32.const 200
+      i32.add
+      i32.const 24
+      i32.add
+      local.get 1
+      i32.const 1048589
+      i32.add
+      i32.const 30
+      call 24
+      block ;; label = @1
+        i32.const 36
+        i32.const 4
+        call 25
+        local.tee 2
+        i32.eqz
+        br_if 0 (;@1;)
+        local.get 2
+        local.get 0
+        i32.const 200
+        i32.add
+        i32.const 36
+        memory.copy
+        local.get 0
+        i32.const 96
+        i32.add
+        local.tee 3
+        global.get 1
+        local.tee 1
+        i32.const 1048619
+        i32.add
+        i32.const 14
+        call 24
+        local.get 0
+        i32.const 108
+        i32.add
+        local.tee 4
+        local.get 1
+        i32.const 1048633
+        i32.add
+        i32.const 5
+        call 24
+        local.get 0
+        i32.const 120
+        i32.add
+        local.tee 5
+        local.get 1
+        i32.const 1048638
+        i32.add
+        i32.const 18
+        call 24
+        i32.const 0
+        local.set 6
+        local.get 0
+        i32.const 0
+        i32.store offset=164
+        local.get 0
+        i64.const 17179869184
+        i64.store offset=156 align=4
+        local.get 0
+        i64.const 4
+        i64.store offset=148 align=4
+        local.get 0
+        i64.const 1
+        i64.store offset=140 align=4
+        local.get 0
+        local.get 2
+        i32.store offset=136
+        local.get 0
+        i32.const 1
+        i32.store offset=132
+        local.get 0
+        i64.const 0
+        i64.store offset=56
+        local.get 0
+        i32.const 48
+        i32.add
+        local.get 3
+        call 6
+        local.get 1
+        i32.const 1114320
+        i32.add
+        local.tee 1
+        local.get 0
+        i64.load offset=48
+        i64.store
+        local.get 0
+        i32.const 40
+        i32.add
+        local.get 4
+        call 6
+        local.get 1
+        local.get 0
+        i64.load offset=40
+        i64.store offset=8
+        local.get 0
+        i32.const 32
+        i32.add
+        local.get 5
+        call 6
+        local.get 1
+        local.get 0
+        i64.load offset=32
+        i64.store offset=16
+        local.get 0
+        i32.const 200
+        i32.add
+        i32.const 24
+        call 26
+        local.get 0
+        i32.load offset=200
+        local.set 5
+        i32.const 0
+        local.set 3
+        block ;; label = @2
+          loop ;; label = @3
+            local.get 3
+            i32.const 36
+            i32.eq
+            br_if 1 (;@2;)
+            local.get 2
+            local.get 3
+            i32.add
+            local.tee 1
+            i32.load
+            local.tee 4
+            i32.const -2147483648
+            i32.eq
+            br_if 1 (;@2;)
+            local.get 1
+            i32.const 4
+            i32.add
+            i64.load align=4
+            local.set 7
+            local.get 0
+            local.get 1
+            i32.const 20
+            i32.add
+            i32.load
+            i32.store offset=192
+            local.get 0
+            local.get 1
+            i32.const 12
+            i32.add
+            i64.load align=4
+            i64.store offset=184
+            local.get 0
+            local.get 1
+            i32.const 32
+            i32.add
+            i32.load
+            i32.store offset=208
+            local.get 0
+            local.get 1
+            i32.const 24
+            i32.add
+            i64.load align=4
+            i64.store offset=200
+            local.get 0
+            local.get 7
+            i64.store offset=176 align=4
+            local.get 0
+            local.get 4
+            i32.store offset=172
+            local.get 0
+            i32.const 24
+            i32.add
+            local.get 0
+            i32.const 172
+            i32.add
+            call 6
+            local.get 5
+            local.get 6
+            i32.add
+            local.tee 1
+            local.get 0
+            i64.load offset=24
+            i64.store align=4
+            local.get 0
+            i32.const 16
+            i32.add
+            local.get 0
+            i32.const 184
+            i32.add
+            call 6
+            local.get 1
+            i32.const 8
+            i32.add
+            local.get 0
+            i64.load offset=16
+            i64.store align=4
+            local.get 0
+            i32.const 8
+            i32.add
+            local.get 0
+            i32.const 200
+            i32.add
+            call 6
+            local.get 1
+            i32.const 16
+            i32.add
+            local.get 0
+            i64.load offset=8
+            i64.store align=4
+            local.get 6
+            i32.const 24
+            i32.add
+            local.set 6
+            local.get 3
+            i32.const 36
+            i32.add
+            local.set 3
+            br 0 (;@3;)
+          end
+        end
+        global.get 1
+        i32.const 1114320
+        i32.add
+        local.tee 1
+        local.get 5
+        i32.store offset=24
+        local.get 1
+        i32.const 1
+        i32.store offset=28
+        local.get 0
+        i32.const 200
+        i32.add
+        i32.const 0
+        call 26
+        local.get 1
+        i32.const 0
+        i32.store offset=36
+        local.get 1
+        local.get 0
+        i32.load offset=200
+        i32.store offset=32
+        local.get 0
+        i32.const 200
+        i32.add
+        i32.const 0
+        call 26
+        local.get 1
+        i32.const 0
+        i32.store offset=44
+        local.get 1
+        i32.const 0
+        i32.store8 offset=48
+        local.get 1
+        local.get 0
+        i32.load offset=200
+        i32.store offset=40
+        local.get 0
+        i32.const 240
+        i32.add
+        global.set 0
+        local.get 1
+        return
+      end
+      call 8
+      unreachable
+    )
+    (func (;23;) (type 0)
+      (local i32)
+      block ;; label = @1
+        global.get 1
+        i32.const 1114408
+        i32.add
+        i32.load8_u
+        br_if 0 (;@1;)
+        global.get 1
+        local.set 0
+        call 0
+        local.get 0
+        i32.const 1114408
+        i32.add
+        i32.const 1
+        i32.store8
+      end
+    )
+    (func (;24;) (type 7) (param i32 i32 i32)
+      (local i32 i32 i32)
+      global.get 0
+      i32.const 16
+      i32.sub
+      local.tee 3
+      global.set 0
+      local.get 3
+      i32.const 4
+      i32.add
+      local.get 2
+      i32.const 1
+      i32.const 1
+      call 19
+      local.get 3
+      i32.load offset=8
+      local.set 4
+      block ;; label = @1
+        local.get 3
+        i32.load offset=4
+        i32.const 1
+        i32.eq
+        br_if 0 (;@1;)
+        local.get 3
+        i32.load offset=12
+        local.set 5
+        block ;; label = @2
+          local.get 2
+          i32.eqz
+          br_if 0 (;@2;)
+          local.get 2
+          i32.eqz
+          br_if 0 (;@2;)
+          local.get 5
+          local.get 1
+          local.get 2
+          memory.copy
+        end
+        local.get 0
+        local.get 2
+        i32.store offset=8
+        local.get 0
+        local.get 5
+        i32.store offset=4
+        local.get 0
+        local.get 4
+        i32.store
+        local.get 3
+        i32.const 16
+        i32.add
+        global.set 0
+        return
+      end
+      local.get 4
+      local.get 3
+      i32.load offset=12
+      call 18
+      unreachable
+    )
+    (func (;25;) (type 8) (param i32 i32) (result i32)
       (local i32 i32 i64 i64 i64 i64 i64 i64 i64)
       global.get 1
       local.tee 2
-      i32.const 65616
+      i32.const 1048704
       i32.add
       i32.load
       local.set 3
       local.get 2
-      i32.const 65624
+      i32.const 1114248
       i32.add
       i64.load
       local.set 4
@@ -834,7 +1328,7 @@
               i64.eq
               br_if 0 (;@4;)
               global.get 1
-              i32.const 65616
+              i32.const 1048704
               i32.add
               local.get 9
               i32.wrap_i64
@@ -855,7 +1349,7 @@
             local.set 4
           end
           global.get 1
-          i32.const 65624
+          i32.const 1114248
           i32.add
           local.get 4
           i64.store
@@ -863,293 +1357,12 @@
         end
       end
       global.get 1
-      i32.const 65616
+      i32.const 1048704
       i32.add
       local.get 10
       i64.store32
       local.get 9
       i32.wrap_i64
-    )
-    (func (;20;) (type 2) (param i32 i32 i32 i32)
-      (local i64 i32)
-      block ;; label = @1
-        block ;; label = @2
-          block ;; label = @3
-            block ;; label = @4
-              local.get 3
-              i64.extend_i32_u
-              local.get 1
-              i64.extend_i32_u
-              i64.mul
-              local.tee 4
-              i64.const 32
-              i64.shr_u
-              i32.wrap_i64
-              br_if 0 (;@4;)
-              local.get 4
-              i32.wrap_i64
-              local.tee 3
-              i32.const -2147483648
-              local.get 2
-              i32.sub
-              i32.gt_u
-              br_if 0 (;@4;)
-              local.get 3
-              br_if 1 (;@3;)
-              local.get 0
-              local.get 2
-              i32.store offset=8
-              i32.const 0
-              local.set 2
-              local.get 0
-              i32.const 0
-              i32.store offset=4
-              br 3 (;@1;)
-            end
-            local.get 0
-            i32.const 0
-            i32.store offset=4
-            br 1 (;@2;)
-          end
-          block ;; label = @3
-            local.get 3
-            local.get 2
-            call 19
-            local.tee 5
-            i32.eqz
-            br_if 0 (;@3;)
-            local.get 0
-            local.get 5
-            i32.store offset=8
-            local.get 0
-            local.get 1
-            i32.store offset=4
-            i32.const 0
-            local.set 2
-            br 2 (;@1;)
-          end
-          local.get 0
-          local.get 3
-          i32.store offset=8
-          local.get 0
-          local.get 2
-          i32.store offset=4
-        end
-        i32.const 1
-        local.set 2
-      end
-      local.get 0
-      local.get 2
-      i32.store
-    )
-    (func (;21;) (type 4) (param i32))
-    (func (;22;) (type 4) (param i32))
-    (func (;23;) (type 7) (result i32)
-      (local i32 i32 i32 i32 i32)
-      global.get 0
-      i32.const 160
-      i32.sub
-      local.tee 0
-      global.set 0
-      global.get 1
-      local.set 1
-      call 24
-      local.get 0
-      i32.const 72
-      i32.add
-      local.tee 2
-      local.get 1
-      i32.const 65546
-      i32.add
-      i32.const 14
-      call 25
-      local.get 0
-      i32.const 84
-      i32.add
-      local.tee 3
-      local.get 1
-      i32.const 65560
-      i32.add
-      i32.const 5
-      call 25
-      local.get 0
-      i32.const 96
-      i32.add
-      local.tee 4
-      local.get 1
-      i32.const 65565
-      i32.add
-      i32.const 23
-      call 25
-      local.get 0
-      i32.const 0
-      i32.store offset=140
-      local.get 0
-      i64.const 17179869184
-      i64.store offset=132 align=4
-      local.get 0
-      i64.const 4
-      i64.store offset=124 align=4
-      local.get 0
-      i64.const 0
-      i64.store offset=116 align=4
-      local.get 0
-      i64.const 17179869184
-      i64.store offset=108 align=4
-      local.get 0
-      i64.const 0
-      i64.store offset=32
-      local.get 0
-      i32.const 24
-      i32.add
-      local.get 2
-      call 6
-      local.get 1
-      i32.const 131232
-      i32.add
-      local.tee 1
-      local.get 0
-      i64.load offset=24
-      i64.store
-      local.get 0
-      i32.const 16
-      i32.add
-      local.get 3
-      call 6
-      local.get 1
-      local.get 0
-      i64.load offset=16
-      i64.store offset=8
-      local.get 0
-      i32.const 8
-      i32.add
-      local.get 4
-      call 6
-      local.get 1
-      local.get 0
-      i64.load offset=8
-      i64.store offset=16
-      local.get 0
-      i32.const 144
-      i32.add
-      i32.const 0
-      call 26
-      local.get 1
-      i32.const 0
-      i32.store offset=28
-      local.get 1
-      local.get 0
-      i32.load offset=144
-      i32.store offset=24
-      local.get 0
-      i32.const 144
-      i32.add
-      i32.const 0
-      call 26
-      local.get 1
-      i32.const 0
-      i32.store offset=36
-      local.get 1
-      local.get 0
-      i32.load offset=144
-      i32.store offset=32
-      local.get 0
-      i32.const 144
-      i32.add
-      i32.const 0
-      call 26
-      local.get 1
-      i32.const 0
-      i32.store offset=44
-      local.get 1
-      i32.const 0
-      i32.store8 offset=48
-      local.get 1
-      local.get 0
-      i32.load offset=144
-      i32.store offset=40
-      local.get 0
-      i32.const 160
-      i32.add
-      global.set 0
-      local.get 1
-    )
-    (func (;24;) (type 0)
-      (local i32)
-      block ;; label = @1
-        global.get 1
-        i32.const 131320
-        i32.add
-        i32.load8_u
-        br_if 0 (;@1;)
-        global.get 1
-        local.set 0
-        call 0
-        local.get 0
-        i32.const 131320
-        i32.add
-        i32.const 1
-        i32.store8
-      end
-    )
-    (func (;25;) (type 8) (param i32 i32 i32)
-      (local i32 i32 i32)
-      global.get 0
-      i32.const 16
-      i32.sub
-      local.tee 3
-      global.set 0
-      local.get 3
-      i32.const 4
-      i32.add
-      local.get 2
-      i32.const 1
-      i32.const 1
-      call 20
-      local.get 3
-      i32.load offset=8
-      local.set 4
-      block ;; label = @1
-        local.get 3
-        i32.load offset=4
-        i32.const 1
-        i32.eq
-        br_if 0 (;@1;)
-        local.get 3
-        i32.load offset=12
-        local.set 5
-        block ;; label = @2
-          local.get 2
-          i32.eqz
-          br_if 0 (;@2;)
-          local.get 2
-          i32.eqz
-          br_if 0 (;@2;)
-          local.get 5
-          local.get 1
-          local.get 2
-          memory.copy
-        end
-        local.get 0
-        local.get 2
-        i32.store offset=8
-        local.get 0
-        local.get 5
-        i32.store offset=4
-        local.get 0
-        local.get 4
-        i32.store
-        local.get 3
-        i32.const 16
-        i32.add
-        global.set 0
-        return
-      end
-      local.get 4
-      local.get 3
-      i32.load offset=12
-      call 18
-      unreachable
     )
     (func (;26;) (type 1) (param i32 i32)
       (local i32)
@@ -1164,7 +1377,7 @@
       block ;; label = @1
         local.get 1
         i32.const 4
-        call 19
+        call 25
         local.tee 2
         i32.eqz
         br_if 0 (;@1;)
@@ -1188,23 +1401,23 @@
     (func (;27;) (type 9) (param i32) (result i32)
       (local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i64)
       global.get 0
-      i32.const 320
+      i32.const 352
       i32.sub
       local.tee 1
       global.set 0
-      call 24
+      call 23
       local.get 0
       i32.load offset=32
       local.set 2
       local.get 1
-      i32.const 36
+      i32.const 52
       i32.add
       local.get 0
       i32.load offset=36
       local.tee 3
-      call 4
+      call 5
       local.get 1
-      i32.const 48
+      i32.const 64
       i32.add
       i32.const 4
       i32.or
@@ -1232,14 +1445,14 @@
                           i32.load offset=40
                           local.set 6
                           local.get 1
-                          i32.const 140
+                          i32.const 156
                           i32.add
                           local.get 0
                           i32.load offset=44
                           local.tee 7
                           call 1
                           local.get 1
-                          i32.const 164
+                          i32.const 180
                           i32.add
                           local.set 8
                           i32.const 0
@@ -1266,7 +1479,7 @@
                                 i32.load
                                 local.set 10
                                 local.get 1
-                                i32.const 296
+                                i32.const 328
                                 i32.add
                                 local.get 3
                                 i32.load offset=12
@@ -1279,17 +1492,17 @@
                                   local.get 1
                                   local.get 2
                                   i32.load
-                                  i32.store offset=180
+                                  i32.store offset=196
                                   local.get 1
                                   local.get 2
                                   i32.const 4
                                   i32.add
                                   i32.load
                                   local.tee 5
-                                  i32.store offset=184
+                                  i32.store offset=200
                                   local.get 1
                                   local.get 5
-                                  i32.store offset=176
+                                  i32.store offset=192
                                   local.get 3
                                   i32.const -1
                                   i32.add
@@ -1299,12 +1512,12 @@
                                   i32.add
                                   local.set 2
                                   local.get 1
-                                  i32.const 296
+                                  i32.const 328
                                   i32.add
                                   local.get 1
-                                  i32.const 176
+                                  i32.const 192
                                   i32.add
-                                  call 15
+                                  call 9
                                   br 0 (;@14;)
                                 end
                               end
@@ -1312,23 +1525,23 @@
                               i32.load offset=120
                               local.set 3
                               local.get 1
-                              i32.const 188
+                              i32.const 204
                               i32.add
                               local.get 0
                               i32.load offset=124
                               local.tee 2
-                              call 5
+                              call 4
                               block ;; label = @13
                                 loop ;; label = @14
                                   local.get 2
                                   i32.eqz
                                   br_if 1 (;@13;)
                                   local.get 1
-                                  i32.const 188
+                                  i32.const 204
                                   i32.add
                                   local.get 3
                                   i32.load8_u
-                                  call 9
+                                  call 11
                                   local.get 2
                                   i32.const -1
                                   i32.add
@@ -1344,14 +1557,14 @@
                               i32.load offset=272
                               local.set 6
                               local.get 1
-                              i32.const 200
+                              i32.const 216
                               i32.add
                               local.get 0
                               i32.load offset=276
                               local.tee 7
                               call 1
                               local.get 1
-                              i32.const 224
+                              i32.const 240
                               i32.add
                               local.set 8
                               i32.const 0
@@ -1378,7 +1591,7 @@
                                     i32.load
                                     local.set 10
                                     local.get 1
-                                    i32.const 296
+                                    i32.const 328
                                     i32.add
                                     local.get 3
                                     i32.load offset=12
@@ -1391,17 +1604,17 @@
                                       local.get 1
                                       local.get 2
                                       i32.load
-                                      i32.store offset=240
+                                      i32.store offset=256
                                       local.get 1
                                       local.get 2
                                       i32.const 4
                                       i32.add
                                       i32.load
                                       local.tee 5
-                                      i32.store offset=244
+                                      i32.store offset=260
                                       local.get 1
                                       local.get 5
-                                      i32.store offset=236
+                                      i32.store offset=252
                                       local.get 3
                                       i32.const -1
                                       i32.add
@@ -1411,12 +1624,12 @@
                                       i32.add
                                       local.set 2
                                       local.get 1
-                                      i32.const 296
+                                      i32.const 328
                                       i32.add
                                       local.get 1
-                                      i32.const 236
+                                      i32.const 252
                                       i32.add
-                                      call 15
+                                      call 9
                                       br 0 (;@16;)
                                     end
                                   end
@@ -1424,14 +1637,14 @@
                                   i32.load offset=292
                                   local.set 6
                                   local.get 1
-                                  i32.const 248
+                                  i32.const 264
                                   i32.add
                                   local.get 0
                                   i32.load offset=296
                                   local.tee 7
                                   call 1
                                   local.get 1
-                                  i32.const 272
+                                  i32.const 288
                                   i32.add
                                   local.set 8
                                   i32.const 0
@@ -1458,7 +1671,7 @@
                                         i32.load
                                         local.set 10
                                         local.get 1
-                                        i32.const 296
+                                        i32.const 328
                                         i32.add
                                         local.get 3
                                         i32.load offset=12
@@ -1471,17 +1684,17 @@
                                           local.get 1
                                           local.get 2
                                           i32.load
-                                          i32.store offset=288
+                                          i32.store offset=304
                                           local.get 1
                                           local.get 2
                                           i32.const 4
                                           i32.add
                                           i32.load
                                           local.tee 5
-                                          i32.store offset=292
+                                          i32.store offset=308
                                           local.get 1
                                           local.get 5
-                                          i32.store offset=284
+                                          i32.store offset=300
                                           local.get 3
                                           i32.const -1
                                           i32.add
@@ -1491,26 +1704,24 @@
                                           i32.add
                                           local.set 2
                                           local.get 1
-                                          i32.const 296
+                                          i32.const 328
                                           i32.add
                                           local.get 1
-                                          i32.const 284
+                                          i32.const 300
                                           i32.add
-                                          call 15
+                                          call 9
                                           br 0 (;@18;)
                                         end
                                       end
                                       local.get 1
-                                      i32.load offset=208
+                                      i32.load offset=224
                                       i32.const 24
                                       i32.mul
                                       local.set 3
                                       local.get 1
-                                      i32.load offset=204
+                                      i32.load offset=220
                                       local.set 2
                                       loop ;; label = @17
-                                        i64.const 0
-                                        local.set 11
                                         local.get 3
                                         i32.eqz
                                         br_if 14 (;@3;)
@@ -1530,10 +1741,10 @@
                                             i32.add
                                             i32.load
                                             local.get 5
-                                            i32.const 65536
+                                            i32.const 1048576
                                             i32.add
                                             i32.const 10
-                                            call 33
+                                            call 34
                                             i32.eqz
                                             br_if 1 (;@18;)
                                           end
@@ -1600,94 +1811,94 @@
                                     end
                                     local.get 8
                                     local.get 1
-                                    i64.load offset=296 align=4
+                                    i64.load offset=328 align=4
                                     i64.store align=4
                                     local.get 8
                                     local.get 1
-                                    i32.load offset=304
+                                    i32.load offset=336
                                     i32.store offset=8
                                     local.get 1
                                     local.get 4
-                                    i32.store offset=268
+                                    i32.store offset=284
                                     local.get 1
                                     local.get 10
-                                    i32.store offset=264
+                                    i32.store offset=280
                                     local.get 1
                                     local.get 4
-                                    i32.store offset=260
+                                    i32.store offset=276
                                     local.get 9
                                     i32.const 1
                                     i32.add
                                     local.set 9
                                     local.get 1
-                                    i32.const 248
+                                    i32.const 264
                                     i32.add
                                     local.get 1
-                                    i32.const 260
+                                    i32.const 276
                                     i32.add
-                                    call 13
+                                    call 15
                                     br 0 (;@15;)
                                   end
                                 end
                                 local.get 8
                                 local.get 1
-                                i64.load offset=296 align=4
+                                i64.load offset=328 align=4
                                 i64.store align=4
                                 local.get 8
                                 local.get 1
-                                i32.load offset=304
+                                i32.load offset=336
                                 i32.store offset=8
                                 local.get 1
                                 local.get 4
-                                i32.store offset=220
+                                i32.store offset=236
                                 local.get 1
                                 local.get 10
-                                i32.store offset=216
+                                i32.store offset=232
                                 local.get 1
                                 local.get 4
-                                i32.store offset=212
+                                i32.store offset=228
                                 local.get 9
                                 i32.const 1
                                 i32.add
                                 local.set 9
                                 local.get 1
-                                i32.const 200
+                                i32.const 216
                                 i32.add
                                 local.get 1
-                                i32.const 212
+                                i32.const 228
                                 i32.add
-                                call 13
+                                call 15
                                 br 0 (;@13;)
                               end
                             end
                             local.get 8
                             local.get 1
-                            i64.load offset=296 align=4
+                            i64.load offset=328 align=4
                             i64.store align=4
                             local.get 8
                             local.get 1
-                            i32.load offset=304
+                            i32.load offset=336
                             i32.store offset=8
                             local.get 1
                             local.get 4
-                            i32.store offset=160
+                            i32.store offset=176
                             local.get 1
                             local.get 10
-                            i32.store offset=156
+                            i32.store offset=172
                             local.get 1
                             local.get 4
-                            i32.store offset=152
+                            i32.store offset=168
                             local.get 9
                             i32.const 1
                             i32.add
                             local.set 9
                             local.get 1
-                            i32.const 140
+                            i32.const 156
                             i32.add
                             local.get 1
-                            i32.const 152
+                            i32.const 168
                             i32.add
-                            call 13
+                            call 15
                             br 0 (;@11;)
                           end
                         end
@@ -1697,20 +1908,20 @@
                         i32.add
                         i32.load
                         local.tee 5
-                        i32.store offset=136
+                        i32.store offset=152
                         local.get 1
                         local.get 2
                         i32.const 4
                         i32.add
                         i32.load
-                        i32.store offset=132
+                        i32.store offset=148
                         local.get 1
                         local.get 5
-                        i32.store offset=128
+                        i32.store offset=144
                         i32.const 3
                         local.set 5
                         local.get 1
-                        i32.const 128
+                        i32.const 144
                         i32.add
                         local.set 9
                         br 2 (;@7;)
@@ -1721,20 +1932,20 @@
                       i32.add
                       i32.load
                       local.tee 5
-                      i32.store offset=112
+                      i32.store offset=128
                       local.get 1
                       local.get 2
                       i32.const 4
                       i32.add
                       i32.load
-                      i32.store offset=108
+                      i32.store offset=124
                       local.get 1
                       local.get 5
-                      i32.store offset=104
+                      i32.store offset=120
                       i32.const 1
                       local.set 5
                       local.get 1
-                      i32.const 104
+                      i32.const 120
                       i32.add
                       local.set 9
                       br 1 (;@7;)
@@ -1745,31 +1956,31 @@
                     i32.add
                     i32.load
                     local.tee 5
-                    i32.store offset=124
+                    i32.store offset=140
                     local.get 1
                     local.get 2
                     i32.const 4
                     i32.add
                     i32.load
-                    i32.store offset=120
+                    i32.store offset=136
                     local.get 1
                     local.get 5
-                    i32.store offset=116
+                    i32.store offset=132
                     i32.const 2
                     local.set 5
                     local.get 1
-                    i32.const 116
+                    i32.const 132
                     i32.add
                     local.set 9
                   end
                   local.get 1
                   local.get 9
                   i32.load offset=8
-                  i32.store offset=96
+                  i32.store offset=112
                   local.get 1
                   local.get 9
                   i64.load align=4
-                  i64.store offset=88
+                  i64.store offset=104
                 end
                 local.get 2
                 i32.const 16
@@ -1804,24 +2015,24 @@
                 end
                 local.get 4
                 local.get 1
-                i64.load offset=88
+                i64.load offset=104
                 i64.store align=4
                 local.get 4
                 local.get 1
-                i32.load offset=96
+                i32.load offset=112
                 i32.store offset=8
                 local.get 1
                 local.get 5
-                i32.store offset=48
+                i32.store offset=64
                 local.get 1
                 local.get 12
-                i64.store offset=76 align=4
+                i64.store offset=92 align=4
                 local.get 1
                 local.get 9
-                i32.store offset=72
+                i32.store offset=88
                 local.get 1
                 local.get 11
-                i64.store offset=64
+                i64.store offset=80
                 local.get 3
                 i32.const -1
                 i32.add
@@ -1831,12 +2042,12 @@
                 i32.add
                 local.set 2
                 local.get 1
-                i32.const 36
+                i32.const 52
                 i32.add
                 local.get 1
-                i32.const 48
+                i32.const 64
                 i32.add
-                call 11
+                call 13
                 br 0 (;@5;)
               end
             end
@@ -1910,22 +2121,22 @@
                   i32.sub
                   local.set 9
                   i64.const 0
-                  local.set 12
+                  local.set 11
                   loop ;; label = @7
                     local.get 2
                     local.get 9
                     i32.eq
                     br_if 3 (;@4;)
                     local.get 1
-                    i32.const 16
+                    i32.const 32
                     i32.add
-                    local.get 12
+                    local.get 11
                     i64.const 0
                     i64.const 10
                     i64.const 0
-                    call 32
+                    call 33
                     local.get 1
-                    i64.load offset=24
+                    i64.load offset=40
                     i64.const 0
                     i64.ne
                     br_if 2 (;@5;)
@@ -1946,13 +2157,13 @@
                     i32.add
                     local.set 9
                     local.get 1
-                    i64.load offset=16
-                    local.tee 11
+                    i64.load offset=32
+                    local.tee 12
                     local.get 4
                     i64.extend_i32_u
                     i64.add
-                    local.tee 12
-                    local.get 11
+                    local.tee 11
+                    local.get 12
                     i64.ge_u
                     br_if 0 (;@7;)
                     br 2 (;@5;)
@@ -1963,7 +2174,7 @@
                 i32.sub
                 local.set 9
                 i64.const 0
-                local.set 12
+                local.set 11
                 loop ;; label = @6
                   local.get 2
                   local.get 9
@@ -1985,136 +2196,154 @@
                   i32.const 1
                   i32.add
                   local.set 5
-                  local.get 12
+                  local.get 11
                   i64.const 10
                   i64.mul
                   local.get 4
                   i64.extend_i32_u
                   i64.add
-                  local.set 12
+                  local.set 11
                   br 0 (;@6;)
                 end
               end
               local.get 1
-              i32.const 296
+              i32.const 328
               i32.add
               global.get 1
-              i32.const 65536
+              i32.const 1048576
               i32.add
               i32.const 10
-              call 25
+              call 24
               local.get 1
-              i32.const 308
+              i32.const 340
               i32.add
               local.get 3
               local.get 2
-              call 25
-              i64.const 256
-              local.set 11
+              call 24
               local.get 1
-              i32.load offset=296
+              i32.load offset=328
               i32.const -2147483648
               i32.ne
-              br_if 3 (;@1;)
+              br_if 1 (;@3;)
               local.get 1
-              i64.load offset=312 align=4
-              local.set 12
+              i64.load offset=336 align=4
+              i64.const 1
+              i64.ne
+              br_if 1 (;@3;)
               local.get 1
-              i64.load offset=304 align=4
+              i64.load offset=344 align=4
               local.set 11
-              br 2 (;@2;)
             end
-            i64.const 1
-            local.set 11
-            br 1 (;@2;)
+            local.get 1
+            i32.const 24
+            i32.add
+            i32.const 4
+            i32.const 1
+            i32.const 1
+            call 2
+            local.get 1
+            i32.load offset=24
+            local.set 3
+            local.get 1
+            i32.load offset=28
+            local.tee 5
+            i32.const 1701147238
+            i32.store align=1
+            local.get 3
+            i32.const -2147483648
+            i32.eq
+            br_if 1 (;@2;)
+            global.get 1
+            i32.const 1114256
+            i32.add
+            local.tee 2
+            i64.const 0
+            i64.store offset=16
+            local.get 2
+            i32.const 0
+            i32.store8 offset=8
+            local.get 2
+            i32.const 0
+            i32.store8
+            local.get 2
+            i64.const 0
+            i64.store offset=24
+            local.get 2
+            i64.const 600
+            i64.store offset=48
+            local.get 2
+            i64.const 60000
+            i64.store offset=40
+            local.get 2
+            local.get 11
+            i64.store offset=32
+            local.get 1
+            i32.const 4
+            i32.store offset=336
+            local.get 1
+            local.get 5
+            i32.store offset=332
+            local.get 1
+            local.get 3
+            i32.store offset=328
+            local.get 1
+            i32.const 16
+            i32.add
+            local.get 1
+            i32.const 328
+            i32.add
+            call 6
+            local.get 2
+            local.get 1
+            i64.load offset=16
+            i64.store offset=56
+            br 2 (;@1;)
           end
-        end
-        local.get 12
-        i64.const 256
-        local.get 11
-        i32.wrap_i64
-        i32.const 1
-        i32.and
-        select
-        local.set 11
-      end
-      local.get 1
-      i32.const 8
-      i32.add
-      i32.const 14
-      i32.const 1
-      i32.const 1
-      call 2
-      global.get 1
-      local.set 2
-      local.get 1
-      i32.load offset=8
-      local.set 3
-      local.get 1
-      i32.load offset=12
-      local.tee 5
-      local.get 2
-      i32.const 65546
-      i32.add
-      local.tee 2
-      i64.load offset=6 align=1
-      i64.store offset=6 align=1
-      local.get 5
-      local.get 2
-      i64.load align=1
-      i64.store align=1
-      block ;; label = @1
-        block ;; label = @2
-          local.get 3
-          i32.const -2147483648
-          i32.eq
-          br_if 0 (;@2;)
+          local.get 1
+          i32.const 312
+          i32.add
+          i32.const 4
+          i32.or
           global.get 1
-          i32.const 131168
+          local.tee 2
+          i32.const 1048576
+          i32.add
+          i32.const 10
+          call 24
+          local.get 2
+          i32.const 1114256
           i32.add
           local.tee 2
-          i64.const 0
-          i64.store offset=16
-          local.get 2
-          i32.const 0
+          i32.const 6
           i32.store8 offset=8
           local.get 2
-          i32.const 0
+          i32.const 1
           i32.store8
-          local.get 2
-          i64.const 0
-          i64.store offset=24
-          local.get 2
-          i64.const 600
-          i64.store offset=48
-          local.get 2
-          i64.const 60000
-          i64.store offset=40
-          local.get 2
-          local.get 11
-          i64.store offset=32
           local.get 1
-          i32.const 14
-          i32.store offset=304
+          i32.load offset=316
+          local.set 3
           local.get 1
-          local.get 5
-          i32.store offset=300
+          local.get 1
+          i64.load offset=320
+          i64.store offset=332 align=4
           local.get 1
           local.get 3
-          i32.store offset=296
+          i32.store offset=328
           local.get 1
+          i32.const 8
+          i32.add
           local.get 1
-          i32.const 296
+          i32.const 328
           i32.add
           call 6
           local.get 2
           local.get 1
-          i64.load
-          i64.store offset=56
+          i64.load offset=8
+          i64.store offset=16
           br 1 (;@1;)
         end
         global.get 1
-        i32.const 131168
+        i32.const 1114256
         i32.add
         local.tee 2
         i32.const 0
@@ -2126,11 +2355,11 @@
       global.get 1
       local.set 2
       local.get 1
-      i32.const 320
+      i32.const 352
       i32.add
       global.set 0
       local.get 2
-      i32.const 131168
+      i32.const 1114256
       i32.add
     )
     (func (;28;) (type 10) (param i32) (result i64)
@@ -2140,7 +2369,7 @@
       i32.sub
       local.tee 1
       global.set 0
-      call 24
+      call 23
       local.get 0
       i32.load offset=32
       local.set 2
@@ -2150,7 +2379,7 @@
       local.get 0
       i32.load offset=36
       local.tee 3
-      call 4
+      call 5
       local.get 1
       i32.const 16
       i32.add
@@ -2249,7 +2478,7 @@
                             local.get 1
                             i32.const 140
                             i32.add
-                            call 15
+                            call 9
                             br 0 (;@11;)
                           end
                         end
@@ -2262,7 +2491,7 @@
                         local.get 0
                         i32.load offset=124
                         local.tee 2
-                        call 5
+                        call 4
                         block ;; label = @10
                           loop ;; label = @11
                             local.get 2
@@ -2273,7 +2502,7 @@
                             i32.add
                             local.get 3
                             i32.load8_u
-                            call 9
+                            call 11
                             local.get 2
                             i32.const -1
                             i32.add
@@ -2364,7 +2593,7 @@
                                 local.get 1
                                 i32.const 200
                                 i32.add
-                                call 15
+                                call 9
                                 br 0 (;@13;)
                               end
                             end
@@ -2443,7 +2672,7 @@
                                   local.get 1
                                   i32.const 260
                                   i32.add
-                                  call 15
+                                  call 9
                                   br 0 (;@14;)
                                 end
                               end
@@ -2474,7 +2703,7 @@
                               local.get 1
                               i32.const 224
                               i32.add
-                              call 13
+                              call 15
                               br 0 (;@12;)
                             end
                           end
@@ -2505,7 +2734,7 @@
                           local.get 1
                           i32.const 176
                           i32.add
-                          call 13
+                          call 15
                           br 0 (;@10;)
                         end
                       end
@@ -2536,7 +2765,7 @@
                       local.get 1
                       i32.const 116
                       i32.add
-                      call 13
+                      call 15
                       br 0 (;@8;)
                     end
                   end
@@ -2685,7 +2914,7 @@
           local.get 1
           i32.const 16
           i32.add
-          call 11
+          call 13
           br 0 (;@2;)
         end
       end
@@ -2700,7 +2929,24 @@
       unreachable
     )
     (func (;30;) (type 0))
-    (func (;31;) (type 3) (param i32 i32 i32 i32) (result i32)
+    (func (;31;) (type 7) (param i32 i32 i32)
+      block ;; label = @1
+        local.get 2
+        i32.eqz
+        br_if 0 (;@1;)
+        local.get 2
+        local.get 1
+        call 25
+        local.set 1
+      end
+      local.get 0
+      local.get 2
+      i32.store offset=4
+      local.get 0
+      local.get 1
+      i32.store
+    )
+    (func (;32;) (type 3) (param i32 i32 i32 i32) (result i32)
       block ;; label = @1
         block ;; label = @2
           block ;; label = @3
@@ -2711,7 +2957,7 @@
             br_if 2 (;@1;)
             local.get 3
             local.get 2
-            call 19
+            call 25
             local.set 2
             br 1 (;@2;)
           end
@@ -2728,7 +2974,7 @@
       end
       local.get 2
     )
-    (func (;32;) (type 11) (param i32 i64 i64 i64 i64)
+    (func (;33;) (type 11) (param i32 i64 i64 i64 i64)
       (local i64 i64 i64 i64 i64 i64)
       local.get 0
       local.get 3
@@ -2791,7 +3037,7 @@
       i64.add
       i64.store offset=8
     )
-    (func (;33;) (type 12) (param i32 i32 i32) (result i32)
+    (func (;34;) (type 12) (param i32 i32 i32) (result i32)
       (local i32 i32 i32)
       i32.const 0
       local.set 3
@@ -2832,12 +3078,8 @@
       end
       local.get 3
     )
-    (data (;0;) (i32.const 65536) "max-tokensfrozen-pricing0.1.0Everything for nothing.")
-    (data (;1;) (i32.const 65592) "\01\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00\00\00\00\00`\00\01\00")
-    (@producers
-      (processed-by "wit-component" "0.258.3")
-      (processed-by "wit-bindgen-rust" "0.61.1")
-    )
+    (data (;0;) (i32.const 1048576) "max-tokens256Upper limit of tokens written.frozen-pricing0.1.0All jobs are free.")
+    (data (;1;) (i32.const 1048656) "\01\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00\00\00\00\00\88\00\10\00")
   )
   (alias export 1 "job" (type (;4;)))
   (alias export 1 "msat" (type (;5;)))
@@ -2880,9 +3122,9 @@
   (alias export 1 "msat" (type (;30;)))
   (alias export 1 "job" (type (;31;)))
   (alias export 1 "refusal" (type (;32;)))
-  (alias export 1 "model-place" (type (;33;)))
-  (alias export 1 "agent-place" (type (;34;)))
-  (alias export 1 "work-place" (type (;35;)))
+  (alias export 1 "model-target" (type (;33;)))
+  (alias export 1 "agent-target" (type (;34;)))
+  (alias export 1 "execution-target" (type (;35;)))
   (alias export 1 "route" (type (;36;)))
   (alias export 1 "situation" (type (;37;)))
   (alias export 1 "usage" (type (;38;)))
@@ -2910,15 +3152,15 @@
     (type (;20;) (option 17))
     (type (;21;) (record (field "id" 1) (field "kind" u16) (field "customer" 3) (field "created-at" 5) (field "inputs" 18) (field "params" 19) (field "output" 10) (field "bid-msat" 20) (field "targeted" bool) (field "confidential" bool)))
     (import "import-type-job" (type (;22;) (eq 21)))
-    (type (;23;) (variant (case "no-backend") (case "bid-too-low" 17) (case "unsupported" string) (case "busy" u32) (case "blocked") (case "other" string)))
+    (type (;23;) (variant (case "no-backend") (case "bid-too-low" 17) (case "unsupported" string) (case "busy" u32) (case "blocked") (case "other" string) (case "invalid-setting" string)))
     (import "import-type-refusal" (type (;24;) (eq 23)))
     (type (;25;) (record (field "backend" string) (field "model" string)))
-    (import "import-type-model-place" (type (;26;) (eq 25)))
+    (import "import-type-model-target" (type (;26;) (eq 25)))
     (type (;27;) (record (field "backend" string) (field "isolation" string)))
-    (import "import-type-agent-place" (type (;28;) (eq 27)))
+    (import "import-type-agent-target" (type (;28;) (eq 27)))
     (type (;29;) (variant (case "model" 26) (case "agent" 28)))
-    (import "import-type-work-place" (type (;30;) (eq 29)))
-    (type (;31;) (record (field "place" 30) (field "price-permille" u32)))
+    (import "import-type-execution-target" (type (;30;) (eq 29)))
+    (type (;31;) (record (field "target" 30) (field "price-permille" u32)))
     (import "import-type-route" (type (;32;) (eq 31)))
     (type (;33;) (record (field "now" 5) (field "settings" 19) (field "queued" u32) (field "running" u32) (field "capacity" u32) (field "extra" 19)))
     (import "import-type-situation" (type (;34;) (eq 33)))
@@ -2988,9 +3230,9 @@
       (with "import-type-msat" (type 30))
       (with "import-type-job" (type 31))
       (with "import-type-refusal" (type 32))
-      (with "import-type-model-place" (type 33))
-      (with "import-type-agent-place" (type 34))
-      (with "import-type-work-place" (type 35))
+      (with "import-type-model-target" (type 33))
+      (with "import-type-agent-target" (type 34))
+      (with "import-type-execution-target" (type 35))
       (with "import-type-route" (type 36))
       (with "import-type-situation" (type 37))
       (with "import-type-usage" (type 38))

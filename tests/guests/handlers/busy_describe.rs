@@ -1,7 +1,7 @@
-//! A handler that never says what it is.
+//! A handler whose `describe` never returns.
 
 use pylon_guest::Params;
-use pylon_guest::description::About;
+use pylon_guest::description::Manifest;
 use pylon_guest::handler::{Handler, JobError};
 use pylon_guest::types::{Job, Output};
 use std::hint::black_box;
@@ -9,7 +9,7 @@ use std::hint::black_box;
 struct Busy;
 
 impl Handler for Busy {
-    fn describe() -> About {
+    fn describe() -> Manifest {
         loop {
             black_box(());
         }

@@ -1,9 +1,9 @@
-//! Breaks one limit, the one that the setting `do` names; with `answer` it behaves.
+//! Exceeds one limit, the one that the setting `do` names; with `answer` it behaves.
 
-#![allow(clippy::panic, reason = "a fixture that does what guests must not")]
+#![allow(clippy::panic, reason = "a hostile fixture")]
 
 use pylon_guest::Params;
-use pylon_guest::description::{About, Want};
+use pylon_guest::description::{Capability, Manifest};
 use pylon_guest::handler::{Handler, JobError, inference, inputs, log, progress};
 use pylon_guest::types::{Attribute, Job, Output};
 use std::hint::black_box;
@@ -12,8 +12,11 @@ use std::time::Duration;
 struct Hostile;
 
 impl Handler for Hostile {
-    fn describe() -> About {
-        pylon_test_handlers::about("hostile-handler", vec![Want::Inference, Want::Progress])
+    fn describe() -> Manifest {
+        pylon_test_handlers::manifest(
+            "hostile-handler",
+            vec![Capability::Inference, Capability::Progress],
+        )
     }
 
     fn run(_: &Job, settings: Params<'_>, _: u64) -> Result<Output, JobError> {
@@ -45,8 +48,9 @@ impl Handler for Hostile {
                 progress::partial(&"x".repeat(2048));
             }
             "resources" => {
-                let held: Vec<_> =
-                    std::iter::repeat_with(|| inference::generate(&nothing())).take(1000).collect();
+                let held: Vec<_> = std::iter::repeat_with(|| inference::generate(&empty_request()))
+                    .take(1000)
+                    .collect();
                 drop(black_box(held));
             }
             "output" => output.content = "x".repeat(5 << 20),
@@ -61,13 +65,11 @@ impl Handler for Hostile {
             "exit" => std::process::exit(0),
             "setting" => output.content = settings.setting::<u64>("do")?.to_string(),
             "blames" => {
-                return Err(JobError::Invalid(
-                    "wrong setting do, or a parameter in its place".into(),
-                ));
+                return Err(JobError::Failed("invalid setting: do".into()));
             }
             "invalid" => return Err(JobError::Invalid("no".into())),
             "generate" => output.content = generated(),
-            "drop" => drop(inference::generate(&nothing())),
+            "drop" => drop(inference::generate(&empty_request())),
             _ => {}
         }
         Ok(output)
@@ -75,7 +77,7 @@ impl Handler for Hostile {
 }
 
 fn generated() -> String {
-    let Ok(completion) = inference::generate(&nothing()) else { return "refused".into() };
+    let Ok(completion) = inference::generate(&empty_request()) else { return "refused".into() };
     let mut text = String::new();
     while let Ok(Some(more)) = completion.next() {
         text.push_str(&more);
@@ -87,7 +89,7 @@ fn generated() -> String {
     }
 }
 
-fn nothing() -> inference::Request {
+fn empty_request() -> inference::Request {
     inference::Request {
         messages: Vec::new(),
         max_tokens: None,
@@ -101,7 +103,7 @@ fn nothing() -> inference::Request {
     }
 }
 
-/// Recursion that no compiler turns into a loop.
+/// Recursion that the compiler cannot turn into a loop.
 fn deep(depth: u64) -> u64 {
     if depth == 0 {
         return 1;

@@ -1,7 +1,7 @@
-//! Tells all that std lets it see.
+//! Returns everything that it can see through std.
 
 use pylon_guest::Params;
-use pylon_guest::description::About;
+use pylon_guest::description::Manifest;
 use pylon_guest::handler::{Handler, JobError};
 use pylon_guest::types::{Attribute, Job, Output};
 use std::hash::{BuildHasher, RandomState};
@@ -11,8 +11,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 struct Probe;
 
 impl Handler for Probe {
-    fn describe() -> About {
-        pylon_test_handlers::about("probe", Vec::new())
+    fn describe() -> Manifest {
+        pylon_test_handlers::manifest("probe", Vec::new())
     }
 
     fn run(_: &Job, _: Params<'_>, _: u64) -> Result<Output, JobError> {
@@ -24,7 +24,7 @@ impl Handler for Probe {
         println!("out");
         eprintln!("err");
         print!("unended");
-        // What std still buffers is lost with the instance.
+        // Output that std still buffers is lost with the instance.
         let flushed = std::io::stdout().flush();
         let seen = [
             ("environment", std::env::vars().count().to_string()),

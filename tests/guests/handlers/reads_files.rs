@@ -1,15 +1,15 @@
-//! Reads a file.
+//! A handler that reads a file.
 
 use pylon_guest::Params;
-use pylon_guest::description::About;
+use pylon_guest::description::Manifest;
 use pylon_guest::handler::{Handler, JobError};
 use pylon_guest::types::{Job, Output};
 
 struct ReadsFiles;
 
 impl Handler for ReadsFiles {
-    fn describe() -> About {
-        pylon_test_handlers::about("reads-files", Vec::new())
+    fn describe() -> Manifest {
+        pylon_test_handlers::manifest("reads-files", Vec::new())
     }
 
     fn run(_: &Job, _: Params<'_>, _: u64) -> Result<Output, JobError> {

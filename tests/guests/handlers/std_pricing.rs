@@ -1,14 +1,14 @@
-//! A policy built with std, which imports what std imports.
+//! A policy that is built with std, and has the imports of std.
 
-use pylon_guest::description::About;
+use pylon_guest::description::Manifest;
 use pylon_guest::pricing::{Context, Offer, Pricing};
 use pylon_guest::types::{Job, Refusal, Situation};
 
 struct StdPricing;
 
 impl Pricing for StdPricing {
-    fn describe() -> About {
-        About::policy("std-pricing", "1.0.0", "Imports the world.", Vec::new())
+    fn describe() -> Manifest {
+        Manifest::policy("std-pricing", "1.0.0", "Has imports.", Vec::new())
     }
 
     fn quote(_: &Job, _: &Context, _: &Situation) -> Result<Offer, Refusal> {

@@ -1,4 +1,4 @@
-//! Offers to price jobs and to route them. The SDK does not let an author do that, so this one goes without.
+//! Exports two worlds, which the SDK does not support.
 
 mod bindings {
     #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated")]
@@ -8,8 +8,8 @@ mod bindings {
         inline: "
             package pylon:test;
             world two-worlds {
-                use pylon:provider/description@0.1.0.{about};
-                export describe: func() -> about;
+                use pylon:provider/description@0.1.0.{manifest};
+                export describe: func() -> manifest;
                 export pylon:provider/pricing@0.1.0;
                 export pylon:provider/routing@0.1.0;
             }
@@ -20,21 +20,21 @@ mod bindings {
 }
 
 use bindings::exports::pylon::provider::{pricing, routing};
-use bindings::pylon::provider::description::About;
+use bindings::pylon::provider::description::Manifest;
 use bindings::pylon::provider::types::{Job, Refusal, Route, Situation, Usage};
 
 struct Two;
 
 impl bindings::Guest for Two {
-    fn describe() -> About {
-        About {
+    fn describe() -> Manifest {
+        Manifest {
             name: "two-worlds".into(),
             version: "1.0.0".into(),
             summary: String::new(),
             settings: Vec::new(),
             kinds: Vec::new(),
-            wants: Vec::new(),
-            bounds: None,
+            requests: Vec::new(),
+            limits: None,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A policy's memory is wiped for each call, so its stack is 64 KiB instead of 1 MiB. Here and not in a Cargo config, which nested builds and other folders miss.
+//! The memory of a policy is cleared after each call, so its stack is 64 KiB instead of 1 MiB. A
+//! Cargo config would not apply to nested builds and other folders.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -1,30 +1,30 @@
-//! Breaks one limit, the one that the setting `do` names; with `answer` it behaves. While it is only tried, for a customer who is nobody, it does what
-//! `tried` names.
+//! Exceeds one limit, the one that the setting `do` names; with `answer` it behaves. For samples of
+//! the self-test, whose customer is a placeholder, it uses the setting `tried` instead.
 
 #![no_std]
-#![allow(unsafe_code, clippy::panic, reason = "a fixture that does what guests must not")]
+#![allow(unsafe_code, clippy::panic, reason = "a hostile fixture")]
 
 extern crate alloc;
 
 use alloc::string::String;
 use core::arch::wasm32;
 use core::hint::black_box;
-use pylon_guest::description::{About, Setting};
+use pylon_guest::description::{Manifest, Setting};
 use pylon_guest::pricing::{Context, Offer, Pricing, Terms};
 use pylon_guest::types::{Job, Refusal, Situation};
 
 struct Hostile;
 
 impl Pricing for Hostile {
-    fn describe() -> About {
+    fn describe() -> Manifest {
         let settings = [
-            Setting::new("do", "answer", "What to break."),
-            Setting::new("tried", "answer", "The same, at the samples."),
+            Setting::new("do", "answer", "The limit to exceed."),
+            Setting::new("tried", "answer", "The same, for samples."),
         ];
-        About::policy(
+        Manifest::policy(
             "hostile-pricing",
             "1.0.0",
-            &["Breaks limits; what is no number: ", hex(nan()).as_str()].concat(),
+            &["Exceeds limits; NaN: ", hex(nan()).as_str()].concat(),
             settings.into(),
         )
     }
@@ -49,14 +49,14 @@ impl Pricing for Hostile {
             }
             "stack" => Ok(Offer { max_work_ms: deep(u64::MAX), ..good }),
             "traffic" => Ok(Offer { note: "x".repeat(1 << 20), ..good }),
-            // For a bid that no sample question makes.
+            // For a bid that no sample has.
             "unlucky" if job.bid_msat == Some(13_000) => wasm32::unreachable(),
             "trap" => wasm32::unreachable(),
             "panic" => panic!(),
             "terms" => Ok(Offer { terms: Terms::Hold, ..good }),
             "cap" => Ok(Offer { terms: Terms::OnDelivery, price_msat: 2, cap_msat: 1, ..good }),
             "supply" => Ok(Offer { terms: Terms::OnDelivery, cap_msat: u64::MAX, ..good }),
-            "setting" => Err(Refusal::Other("no price: wrong setting do".into())),
+            "setting" => Err(Refusal::InvalidSetting("do".into())),
             "nan" => Ok(Offer { max_work_ms: nan(), ..good }),
             "refuse" => Err(Refusal::BidTooLow(context.max_receivable_msat)),
             _ => Ok(good),
@@ -64,7 +64,7 @@ impl Pricing for Hostile {
     }
 }
 
-/// What comes of a number that is none, with bits of its own: that differs from one processor to the next.
+/// The bits of a NaN after an addition, which depend on the processor.
 fn nan() -> u64 {
     (black_box(f64::from_bits(0x7ff8_0000_0000_1234)) + black_box(1.0)).to_bits()
 }
@@ -84,7 +84,7 @@ fn endless() -> ! {
     }
 }
 
-/// Recursion that no compiler turns into a loop, and that needs none of the guest's own memory.
+/// Recursion that the compiler cannot turn into a loop, and that does not use the guest's memory.
 fn deep(depth: u64) -> u64 {
     if depth == 0 {
         return 1;

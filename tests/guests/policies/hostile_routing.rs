@@ -1,4 +1,5 @@
-//! Ranks as the setting `order` says, which need not make sense; while it is only tried, for a customer who is nobody, as it should.
+//! Returns the order in the setting `order`, which can be invalid. For samples of the self-test,
+//! whose customer is a placeholder, it returns a valid one.
 
 #![no_std]
 
@@ -6,18 +7,18 @@ extern crate alloc;
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use pylon_guest::description::{About, Setting};
+use pylon_guest::description::{Manifest, Setting};
 use pylon_guest::routing::{Candidate, Ranking, Routing};
 use pylon_guest::types::{Job, Refusal, Situation};
 
 struct Hostile;
 
 impl Routing for Hostile {
-    fn describe() -> About {
-        About::policy(
+    fn describe() -> Manifest {
+        Manifest::policy(
             "hostile-routing",
             "1.0.0",
-            "Ranks as told.",
+            "Returns the configured order.",
             [Setting::new("order", "0", "Indices.")].into(),
         )
     }
@@ -27,7 +28,7 @@ impl Routing for Hostile {
             return Ok(Ranking { order: [0].into(), note: String::new() });
         }
         let indices = situation.settings().values("order");
-        // More than there are pages for.
+        // More than the limit of an answer.
         if indices.iter().any(|index| index == "endless-list") {
             return Ok(Ranking { order: alloc::vec![0; 300_000], note: String::new() });
         }

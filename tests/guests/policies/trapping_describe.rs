@@ -1,17 +1,17 @@
-//! Fails when it is asked what it is.
+//! Traps in `describe`.
 
 #![no_std]
 
 extern crate alloc;
 
-use pylon_guest::description::About;
+use pylon_guest::description::Manifest;
 use pylon_guest::pricing::{Context, Offer, Pricing};
 use pylon_guest::types::{Job, Refusal, Situation};
 
 struct Trapping;
 
 impl Pricing for Trapping {
-    fn describe() -> About {
+    fn describe() -> Manifest {
         core::arch::wasm32::unreachable()
     }
 

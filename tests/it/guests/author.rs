@@ -59,14 +59,14 @@ fn cargo_builds_new_guests() {
         if world != "handler" {
             let size =
                 fs::metadata(folder.path().join(name).join(format!("{name}.wasm"))).unwrap().len();
-            assert!(size <= 16 << 10, "{name} has {size} bytes");
+            assert!(size <= 64 << 10, "{name} has {size} bytes");
         }
         if let Some(number) = number {
             let wrong = guest(
                 folder.path(),
                 &["install", name, "--slot", world, "--settings", &format!("{number}=few")],
             );
-            check_failure("no number", &wrong, &["setting: ", &format!("wrong setting {number}")]);
+            check_failure("no number", &wrong, &["setting: ", &format!("setting `{number}`")]);
         }
         fs::write(folder.path().join(name).join("src/lib.rs"), example(world)).unwrap();
         let built = guest(folder.path(), &["build", name]);

@@ -118,9 +118,9 @@ async fn works(folder: &Path) {
         Sandbox::open(Config { cache: Some(cache), handler_instances: 2, ..Config::default() })
             .unwrap();
     let begun = Instant::now();
-    let examined = sandbox.examine(&bytes).await.unwrap();
+    let inspection = sandbox.inspect(&bytes).await.unwrap();
     let compiled_ms = begun.elapsed().as_millis();
-    assert!(examined.about.name.starts_with("word-count-"), "{}", examined.about.name);
+    assert!(inspection.manifest.name.starts_with("word-count-"), "{}", inspection.manifest.name);
 
     let load = async |memory_bytes| {
         let setup = within(Setup::default(), Limits { memory_bytes, ..Limits::HANDLER });
@@ -144,7 +144,7 @@ async fn works(folder: &Path) {
     }
     micros.sort_unstable();
     let (name, size, cpu, memory) =
-        (&examined.about.name, bytes.len(), micros[CALLS / 2], memory / MIB);
+        (&inspection.manifest.name, bytes.len(), micros[CALLS / 2], memory / MIB);
     println!(
         "{name}: {size} bytes, compiled in {compiled_ms} ms, loaded in {loaded_ms} ms, a call {cpu} µs of CPU and {memory} MiB"
     );

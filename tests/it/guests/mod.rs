@@ -44,6 +44,6 @@ async fn cases_of(guest: &[u8], cases: &str) -> Vec<Asked> {
         ..Config::default()
     });
     let sandbox = sandbox.unwrap();
-    let examined = sandbox.examine(guest).await.unwrap();
-    ask(&sandbox, guest, &examined, &parse(cases).unwrap()).await
+    let inspection = sandbox.inspect(guest).await.unwrap();
+    ask(&sandbox, guest, &inspection, &parse(cases).unwrap()).await
 }

@@ -1,4 +1,4 @@
-//! A guest that no compiler for Rust makes: one that grows its tables.
+//! A guest that grows its tables, which no Rust compiler produces.
 
 use super::{component, context, granted, job, sandbox, situation};
 use pylon_core::guest::Fault;
@@ -7,7 +7,7 @@ use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent, utils};
 use wasm_encoder::{CodeSection, Function, HeapType, Instruction};
 use wasmparser::{FunctionBody, Operator, Parser};
 
-/// Puts a growing table where memory grew.
+/// Replaces `memory.grow` with `table.grow`.
 struct GrowsTables;
 
 impl Reencode for GrowsTables {
@@ -38,9 +38,8 @@ impl Reencode for GrowsTables {
 
 impl ReencodeComponent for GrowsTables {}
 
-/// The same fixture that grows its memory, altered.
 #[tokio::test]
-async fn tables_have_a_bound() {
+async fn tables_are_limited() {
     let mut altered = wasm_encoder::Component::new();
     let original = component("hostile_pricing");
     GrowsTables.parse_component(&mut altered, Parser::new(0), original).unwrap();

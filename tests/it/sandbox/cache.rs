@@ -1,10 +1,10 @@
-//! Compiled code on disk: used when it is ours to the last bit, made again at any doubt.
+//! The cache of compiled code: used if it is authentic, otherwise compiled again.
 
 use super::granted;
 use crate::component;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use pylon_sandbox::{Compiling, Config, InstallError, Loaded, Sandbox, SignedImage};
+use pylon_sandbox::{CodeOrigin, Compilation, Config, InstallError, Sandbox, SignedPrecompiled};
 use sha2::Digest as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -20,16 +20,16 @@ fn digest(bytes: &[u8]) -> pylon_core::Digest {
     pylon_core::Digest::from_bytes(sha2::Sha256::digest(bytes).into())
 }
 
-/// What a fresh start finds.
-async fn start(path: &Path) -> Loaded {
+/// Where the code of a guest comes from after a start.
+async fn start(path: &Path) -> CodeOrigin {
     let guest = sandbox_of(path)
         .load("pricing".parse().unwrap(), component("hostile_pricing"), granted())
         .await
         .unwrap();
-    guest.loaded()
+    guest.code_origin()
 }
 
-/// The one compiled component.
+/// The only compiled component in the cache.
 fn code(path: &Path) -> PathBuf {
     let files = std::fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
     let mut code = files.filter(|file| file.file_name().unwrap() != "key");
@@ -38,23 +38,23 @@ fn code(path: &Path) -> PathBuf {
     one
 }
 
-/// The second start takes what the first made.
+/// The second start uses the code of the first.
 #[tokio::test]
 async fn a_second_start_compiles_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(start(folder.path()).await, Loaded::Compiled);
-    assert_eq!(start(folder.path()).await, Loaded::Cached);
+    assert_eq!(start(folder.path()).await, CodeOrigin::Compiled);
+    assert_eq!(start(folder.path()).await, CodeOrigin::Cached);
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(folder.path()), 0o700);
     assert_eq!(mode(&folder.path().join("key")), 0o600);
     assert_eq!(mode(&code(folder.path())), 0o600);
 }
 
-/// Each way to spoil a file is noticed, answered by compiling, and repaired.
+/// A modified file is detected, compiled again and replaced.
 #[tokio::test]
-async fn spoiled_code_is_made_again() {
+async fn modified_code_is_compiled_again() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(start(folder.path()).await, Loaded::Compiled);
+    assert_eq!(start(folder.path()).await, CodeOrigin::Compiled);
     let path = code(folder.path());
     let good = std::fs::read(&path).unwrap();
     let flipped = |place: usize| {
@@ -63,36 +63,36 @@ async fn spoiled_code_is_made_again() {
         bytes
     };
     for (what, bytes) in [
-        ("seal", flipped(0)),
+        ("tag", flipped(0)),
         ("first byte of the code", flipped(32)),
         ("last byte", flipped(good.len() - 1)),
         ("cut", good[..good.len() / 2].to_vec()),
-        ("shorter than a seal", good[..7].to_vec()),
+        ("shorter than a tag", good[..7].to_vec()),
         ("empty", Vec::new()),
     ] {
         std::fs::write(&path, bytes).unwrap();
-        assert_eq!(start(folder.path()).await, Loaded::Compiled, "{what}");
-        assert_eq!(start(folder.path()).await, Loaded::Cached, "{what}");
+        assert_eq!(start(folder.path()).await, CodeOrigin::Compiled, "{what}");
+        assert_eq!(start(folder.path()).await, CodeOrigin::Cached, "{what}");
     }
 }
 
-/// Without the key that sealed it nothing is believed, whether the key is another or broken.
+/// With another or an invalid key, all cached code is invalid.
 #[tokio::test]
-async fn another_key_voids_all() {
+async fn another_key_invalidates_all() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(start(folder.path()).await, Loaded::Compiled);
+    assert_eq!(start(folder.path()).await, CodeOrigin::Compiled);
     for key in [&[9; 32][..], b"short"] {
         std::fs::write(folder.path().join("key"), key).unwrap();
-        assert_eq!(start(folder.path()).await, Loaded::Compiled, "{key:?}");
-        assert_eq!(start(folder.path()).await, Loaded::Cached, "{key:?}");
+        assert_eq!(start(folder.path()).await, CodeOrigin::Compiled, "{key:?}");
+        assert_eq!(start(folder.path()).await, CodeOrigin::Cached, "{key:?}");
     }
 }
 
-/// Sealed code under another component's name is not that component.
+/// Authentic code under the name of another component is not loaded.
 #[tokio::test]
-async fn a_seal_covers_the_name() {
+async fn a_tag_covers_the_name() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(start(folder.path()).await, Loaded::Compiled);
+    assert_eq!(start(folder.path()).await, CodeOrigin::Compiled);
     let ours = code(folder.path());
     let name = ours.file_name().unwrap().to_str().unwrap().to_owned();
     sandbox_of(folder.path())
@@ -105,15 +105,16 @@ async fn a_seal_covers_the_name() {
         .find(|path| path.file_name().unwrap() != "key" && !path.ends_with(&name))
         .unwrap();
     std::fs::rename(other, ours).unwrap();
-    assert_eq!(start(folder.path()).await, Loaded::Compiled);
+    assert_eq!(start(folder.path()).await, CodeOrigin::Compiled);
 }
 
-/// Goal: what is checked is what runs, however fast the file is swapped. Method: another thread puts sealed code of another component, and broken
-/// code, in its place all the time; each load is the right guest, whether from the cache or compiled again.
+/// Goal: the verified bytes are the ones that are loaded. Method: another thread keeps replacing
+/// the file with authentic code of another component and with broken code; each load is the right
+/// guest, from the cache or compiled again.
 #[tokio::test]
-async fn a_swapped_file_is_never_run() {
+async fn a_swapped_file_is_never_loaded() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(start(folder.path()).await, Loaded::Compiled);
+    assert_eq!(start(folder.path()).await, CodeOrigin::Compiled);
     let ours = code(folder.path());
     let good = std::fs::read(&ours).unwrap();
     let other = tempfile::tempdir().unwrap();
@@ -137,23 +138,27 @@ async fn a_swapped_file_is_never_run() {
         }
     });
     let mut ways = Vec::new();
-    while ways.len() < 10 || !ways.contains(&Loaded::Cached) || !ways.contains(&Loaded::Compiled) {
+    while ways.len() < 10
+        || !ways.contains(&CodeOrigin::Cached)
+        || !ways.contains(&CodeOrigin::Compiled)
+    {
         let guest = sandbox
             .load("pricing".parse().unwrap(), component("hostile_pricing"), granted())
             .await
             .unwrap();
         assert_eq!(guest.guest_ref().name, "hostile-pricing");
-        ways.push(guest.loaded());
+        ways.push(guest.code_origin());
     }
     done.store(true, Ordering::SeqCst);
     swapping.join().unwrap();
 }
 
-/// Goal: an upgrade leaves nothing behind. Method: code for another engine and a file that nobody goes on writing, beside our own.
+/// Goal: an upgrade leaves no files behind. Method: files for other engines, and unfinished files,
+/// next to a current one.
 #[tokio::test]
-async fn code_for_other_engines_is_thrown_away() {
+async fn code_for_other_engines_is_removed() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(start(folder.path()).await, Loaded::Compiled);
+    assert_eq!(start(folder.path()).await, CodeOrigin::Compiled);
     let ours = code(folder.path());
     let others = [format!("{}-{}", "0".repeat(64), "1".repeat(32)), "unknown".into()]
         .map(|name| folder.path().join(name));
@@ -165,54 +170,65 @@ async fn code_for_other_engines_is_thrown_away() {
         path
     });
     others.iter().for_each(|path| std::fs::write(path, b"x").unwrap());
-    assert_eq!(start(folder.path()).await, Loaded::Cached);
-    assert!(ours.exists() && unfinished[1].exists(), "ours, and what is being written");
+    assert_eq!(start(folder.path()).await, CodeOrigin::Cached);
+    assert!(
+        ours.exists() && unfinished[1].exists(),
+        "the current file, and one that is being written"
+    );
     assert!(!others.iter().chain(&unfinished[..1]).any(|path| path.exists()));
 }
 
-/// Goal: a node that compiles nothing runs what it has and what was signed, and nothing else. Method: each way in, with one bit or one word wrong.
+/// Goal: a node that does not compile runs cached and signed code only. Method: each way to load
+/// code, with one bit or one word wrong.
 #[tokio::test]
-async fn a_node_without_a_compiler() {
+async fn a_node_without_a_compiler_runs_cached_and_signed_code() {
     let folder = tempfile::tempdir().unwrap();
     let maker = sandbox_of(folder.path());
     let (slot, bytes) = ("pricing".parse().unwrap(), component("hostile_pricing"));
-    let image = maker.image(bytes).await.unwrap();
+    let image = maker.precompile(bytes).await.unwrap();
     let never = |cache| {
-        Sandbox::open(Config { cache, compiling: Compiling::Never, ..Config::default() }).unwrap()
+        Sandbox::open(Config { cache, compilation: Compilation::Disabled, ..Config::default() })
+            .unwrap()
     };
     let refused = never(None).load(slot, bytes, granted()).await.err().unwrap();
     assert_eq!(refused.code(), "compile", "{refused}");
     maker.load(slot, bytes, granted()).await.unwrap();
     let kept = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
     assert_eq!(
-        never(Some(kept)).load(slot, bytes, granted()).await.unwrap().loaded(),
-        Loaded::Cached
+        never(Some(kept)).load(slot, bytes, granted()).await.unwrap().code_origin(),
+        CodeOrigin::Cached
     );
 
     let component = pylon_core::Digest::from_bytes([7; 32]);
     let sandbox = never(None);
-    let signed = |bytes| SignedImage { component, digest: digest(bytes), bytes };
-    let guest = sandbox.load_image(slot, signed(&image), granted()).await.unwrap();
-    assert_eq!((guest.loaded(), guest.guest_ref().digest), (Loaded::Signed, component));
+    let signed = |bytes| SignedPrecompiled { component, digest: digest(bytes), bytes };
+    let guest = sandbox.load_precompiled(slot, signed(&image), granted()).await.unwrap();
+    assert_eq!((guest.code_origin(), guest.guest_ref().digest), (CodeOrigin::Signed, component));
     let mut flipped = image.clone();
     flipped[image.len() / 2] ^= 1;
-    let swapped = SignedImage { bytes: &flipped, ..signed(&image) };
+    let swapped = SignedPrecompiled { bytes: &flipped, ..signed(&image) };
     for (what, wrong, step) in [
-        ("one bit", sandbox.load_image(slot, swapped, granted()).await, "image"),
-        ("no image", sandbox.load_image(slot, signed(bytes), granted()).await, "image"),
+        ("one bit", sandbox.load_precompiled(slot, swapped, granted()).await, "precompiled"),
+        (
+            "not compiled code",
+            sandbox.load_precompiled(slot, signed(bytes), granted()).await,
+            "precompiled",
+        ),
         (
             "another engine",
-            sandbox.load_image("handler:5999".parse().unwrap(), signed(&image), granted()).await,
-            "image",
+            sandbox
+                .load_precompiled("handler:5999".parse().unwrap(), signed(&image), granted())
+                .await,
+            "precompiled",
         ),
         (
             "another world",
-            sandbox.load_image("routing".parse().unwrap(), signed(&image), granted()).await,
+            sandbox.load_precompiled("routing".parse().unwrap(), signed(&image), granted()).await,
             "world",
         ),
     ] {
         let error = wrong.err().unwrap();
         assert_eq!(error.code(), step, "{what}: {error}");
     }
-    assert!(matches!(sandbox.image(bytes).await, Err(InstallError::Compile(_))));
+    assert!(matches!(sandbox.precompile(bytes).await, Err(InstallError::Compile(_))));
 }

@@ -1,4 +1,5 @@
-//! Handlers: each limit trips exactly its own fault, std sees a world that stands still, and a guest that is gone holds nothing.
+//! Handlers: each limit has its own fault, std sees a fixed environment, and a dropped guest holds
+//! no resources.
 
 use super::host::Recorder;
 use super::{KIND, granted, job, load, sandbox, set, within};
@@ -16,7 +17,7 @@ async fn hostile(sandbox: &Sandbox, what: &str, limits: Limits) -> Arc<Installed
         .await
 }
 
-/// A guest that breaks the limit it is told to, run once for each.
+/// A guest that exceeds one limit, run once for each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_limit_has_its_fault() {
     let sandbox = sandbox();
@@ -50,9 +51,9 @@ async fn each_limit_has_its_fault() {
     }
 }
 
-/// CPU is what the guest used, killed within a few ticks of its limit; waiting costs none.
+/// A busy guest is stopped within a few ticks of its CPU limit; waiting costs no CPU time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cpu_is_measured() {
+async fn cpu_time_is_measured() {
     let sandbox = sandbox();
     let guest = hostile(&sandbox, "cpu", Limits { cpu_ms: 20, ..Limits::HANDLER }).await;
     let Cost::CpuUs(busy) =
@@ -68,9 +69,10 @@ async fn cpu_is_measured() {
     assert!(idle < 50_000, "{idle}");
 }
 
-/// The caller's deadline holds where it is shorter, on one thread too: a busy guest cannot keep the timer from running.
+/// A shorter deadline of the caller applies, even on one thread: a busy guest cannot block the
+/// timer.
 #[tokio::test]
-async fn the_deadline_is_wall_time() {
+async fn the_deadline_limits_wall_time() {
     let sandbox = sandbox();
     let guest = hostile(&sandbox, "cpu", Limits::HANDLER).await;
     let started = Instant::now();
@@ -79,9 +81,10 @@ async fn the_deadline_is_wall_time() {
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
-/// Two places, both taken by guests that wait: the third waits for a place as long as it may, then gets one when it is free.
+/// Both permits are taken by waiting guests: a third call times out, and gets a permit once one is
+/// released.
 #[tokio::test]
-async fn a_full_house_is_waited_for() {
+async fn a_call_waits_for_a_permit() {
     let shares =
         Config { handlers_per_kind: Some(2), handlers_per_customer: Some(2), ..Config::default() };
     let sandbox = Sandbox::open(Config { handler_instances: 2, ..shares }).unwrap();
@@ -99,9 +102,9 @@ async fn a_full_house_is_waited_for() {
     assert_eq!(good.run(&job(3), LONG_MS, host).await.value.unwrap().unwrap().content, "fine");
 }
 
-/// What std can see is nothing, the job's own date, and randomness that follows from the job.
+/// std sees no environment, the date of the job, and randomness that is derived from the job.
 #[tokio::test]
-async fn std_sees_a_world_that_stands_still() {
+async fn std_sees_a_fixed_environment() {
     let guest = load(&sandbox(), &format!("handler:{KIND}"), "probe", granted()).await;
     let host = Arc::new(Recorder::default());
     let seen = async |job: Job| {
@@ -129,9 +132,9 @@ async fn std_sees_a_world_that_stands_still() {
     assert!(host.has_line(LogLevel::Info, "unended"));
 }
 
-/// A panic is a trap, and its words are in the record.
+/// A panic is a trap, and its message is in the log.
 #[tokio::test]
-async fn a_panic_leaves_its_words() {
+async fn a_panic_message_is_logged() {
     let guest = hostile(&sandbox(), "panic", Limits::HANDLER).await;
     let host = Arc::new(Recorder::default());
     assert_eq!(
@@ -141,9 +144,9 @@ async fn a_panic_leaves_its_words() {
     assert!(host.has_line(LogLevel::Warn, "on purpose"));
 }
 
-/// A generation flows through the guest: text, partial results, summary; then nothing is left open.
+/// A generation passes through the guest: text, partial outputs and summary. No stream stays open.
 #[tokio::test]
-async fn a_generation_is_read_to_its_end() {
+async fn a_generation_is_read_to_the_end() {
     let guest = hostile(&sandbox(), "generate", Limits::HANDLER).await;
     let host = Arc::new(Recorder::default());
     let answer = guest.run(&job(1), LONG_MS, Arc::clone(&host) as Arc<_>).await;

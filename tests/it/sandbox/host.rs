@@ -1,4 +1,4 @@
-//! A host that remembers what a handler asked of it.
+//! A host that records the calls of a handler.
 
 use async_trait::async_trait;
 use pylon_core::completion::{CompletionSummary, GuestCompletionRequest, GuestInferenceError};
@@ -12,13 +12,13 @@ use tokio::sync::Notify;
 
 #[derive(Default)]
 pub(crate) struct Recorder {
-    /// Every input; without it they never come.
+    /// The text of every input; `None`: reads never return.
     input: Option<String>,
     pub lines: Mutex<Vec<(LogLevel, String)>>,
     pub partials: Mutex<Vec<String>>,
-    /// Streams that are open now.
+    /// Number of open streams.
     pub streams: Arc<AtomicUsize>,
-    /// Said when a handler begins to wait for its input, which never comes.
+    /// Notified when a handler starts a read that never returns.
     pub waiting: Notify,
 }
 

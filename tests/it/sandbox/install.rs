@@ -1,21 +1,22 @@
-//! The steps of an installation, in their order: each is told by its code, and what fails early has not been compiled.
+//! The steps of an installation in their order: each has its code, and early failures are not
+//! compiled.
 
 use super::{KIND, component, granted, load, sandbox, set};
 use async_trait::async_trait;
 use pylon_sandbox::{
-    COMPONENT_BYTES_MAX, Compiler, Compiling, Config, Grants, InstallError, Sandbox, Setup, Slot,
-    Tier, Want,
+    COMPONENT_BYTES_MAX, Capability, Compilation, Compiler, Config, EngineKind, Grants,
+    InstallError, Sandbox, Setup, Slot,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Compiles nothing, and counts how often it was asked to.
+/// Compiles nothing, and counts its calls.
 #[derive(Default)]
-struct Asked(AtomicUsize);
+struct CountingCompiler(AtomicUsize);
 
 #[async_trait]
-impl Compiler for Asked {
-    async fn compile(&self, _: Tier, _: &[u8]) -> Result<Vec<u8>, String> {
+impl Compiler for CountingCompiler {
+    async fn compile(&self, _: EngineKind, _: &[u8]) -> Result<Vec<u8>, String> {
         self.0.fetch_add(1, Ordering::SeqCst);
         Err("not here".into())
     }
@@ -25,12 +26,13 @@ fn slot(text: &str) -> Slot {
     text.parse().unwrap()
 }
 
-/// Goal: what is cheap to see is seen before the compiler is asked. Method: a stranger for each step, and a compiler that counts.
+/// Goal: invalid components are refused before the compiler runs. Method: one component for each
+/// step, and a compiler that counts its calls.
 #[tokio::test]
-async fn strangers_are_refused_before_they_are_compiled() {
-    let asked = Arc::new(Asked::default());
+async fn invalid_components_are_refused_before_they_are_compiled() {
+    let compiler = Arc::new(CountingCompiler::default());
     let sandbox = Sandbox::open(Config {
-        compiling: Compiling::By(Arc::clone(&asked) as Arc<_>),
+        compilation: Compilation::With(Arc::clone(&compiler) as Arc<_>),
         ..Config::default()
     })
     .unwrap();
@@ -59,25 +61,25 @@ async fn strangers_are_refused_before_they_are_compiled() {
         ("a policy for a handler", handler, good, "world"),
         ("a later contract", slot("pricing"), &of_the_future, "world"),
         ("a policy that imports", slot("pricing"), component("std_pricing"), "import"),
-        ("an agent", handler, component("wants_agent"), "import"),
+        ("an agent", handler, component("requests_agent"), "import"),
         ("files", handler, component("reads_files"), "import"),
     ] {
         let error = sandbox.load(slot, bytes, granted()).await.err().unwrap();
         assert_eq!(error.code(), step, "{what}: {error}");
         assert!(!error.to_string().contains('\n'), "{what}: {error}");
     }
-    assert_eq!(asked.0.load(Ordering::SeqCst), 0);
+    assert_eq!(compiler.0.load(Ordering::SeqCst), 0);
     assert_eq!(
         sandbox.load(slot("pricing"), good, granted()).await.err(),
         Some(InstallError::Compile("not here".into()))
     );
-    assert_eq!(asked.0.load(Ordering::SeqCst), 1);
+    assert_eq!(compiler.0.load(Ordering::SeqCst), 1);
 }
 
-/// Goal: no component takes more of the pool than is kept for it. Method: for each thing that one may have at once, as many as it may, which is told at a
-/// later step that it has no more than that, and one more.
+/// Goal: a component does not use more of the pool than is reserved for it. Method: for each limit,
+/// a component at the limit, which fails at a later step, and one above it.
 #[tokio::test]
-async fn a_component_is_bounded() {
+async fn a_component_has_limits_of_the_pool() {
     let sandbox = sandbox();
     let of = |place: &str, module: &str, times: usize| {
         let export = if place.starts_with("handler") { "handler" } else { place };
@@ -113,7 +115,7 @@ async fn a_component_is_bounded() {
     }
 }
 
-/// All places where `from` is.
+/// Replaces all occurrences of `from`.
 fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     for place in 0..bytes.len() - from.len() {
         if bytes[place..].starts_with(from) {
@@ -123,9 +125,10 @@ fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Goal: the order of the steps. Method: one guest with a mistake at a step and all later ones; mending one shows the next.
+/// Goal: the order of the steps. Method: a guest that fails several steps; fixing one shows the
+/// next.
 #[tokio::test]
-async fn steps_come_in_their_order() {
+async fn steps_have_an_order() {
     let sandbox = sandbox();
     let step = async |name: &str, place: &str, setup: Setup| match sandbox
         .load(slot(place), component(name), setup)
@@ -151,40 +154,40 @@ async fn steps_come_in_their_order() {
     assert_eq!(step("hostile_pricing", "pricing", bare(&[])).await, "installed");
 }
 
-/// Goal: not granted, not linked. Method: a guest that wants two things, with one of them; and one that imports what it does not say it wants.
+/// Goal: imports that are not granted are not linked. Method: a guest that requests two
+/// capabilities and is granted one, and a guest that imports more than it requests.
 #[tokio::test]
-async fn a_handler_gets_what_it_wants_and_is_granted() {
+async fn a_handler_gets_requested_and_granted_capabilities() {
     let sandbox = sandbox();
     let place = slot("handler:5999");
-    let some = |withhold| Setup {
+    let some = |drop_ungranted| Setup {
         grants: Grants { progress: true, ..Grants::default() },
-        withhold,
+        drop_ungranted,
         ..Setup::default()
     };
-    let asked = sandbox.load(place, component("hostile_handler"), some(false)).await.err();
-    assert_eq!(asked, Some(InstallError::Grant(vec![Want::Inference])));
-    // Without it there is nothing behind its import.
-    let withheld = sandbox.load(place, component("hostile_handler"), some(true)).await.err();
-    assert_eq!(withheld, Some(InstallError::Import("pylon:provider/inference@0.1.0".into())));
+    let refused = sandbox.load(place, component("hostile_handler"), some(false)).await.err();
+    assert_eq!(refused, Some(InstallError::NotGranted(vec![Capability::Inference])));
+    // The import is refused if the capability is dropped.
+    let dropped = sandbox.load(place, component("hostile_handler"), some(true)).await.err();
+    assert_eq!(dropped, Some(InstallError::Import("pylon:provider/inference@0.1.0".into())));
     let undeclared = sandbox.load(place, component("undeclared"), granted()).await.err();
     assert_eq!(undeclared, Some(InstallError::Import("pylon:provider/progress@0.1.0".into())));
     let shipped = slot("handler:5050");
     let grants = Grants { inference: true, progress: true, events: true, ..Grants::default() };
-    let setup = Setup { grants, withhold: true, ..Setup::default() };
+    let setup = Setup { grants, drop_ungranted: true, ..Setup::default() };
     let guest = sandbox.load(shipped, component("text_generation"), setup).await.unwrap();
-    assert_eq!(guest.granted(), [Want::Inference, Want::Progress, Want::Events]);
+    assert_eq!(guest.granted(), [Capability::Inference, Capability::Progress, Capability::Events]);
     load(&sandbox, &format!("handler:{KIND}"), "probe", Setup::default()).await;
 }
 
-/// The settings of a policy are tried by those who set them.
 #[tokio::test]
-async fn a_setting_that_cannot_be_read_is_found() {
+async fn an_invalid_setting_is_found() {
     let sandbox = sandbox();
     let error = sandbox
         .load(slot("pricing"), component("token_pricing"), set("base-msat", &["lots"]))
         .await
         .err()
         .unwrap();
-    assert_eq!(error.to_string(), "cannot use its settings: no price: wrong setting base-msat");
+    assert_eq!(error.to_string(), "cannot use the value of its setting `base-msat`");
     assert_eq!(error.code(), "setting");
 }

@@ -1,17 +1,17 @@
-//! The sandbox against guests that mean harm, and against the ones we ship.
+//! The sandbox with hostile guests, and with the shipped ones.
 
 mod altered;
 mod cache;
-mod compiling;
-mod generations;
+mod compilation;
+mod guest_sets;
 mod handlers;
 pub(crate) mod host;
 mod install;
 mod nan;
 mod policies;
 mod prices;
+mod quotas;
 mod self_test;
-mod shares;
 
 use crate::component;
 use pylon_core::decision::{History, QuoteContext, Situation, Terms};
@@ -34,17 +34,17 @@ async fn load(sandbox: &Sandbox, slot: &str, name: &str, setup: Setup) -> Arc<In
         .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// An operator who trusts the guest.
+/// All capabilities granted.
 fn granted() -> Setup {
     Setup { grants: Grants::all(), ..Setup::default() }
 }
 
-/// The same, who sets one thing.
+/// The same, with one setting.
 fn set(name: &str, values: &[&str]) -> Setup {
     Setup { settings: vec![param(name, values)], ..granted() }
 }
 
-/// The same under limits of the operator.
+/// The same, with limits of the operator.
 pub(crate) fn within(setup: Setup, limits: Limits) -> Setup {
     Setup { limits: Some(limits), ..setup }
 }

@@ -1,4 +1,4 @@
-//! Policies: each limit trips exactly its own fault, and what is asked twice is answered twice the same, for the same fuel.
+//! Policies: each limit has its own fault, and equal calls have equal answers and fuel.
 
 use super::{context, granted, job, load, param, route, sandbox, set, situation, within};
 use crate::component;
@@ -7,7 +7,7 @@ use pylon_core::decision::{Candidate, Refusal};
 use pylon_core::guest::{Cost, Fault};
 use pylon_sandbox::{InstallError, Limits};
 
-/// A guest that breaks the limit it is told to, asked once for each.
+/// A guest that exceeds one limit, called once for each.
 #[tokio::test]
 async fn each_limit_has_its_fault() {
     let sandbox = sandbox();
@@ -35,9 +35,9 @@ async fn each_limit_has_its_fault() {
     }
 }
 
-/// After every kind of failure the engine is as it was: the next call gets its answer.
+/// After each kind of fault the next call succeeds.
 #[tokio::test]
-async fn a_fault_harms_nobody_else() {
+async fn a_fault_does_not_affect_other_guests() {
     let sandbox = sandbox();
     let good = load(&sandbox, "pricing", "hostile_pricing", granted()).await;
     for what in ["fuel", "memory", "stack", "trap"] {
@@ -52,9 +52,9 @@ async fn a_fault_harms_nobody_else() {
     }
 }
 
-/// Same question, same answer, same fuel: in one sandbox, in another, and on many threads at once.
+/// Equal calls have equal answers and fuel: in two sandboxes, and on several threads.
 #[tokio::test]
-async fn equal_calls_cost_equal_fuel() {
+async fn equal_calls_use_equal_fuel() {
     let (one, other) = (sandbox(), sandbox());
     let guests = [
         load(&one, "pricing", "token_pricing", granted()).await,
@@ -80,7 +80,6 @@ async fn equal_calls_cost_equal_fuel() {
     assert_eq!(guests[0].engine(), guests[1].engine());
 }
 
-/// A refusal comes through in its own words.
 #[tokio::test]
 async fn a_refusal_is_an_answer() {
     let guest = load(&sandbox(), "pricing", "hostile_pricing", set("do", &["refuse"])).await;
@@ -90,7 +89,7 @@ async fn a_refusal_is_an_answer() {
     assert_eq!(answer.call.guest.slot, "pricing");
 }
 
-/// Two candidates; orders that name others, or one twice, or none, mean nothing.
+/// An order with an index out of range, with an index twice, or without any is invalid.
 #[tokio::test]
 async fn a_ranking_is_checked() {
     let sandbox = sandbox();
@@ -105,7 +104,7 @@ async fn a_ranking_is_checked() {
         failure_permille: 0,
         preferred: false,
     };
-    for (order, nonsense) in [
+    for (order, is_invalid) in [
         (&["1", "0"][..], false),
         (&["1"], false),
         (&["2"], true),
@@ -114,19 +113,19 @@ async fn a_ranking_is_checked() {
     ] {
         let guest = load(&sandbox, "routing", "hostile_routing", set("order", order)).await;
         let answer = guest.rank(&job(1), &[candidate.clone(), candidate.clone()], &situation());
-        assert_eq!(answer.value.err(), nonsense.then_some(Fault::InvalidOutput), "{order:?}");
+        assert_eq!(answer.value.err(), is_invalid.then_some(Fault::InvalidOutput), "{order:?}");
     }
     let long = load(&sandbox, "routing", "hostile_routing", set("order", &["endless-list"])).await;
     assert_eq!(
         long.rank(&job(1), &[candidate], &situation()).value,
         Err(Fault::HostCallBytes),
-        "a list that is longer than a call may carry"
+        "a list that is larger than a call can return"
     );
 }
 
-/// A table larger than allowed cannot even be described; neither can a guest that never comes to an end.
+/// `describe` has the limits of the guest, and of the node for handlers.
 #[tokio::test]
-async fn describe_is_bounded() {
+async fn describe_is_limited() {
     let sandbox = sandbox();
     let slot = "pricing".parse().unwrap();
     for (name, limits, fault) in [
@@ -145,7 +144,7 @@ async fn describe_is_bounded() {
     assert_eq!(handler, Some(InstallError::Describe(Fault::Cpu)));
 }
 
-/// Defaults are filled in; what the guest does not know is refused, and so is nothing at all.
+/// Defaults are filled in; unknown settings, and settings without a value, are refused.
 #[tokio::test]
 async fn settings_are_those_of_the_guest() {
     let sandbox = sandbox();
@@ -158,7 +157,7 @@ async fn settings_are_those_of_the_guest() {
             .err();
         assert_eq!(
             refused,
-            Some(InstallError::Setting(name.into(), "there is `do`, `tried`".into()))
+            Some(InstallError::UnknownSetting(name.into(), "available: `do`, `tried`".into()))
         );
     }
 }

@@ -1,20 +1,22 @@
-//! A policy is tried before it is put to work.
+//! The self-test of a guest before its installation.
 
 use super::{component, granted, sandbox, set, within};
+use pylon_core::guest::Fault;
 use pylon_sandbox::{InstallError, Limits, Setup};
 
-/// Goal: what is broken is found before a customer finds it. Method: the fixture breaks at the samples, once for each limit.
+/// Goal: a broken policy is not installed. Method: the fixture fails on the samples, once for each
+/// limit.
 #[tokio::test]
 async fn a_broken_policy_is_not_installed() {
     let sandbox = sandbox();
-    for (what, words) in [
-        ("fuel", "out of fuel"),
-        ("memory", "memory limit exceeded"),
-        ("stack", "stack limit exceeded"),
-        ("traffic", "host call limit exceeded"),
-        ("trap", "trapped"),
-        ("terms", "invalid output"),
-        ("cap", "invalid output"),
+    for (what, fault) in [
+        ("fuel", Fault::Fuel),
+        ("memory", Fault::Memory),
+        ("stack", Fault::Stack),
+        ("traffic", Fault::HostCallBytes),
+        ("trap", Fault::Trap),
+        ("terms", Fault::InvalidOutput),
+        ("cap", Fault::InvalidOutput),
     ] {
         let setup =
             within(set("tried", &[what]), Limits { hostcall_bytes: 64 << 10, ..Limits::POLICY });
@@ -24,15 +26,15 @@ async fn a_broken_policy_is_not_installed() {
             .err();
         assert_eq!(
             refused,
-            Some(InstallError::SelfTest(format!("asked about a job without a bid: {words}"))),
+            Some(InstallError::SelfTest(format!("a job without a bid: {fault}"))),
             "{what}"
         );
     }
 }
 
-/// Refusing everybody is a decision; refusing everybody for a setting is a mistake.
+/// A policy can refuse all samples, but not for an invalid setting.
 #[tokio::test]
-async fn a_complaint_about_a_setting_is_told_from_a_refusal() {
+async fn an_invalid_setting_is_not_a_refusal() {
     let sandbox = sandbox();
     let tried = async |what: &str| {
         sandbox
@@ -41,13 +43,13 @@ async fn a_complaint_about_a_setting_is_told_from_a_refusal() {
     };
     assert!(tried("refuse").await.is_ok());
     let refused = tried("setting").await.err();
-    assert_eq!(refused, Some(InstallError::Settings("no price: wrong setting do".into())));
+    assert_eq!(refused, Some(InstallError::InvalidSetting("do".into())));
 }
 
-/// Goal: a handler that cannot read a setting is found before a customer asks. Method: one that says so, and one that fails for another reason, as without a
-/// backend it may.
+/// Goal: a handler with an invalid setting is not installed. Method: one that reports the setting,
+/// and ones that fail for another reason, which they can without a backend.
 #[tokio::test]
-async fn a_handler_complains_about_a_setting() {
+async fn a_handler_reports_an_invalid_setting() {
     let sandbox = sandbox();
     let tried = async |what: &str| {
         sandbox
@@ -55,15 +57,15 @@ async fn a_handler_complains_about_a_setting() {
             .await
     };
     let refused = tried("setting").await.err();
-    assert_eq!(refused, Some(InstallError::Settings("wrong setting do".into())));
+    assert_eq!(refused, Some(InstallError::InvalidSetting("do".into())));
     for fails in ["invalid", "blames", "panic", "wait", "answer"] {
         assert!(tried(fails).await.is_ok(), "{fails}");
     }
 }
 
-/// What we ship answers them all, with every setting at its default.
+/// All shipped guests pass with default settings.
 #[tokio::test]
-async fn what_we_ship_passes() {
+async fn shipped_guests_pass() {
     let sandbox = sandbox();
     for (slot, name) in [
         ("routing", "preferred_routing"),

@@ -9,7 +9,7 @@ use pylon_core::ports::installations::Installations;
 use pylon_core::slots::SlotChange;
 use pylon_egress::policy::EgressPolicy;
 use pylon_node::home::Home;
-use pylon_sandbox::{Compiler, Compiling, Sandbox, Tier};
+use pylon_sandbox::{Compilation, Compiler, EngineKind, Sandbox};
 use pylon_slots::Config;
 use pylon_slots::{Ledger, Slots, Workshop, sandbox};
 use pylon_tests::market::TEST_TIMEOUT;
@@ -27,12 +27,12 @@ struct Slow {
 
 #[async_trait]
 impl Compiler for Slow {
-    async fn compile(&self, _: Tier, bytes: &[u8]) -> Result<Vec<u8>, String> {
+    async fn compile(&self, _: EngineKind, bytes: &[u8]) -> Result<Vec<u8>, String> {
         if bytes == self.of {
             self.begun.send(()).await.unwrap();
             self.go.acquire().await.unwrap().forget();
         }
-        self.here.image(bytes).await.map_err(|error| error.to_string())
+        self.here.precompile(bytes).await.map_err(|error| error.to_string())
     }
 }
 
@@ -48,15 +48,20 @@ impl SlowSlots {
     async fn open(of: &'static str) -> Self {
         let offline = OfflineSlots::open(&Config::default());
         let state = Home::at(offline.folder.path()).open().unwrap();
-        let here =
-            sandbox(state.folder("cache").unwrap(), Compiling::Here, &Config::default().lockdown)
-                .unwrap();
+        let here = sandbox(
+            state.folder("cache").unwrap(),
+            Compilation::InProcess,
+            &Config::default().lockdown,
+        )
+        .unwrap();
         let (begun, started) = mpsc::channel(9);
         let slow = Arc::new(Slow { here, of: component(of), begun, go: Semaphore::new(0) });
-        let compiling = Compiling::By(Arc::clone(&slow) as Arc<_>);
-        let sandbox =
-            Sandbox::open(pylon_sandbox::Config { compiling, ..pylon_sandbox::Config::default() })
-                .unwrap();
+        let compilation = Compilation::With(Arc::clone(&slow) as Arc<_>);
+        let sandbox = Sandbox::open(pylon_sandbox::Config {
+            compilation,
+            ..pylon_sandbox::Config::default()
+        })
+        .unwrap();
         let shelf = state.components().unwrap();
         let opened = Slots::open(
             sandbox,

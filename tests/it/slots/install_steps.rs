@@ -12,7 +12,7 @@ use pylon_egress::policy::EgressPolicy;
 use pylon_journal::SqliteJournal;
 use pylon_node::home::Home;
 use pylon_nostr::release::{Claim, sign};
-use pylon_sandbox::Compiling;
+use pylon_sandbox::Compilation;
 use pylon_slots::Config;
 use pylon_slots::{Ledger, Stop, Workshop, sandbox};
 use std::path::PathBuf;
@@ -81,7 +81,7 @@ impl OfflineSlots {
 fn workshop(folder: &TempDir, journal: &SqliteJournal, config: &Config) -> Workshop {
     let state = Home::at(folder.path()).open().unwrap();
     let sandbox =
-        sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
+        sandbox(state.folder("cache").unwrap(), Compilation::InProcess, &config.lockdown).unwrap();
     let shelf = state.components().unwrap();
     let ledger = Ledger {
         history: journal.installations().unwrap(),

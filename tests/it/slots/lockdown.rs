@@ -13,7 +13,7 @@ use pylon_core::{Digest, UnixTime};
 use pylon_egress::policy::EgressPolicy;
 use pylon_node::clock::SystemClock;
 use pylon_node::home::Home;
-use pylon_sandbox::Compiling;
+use pylon_sandbox::Compilation;
 use pylon_slots::Config;
 use pylon_slots::{Ledger, Slots, sandbox};
 use pylon_tests::market::{MarketOptions, TEST_TIMEOUT, TestMarket, text};
@@ -132,7 +132,7 @@ async fn expired_release_is_never_installed() {
 async fn start(offline: &OfflineSlots, config: &Config, now: UnixTime) -> Result<Slots, String> {
     let state = Home::at(offline.folder.path()).open().unwrap();
     let sandbox =
-        sandbox(state.folder("cache").unwrap(), Compiling::Here, &config.lockdown).unwrap();
+        sandbox(state.folder("cache").unwrap(), Compilation::InProcess, &config.lockdown).unwrap();
     let ledger = Ledger {
         history: offline.journal.installations().unwrap(),
         standbys: offline.journal.pending_guests().unwrap(),

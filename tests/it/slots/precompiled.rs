@@ -26,13 +26,13 @@ fn locked_to(author: &Keys) -> Config {
 /// Machine code of a component for this machine, and a claim about it.
 async fn compiled(bytes: &[u8]) -> (Vec<u8>, ImageClaim) {
     let maker = Sandbox::open(pylon_sandbox::Config::default()).unwrap();
-    let image = maker.image(bytes).await.unwrap();
+    let image = maker.precompile(bytes).await.unwrap();
     let (digest, size) = (Digest::of(&image), image.len() as u64);
     let claim = ImageClaim {
         digest,
         size,
         component: Digest::of(bytes),
-        engine: maker.engine_of(Role::Pricing),
+        engine: maker.engine_id(Role::Pricing),
     };
     (image, claim)
 }
@@ -54,7 +54,7 @@ async fn only_signed_images_run() {
     );
     let (image, claim) = compiled(bytes).await;
     let file = path.with_file_name(format!(
-        "{}.{}.image",
+        "{}.{}.cwasm",
         path.file_name().unwrap().display(),
         claim.engine
     ));
@@ -108,7 +108,7 @@ async fn only_signed_images_run() {
         .folder
         .path()
         .join(".openagents/pylon/guests")
-        .join(format!("{}.{}.image", claim.component, claim.engine));
+        .join(format!("{}.{}.cwasm", claim.component, claim.engine));
     std::fs::write(&file, image).unwrap();
     std::fs::write(sidecar(&file, "release"), signed(&author, &claim)).unwrap();
     assert_eq!(

@@ -3,7 +3,7 @@
 from componentize_py_types import Err
 from wit_world.exports.handler import JobError_Invalid
 from wit_world.imports import inputs, log
-from wit_world.imports.description import About, ServedKind, Setting
+from wit_world.imports.description import Manifest, ServedKind, Setting
 from wit_world.imports.types import Attribute, Output
 
 
@@ -11,7 +11,7 @@ class WitWorld:
     def describe(self):
         settings = [Setting("most", "1000", "Words of the largest text, 1 to 1000000.")]
         kinds = [ServedKind(5999, "word count", [])]
-        return About("word-count-py", "0.1.0", "Counts words.", settings, kinds, [], None)
+        return Manifest("word-count-py", "0.1.0", "Counts words.", settings, kinds, [], None)
 
 
 def readable(index):

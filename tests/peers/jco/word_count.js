@@ -10,8 +10,8 @@ export function describe() {
     summary: "Counts words.",
     settings: [{ name: "most", default: "1000", help: "Words of the largest text, 1 to 1000000." }],
     kinds: [{ kind: 5999, summary: "word count", params: [] }],
-    wants: [],
-    bounds: undefined,
+    requests: [],
+    limits: undefined,
   };
 }
 

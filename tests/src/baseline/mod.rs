@@ -55,7 +55,7 @@ impl Baseline {
             name: name.into(),
             values: vec![value.into()],
         };
-        let place = types::ModelPlace { backend: "ollama".into(), model: "llama3.2".into() };
+        let target = types::ModelTarget { backend: "ollama".into(), model: "llama3.2".into() };
         let history = || pricing::History {
             first_seen: None,
             jobs_completed: 0,
@@ -79,7 +79,10 @@ impl Baseline {
                 confidential: false,
             },
             context: pricing::Context {
-                route: types::Route { place: types::WorkPlace::Model(place), price_permille: 1000 },
+                route: types::Route {
+                    target: types::ExecutionTarget::Model(target),
+                    price_permille: 1000,
+                },
                 input_tokens_estimate: 100,
                 terms: vec![
                     pricing::Terms::Free,

@@ -50,6 +50,9 @@ fn stand(said: &Result<Verdict, Fault>, model: &str) -> Stand {
         }
         Ok(verdict @ Verdict::Reject(_)) => Stand::No { code: "reject", words: verdict.summary() },
         Ok(verdict @ Verdict::Retry(_)) => Stand::No { code: "retry", words: verdict.summary() },
+        Ok(verdict @ Verdict::InvalidSetting(_)) => {
+            Stand::No { code: "invalid_setting", words: verdict.summary() }
+        }
         Err(fault) => Stand::No { code: "fault", words: format!("no verdict: {fault}") },
     }
 }

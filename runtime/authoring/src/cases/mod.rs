@@ -15,7 +15,7 @@ use pylon_core::guest::{Cost, GuestAnswer, GuestFunction};
 use pylon_core::job::JobError;
 use pylon_core::work::Output;
 use pylon_core::{Job, Msat};
-use pylon_sandbox::{Examined, Grants, Installed, Role, Sandbox, Setup, Slot};
+use pylon_sandbox::{Grants, Inspection, Installed, Role, Sandbox, Setup, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,7 +38,12 @@ pub struct Asked {
 
 /// Asks a guest all of these. A case that cannot be asked is one that is not met. Compiled code should be cached: each case loads the guest with
 /// its own settings.
-pub async fn ask(sandbox: &Sandbox, bytes: &[u8], guest: &Examined, cases: &[Case]) -> Vec<Asked> {
+pub async fn ask(
+    sandbox: &Sandbox,
+    bytes: &[u8],
+    guest: &Inspection,
+    cases: &[Case],
+) -> Vec<Asked> {
     let mut asked = Vec::with_capacity(cases.len());
     for case in cases {
         let (unmet, cost) = match one(sandbox, bytes, guest, case).await {
@@ -59,7 +64,7 @@ pub async fn ask(sandbox: &Sandbox, bytes: &[u8], guest: &Examined, cases: &[Cas
 async fn one(
     sandbox: &Sandbox,
     bytes: &[u8],
-    guest: &Examined,
+    guest: &Inspection,
     case: &Case,
 ) -> Result<(Facts, Cost), String> {
     let role = Role::of(case.function);
@@ -67,14 +72,14 @@ async fn one(
         let (wanted, is) = (role.world(), guest.role.world());
         return Err(format!("`{}` is asked of a {wanted}, and this is a {is}", case.function));
     }
-    let job = question::job(case, guest.about.kinds.first().map(|served| served.kind))?;
+    let job = question::job(case, guest.manifest.kinds.first().map(|served| served.kind))?;
     let slot = Slot::policy(guest.role)
         .or_else(|| Slot::of_kind(guest.role, job.kind))
         .ok_or("no slot is for it")?;
     let setup = Setup {
         settings: question::params(&case.settings),
         grants: Grants::all(),
-        untested: true,
+        skip_self_test: true,
         ..Setup::default()
     };
     let guest = sandbox.load(slot, bytes, setup).await.map_err(|error| error.to_string())?;
@@ -210,6 +215,7 @@ fn judged(answer: GuestAnswer<Verdict>) -> (Facts, Cost) {
             Verdict::Accept => ("accept", None),
             Verdict::Reject(reason) => ("reject", Some(reason)),
             Verdict::Retry(reason) => ("retry", Some(reason)),
+            Verdict::InvalidSetting(name) => ("invalid_setting", Some(name)),
         };
         facts.insert("verdict", word.into());
         facts.extend(reason.map(|reason| ("reason", Fact::Text(reason))));
@@ -231,6 +237,7 @@ fn done(answer: GuestAnswer<Result<Output, JobError>>, host: &Host) -> (Facts, C
                 JobError::NoBackend => ("no_backend", String::new()),
                 JobError::Timeout => ("timeout", String::new()),
                 JobError::Failed(words) => ("failed", words),
+                JobError::InvalidSetting(name) => ("invalid_setting", name),
             };
             facts.insert("error", word.into());
             facts.insert("words", Fact::Text(words));

@@ -86,7 +86,7 @@ fn work(home: &Home, args: &StartArgs) -> Result<()> {
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         let parts =
-            Parts { host_only: args.mode == Mode::Host, compiling: apart()?, ..Parts::default() };
+            Parts { host_only: args.mode == Mode::Host, compilation: apart()?, ..Parts::default() };
         let ring = Ring::listen(&parts.bus);
         let (begun, started_at) = (Instant::now(), SystemClock.now().get());
         let node = Node::start(home, &state, &config, identity.keys().clone(), parts).await?;

@@ -87,7 +87,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         wallet: Some(Arc::new(bank.wallet())),
         backends: Some(vec![chosen.adapter]),
         bus: bus.clone(),
-        compiling: apart()?,
+        compilation: apart()?,
         ..Parts::default()
     };
     let node = Node::start(&home, &state, &config, provider.keys().clone(), parts).await?;

@@ -23,6 +23,9 @@ impl Failure {
             Self::Job(JobError::NoBackend) => "no backend".into(),
             Self::Job(JobError::Timeout) => "timeout".into(),
             Self::Job(JobError::Failed(why)) => format!("processing error: {why}"),
+            Self::Job(JobError::InvalidSetting(name)) => {
+                format!("processing error: invalid setting: {name}")
+            }
             Self::Rejected(why) => format!("processing error: the result was rejected: {why}"),
             Self::Payment(why) => format!("payment: {why}"),
         }

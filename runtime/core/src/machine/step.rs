@@ -83,6 +83,10 @@ fn judged(state: &mut JobState, out: &mut Step, verdict: Verdict, now: UnixTime)
     match verdict {
         Verdict::Accept => money::accepted(state, out, now),
         Verdict::Reject(why) => ending::fail(state, out, Failure::Rejected(why), now),
+        Verdict::InvalidSetting(name) => {
+            let failure = Failure::Rejected(format!("invalid setting: {name}"));
+            ending::fail(state, out, failure, now);
+        }
         Verdict::Retry(why) => {
             if state.route.saturating_add(1) < state.plan.routes.len() {
                 state.route += 1;

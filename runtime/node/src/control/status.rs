@@ -10,7 +10,7 @@ use pylon_core::slots::SlotStatus;
 use pylon_journal::SqliteJournal;
 use pylon_nostr::market::NostrMarket;
 use pylon_provider::Backends;
-use pylon_sandbox::Generations;
+use pylon_sandbox::GuestSetRegistry;
 use pylon_slots::{Workshop, skills};
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct Facts {
     /// Absent where nothing is sold.
     pub(crate) market: Option<Arc<NostrMarket>>,
     /// Absent where nothing is sold.
-    pub(crate) served: Option<Arc<Generations>>,
+    pub(crate) served: Option<Arc<GuestSetRegistry>>,
     pub(crate) workshop: Arc<Workshop>,
     /// What the books said when the node started.
     pub(crate) before: Stats,

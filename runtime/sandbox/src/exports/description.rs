@@ -1,11 +1,12 @@
-//! `describe`: asked once, of a guest that nobody has looked at yet. So it gets little time and can reach nothing.
+//! `describe`: called once, on a guest that is being installed. It gets little time and no host.
 
-use crate::admission::Guest;
-use crate::bindings::description::About;
+use crate::bindings::description::Manifest;
 use crate::bindings::{JobHandlerPre, PricingPolicyPre, RoutingPolicyPre, VerificationPolicyPre};
-use crate::handler::{HandlerState, HandlerTier, Work};
+use crate::handler_engine::{HandlerCall, HandlerEngine};
+use crate::handler_pool::Caller;
+use crate::handler_state::HandlerState;
 use crate::limits::Limits;
-use crate::policy::{PolicyState, PolicyTier};
+use crate::policy_engine::{PolicyCall, PolicyState};
 use async_trait::async_trait;
 use pylon_core::Job;
 use pylon_core::completion::{GuestCompletionRequest, GuestInferenceError};
@@ -14,65 +15,66 @@ use pylon_core::input::InputError;
 use pylon_core::ports::guests::{GuestStream, HandlerHost};
 use std::sync::Arc;
 
-/// Any kind would do.
+/// `describe` does not see the job, so any kind will do.
 const KIND: u16 = 5000;
-const WALL_MS: u64 = 1000;
-const CPU_MS: u64 = 250;
+const WALL_MS_MAX: u64 = 1000;
+const CPU_MS_MAX: u64 = 250;
 
 pub(crate) fn routing(
-    tier: &PolicyTier,
-    limits: &Limits,
+    call: &PolicyCall<'_>,
     guest: &RoutingPolicyPre<PolicyState>,
-) -> Result<About, Fault> {
-    tier.ask(limits, |store| guest.instantiate(&mut *store)?.call_describe(store)).0
+) -> Result<Manifest, Fault> {
+    call.run(|store| guest.instantiate(&mut *store)?.call_describe(store)).0
 }
 
 pub(crate) fn pricing(
-    tier: &PolicyTier,
-    limits: &Limits,
+    call: &PolicyCall<'_>,
     guest: &PricingPolicyPre<PolicyState>,
-) -> Result<About, Fault> {
-    tier.ask(limits, |store| guest.instantiate(&mut *store)?.call_describe(store)).0
+) -> Result<Manifest, Fault> {
+    call.run(|store| guest.instantiate(&mut *store)?.call_describe(store)).0
 }
 
 pub(crate) fn verification(
-    tier: &PolicyTier,
-    limits: &Limits,
+    call: &PolicyCall<'_>,
     guest: &VerificationPolicyPre<PolicyState>,
-) -> Result<About, Fault> {
-    tier.ask(limits, |store| guest.instantiate(&mut *store)?.call_describe(store)).0
+) -> Result<Manifest, Fault> {
+    call.run(|store| guest.instantiate(&mut *store)?.call_describe(store)).0
 }
 
 pub(crate) async fn handler(
-    tier: &HandlerTier,
+    engine: &HandlerEngine,
     limits: Limits,
     guest: &JobHandlerPre<HandlerState>,
-) -> Result<About, Fault> {
+) -> Result<Manifest, Fault> {
     let job = Job::placeholder(KIND);
-    let work = Work {
+    let call = HandlerCall {
         job: &job,
-        limits: briefly(limits),
-        host: Arc::new(Nothing),
-        guest: Guest::Described,
+        limits: installation_limits(limits),
+        host: Arc::new(NoHost),
+        caller: Caller::Node,
     };
-    let (about, _) = tier
-        .run(work, |mut store| async move {
+    let (manifest, _) = engine
+        .run(call, |mut store| async move {
             guest.instantiate_async(&mut store).await?.call_describe(&mut store).await
         })
         .await;
-    about
+    manifest
 }
 
-/// The little time that a handler has before anybody has asked for its work.
-pub(crate) fn briefly(limits: Limits) -> Limits {
-    Limits { wall_ms: limits.wall_ms.min(WALL_MS), cpu_ms: limits.cpu_ms.min(CPU_MS), ..limits }
+/// Limits of a handler's calls during its installation.
+pub(crate) fn installation_limits(limits: Limits) -> Limits {
+    Limits {
+        wall_ms: limits.wall_ms.min(WALL_MS_MAX),
+        cpu_ms: limits.cpu_ms.min(CPU_MS_MAX),
+        ..limits
+    }
 }
 
-/// A host that has nothing. The linker does not reach it for `describe`; `stdout` does.
-pub(crate) struct Nothing;
+/// A host without any capability.
+pub(crate) struct NoHost;
 
 #[async_trait]
-impl HandlerHost for Nothing {
+impl HandlerHost for NoHost {
     async fn generate(
         &self,
         _: GuestCompletionRequest,

@@ -1,40 +1,39 @@
-//! `pricing`: what a job costs before, and what is due after.
+//! `pricing`: what a job costs, and the amount due after it.
 
-use super::{is_sentence, sane, sane_refusal};
+use super::validate::{self, ensure, is_amount, is_message};
 use crate::bindings::PricingPolicyPre;
 use crate::convert;
-use crate::installed::Installed;
-use crate::policy::PolicyState;
+use crate::policy_engine::{PolicyCall, PolicyState};
 use pylon_core::decision::{Offer, QuoteContext, Refusal, Situation, Terms};
-use pylon_core::guest::{Fault, GuestAnswer};
+use pylon_core::guest::{Cost, Fault};
 use pylon_core::work::{Route, Usage};
 use pylon_core::{Job, Msat};
 
-/// All there will ever be.
-const SUPPLY_MSAT: u64 = 21_000_000 * 100_000_000 * 1000;
-/// An invoice that is good for longer than a year is a mistake.
-const MAX_VALID_SECONDS: u32 = 366 * 24 * 3600;
+/// A longer validity is a mistake.
+const VALID_SECONDS_MAX: u32 = 366 * 24 * 3600;
 
 pub(crate) fn quote(
-    guest: &Installed,
+    call: &PolicyCall<'_>,
     policy: &PricingPolicyPre<PolicyState>,
     job: &Job,
     context: &QuoteContext,
     situation: &Situation,
-) -> GuestAnswer<Result<Offer, Refusal>> {
-    guest.ask(|store, settings| {
-        let (asked, situation) = (convert::job(job), convert::situation(situation, settings));
-        let known = convert::context(context);
+) -> (Result<Result<Offer, Refusal>, Fault>, Cost) {
+    call.run(|store| {
+        let wit_job = convert::job(job);
+        let (wit_context, situation) =
+            (convert::context(context), convert::situation(situation, call.settings));
         let policy = policy.instantiate(&mut *store)?;
-        match policy.pylon_provider_pricing().call_quote(store, &asked, &known, &situation)? {
+        let pricing = policy.pylon_provider_pricing();
+        match pricing.call_quote(store, &wit_job, &wit_context, &situation)? {
             Ok(offer) => {
-                let offer = convert::offered(offer);
-                sane_offer(&offer, context, job.bid)?;
+                let offer = convert::offer_from_wit(offer);
+                validate_offer(&offer, context, job.bid)?;
                 Ok(Ok(offer))
             }
             Err(refusal) => {
-                let refusal = convert::refused(refusal);
-                sane_refusal(&refusal)?;
+                let refusal = convert::refusal_from_wit(refusal);
+                validate::refusal(&refusal)?;
                 Ok(Err(refusal))
             }
         }
@@ -43,7 +42,7 @@ pub(crate) fn quote(
 
 #[allow(clippy::too_many_arguments, reason = "the arguments of the WIT function `settle`")]
 pub(crate) fn settle(
-    guest: &Installed,
+    call: &PolicyCall<'_>,
     policy: &PricingPolicyPre<PolicyState>,
     job: &Job,
     context: &QuoteContext,
@@ -51,36 +50,32 @@ pub(crate) fn settle(
     route: &Route,
     usage: &Usage,
     situation: &Situation,
-) -> GuestAnswer<Msat> {
-    guest.ask(|store, settings| {
-        let (job, situation) = (convert::job(job), convert::situation(situation, settings));
-        let (context, offered, route) =
-            (convert::context(context), convert::offer(offer), convert::route(route));
-        let usage = convert::usage(usage);
+) -> (Result<Msat, Fault>, Cost) {
+    call.run(|store| {
+        let (job, situation) = (convert::job(job), convert::situation(situation, call.settings));
+        let (context, offer) = (convert::context(context), convert::offer(offer));
+        let (route, usage) = (convert::route(route), convert::usage(usage));
         let policy = policy.instantiate(&mut *store)?;
         let due = policy
             .pylon_provider_pricing()
-            .call_settle(store, &job, &context, &offered, &route, usage, &situation)?;
+            .call_settle(store, &job, &context, &offer, &route, usage, &situation)?;
         let due = Msat::new(due);
-        sane(exists(due))?;
+        // The core limits the amount to the cap. More than the total supply is a bug of the guest.
+        ensure(is_amount(due))?;
         Ok(due)
     })
 }
 
-/// Bitcoin that can be owed at all. Above the cap is for `core` to cut, above the supply is a bug.
-pub(super) fn exists(amount: Msat) -> bool {
-    amount.get() <= SUPPLY_MSAT
-}
-
-/// Terms that our wallet can do now, at a price within its own cap and, where it is invoiced as it is, within bid and wallet.
-fn sane_offer(offer: &Offer, context: &QuoteContext, bid: Option<Msat>) -> Result<(), Fault> {
-    sane(context.terms.contains(&offer.terms))?;
-    sane(offer.price <= offer.cap && exists(offer.cap))?;
-    sane(is_sentence(&offer.note) && offer.valid_seconds <= MAX_VALID_SECONDS)?;
+/// Terms that the wallet supports, and a price within its own cap. An invoiced price must also be
+/// within bid and wallet.
+fn validate_offer(offer: &Offer, context: &QuoteContext, bid: Option<Msat>) -> Result<(), Fault> {
+    ensure(context.terms.contains(&offer.terms))?;
+    ensure(offer.price <= offer.cap && is_amount(offer.cap))?;
+    ensure(is_message(&offer.note) && offer.valid_seconds <= VALID_SECONDS_MAX)?;
     match offer.terms {
-        Terms::Free => sane(offer.price.is_zero()),
+        Terms::Free => ensure(offer.price.is_zero()),
         Terms::OnDelivery => Ok(()),
-        Terms::BeforeWork | Terms::Hold => sane(
+        Terms::BeforeWork | Terms::Hold => ensure(
             !offer.price.is_zero()
                 && offer.price <= context.max_receivable
                 && bid.is_none_or(|bid| offer.price <= bid),
@@ -90,6 +85,7 @@ fn sane_offer(offer: &Offer, context: &QuoteContext, bid: Option<Msat>) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use super::super::validate::SUPPLY_MSAT;
     use super::*;
     use pylon_core::decision::History;
     use pylon_core::work::ExecutionTarget;
@@ -123,18 +119,18 @@ mod tests {
         }
     }
 
-    /// One offer for each rule, against a bid of 4000.
+    /// One offer for each rule, with a bid of 4000.
     #[test]
-    fn an_offer_can_be_kept() {
-        let check = |offer: Offer| sane_offer(&offer, &context(), Some(Msat::new(4000)));
-        for good in [
+    fn offers_are_validated() {
+        let check = |offer: Offer| validate_offer(&offer, &context(), Some(Msat::new(4000)));
+        for valid in [
             offer(Terms::Free, 0, 0),
             offer(Terms::OnDelivery, 9000, 9000),
             offer(Terms::BeforeWork, 4000, 4000),
         ] {
-            assert_eq!(check(good.clone()), Ok(()), "{good:?}");
+            assert_eq!(check(valid.clone()), Ok(()), "{valid:?}");
         }
-        for bad in [
+        for invalid in [
             offer(Terms::Hold, 1, 1),
             offer(Terms::Free, 1, 1),
             offer(Terms::OnDelivery, 2, 1),
@@ -144,9 +140,9 @@ mod tests {
             Offer { valid_seconds: u32::MAX, ..offer(Terms::Free, 0, 0) },
             Offer { note: "x".repeat(5000), ..offer(Terms::Free, 0, 0) },
         ] {
-            assert_eq!(check(bad.clone()), Err(Fault::InvalidOutput), "{bad:?}");
+            assert_eq!(check(invalid.clone()), Err(Fault::InvalidOutput), "{invalid:?}");
         }
-        let unbid = sane_offer(&offer(Terms::BeforeWork, 5001, 5001), &context(), None);
-        assert_eq!(unbid, Err(Fault::InvalidOutput), "more than the wallet can take");
+        let without_bid = validate_offer(&offer(Terms::BeforeWork, 5001, 5001), &context(), None);
+        assert_eq!(without_bid, Err(Fault::InvalidOutput), "more than the wallet can receive");
     }
 }

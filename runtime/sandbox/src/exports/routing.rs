@@ -1,54 +1,51 @@
-//! `routing`: the order in which to try the candidates.
+//! `routing`: the order in which the candidates are tried.
 
-use super::{is_sentence, sane, sane_refusal};
+use super::validate::{self, ensure, is_message};
 use crate::bindings::RoutingPolicyPre;
 use crate::convert;
-use crate::installed::Installed;
-use crate::policy::PolicyState;
+use crate::policy_engine::{PolicyCall, PolicyState};
 use pylon_core::Job;
 use pylon_core::decision::{Candidate, Ranking, Refusal, Situation};
-use pylon_core::guest::{Fault, GuestAnswer};
+use pylon_core::guest::{Cost, Fault};
 
 pub(crate) fn rank(
-    guest: &Installed,
+    call: &PolicyCall<'_>,
     policy: &RoutingPolicyPre<PolicyState>,
     job: &Job,
     candidates: &[Candidate],
     situation: &Situation,
-) -> GuestAnswer<Result<Ranking, Refusal>> {
-    guest.ask(|store, settings| {
-        let (job, situation) = (convert::job(job), convert::situation(situation, settings));
+) -> (Result<Result<Ranking, Refusal>, Fault>, Cost) {
+    call.run(|store| {
+        let (job, situation) = (convert::job(job), convert::situation(situation, call.settings));
         let listed: Vec<_> = candidates.iter().map(convert::candidate).collect();
         let policy = policy.instantiate(&mut *store)?;
         match policy.pylon_provider_routing().call_rank(store, &job, &listed, &situation)? {
             Ok(ranking) => {
                 let ranking = Ranking { order: ranking.order, note: ranking.note };
-                sane_ranking(&ranking, candidates.len())?;
+                validate_ranking(&ranking, candidates.len())?;
                 Ok(Ok(ranking))
             }
             Err(refusal) => {
-                let refusal = convert::refused(refusal);
-                sane_refusal(&refusal)?;
+                let refusal = convert::refusal_from_wit(refusal);
+                validate::refusal(&refusal)?;
                 Ok(Err(refusal))
             }
         }
     })
 }
 
-/// Some of the candidates, each at most once. To try nobody is a refusal, and has its own words.
-fn sane_ranking(ranking: &Ranking, candidates: usize) -> Result<(), Fault> {
-    sane(
-        is_sentence(&ranking.note)
-            && !ranking.order.is_empty()
-            && ranking.order.len() <= candidates,
+/// At least one candidate, each at most once.
+fn validate_ranking(ranking: &Ranking, candidates: usize) -> Result<(), Fault> {
+    ensure(
+        is_message(&ranking.note) && !ranking.order.is_empty() && ranking.order.len() <= candidates,
     )?;
     let mut seen = vec![false; candidates];
     for index in &ranking.order {
-        let place = usize::try_from(*index)
+        let is_seen = usize::try_from(*index)
             .ok()
             .and_then(|index| seen.get_mut(index))
             .ok_or(Fault::InvalidOutput)?;
-        sane(!std::mem::replace(place, true))?;
+        ensure(!std::mem::replace(is_seen, true))?;
     }
     Ok(())
 }
@@ -57,15 +54,15 @@ fn sane_ranking(ranking: &Ranking, candidates: usize) -> Result<(), Fault> {
 mod tests {
     use super::*;
 
-    /// Each way to misname a candidate is nonsense; leaving some out is a decision.
     #[test]
-    fn a_ranking_names_candidates_once() {
+    fn a_ranking_has_each_candidate_at_most_once() {
         let ranking = |order: &[u32]| Ranking { order: order.to_vec(), note: String::new() };
-        for good in [&[0][..], &[2, 0, 1], &[1, 0]] {
-            assert_eq!(sane_ranking(&ranking(good), 3), Ok(()), "{good:?}");
+        for valid in [&[0][..], &[2, 0, 1], &[1, 0]] {
+            assert_eq!(validate_ranking(&ranking(valid), 3), Ok(()), "{valid:?}");
         }
-        for bad in [&[][..], &[3], &[0, 0], &[0, 1, 2, 0], &[u32::MAX]] {
-            assert_eq!(sane_ranking(&ranking(bad), 3), Err(Fault::InvalidOutput), "{bad:?}");
+        for invalid in [&[][..], &[3], &[0, 0], &[0, 1, 2, 0], &[u32::MAX]] {
+            let result = validate_ranking(&ranking(invalid), 3);
+            assert_eq!(result, Err(Fault::InvalidOutput), "{invalid:?}");
         }
     }
 }

@@ -1,22 +1,16 @@
-//! `inference`: text on the routes of the job. A completion is the host's stream in the guest's table; when the guest drops it, or is dropped
-//! itself, the stream goes and the backend stops.
+//! `inference`: text generation on the routes of the job.
 
 use crate::bindings::inference::{
     Finish, Host, HostCompletion, InferenceError, Request, Role, Summary,
 };
+use crate::completion::Completion;
 use crate::convert;
-use crate::handler::HandlerState;
+use crate::handler_state::HandlerState;
 use pylon_core::completion::{
-    ChatMessage, ChatRole as Speaker, CompletionSummary, GuestCompletionRequest,
-    GuestInferenceError as Error,
+    ChatMessage, ChatRole, CompletionSummary, GuestCompletionRequest, GuestInferenceError as Error,
 };
-use pylon_core::ports::guests::GuestStream;
 use wasmtime::Result;
 use wasmtime::component::Resource;
-
-/// What a `completion` is on this side.
-#[allow(unreachable_pub, reason = "the generated module re-exports it")]
-pub struct Completion(Box<dyn GuestStream>);
 
 impl Host for HandlerState {
     async fn generate(
@@ -25,7 +19,7 @@ impl Host for HandlerState {
     ) -> Result<Result<Resource<Completion>, InferenceError>> {
         match self.host.generate(generation(request)).await {
             Ok(stream) => Ok(Ok(self.table.push(Completion(stream))?)),
-            Err(error) => Ok(Err(refusal(error))),
+            Err(error) => Ok(Err(inference_error(error))),
         }
     }
 }
@@ -35,7 +29,7 @@ impl HostCompletion for HandlerState {
         &mut self,
         completion: Resource<Completion>,
     ) -> Result<Result<Option<String>, InferenceError>> {
-        Ok(self.table.get_mut(&completion)?.0.next().await.map_err(refusal))
+        Ok(self.table.get_mut(&completion)?.0.next().await.map_err(inference_error))
     }
 
     async fn finish(
@@ -43,7 +37,7 @@ impl HostCompletion for HandlerState {
         completion: Resource<Completion>,
     ) -> Result<Result<Summary, InferenceError>> {
         let summary = self.table.get(&completion)?.0.summary().map(summary);
-        Ok(summary.ok_or_else(|| InferenceError::Other("not at its end".into())))
+        Ok(summary.ok_or_else(|| InferenceError::Other("the generation is still running".into())))
     }
 
     async fn drop(&mut self, completion: Resource<Completion>) -> Result<()> {
@@ -55,9 +49,9 @@ impl HostCompletion for HandlerState {
 fn generation(request: Request) -> GuestCompletionRequest {
     let message = |message: crate::bindings::inference::Message| ChatMessage {
         role: match message.role {
-            Role::System => Speaker::System,
-            Role::User => Speaker::User,
-            Role::Assistant => Speaker::Assistant,
+            Role::System => ChatRole::System,
+            Role::User => ChatRole::User,
+            Role::Assistant => ChatRole::Assistant,
         },
         content: message.content,
     };
@@ -83,7 +77,7 @@ fn summary(summary: CompletionSummary) -> Summary {
     }
 }
 
-fn refusal(error: Error) -> InferenceError {
+fn inference_error(error: Error) -> InferenceError {
     match error {
         Error::NoBackend => InferenceError::NoBackend,
         Error::TooLong(tokens) => InferenceError::TooLong(tokens),

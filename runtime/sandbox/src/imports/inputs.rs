@@ -1,7 +1,7 @@
-//! `inputs`: the texts of the job.
+//! `inputs`: the input texts of the job.
 
 use crate::bindings::inputs::{Host, InputError};
-use crate::handler::HandlerState;
+use crate::handler_state::HandlerState;
 use pylon_core::input::InputError as Error;
 use wasmtime::Result;
 

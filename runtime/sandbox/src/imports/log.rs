@@ -1,7 +1,7 @@
 //! `log`: lines for the job's record.
 
 use crate::bindings::log::{Host, Level};
-use crate::handler::HandlerState;
+use crate::handler_state::HandlerState;
 use pylon_core::guest::LogLevel;
 use wasmtime::Result;
 

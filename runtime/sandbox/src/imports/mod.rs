@@ -1,5 +1,6 @@
-//! What handlers may call: one file for each WIT interface, and `wasi` for what std cannot do without. Each only translates and counts; the work
-//! is the host's, behind the port. `agent` is not here: it is not linked.
+//! What handlers can import: one file for each WIT interface, and `wasi` for std. These only
+//! convert and count; the host does the work behind the port `HandlerHost`. `agent` is not linked
+//! yet.
 
 pub(crate) mod inference;
 mod inputs;
@@ -8,7 +9,7 @@ mod progress;
 pub(crate) mod wasi;
 
 use crate::bindings;
-use crate::handler::HandlerState;
+use crate::handler_state::HandlerState;
 use wasmtime::Result;
 use wasmtime::component::{HasSelf, Linker};
 

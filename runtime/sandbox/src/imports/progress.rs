@@ -1,7 +1,7 @@
-//! `progress`: what the customer hears meanwhile.
+//! `progress`: messages to the customer.
 
 use crate::bindings::progress::Host;
-use crate::handler::HandlerState;
+use crate::handler_state::HandlerState;
 use wasmtime::Result;
 
 impl Host for HandlerState {

@@ -1,9 +1,10 @@
-//! What an operator lets a handler do, against what it wants.
+//! The capabilities that an operator grants to a handler.
 
-use crate::about::Want;
+use crate::manifest::Capability;
 use serde::{Deserialize, Serialize};
 
-/// Everything that can be granted; by default nothing is. Granted, but only to whom wants it: what is effective is the smaller of both.
+/// Granted capabilities; by default none. A capability takes effect if the handler also requests
+/// it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Grants {
@@ -11,18 +12,18 @@ pub struct Grants {
     pub inference: bool,
     /// Work in containers.
     pub agent: bool,
-    /// Reports and partial results.
+    /// Progress messages and partial outputs.
     pub progress: bool,
-    /// Hosts that url inputs may name: a name, `*.` with all names below one, or `*` for all.
+    /// Hosts of URL inputs: a name, `*.` with all names below one, or `*` for all.
     pub urls: Vec<String>,
-    /// Inputs that are events.
+    /// Inputs that are Nostr events.
     pub events: bool,
     /// Inputs that are results of other jobs.
     pub jobs: bool,
 }
 
 impl Grants {
-    /// All there is, for guests that came with the node.
+    /// All capabilities, for the shipped guests.
     pub fn all() -> Self {
         Self {
             inference: true,
@@ -34,30 +35,30 @@ impl Grants {
         }
     }
 
-    /// What is both wanted and granted, and what is wanted beyond that.
-    pub fn divide(&self, wants: &[Want]) -> (Vec<Want>, Vec<Want>) {
-        let (mut granted, mut beyond) = (Vec::new(), Vec::new());
-        for want in wants {
-            let allowed = match want {
-                Want::Inference => self.inference,
-                Want::Agent => self.agent,
-                Want::Progress => self.progress,
-                Want::Events => self.events,
-                Want::Jobs => self.jobs,
-                Want::Urls(patterns) => {
-                    let (ours, others): (Vec<_>, Vec<_>) =
+    /// Splits requested capabilities into those that are granted and those that are not.
+    pub fn split(&self, requests: &[Capability]) -> (Vec<Capability>, Vec<Capability>) {
+        let (mut granted, mut ungranted) = (Vec::new(), Vec::new());
+        for request in requests {
+            let is_granted = match request {
+                Capability::Inference => self.inference,
+                Capability::Agent => self.agent,
+                Capability::Progress => self.progress,
+                Capability::Events => self.events,
+                Capability::Jobs => self.jobs,
+                Capability::Urls(patterns) => {
+                    let (covered, others): (Vec<_>, Vec<_>) =
                         patterns.iter().cloned().partition(|pattern| self.covers(pattern));
-                    granted.extend((!ours.is_empty()).then_some(Want::Urls(ours)));
-                    beyond.extend((!others.is_empty()).then_some(Want::Urls(others)));
+                    granted.extend((!covered.is_empty()).then_some(Capability::Urls(covered)));
+                    ungranted.extend((!others.is_empty()).then_some(Capability::Urls(others)));
                     continue;
                 }
             };
-            if allowed { &mut granted } else { &mut beyond }.push(want.clone());
+            if is_granted { &mut granted } else { &mut ungranted }.push(request.clone());
         }
-        (granted, beyond)
+        (granted, ungranted)
     }
 
-    /// Is every host that the pattern names granted?
+    /// Whether every host that matches the pattern is granted.
     fn covers(&self, pattern: &str) -> bool {
         let (pattern, below) =
             (pattern.to_ascii_lowercase(), pattern.trim_start_matches('*').to_ascii_lowercase());
@@ -75,28 +76,38 @@ impl Grants {
 mod tests {
     use super::*;
 
-    fn urls(patterns: &[&str]) -> Want {
-        Want::Urls(patterns.iter().map(|pattern| (*pattern).into()).collect())
+    fn urls(patterns: &[&str]) -> Capability {
+        Capability::Urls(patterns.iter().map(|pattern| (*pattern).into()).collect())
     }
 
-    /// Goal: nothing is granted by more than its name. Method: one want for each field, against none, all, and hosts that are nearly granted.
+    /// Goal: a grant covers only the capability it names. Method: each capability with no grants,
+    /// with all grants, and with hosts that nearly match.
     #[test]
-    fn wants_are_divided() {
-        let wants =
-            [Want::Inference, Want::Agent, Want::Progress, urls(&["*"]), Want::Events, Want::Jobs];
-        assert_eq!(Grants::default().divide(&wants), (Vec::new(), wants.to_vec()));
-        assert_eq!(Grants::all().divide(&wants), (wants.to_vec(), Vec::new()));
+    fn requests_are_split_by_grants() {
+        let all = [
+            Capability::Inference,
+            Capability::Agent,
+            Capability::Progress,
+            urls(&["*"]),
+            Capability::Events,
+            Capability::Jobs,
+        ];
+        assert_eq!(Grants::default().split(&all), (Vec::new(), all.to_vec()));
+        assert_eq!(Grants::all().split(&all), (all.to_vec(), Vec::new()));
         let one = Grants { progress: true, ..Grants::default() };
         assert_eq!(
-            one.divide(&[Want::Progress, Want::Jobs]),
-            (vec![Want::Progress], vec![Want::Jobs])
+            one.split(&[Capability::Progress, Capability::Jobs]),
+            (vec![Capability::Progress], vec![Capability::Jobs])
         );
         let hosts = Grants { urls: vec!["a.org".into(), "*.B.org".into()], ..Grants::default() };
-        let good = ["a.org", "A.ORG", "x.b.org", "*.x.b.org", "*.b.org"];
-        let bad = ["b.org", "*.org", "*", "xb.org", "*.a.org", "x.a.org"];
-        assert_eq!(hosts.divide(&[urls(&good), urls(&bad)]), (vec![urls(&good)], vec![urls(&bad)]));
+        let covered = ["a.org", "A.ORG", "x.b.org", "*.x.b.org", "*.b.org"];
+        let others = ["b.org", "*.org", "*", "xb.org", "*.a.org", "x.a.org"];
         assert_eq!(
-            hosts.divide(&[urls(&["a.org", "*"])]),
+            hosts.split(&[urls(&covered), urls(&others)]),
+            (vec![urls(&covered)], vec![urls(&others)])
+        );
+        assert_eq!(
+            hosts.split(&[urls(&["a.org", "*"])]),
             (vec![urls(&["a.org"])], vec![urls(&["*"])])
         );
     }

@@ -1,97 +1,96 @@
-//! A component is linked: for `describe` with nothing behind what it imports, and for its work with what it is granted.
+//! Links a component: first for `describe`, with nothing behind its imports, then with the granted
+//! imports.
 
-use super::InstallError;
-use crate::about::{self, About, Want};
 use crate::bindings::{JobHandlerPre, PricingPolicyPre, RoutingPolicyPre, VerificationPolicyPre};
+use crate::error::InstallError;
 use crate::exports::description;
-use crate::handler::HandlerTier;
+use crate::handler_engine::HandlerEngine;
 use crate::installed::Code;
 use crate::limits::Limits;
 use crate::linking;
-use crate::policy::{PolicyState, PolicyTier};
+use crate::manifest::{self, Capability, Manifest};
+use crate::policy_engine::{PolicyCall, PolicyEngine, PolicyState};
 use crate::slot::Role;
 use std::sync::Arc;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-/// What it says of itself, and the bounds it sets. A policy is linked for good, a handler with traps behind its imports.
-pub(crate) async fn described(
-    policies: &Arc<PolicyTier>,
-    handlers: &Arc<HandlerTier>,
+/// Links a component and calls `describe`. Returns the manifest and the guest's own limits. The
+/// code of a policy is final; that of a handler has traps behind its imports.
+pub(crate) async fn describe(
+    policies: &Arc<PolicyEngine>,
+    handlers: &Arc<HandlerEngine>,
     role: Role,
     component: &Component,
     limits: Limits,
-) -> Result<(Code, About, Limits), InstallError> {
+) -> Result<(Code, Manifest, Limits), InstallError> {
+    let call = PolicyCall { engine: policies, limits: &limits, settings: &[] };
     let (code, described) = match role {
         Role::Handler => {
             refuse_imports(component, &handlers.engine, linking::is_grantable)?;
-            let inert = linking::inert(&handlers.engine, component)
-                .map_err(|error| not_this_world(&error))?;
-            let guest = inert
-                .instantiate_pre(component)
+            let guest = linking::inert(&handlers.engine, component)
+                .and_then(|linker| linker.instantiate_pre(component))
                 .and_then(JobHandlerPre::new)
-                .map_err(|error| not_this_world(&error))?;
+                .map_err(|error| wrong_types(&error))?;
             let described = description::handler(handlers, limits, &guest).await;
             (Code::Handler(Arc::clone(handlers), guest), described)
         }
         Role::Routing => {
-            let guest = policy(policies, component).and_then(|pre| {
-                RoutingPolicyPre::new(pre).map_err(|error| not_this_world(&error))
-            })?;
-            let described = description::routing(policies, &limits, &guest);
+            let guest = RoutingPolicyPre::new(link_policy(policies, component)?)
+                .map_err(|error| wrong_types(&error))?;
+            let described = description::routing(&call, &guest);
             (Code::Routing(Arc::clone(policies), guest), described)
         }
         Role::Pricing => {
-            let guest = policy(policies, component).and_then(|pre| {
-                PricingPolicyPre::new(pre).map_err(|error| not_this_world(&error))
-            })?;
-            let described = description::pricing(policies, &limits, &guest);
+            let guest = PricingPolicyPre::new(link_policy(policies, component)?)
+                .map_err(|error| wrong_types(&error))?;
+            let described = description::pricing(&call, &guest);
             (Code::Pricing(Arc::clone(policies), guest), described)
         }
         Role::Verification => {
-            let guest = policy(policies, component).and_then(|pre| {
-                VerificationPolicyPre::new(pre).map_err(|error| not_this_world(&error))
-            })?;
-            let described = description::verification(policies, &limits, &guest);
+            let guest = VerificationPolicyPre::new(link_policy(policies, component)?)
+                .map_err(|error| wrong_types(&error))?;
+            let described = description::verification(&call, &guest);
             (Code::Verification(Arc::clone(policies), guest), described)
         }
     };
-    let (about, bounds) = about::checked(described.map_err(InstallError::Describe)?, role)
-        .map_err(InstallError::About)?;
-    Ok((code, about, bounds))
+    let described = described.map_err(InstallError::Describe)?;
+    let (manifest, limits) =
+        manifest::validated(described, role).map_err(InstallError::Manifest)?;
+    Ok((code, manifest, limits))
 }
 
-/// Links a handler with what it is granted and nothing else. A policy is linked already: it is granted nothing.
-pub(crate) fn granted(
+/// Links a handler with its granted imports only. A policy is linked already: it has no grants.
+pub(crate) fn link_granted(
     code: Code,
     component: &Component,
-    granted: &[Want],
+    granted: &[Capability],
 ) -> Result<Code, InstallError> {
-    let Code::Handler(tier, _) = code else { return Ok(code) };
-    refuse_imports(component, &tier.engine, |name| linking::is_granted(name, granted))?;
-    let linked = linking::granted(&tier.engine, granted)
+    let Code::Handler(engine, _) = code else { return Ok(code) };
+    refuse_imports(component, &engine.engine, |name| linking::is_granted(name, granted))?;
+    let linked = linking::granted(&engine.engine, granted)
         .and_then(|linker| linker.instantiate_pre(component))
         .and_then(JobHandlerPre::new);
-    Ok(Code::Handler(tier, linked.map_err(|error| not_this_world(&error))?))
+    Ok(Code::Handler(engine, linked.map_err(|error| wrong_types(&error))?))
 }
 
-fn policy(
-    tier: &PolicyTier,
+fn link_policy(
+    policies: &PolicyEngine,
     component: &Component,
 ) -> Result<InstancePre<PolicyState>, InstallError> {
-    refuse_imports(component, &tier.engine, |_| false)?;
-    Linker::new(&tier.engine).instantiate_pre(component).map_err(|error| not_this_world(&error))
+    refuse_imports(component, &policies.engine, |_| false)?;
+    Linker::new(&policies.engine).instantiate_pre(component).map_err(|error| wrong_types(&error))
 }
 
 fn refuse_imports(
     component: &Component,
     engine: &wasmtime::Engine,
-    granted: impl Fn(&str) -> bool,
+    is_granted: impl Fn(&str) -> bool,
 ) -> Result<(), InstallError> {
-    linking::ungranted(component, engine, granted)
+    linking::ungranted(component, engine, is_granted)
         .map_or(Ok(()), |import| Err(InstallError::Import(import)))
 }
 
-/// The names are right, the types behind them are not.
-fn not_this_world(error: &wasmtime::Error) -> InstallError {
-    InstallError::World(format!("does not fit its world: {error:#}"))
+/// The names match the world, the types do not.
+fn wrong_types(error: &wasmtime::Error) -> InstallError {
+    InstallError::World(format!("does not match its world: {error:#}"))
 }

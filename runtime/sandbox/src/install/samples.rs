@@ -1,4 +1,5 @@
-//! Questions that any policy must be able to answer: ordinary ones, and those at the edges of what a node asks. The customer is nobody.
+//! Inputs that every policy must be able to answer: ordinary ones, and edge cases. The customer is
+//! a placeholder.
 
 use pylon_core::decision::{Candidate, History, MarketView, QuoteContext, Situation, Terms};
 use pylon_core::work::{
@@ -37,7 +38,7 @@ fn job(kind: u16, bid_msat: Option<u64>, params: &[(&str, &str)]) -> Job {
     }
 }
 
-/// What each job is called, the job, and what a pricing policy is told of it.
+/// Name, job and context of each sample for a pricing policy.
 pub(super) fn priced(kind: u16) -> Vec<(&'static str, Job, QuoteContext)> {
     let wallet = [Terms::Free, Terms::OnDelivery, Terms::BeforeWork];
     let every = [Terms::Free, Terms::OnDelivery, Terms::BeforeWork, Terms::Hold];
@@ -99,7 +100,7 @@ fn context(terms: &[Terms], max_receivable_msat: u64, input_tokens_estimate: u64
     }
 }
 
-/// What a job may have used.
+/// Usages to settle.
 pub(super) fn usages() -> [Usage; 3] {
     let used = |input_tokens, output_tokens| Usage {
         input_tokens,

@@ -1,33 +1,39 @@
-//! The operator's settings, filled up with what the guest declares.
+//! The operator's settings, with the defaults of the manifest.
 
-use super::InstallError;
-use crate::about::About;
 use crate::bindings::types;
+use crate::error::InstallError;
+use crate::manifest::Manifest;
 use pylon_core::Param;
 
-/// What the guest declares, in its order, each with the operator's values or the default.
+/// All settings of the manifest, in its order, each with the operator's values or the default.
 pub(crate) fn settings(
-    about: &About,
+    manifest: &Manifest,
     mut set: Vec<Param>,
 ) -> Result<Vec<types::Param>, InstallError> {
     if let Some(empty) = set.iter().find(|param| param.values.is_empty()) {
-        return Err(InstallError::Setting(empty.name.clone(), known(about)));
+        return Err(InstallError::UnknownSetting(empty.name.clone(), available(manifest)));
     }
-    let filled = about.settings.iter().map(|setting| {
+    let filled = manifest.settings.iter().map(|setting| {
         let own = set
             .iter()
             .position(|param| param.name == setting.name)
-            .map(|place| set.swap_remove(place));
+            .map(|index| set.swap_remove(index));
         let values = own.map_or_else(|| vec![setting.default.clone()], |param| param.values);
         types::Param { name: setting.name.clone(), values }
     });
     let filled = filled.collect();
-    set.pop().map_or(Ok(filled), |unknown| Err(InstallError::Setting(unknown.name, known(about))))
+    match set.pop() {
+        Some(unknown) => Err(InstallError::UnknownSetting(unknown.name, available(manifest))),
+        None => Ok(filled),
+    }
 }
 
-/// What there is to set, for whoever set something else.
-fn known(about: &About) -> String {
+fn available(manifest: &Manifest) -> String {
     let names: Vec<_> =
-        about.settings.iter().map(|setting| format!("`{}`", setting.name)).collect();
-    if names.is_empty() { "it has none".into() } else { format!("there is {}", names.join(", ")) }
+        manifest.settings.iter().map(|setting| format!("`{}`", setting.name)).collect();
+    if names.is_empty() {
+        "it has no settings".into()
+    } else {
+        format!("available: {}", names.join(", "))
+    }
 }

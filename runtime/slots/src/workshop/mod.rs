@@ -20,7 +20,7 @@ use pylon_core::ports::journal::{Journal, JournalError};
 use pylon_core::rows::Row;
 use pylon_core::slots::{Lockdown, SlotStatus};
 use pylon_egress::policy::EgressPolicy;
-use pylon_sandbox::{Change, Generations, Sandbox, Slot};
+use pylon_sandbox::{GuestSetRegistry, Sandbox, Slot, SlotAssignment};
 use state::{State, commit};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -36,7 +36,7 @@ pub struct Workshop {
     addresses: EgressPolicy,
     state: Mutex<State>,
     /// The guests at work, with a node.
-    live: OnceLock<Arc<Generations>>,
+    live: OnceLock<Arc<GuestSetRegistry>>,
     pub(super) watch: Arc<Watch>,
     changed: watch::Sender<u64>,
 }
@@ -134,7 +134,12 @@ impl Workshop {
     }
 
     /// It is written: the jobs from now on have it.
-    fn put(&self, state: &mut State, changes: &[Change], rows: Vec<Installation>) -> Result<()> {
+    fn put(
+        &self,
+        state: &mut State,
+        changes: &[SlotAssignment],
+        rows: Vec<Installation>,
+    ) -> Result<()> {
         state.history.extend(rows);
         if let Some(live) = self.live.get().filter(|_| !changes.is_empty()) {
             live.swap(history::newest(&state.history), changes)?;

@@ -16,13 +16,13 @@ use pylon_core::machine::JobState;
 use pylon_core::ports::journal::Journal;
 use pylon_core::rows::Row;
 use pylon_core::slots::GuestConfig;
-use pylon_sandbox::{Change, Generations, Role, Slot};
+use pylon_sandbox::{GuestSetRegistry, Role, Slot, SlotAssignment};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Changes that could be made, with what is to be written of them.
 struct Changes {
-    changes: Vec<Change>,
+    changes: Vec<SlotAssignment>,
     rows: Vec<Installation>,
     renewed: Renewed,
 }
@@ -38,7 +38,7 @@ pub struct Renewed {
 
 /// What serves on with other grants, and the record of that.
 struct Anew {
-    changes: Vec<Change>,
+    changes: Vec<SlotAssignment>,
     told: Vec<Row>,
 }
 
@@ -60,7 +60,7 @@ impl Workshop {
         &self,
         journal: Option<&dyn Journal>,
         now: UnixTime,
-    ) -> Result<Arc<Generations>> {
+    ) -> Result<Arc<GuestSetRegistry>> {
         let mut state = self.state.lock().await;
         let config = state.config.clone();
         let due = async {
@@ -92,7 +92,8 @@ impl Workshop {
         }
         state.history.extend(rows);
         let guests = guests.into_iter().filter_map(|(slot, guest)| Some((slot, guest?))).collect();
-        let generations = Arc::new(Generations::starting(history::newest(&state.history), guests)?);
+        let generations =
+            Arc::new(GuestSetRegistry::starting(history::newest(&state.history), guests)?);
         let generations = Arc::clone(self.live.get_or_init(|| generations));
         self.tell(&state);
         let mut gone = state.left_alone(&[], "start", now);
@@ -122,7 +123,8 @@ impl Workshop {
         let kept = async {
             let mut guests = Vec::new();
             let serving = history::serving(&state.history, number, kind).into_iter();
-            for (slot, record) in serving.filter(|(slot, _)| Role::OF_TAKEN.contains(&slot.role()))
+            for (slot, record) in
+                serving.filter(|(slot, _)| Role::NEEDED_AFTER_ADMISSION.contains(&slot.role()))
             {
                 guests
                     .push((slot, self.bench(&state.config).again(slot, record, Some(now)).await?));
@@ -175,7 +177,7 @@ impl Workshop {
         let is_refused = |number, kind| {
             let mut needed = history::serving(history, number, kind)
                 .into_iter()
-                .filter(|(slot, _)| Role::OF_TAKEN.contains(&slot.role()));
+                .filter(|(slot, _)| Role::NEEDED_AFTER_ADMISSION.contains(&slot.role()));
             needed.any(|(_, record)| bench.is_trusted(record, now).is_err())
         };
         let (mut refused, mut until) = (BTreeMap::new(), Vec::new());
@@ -287,7 +289,7 @@ impl Workshop {
         &self,
         state: &State,
         config: &Config,
-        due: &[Change],
+        due: &[SlotAssignment],
         now: UnixTime,
     ) -> Result<Anew, Failed> {
         let (before, bench) = (self.bench(&state.config), self.bench(config));

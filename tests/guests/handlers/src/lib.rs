@@ -1,16 +1,16 @@
-//! What the fixtures have in common: how to describe a handler.
+//! The manifest of all fixtures.
 
-use pylon_guest::description::{About, ParamHelp, ServedKind, Setting, Want};
+use pylon_guest::description::{Capability, Manifest, ParamHelp, ServedKind, Setting};
 
-/// A handler of the kinds 5999 and 5998 with one setting, one public and one private param.
-pub fn about(name: &str, wants: Vec<Want>) -> About {
+/// A handler of the kinds 5999 and 5998 with one setting, one public and one private parameter.
+pub fn manifest(name: &str, requests: Vec<Capability>) -> Manifest {
     let param = |name: &str, public| ParamHelp {
         name: name.into(),
         help: String::new(),
         required: false,
         public,
     };
-    About {
+    Manifest {
         name: name.into(),
         version: "1.0.0".into(),
         summary: "A fixture.".into(),
@@ -22,7 +22,7 @@ pub fn about(name: &str, wants: Vec<Want>) -> About {
                 params: vec![param("model", true), param("secret", false)],
             })
             .into(),
-        wants,
-        bounds: None,
+        requests,
+        limits: None,
     }
 }

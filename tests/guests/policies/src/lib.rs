@@ -1,3 +1,3 @@
-//! Empty: a package must have a library, and the guests are its examples.
+//! Empty: a package needs a library, and the guests are its examples.
 
 #![no_std]

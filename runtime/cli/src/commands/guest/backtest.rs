@@ -13,7 +13,7 @@ use pylon_core::Param;
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::text::sanitize_line;
 use pylon_node::clock::SystemClock;
-use pylon_sandbox::{Installed, Outline, Role, Sandbox, Setup, Slot};
+use pylon_sandbox::{ComponentInterface, Installed, Role, Sandbox, Setup, Slot};
 use serde_json::{Map, Value, json as value};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -96,7 +96,7 @@ async fn candidate(
     bytes: &[u8],
     setup: Setup,
 ) -> Result<(Role, Arc<Installed>)> {
-    let role = Outline::read(bytes)?.role()?;
+    let role = ComponentInterface::read(bytes)?.role()?;
     let Some(of_world) = Slot::policy(role) else {
         bail!(
             "no policy: a handler has no decisions to go back to, `pylon guest replay` runs one again"

@@ -6,7 +6,7 @@ use crate::commands::block_on;
 use crate::output::say;
 use anyhow::{Context, Result};
 use pylon_core::Digest;
-use pylon_sandbox::Outline;
+use pylon_sandbox::ComponentInterface;
 use pylon_slots as guests;
 use std::path::PathBuf;
 
@@ -20,11 +20,12 @@ pub(super) fn run(args: &CompileArgs) -> Result<()> {
     };
     let beside = file.unwrap_or_else(|| Digest::of(&bytes).to_hex().into());
     let what = || args.file.display().to_string();
-    let role = Outline::read(&bytes).and_then(|outline| outline.role()).with_context(what)?;
+    let role =
+        ComponentInterface::read(&bytes).and_then(|outline| outline.role()).with_context(what)?;
     let sandbox = component::sandbox(None)?;
-    let image = block_on(async { Ok(sandbox.image(&bytes).await?) }).with_context(what)?;
+    let image = block_on(async { Ok(sandbox.precompile(&bytes).await?) }).with_context(what)?;
     let mut path = beside.into_os_string();
-    path.push(guests::image::suffix(&sandbox.engine_of(role)));
+    path.push(guests::image::suffix(&sandbox.engine_id(role)));
     let path = PathBuf::from(path);
     component::write(&path, &image)?;
     let path = path.display();

@@ -89,7 +89,7 @@ pub(super) fn sandbox(cache: Option<&Path>) -> Result<Sandbox> {
     let cache = cache.map(open).transpose().context("no folder for compiled code")?;
     Ok(Sandbox::open(Config {
         cache,
-        compiling: apart()?,
+        compilation: apart()?,
         policy_instances: 2,
         handler_instances: 2,
         ..Config::default()

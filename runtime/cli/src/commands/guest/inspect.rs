@@ -12,7 +12,7 @@ use pylon_core::units::format_utc;
 use pylon_node::clock::SystemClock;
 use pylon_nostr::identity::npub_of;
 use pylon_nostr::release::{self, Release};
-use pylon_sandbox::{Examined, InstallError, Outline, Want};
+use pylon_sandbox::{Capability, ComponentInterface, Inspection, InstallError};
 use serde_json::{Value, json as value};
 use std::fmt::Write as _;
 
@@ -21,8 +21,8 @@ struct Found {
     file: String,
     digest: Digest,
     size: usize,
-    outline: Outline,
-    examined: Result<Examined, InstallError>,
+    outline: ComponentInterface,
+    inspection: Result<Inspection, InstallError>,
     /// `None`: there is no release beside it.
     release: Option<Result<Release, String>>,
 }
@@ -32,8 +32,8 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
     let file = component::at(&args.file)?;
     let bytes = component::read(&file)?;
     let digest = Digest::of(&bytes);
-    let outline = Outline::read(&bytes).with_context(|| file.display().to_string())?;
-    let examined = block_on(async { Ok(component::sandbox(None)?.examine(&bytes).await) })?;
+    let outline = ComponentInterface::read(&bytes).with_context(|| file.display().to_string())?;
+    let inspection = block_on(async { Ok(component::sandbox(None)?.inspect(&bytes).await) })?;
     let verify = |text: String| {
         release::verify(&text, digest, SystemClock.now()).map_err(|error| error.to_string())
     };
@@ -43,15 +43,15 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
         digest,
         size: bytes.len(),
         outline,
-        examined,
+        inspection,
         release,
     };
     if args.json {
         json(&found.facts())?;
-        return if found.examined.is_ok() { Ok(()) } else { Err(SaidNo.into()) };
+        return if found.inspection.is_ok() { Ok(()) } else { Err(SaidNo.into()) };
     }
     say(&found.page())?;
-    match &found.examined {
+    match &found.inspection {
         Ok(_) => Ok(()),
         Err(problem) => bail!("{}: {problem}", found.file),
     }
@@ -69,10 +69,10 @@ impl Found {
                 "signed_at": release.signed_at, "expires_at": release.expires_at,
             })),
             "release_problem": self.release.as_ref().and_then(|release| release.as_ref().err()),
-            "problem": self.examined.as_ref().err().map(ToString::to_string),
+            "problem": self.inspection.as_ref().err().map(ToString::to_string),
         });
-        if let (Ok(guest), Some(map)) = (&self.examined, facts.as_object_mut()) {
-            let about = &guest.about;
+        if let (Ok(guest), Some(map)) = (&self.inspection, facts.as_object_mut()) {
+            let about = &guest.manifest;
             let setting = |it: &pylon_sandbox::Setting| value!({"name": it.name, "default": it.default, "help": it.help});
             let kinds = about.kinds.iter().map(|served| {
                 let param = |(name, help, required): &(String, String, bool)| {
@@ -93,7 +93,7 @@ impl Found {
                 about.settings.iter().map(setting).collect::<Vec<_>>().into(),
             );
             map.insert("kinds".into(), kinds.collect::<Vec<_>>().into());
-            map.insert("wants".into(), about.wants.iter().map(want).collect::<Vec<_>>().into());
+            map.insert("wants".into(), about.requests.iter().map(want).collect::<Vec<_>>().into());
             map.insert("limits".into(), limits(guest));
         }
         facts
@@ -104,8 +104,8 @@ impl Found {
         page.row("file", &self.file);
         page.row("sha256", &self.digest.to_hex());
         page.row("size", &format!("{} bytes", self.size));
-        if let Ok(guest) = &self.examined {
-            let about = &guest.about;
+        if let Ok(guest) = &self.inspection {
+            let about = &guest.manifest;
             page.row("name", &format!("{} {}", about.name, about.version));
             page.row("summary", &about.summary);
             page.row("world", guest.role.world());
@@ -123,7 +123,7 @@ impl Found {
             .map(|import| import.name.as_str());
         page.list("imports", callable, "nothing but types");
         page.list("exports", self.outline.exports.iter().map(String::as_str), "nothing");
-        if let Ok(guest) = &self.examined {
+        if let Ok(guest) = &self.inspection {
             page.guest(guest);
         }
         page.0
@@ -166,9 +166,9 @@ impl Page {
         }
     }
 
-    fn guest(&mut self, guest: &Examined) {
-        let about = &guest.about;
-        let wants: Vec<_> = about.wants.iter().map(want).collect();
+    fn guest(&mut self, guest: &Inspection) {
+        let about = &guest.manifest;
+        let wants: Vec<_> = about.requests.iter().map(want).collect();
         self.list("wants", wants.iter().map(String::as_str), "nothing");
         let settings: Vec<_> = about
             .settings
@@ -198,7 +198,7 @@ impl Page {
 }
 
 /// A limit that is none is `null`.
-fn limits(guest: &Examined) -> Value {
+fn limits(guest: &Inspection) -> Value {
     let mut limits = value!(guest.limits);
     for limit in limits.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
         if *limit == value!(u64::MAX) {
@@ -208,13 +208,13 @@ fn limits(guest: &Examined) -> Value {
     limits
 }
 
-fn want(want: &Want) -> String {
+fn want(want: &Capability) -> String {
     match want {
-        Want::Inference => "inference".into(),
-        Want::Agent => "agent".into(),
-        Want::Progress => "progress".into(),
-        Want::Urls(hosts) => format!("urls {}", hosts.join(" ")),
-        Want::Events => "events".into(),
-        Want::Jobs => "jobs".into(),
+        Capability::Inference => "inference".into(),
+        Capability::Agent => "agent".into(),
+        Capability::Progress => "progress".into(),
+        Capability::Urls(hosts) => format!("urls {}", hosts.join(" ")),
+        Capability::Events => "events".into(),
+        Capability::Jobs => "jobs".into(),
     }
 }

@@ -28,7 +28,7 @@ impl Records {
         let state = home.open()?;
         let config = Config {
             cache: Some(state.folder("cache")?),
-            compiling: apart()?,
+            compilation: apart()?,
             policy_instances: INSTANCES,
             handler_instances: INSTANCES,
             ..Config::default()

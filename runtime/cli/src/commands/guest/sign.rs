@@ -12,7 +12,7 @@ use pylon_node::secret_file;
 use pylon_nostr::identity;
 use pylon_nostr::image_release::{self, ImageClaim};
 use pylon_nostr::release::{self, Claim, ReleaseError};
-use pylon_sandbox::IMAGE_BYTES_MAX;
+use pylon_sandbox::PRECOMPILED_BYTES_MAX;
 use std::path::{Path, PathBuf};
 
 const DAY_SECONDS: u64 = 24 * 3600;
@@ -49,7 +49,7 @@ fn guest(
     sign: impl Fn(&Claim) -> Result<String, ReleaseError>,
 ) -> Result<(String, String)> {
     let bytes = component::read(file)?;
-    let about = block_on(async { Ok(component::sandbox(None)?.examine(&bytes).await?) })?.about;
+    let about = block_on(async { Ok(component::sandbox(None)?.inspect(&bytes).await?) })?.manifest;
     let claim = Claim {
         digest: Digest::of(&bytes),
         size: bytes.len() as u64,
@@ -59,10 +59,10 @@ fn guest(
     Ok((format!("{} {}", claim.name, claim.version), sign(&claim)?))
 }
 
-/// COMPONENT and ENGINE of COMPONENT.ENGINE.image.
+/// COMPONENT and ENGINE of COMPONENT.ENGINE.cwasm.
 fn image_name(file: &Path) -> Option<(PathBuf, &str)> {
     let (component, engine) =
-        file.file_name()?.to_str()?.strip_suffix(".image")?.rsplit_once('.')?;
+        file.file_name()?.to_str()?.strip_suffix(".cwasm")?.rsplit_once('.')?;
     Some((file.with_file_name(component), engine))
 }
 
@@ -80,7 +80,7 @@ fn image(
             &component::read(&component).context("an image is signed beside its component")?,
         ),
     };
-    let bytes = component::read_most(file, IMAGE_BYTES_MAX as u64)?;
+    let bytes = component::read_most(file, PRECOMPILED_BYTES_MAX as u64)?;
     let (digest, size, engine) = (Digest::of(&bytes), bytes.len() as u64, engine.to_owned());
     let claim = ImageClaim { digest, size, component, engine };
     Ok((format!("image of {} for {}", component.short(), claim.engine), sign(&claim)?))

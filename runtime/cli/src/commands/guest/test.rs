@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use pylon_authoring::cases::{self, Asked};
 use pylon_core::guest::Cost;
 use pylon_core::text::sanitize_line;
-use pylon_sandbox::{Examined, Outline, Role};
+use pylon_sandbox::{ComponentInterface, Inspection, Role};
 use serde_json::json as value;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -31,7 +31,7 @@ pub(super) fn run(args: &TestArgs) -> Result<()> {
     let cache = tempfile::tempdir().context("no folder for compiled code")?;
     let (guest, asked) = block_on(async {
         let sandbox = component::sandbox(Some(cache.path()))?;
-        let guest = sandbox.examine(&bytes).await.with_context(|| file.display().to_string())?;
+        let guest = sandbox.inspect(&bytes).await.with_context(|| file.display().to_string())?;
         let asked = cases::ask(&sandbox, &bytes, &guest, &cases).await;
         Ok((guest, asked))
     })?;
@@ -45,7 +45,7 @@ pub(super) fn run(args: &TestArgs) -> Result<()> {
 
 /// Where they are looked for, and one to begin with.
 fn no_cases(file: &Path, component: &[u8]) -> String {
-    let least = match Outline::read(component).and_then(|outline| outline.role()) {
+    let least = match ComponentInterface::read(component).and_then(|outline| outline.role()) {
         Ok(Role::Pricing) => "function = \"quote\", expect = { terms = \"on-delivery\" }",
         Ok(Role::Routing) => "function = \"rank\", expect = { order = [0] }",
         Ok(Role::Verification) => "function = \"judge\", expect = { verdict = \"accept\" }",
@@ -62,7 +62,7 @@ fn no_cases(file: &Path, component: &[u8]) -> String {
     )
 }
 
-fn facts(guest: &Examined, asked: &[Asked]) -> serde_json::Value {
+fn facts(guest: &Inspection, asked: &[Asked]) -> serde_json::Value {
     let case = |case: &Asked| {
         let (fuel, cpu_us) = match case.cost {
             Cost::Fuel(fuel) => (Some(fuel), None),
@@ -75,12 +75,12 @@ fn facts(guest: &Examined, asked: &[Asked]) -> serde_json::Value {
     };
     let passed = asked.iter().filter(|case| case.unmet.is_empty()).count();
     value!({
-        "name": guest.about.name, "version": guest.about.version, "world": guest.role.world(),
+        "name": guest.manifest.name, "version": guest.manifest.version, "world": guest.role.world(),
         "cases": asked.iter().map(case).collect::<Vec<_>>(), "passed": passed, "failed": asked.len() - passed,
     })
 }
 
-fn page(guest: &Examined, asked: &[Asked]) -> String {
+fn page(guest: &Inspection, asked: &[Asked]) -> String {
     let width = asked.iter().map(|case| case.name.chars().count()).max().unwrap_or(0).clamp(4, 60);
     let unit = if guest.role == Role::Handler { "CPU µs" } else { "FUEL" };
     let mut page = format!("{:<width$}  RESULT  {unit:>9}  OF BUDGET\n", "CASE");

@@ -1,15 +1,15 @@
-//! Wants an agent, which this build does not have.
+//! Requests an agent, which this build does not support.
 
 use pylon_guest::Params;
-use pylon_guest::description::{About, Want};
+use pylon_guest::description::{Capability, Manifest};
 use pylon_guest::handler::{Handler, JobError, agent};
 use pylon_guest::types::{Job, Output};
 
-struct WantsAgent;
+struct RequestsAgent;
 
-impl Handler for WantsAgent {
-    fn describe() -> About {
-        pylon_test_handlers::about("wants-agent", vec![Want::Agent])
+impl Handler for RequestsAgent {
+    fn describe() -> Manifest {
+        pylon_test_handlers::manifest("requests-agent", vec![Capability::Agent])
     }
 
     fn run(_: &Job, _: Params<'_>, _: u64) -> Result<Output, JobError> {
@@ -17,11 +17,11 @@ impl Handler for WantsAgent {
             source: agent::Source {
                 repository: None,
                 revision: None,
-                only: Vec::new(),
-                without: Vec::new(),
+                include_paths: Vec::new(),
+                exclude_paths: Vec::new(),
             },
             work: agent::Work::Commands(Vec::new()),
-            bounds: agent::Bounds {
+            limits: agent::Limits {
                 seconds: None,
                 memory_mb: None,
                 disk_mb: None,
@@ -36,4 +36,4 @@ impl Handler for WantsAgent {
     }
 }
 
-pylon_guest::handler::export!(WantsAgent);
+pylon_guest::handler::export!(RequestsAgent);

@@ -1,4 +1,5 @@
-//! The clock of the handler engine. It runs only while guest code runs: a node whose handlers wait for a backend uses no CPU here.
+//! The thread that advances the epoch of the handler engine. It sleeps while no guest code runs: a
+//! node whose handlers wait for backends uses no CPU time here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -6,24 +7,23 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 use wasmtime::{Engine, EngineWeak};
 
-/// A guest is looked at this often.
-pub(crate) const TICK: Duration = Duration::from_millis(2);
+/// How often a running guest is interrupted to check its limits.
+const TICK: Duration = Duration::from_millis(2);
 
-/// A thread that advances the engine's epoch.
-pub(crate) struct Ticker {
+pub(crate) struct EpochTicker {
     state: Arc<State>,
     thread: Thread,
 }
 
 #[derive(Default)]
 struct State {
-    /// Polls of guests going on now.
+    /// Number of guests that are being polled.
     polls: AtomicU32,
     asleep: AtomicBool,
     closed: AtomicBool,
 }
 
-impl Ticker {
+impl EpochTicker {
     pub(crate) fn start(engine: &Engine) -> std::io::Result<Self> {
         let state = Arc::new(State::default());
         let (engine, its_state) = (engine.weak(), Arc::clone(&state));
@@ -33,7 +33,7 @@ impl Ticker {
         Ok(Self { state, thread: handle.thread().clone() })
     }
 
-    /// Ticks at least until `leave`.
+    /// The epoch advances at least until `leave`.
     pub(crate) fn enter(&self) {
         self.state.polls.fetch_add(1, Ordering::SeqCst);
         if self.state.asleep.load(Ordering::SeqCst)
@@ -48,7 +48,7 @@ impl Ticker {
     }
 }
 
-impl Drop for Ticker {
+impl Drop for EpochTicker {
     fn drop(&mut self) {
         self.state.closed.store(true, Ordering::SeqCst);
         self.thread.unpark();
@@ -58,7 +58,7 @@ impl Drop for Ticker {
 fn tick(engine: &EngineWeak, state: &State) {
     let mut next = Instant::now();
     while !state.closed.load(Ordering::SeqCst) {
-        // From the clock, so that late wake-ups do not add up.
+        // Absolute times, so that late wake-ups do not add up.
         next = (next + TICK).max(Instant::now());
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
         let Some(engine) = engine.upgrade() else { return };
@@ -66,7 +66,7 @@ fn tick(engine: &EngineWeak, state: &State) {
         drop(engine);
         if state.polls.load(Ordering::SeqCst) == 0 {
             state.asleep.store(true, Ordering::SeqCst);
-            // Whoever enters after this line finds us asleep and wakes us; whoever entered before is seen here.
+            // A poll that starts after this line wakes the thread; an earlier one is seen here.
             if state.polls.load(Ordering::SeqCst) > 0 {
                 state.asleep.store(false, Ordering::SeqCst);
             }
@@ -82,12 +82,11 @@ mod tests {
     use super::*;
     use wasmtime::Config;
 
-    /// Goal: a node whose handlers wait uses no CPU for the clock, and the clock is there when one goes on. Method: what the thread says of itself.
     #[test]
-    fn the_clock_stops_when_nobody_runs() {
+    fn the_thread_sleeps_while_no_guest_runs() {
         let engine = Engine::new(Config::new().epoch_interruption(true)).unwrap();
-        let ticker = Ticker::start(&engine).unwrap();
-        let until = |asleep: bool| {
+        let ticker = EpochTicker::start(&engine).unwrap();
+        let wait_until = |asleep: bool| {
             let begun = Instant::now();
             while ticker.state.asleep.load(Ordering::SeqCst) != asleep {
                 assert!(begun.elapsed() < Duration::from_secs(10), "asleep is never {asleep}");
@@ -95,11 +94,11 @@ mod tests {
             }
         };
         for _ in 0..3 {
-            until(true);
+            wait_until(true);
             ticker.enter();
-            until(false);
+            wait_until(false);
             ticker.leave();
         }
-        until(true);
+        wait_until(true);
     }
 }

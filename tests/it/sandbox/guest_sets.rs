@@ -1,28 +1,28 @@
-//! Generations: a swap is for those who come after; who came before keeps what it has.
+//! Guest sets: a swap applies to later jobs; earlier jobs keep their set.
 
 use super::{KIND, context, granted, job, load, sandbox, set, situation};
 use pylon_core::guest::Fault;
 use pylon_core::ports::guests::GuestSets;
-use pylon_sandbox::{Generations, InstallError, Sandbox, Slot};
+use pylon_sandbox::{GuestSetRegistry, InstallError, Sandbox, Slot};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-async fn generations(sandbox: &Sandbox) -> Generations {
+async fn guest_sets(sandbox: &Sandbox) -> GuestSetRegistry {
     let routing = load(sandbox, "routing", "preferred_routing", granted()).await;
     let pricing = load(sandbox, "pricing", "hostile_pricing", granted()).await;
     let verification = load(sandbox, "verification", "basic_verification", granted()).await;
-    Generations::new(routing, pricing, verification).unwrap()
+    GuestSetRegistry::new(routing, pricing, verification).unwrap()
 }
 
 fn slot(text: &str) -> Slot {
     text.parse().unwrap()
 }
 
-/// Swap, look from both sides, roll back.
+/// A swap and a rollback, seen by a job from before and by a new one.
 #[tokio::test]
-async fn a_job_keeps_its_generation() {
+async fn a_job_keeps_its_guest_set() {
     let sandbox = sandbox();
-    let guests = generations(&sandbox).await;
+    let guests = guest_sets(&sandbox).await;
     let before = guests.current();
     let trap = load(&sandbox, "pricing", "hostile_pricing", set("do", &["trap"])).await;
     let first = guests.install(slot("pricing"), &trap).unwrap().unwrap();
@@ -32,11 +32,11 @@ async fn a_job_keeps_its_generation() {
     assert!(guests.current().quote(&job(1), &context(), &situation()).value.is_ok());
 }
 
-/// A policy of the kind wins over the one for all, for that kind alone.
+/// A policy for one kind takes precedence for that kind only.
 #[tokio::test]
-async fn a_kind_has_its_own() {
+async fn a_policy_for_a_kind_takes_precedence() {
     let sandbox = sandbox();
-    let guests = generations(&sandbox).await;
+    let guests = guest_sets(&sandbox).await;
     let trap = load(&sandbox, "pricing:5999", "hostile_pricing", set("do", &["trap"])).await;
     assert!(guests.install(slot("pricing:5999"), &trap).unwrap().is_none());
     let mut other_kind = job(1);
@@ -48,11 +48,11 @@ async fn a_kind_has_its_own() {
     assert!(guests.current().quote(&job(1), &context(), &situation()).value.is_ok());
 }
 
-/// Handlers by kind, with the params they declare public.
+/// Handlers are found by kind, with their public parameters.
 #[tokio::test]
-async fn handlers_are_known_by_kind() {
+async fn handlers_are_found_by_kind() {
     let sandbox = sandbox();
-    let guests = generations(&sandbox).await;
+    let guests = guest_sets(&sandbox).await;
     let probe = load(&sandbox, "handler:5999", "probe", granted()).await;
     assert!(!guests.current().serves(KIND));
     guests.install(slot("handler:5999"), &probe).unwrap();
@@ -70,11 +70,12 @@ async fn handlers_are_known_by_kind() {
     assert_eq!(names, ["routing", "pricing", "verification", "handler:5999"]);
 }
 
-/// Callers on two threads while the policy is swapped all the time: every call gets an answer of one of the two.
+/// Two threads call the policy while it is swapped all the time: each call gets an answer of one of
+/// the two policies.
 #[tokio::test]
 async fn no_call_is_lost_in_a_swap() {
     let sandbox = sandbox();
-    let guests = Arc::new(generations(&sandbox).await);
+    let guests = Arc::new(guest_sets(&sandbox).await);
     let refuse = load(&sandbox, "pricing", "hostile_pricing", set("do", &["refuse"])).await;
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -101,7 +102,7 @@ async fn no_call_is_lost_in_a_swap() {
             next = guests.install(slot("pricing"), &next).unwrap().unwrap();
         }
         done.store(true, Ordering::SeqCst);
-        // Until each caller has seen both.
+        // Until each caller has seen both policies.
         while callers.iter().any(|caller| !caller.is_finished()) {
             next = guests.install(slot("pricing"), &next).unwrap().unwrap();
         }

@@ -1,49 +1,51 @@
-//! The CPU time of one handler: that of its thread, taken around each poll, so that neither waiting nor a busy machine counts.
+//! CPU time of one handler call, measured as the CPU time of the thread during each poll. Waiting
+//! and other load on the machine do not count.
 
-use crate::ticker::Ticker;
+use crate::epoch_ticker::EpochTicker;
 use rustix::time::{ClockId, clock_gettime};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Counts in nanoseconds. Written and read by the thread that polls, shared only because the engine's callback must own its part.
+/// In nanoseconds. Only the polling thread reads and writes these; they are atomic because the
+/// epoch callback needs shared ownership.
 #[derive(Default)]
-pub(crate) struct Meter {
+pub(crate) struct CpuMeter {
     spent: AtomicU64,
-    entered: AtomicU64,
+    poll_started: AtomicU64,
 }
 
-impl Meter {
-    /// Awaits `work`, timing each poll, with the epoch running meanwhile.
+impl CpuMeter {
+    /// Awaits `work` and measures each poll. The epoch advances during polls.
     pub(crate) async fn time<T>(
         &self,
-        ticker: &Ticker,
+        ticker: &EpochTicker,
         mut work: impl Future<Output = T> + Unpin,
     ) -> T {
         poll_fn(|context| {
-            self.entered.store(thread_nanos(), Ordering::Relaxed);
+            self.poll_started.store(thread_nanos(), Ordering::Relaxed);
             ticker.enter();
             let polled = Pin::new(&mut work).poll(context);
             ticker.leave();
-            self.spent.store(self.during_poll(), Ordering::Relaxed);
+            self.spent.store(self.including_poll(), Ordering::Relaxed);
             polled
         })
         .await
     }
 
-    /// From inside a poll: is it over the limit now?
+    /// Whether the limit is exceeded now, during a poll.
     pub(crate) fn is_over(&self, limit: Duration) -> bool {
-        u128::from(self.during_poll()) > limit.as_nanos()
+        u128::from(self.including_poll()) > limit.as_nanos()
     }
 
-    /// All polls that have ended.
+    /// CPU time of all finished polls in microseconds.
     pub(crate) fn micros(&self) -> u64 {
         self.spent.load(Ordering::Relaxed) / 1000
     }
 
-    fn during_poll(&self) -> u64 {
-        let poll = thread_nanos().saturating_sub(self.entered.load(Ordering::Relaxed));
+    fn including_poll(&self) -> u64 {
+        let poll = thread_nanos().saturating_sub(self.poll_started.load(Ordering::Relaxed));
         self.spent.load(Ordering::Relaxed).saturating_add(poll)
     }
 }

@@ -1,7 +1,9 @@
-//! What std would bring, for guests that may import nothing: an allocator, the function through which the host places arguments, and the end of a panic.
+//! What std would provide, for guests without imports: an allocator, the function through which the
+//! host places arguments, and a panic handler.
 //!
-//! An instance serves one call, so memory is handed out in a row and given back only by dropping the instance. Growing linear memory costs
-//! the host more than a whole call; the first 64 KiB are therefore part of the guest's own memory (zeroes, which take no room in the file).
+//! An instance serves one call, so the allocator only moves forward and never frees. Growing linear
+//! memory costs the host more than a whole call. The first 64 KiB are therefore a static arena:
+//! zeroes, which take no space in the component.
 
 #![allow(
     unsafe_code,
@@ -14,38 +16,39 @@ use core::arch::wasm32;
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::{null_mut, with_exposed_provenance_mut};
 
-// `memcmp` and its kin, which the compiler calls by itself; nothing of libc that imports anything is drawn in.
+// For `memcmp` and similar functions that the compiler calls. Nothing in it has imports.
 #[link(name = "c")]
 unsafe extern "C" {}
 
-const FIRST_BYTES: u32 = 64 * 1024;
+const ARENA_BYTES: u32 = 64 * 1024;
 const PAGE_BYTES: u64 = 64 * 1024;
 
-struct First(UnsafeCell<[u8; FIRST_BYTES as usize]>);
+struct Arena(UnsafeCell<[u8; ARENA_BYTES as usize]>);
 
-/// Addresses are `u64` here: no sum of two sizes passes it.
-struct Row {
+/// Addresses are `u64` here, so that the sum of two sizes cannot overflow.
+struct BumpAllocator {
     next: Cell<*mut u8>,
     end: Cell<u64>,
 }
 
 // SAFETY: a guest has one thread.
-unsafe impl Sync for First {}
+unsafe impl Sync for Arena {}
 // SAFETY: as above.
-unsafe impl Sync for Row {}
+unsafe impl Sync for BumpAllocator {}
 
-static FIRST: First = First(UnsafeCell::new([0; FIRST_BYTES as usize]));
+static ARENA: Arena = Arena(UnsafeCell::new([0; ARENA_BYTES as usize]));
 
-/// `end` is 0 until the first block is asked for: where `FIRST` lies is known to the linker alone.
+/// `end` is 0 until the first allocation: only the linker knows the address of `ARENA`.
 #[global_allocator]
-static ROW: Row = Row { next: Cell::new(FIRST.0.get().cast()), end: Cell::new(0) };
+static ALLOCATOR: BumpAllocator =
+    BumpAllocator { next: Cell::new(ARENA.0.get().cast()), end: Cell::new(0) };
 
-impl Row {
+impl BumpAllocator {
     fn next(&self) -> u64 {
         self.next.get().expose_provenance() as u64
     }
 
-    /// A block at the end of the row, or of the next one; null: there is no more memory.
+    /// A block at the end of the used memory; null if there is no more memory.
     #[inline(never)]
     fn take(&self, bytes: usize, align: usize) -> *mut u8 {
         loop {
@@ -63,7 +66,7 @@ impl Row {
 
     fn grow(&self, bytes: u64) -> bool {
         if self.end.get() == 0 {
-            self.end.set(self.next() + u64::from(FIRST_BYTES));
+            self.end.set(self.next() + u64::from(ARENA_BYTES));
             return true;
         }
         let pages = bytes.div_ceil(PAGE_BYTES);
@@ -75,22 +78,23 @@ impl Row {
         if start != self.end.get() {
             self.next.set(with_exposed_provenance_mut(start as usize));
         }
-        // The last byte of the address space is never given away, so that no block ends at address 0.
+        // The last byte of the address space is not used, so that no block ends at address 0.
         self.end.set((start + pages * PAGE_BYTES).min(u64::from(u32::MAX)));
         true
     }
 }
 
-// SAFETY: each block lies inside memory that only this row hands out, after every block still in use.
-unsafe impl GlobalAlloc for Row {
+// SAFETY: each block lies in memory that only this allocator hands out, after every block in use.
+unsafe impl GlobalAlloc for BumpAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.take(layout.size(), layout.align())
     }
 
-    // Nothing is taken back, and so the compiler can leave out every drop: a quarter of a policy's code. What grows, grows in place.
+    // Nothing is freed, so the compiler can omit every drop: a quarter of a policy's code.
     #[inline(always)]
     unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
 
+    // The last block grows in place.
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         let next = self.next.get();
         if block.wrapping_add(layout.size()) == next {
@@ -100,14 +104,15 @@ unsafe impl GlobalAlloc for Row {
         if fresh.is_null() {
             self.next.set(next);
         } else if fresh != block {
-            // SAFETY: the old block holds `layout.size()` bytes, the new one at least the lesser of both.
+            // SAFETY: the old block has `layout.size()` bytes, the new one at least the smaller of
+            // both sizes.
             unsafe { fresh.copy_from(block, layout.size().min(bytes)) }
         }
         fresh
     }
 }
 
-/// Called by the host to place strings and lists.
+/// The host calls this to place strings and lists.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cabi_realloc(
     old: *mut u8,
@@ -115,7 +120,8 @@ unsafe extern "C" fn cabi_realloc(
     align: usize,
     bytes: usize,
 ) -> *mut u8 {
-    // SAFETY: the canonical ABI hands in either nothing or a block of ours with its size and alignment.
+    // SAFETY: the canonical ABI passes either nothing, or one of our blocks with its size and
+    // alignment.
     let block = unsafe {
         match (old_bytes, bytes) {
             (0, 0) => return with_exposed_provenance_mut(align),
@@ -129,7 +135,8 @@ unsafe extern "C" fn cabi_realloc(
     block
 }
 
-/// A policy that panics traps; what it would have said is not worth the code that formats it.
+/// A policy that panics traps. Its message is dropped, because formatting it would need a lot of
+/// code.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     wasm32::unreachable()

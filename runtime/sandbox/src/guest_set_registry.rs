@@ -1,8 +1,9 @@
-//! Which guest serves which slot. A revision is one whole set, never changed: installing makes the next one, and a job keeps the one it has.
+//! Which guest serves which slot. A guest set is immutable: installing a guest creates the next
+//! one, and a job keeps the set that it was admitted with.
 
-use crate::about::Want;
-use crate::install::InstallError;
+use crate::error::InstallError;
 use crate::installed::Installed;
+use crate::manifest::Capability;
 use crate::slot::{Role, Slot};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -16,28 +17,28 @@ use pylon_core::{Digest, Job, Msat};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The guests as they are now, and those that older jobs still name. To roll back is to install the old one again.
-pub struct Generations {
-    current: ArcSwap<Set>,
-    /// By number and kind of job.
-    older: Mutex<BTreeMap<(u64, u16), Arc<Set>>>,
+/// The current guest set, and older ones that unfinished jobs still refer to.
+pub struct GuestSetRegistry {
+    current: ArcSwap<InstalledSet>,
+    /// By revision and job kind.
+    older: Mutex<BTreeMap<(u64, u16), Arc<InstalledSet>>>,
 }
 
-/// One revision. The three policies for every kind are always there; the rest is by slot.
+/// One guest set. The three policies for all kinds always exist; other slots can be empty.
 #[derive(Clone)]
-struct Set {
-    number: u64,
+struct InstalledSet {
+    revision: u64,
     routing: Arc<Installed>,
     pricing: Arc<Installed>,
     verification: Arc<Installed>,
     of_kinds: BTreeMap<Slot, Arc<Installed>>,
 }
 
-/// What happens to a slot: `None` empties it.
-pub type Change = (Slot, Option<Arc<Installed>>);
+/// A slot and its new guest; `None` empties the slot.
+pub type SlotAssignment = (Slot, Option<Arc<Installed>>);
 
-impl Generations {
-    /// The first revision: no job is served before a handler is installed.
+impl GuestSetRegistry {
+    /// Starts with revision 1, without handlers.
     pub fn new(
         routing: Arc<Installed>,
         pricing: Arc<Installed>,
@@ -57,25 +58,25 @@ impl Generations {
         )
     }
 
-    /// The revision of this number. The policies for every kind must be among the guests.
+    /// Starts with this revision. The guests must include the policies for all kinds.
     pub fn starting(
-        number: u64,
+        revision: u64,
         guests: Vec<(Slot, Arc<Installed>)>,
     ) -> Result<Self, InstallError> {
         Ok(Self {
-            current: ArcSwap::from_pointee(Set::of(number, guests)?),
+            current: ArcSwap::from_pointee(InstalledSet::new(revision, guests)?),
             older: Mutex::default(),
         })
     }
 
-    /// Puts guests into slots for all jobs from now on: one atomic swap to the revision of this number. If one does not fit, nothing changes.
-    /// The policies for every kind cannot be taken away, only replaced.
-    pub fn swap(&self, number: u64, changes: &[Change]) -> Result<(), InstallError> {
+    /// Changes slots for all later jobs, in one atomic swap to a new revision. Nothing changes if
+    /// one of the guests cannot serve its slot. Policies for all kinds are replaced, never removed.
+    pub fn swap(&self, revision: u64, changes: &[SlotAssignment]) -> Result<(), InstallError> {
         for (slot, guest) in changes {
             guest.as_ref().map_or(Ok(()), |guest| check(*slot, guest))?;
         }
         self.current.rcu(|set| {
-            let mut next = Set { number, ..Set::clone(set) };
+            let mut next = InstalledSet { revision, ..InstalledSet::clone(set) };
             for (slot, guest) in changes {
                 match guest {
                     Some(guest) => next.put(*slot, Arc::clone(guest)),
@@ -87,83 +88,83 @@ impl Generations {
         Ok(())
     }
 
-    /// Puts one guest into a slot, as the next generation. The guest that was there is given back.
+    /// Assigns a guest to a slot, in the next revision. Returns the previous guest of the slot.
     pub fn install(
         &self,
         slot: Slot,
         guest: &Arc<Installed>,
     ) -> Result<Option<Arc<Installed>>, InstallError> {
         let before = self.current.load_full();
-        self.swap(before.number + 1, &[(slot, Some(Arc::clone(guest)))])?;
+        self.swap(before.revision + 1, &[(slot, Some(Arc::clone(guest)))])?;
         Ok(before.get(slot).cloned())
     }
 
-    /// Empties the slot of a kind, as the next generation.
+    /// Empties the slot of a kind, in the next revision. Returns its guest.
     pub fn remove(&self, slot: Slot) -> Option<Arc<Installed>> {
         let before = self.current.load_full();
-        // Emptying cannot fail.
-        let _ = self.swap(before.number + 1, &[(slot, None)]);
+        // Emptying a slot cannot fail.
+        let _ = self.swap(before.revision + 1, &[(slot, None)]);
         before.of_kinds.get(&slot).cloned()
     }
 
-    /// Keeps an older revision at hand, for the jobs of this kind that name it: of those who serve the kind, from its own slots or from those for
-    /// all, each role of [`Role::OF_TAKEN`]. Where nobody asks for an order of routes again, who gives it now may stand.
+    /// Keeps an older revision for the jobs of this kind that refer to it. The guests, from slots
+    /// of the kind or for all kinds, must include each role of [`Role::NEEDED_AFTER_ADMISSION`].
+    /// The routing policy is not called again for these jobs, so the current one is used.
     pub fn keep(
         &self,
-        number: u64,
+        revision: u64,
         kind: u16,
         guests: Vec<(Slot, Arc<Installed>)>,
     ) -> Result<(), InstallError> {
-        let for_all = |(slot, guest): (Slot, _)| (Slot::policy(slot.role()).unwrap_or(slot), guest);
+        let for_all_kinds =
+            |(slot, guest): (Slot, _)| (Slot::policy(slot.role()).unwrap_or(slot), guest);
         let routing = Slot::policy(Role::Routing)
             .map(|slot| (slot, Arc::clone(&self.current.load().routing)));
-        let set = Arc::new(Set::of(
-            number,
-            routing.into_iter().chain(guests.into_iter().map(for_all)).collect(),
-        )?);
-        self.older.lock().unwrap_or_else(PoisonError::into_inner).insert((number, kind), set);
+        let guests = routing.into_iter().chain(guests.into_iter().map(for_all_kinds)).collect();
+        let set = Arc::new(InstalledSet::new(revision, guests)?);
+        self.older.lock().unwrap_or_else(PoisonError::into_inner).insert((revision, kind), set);
         Ok(())
     }
 
-    /// Of the guests as they are now.
+    /// The current revision.
     pub fn revision(&self) -> u64 {
-        self.current.load().number
+        self.current.load().revision
     }
 
-    /// Who is where, by slot.
+    /// All slots of the current set with their guests.
     pub fn list(&self) -> Vec<(Slot, Arc<Installed>)> {
         let set = self.current.load();
-        let for_all =
+        let for_all_kinds =
             [Role::Routing, Role::Pricing, Role::Verification].into_iter().filter_map(Slot::policy);
-        let slots = for_all.chain(set.of_kinds.keys().copied());
+        let slots = for_all_kinds.chain(set.of_kinds.keys().copied());
         slots.filter_map(|slot| set.get(slot).map(|guest| (slot, Arc::clone(guest)))).collect()
     }
 }
 
-impl GuestSets for Generations {
+impl GuestSets for GuestSetRegistry {
     fn current(&self) -> Arc<dyn GuestSet> {
         self.current.load_full()
     }
 
-    fn at(&self, number: u64, kind: u16) -> Option<Arc<dyn GuestSet>> {
+    fn at(&self, revision: u64, kind: u16) -> Option<Arc<dyn GuestSet>> {
         let current = self.current.load_full();
-        if current.number == number {
+        if current.revision == revision {
             return Some(current);
         }
         let older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
-        older.get(&(number, kind)).map(|set| Arc::clone(set) as Arc<dyn GuestSet>)
+        older.get(&(revision, kind)).map(|set| Arc::clone(set) as Arc<dyn GuestSet>)
     }
 }
 
 fn check(slot: Slot, guest: &Installed) -> Result<(), InstallError> {
     let is_role = guest.guest_ref.slot == slot.role().name();
     let serves = slot.role() != Role::Handler
-        || guest.about.kinds.iter().any(|served| Some(served.kind) == slot.kind());
+        || guest.manifest.kinds.iter().any(|served| Some(served.kind) == slot.kind());
     if is_role && serves { Ok(()) } else { Err(InstallError::Slot(slot)) }
 }
 
-impl Set {
-    fn of(number: u64, guests: Vec<(Slot, Arc<Installed>)>) -> Result<Self, InstallError> {
+impl InstalledSet {
+    fn new(revision: u64, guests: Vec<(Slot, Arc<Installed>)>) -> Result<Self, InstallError> {
         let mut of_kinds = BTreeMap::new();
         for (slot, guest) in guests {
             check(slot, &guest)?;
@@ -175,7 +176,7 @@ impl Set {
         };
         let (routing, pricing, verification) =
             (policy(Role::Routing)?, policy(Role::Pricing)?, policy(Role::Verification)?);
-        Ok(Self { number, routing, pricing, verification, of_kinds })
+        Ok(Self { revision, routing, pricing, verification, of_kinds })
     }
 
     fn get(&self, slot: Slot) -> Option<&Arc<Installed>> {
@@ -202,9 +203,9 @@ impl Set {
 }
 
 #[async_trait]
-impl GuestSet for Set {
+impl GuestSet for InstalledSet {
     fn revision(&self) -> u64 {
-        self.number
+        self.revision
     }
 
     fn serves(&self, kind: u16) -> bool {
@@ -214,7 +215,7 @@ impl GuestSet for Set {
     fn public_params(&self, kind: u16) -> &[String] {
         let kinds = self
             .of_kind(Role::Handler, kind)
-            .map(|handler| handler.about.kinds.as_slice())
+            .map(|handler| handler.manifest.kinds.as_slice())
             .unwrap_or_default();
         kinds
             .iter()
@@ -225,16 +226,16 @@ impl GuestSet for Set {
 
     fn sources(&self, kind: u16) -> Sources {
         let mut sources = Sources::default();
-        for want in self
+        for capability in self
             .of_kind(Role::Handler, kind)
             .map(|handler| handler.granted.as_slice())
             .unwrap_or_default()
         {
-            match want {
-                Want::Urls(hosts) => sources.urls.extend_from_slice(hosts),
-                Want::Events => sources.events = true,
-                Want::Jobs => sources.jobs = true,
-                Want::Inference | Want::Agent | Want::Progress => {}
+            match capability {
+                Capability::Urls(hosts) => sources.urls.extend_from_slice(hosts),
+                Capability::Events => sources.events = true,
+                Capability::Jobs => sources.jobs = true,
+                Capability::Inference | Capability::Agent | Capability::Progress => {}
             }
         }
         sources
@@ -296,13 +297,13 @@ impl GuestSet for Set {
     ) -> GuestAnswer<Result<Output, JobError>> {
         match self.of_kind(Role::Handler, job.kind) {
             Some(handler) => handler.run(job, deadline_ms, host).await,
-            None => nobody(),
+            None => no_handler(),
         }
     }
 }
 
-/// `serves` is asked before a job is taken, so this is for whoever did not ask.
-fn nobody() -> GuestAnswer<Result<Output, JobError>> {
+/// Callers check `serves` first, so that this does not happen.
+fn no_handler() -> GuestAnswer<Result<Output, JobError>> {
     let guest_ref = GuestRef {
         slot: Role::Handler.name().into(),
         name: String::new(),

@@ -1,43 +1,40 @@
-//! The types that all worlds share, generated once; the worlds point here.
+//! The types that all worlds share, generated once; the bindings of each world refer to these.
 
 use crate::Params;
 
-/// Shared words, as in `wit/types.wit`.
+/// Types shared by all interfaces, as in `wit/types.wit`.
 pub mod types {
     pub use super::generated::pylon::provider::types::*;
 }
 
-/// What a guest says of itself, as in `wit/description.wit`.
+/// The manifest of a guest, as in `wit/description.wit`.
 pub mod description {
     pub use super::generated::pylon::provider::description::*;
 }
 
 impl types::Job {
-    /// What the customer set.
+    /// The customer's parameters.
     pub fn params(&self) -> Params<'_> {
         Params::new(&self.params)
     }
 }
 
 impl types::Situation {
-    /// What the operator set, defaults filled in.
+    /// The operator's settings, with defaults filled in.
     pub fn settings(&self) -> Params<'_> {
         Params::new(&self.settings)
     }
 }
 
 impl description::Setting {
-    /// A setting with its default, for `describe`.
-    // Inlined for its size: the guest's crate makes texts, too, and each crate has a copy of its own of the code that does.
-    #[inline]
+    /// A setting for the manifest.
     pub fn new(name: &str, default: &str, help: &str) -> Self {
         Self { name: name.into(), default: default.into(), help: help.into() }
     }
 }
 
-impl description::About {
-    /// A policy in its own words: no kinds, no wants, no bounds.
-    #[inline]
+impl description::Manifest {
+    /// The manifest of a policy: no kinds, no capabilities, the node's limits.
     pub fn policy(
         name: &str,
         version: &str,
@@ -50,19 +47,19 @@ impl description::About {
             summary: summary.into(),
             settings,
             kinds: alloc::vec::Vec::new(),
-            wants: alloc::vec::Vec::new(),
-            bounds: None,
+            requests: alloc::vec::Vec::new(),
+            limits: None,
         }
     }
 }
 
-#[allow(missing_docs, reason = "generated; types and fields carry the text of the WIT")]
+#[allow(missing_docs, reason = "generated; types and fields have the documentation of the WIT")]
 mod generated {
     wit_bindgen::generate!({
         path: "../wit",
         inline: "
             package pylon:sdk;
-            world words {
+            world shared {
                 import pylon:provider/types@0.1.0;
                 import pylon:provider/description@0.1.0;
             }
