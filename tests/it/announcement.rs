@@ -170,7 +170,7 @@ async fn relays_can_be_added_and_removed_while_running() {
             }
         }
     });
-    assert_eq!(left.await.unwrap(), (urls[0].clone(), Some("not one of ours any more".to_owned())));
+    assert_eq!(left.await.unwrap(), (urls[0].clone(), Some("no longer configured".to_owned())));
     assert_eq!(market.node().facts().relays().len(), 1);
     Reader::of(&market, 1)
         .await

@@ -77,8 +77,8 @@ async fn only_the_customer_can_read_the_answer() {
         let json = serde_json::to_string(event).unwrap();
         assert!(!json.contains(CANARY) && !json.contains("stub-model"), "{json}");
         let feedback = parse_feedback(event)
-            .is_some_and(|said| said.encrypted && said.open(&stranger).is_ok());
-        let result = parse_result(event).is_some_and(|said| said.open(&stranger).is_ok());
+            .is_some_and(|said| said.encrypted && said.decrypt(&stranger).is_ok());
+        let result = parse_result(event).is_some_and(|said| said.decrypt(&stranger).is_ok());
         assert!(!feedback && !result, "{json}");
     }
     let bolt11 = result.due.and_then(|(_, bolt11)| bolt11).unwrap();
@@ -144,7 +144,7 @@ async fn request_encrypted_for_another_key_is_refused() {
     let ProviderMessage::Feedback(feedback) = message else { panic!("{message:?}") };
     assert_eq!(
         feedback.message,
-        "invalid request: encrypted, and not to this key in NIP-04 or NIP-44"
+        "invalid request: encrypted, but not to this key with NIP-04 or NIP-44"
     );
     assert_eq!(market.stub.requests(), 0);
 }

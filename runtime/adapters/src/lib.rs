@@ -1,5 +1,5 @@
-//! How the world is reached: one folder per port of the core, one file or folder per row. Nothing here decides; what
-//! adapters have in common is the port and nothing else.
+//! Adapters for the core's ports: one folder per port, one file or folder per implementation. They
+//! do all I/O and decide nothing about jobs.
 
 pub mod inference;
 pub mod inputs;

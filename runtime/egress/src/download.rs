@@ -1,5 +1,6 @@
-//! A file from an address that the operator named: bounded in bytes and time. What it is, its digest says. The operator may name any place; where its
-//! server leads from there is under the policy for addresses that strangers name.
+//! Downloads a file from an address that the operator configured, limited in bytes and time. The
+//! caller checks the digest. The first address is not under the egress policy, redirects to other
+//! hosts are.
 
 use crate::pinned_client;
 use crate::policy::{EgressPolicy, Scheme};
@@ -10,45 +11,45 @@ use std::time::Duration;
 use url::Url;
 
 const REDIRECTS_MAX: usize = 5;
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why there is no file.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
-    /// No answer, or a broken one.
+    /// No answer, or an incomplete one.
     #[error("cannot be fetched: {0}")]
     Unreachable(String),
-    /// An answer that is no file.
+    /// An error status.
     #[error("the server answers {0}")]
     Refused(u16),
-    /// It leads to a host where nobody may lead us, and why not.
+    /// A redirect to a host that the policy denies.
     #[error("a redirect to {0}: {1}")]
     Denied(String, &'static str),
-    /// More than this.
+    /// The file is larger than this.
     #[error("more than {0} bytes")]
     TooLarge(usize),
-    /// Longer than this many seconds.
-    #[error("not there within {0} s")]
-    Slow(u64),
+    /// The download took longer than this many seconds.
+    #[error("not complete timeout {0} s")]
+    TimedOut(u64),
 }
 
-/// The file, or `None` where the server says that there is none.
+/// Returns the file, or `None` if the server reports that it does not exist.
 pub async fn download(
     url: &Url,
-    addresses: &EgressPolicy,
+    policy: &EgressPolicy,
     bytes_max: usize,
-    within: Duration,
+    timeout: Duration,
 ) -> Result<Option<Vec<u8>>, DownloadError> {
-    let slow = |_| Err(DownloadError::Slow(within.as_secs()));
-    tokio::time::timeout(within, fetch(url, addresses, bytes_max)).await.unwrap_or_else(slow)
+    let timed_out = |_| Err(DownloadError::TimedOut(timeout.as_secs()));
+    tokio::time::timeout(timeout, fetch(url, policy, bytes_max)).await.unwrap_or_else(timed_out)
 }
 
 async fn fetch(
     url: &Url,
-    addresses: &EgressPolicy,
+    policy: &EgressPolicy,
     bytes_max: usize,
 ) -> Result<Option<Vec<u8>>, DownloadError> {
-    let mut response = get(url, addresses).await?;
+    let mut response = get(url, policy).await?;
     match response.status() {
         status if status.is_success() => {}
         StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
@@ -68,14 +69,14 @@ async fn fetch(
     Ok(Some(body))
 }
 
-/// The answer behind all redirects.
-async fn get(url: &Url, addresses: &EgressPolicy) -> Result<Response, DownloadError> {
+/// The answer after all redirects.
+async fn get(url: &Url, policy: &EgressPolicy) -> Result<Response, DownloadError> {
     let mut at = url.clone();
     for _ in 0..=REDIRECTS_MAX {
         let client = if at.origin() == url.origin() {
             client().map_err(unreachable)?
         } else {
-            led_to(&at, addresses).await?
+            client_for_redirect(&at, policy).await?
         };
         let response = client.get(at.clone()).send().await.map_err(unreachable)?;
         let next = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
@@ -87,27 +88,27 @@ async fn get(url: &Url, addresses: &EgressPolicy) -> Result<Response, DownloadEr
     Err(DownloadError::Unreachable("too many redirects".into()))
 }
 
-/// For a place that the operator did not name, if the policy lets us go there.
-async fn led_to(at: &Url, addresses: &EgressPolicy) -> Result<Client, DownloadError> {
+/// A client for an address that the operator did not configure, if the policy allows it.
+async fn client_for_redirect(at: &Url, policy: &EgressPolicy) -> Result<Client, DownloadError> {
     let host = at.host_str().unwrap_or_default();
-    let found = addresses.resolve(at.as_str(), Scheme::Http).await;
-    let (_, found) = found.map_err(|why| DownloadError::Denied(host.into(), why.message()))?;
-    pinned_client::client(host, &found, CONNECT_WITHIN).map_err(unreachable)
+    let found = policy.resolve(at.as_str(), Scheme::Http).await;
+    let (_, found) = found.map_err(|error| DownloadError::Denied(host.into(), error.message()))?;
+    pinned_client::client(host, &found, CONNECT_TIMEOUT).map_err(unreachable)
 }
 
-/// For the place that the operator named.
+/// A client for the address that the operator configured.
 fn client() -> reqwest::Result<Client> {
-    // A program that has installed its provider already keeps it.
+    // Has no effect if the program has already installed its provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     #[allow(
         clippy::disallowed_methods,
-        reason = "a client for one file, which follows no redirect by itself"
+        reason = "a client for one file, which does not follow redirects"
     )]
     let builder = Client::builder();
     let agent = concat!("pylon/", env!("CARGO_PKG_VERSION"));
     builder
         .user_agent(agent)
-        .connect_timeout(CONNECT_WITHIN)
+        .connect_timeout(CONNECT_TIMEOUT)
         .referer(false)
         .redirect(Policy::none())
         .build()
@@ -126,10 +127,12 @@ mod tests {
     use axum::Router;
     use axum::routing::get;
 
-    /// Goal: a file and nothing but it, from nowhere that only a server names unless it is public. Method: a server with a file, nothing, an error, and
-    /// redirects: to itself, in a circle, to an address of this machine that is encrypted, one that is not, and there with the operator's leave.
+    /// Goal: the file or an error, and redirects only to public hosts or exceptions. Method: a
+    /// server with a file, a missing file, an error, and redirects: to itself, in a loop, to
+    /// another address of this machine with and without encryption, and to one that the operator
+    /// allows.
     #[tokio::test]
-    async fn a_file_or_a_reason() {
+    async fn a_file_or_an_error() {
         let moved = |to: String| {
             get(move || async move { (axum::http::StatusCode::FOUND, [(LOCATION, to)]) })
         };
@@ -154,16 +157,16 @@ mod tests {
         assert_eq!(get("/none", &[], 9).await.unwrap(), None);
         assert!(matches!(get("/file", &[], 8).await, Err(DownloadError::TooLarge(8))));
         assert!(matches!(get("/broken", &[], 9).await, Err(DownloadError::Refused(500))));
-        let said = |answer: Result<_, DownloadError>| {
+        let message = |answer: Result<_, DownloadError>| {
             answer.err().map(|error| error.to_string()).unwrap_or_default()
         };
         assert_eq!(
-            said(get("/inside", &[], 9).await),
+            message(get("/inside", &[], 9).await),
             "a redirect to 127.0.0.1: not a public address"
         );
-        assert!(said(get("/open", &[], 9).await).contains("only https"));
+        assert!(message(get("/open", &[], 9).await).contains("only https"));
         assert_eq!(get("/open", &[other.to_string()], 9).await.unwrap().unwrap(), b"component");
-        assert!(said(get("/circle", &[], 9).await).contains("too many redirects"));
+        assert!(message(get("/circle", &[], 9).await).contains("too many redirects"));
         servers.iter().for_each(tokio::task::JoinHandle::abort);
     }
 

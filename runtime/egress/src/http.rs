@@ -1,40 +1,41 @@
-//! The one HTTP client, with its deadlines. Everything that speaks HTTP shares it, so that connections are reused and
-//! no request can be sent around the rules below.
+//! The shared HTTP client with its timeouts. All users share it, so that connections are reused and
+//! the rules below always apply.
 
 use reqwest::{Client, Response, redirect};
 use std::error::Error;
 use std::time::Duration;
 
-/// What answers at all answers a connection at once: backends are near.
-const CONNECT_WITHIN: Duration = Duration::from_secs(1);
-/// Below the 5 s after which llama.cpp closes an idle connection, so that no request meets one that is being closed.
-const IDLE_AT_MOST: Duration = Duration::from_secs(4);
-/// What one line of the operator's log takes from a stranger's message.
+/// Backends are near: one that works accepts a connection immediately.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Less than the 5 s after which llama.cpp closes an idle connection, so that no request uses a
+/// closed one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Bytes of a foreign message in one log line.
 const MESSAGE_BYTES_MAX: usize = 200;
 
-/// The client. It follows no redirect and no proxy from the environment, and puts no limit on a whole answer: a stream
-/// is watched from token to token by its reader.
+/// The client for backends. It follows no redirects and no proxy settings of the environment. It
+/// has no timeout for a whole answer: the reader of a stream limits the time between two tokens.
 pub fn client() -> Result<Client, reqwest::Error> {
-    client_within(CONNECT_WITHIN)
+    client_with_connect_timeout(CONNECT_TIMEOUT)
 }
 
-/// The same for servers that are farther away.
-pub fn client_within(connect: Duration) -> Result<Client, reqwest::Error> {
-    // A program that has installed its provider already keeps it.
+/// A client with this connect timeout.
+pub fn client_with_connect_timeout(connect: Duration) -> Result<Client, reqwest::Error> {
+    // Has no effect if the program has already installed its provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
+    #[allow(clippy::disallowed_methods, reason = "the shared client is made here")]
     let builder = Client::builder();
     builder
         .user_agent(concat!("pylon/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect)
-        .pool_idle_timeout(IDLE_AT_MOST)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .redirect(redirect::Policy::none())
         .referer(false)
         .no_proxy()
         .build()
 }
 
-/// The body, but no more than so many bytes of it: what is longer is cut there.
+/// Reads the body, truncated to this many bytes.
 pub async fn read_at_most(
     mut response: Response,
     bytes_max: usize,
@@ -50,23 +51,23 @@ pub async fn read_at_most(
     Ok(body)
 }
 
-/// An error in words, its cause last, without the address: that may hold a key.
-pub fn in_words(error: reqwest::Error) -> String {
+/// An error with its innermost cause, without the URL, which may contain a key.
+pub fn error_message(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(deeper) = cause {
-        // Each level of the chain is a sentence of its own; only the innermost says what happened.
+        // Each level of the chain repeats the outer ones; only the innermost cause is added.
         if deeper.source().is_none() {
             text = format!("{text}: {deeper}");
         }
         cause = deeper.source();
     }
-    in_short(&text)
+    shorten(&text)
 }
 
-/// One line of a bounded length.
-pub fn in_short(text: &str) -> String {
+/// One line of limited length.
+pub fn shorten(text: &str) -> String {
     let end = text.floor_char_boundary(MESSAGE_BYTES_MAX);
     text.split_at(end).0.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -75,12 +76,12 @@ pub fn in_short(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// A message is cut between characters and stays one line.
+    /// A message is cut between characters and has one line.
     #[test]
-    fn a_message_stays_one_short_line() {
-        assert_eq!(in_short("a\nb\u{1b}[2J"), "a b [2J");
+    fn a_message_has_one_short_line() {
+        assert_eq!(shorten("a\nb\u{1b}[2J"), "a b [2J");
         let long = "é".repeat(500);
-        assert_eq!(in_short(&long).len(), 200);
-        assert!(in_short(&format!("x{long}")).len() <= 200);
+        assert_eq!(shorten(&long).len(), 200);
+        assert!(shorten(&format!("x{long}")).len() <= 200);
     }
 }

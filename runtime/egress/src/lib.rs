@@ -1,4 +1,5 @@
-//! Outgoing connections: the policy for addresses that strangers name, and the HTTP clients that obey it.
+//! Outgoing connections: the policy for addresses that customers and servers name, and the HTTP
+//! clients that obey it.
 
 pub mod download;
 pub mod http;

@@ -1,5 +1,5 @@
-//! A client for one host of a stranger's, bound to the addresses that `address` has judged: nothing is looked up again, followed, or sent through a
-//! proxy.
+//! A client for one host, pinned to the addresses that `policy` has checked. It resolves no names,
+//! follows no redirects and uses no proxy.
 
 use reqwest::dns::{Name, Resolve, Resolving};
 use reqwest::{Client, redirect};
@@ -7,36 +7,36 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// For this host, at these addresses.
+/// A client for this host at these addresses.
 pub fn client(
     host: &str,
-    found: &[SocketAddr],
-    connect_within: Duration,
+    addresses: &[SocketAddr],
+    connect_timeout: Duration,
 ) -> Result<Client, reqwest::Error> {
-    // A program that has installed its provider already keeps it.
+    // Has no effect if the program has already installed its provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     #[allow(
         clippy::disallowed_methods,
-        reason = "a stranger's host gets a client of its own, bound to what was judged"
+        reason = "each host named by others has its own client, pinned to checked addresses"
     )]
     let builder = Client::builder();
     builder
         .user_agent(concat!("pylon/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(connect_within)
+        .connect_timeout(connect_timeout)
         .pool_max_idle_per_host(0)
         .redirect(redirect::Policy::none())
         .referer(false)
         .no_proxy()
-        .resolve_to_addrs(host, found)
-        .dns_resolver(Arc::new(NoLookUp))
+        .resolve_to_addrs(host, addresses)
+        .dns_resolver(Arc::new(NoResolver))
         .build()
 }
 
-/// What is not bound is not found.
-struct NoLookUp;
+/// Names that are not pinned cannot be resolved.
+struct NoResolver;
 
-impl Resolve for NoLookUp {
+impl Resolve for NoResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move { Err(format!("{} was not judged", name.as_str()).into()) })
+        Box::pin(async move { Err(format!("{} was not checked", name.as_str()).into()) })
     }
 }

@@ -1,7 +1,9 @@
-//! The policy for every address that a stranger names: encrypted, public, looked up once, and connected to where the look-up led.
+//! The policy for every address that customers or servers name: encrypted, public, and resolved
+//! once.
 //!
-//! A name may lead anywhere, and to somewhere else a moment later. So what is judged is what the look-up found, all of it, and the caller
-//! connects to that and looks up nothing again. Whoever follows a redirect asks here again. What the operator configured is not under this policy.
+//! A name may resolve to any address, and to another one a moment later. So all resolved addresses
+//! are checked, and the caller connects to these without resolving again. Each redirect must be
+//! checked, too. What the operator configured is not under this policy.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -9,40 +11,41 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 use url::{Host, Url};
 
-/// A look-up that takes longer is none.
-const LOOK_UP_WITHIN: Duration = Duration::from_secs(5);
-/// Longer than addresses are.
+/// Timeout of a name resolution.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer URLs are refused.
 const URL_BYTES_MAX: usize = 2048;
 
-/// Why an address is not for us. In the customer's words: nothing of what was looked up.
+/// Why an address is denied. The message goes to the customer and contains nothing that was
+/// resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
-    /// Not an address at all.
+    /// Not a URL.
     Malformed,
     /// Neither https nor wss.
     UnsupportedScheme,
     /// With a user or a password.
     UserInfo,
-    /// It leads into a network that is not public.
+    /// An address in a network that is not public.
     NotPublic,
-    /// The name leads nowhere.
+    /// The name cannot be resolved.
     Unknown,
 }
 
 impl Denied {
-    /// For the customer.
+    /// The message for the customer.
     pub const fn message(self) -> &'static str {
         match self {
             Self::Malformed => "not an address",
             Self::UnsupportedScheme => "only https and wss addresses are allowed",
             Self::UserInfo => "an address with a user or password is not allowed",
             Self::NotPublic => "not a public address",
-            Self::Unknown => "a name that leads nowhere",
+            Self::Unknown => "a name that cannot be resolved",
         }
     }
 }
 
-/// What an address is for.
+/// The protocol of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// https.
@@ -63,7 +66,7 @@ impl Scheme {
 /// The policy, with the operator's exceptions.
 #[derive(Clone, Debug, Default)]
 pub struct EgressPolicy {
-    /// `HOST:PORT`, as an address spells the host. There it may be unencrypted, and in any network.
+    /// `HOST:PORT`, with the host as written in a URL. These may be unencrypted and in any network.
     allow: Vec<String>,
 }
 
@@ -73,15 +76,16 @@ impl EgressPolicy {
         Self { allow: allow.iter().map(|exception| exception.to_ascii_lowercase()).collect() }
     }
 
-    /// Pure: may this be connected to, as far as its text tells? A host that is a number is judged as the number it is.
-    pub fn check(&self, text: &str, speaks: Scheme) -> Result<Url, Denied> {
+    /// Pure: may this be connected to, as far as the text of the URL shows? A numeric host is
+    /// checked as an IP address.
+    pub fn check(&self, text: &str, scheme: Scheme) -> Result<Url, Denied> {
         if text.len() > URL_BYTES_MAX {
             return Err(Denied::Malformed);
         }
         let url = Url::parse(text.trim()).map_err(|_| Denied::Malformed)?;
-        let (sealed, open) = speaks.schemes();
+        let (encrypted, plain) = scheme.schemes();
         let excepted = self.is_excepted(&url);
-        if url.scheme() != sealed && !(excepted && url.scheme() == open) {
+        if url.scheme() != encrypted && !(excepted && url.scheme() == plain) {
             return Err(Denied::UnsupportedScheme);
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -98,32 +102,33 @@ impl EgressPolicy {
         }
     }
 
-    /// Judges, looks up, and judges what was found: one address that is not public spoils them all. Connect to these and to nothing else.
+    /// Checks the URL, resolves it and checks all resolved addresses: one that is not public denies
+    /// all. Connect only to these.
     pub async fn resolve(
         &self,
         text: &str,
-        speaks: Scheme,
+        scheme: Scheme,
     ) -> Result<(Url, Vec<SocketAddr>), Denied> {
-        let url = self.check(text, speaks)?;
+        let url = self.check(text, scheme)?;
         let port = url.port_or_known_default().ok_or(Denied::Malformed)?;
-        let found: Vec<SocketAddr> = match url.host().ok_or(Denied::Malformed)? {
+        let resolved: Vec<SocketAddr> = match url.host().ok_or(Denied::Malformed)? {
             Host::Ipv4(address) => vec![(address, port).into()],
             Host::Ipv6(address) => vec![(address, port).into()],
             Host::Domain(name) => {
-                let found = timeout(LOOK_UP_WITHIN, lookup_host((name, port))).await;
-                found.map_err(|_| Denied::Unknown)?.map_err(|_| Denied::Unknown)?.collect()
+                let resolved = timeout(LOOK_UP_TIMEOUT, lookup_host((name, port))).await;
+                resolved.map_err(|_| Denied::Unknown)?.map_err(|_| Denied::Unknown)?.collect()
             }
         };
-        self.check_resolved(&url, &found)?;
-        Ok((url, found))
+        self.check_resolved(&url, &resolved)?;
+        Ok((url, resolved))
     }
 
-    /// Pure: what a look-up found.
-    fn check_resolved(&self, url: &Url, found: &[SocketAddr]) -> Result<(), Denied> {
-        if found.is_empty() {
+    /// Pure: checks resolved addresses.
+    fn check_resolved(&self, url: &Url, resolved: &[SocketAddr]) -> Result<(), Denied> {
+        if resolved.is_empty() {
             return Err(Denied::Unknown);
         }
-        if !self.is_excepted(url) && !found.iter().all(|found| is_public(found.ip())) {
+        if !self.is_excepted(url) && !resolved.iter().all(|resolved| is_public(resolved.ip())) {
             return Err(Denied::NotPublic);
         }
         Ok(())
@@ -138,7 +143,7 @@ impl EgressPolicy {
     }
 }
 
-/// Pure: is this an address that anybody on the internet may have? What is not known to be is not.
+/// Pure: is this a public address? Unknown ranges are not.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -146,7 +151,7 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The registry of special-purpose addresses of IANA, and multicast.
+/// IANA's registry of special-purpose addresses, and multicast.
 fn is_public_v4(address: Ipv4Addr) -> bool {
     !matches!(
         address.octets(),
@@ -164,10 +169,11 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     )
 }
 
-/// Only what is given out for the internet (2000::/3), without the parts of it that lead to other addresses or nowhere.
+/// Only the range that is assigned to the internet (2000::/3), without the parts that map to other
+/// addresses or are reserved.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
-        // Teredo, benchmarks, ORCHID and their neighbours; documentation twice; 6to4.
+        // Teredo, benchmarking, ORCHID and adjacent ranges; documentation twice; 6to4.
         [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] | [0x2002, ..] => {
             false
         }
@@ -179,9 +185,10 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    /// Goal: no spelling of an address leads into a network that is not public. Method: every trap that is known, and addresses that are fine.
+    /// Goal: no spelling of an address leads into a network that is not public. Method: every known
+    /// trick, and valid addresses.
     #[test]
-    fn every_trap_is_seen() {
+    fn every_trick_is_denied() {
         use Denied::{Malformed, NotPublic, UnsupportedScheme, UserInfo};
         let policy = EgressPolicy::default();
         for (text, verdict) in [
@@ -261,21 +268,22 @@ mod tests {
         );
     }
 
-    /// Goal: a name is what it leads to. Method: look-ups that found public addresses, a private one among them, and none.
+    /// Goal: a name is checked by its addresses. Method: public ones, a private one among them, and
+    /// none.
     #[test]
-    fn a_name_is_what_it_leads_to() {
+    fn a_name_is_checked_by_its_addresses() {
         let policy = EgressPolicy::default();
         let url = Url::parse("https://rebind.example/").unwrap();
-        let found = |texts: &[&str]| -> Vec<SocketAddr> {
+        let resolved = |texts: &[&str]| -> Vec<SocketAddr> {
             texts.iter().map(|text| text.parse().unwrap()).collect()
         };
         assert_eq!(
-            policy.check_resolved(&url, &found(&["1.1.1.1:443", "[2606:4700::1111]:443"])),
+            policy.check_resolved(&url, &resolved(&["1.1.1.1:443", "[2606:4700::1111]:443"])),
             Ok(())
         );
         for bad in ["127.0.0.1:443", "10.0.0.1:443", "[::ffff:10.0.0.1]:443", "[fd00::1]:443"] {
             assert_eq!(
-                policy.check_resolved(&url, &found(&["1.1.1.1:443", bad])),
+                policy.check_resolved(&url, &resolved(&["1.1.1.1:443", bad])),
                 Err(Denied::NotPublic),
                 "{bad}"
             );
@@ -283,7 +291,8 @@ mod tests {
         assert_eq!(policy.check_resolved(&url, &[]), Err(Denied::Unknown));
     }
 
-    /// Goal: a real look-up is under the policy too. Method: the one name that leads to this machine everywhere.
+    /// Goal: real name resolution is under the policy, too. Method: the name that is loopback
+    /// everywhere.
     #[tokio::test]
     async fn localhost_is_not_public() {
         let policy = EgressPolicy::default();
@@ -292,11 +301,13 @@ mod tests {
             Err(Denied::NotPublic)
         );
         let excepted = EgressPolicy::new(&["LOCALHOST:4433".into()]);
-        let (_, found) = excepted.resolve("http://localhost:4433/", Scheme::Http).await.unwrap();
-        assert!(found.iter().all(|found| found.port() == 4433 && found.ip().is_loopback()));
+        let (_, resolved) = excepted.resolve("http://localhost:4433/", Scheme::Http).await.unwrap();
+        assert!(
+            resolved.iter().all(|resolved| resolved.port() == 4433 && resolved.ip().is_loopback())
+        );
     }
 
-    /// Goal: an exception is one place and no more. Method: its neighbours.
+    /// Goal: an exception is exactly one host and port. Method: similar ones.
     #[test]
     fn exceptions_are_exact() {
         let policy = EgressPolicy::new(&["127.0.0.1:8080".into(), "[::1]:443".into()]);

@@ -206,7 +206,7 @@ mod tests {
         check(
             PHRASE.replace("leader monkey", "monkey leader").as_bytes(),
             0o600,
-            "do not fit together",
+            "the checksum of the words is wrong",
         );
         check(&[0xff, 0xfe], 0o600, "is not a secret: put the words of your backup there");
         check(&[b'a'; 5000], 0o600, "is not a secret: put the words of your backup there");

@@ -1,17 +1,20 @@
-//! What a node says of itself, as pure functions: its profile (kind 0), its relays (NIP-65), what it does (NIP-89), and that it has left
-//! (NIP-09).
+//! The announcement of a node as pure functions: its profile (kind 0), its relays (NIP-65), its
+//! service (NIP-89), and the deletion when it leaves (NIP-09).
 //!
-//! The announcement has one `d` for as long as the key lives, so that each new one replaces the last, and one `k` for each kind that can be
-//! served at this moment. Its content is JSON in the shape of a profile with what a buyer wants to know beside it:
+//! The service announcement always has the same `d`, so that a new one replaces the previous one,
+//! and one `k` for each kind that can be served now. Its content is JSON in the form of a profile,
+//! with further fields for buyers:
 //!
 //! ```json
-//! {"name": "…", "about": "…", "amount": "free" or "flexible", "encryptionSupported": true, "nip90Params": {"model": {"required": false, "values": ["…"]}}}
+//! {"name": "…", "about": "…", "amount": "free" or "flexible", "encryptionSupported": true,
+//! "nip90Params": {"model": {"required": false, "values": ["…"]}}}
 //! ```
 //!
-//! `amount`, `encryptionSupported` and `nip90Params` are the words that clients of other providers read. "flexible" means that a price is named for each job.
+//! Clients of other providers read `amount`, `encryptionSupported` and `nip90Params`. "flexible"
+//! means that the price is quoted for each job.
 //!
-//! A node that leaves replaces its announcement by an empty one and then deletes it by address and by id. Not every relay follows NIP-09, and of
-//! those that do not each knows addresses: one that ignores the deletion is left with an announcement that no search by kind finds.
+//! A node that leaves replaces its announcement by an empty one and then deletes it by address and
+//! by id. A relay that ignores NIP-09 is left with an announcement that no search by kind finds.
 
 use super::nip90::DELETION_KIND;
 use nostr_sdk::{Event, EventBuilder, Filter, Kind, PublicKey, Tag, TagKind, Timestamp};
@@ -20,44 +23,44 @@ use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// The `d` of every announcement of ours.
+/// The `d` of our announcements.
 pub const IDENTIFIER: &str = "pylon";
-/// An announcement that is older is said anew: who looks for providers passes over those who have been silent for long.
+/// An older announcement is published again: searches skip providers whose announcement is old.
 const FRESH_SECONDS: u64 = 24 * 3600;
-/// Models that are named; a buyer may ask for others.
+/// Models in the announcement; a buyer may request others.
 const MODELS_MAX: usize = 64;
 
-/// What a node says of itself.
+/// The content of an announcement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeAnnouncement {
-    /// Shown to people. Empty: the profile is left as it is.
+    /// Shown to people. If it is empty, the profile is not changed.
     pub name: String,
-    /// Shown to people. Empty: what a profile says already stays.
+    /// Shown to people. If it is empty, the text of the existing profile is kept.
     pub about: String,
-    /// The requests that can be served now, in order.
+    /// The request kinds that can be served now, in order.
     pub kinds: Vec<u16>,
-    /// The models that can be asked for now.
+    /// The models that can be requested now.
     pub models: Vec<String>,
-    /// Nothing is charged.
+    /// No price is charged.
     pub free: bool,
 }
 
-/// What is said, one replaceable event each.
+/// The subjects, each a replaceable event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// Who we are.
+    /// The profile.
     Profile,
-    /// Where we are.
+    /// The list of relays.
     Relays,
-    /// What we do.
+    /// The service.
     Announcement,
 }
 
 impl Subject {
-    /// All of them, in the order in which they are published.
+    /// All subjects in the order in which they are published.
     pub const ALL: [Self; 3] = [Self::Profile, Self::Relays, Self::Announcement];
 
-    /// Of its event.
+    /// The kind of its event.
     pub const fn kind(self) -> u16 {
         match self {
             Self::Profile => 0,
@@ -66,19 +69,20 @@ impl Subject {
         }
     }
 
-    /// Is this event about it, and the one that the next will replace?
+    /// Is this the event of the subject that a new one would replace?
     pub fn is_of(self, event: &Event) -> bool {
         event.kind.as_u16() == self.kind()
             && (self != Self::Announcement || event.tags.identifier() == Some(IDENTIFIER))
     }
 }
 
-/// Everything that this key has said of itself.
+/// All events of this key about these subjects.
 pub fn filter(us: PublicKey) -> Filter {
     Filter::new().author(us).kinds(Subject::ALL.map(|subject| Kind::from_u16(subject.kind())))
 }
 
-/// What is to be said now, after what was said last. `None` if that still holds, or if there is nothing to say.
+/// The event to publish after `last`. `None` if `last` is still right, or if there is nothing to
+/// publish.
 pub fn due(
     subject: Subject,
     node: &NodeAnnouncement,
@@ -94,12 +98,13 @@ pub fn due(
     Some(after(last, EventBuilder::new(Kind::from_u16(subject.kind()), content).tags(tags), now))
 }
 
-/// What replaces the announcement when the node leaves. `None` if there is none, or it says nothing already.
+/// The event that replaces the announcement when the node leaves. `None` if there is none or it is
+/// empty already.
 pub fn emptied(last: Option<&Event>, now: UnixTime) -> Option<EventBuilder> {
     due(Subject::Announcement, &NodeAnnouncement::default(), &[], last, now)
 }
 
-/// The deletion of every announcement so far, to be signed by its author.
+/// The deletion of all announcements so far.
 pub fn deletion(last: &Event, earlier: Option<&Event>, now: UnixTime) -> EventBuilder {
     let address = format!("{}:{}:{IDENTIFIER}", Subject::Announcement.kind(), last.pubkey.to_hex());
     let ids =
@@ -113,20 +118,20 @@ pub fn deletion(last: &Event, earlier: Option<&Event>, now: UnixTime) -> EventBu
         .custom_created_at(Timestamp::from_secs(at.get()))
 }
 
-/// An announcement as others find it.
+/// An announcement as a buyer reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announced {
-    /// The requests it is for.
+    /// The request kinds.
     pub kinds: Vec<u16>,
     /// Shown to people.
     pub name: String,
-    /// The models it names.
+    /// The models.
     pub models: Vec<String>,
-    /// When it was said.
+    /// When it was published.
     pub created_at: UnixTime,
 }
 
-/// Reads an announcement. `None` if it is none, or was withdrawn.
+/// Parses an announcement. `None` if it is invalid or empty.
 pub fn parse(event: &Event) -> Option<Announced> {
     if !Subject::Announcement.is_of(event) {
         return None;
@@ -145,7 +150,7 @@ pub fn parse(event: &Event) -> Option<Announced> {
     })
 }
 
-/// The profile there is with our name and words in it: a picture or an address that somebody put there stays.
+/// The existing profile with our name and text; other fields, such as a picture, are kept.
 fn profile(node: &NodeAnnouncement, last: Option<&Event>) -> Option<String> {
     if node.name.is_empty() {
         return None;
@@ -209,7 +214,7 @@ fn announcement(
     (!holds).then(|| (content, tags.collect()))
 }
 
-/// Of two replaceable events the later one stays, and of the same second whichever.
+/// Of two replaceable events the later one is valid, so the new one must be later.
 fn after(last: Option<&Event>, event: EventBuilder, now: UnixTime) -> EventBuilder {
     let earliest = last.map_or(0, |last| last.created_at.as_secs().saturating_add(1));
     event.custom_created_at(Timestamp::from_secs(now.get().max(earliest)))
@@ -246,7 +251,7 @@ mod tests {
         }
     }
 
-    fn said(
+    fn due_event(
         keys: &Keys,
         subject: Subject,
         node: &NodeAnnouncement,
@@ -256,10 +261,11 @@ mod tests {
             .map(|event| event.sign_with_keys(keys).unwrap())
     }
 
-    /// Goal: what holds is not said again, but for an announcement of yesterday; what has changed is said later than what it replaces. Method: each
-    /// subject once, again, and with a change, all in one second; then a day later.
+    /// Goal: an unchanged event is not published again, except for an announcement of yesterday; a
+    /// changed event is later than the previous one. Method: each subject once, again, and with a
+    /// change, all in one second; then a day later.
     #[test]
-    fn said_once_and_again_when_it_changes() {
+    fn events_are_published_when_they_change() {
         let keys = Keys::generate();
         let changed = NodeAnnouncement {
             name: "other".into(),
@@ -267,13 +273,13 @@ mod tests {
             ..node()
         };
         for subject in Subject::ALL {
-            let first = said(&keys, subject, &node(), None).unwrap();
+            let first = due_event(&keys, subject, &node(), None).unwrap();
             assert!(subject.is_of(&first));
-            assert_eq!(said(&keys, subject, &node(), Some(&first)), None, "{subject:?}");
+            assert_eq!(due_event(&keys, subject, &node(), Some(&first)), None, "{subject:?}");
             let second = match subject {
                 Subject::Relays => due(subject, &node(), &["wss://q/".into()], Some(&first), NOW)
                     .map(|event| event.sign_with_keys(&keys).unwrap()),
-                _ => said(&keys, subject, &changed, Some(&first)),
+                _ => due_event(&keys, subject, &changed, Some(&first)),
             };
             assert_eq!(second.unwrap().created_at.as_secs(), NOW.get() + 1, "{subject:?}");
             let tomorrow = NOW.plus(FRESH_SECONDS);
@@ -283,11 +289,12 @@ mod tests {
         }
     }
 
-    /// Goal: the announcement is found by kind, read back as it was said, and gone when nothing can be served. Method: read what was written.
+    /// Goal: the announcement is found by kind, parsed as written, and deleted when nothing can be
+    /// served. Method: parse what was written.
     #[test]
-    fn an_announcement_is_read_back() {
+    fn an_announcement_is_parsed_as_written() {
         let keys = Keys::generate();
-        let event = said(&keys, Subject::Announcement, &node(), None).unwrap();
+        let event = due_event(&keys, Subject::Announcement, &node(), None).unwrap();
         let content: Value = serde_json::from_str(&event.content).unwrap();
         assert_eq!(content["amount"], "flexible");
         assert_eq!(event.tags.identifier(), Some("pylon"));
@@ -298,28 +305,32 @@ mod tests {
         );
         let many = NodeAnnouncement { models: (0..100).map(|n| n.to_string()).collect(), ..node() };
         assert_eq!(
-            parse(&said(&keys, Subject::Announcement, &many, None).unwrap()).unwrap().models.len(),
+            parse(&due_event(&keys, Subject::Announcement, &many, None).unwrap())
+                .unwrap()
+                .models
+                .len(),
             MODELS_MAX
         );
         let nothing = NodeAnnouncement { kinds: Vec::new(), ..node() };
         assert_eq!(
-            said(&keys, Subject::Announcement, &nothing, None),
+            due_event(&keys, Subject::Announcement, &nothing, None),
             None,
-            "nothing to say, nothing said"
+            "nothing to publish"
         );
-        let gone = said(&keys, Subject::Announcement, &nothing, Some(&event)).unwrap();
+        let gone = due_event(&keys, Subject::Announcement, &nothing, Some(&event)).unwrap();
         assert_eq!((gone.content.as_str(), parse(&gone)), ("", None));
         assert_eq!(emptied(Some(&gone), NOW).map(drop), None);
         let deletion = deletion(&gone, Some(&event), NOW).sign_with_keys(&keys).unwrap();
-        assert!(deletion.created_at >= gone.created_at, "or it would not cover it");
+        assert!(deletion.created_at >= gone.created_at, "an earlier deletion would not cover it");
         let address = format!("31990:{}:pylon", keys.public_key().to_hex());
         assert!(values(&deletion, "a").eq([address.as_str()]));
         assert!(values(&deletion, "e").eq([gone.id.to_hex().as_str(), event.id.to_hex().as_str()]));
     }
 
-    /// Goal: a profile that somebody keeps is not lost. Method: one with a picture and words of its own, then one that is no JSON.
+    /// Goal: a profile that the operator maintains is not lost. Method: one with a picture and its
+    /// own text, then one that is not JSON.
     #[test]
-    fn a_profile_keeps_what_is_not_ours() {
+    fn other_fields_of_a_profile_are_kept() {
         let keys = Keys::generate();
         let of = |content: &str| {
             EventBuilder::new(Kind::Metadata, content).sign_with_keys(&keys).unwrap()
@@ -328,13 +339,17 @@ mod tests {
             |event: Option<Event>| serde_json::from_str::<Value>(&event.unwrap().content).unwrap();
         let theirs = of(r#"{"picture":"https://p/","about":"mine","name":"old"}"#);
         let silent = NodeAnnouncement { about: String::new(), ..node() };
-        let merged = read(said(&keys, Subject::Profile, &silent, Some(&theirs)));
+        let merged = read(due_event(&keys, Subject::Profile, &silent, Some(&theirs)));
         assert_eq!(merged, json!({"picture": "https://p/", "about": "mine", "name": "n"}));
         assert_eq!(
-            read(said(&keys, Subject::Profile, &silent, Some(&of("junk")))),
+            read(due_event(&keys, Subject::Profile, &silent, Some(&of("junk")))),
             json!({"name": "n"})
         );
         let nameless = NodeAnnouncement { name: String::new(), ..node() };
-        assert_eq!(said(&keys, Subject::Profile, &nameless, Some(&theirs)), None, "left alone");
+        assert_eq!(
+            due_event(&keys, Subject::Profile, &nameless, Some(&theirs)),
+            None,
+            "not changed"
+        );
     }
 }

@@ -1,9 +1,10 @@
-//! The word of an author that a release is withdrawn: a deletion (NIP-09, kind 5) by the same key that names it.
+//! The withdrawal of a release by its author: a deletion (NIP-09, kind 5) of the release, signed
+//! with the same key.
 
 use super::release::Release;
 use nostr_sdk::{Event, JsonUtil, Kind, Tag};
 
-/// Does this JSON withdraw the release? What others sign, and what is no deletion, says nothing.
+/// Does this JSON withdraw the release? Other events and deletions of other keys do not.
 pub fn withdraws(json: &str, release: &Release) -> bool {
     let Ok(event) = Event::from_json(json) else { return false };
     let named = release.id.to_hex();
@@ -24,9 +25,10 @@ mod tests {
     use nostr_sdk::{EventBuilder, EventId, Keys};
     use pylon_core::{Digest, UnixTime};
 
-    /// Goal: only its author withdraws a release. Method: a deletion by the author, by another, of another event, and texts that are none.
+    /// Goal: only its author can withdraw a release. Method: a deletion by the author, by another
+    /// key, of another event, and invalid ones.
     #[test]
-    fn only_its_author_withdraws_a_release() {
+    fn only_its_author_can_withdraw_a_release() {
         let (author, other, now) =
             (Keys::generate(), Keys::generate(), UnixTime::new(1_700_000_000));
         let digest = Digest::of(b"component");

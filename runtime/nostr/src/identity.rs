@@ -1,6 +1,6 @@
-//! Who the node is on the market: keys from twelve words (NIP-06, account 0).
+//! The identity of the node: keys from a recovery phrase of twelve words (NIP-06, account 0).
 //!
-//! The words and the secret key leave this file only as return values; nothing here logs or writes.
+//! The phrase and the secret key are only returned; nothing here logs or writes them.
 
 use bip39::Mnemonic;
 use hmac::{Hmac, Mac};
@@ -11,41 +11,41 @@ use pylon_core::PublicKey;
 use rand::TryRngCore;
 use sha2::Sha256;
 
-/// Why there is no identity. Never quotes the words.
+/// Why an identity is invalid. Never contains the phrase.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// Some words are missing, or too many.
+    /// The number of words is wrong.
     #[error("{0} words: a recovery phrase has 12, 15, 18, 21 or 24")]
     WordCount(usize),
-    /// A typing error, most likely. Counted from 1.
+    /// Probably a typing error. Counted from 1.
     #[error("word {0} is not in the BIP-39 list")]
     UnknownWord(usize),
-    /// Every word exists, but not this phrase.
-    #[error("the words do not fit together: one is wrong, or they are out of order")]
+    /// Every word exists, but the phrase is wrong.
+    #[error("the checksum of the words is wrong: one word is wrong, or they are out of order")]
     Checksum,
-    /// Neither words nor a key.
+    /// Neither a phrase nor a key.
     #[error("neither an nsec nor 64 hex digits nor a recovery phrase")]
     NoKey,
-    /// The system gives no randomness.
+    /// The operating system provides no randomness.
     #[error("no randomness from the system")]
     Randomness,
 }
 
-/// Twelve new words.
+/// A new phrase of twelve words.
 pub fn generate() -> Result<String, IdentityError> {
     let mut entropy = [0; 16];
     rand::rngs::OsRng.try_fill_bytes(&mut entropy).map_err(|_| IdentityError::Randomness)?;
     Mnemonic::from_entropy(&entropy).map(|words| words.to_string()).map_err(reason)
 }
 
-/// The keys of these words. Neither case nor the space around and between them matters.
+/// The keys of this phrase. Case and white space do not matter.
 pub fn keys(mnemonic: &str) -> Result<Keys, IdentityError> {
     let words = mnemonic.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
     Mnemonic::parse_normalized(&words).map_err(reason)?;
     Keys::from_mnemonic(words, None).map_err(|_| IdentityError::Checksum)
 }
 
-/// The keys of a secret as somebody keeps it: `nsec1…` (NIP-19), 64 hex digits, or the words of a recovery phrase.
+/// The keys of a secret: `nsec1…` (NIP-19), 64 hex digits, or a recovery phrase.
 pub fn parse_secret(text: &str) -> Result<Keys, IdentityError> {
     let text = text.trim();
     if text.contains(char::is_whitespace) {
@@ -63,9 +63,10 @@ fn reason(error: bip39::Error) -> IdentityError {
     }
 }
 
-/// A key for one purpose, from which nobody finds the secret it was made of (HMAC-SHA-256 of the label under that secret).
+/// A key for one purpose, derived from the secret (HMAC-SHA-256 of the label). The secret cannot be
+/// computed from it.
 pub fn purpose_key(keys: &Keys, label: &str) -> [u8; 32] {
-    // The key of HMAC is a block of its hash, filled up with zeroes.
+    // HMAC pads a short key with zeroes to the block size of the hash.
     let mut block = [0; 64];
     block
         .iter_mut()
@@ -76,23 +77,23 @@ pub fn purpose_key(keys: &Keys, label: &str) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// The public key in the core's words; its `to_hex` is what others put into `p` tags.
+/// The public key as the core's type; its `to_hex` is the value of `p` tags.
 pub fn public_key(keys: &Keys) -> PublicKey {
     PublicKey::from_bytes(*keys.public_key().as_bytes())
 }
 
-/// A public key as somebody wrote it: `npub1…` (NIP-19) or hex.
+/// Parses a public key: `npub1…` (NIP-19) or hex.
 pub fn parse_public_key(text: &str) -> Option<PublicKey> {
     nostr_sdk::PublicKey::parse(text).ok().map(|key| PublicKey::from_bytes(*key.as_bytes()))
 }
 
-/// The public key as people pass it around (NIP-19).
+/// The public key in the form of NIP-19.
 pub fn npub(keys: &Keys) -> String {
     let Ok(npub) = keys.public_key().to_bech32();
     npub
 }
 
-/// Somebody's public key as people pass it around (NIP-19); in hex if it is no point of the curve.
+/// A public key in the form of NIP-19; in hex if it is not a point of the curve.
 pub fn npub_of(key: PublicKey) -> String {
     let parsed = nostr_sdk::PublicKey::from_slice(key.as_bytes()).ok();
     parsed
@@ -105,7 +106,7 @@ mod tests {
 
     /// Test vector 1 of NIP-06.
     #[test]
-    fn the_words_of_the_standard_give_its_keys() {
+    fn the_test_vector_gives_its_keys() {
         let words =
             " leader monkey parrot ring guide\n accident before fence cannon height naive bean ";
         let keys = keys(words).unwrap();
@@ -120,7 +121,7 @@ mod tests {
         );
     }
 
-    /// Each purpose and each identity has its own key, the same every time, and none is the secret.
+    /// Each purpose and each identity has its own key, and none is the secret.
     #[test]
     fn a_purpose_has_its_own_key() {
         let (one, other) = (Keys::generate(), Keys::generate());
@@ -134,7 +135,7 @@ mod tests {
             assert!(!made[..place].contains(key));
         }
         assert_eq!(purpose_key(&one, "a"), made[0]);
-        // HMAC-SHA-256 of "journal" under the secret 00…01, as other programs compute it.
+        // HMAC-SHA-256 of "journal" under the secret 00…01, computed by another program.
         let keys = Keys::parse(&format!("{:064x}", 1)).unwrap();
         assert_eq!(
             hex::encode(purpose_key(&keys, "journal")),
@@ -142,7 +143,7 @@ mod tests {
         );
     }
 
-    /// A secret is read in each form that people keep it in, and what is none says so without being quoted.
+    /// A secret is parsed in each form, and errors do not contain it.
     #[test]
     fn a_secret_has_three_forms() {
         let made = Keys::generate();
@@ -158,9 +159,10 @@ mod tests {
         }
     }
 
-    /// New words are twelve, differ, and give keys; wrong ones say so without being quoted, and no `Debug` shows the secret.
+    /// A new phrase has twelve words and gives keys; errors do not contain the phrase, and `Debug`
+    /// does not show the secret.
     #[test]
-    fn new_words_work_and_wrong_ones_do_not() {
+    fn a_new_phrase_is_valid() {
         let words = generate().unwrap();
         assert_eq!(words.split(' ').count(), 12);
         assert_ne!(words, generate().unwrap());

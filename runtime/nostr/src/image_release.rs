@@ -1,5 +1,6 @@
-//! Who vouches for machine code: an event as that of a [`release`](super::release), over the SHA-256 of an image. Its tags say which component it
-//! was made of (`component`, SHA-256) and for which engine (`engine`).
+//! A release of machine code: an event like that of a [`release`](super::release), over the SHA-256
+//! of an image. Further tags are the component that it was compiled from (`component`, SHA-256) and
+//! the engine (`engine`).
 
 use super::release::{ReleaseError, digest, event, expiration, signed, tag};
 use nostr_sdk::Keys;
@@ -7,31 +8,31 @@ use pylon_core::{Digest, PublicKey, UnixTime};
 
 const MIME: &str = "application/octet-stream";
 
-/// What is vouched for.
+/// The signed statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageClaim {
     /// SHA-256 of the image.
     pub digest: Digest,
-    /// Its bytes.
+    /// The size of the image in bytes.
     pub size: u64,
-    /// SHA-256 of the component that it was made of.
+    /// SHA-256 of the component that it was compiled from.
     pub component: Digest,
-    /// The engine that it is for.
+    /// The engine that it was compiled for.
     pub engine: String,
 }
 
-/// A claim and who made it.
+/// A claim and its signer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageRelease {
-    /// Whose key signed it.
+    /// The key that signed it.
     pub publisher: PublicKey,
-    /// What it is about.
+    /// The statement.
     pub claim: ImageClaim,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Option<UnixTime>,
 }
 
-/// A release of an image in the name of these keys, as JSON.
+/// Signs a release of an image with these keys, as JSON.
 pub fn sign(
     keys: &Keys,
     claim: &ImageClaim,
@@ -50,7 +51,8 @@ pub fn sign(
     signed(keys, &facts, format!("{component} for {}", claim.engine), at, expires_at)
 }
 
-/// The release in this JSON, if it is for the image with this digest. Whether its time is over is for the caller.
+/// Verifies the release in this JSON for the image with this digest. The caller checks the
+/// expiration.
 pub fn verify(json: &str, image: Digest) -> Result<ImageRelease, ReleaseError> {
     let event = event(json, MIME)?;
     let claim = ImageClaim {
@@ -77,9 +79,10 @@ mod tests {
 
     const NOW: UnixTime = UnixTime::new(1_700_000_000);
 
-    /// Goal: what is signed is what is read, and nothing else passes. Method: one release, and what comes near it.
+    /// Goal: a signed release is parsed as signed, and no other event is accepted. Method: one
+    /// release, and similar ones.
     #[test]
-    fn an_image_has_a_signer() {
+    fn a_release_of_an_image_is_verified() {
         let (keys, image) = (Keys::generate(), Digest::of(b"image"));
         let claim = ImageClaim {
             digest: image,
@@ -102,7 +105,7 @@ mod tests {
         assert_eq!(
             verify(&of_a_component, image),
             Err(ReleaseError::Tag("m")),
-            "who signs a component does not sign machine code"
+            "a release of a component is not one of machine code"
         );
         assert_eq!(release::verify(&json, image, NOW).map_err(|error| error.code()), Err("tag"));
     }

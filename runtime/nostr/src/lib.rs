@@ -1,8 +1,10 @@
-//! The market that jobs come from, and the buyer on its other side.
+//! The Nostr side of the node: the market on relays, the NIP-90 codec, announcements, releases of
+//! guests, and a buyer.
 
 pub mod announcement;
 pub mod buyer;
 pub mod deletion;
+pub mod event_source;
 pub mod identity;
 pub mod image_release;
 pub mod market;
@@ -11,39 +13,49 @@ pub mod probe;
 pub mod relay;
 pub mod release;
 
-use nostr_sdk::Keys;
+use nostr_sdk::{Event, Keys, Timestamp};
+use pylon_core::UnixTime;
 
-/// What it takes to enter a market.
+/// What is needed to enter a market.
 pub struct Entry {
-    /// Who we are there.
+    /// The keys that sign there.
     pub keys: Keys,
-    /// Where it is.
+    /// The addresses of the relays.
     pub urls: Vec<String>,
-    /// The request kinds we serve.
+    /// The request kinds that are served.
     pub kinds: Vec<u16>,
 }
 
-/// A part of the market came within reach, or went out of it.
+/// A relay was connected or disconnected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Which.
+    /// The relay's address.
     pub url: String,
-    /// Within reach.
+    /// Is it connected now?
     pub connected: bool,
-    /// Why it is not, if that is known.
+    /// Why it is not, if known.
     pub reason: Option<String>,
 }
 
 /// Why a market cannot be entered.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// No address.
+    /// No address is given.
     #[error("no relay is configured")]
     NoRelay,
-    /// Not an address.
+    /// Not the address of a relay.
     #[error("`{0}` is not a relay: expected ws:// or wss://")]
     Address(String),
-    /// The library refuses.
+    /// An error of the library.
     #[error("{0}: {1}")]
     Relay(String, String),
+}
+/// Is the id of the event its hash? The library skips this check for an id that it has verified before,
+/// even on another event.
+pub(crate) fn has_valid_id(event: &Event) -> bool {
+    event.verify_id()
+}
+
+pub(crate) fn now() -> UnixTime {
+    UnixTime::new(Timestamp::now().as_secs())
 }

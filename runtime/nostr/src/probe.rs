@@ -1,30 +1,31 @@
-//! One look at a relay, for an operator who wonders: does it answer, what does it demand (NIP-11), and what time does it have?
+//! Probes a relay for the doctor: does it answer, what does it require (NIP-11), and what is its
+//! time?
 
 use crate::market::limits::{self, Limitation};
 use nostr_sdk::prelude::{
     Client, ClientMessage, Filter, Kind, RelayMessage, RelayNotification, RelayUrl, SubscriptionId,
 };
-use pylon_egress::http::{self, in_short};
+use pylon_egress::http::{self, shorten};
 use reqwest::header::DATE;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::time::timeout;
 
-/// What was seen.
+/// The result of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// Of which relay.
+    /// The address of the relay.
     pub url: String,
-    /// From the question to the end of the answer, once connected; or why there is none, in words.
+    /// The time from the query to the end of the answer, once connected; or the error.
     pub latency: Result<Duration, String>,
-    /// What it says of itself, if anything.
+    /// The limits that it declares, if it does.
     pub about: Option<Limitation>,
-    /// It wanted to know who asks before it answered.
+    /// It required authentication before it answered.
     pub auth_asked: bool,
-    /// How far our clock is ahead of its own.
+    /// How far our clock is ahead of its clock.
     pub ahead_seconds: Option<i64>,
 }
 
-/// Looks at a relay. Nothing is published, and no key is used.
+/// Probes a relay. Nothing is published, and no key is used.
 pub async fn relay(url: &str, within: Duration) -> Probe {
     let (asked, described) = tokio::join!(ask(url, within), describe(url, within));
     let (about, ahead_seconds) = described.unwrap_or_default();
@@ -38,32 +39,32 @@ pub async fn relay(url: &str, within: Duration) -> Probe {
     }
 }
 
-/// How long an answer took, and whether it was the question who we are.
+/// How long an answer took, and whether authentication was required.
 async fn ask(url: &str, within: Duration) -> Result<(Duration, bool), String> {
     let url = RelayUrl::parse(url).map_err(|error| error.to_string())?;
     let client = Client::default();
     let asked = async {
-        let in_words = |error: &dyn std::fmt::Display| in_short(&error.to_string());
-        client.add_relay(&url).await.map_err(|error| in_words(&error))?;
-        let relay = client.relay(&url).await.map_err(|error| in_words(&error))?;
-        let mut heard = relay.notifications();
-        relay.try_connect(within).await.map_err(|error| in_words(&error))?;
+        let error_message = |error: &dyn std::fmt::Display| shorten(&error.to_string());
+        client.add_relay(&url).await.map_err(|error| error_message(&error))?;
+        let relay = client.relay(&url).await.map_err(|error| error_message(&error))?;
+        let mut notifications = relay.notifications();
+        relay.try_connect(within).await.map_err(|error| error_message(&error))?;
         let begun = Instant::now();
         let question = Filter::new().kind(Kind::Custom(31_990)).limit(1);
         let question = ClientMessage::req(SubscriptionId::new("pylon-doctor"), vec![question]);
-        relay.send_msg(question).map_err(|error| in_words(&error))?;
+        relay.send_msg(question).map_err(|error| error_message(&error))?;
         loop {
-            let notification = heard.recv().await.map_err(|error| in_words(&error))?;
+            let notification = notifications.recv().await.map_err(|error| error_message(&error))?;
             match notification {
                 RelayNotification::Message { message: RelayMessage::EndOfStoredEvents(_) } => {
                     return Ok((begun.elapsed(), false));
                 }
                 RelayNotification::Message { message: RelayMessage::Closed { message, .. } } => {
-                    let who = message.starts_with("auth-required");
-                    return if who {
+                    let is_auth_required = message.starts_with("auth-required");
+                    return if is_auth_required {
                         Ok((begun.elapsed(), true))
                     } else {
-                        Err(format!("refuses: {}", in_short(&message)))
+                        Err(format!("refuses: {}", shorten(&message)))
                     };
                 }
                 _ => {}
@@ -78,12 +79,13 @@ async fn ask(url: &str, within: Duration) -> Result<(Duration, bool), String> {
 }
 
 async fn describe(url: &str, within: Duration) -> Option<(Option<Limitation>, Option<i64>)> {
-    let answer = limits::ask(&http::client_within(within).ok()?, url, within).await.ok()?;
+    let answer =
+        limits::ask(&http::client_with_connect_timeout(within).ok()?, url, within).await.ok()?;
     let ahead = answer.headers().get(DATE).and_then(|date| ahead(date.to_str().ok()?));
     Some((limits::read(answer).await.ok(), ahead))
 }
 
-/// Our clock without that of a `Date`, which has whole seconds.
+/// Our clock minus that of a `Date` header, in whole seconds.
 fn ahead(date: &str) -> Option<i64> {
     let seconds = |time: SystemTime| {
         i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()).ok()
@@ -103,9 +105,10 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// Goal: a relay that is there answers, also one that asks back. Method: a plain one, and one that wants to know who asks.
+    /// Goal: a relay that can be reached answers, also if it requires authentication. Method: one
+    /// of each.
     #[tokio::test(flavor = "multi_thread")]
-    async fn relays_that_answer() {
+    async fn reachable_relays_answer() {
         let plain = InProcessRelay::start().await.unwrap();
         let seen = relay(plain.url(), PATIENCE).await;
         assert!(seen.latency.is_ok() && !seen.auth_asked && seen.about.is_none(), "{seen:?}");
@@ -115,9 +118,10 @@ mod tests {
         assert!(seen.latency.is_ok() && seen.auth_asked, "{seen:?}");
     }
 
-    /// Goal: a relay's own words and time are read, and what is no relay is told in words. Method: a server that only describes itself.
+    /// Goal: the declared limits and the time of a relay are read, and an error is one line.
+    /// Method: a server with only an information document.
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_description_without_a_relay() {
+    async fn an_information_document_without_a_relay() {
         let about = r#"{"name": "x", "limitation": {"max_message_length": 5000, "max_subscriptions": 3, "auth_required": true}}"#;
         let app = Router::new().route(
             "/",
@@ -135,7 +139,7 @@ mod tests {
             ..Limitation::default()
         };
         assert_eq!(seen.about, Some(expected));
-        assert!(seen.ahead_seconds.unwrap() > 30 * 365 * 24 * 3600, "its clock stands in 1994");
+        assert!(seen.ahead_seconds.unwrap() > 30 * 365 * 24 * 3600, "its clock shows 1994");
         server.abort();
         assert!(relay(&url, Duration::from_millis(1)).await.latency.is_err());
         assert!(relay("nonsense", PATIENCE).await.latency.is_err());

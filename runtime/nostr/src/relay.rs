@@ -1,37 +1,37 @@
-//! A relay inside this process, on a free port of 127.0.0.1: the market of `pylon demo` and of tests.
+//! A relay in this process, on a free port of 127.0.0.1, for `pylon demo` and tests.
 
 use nostr_relay_builder::builder::RateLimit;
 use nostr_relay_builder::{LocalRelay, RelayBuilder};
 use std::net::{Ipv4Addr, TcpListener};
 
-/// Ports are found before they are taken: somebody may be faster.
-const ATTEMPTS: usize = 8;
-/// Stored events that one request may bring back.
-const STORED: usize = 10_000;
+/// A free port may be taken by another process before it is used.
+const ATTEMPTS_MAX: usize = 8;
+/// Stored events in one answer.
+const STORED_EVENTS_MAX: usize = 10_000;
 
-/// Runs until dropped.
+/// Runs until it is dropped.
 pub struct InProcessRelay {
     relay: LocalRelay,
     url: String,
 }
 
-/// Why there is no relay.
+/// Why no relay was started.
 #[derive(Debug, thiserror::Error)]
 #[error("no relay on 127.0.0.1: {0}")]
 pub struct RelayError(String);
 
 impl InProcessRelay {
-    /// Starts one.
+    /// Starts a relay.
     pub async fn start() -> Result<Self, RelayError> {
         Self::start_with(RelayBuilder::default()).await
     }
 
-    /// Starts one that was built for a purpose. Its rate limits are lifted: every event here is our own.
+    /// Starts a relay with these settings, without rate limits: all its events are our own.
     pub async fn start_with(builder: RelayBuilder) -> Result<Self, RelayError> {
         let limit = RateLimit { max_reqs: 10_000, notes_per_minute: u32::MAX };
-        let builder = builder.rate_limit(limit).default_filter_limit(STORED);
+        let builder = builder.rate_limit(limit).default_filter_limit(STORED_EVENTS_MAX);
         let mut last = RelayError("no free port".into());
-        for _ in 0..ATTEMPTS {
+        for _ in 0..ATTEMPTS_MAX {
             let port = free_port().map_err(|error| RelayError(error.to_string()))?;
             let relay =
                 LocalRelay::new(builder.clone().addr(Ipv4Addr::LOCALHOST.into()).port(port));
@@ -43,7 +43,7 @@ impl InProcessRelay {
         Err(last)
     }
 
-    /// Where it is: `ws://127.0.0.1:PORT`.
+    /// Its address: `ws://127.0.0.1:PORT`.
     pub fn url(&self) -> &str {
         &self.url
     }

@@ -1,8 +1,8 @@
-//! Whose a component is: a NIP-94 event (kind 1063) over its SHA-256, signed by its author and kept beside it as JSON. Pure: files, trust and
-//! deletions are for who installs.
+//! A release of a component: a NIP-94 event (kind 1063) over its SHA-256, signed by its author and
+//! stored as JSON next to it. Pure: the installer handles files, trust and deletions.
 //!
-//! Tags: `x` is the SHA-256 in hex, `m` is `application/wasm`, `size` in bytes, `name` and `version` as the component says them, and NIP-40's
-//! `expiration` where a release is good for a time only.
+//! Tags: `x` is the SHA-256 in hex, `m` is `application/wasm`, `size` is in bytes, `name` and
+//! `version` are those of the component, and NIP-40's `expiration` is optional.
 
 use nostr_sdk::{Event, EventBuilder, JsonUtil, Keys, Kind, Tag, TagKind, Timestamp};
 use pylon_core::{Digest, MessageId, PublicKey, UnixTime};
@@ -10,62 +10,62 @@ use pylon_core::{Digest, MessageId, PublicKey, UnixTime};
 /// File metadata (NIP-94).
 pub const KIND: u16 = 1063;
 const MIME: &str = "application/wasm";
-/// A release is a few lines.
+/// A release has a few lines.
 pub const BYTES_MAX: usize = 16 << 10;
 
-/// What an author vouches for.
+/// The statement of an author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// SHA-256 of the component.
     pub digest: Digest,
-    /// Its bytes.
+    /// The size of the component in bytes.
     pub size: u64,
-    /// As it calls itself.
+    /// The component's own name.
     pub name: String,
-    /// As it calls itself.
+    /// The component's own version.
     pub version: String,
 }
 
-/// A claim and who made it.
+/// A verified claim and its author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
-    /// The event itself: what a deletion would name.
+    /// The id of the event, which a deletion would name.
     pub id: MessageId,
-    /// Whose key signed it.
+    /// The key that signed it.
     pub publisher: PublicKey,
-    /// What it is about.
+    /// The statement.
     pub claim: Claim,
-    /// When it was signed, as its author dates it.
+    /// When it was signed, according to its author.
     pub signed_at: UnixTime,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Option<UnixTime>,
 }
 
-/// Why a release does not hold.
+/// Why a release is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReleaseError {
     /// Not a signed event.
-    #[error("no signed event: {0}")]
+    #[error("not a signed event: {0}")]
     Malformed(String),
-    /// An event about something else.
-    #[error("an event of kind {0}, where a release has {KIND}")]
+    /// An event of another kind.
+    #[error("an event of kind {0}: a release has kind {KIND}")]
     Kind(u16),
-    /// A tag is not there, or twice, or makes no sense.
+    /// A tag is missing, repeated or invalid.
     #[error("the tag `{0}` is missing or wrong")]
     Tag(&'static str),
-    /// Id or signature are not those of its content.
+    /// The id or the signature is wrong.
     #[error("the signature is not that of its author")]
     Signature,
-    /// A right signature over other bytes.
-    #[error("about another component, sha256 {0}")]
+    /// A valid signature over another component.
+    #[error("for another component, sha256 {0}")]
     OtherDigest(Digest),
-    /// Its time is over.
+    /// The release has expired.
     #[error("expired")]
     Expired(UnixTime),
 }
 
 impl ReleaseError {
-    /// The word for records, one for each case.
+    /// The code in records and JSON.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "malformed",
@@ -78,7 +78,7 @@ impl ReleaseError {
     }
 }
 
-/// A release in the author's name, as JSON.
+/// Signs a release with the author's keys, as JSON.
 pub fn sign(
     keys: &Keys,
     claim: &Claim,
@@ -97,7 +97,7 @@ pub fn sign(
     signed(keys, &facts, format!("{} {}", claim.name, claim.version), at, expires_at)
 }
 
-/// An event with these facts, as JSON.
+/// Signs an event with these tags, as JSON.
 pub(super) fn signed(
     keys: &Keys,
     facts: &[(&'static str, &str)],
@@ -116,7 +116,7 @@ pub(super) fn signed(
     Ok(event.as_json())
 }
 
-/// The release in this JSON, if it holds for the component with this digest now.
+/// Verifies the release in this JSON for the component with this digest.
 pub fn verify(json: &str, digest: Digest, now: UnixTime) -> Result<Release, ReleaseError> {
     let release = read(json)?;
     if release.claim.digest != digest {
@@ -128,12 +128,12 @@ pub fn verify(json: &str, digest: Digest, now: UnixTime) -> Result<Release, Rele
     }
 }
 
-/// When a release ends, of a component or of an image, as it says itself: for who has verified it and waits for that. `None`: never.
+/// When an already verified release, of a component or of an image, expires. `None`: never.
 pub fn ends_at(json: &str) -> Option<UnixTime> {
     expiration(&Event::from_json(json).ok()?).ok()?
 }
 
-/// What is said and by whom, whatever it is about.
+/// Verifies the signature and reads the claim.
 fn read(json: &str) -> Result<Release, ReleaseError> {
     let event = event(json, MIME)?;
     let expires_at = expiration(&event)?;
@@ -168,7 +168,7 @@ pub(super) fn event(json: &str, mime: &str) -> Result<Event, ReleaseError> {
     Ok(event)
 }
 
-/// When it ends.
+/// When it expires.
 pub(super) fn expiration(event: &Event) -> Result<Option<UnixTime>, ReleaseError> {
     match tag(event, "expiration") {
         Ok(at) => Ok(Some(UnixTime::new(at.parse().map_err(|_| ReleaseError::Tag("expiration"))?))),
@@ -181,7 +181,7 @@ pub(super) fn digest(event: &Event, name: &'static str) -> Result<Digest, Releas
     Digest::from_hex(tag(event, name)?).ok_or(ReleaseError::Tag(name))
 }
 
-/// The value of a tag that is there once: of two, one reader would see the first and another the last.
+/// The value of a tag that must not be repeated: readers could differ in which of two they use.
 pub(super) fn tag<'a>(event: &'a Event, name: &'static str) -> Result<&'a str, ReleaseError> {
     let mut found = values(event, name);
     match (found.next(), found.next()) {
@@ -238,9 +238,9 @@ mod tests {
         tags.push(vec![name.into(), value.into()]);
     }
 
-    /// What is signed verifies, says who and what, and is an event that every other Nostr program can check.
+    /// A signed release is verified, and is an event that other Nostr programs can verify.
     #[test]
-    fn a_release_says_whose_it_is() {
+    fn a_release_is_verified() {
         let keys = Keys::generate();
         let json = sign(&keys, &claim(), NOW, Some(NOW.plus(60))).unwrap();
         let release = verify(&json, claim().digest, NOW).unwrap();
@@ -256,9 +256,9 @@ mod tests {
         assert_eq!(event["tags"][5], json!(["expiration", "1700000060"]));
     }
 
-    /// Each way to be wrong has its own case. One row each.
+    /// Each error has its own case. One row each.
     #[test]
-    fn each_mistake_has_its_case() {
+    fn each_error_has_its_case() {
         let keys = Keys::generate();
         let good = sign(&keys, &claim(), NOW, Some(NOW.plus(60))).unwrap();
         let check = |json: &str, digest: Digest, now: UnixTime, expected: &str| {

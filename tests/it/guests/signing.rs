@@ -63,7 +63,7 @@ fn inspect_shows_the_publisher() {
     let facts = inspect(folder, "other.wasm");
     assert_eq!(facts["publisher"], Value::Null);
     assert!(
-        facts["release_problem"].as_str().unwrap().contains("about another component"),
+        facts["release_problem"].as_str().unwrap().contains("for another component"),
         "{facts}"
     );
     fs::write(folder.join("other.wasm.release.json"), "{").unwrap();
@@ -71,7 +71,7 @@ fn inspect_shows_the_publisher() {
         inspect(folder, "other.wasm")["release_problem"]
             .as_str()
             .unwrap()
-            .contains("no signed event")
+            .contains("not a signed event")
     );
 }
 

@@ -178,8 +178,8 @@ async fn invalid_release_stops_an_install() {
     let path = offline.file(bytes);
     let good = release(&author, digest, None);
     for (what, text, deleted) in [
-        ("no signed event", "{}".to_owned(), None),
-        ("about another component", release(&author, Digest::of(b"other"), None), None),
+        ("not a signed event", "{}".to_owned(), None),
+        ("for another component", release(&author, Digest::of(b"other"), None), None),
         ("expired", release(&author, digest, Some(NOW)), None),
         ("signature", good.replace("\"a 1\"", "\"b 1\""), None),
         ("deleted by its author", good.clone(), Some(deletion(&author, &good))),

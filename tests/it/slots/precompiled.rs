@@ -70,7 +70,7 @@ async fn only_signed_images_run() {
     let good = signed(&author, &claim);
     for (what, image, release) in [
         ("who is not among", &image, signed(&Keys::generate(), &claim)),
-        ("about another component", &flipped, good.clone()),
+        ("for another component", &flipped, good.clone()),
         (
             "made of another component",
             &image,

@@ -1,5 +1,5 @@
-//! Servers that generate text. One adapter for the OpenAI dialect, a table of who speaks it, and a server of our own for
-//! those who have none. What may be sold, and to whom, is not decided here.
+//! Inference backends. One adapter for the OpenAI API, a table of the servers that are detected,
+//! and a managed server for the demo. The core decides what may be sold to which customer.
 
 mod detect;
 pub mod managed;

@@ -1,5 +1,5 @@
-//! What a customer only pointed to, fetched where the operator grants it: pages in `url`; messages and results of other jobs through the market.
-//! The rules for egress are in `address`.
+//! Fetches inputs that a request only refers to, where the operator grants it: pages in `url`,
+//! messages and results of other jobs through the port `EventSource`.
 
 #[cfg(test)]
 mod tests;
@@ -16,33 +16,33 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use url::Rules;
 
-/// Pages and messages that are fetched at once, so that nobody makes this node a crowd.
-const AT_ONCE: usize = 16;
+/// Concurrent fetches of pages and messages, so that this node cannot be used to flood others.
+const FETCH_CONCURRENCY: usize = 16;
 
-/// What the operator lets be fetched, and how long it may take.
+/// What may be fetched, and the timeouts.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What.
+    /// The kinds of sources.
     pub granted: Granted,
-    /// EgressPolicy that the policy lets through.
+    /// The policy for addresses of pages.
     pub egress: Arc<EgressPolicy>,
-    /// A page or a message.
+    /// For a page or a message.
     pub fetch_timeout: Duration,
-    /// The result of another job.
+    /// For the result of another job.
     pub chain_timeout: Duration,
 }
 
-/// Fetches over https and from relays.
+/// Fetches pages over https, and events.
 pub struct Fetcher {
     options: Options,
     events: Arc<dyn EventSource>,
-    places: Semaphore,
+    permits: Semaphore,
 }
 
 impl Fetcher {
     /// Reads events from this source.
     pub fn new(options: Options, events: Arc<dyn EventSource>) -> Self {
-        Self { options, events, places: Semaphore::new(AT_ONCE) }
+        Self { options, events, permits: Semaphore::new(FETCH_CONCURRENCY) }
     }
 
     async fn page(
@@ -52,8 +52,8 @@ impl Fetcher {
         bytes_max: u64,
     ) -> Result<String, FetchError> {
         let Options { egress, fetch_timeout, .. } = &self.options;
-        let within = tokio::time::timeout(*fetch_timeout, self.places.acquire()).await;
-        let Ok(Ok(_place)) = within else { return Err(FetchError::Busy) };
+        let permit = tokio::time::timeout(*fetch_timeout, self.permits.acquire()).await;
+        let Ok(Ok(_permit)) = permit else { return Err(FetchError::Busy) };
         let rules = Rules { egress, sources };
         url::fetch(&rules, address, bytes_max, *fetch_timeout).await
     }
@@ -84,8 +84,8 @@ impl Inputs for Fetcher {
                 self.page(address, sources, bytes_max).await?
             }
             InputSource::Event(id) if granted.events => {
-                let place = tokio::time::timeout(*fetch_timeout, self.places.acquire()).await;
-                let Ok(Ok(_place)) = place else { return Err(FetchError::Busy) };
+                let permit = tokio::time::timeout(*fetch_timeout, self.permits.acquire()).await;
+                let Ok(Ok(_permit)) = permit else { return Err(FetchError::Busy) };
                 self.events.message(*id, input.hint.as_deref(), *fetch_timeout).await?
             }
             InputSource::Job(id) if granted.jobs => {

@@ -1,4 +1,5 @@
-//! Pages against a server that lies in every way it can. The server is on loopback, and an exception: the rest of the policy holds for it.
+//! Fetching pages from a misbehaving server. It is on loopback and an exception of the policy; the
+//! rest of the policy applies.
 
 use super::url::{Rules, fetch};
 use super::{Fetcher, Options};
@@ -20,7 +21,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX: u64 = 1000;
 
 struct Server {
@@ -34,7 +35,7 @@ impl Drop for Server {
     }
 }
 
-/// Of any host.
+/// Sources on any host.
 fn anywhere() -> Sources {
     Sources { urls: vec!["*".into()], events: true, jobs: true }
 }
@@ -85,7 +86,7 @@ async fn serve() -> Server {
             "/latin",
             get(|| async { page(&[("content-type", "text/plain")], &b"Gr\xfc\xdfe"[..]) }),
         )
-        // A page of a few bytes that would become millions.
+        // A small page that would be decompressed to millions of bytes.
         .route(
             "/bomb",
             get(|| async { page(&[("content-encoding", "gzip")], &b"\x1f\x8b\x08\x00"[..]) }),
@@ -117,14 +118,15 @@ async fn serve() -> Server {
     Server { place, task }
 }
 
-/// Goal: text comes whole or not at all, and nothing leads out of the policy. Method: one lie of the server a row.
+/// Goal: a text is returned completely or not at all, and nothing leads out of the policy. Method:
+/// one kind of misbehaviour per row.
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_are_text_of_a_bounded_size() {
+async fn pages_are_text_of_limited_size() {
     let server = serve().await;
     let (egress, sources) = (EgressPolicy::new(std::slice::from_ref(&server.place)), anywhere());
     let rules = |egress| Rules { egress, sources: &sources };
     let not_public = Err(FetchError::Denied("not a public address"));
-    let only_https = Err(FetchError::Denied("only https and wss egress are allowed"));
+    let only_https = Err(FetchError::Denied("only https and wss addresses are allowed"));
     for (path, found) in [
         ("text", Ok("Grüße".to_owned())),
         ("json", Ok("{}".to_owned())),
@@ -146,23 +148,24 @@ async fn pages_are_text_of_a_bounded_size() {
         ("to/plain", only_https),
     ] {
         let read =
-            fetch(&rules(&egress), &format!("http://{}/{path}", server.place), MAX, PATIENCE).await;
+            fetch(&rules(&egress), &format!("http://{}/{path}", server.place), MAX, TEST_TIMEOUT)
+                .await;
         assert_eq!(read, found, "{path}");
     }
     let strict = EgressPolicy::default();
     let unexcepted =
-        fetch(&rules(&strict), &format!("https://{}/text", server.place), MAX, PATIENCE).await;
+        fetch(&rules(&strict), &format!("https://{}/text", server.place), MAX, TEST_TIMEOUT).await;
     assert_eq!(unexcepted, not_public);
     let closed = EgressPolicy::new(&["127.0.0.1:9".into()]);
     assert_eq!(
-        fetch(&rules(&closed), "http://127.0.0.1:9/", MAX, PATIENCE).await,
+        fetch(&rules(&closed), "http://127.0.0.1:9/", MAX, TEST_TIMEOUT).await,
         Err(FetchError::Unreachable)
     );
 }
 
-/// Goal: nobody holds us up. Method: a page that never ends and hardly begins.
+/// Goal: a slow page cannot block the node. Method: a page that sends one byte and never ends.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_page_has_a_deadline() {
+async fn a_slow_page_times_out() {
     let server = serve().await;
     let egress = EgressPolicy::new(std::slice::from_ref(&server.place));
     let read = fetch(
@@ -175,7 +178,7 @@ async fn a_slow_page_has_a_deadline() {
     assert_eq!(read, Err(FetchError::Timeout(1)));
 }
 
-/// Goal: over https nothing is said in the clear. Method: what the first byte is.
+/// Goal: nothing is sent unencrypted over https. Method: the first byte of the connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn https_is_encrypted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -187,13 +190,13 @@ async fn https_is_encrypted() {
         &Rules { egress: &egress, sources: &anywhere() },
         &format!("https://{place}/"),
         MAX,
-        PATIENCE,
+        TEST_TIMEOUT,
     )
     .await;
     assert_eq!((read, first_byte.await.unwrap()), (Err(FetchError::Unreachable), 0x16));
 }
 
-/// A market without any event.
+/// An event source without events.
 struct NoEvents;
 
 #[async_trait]
@@ -212,9 +215,10 @@ impl EventSource for NoEvents {
     }
 }
 
-/// Goal: this node is no crowd, and no source is fetched that is not granted. Method: ask when every place is taken, and with nothing granted.
+/// Goal: concurrent fetches are limited, and no source is fetched without a grant. Method: fetch
+/// when every permit is taken, and with nothing granted.
 #[tokio::test(flavor = "multi_thread")]
-async fn fetching_has_a_bound_and_needs_a_grant() {
+async fn fetching_is_limited_and_needs_a_grant() {
     let fetcher = |granted: bool| {
         let granted = Granted { urls: granted, events: granted, jobs: granted };
         let (fetch_timeout, chain_timeout) = (Duration::from_millis(10), Duration::from_millis(10));
@@ -236,11 +240,11 @@ async fn fetching_has_a_bound_and_needs_a_grant() {
             Err(FetchError::Denied("send the text itself"))
         );
     }
-    let places = all.places.acquire_many(16).await.unwrap();
+    let permits = all.permits.acquire_many(16).await.unwrap();
     for source in &sources[..2] {
         assert_eq!(all.fetch(source, &anywhere(), MAX).await, Err(FetchError::Busy));
     }
-    drop(places);
+    drop(permits);
     assert_eq!(all.fetch(&sources[2], &anywhere(), MAX).await, Err(FetchError::Timeout(0)));
     let text = input(InputSource::Text("four".into()));
     assert_eq!(all.fetch(&text, &anywhere(), 4).await, Ok("four".into()));
@@ -253,9 +257,10 @@ async fn fetching_has_a_bound_and_needs_a_grant() {
     assert_eq!(all.check(&input(InputSource::Url("https://A.example/x".into())), &only), Ok(()));
 }
 
-/// Goal: a name is connected to where it led when it was judged. Method: a name that is an exception, and the client that is bound to what was found.
+/// Goal: the client connects to the address that was checked. Method: a name that is an exception,
+/// with the pinned client.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_is_looked_up_once() {
+async fn a_name_is_resolved_once() {
     let server = serve().await;
     let port = server.place.rsplit(':').next().unwrap();
     let egress = EgressPolicy::new(&[format!("localhost:{port}")]);
@@ -263,14 +268,15 @@ async fn a_name_is_looked_up_once() {
         &Rules { egress: &egress, sources: &anywhere() },
         &format!("http://LOCALHOST:{port}/bare"),
         MAX,
-        PATIENCE,
+        TEST_TIMEOUT,
     )
     .await;
     assert_eq!(read, Ok("bare".to_owned()));
 }
 
-/// Goal: a page that the handler wants does not lead to one that it does not. Method: a redirect to another name of the same server, which the policy
-/// for egress lets through, with that name among the handler's hosts and without.
+/// Goal: a redirect leads only to hosts that the handler requested. Method: a redirect to another
+/// name of the same server, which the policy allows, with that name among the handler's hosts and
+/// without.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_stays_with_the_handlers_hosts() {
     let server = serve().await;
@@ -288,7 +294,7 @@ async fn a_redirect_stays_with_the_handlers_hosts() {
             Sources { urls: hosts.iter().map(ToString::to_string).collect(), ..Sources::default() };
         let rules = Rules { egress: &egress, sources: &sources };
         assert_eq!(
-            fetch(&rules, &format!("http://{}/{path}", server.place), MAX, PATIENCE).await,
+            fetch(&rules, &format!("http://{}/{path}", server.place), MAX, TEST_TIMEOUT).await,
             found,
             "{hosts:?} {path}"
         );

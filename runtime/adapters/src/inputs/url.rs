@@ -1,4 +1,5 @@
-//! A page, as text: over https, where the policy for egress and the handler's own hosts let us, without compression, and no larger or slower than allowed.
+//! Fetches a page as text: over https, if the egress policy and the handler's hosts allow it,
+//! uncompressed, and limited in size and time.
 
 use pylon_core::ports::inputs::FetchError;
 use pylon_core::sources::Sources;
@@ -9,29 +10,29 @@ use reqwest::{Response, Url};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Redirects that are followed; each is judged as the first address was.
+/// Redirects that are followed; each is checked like the first address.
 const REDIRECTS_MAX: usize = 3;
-/// To be connected and answered; the whole has its own deadline.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// Timeout of the connection; the whole fetch has its own.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where pages may be, at first and after every redirect.
+/// What is allowed, at first and after every redirect.
 pub(super) struct Rules<'a> {
-    /// What nobody may reach.
+    /// The policy of the node.
     pub(super) egress: &'a EgressPolicy,
-    /// What the handler of this job wants.
+    /// The hosts that the handler requested.
     pub(super) sources: &'a Sources,
 }
 
 impl Rules<'_> {
-    /// Pure: as far as its text tells.
+    /// Pure: checks the text of the address.
     pub(super) fn check(&self, address: &str) -> Result<Url, FetchError> {
-        let url = self.egress.check(address, Scheme::Http).map_err(in_words)?;
+        let url = self.egress.check(address, Scheme::Http).map_err(fetch_error)?;
         let wanted = url.host_str().is_some_and(|host| self.sources.allow_host(host));
         if wanted { Ok(url) } else { Err(FetchError::Denied("this host is not fetched from")) }
     }
 }
 
-/// The text behind an address, of at most so many bytes.
+/// The text of the page at this address, of at most this many bytes.
 pub(super) async fn fetch(
     rules: &Rules<'_>,
     address: &str,
@@ -45,10 +46,10 @@ pub(super) async fn fetch(
     read.await.unwrap_or(Err(FetchError::Timeout(within.as_secs())))
 }
 
-fn in_words(forbidden: Denied) -> FetchError {
-    match forbidden {
+fn fetch_error(denied: Denied) -> FetchError {
+    match denied {
         Denied::Unknown => FetchError::Unreachable,
-        why => FetchError::Denied(why.message()),
+        reason => FetchError::Denied(reason.message()),
     }
 }
 
@@ -56,14 +57,15 @@ async fn get(rules: &Rules<'_>, address: &str) -> Result<Response, FetchError> {
     let mut address = address.to_owned();
     for _ in 0..=REDIRECTS_MAX {
         rules.check(&address)?;
-        let (url, found) = rules.egress.resolve(&address, Scheme::Http).await.map_err(in_words)?;
+        let (url, found) =
+            rules.egress.resolve(&address, Scheme::Http).await.map_err(fetch_error)?;
         let unreachable = |error: reqwest::Error| {
-            // Not where: a confidential job may have named it.
-            tracing::debug!(error = %error.without_url(), "a page was not fetched");
+            // Without the URL, which may be from a confidential job.
+            tracing::debug!(error = %error.without_url(), "fetching a page failed");
             FetchError::Unreachable
         };
         let client =
-            pinned_client::client(url.host_str().unwrap_or_default(), &found, CONNECT_WITHIN)
+            pinned_client::client(url.host_str().unwrap_or_default(), &found, CONNECT_TIMEOUT)
                 .map_err(unreachable)?;
         let request = client
             .get(url.clone())
@@ -107,7 +109,7 @@ async fn read(mut response: Response, bytes_max: u64) -> Result<String, FetchErr
     String::from_utf8(body).map_err(|_| FetchError::NotText)
 }
 
-/// A type whose content a model can read as it is.
+/// Types of content that a model can read directly.
 fn is_text(mime: &str) -> bool {
     let essence = mime.split(';').next().unwrap_or_default().trim();
     essence.starts_with("text/")

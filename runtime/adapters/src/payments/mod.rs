@@ -1,3 +1,3 @@
-//! Wallets that are paid, one file or folder each; what money means to a job is the core's business.
+//! Wallets, one file or folder each. The core decides what a payment means for a job.
 
 pub mod play_money;

@@ -1,5 +1,7 @@
-//! One question to all relays at once. None of them keeps what another one has from being heard, neither by silence nor by noise.
+//! A query to all relays at once. A relay can hide nothing of the others, neither by silence nor by
+//! sending too much.
 
+use crate::has_valid_id;
 use futures::StreamExt;
 use futures::future::ready;
 use futures::stream::{self, SelectAll};
@@ -8,62 +10,62 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
-/// How long one look at what relays have may take …
-pub(super) const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-/// … and how long the others have when one of them has said all it has.
+/// Timeout of a query.
+pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout of the other relays once one has sent everything.
 const OTHERS_TIMEOUT: Duration = Duration::from_secs(3);
-/// The library ends a subscription without a reply when its time is over. Ours is over before, so that silence is not taken for an end.
+/// The library ends a subscription silently at this timeout. Ours is shorter, so that silence is
+/// not mistaken for the end of the answer.
 const SUBSCRIBED_TIMEOUT: Duration = Duration::from_secs(6);
-/// Characters of a relay's reason.
-const WHY_CHARS_MAX: usize = 200;
+/// Characters of a relay's error message.
+const REASON_CHARS_MAX: usize = 200;
 
-/// How much one relay may send.
+/// What one relay may send.
 #[derive(Clone, Copy)]
-pub(super) struct SizeLimit {
-    /// Events.
+pub(super) struct QueryLimit {
+    /// Number of events.
     pub events: usize,
     /// Bytes of their texts.
     pub bytes: u64,
 }
 
-/// What relays have.
+/// The events of all relays.
 pub(super) struct QueryResult {
     /// The newest first.
     pub events: BTreeSet<Event>,
-    /// Relays that may have more, each with the reason why it was not told.
+    /// Relays that may have further events, with the reason reason they did not send them.
     pub unanswered: BTreeMap<String, String>,
 }
 
-/// How far one relay is.
-struct Answer {
+/// The state of one relay.
+struct RelayProgress {
     relay: Relay,
-    left: SizeLimit,
+    left: QueryLimit,
     end: Option<Result<(), String>>,
 }
 
-/// What these relays have for this filter, until all have said so or the time is over. Each has room of its own. A filter that names events is
-/// answered when all of them are there.
-pub(super) async fn look(
+/// Queries these relays until all have answered or the deadline passes. The limit applies to each
+/// relay. A filter with ids is answered as soon as all of them are found.
+pub(super) async fn query(
     relays: impl Iterator<Item = Relay>,
     filter: &Filter,
-    room: SizeLimit,
+    limit: QueryLimit,
     mut until: Instant,
 ) -> QueryResult {
     let (mut answers, mut replies) = (Vec::new(), SelectAll::new());
     for (at, relay) in relays.enumerate() {
-        let question = filter.clone().limit(room.events);
-        let end = match relay
-            .stream_events(question, SUBSCRIBED_TIMEOUT, ReqExitPolicy::ExitOnEOSE)
-            .await
-        {
-            Ok(answer) => {
-                let to_its_end = answer.map(Some).chain(stream::once(ready(None)));
-                replies.push(to_its_end.map(move |reply| (at, reply)).boxed());
-                None
-            }
-            Err(error) => Some(Err(error.to_string())),
-        };
-        answers.push(Answer { relay, left: room, end });
+        let limited = filter.clone().limit(limit.events);
+        let end =
+            match relay.stream_events(limited, SUBSCRIBED_TIMEOUT, ReqExitPolicy::ExitOnEOSE).await
+            {
+                Ok(answer) => {
+                    let to_its_end = answer.map(Some).chain(stream::once(ready(None)));
+                    replies.push(to_its_end.map(move |reply| (at, reply)).boxed());
+                    None
+                }
+                Err(error) => Some(Err(error.to_string())),
+            };
+        answers.push(RelayProgress { relay, left: limit, end });
     }
     let (mut events, mut missing) = (BTreeSet::new(), filter.ids.clone());
     while answers.iter().any(|answer| answer.end.is_none()) {
@@ -83,7 +85,7 @@ pub(super) async fn look(
             Some(Ok(_)) => {}
             Some(Err(error)) => answer.end = Some(Err(error.to_string())),
             None if answer.relay.is_connected() => answer.end = Some(Ok(())),
-            None => answer.end = Some(Err("the connection broke".into())),
+            None => answer.end = Some(Err("the connection was lost".into())),
         }
         if missing.as_ref().is_some_and(BTreeSet::is_empty) {
             return QueryResult { events, unanswered: BTreeMap::new() };
@@ -92,37 +94,39 @@ pub(super) async fn look(
             until = until.min(Instant::now() + OTHERS_TIMEOUT);
         }
     }
-    QueryResult { events, unanswered: answers.into_iter().filter_map(Answer::unanswered).collect() }
+    QueryResult {
+        events,
+        unanswered: answers.into_iter().filter_map(RelayProgress::unanswered).collect(),
+    }
 }
 
-impl Answer {
-    /// What was asked for, and there is room for it.
+impl RelayProgress {
+    /// Does the event match the filter, and is it within the limit?
     fn keeps(&mut self, event: &Event, filter: &Filter) -> bool {
-        // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
-        if !filter.match_event(event, MatchEventOptions::new()) || !event.verify_id() {
+        if !filter.match_event(event, MatchEventOptions::new()) || !has_valid_id(event) {
             return false;
         }
         let Some((events, bytes)) =
             self.left.events.checked_sub(1).zip(self.left.bytes.checked_sub(text_bytes(event)))
         else {
-            // Who looks by a command is told, too.
-            tracing::error!(url = %self.relay.url(), "a relay sends more than it was asked for: the rest is not looked at");
+            // An error, so that a command shows it, too.
+            tracing::error!(url = %self.relay.url(), "the relay sends more than was requested, ignoring the rest");
             self.end = Some(Ok(()));
             return false;
         };
-        self.left = SizeLimit { events, bytes };
+        self.left = QueryLimit { events, bytes };
         true
     }
 
-    /// Why it may have more.
+    /// Why the relay may have further events.
     fn unanswered(self) -> Option<(String, String)> {
-        let why = match self.end {
+        let reason = match self.end {
             Some(Ok(())) => return None,
-            Some(Err(why)) => why.chars().take(WHY_CHARS_MAX).collect(),
-            None => "it did not come to an end in time".to_owned(),
+            Some(Err(reason)) => reason.chars().take(REASON_CHARS_MAX).collect(),
+            None => "the answer did not end in time".to_owned(),
         };
-        tracing::warn!(url = %self.relay.url(), why, "a relay has not told all it has");
-        Some((self.relay.url().to_string(), why))
+        tracing::warn!(url = %self.relay.url(), reason, "incomplete answer of a relay");
+        Some((self.relay.url().to_string(), reason))
     }
 }
 

@@ -1,8 +1,10 @@
-//! What relays have for a customer who looks: answers to a request, and the parts that an answer came in. Whatever a relay sends, no more of it is
-//! kept than there is room for.
+//! Queries relays for the answers to a request, and for the parts of an answer. The amount that is
+//! kept of each relay is limited.
 
-use super::query::{LOOK_TIMEOUT, QueryResult, SizeLimit, look};
-use super::{BuyerError, ProviderMessage, Request, WHOLES_AT_ONCE};
+use super::message::{BuyerError, ProviderMessage};
+use super::query::{QUERY_TIMEOUT, QueryLimit, QueryResult, query};
+use super::request::Request;
+use crate::has_valid_id;
 use crate::nip90::{self, Delivered, PART_KIND, PARTS_MAX, Parts, WHOLE_BYTES_MAX};
 use futures::StreamExt;
 use futures::future::join;
@@ -13,31 +15,34 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
-/// How long a relay may take to be there.
+/// Results in parts that are assembled at the same time: a result with missing parts must not delay
+/// the others.
+pub(super) const ASSEMBLY_CONCURRENCY: usize = 8;
+/// Timeout of the connection to a relay.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Results, and other messages, about one job that are kept of each relay …
-const SAID_MAX: usize = 500;
-/// … and the bytes of their texts; the library takes messages of 5 MiB.
-const SAID_BYTES_MAX: u64 = 8 * 1024 * 1024;
-/// How long all parts of an answer may take to come.
+/// Results, and likewise other messages, about one job that are kept of each relay.
+const MESSAGES_MAX: usize = 500;
+/// Bytes of their texts; the library accepts messages of 5 MiB.
+const MESSAGES_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Timeout for all parts of an answer.
 pub(super) const PARTS_TIMEOUT: Duration = Duration::from_secs(20);
-/// Between two looks for parts that are missing.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-/// Parts that are asked for at once: every relay gives that many.
-const PARTS_AT_ONCE: usize = 50;
-/// Answers to one job that are put together when all of it is looked at.
-const WHOLES_MAX: usize = 32;
+/// Pause between two queries for missing parts.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// Parts per query: every relay returns that many.
+const PARTS_PER_QUERY_MAX: usize = 50;
+/// Answers to one job that are assembled.
+const ASSEMBLED_MAX: usize = 32;
 
-/// What was looked for.
+/// The result of a query for answers.
 #[derive(Debug)]
 pub struct Responses {
-    /// What providers said.
-    pub heard: Vec<ProviderMessage>,
-    /// Relays that may have more, each with the reason why it was not told.
+    /// The messages of providers.
+    pub messages: Vec<ProviderMessage>,
+    /// Relays that may have further messages, with the reason why they did not send them.
     pub unanswered: BTreeMap<String, String>,
 }
 
-/// A customer on the market who does not listen: nothing is held but what was looked for.
+/// A customer that queries relays without a subscription.
 #[derive(Clone)]
 pub struct RelayReader {
     pub(super) client: Client,
@@ -45,11 +50,12 @@ pub struct RelayReader {
 }
 
 impl RelayReader {
-    /// How long it takes at most to hear all that was said: a look, and the parts of as many answers as are put together.
+    /// The maximum duration of [`RelayReader::responses`]: a query, and the parts of the assembled
+    /// answers.
     pub const ALL_TIMEOUT: Duration = Duration::from_secs(90);
 
-    /// Connects.
-    pub async fn open(keys: Keys, relays: &[String]) -> Result<Self, BuyerError> {
+    /// Connects to the relays.
+    pub async fn connect(keys: Keys, relays: &[String]) -> Result<Self, BuyerError> {
         let client = Client::new(keys.clone());
         for relay in relays {
             client
@@ -58,7 +64,7 @@ impl RelayReader {
                 .map_err(|error| BuyerError::Relay(error.to_string()))?;
         }
         if client.try_connect(CONNECT_TIMEOUT).await.success.is_empty() {
-            return Err(BuyerError::Relay(format!("none of {} answers", relays.join(", "))));
+            return Err(BuyerError::Relay(format!("none of {} can be reached", relays.join(", "))));
         }
         Ok(Self { client, keys })
     }
@@ -77,7 +83,7 @@ impl RelayReader {
             .map_err(|error| BuyerError::NotPublished(error.to_string()))?;
         if output.success.is_empty() {
             let why = output.failed.into_values().next().unwrap_or_default();
-            // The same request within one second is one event, and it is there.
+            // A relay may refuse the same event as a duplicate: it has it then.
             return if why.starts_with("duplicate:") {
                 Ok(())
             } else {
@@ -87,8 +93,8 @@ impl RelayReader {
         Ok(())
     }
 
-    /// All that those who were asked have said about this job so far, of each relay as much as there is room for. What comes in parts has to be
-    /// together within this time.
+    /// All answers to this request so far, limited for each relay. Answers in parts must be
+    /// assembled before the timeout.
     pub async fn responses(
         &self,
         request: &Request,
@@ -97,7 +103,7 @@ impl RelayReader {
         let (begun, about) = (Instant::now(), EventId::from_byte_array(*request.id().as_bytes()));
         let key = |key: PublicKey| nostr_sdk::PublicKey::from_byte_array(*key.as_bytes());
         let providers: Vec<_> = request.providers().map(key).collect();
-        // Apart, so that no flood of the one hides the other.
+        // Separate queries, so that many messages of one sort do not hide the others.
         let question = |kind: u16| {
             let filter = Filter::new()
                 .kind(Kind::from_u16(kind))
@@ -109,10 +115,10 @@ impl RelayReader {
             question(request.kind().saturating_add(nip90::RESULT_OFFSET)),
             question(nip90::FEEDBACK_KIND),
         );
-        let (room, until) =
-            (SizeLimit { events: SAID_MAX, bytes: SAID_BYTES_MAX }, begun + LOOK_TIMEOUT);
+        let (limit, until) =
+            (QueryLimit { events: MESSAGES_MAX, bytes: MESSAGES_BYTES_MAX }, begun + QUERY_TIMEOUT);
         let (results, feedback) =
-            join(self.look(&results, room, until), self.look(&feedback, room, until)).await;
+            join(self.query(&results, limit, until), self.query(&feedback, limit, until)).await;
         let unanswered: BTreeMap<_, _> =
             results.unanswered.into_iter().chain(feedback.unanswered).collect();
         if unanswered.len() == self.client.relays().await.len()
@@ -123,7 +129,7 @@ impl RelayReader {
                 unanswered.iter().map(|(relay, why)| format!("{relay}: {why}")).collect::<Vec<_>>();
             return Err(BuyerError::QueryError(why.join("; ")));
         }
-        let (mut heard, mut in_parts) = (Vec::new(), Vec::new());
+        let (mut messages, mut in_parts) = (Vec::new(), Vec::new());
         for message in
             results.events.iter().chain(&feedback.events).filter_map(|event| self.read(event))
         {
@@ -133,56 +139,56 @@ impl RelayReader {
                 {
                     in_parts.push(result)
                 }
-                message => heard.push(message),
+                message => messages.push(message),
             }
         }
-        heard.extend(self.wholes(in_parts, begun + within).await);
-        // A tag may name this job, and the answer be to another one.
-        heard.retain(|heard| heard.job() == request.id() && request.is_for(heard.provider()));
-        Ok(Responses { heard, unanswered })
+        messages.extend(self.assemble_all(in_parts, begun + within).await);
+        // An event may name this job in a tag and answer another one.
+        messages
+            .retain(|message| message.job() == request.id() && request.is_for(message.provider()));
+        Ok(Responses { messages, unanswered })
     }
 
-    /// Puts together what came in parts, the first few of them.
-    async fn wholes(&self, in_parts: Vec<Delivered>, until: Instant) -> Vec<ProviderMessage> {
-        let (few, many) = in_parts.split_at(in_parts.len().min(WHOLES_MAX));
+    /// Assembles answers in parts, up to a limit.
+    async fn assemble_all(&self, in_parts: Vec<Delivered>, until: Instant) -> Vec<ProviderMessage> {
+        let (few, many) = in_parts.split_at(in_parts.len().min(ASSEMBLED_MAX));
         let too_many = many.iter().map(|result| ProviderMessage::Unreadable {
             job: result.job,
             provider: result.provider,
-            why: format!("in parts, as too many others are: {WHOLES_MAX} are looked at"),
+            why: format!("too many results in parts: only {ASSEMBLED_MAX} are assembled"),
         });
-        let wholes =
-            stream::iter(few.iter().cloned().map(|result| self.put_together(result, until)));
-        let wholes = wholes.buffer_unordered(WHOLES_AT_ONCE).collect::<Vec<_>>().await;
-        too_many.chain(wholes).collect()
+        let assembled =
+            stream::iter(few.iter().cloned().map(|result| self.assemble(result, until)));
+        let assembled = assembled.buffer_unordered(ASSEMBLY_CONCURRENCY).collect::<Vec<_>>().await;
+        too_many.chain(assembled).collect()
     }
 
-    async fn look(&self, filter: &Filter, room: SizeLimit, until: Instant) -> QueryResult {
-        look(self.client.relays().await.into_values(), filter, room, until).await
+    async fn query(&self, filter: &Filter, limit: QueryLimit, until: Instant) -> QueryResult {
+        query(self.client.relays().await.into_values(), filter, limit, until).await
     }
 
     pub(super) fn read(&self, event: &Event) -> Option<ProviderMessage> {
-        // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
-        if !event.verify_id() {
+        if !has_valid_id(event) {
             return None;
         }
         if !event.tags.public_keys().any(|key| *key == self.keys.public_key()) {
             return None;
         }
-        let (job, provider, heard) = if let Some(feedback) = nip90::parse_feedback(event) {
+        let (job, provider, message) = if let Some(feedback) = nip90::parse_feedback(event) {
             (
                 feedback.job,
                 feedback.provider,
-                feedback.open(&self.keys).map(ProviderMessage::Feedback),
+                feedback.decrypt(&self.keys).map(ProviderMessage::Feedback),
             )
         } else {
             let result = nip90::parse_result(event)?;
-            (result.job, result.provider, result.open(&self.keys).map(ProviderMessage::Result))
+            (result.job, result.provider, result.decrypt(&self.keys).map(ProviderMessage::Result))
         };
-        Some(heard.unwrap_or_else(|why| ProviderMessage::Unreadable { job, provider, why }))
+        Some(message.unwrap_or_else(|why| ProviderMessage::Unreadable { job, provider, why }))
     }
 
-    /// Of one answer, until its own time or this one is over.
-    pub(super) async fn put_together(&self, result: Delivered, until: Instant) -> ProviderMessage {
+    /// Assembles one answer before its own timeout and this deadline.
+    pub(super) async fn assemble(&self, result: Delivered, until: Instant) -> ProviderMessage {
         let (job, provider) = (result.job, result.provider);
         let parts = match &result.parts {
             Some(parts) if parts.list.len() > PARTS_MAX || parts.bytes > WHOLE_BYTES_MAX => {
@@ -200,19 +206,21 @@ impl RelayReader {
         )
     }
 
-    /// All parts, or those that came in time.
+    /// Queries all parts; may return fewer at the deadline.
     async fn fetch(&self, parts: &Parts, until: Instant) -> Vec<Event> {
         let mut missing: Vec<EventId> =
             parts.list.iter().map(|(id, _)| EventId::from_byte_array(*id.as_bytes())).collect();
         let mut found = Vec::with_capacity(missing.len());
-        let room =
-            SizeLimit { events: PARTS_AT_ONCE, bytes: parts.bytes.saturating_add(SAID_BYTES_MAX) };
+        let limit = QueryLimit {
+            events: PARTS_PER_QUERY_MAX,
+            bytes: parts.bytes.saturating_add(MESSAGES_BYTES_MAX),
+        };
         while !missing.is_empty() && Instant::now() < until {
-            let some = missing.iter().take(PARTS_AT_ONCE).copied();
+            let some = missing.iter().take(PARTS_PER_QUERY_MAX).copied();
             let filter = Filter::new().kind(Kind::from_u16(PART_KIND)).ids(some);
             let before = found.len();
             found.extend(
-                self.look(&filter, room, until.min(Instant::now() + LOOK_TIMEOUT)).await.events,
+                self.query(&filter, limit, until.min(Instant::now() + QUERY_TIMEOUT)).await.events,
             );
             missing.retain(|id| !found.iter().any(|event: &Event| event.id == *id));
             // More than was named is not the answer, however much more there is.
@@ -221,7 +229,7 @@ impl RelayReader {
             }
             // What is not there now may still be on its way.
             if found.len() == before {
-                sleep_until(until.min(Instant::now() + LOOK_AGAIN)).await;
+                sleep_until(until.min(Instant::now() + POLL_INTERVAL)).await;
             }
         }
         found
@@ -242,7 +250,7 @@ mod tests {
     use tokio_tungstenite::accept_async;
     use tokio_tungstenite::tungstenite::Message as Frame;
 
-    /// Two looks one after the other, to the end of a mute relay's time, take longer.
+    /// Two looks one after the other, to the end of a silent relay's time, take longer.
     const IN_TIME: Duration = Duration::from_secs(9);
 
     fn answer(job: JobId, to: &Keys, by: &Keys, text: &str) -> Event {
@@ -250,7 +258,7 @@ mod tests {
         EventBuilder::new(Kind::from_u16(6050), text).tags(tags).sign_with_keys(by).unwrap()
     }
 
-    /// The last word of a relay.
+    /// How a relay ends its answer.
     #[derive(Clone, Copy)]
     enum Last {
         Eose,
@@ -258,19 +266,19 @@ mod tests {
         Nothing,
     }
 
-    /// A relay that answers each question with all of this, whatever was asked.
-    async fn liar(events: Vec<Event>, last: Last) -> String {
+    /// A relay that answers each query with all of these events.
+    async fn scripted(events: Vec<Event>, last: Last) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
             let mut socket = accept_async(listener.accept().await.unwrap().0).await.unwrap();
             while let Some(Ok(frame)) = socket.next().await {
-                let heard: serde_json::Value =
+                let message: serde_json::Value =
                     serde_json::from_str(frame.to_text().unwrap_or_default()).unwrap_or_default();
-                if heard[0] != "REQ" {
+                if message[0] != "REQ" {
                     continue;
                 }
-                let id = &heard[1];
+                let id = &message[1];
                 let lies =
                     events.iter().map(|event| format!(r#"["EVENT",{id},{}]"#, event.as_json()));
                 let last = match last {
@@ -279,7 +287,7 @@ mod tests {
                     Last::Nothing => None,
                 };
                 for frame in lies.chain(last) {
-                    // Who was asking may have heard enough.
+                    // The client may have closed the connection.
                     let _ = socket.send(Frame::text(frame)).await;
                 }
             }
@@ -287,38 +295,43 @@ mod tests {
         url
     }
 
-    /// A customer's request, the relay it was published on, and who answers there.
+    /// A request of a customer, the relay it was published on, and a provider there.
     async fn asked(customer: &Keys) -> (Request, InProcessRelay, RelayReader) {
         let relay = InProcessRelay::start().await.unwrap();
         let own = Buyer::connect(customer.clone(), &[relay.url().to_owned()]).await.unwrap();
         let request = own.sign(5050, &[], pylon_core::UnixTime::new(1_700_000_000)).unwrap();
         own.submit(&request).await.unwrap();
-        let seller = RelayReader::open(Keys::generate(), &[relay.url().to_owned()]).await.unwrap();
+        let seller =
+            RelayReader::connect(Keys::generate(), &[relay.url().to_owned()]).await.unwrap();
         (request, relay, seller)
     }
 
-    /// Goal: a relay that never ends its answer hides nothing that another has, what it did send counts, and it is named. Method: one that is mute beside
-    /// an honest one; an answer of each, then more parts than fit in one look, all in less time than two looks take.
+    /// Goal: a relay that never ends its answer hides nothing of other relays, its events count,
+    /// and it is reported. Method: such a relay together with an honest one; an answer of each,
+    /// then more parts than one query returns, in less time than two query timeouts.
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_mute_relay_hides_nothing() {
+    async fn a_relay_without_an_end_hides_nothing() {
         let customer = Keys::generate();
         let (request, relay, seller) = asked(&customer).await;
         seller.publish(&answer(request.id(), &customer, &seller.keys, "true")).await.unwrap();
-        let mute =
-            liar(vec![answer(request.id(), &customer, &Keys::generate(), "also")], Last::Nothing)
-                .await;
-        let reader = RelayReader::open(customer.clone(), &[mute.clone(), relay.url().to_owned()])
-            .await
-            .unwrap();
-        let said = timeout(IN_TIME, reader.responses(&request, RelayReader::ALL_TIMEOUT))
+        let silent = scripted(
+            vec![answer(request.id(), &customer, &Keys::generate(), "also")],
+            Last::Nothing,
+        )
+        .await;
+        let reader =
+            RelayReader::connect(customer.clone(), &[silent.clone(), relay.url().to_owned()])
+                .await
+                .unwrap();
+        let responses = timeout(IN_TIME, reader.responses(&request, RelayReader::ALL_TIMEOUT))
             .await
             .expect("in time")
             .unwrap();
-        assert_eq!(said.heard.len(), 2, "{said:?}");
-        assert_eq!(said.unanswered.into_keys().collect::<Vec<_>>(), [mute]);
+        assert_eq!(responses.messages.len(), 2, "{responses:?}");
+        assert_eq!(responses.unanswered.into_keys().collect::<Vec<_>>(), [silent]);
 
         let mut parts = Parts { list: Vec::new(), whole: Digest::of(b""), bytes: 0 };
-        for number in 0..PARTS_AT_ONCE * 6 {
+        for number in 0..PARTS_PER_QUERY_MAX * 6 {
             let part = EventBuilder::new(Kind::from_u16(PART_KIND), "x")
                 .tag(Tag::identifier(number.to_string()));
             let part = part.sign_with_keys(&seller.keys).unwrap();
@@ -333,36 +346,36 @@ mod tests {
         reader.client.disconnect().await;
     }
 
-    /// Goal: nothing heard is not taken for nothing said. Method: a relay that refuses, alone, with an answer before it does, and beside an honest one;
-    /// one that is not there.
+    /// Goal: a failed query is not reported as an empty answer. Method: a relay that refuses,
+    /// alone, after it sent an answer, and together with an honest one; and an unreachable one.
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_relay_that_refuses_is_named() {
+    async fn a_relay_that_refuses_is_reported() {
         let customer = Keys::generate();
         let (request, relay, seller) = asked(&customer).await;
         let one = answer(request.id(), &customer, &seller.keys, "true");
-        let (honest, gone) = (relay.url().to_owned(), "ws://127.0.0.1:9".to_owned());
-        for (sent, beside, heard, named) in [
+        let (honest, unreachable) = (relay.url().to_owned(), "ws://127.0.0.1:9".to_owned());
+        for (sent, also, count, named) in [
             (vec![], None, None, 1),
             (vec![one], None, Some(1), 1),
             (vec![], Some(honest), Some(0), 1),
-            (vec![], Some(gone), None, 2),
+            (vec![], Some(unreachable), None, 2),
         ] {
-            let busy = liar(sent, Last::Busy).await;
-            let urls: Vec<_> = [busy.clone()].into_iter().chain(beside).collect();
-            let reader = RelayReader::open(customer.clone(), &urls).await.unwrap();
+            let busy = scripted(sent, Last::Busy).await;
+            let urls: Vec<_> = [busy.clone()].into_iter().chain(also).collect();
+            let reader = RelayReader::connect(customer.clone(), &urls).await.unwrap();
             match reader.responses(&request, RelayReader::ALL_TIMEOUT).await {
-                Ok(said) => {
+                Ok(responses) => {
                     assert_eq!(
-                        (Some(said.heard.len()), said.unanswered.len()),
-                        (heard, named),
+                        (Some(responses.messages.len()), responses.unanswered.len()),
+                        (count, named),
                         "{urls:?}"
                     );
-                    assert!(said.unanswered[&busy].contains("error: busy"), "{urls:?}");
+                    assert!(responses.unanswered[&busy].contains("error: busy"), "{urls:?}");
                 }
                 Err(error) => {
                     let message = error.to_string();
                     assert!(
-                        heard.is_none() && urls.iter().all(|url| message.contains(url)),
+                        count.is_none() && urls.iter().all(|url| message.contains(url)),
                         "{message}"
                     );
                     assert!(
@@ -376,10 +389,11 @@ mod tests {
         }
     }
 
-    /// Goal: whatever a relay sends, no more of it is kept than was asked for, and it hides nothing that another has. Method: one that knows no limit, with
-    /// too many results, with results that are too large, and with results of another job before a true one; beside it one with a true result.
+    /// Goal: what is kept of each relay is limited, and no relay hides answers of another. Method:
+    /// a relay that sends too many results, too large results, and results of another job before a
+    /// real one; together with a relay that has a real result.
     #[tokio::test(flavor = "multi_thread")]
-    async fn no_relay_is_heard_without_an_end() {
+    async fn answers_of_each_relay_are_limited() {
         let (customer, mallory) = (Keys::generate(), Keys::generate());
         let (request, relay, seller) = asked(&customer).await;
         let honest = seller.keys.clone();
@@ -390,19 +404,21 @@ mod tests {
                 .collect()
         };
         let large = "A".repeat(200_000);
-        let of_others = of(JobId::from_bytes([7; 32]), SAID_MAX + 50, "");
+        let of_others = of(JobId::from_bytes([7; 32]), MESSAGES_MAX + 50, "");
         let truth = of(request.id(), 1, "true");
         for (what, sent, kept) in [
-            ("many", of(request.id(), SAID_MAX + 50, ""), SAID_MAX),
-            ("large", of(request.id(), 50, &large), SAID_BYTES_MAX as usize / 200_200),
-            ("of others", [of_others, truth].concat(), 1),
+            ("many", of(request.id(), MESSAGES_MAX + 50, ""), MESSAGES_MAX),
+            ("large", of(request.id(), 50, &large), MESSAGES_BYTES_MAX as usize / 200_200),
+            ("of another job", [of_others, truth].concat(), 1),
         ] {
-            let urls = [liar(sent, Last::Eose).await, relay.url().to_owned()];
-            let reader = RelayReader::open(customer.clone(), &urls).await.unwrap();
-            let said = reader.responses(&request, RelayReader::ALL_TIMEOUT).await.unwrap().heard;
+            let urls = [scripted(sent, Last::Eose).await, relay.url().to_owned()];
+            let reader = RelayReader::connect(customer.clone(), &urls).await.unwrap();
+            let responses =
+                reader.responses(&request, RelayReader::ALL_TIMEOUT).await.unwrap().messages;
             let by = |keys: &Keys| {
-                said.iter()
-                    .filter(|heard| heard.provider().as_bytes() == keys.public_key().as_bytes())
+                responses
+                    .iter()
+                    .filter(|message| message.provider().as_bytes() == keys.public_key().as_bytes())
                     .count()
             };
             assert_eq!((by(&mallory), by(&honest)), (kept, 1), "{what}");

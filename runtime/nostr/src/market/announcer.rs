@@ -1,5 +1,6 @@
-//! Keeps what the node says of itself on its relays: asks each what it has, now and then again, says what is missing or has changed, and takes back
-//! the announcement when the node leaves. What is to be said is decided in `announcement`.
+//! Keeps the announcement of the node on its relays: asks each relay for it, repeatedly, publishes
+//! what is missing or has changed, and deletes the announcement when the node leaves.
+//! `announcement` decides about the content.
 
 use super::outgoing::Outgoing;
 use super::queries::{QueryError, RelayQueries};
@@ -17,13 +18,13 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// A relay that does not answer by then is asked again later.
+/// A relay that does not answer in time is asked again later.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two tries on a relay that does not take it, at first and at most.
+/// Backoff between two attempts at a relay that does not accept it.
 const BACKOFF_MIN: Duration = Duration::from_secs(5);
 const BACKOFF_MAX: Duration = Duration::from_secs(3600);
 
-/// The latest of each subject, wherever it was found.
+/// The latest event of each subject, from any relay.
 #[derive(Default)]
 pub(super) struct LatestEvents(Mutex<HashMap<Subject, Event>>);
 
@@ -45,26 +46,27 @@ impl LatestEvents {
     }
 }
 
-/// Of two versions the later one holds; of two of one second the one with the lower id (NIP-01).
+/// The later of two versions is valid; of two with the same second the one with the lower id
+/// (NIP-01).
 fn replaces(event: &Event, last: &Event) -> bool {
     (event.created_at, std::cmp::Reverse(event.id)) > (last.created_at, std::cmp::Reverse(last.id))
 }
 
-/// What it takes to speak for the node.
+/// Publishes the announcement.
 pub(super) struct Announcer {
     pub(super) keys: Keys,
     pub(super) relays: watch::Receiver<Arc<[Relay]>>,
     pub(super) queries: Arc<RelayQueries>,
     pub(super) outgoing: Arc<Outgoing>,
     pub(super) latest: Arc<LatestEvents>,
-    /// Changes that come together are said together.
+    /// Changes within this time are published together.
     pub(super) debounce: Duration,
-    /// Relays forget.
+    /// Relays may lose events.
     pub(super) reannounce_interval: Duration,
 }
 
 impl Announcer {
-    /// Until the node is gone.
+    /// Runs until the node is dropped.
     pub(super) async fn run(
         self: Arc<Self>,
         mut wanted: watch::Receiver<Option<NodeAnnouncement>>,
@@ -106,9 +108,9 @@ impl Announcer {
                     let node = wanted.borrow_and_update().clone();
                     due = None;
                     let Some(node) = node else { continue };
-                    self.round(&node, &mut open).await;
-                    // One that is away says when it is back.
-                    if self.near().iter().any(|relay| open.contains(relay.url())) {
+                    self.sync(&node, &mut open).await;
+                    // A disconnected relay is handled when it is connected again.
+                    if self.connected().iter().any(|relay| open.contains(relay.url())) {
                         due = Some(Instant::now() + pause);
                         pause = (pause * 2).min(BACKOFF_MAX);
                     }
@@ -121,38 +123,39 @@ impl Announcer {
         Arc::clone(&self.relays.borrow())
     }
 
-    fn near(&self) -> Vec<Relay> {
+    fn connected(&self) -> Vec<Relay> {
         self.all().iter().filter(|relay| relay.is_connected()).cloned().collect()
     }
 
-    /// Asks the open relays what they have, and gives each what it lacks. Those that have everything are no longer open.
-    async fn round(&self, node: &NodeAnnouncement, open: &mut HashSet<RelayUrl>) {
+    /// Asks the open relays what they have and sends what is missing. Relays that have everything
+    /// are no longer open.
+    async fn sync(&self, node: &NodeAnnouncement, open: &mut HashSet<RelayUrl>) {
         let filter = announcement::filter(self.keys.public_key());
-        let near = self.near();
-        let asked = near.iter().filter(|relay| open.contains(relay.url())).map(|relay| {
+        let connected = self.connected();
+        let asked = connected.iter().filter(|relay| open.contains(relay.url())).map(|relay| {
             let filter = filter.clone();
-            async move { (relay, self.queries.ask(relay, filter, ANSWER_TIMEOUT).await) }
+            async move { (relay, self.queries.query(relay, filter, ANSWER_TIMEOUT).await) }
         });
         let mut answers = Vec::new();
         for (relay, answer) in join_all(asked).await {
             match answer {
                 Ok(events) => answers.push((relay, events)),
-                Err(why) => {
-                    tracing::debug!(url = %relay.url(), %why, "the relay does not tell what it knows of us")
+                Err(error) => {
+                    tracing::debug!(url = %relay.url(), %error, "the relay does not return our announcement")
                 }
             }
         }
         if answers.is_empty() {
             return;
         }
-        let mut lacking: HashSet<&RelayUrl> = HashSet::new();
+        let mut not_accepted: HashSet<&RelayUrl> = HashSet::new();
         for subject in Subject::ALL {
             for event in
                 answers.iter().flat_map(|(_, events)| events).filter(|event| subject.is_of(event))
             {
                 self.latest.put(subject, event.clone());
             }
-            let Some(event) = self.said(subject, node) else { continue };
+            let Some(event) = self.event_to_publish(subject, node) else { continue };
             let lacks = |events: &[Event]| !events.iter().any(|found| found.id == event.id);
             let to: Vec<Relay> = answers
                 .iter()
@@ -160,7 +163,7 @@ impl Announcer {
                 .map(|(relay, _)| (*relay).clone())
                 .collect();
             if !to.is_empty() && !self.offer(&event, &to).await {
-                lacking.extend(
+                not_accepted.extend(
                     answers
                         .iter()
                         .filter(|(_, events)| lacks(events))
@@ -169,17 +172,17 @@ impl Announcer {
             }
         }
         for (relay, _) in &answers {
-            if !lacking.contains(relay.url()) {
+            if !not_accepted.contains(relay.url()) {
                 open.remove(relay.url());
             }
         }
     }
 
-    /// The event that says what is to be said: the latest there is, or a new one.
-    fn said(&self, subject: Subject, node: &NodeAnnouncement) -> Option<Event> {
+    /// The event to publish: the latest one, if it is still right, or a new one.
+    fn event_to_publish(&self, subject: Subject, node: &NodeAnnouncement) -> Option<Event> {
         let last = self.latest.get(subject);
         let urls: Vec<String> = self.all().iter().map(|relay| relay.url().to_string()).collect();
-        match announcement::due(subject, node, &urls, last.as_ref(), super::now()) {
+        match announcement::due(subject, node, &urls, last.as_ref(), crate::now()) {
             None => last,
             Some(event) => {
                 let event = event.sign_with_keys(&self.keys).ok()?;
@@ -189,7 +192,7 @@ impl Announcer {
         }
     }
 
-    /// Did all of them take it?
+    /// Sends the event. Have all of them accepted it?
     async fn offer(&self, event: &Event, to: &[Relay]) -> bool {
         let kind = event.kind.as_u16();
         let delivery = self.outgoing.offer(event, to, to.len(), ANSWER_TIMEOUT).await;
@@ -198,31 +201,31 @@ impl Announcer {
             tracing::warn!(
                 kind,
                 relays = to.len(),
-                "not every relay takes what we say of ourselves: offered again later"
+                "some relays did not accept the announcement, retrying later"
             );
         }
         delivery == SendOutcome::Delivered
     }
 
-    /// Takes the announcement back.
+    /// Deletes the announcement.
     pub(super) async fn withdraw(&self) {
         let Some(last) = self.latest.get(Subject::Announcement) else { return };
-        let near = self.near();
-        let now = super::now();
+        let connected = self.connected();
+        let now = crate::now();
         let emptied = announcement::emptied(Some(&last), now)
             .and_then(|event| event.sign_with_keys(&self.keys).ok());
-        let Some(emptied) = emptied.filter(|_| !near.is_empty()) else { return };
-        self.offer(&emptied, &near).await;
+        let Some(emptied) = emptied.filter(|_| !connected.is_empty()) else { return };
+        self.offer(&emptied, &connected).await;
         if let Ok(deletion) =
             announcement::deletion(&emptied, Some(&last), now).sign_with_keys(&self.keys)
         {
-            self.offer(&deletion, &near).await;
+            self.offer(&deletion, &connected).await;
         }
     }
 }
 
-/// Asks each relay, over connections of its own, for the announcement of this key: what a customer would find there. An error is one line.
-/// Signs with `keys` where a relay wants to know who asks.
+/// Asks each relay, over its own connection, for the announcement of this key, as a customer would
+/// find it. Errors have one line. Uses `keys` where a relay requires authentication.
 pub async fn read_announcement(
     keys: &Keys,
     of: PublicKey,
@@ -231,7 +234,7 @@ pub async fn read_announcement(
 ) -> Vec<(String, Result<Option<Announced>, String>)> {
     let read = relays.iter().map(|url| async move {
         let found = timeout(within, read_from(keys, of, url, within)).await;
-        (url.clone(), found.unwrap_or_else(|_| Err(QueryError::Silent.to_string())))
+        (url.clone(), found.unwrap_or_else(|_| Err(QueryError::TimedOut.to_string())))
     });
     join_all(read).await
 }
@@ -251,7 +254,6 @@ async fn read_from(
             .fetch_events(announcement::filter(of), within)
             .await
             .map_err(|error| error.to_string());
-        // The library takes the id of a verified event as proof for whatever carries it.
         events.map(|events| {
             events
                 .into_iter()
@@ -259,7 +261,7 @@ async fn read_from(
                 .find_map(|event| announcement::parse(&event))
         })
     } else {
-        Err(QueryError::Away.to_string())
+        Err(QueryError::NotConnected.to_string())
     };
     client.shutdown().await;
     found

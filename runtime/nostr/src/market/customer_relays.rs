@@ -1,5 +1,6 @@
-//! Answers to where a customer wants them: the relays that a request names, beside our own. A courtesy: our own relays decide whether something is
-//! delivered, each answer is offered there once, and a stranger's relay is only reached where the policy for addresses lets us.
+//! Sends answers also to the relays that a request names. This is best effort: only our own relays
+//! decide whether an answer is delivered, each answer is sent to a customer's relay once, and such
+//! a relay is contacted only if the egress policy allows it.
 
 use super::one_shot::OneShotRelayClient;
 use crate::nip90::FEEDBACK_KIND;
@@ -11,104 +12,112 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// Relays of one request.
+/// Relays of one request that are used.
 const RELAYS_MAX: usize = 3;
 /// Requests whose relays are remembered; results quote theirs.
-const REMEMBERED: usize = 4096;
-/// Visits at once. Who comes when there are more is not visited.
-const VISITS_MAX: usize = 16;
-/// One visit.
-const VISIT_TIMEOUT: Duration = Duration::from_secs(15);
+const REMEMBERED_MAX: usize = 4096;
+/// Concurrent connections. Further answers are not sent to customers' relays.
+const CONNECTIONS_MAX: usize = 16;
+/// Timeout of one connection.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Knows where customers want to hear from us.
+/// The relays that customers named in their requests.
 pub(super) struct CustomerRelays {
-    addresses: Arc<EgressPolicy>,
-    named: Mutex<Named>,
-    places: Arc<Semaphore>,
+    policy: Arc<EgressPolicy>,
+    remembered: Mutex<Remembered>,
+    permits: Arc<Semaphore>,
 }
 
-/// The last requests and answers, oldest out first.
+/// The latest requests and answers.
 #[derive(Default)]
-struct Named {
+struct Remembered {
     relays: HashMap<EventId, Vec<RelayUrl>>,
     order: VecDeque<EventId>,
     offered: VecDeque<EventId>,
 }
 
 impl CustomerRelays {
-    pub(super) fn new(addresses: Arc<EgressPolicy>) -> Self {
-        Self { addresses, named: Mutex::default(), places: Arc::new(Semaphore::new(VISITS_MAX)) }
+    pub(super) fn new(policy: Arc<EgressPolicy>) -> Self {
+        Self {
+            policy,
+            remembered: Mutex::default(),
+            permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        }
     }
 
-    /// Remembers which relays a request names, beside ours: these have all of it anyway.
-    pub(super) fn learn(&self, request: &Event, ours: &[RelayUrl]) {
+    /// Remembers the relays that a request names, without our own.
+    pub(super) fn remember(&self, request: &Event, ours: &[RelayUrl]) {
         let relays = self.relays_of(request, ours);
         if relays.is_empty() {
             return;
         }
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        if named.relays.insert(request.id, relays).is_none() {
-            named.order.push_back(request.id);
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.relays.insert(request.id, relays).is_none() {
+            remembered.order.push_back(request.id);
         }
-        if named.order.len() > REMEMBERED
-            && let Some(oldest) = named.order.pop_front()
+        if remembered.order.len() > REMEMBERED_MAX
+            && let Some(oldest) = remembered.order.pop_front()
         {
-            named.relays.remove(&oldest);
+            remembered.relays.remove(&oldest);
         }
     }
 
-    /// Offers an answer there, in the background: events in the order in which they are to be published, the answer itself last. What is only a
-    /// sample of one is not worth a visit.
-    pub(super) fn tell(&self, events: &[Event], ours: &[RelayUrl]) {
+    /// Sends an answer to the relays of its customer, in the background. The events are in the
+    /// order in which they are to be published, the answer is the last. Partial results are not
+    /// sent.
+    pub(super) fn offer(&self, events: &[Event], ours: &[RelayUrl]) {
         let Some(answer) = events.last() else { return };
         if answer.kind.as_u16() == FEEDBACK_KIND && value(answer, "status") == Some("partial") {
             return;
         }
-        for (relay, place) in self.visits(answer, ours) {
-            let (addresses, events) = (Arc::clone(&self.addresses), events.to_vec());
+        for (relay, permit) in self.reserve(answer, ours) {
+            let (policy, events) = (Arc::clone(&self.policy), events.to_vec());
             tokio::spawn(async move {
-                let taken =
-                    timeout(VISIT_TIMEOUT, offer(&addresses, &relay, &events)).await.ok().flatten();
-                tracing::debug!(%relay, taken = taken == Some(true), "offered to the customer's relay");
-                drop(place);
+                let accepted = timeout(CONNECTION_TIMEOUT, publish_all(&policy, &relay, &events))
+                    .await
+                    .ok()
+                    .flatten();
+                tracing::debug!(%relay, accepted = accepted == Some(true), "answer sent to the customer's relay");
+                drop(permit);
             });
         }
     }
 
-    /// The relays that are visited with this answer, as far as there are places.
-    fn visits(&self, answer: &Event, ours: &[RelayUrl]) -> Vec<(RelayUrl, OwnedSemaphorePermit)> {
-        let place = |relay: RelayUrl| match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => Some((relay, place)),
+    /// The relays to connect to with this answer, each with a permit.
+    fn reserve(&self, answer: &Event, ours: &[RelayUrl]) -> Vec<(RelayUrl, OwnedSemaphorePermit)> {
+        let permit = |relay: RelayUrl| match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => Some((relay, permit)),
             Err(_) => {
-                tracing::debug!(id = %answer.id, %relay, "not offered to the customer's relay: too many visits");
+                tracing::debug!(id = %answer.id, %relay, "answer not sent to the customer's relay: too many connections");
                 None
             }
         };
-        self.not_offered(answer, ours).into_iter().filter_map(place).collect()
+        self.not_offered(answer, ours).into_iter().filter_map(permit).collect()
     }
 
-    /// Where this answer is to go and has not been. It is sent again until our relays have it, and customer_relays only once.
+    /// The relays that this answer was not sent to yet. It is sent to our own relays repeatedly,
+    /// but to these only once.
     fn not_offered(&self, answer: &Event, ours: &[RelayUrl]) -> Vec<RelayUrl> {
         let Some(job) = answer.tags.event_ids().next() else { return Vec::new() };
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        if named.offered.contains(&answer.id) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.offered.contains(&answer.id) {
             return Vec::new();
         }
-        let known = named.relays.get(job).cloned();
+        let known = remembered.relays.get(job).cloned();
         let relays = known.unwrap_or_else(|| {
             let quoted = value(answer, "request").and_then(|json| Event::from_json(json).ok());
             quoted.map(|request| self.relays_of(&request, ours)).unwrap_or_default()
         });
         if !relays.is_empty() {
-            named.offered.push_back(answer.id);
-            if named.offered.len() > REMEMBERED {
-                named.offered.pop_front();
+            remembered.offered.push_back(answer.id);
+            if remembered.offered.len() > REMEMBERED_MAX {
+                remembered.offered.pop_front();
             }
         }
         relays
     }
 
-    /// Pure: the first few relays that a request names, that may be reached, and that are not ours.
+    /// Pure: the first few relays that a request names, that the policy allows, and that are not ours.
     fn relays_of(&self, request: &Event, ours: &[RelayUrl]) -> Vec<RelayUrl> {
         let tags = request
             .tags
@@ -118,7 +127,7 @@ impl CustomerRelays {
         let mut relays = Vec::new();
         for url in tags.flat_map(|tag| tag.iter().skip(1)) {
             if relays.len() < RELAYS_MAX
-                && self.addresses.check(url, Scheme::WebSocket).is_ok()
+                && self.policy.check(url, Scheme::WebSocket).is_ok()
                 && let Ok(relay) = RelayUrl::parse(url)
                 && !ours.contains(&relay)
                 && !relays.contains(&relay)
@@ -130,11 +139,11 @@ impl CustomerRelays {
     }
 }
 
-/// All of it or nothing: what comes last speaks of what came before.
-async fn offer(addresses: &EgressPolicy, relay: &RelayUrl, events: &[Event]) -> Option<bool> {
-    let mut visit = OneShotRelayClient::begin(addresses, relay.as_str()).await?;
+/// Stops at the first refusal: the last event refers to the ones before.
+async fn publish_all(policy: &EgressPolicy, relay: &RelayUrl, events: &[Event]) -> Option<bool> {
+    let mut client = OneShotRelayClient::connect(policy, relay.as_str()).await?;
     for event in events {
-        if !visit.give(event).await? {
+        if !client.publish(event).await? {
             return Some(false);
         }
     }
@@ -164,9 +173,10 @@ mod tests {
             .unwrap()
     }
 
-    /// Goal: a thousand relays are three, none of them ours, twice the same, or within. Method: all of that in one request.
+    /// Goal: of many named relays three are used: none of ours, none twice, none in a private
+    /// network. Method: all of that in one request.
     #[test]
-    fn few_relays_and_only_those_that_may_be_reached() {
+    fn few_relays_that_the_policy_allows_are_used() {
         let ours = RelayUrl::parse("wss://ours.example").unwrap();
         let customer_relays = CustomerRelays::new(Arc::default());
         let many: Vec<String> = (0..1000).map(|n| format!("wss://r{n}.example")).collect();
@@ -191,10 +201,11 @@ mod tests {
         );
     }
 
-    /// Goal: an answer goes customer_relays once, also when the request is only known from the answer, and memory is bounded. Method: ask twice; then more
-    /// requests than are remembered.
+    /// Goal: an answer is sent to a customer's relay once, also if the request is known only from
+    /// the answer, and memory is limited. Method: ask twice; then more requests than are
+    /// remembered.
     #[test]
-    fn an_answer_is_offered_once() {
+    fn an_answer_is_sent_once() {
         let customer_relays = CustomerRelays::new(Arc::default());
         let (keys, request) = (Keys::generate(), asking(&["wss://r.example"]));
         let answer = |message: &str, quoted: bool| {
@@ -215,7 +226,7 @@ mod tests {
             ),
             (1, 0)
         );
-        customer_relays.learn(&request, &[]);
+        customer_relays.remember(&request, &[]);
         let known = answer("known", false);
         assert_eq!(
             (
@@ -224,17 +235,17 @@ mod tests {
             ),
             (1, 0)
         );
-        let places = Arc::clone(&customer_relays.places).try_acquire_many_owned(16).unwrap();
+        let permits = Arc::clone(&customer_relays.permits).try_acquire_many_owned(16).unwrap();
         assert!(
-            customer_relays.visits(&answer("at a busy time", false), &[]).is_empty(),
-            "no more visits than there are places"
+            customer_relays.reserve(&answer("while busy", false), &[]).is_empty(),
+            "no more visits than there are permits"
         );
-        drop(places);
-        assert_eq!(customer_relays.visits(&answer("later", false), &[]).len(), 1);
-        let mut named = customer_relays.named.lock().unwrap();
-        named.order.extend(std::iter::repeat_n(request.id, REMEMBERED - 1));
-        drop(named);
-        customer_relays.learn(&asking(&["wss://r.example"]), &[]);
+        drop(permits);
+        assert_eq!(customer_relays.reserve(&answer("later", false), &[]).len(), 1);
+        let mut remembered = customer_relays.remembered.lock().unwrap();
+        remembered.order.extend(std::iter::repeat_n(request.id, REMEMBERED_MAX - 1));
+        drop(remembered);
+        customer_relays.remember(&asking(&["wss://r.example"]), &[]);
         assert!(customer_relays.not_offered(&answer("forgotten", false), &[]).is_empty());
     }
 }

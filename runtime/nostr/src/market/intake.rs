@@ -1,13 +1,15 @@
 //! From the relays' sockets into one bounded queue.
 //!
-//! Runs as the library's admission policy, right after an event's signature was checked: waiting here holds back that
-//! relay's socket, so a burst is slowed down instead of lost, and refusing the event here keeps it out of the library's
-//! lossy broadcasts. What is passed over is counted, and nothing is decided.
+//! Runs as the library's admission policy, right after the check of an event's signature. Waiting
+//! here blocks that relay's socket, so a burst is slowed down instead of lost. Refusing an event
+//! here keeps it out of the library's lossy broadcasts. Ignored events are counted; nothing is
+//! decided here.
 
 use super::price_feed::PriceFeed;
 use super::queries::RelayQueries;
 use super::results::Results;
 use super::subscription::SubscriptionKind;
+use crate::has_valid_id;
 use crate::nip90::{Ignored, Reader, Screened};
 use nostr_sdk::prelude::{
     AdmitPolicy, AdmitStatus, BoxedFuture, Event, EventId, PolicyError, RelayUrl, SubscriptionId,
@@ -19,14 +21,14 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
-/// Ids that are remembered, to know the same event from several relays.
-const REMEMBERED: usize = 65_536;
-/// What an event costs beside its text.
+/// Ids that are remembered, to recognise the same event from several relays.
+const REMEMBERED_MAX: usize = 65_536;
+/// Memory that an event needs in addition to its text.
 const EVENT_OVERHEAD: usize = 1024;
 
-/// How many events met which fate.
+/// The number of events for each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field names its fate")]
+#[allow(missing_docs, reason = "each field names its outcome")]
 pub struct Counts {
     pub queued: u64,
     pub duplicate: u64,
@@ -36,7 +38,7 @@ pub struct Counts {
     pub other_provider: u64,
     pub untimely: u64,
     pub too_large: u64,
-    /// For want of room in the queue: a loss, warned of.
+    /// Dropped because the queue was full: a loss, which is logged.
     pub dropped: u64,
 }
 
@@ -53,14 +55,14 @@ struct Counters {
     dropped: AtomicU64,
 }
 
-/// An event that is for us, and the room it takes.
+/// An event for us and its size.
 pub(super) struct Queued {
     pub(super) event: Event,
     pub(super) screened: Screened,
     _room: OwnedSemaphorePermit,
 }
 
-/// QueueLimits of the queue.
+/// Limits of the queue.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QueueLimits {
     pub(super) events: usize,
@@ -87,7 +89,7 @@ impl Intake {
     ) -> (Arc<Self>, mpsc::Receiver<Queued>) {
         let (queue, inbox) = mpsc::channel(bounds.events.max(1));
         let room = Arc::new(Semaphore::new(bounds.bytes.min(u32::MAX as usize)));
-        let (seen, counters) = (Mutex::new(RecentSet::new(REMEMBERED)), Counters::default());
+        let (seen, counters) = (Mutex::new(RecentSet::new(REMEMBERED_MAX)), Counters::default());
         (Arc::new(Self { reader, kinds, seen, queue, room, bounds, counters }), inbox)
     }
 
@@ -118,8 +120,7 @@ impl Intake {
                 Err(Ignored::OtherProvider) => &all.other_provider,
                 Err(Ignored::Untimely) => &all.untimely,
                 Err(Ignored::TooLarge | Ignored::Nothing) => &all.too_large,
-                // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
-                Ok(_) if !event.verify_id() => &all.forged,
+                Ok(_) if !has_valid_id(event) => &all.forged,
                 Ok(_) if !self.remember(event.id) => &all.duplicate,
                 Ok(screened) => return self.enqueue(event, screened).await,
             }
@@ -127,7 +128,8 @@ impl Intake {
         fate.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// As [`Intake::take`], for an event that the library has not checked, and that only matters if it names us.
+    /// Like [`Intake::take`], for an event whose signature the library has not checked, and which
+    /// only matters if it names us.
     pub(super) async fn take_unverified(&self, event: &Event) {
         if self.screen(event).is_ok_and(|screened| screened.targeted) && !self.is_known(&event.id) {
             match event.verify() {
@@ -138,9 +140,10 @@ impl Intake {
     }
 
     fn screen(&self, event: &Event) -> Result<Screened, Ignored> {
-        let screened = self.reader.screen(event, super::now())?;
+        let screened = self.reader.screen(event, crate::now())?;
         let kind = event.kind.as_u16();
-        // Who named us hears that we do not do that; for everybody else it is as if we had not been asked.
+        // A request of a kind that we do not serve is answered if it names us, and ignored
+        // otherwise.
         let served = kind == crate::nip90::DELETION_KIND
             || screened.targeted
             || self.kinds.borrow().contains(&kind);
@@ -159,13 +162,15 @@ impl Intake {
                 self.counters.queued.fetch_add(1, Ordering::Relaxed);
                 place.send(Queued { event: event.clone(), screened, _room: room });
             }
-            // Closed, or full for too long. Forgotten, so that the next relay that has it may bring it.
+            // Closed, or full for too long. The event is forgotten, so that another relay may send
+            // it again.
             Ok(None) | Err(_) => {
                 self.seen().forget(&event.id);
                 let before = self.counters.dropped.fetch_add(1, Ordering::Relaxed);
-                // At the 1st, 2nd, 3rd, 5th, 9th, …: a flood of losses is not a flood of lines.
+                // Logged at the 1st, 2nd, 3rd, 5th, 9th, … loss, so that a flood of losses does not
+                // flood the log.
                 if before & before.wrapping_sub(1) == 0 {
-                    tracing::warn!(id = %event.id, before, "the intake is full: an event was dropped");
+                    tracing::warn!(id = %event.id, before, "intake queue full, event dropped");
                 }
             }
         }
@@ -184,7 +189,7 @@ impl Intake {
     }
 }
 
-/// The library's view of the intake. What answers a question of ours is for whoever asked.
+/// The admission policy that the library calls. Answers to our own queries go to the query.
 #[derive(Debug)]
 pub(super) struct IntakePolicy {
     pub(super) intake: Arc<Intake>,
@@ -202,7 +207,7 @@ impl AdmitPolicy for IntakePolicy {
     ) -> BoxedFuture<'a, Result<AdmitStatus, PolicyError>> {
         Box::pin(async move {
             if subscription.as_str() == SubscriptionKind::Results.name() {
-                self.results.heard(event);
+                self.results.deliver(event);
             } else if subscription.as_str() == SubscriptionKind::Prices.name() {
                 self.prices.answer(event);
             } else if !self.queries.answered(relay, subscription, event) {

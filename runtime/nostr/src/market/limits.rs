@@ -1,4 +1,5 @@
-//! What relays take, in their own words (NIP-11). Asked for whenever a relay is connected; what it said last holds until then.
+//! The limits that relays declare (NIP-11). Requested at each connection; the last answer is used
+//! until the next.
 
 use crate::nip90::{EVENT_BYTES_MIN, SizeLimit};
 use nostr_sdk::prelude::{RelayUrl, Url};
@@ -10,12 +11,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a relay may take to say it.
-const WITHIN: Duration = Duration::from_secs(5);
-/// More than any relay has to say.
-const DOCUMENT_BYTES: usize = 64 * 1024;
+/// Timeout of the request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Larger documents are not read.
+const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
 
-/// What a relay takes. `None` where it says nothing, and for what is no such number.
+/// The limits of a relay. `None` for a missing or invalid number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the names are the protocol's")]
@@ -39,32 +40,32 @@ pub struct Limitation {
 }
 
 impl Limitation {
-    /// SizeLimit for one event.
-    fn room(self) -> SizeLimit {
-        let bytes = |said: Option<u64>, otherwise: usize| {
-            said.map_or(otherwise, |bytes| {
+    /// The size limits for one event.
+    fn size_limit(self) -> SizeLimit {
+        let bytes = |declared: Option<u64>, otherwise: usize| {
+            declared.map_or(otherwise, |bytes| {
                 usize::try_from(bytes).unwrap_or(usize::MAX).max(EVENT_BYTES_MIN)
             })
         };
         let message_bytes = bytes(self.max_message_length, SizeLimit::default().message_bytes);
-        // A relay that bounds the message alone takes any content that fits into it.
+        // A relay that limits only the message accepts any content that fits into it.
         let content_bytes = bytes(self.max_content_length, message_bytes);
         SizeLimit { message_bytes, content_bytes }
     }
 }
 
-/// Why a relay has not said what it takes.
+/// Why the limits of a relay are not known.
 #[derive(Debug, thiserror::Error)]
 pub enum LimitsError {
-    /// No answer in time, or none that was good.
+    /// No valid answer in time.
     #[error("{0}")]
     Unreachable(String),
-    /// An answer, but no document.
+    /// The answer is not a valid document.
     #[error("its information document (NIP-11) cannot be read")]
     Unreadable,
 }
 
-/// What relays take.
+/// The limits of all relays.
 pub(super) struct Limits {
     http: Client,
     known: Mutex<HashMap<RelayUrl, Limitation>>,
@@ -72,15 +73,18 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn new() -> Result<Self, reqwest::Error> {
-        Ok(Self { http: http::client_within(WITHIN)?, known: Mutex::default() })
+        Ok(Self {
+            http: http::client_with_connect_timeout(REQUEST_TIMEOUT)?,
+            known: Mutex::default(),
+        })
     }
 
-    /// Asks one relay.
+    /// Requests the limits of one relay.
     pub(super) async fn refresh(self: Arc<Self>, relay: RelayUrl) {
         match fetch(&self.http, relay.as_str()).await {
             Ok(limitation) => drop(self.known().insert(relay, limitation)),
             Err(error) => {
-                tracing::debug!(url = %relay, %error, "the relay does not say what it takes")
+                tracing::debug!(url = %relay, %error, "the limits of the relay are unknown")
             }
         }
     }
@@ -90,12 +94,12 @@ impl Limits {
         relays.iter().map(|relay| (relay.to_string(), known.get(relay).copied())).collect()
     }
 
-    /// What each of them takes.
-    pub(super) fn room(&self, relays: &[RelayUrl]) -> SizeLimit {
+    /// The size limits that all of these relays accept.
+    pub(super) fn size_limit(&self, relays: &[RelayUrl]) -> SizeLimit {
         let known = self.known();
-        let rooms = relays
-            .iter()
-            .map(|relay| known.get(relay).map_or_else(SizeLimit::default, |said| said.room()));
+        let rooms = relays.iter().map(|relay| {
+            known.get(relay).map_or_else(SizeLimit::default, |declared| declared.size_limit())
+        });
         rooms.reduce(SizeLimit::min).unwrap_or_default()
     }
 
@@ -104,12 +108,13 @@ impl Limits {
     }
 }
 
-/// Asks the relay at this `ws://` or `wss://` address. A document without limits is one without limits.
+/// Requests the document of the relay at this `ws://` or `wss://` address. A document without
+/// limits means no limits.
 pub async fn fetch(http: &Client, relay: &str) -> Result<Limitation, LimitsError> {
-    read(ask(http, relay, WITHIN).await?).await
+    read(ask(http, relay, REQUEST_TIMEOUT).await?).await
 }
 
-/// Asks for the document, wherever that leads.
+/// Requests the document, following redirects.
 pub(crate) async fn ask(
     http: &Client,
     relay: &str,
@@ -122,25 +127,26 @@ pub(crate) async fn ask(
     let url =
         url.ok_or_else(|| LimitsError::Unreachable("not a ws:// or wss:// address".into()))?;
     let request = http.get(url).header(ACCEPT, "application/nostr+json").timeout(within);
-    request.send().await.map_err(|error| LimitsError::Unreachable(http::in_words(error)))
+    request.send().await.map_err(|error| LimitsError::Unreachable(http::error_message(error)))
 }
 
-/// Reads the document.
+/// Parses the document.
 pub(crate) async fn read(answer: Response) -> Result<Limitation, LimitsError> {
     #[derive(Deserialize)]
     struct Document {
         #[serde(default, deserialize_with = "lenient")]
         limitation: Option<Limitation>,
     }
-    let unreachable = |error: reqwest::Error| LimitsError::Unreachable(http::in_words(error));
-    let body = http::read_at_most(answer.error_for_status().map_err(unreachable)?, DOCUMENT_BYTES)
-        .await
-        .map_err(unreachable)?;
+    let unreachable = |error: reqwest::Error| LimitsError::Unreachable(http::error_message(error));
+    let body =
+        http::read_at_most(answer.error_for_status().map_err(unreachable)?, DOCUMENT_BYTES_MAX)
+            .await
+            .map_err(unreachable)?;
     let document: Document = serde_json::from_slice(&body).map_err(|_| LimitsError::Unreadable)?;
     Ok(document.limitation.unwrap_or_default())
 }
 
-/// One field that makes no sense costs none of the others.
+/// An invalid field does not affect the others.
 fn lenient<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned>(
     field: D,
 ) -> Result<Option<T>, D::Error> {
@@ -164,9 +170,10 @@ mod tests {
         url
     }
 
-    /// Goal: the smallest of what is known holds, the default for the silent, and nobody can make it absurd. Method: one document a row.
+    /// Goal: the smallest known limit applies, the default for an unknown relay, and absurd values
+    /// are ignored. Method: one document per row.
     #[tokio::test]
-    async fn the_smallest_room_holds() {
+    async fn the_smallest_limit_applies() {
         let default = SizeLimit::default();
         for (document, expected) in [
             ("{}", Some(default)),
@@ -191,11 +198,11 @@ mod tests {
             ("", None),
         ] {
             let url = relay_that_says(document.into()).await;
-            let said = fetch(&http::client().unwrap(), &url).await;
+            let declared = fetch(&http::client().unwrap(), &url).await;
             assert_eq!(
-                said.as_ref().ok().map(|said| said.room()),
+                declared.as_ref().ok().map(|declared| declared.size_limit()),
                 expected,
-                "{document}: {said:?}"
+                "{document}: {declared:?}"
             );
         }
         let urls = [
@@ -208,20 +215,22 @@ mod tests {
         ];
         let relays: Vec<RelayUrl> = urls.iter().map(|url| RelayUrl::parse(url).unwrap()).collect();
         let limits = Arc::new(Limits::new().unwrap());
-        assert_eq!(limits.room(&relays), default);
+        assert_eq!(limits.size_limit(&relays), default);
         Arc::clone(&limits).refresh(relays[0].clone()).await;
-        assert_eq!(limits.room(&relays), default, "the other may take no more than that");
+        assert_eq!(limits.size_limit(&relays), default, "the default applies to the other relay");
         Arc::clone(&limits).refresh(relays[1].clone()).await;
         assert_eq!(
-            limits.room(&relays),
+            limits.size_limit(&relays),
             SizeLimit { message_bytes: 262_144, content_bytes: 200_000 }
         );
     }
 
-    /// Goal: a document costs bounded time and memory. Method: one that is larger than is read, and an address that answers nothing.
+    /// Goal: a document costs bounded time and memory. Method: one that is too large, and an
+    /// address that does not answer.
     #[tokio::test]
-    async fn an_endless_document_is_none() {
-        let url = relay_that_says(format!("{{\"name\":\"{}\"}}", "x".repeat(DOCUMENT_BYTES))).await;
+    async fn an_oversized_document_is_rejected() {
+        let url =
+            relay_that_says(format!("{{\"name\":\"{}\"}}", "x".repeat(DOCUMENT_BYTES_MAX))).await;
         assert!(matches!(
             fetch(&http::client().unwrap(), &url).await,
             Err(LimitsError::Unreadable)

@@ -1,17 +1,18 @@
-//! NIP-90 over Nostr relays. The library connects, checks signatures and authenticates; what is said and what it means is
-//! in `nip90`, what is let in in `intake`, which relays there are in `relays`, and how one is held in `link`.
+//! NIP-90 over Nostr relays. The library connects, checks signatures and authenticates. `nip90` is
+//! the codec, `intake` decides which events enter, `relays` is the set of relays, and `session`
+//! keeps one of them subscribed.
 
 mod announcer;
 mod customer_relays;
-mod events;
 mod intake;
 pub mod limits;
 mod one_shot;
+mod options;
 mod outgoing;
 mod price_feed;
 mod queries;
 mod relays;
-mod results;
+pub(crate) mod results;
 mod session;
 mod subscription;
 #[cfg(test)]
@@ -19,13 +20,12 @@ mod tests;
 mod transport;
 
 pub use announcer::read_announcement;
-pub use events::MarketEvents;
 pub use intake::Counts;
-use results::ResultError;
+pub use options::Options;
 
 use crate::announcement::NodeAnnouncement;
-use crate::nip90::{Reader, about, check, status, write};
-use crate::{Change, Entry, OpenError, identity};
+use crate::nip90::{Reader, check, job_id_of, status_of, write};
+use crate::{Change, Entry, OpenError, identity, now};
 use announcer::{Announcer, LatestEvents};
 use async_trait::async_trait;
 use customer_relays::CustomerRelays;
@@ -35,9 +35,10 @@ use futures::stream::FuturesUnordered;
 use intake::{Intake, IntakePolicy, QueueLimits, Queued};
 use limits::{Limitation, Limits};
 use nostr_sdk::prelude::{
-    Client, ClientOptions, Event, EventId, Filter, JsonUtil, Keys, RelayPoolOptions, Timestamp,
+    Client, ClientOptions, Event, EventId, Filter, JsonUtil, Keys, RelayPoolOptions,
 };
 use one_shot::OneShotRelayClient;
+use options::CHANGES_MAX;
 use outgoing::Outgoing;
 use price_feed::PriceFeed;
 use pylon_core::decision::MarketView;
@@ -48,7 +49,7 @@ use pylon_core::{Job, JobId, MessageId, PublicKey, UnixTime};
 use pylon_egress::policy::EgressPolicy;
 use queries::RelayQueries;
 use relays::Relays;
-use results::Results;
+use results::{ResultError, Results};
 use session::SessionContext;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -56,61 +57,6 @@ use tokio::sync::{Mutex, broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use transport::Transport;
-
-/// What a relay may send at once. A request of the largest size fits in twice over, however it is escaped.
-const MESSAGE_BYTES_MAX: u32 = 256 * 1024;
-/// Answers of a relay that wait to be read. Events do not pass through here.
-const NOTIFICATIONS: usize = 4096;
-/// Comings and goings of relays that wait to be read.
-const CHANGES: usize = 256;
-
-/// What may be tuned. The defaults are for a public node.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Relays that must have a message before it counts as delivered.
-    pub quorum: usize,
-    /// How long one sending may take.
-    pub send_timeout: Duration,
-    /// Requests from before this are not asked for, and none from before they are too old to be taken.
-    pub since: UnixTime,
-    /// Before a relay that is out of reach is tried again; grows with every failure.
-    pub retry: Duration,
-    /// Before a relay that closed our subscription is asked again; doubles each time.
-    pub backoff: Duration,
-    /// How long a relay may take to say that it has sent what it had; then it is asked again.
-    pub answer_timeout: Duration,
-    /// A subscription that flows is asked for once more this often: a relay may fall silent without a word.
-    pub probe_interval: Duration,
-    /// Events that wait to be read.
-    pub queue_events: usize,
-    /// Their bytes.
-    pub queue_bytes: usize,
-    /// How long an event may hold up its relay while the queue is full.
-    pub queue_timeout: Duration,
-    /// Changes of what we say of ourselves that come within this are said together.
-    pub debounce: Duration,
-    /// How often relays are asked whether they still have what we say of ourselves.
-    pub reannounce_interval: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            quorum: 1,
-            send_timeout: Duration::from_secs(10),
-            since: UnixTime::new(0),
-            retry: Duration::from_secs(10),
-            backoff: Duration::from_secs(1),
-            answer_timeout: Duration::from_secs(30),
-            probe_interval: Duration::from_secs(300),
-            queue_events: 32_768,
-            queue_bytes: 64 * 1024 * 1024,
-            queue_timeout: Duration::from_secs(5),
-            debounce: Duration::from_secs(2),
-            reannounce_interval: Duration::from_secs(6 * 3600),
-        }
-    }
-}
 
 /// The market on Nostr relays.
 pub struct NostrMarket {
@@ -135,7 +81,7 @@ pub struct NostrMarket {
 }
 
 impl NostrMarket {
-    /// Begins to connect and to subscribe, and goes on trying. The receiver has missed no change.
+    /// Starts to connect and subscribe, and keeps trying. The receiver has missed no change.
     pub async fn connect(
         entry: Entry,
         options: Options,
@@ -157,8 +103,8 @@ impl NostrMarket {
             results: Arc::clone(&results),
             prices: Arc::clone(&prices),
         };
-        let hang_up = broadcast::Sender::new(CHANGES);
-        // Nobody reads the pool's own channel: the relays are read one by one.
+        let disconnect = broadcast::Sender::new(CHANGES_MAX);
+        // The pool's own channel is not read: relays are read one by one.
         let pool = RelayPoolOptions::new().notification_channel_size(1);
         let client = Client::builder()
             .signer(keys.clone())
@@ -166,7 +112,7 @@ impl NostrMarket {
             .websocket_transport(Transport {
                 intake: Arc::clone(&intake),
                 prices: Arc::clone(&prices),
-                hang_up: hang_up.clone(),
+                disconnect: disconnect.clone(),
             })
             .opts(ClientOptions::new().pool(pool))
             .build();
@@ -175,7 +121,7 @@ impl NostrMarket {
                 .map_err(|error| OpenError::Relay("no HTTP client".into(), error.to_string()))?,
         );
 
-        let (changes, first_changes) = broadcast::channel(CHANGES);
+        let (changes, first_changes) = broadcast::channel(CHANGES_MAX);
         let (live, live_now) = watch::channel(0);
         let outgoing = Arc::new(Outgoing::default());
         let shared = Arc::new(SessionContext {
@@ -188,7 +134,7 @@ impl NostrMarket {
             limits: Arc::clone(&limits),
             queries: Arc::clone(&queries),
             results: Arc::clone(&results),
-            hang_up,
+            disconnect,
             options,
         });
         let relays = Relays::new(client.pool().clone(), shared);
@@ -228,11 +174,12 @@ impl NostrMarket {
         Ok((market, first_changes))
     }
 
-    /// From now on offers answers to the relays that customers name, too, where this policy lets us; without one, to ours alone.
+    /// Also offers answers to relays that customers name, as far as this policy allows it. With
+    /// `None`, only to our own relays.
     pub fn set_customer_relays(&self, addresses: Option<Arc<EgressPolicy>>) {
         let mut customer_relays = self.customer_relays();
         *customer_relays = match (customer_relays.take(), addresses) {
-            // It knows who asked for what.
+            // It remembers which customers named which relays.
             (Some(before), Some(_)) => Some(before),
             (None, Some(addresses)) => Some(Arc::new(CustomerRelays::new(addresses))),
             (_, None) => None,
@@ -243,23 +190,25 @@ impl NostrMarket {
         self.customer_relays.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Is on these relays from now on, and says so there. One that was left keeps what was said on it. An error has changed nothing.
+    /// Replaces the relays and announces it there. A relay that is no longer used keeps our
+    /// announcement. On an error nothing has changed.
     pub async fn set_relays(&self, urls: &[String]) -> Result<(), OpenError> {
         self.relays.hold(urls).await
     }
 
-    /// Waits until some relay has given us all it had and passes on what is new. False if none did by then.
+    /// Waits until one relay has sent its stored events and forwards new ones. Returns false after
+    /// the timeout.
     pub async fn ready(&self, deadline: Duration) -> bool {
         let mut live = self.live.clone();
         timeout(deadline, live.wait_for(|relays| *relays > 0)).await.is_ok_and(|live| live.is_ok())
     }
 
-    /// What each relay says it takes; `None` for one that has not said so yet.
+    /// The limits that each relay declares; `None` until it has declared them.
     pub fn limits(&self) -> Vec<(String, Option<Limitation>)> {
         self.limits.of(&self.relays.urls())
     }
 
-    /// Asks every relay for these request kinds instead.
+    /// Replaces the request kinds that relays are asked for.
     pub fn set_kinds(&self, kinds: Vec<u16>) {
         self.kinds.send_if_modified(|served| {
             let changed = **served != *kinds;
@@ -268,23 +217,25 @@ impl NostrMarket {
         });
     }
 
-    /// Keeps this said on every relay, from now on.
+    /// Keeps this announcement on every relay.
     pub fn announce(&self, announcement: NodeAnnouncement) {
-        self.announcement.send_if_modified(|said| {
-            let changed = said.as_ref() != Some(&announcement);
-            *said = Some(announcement);
+        self.announcement.send_if_modified(|current| {
+            let changed = current.as_ref() != Some(&announcement);
+            *current = Some(announcement);
             changed
         });
     }
 
-    /// Takes the announcement back from every relay within reach; profile and relays stay said. Nothing is announced after it.
+    /// Deletes the announcement from every connected relay; profile and relay list stay. Nothing is
+    /// announced afterwards.
     pub async fn withdraw(&self, within: Duration) {
         self.announcer_task.abort();
         let _ = timeout(within, self.announcer.withdraw()).await;
     }
 
-    /// The text of a message, from a relay of ours or from the one that is said to have it, if that may be visited.
-    async fn message(
+    /// The text of a message, from one of our relays or from the relay in `hint`, if the policy
+    /// allows it.
+    pub(crate) async fn message(
         &self,
         id: MessageId,
         hint: Option<&str>,
@@ -295,13 +246,13 @@ impl NostrMarket {
         let relays = self.relays.all();
         let ours = relays.iter().map(|relay| {
             Box::pin(async move {
-                let events = self.queries.ask(relay, Filter::new().id(id), within).await.ok()?;
+                let events = self.queries.query(relay, Filter::new().id(id), within).await.ok()?;
                 events.into_iter().next()
             }) as BoxFuture<'_, Option<Event>>
         });
         let elsewhere = hint.map(|relay| {
             Box::pin(
-                async move { OneShotRelayClient::begin(addresses, relay).await?.find(id).await },
+                async move { OneShotRelayClient::connect(addresses, relay).await?.find(id).await },
             ) as BoxFuture<'_, Option<Event>>
         });
         let mut found = ours.chain(elsewhere).collect::<FuturesUnordered<_>>();
@@ -316,12 +267,16 @@ impl NostrMarket {
         first.await.ok().flatten().map(|event| event.content)
     }
 
-    /// The text that a provider delivers for somebody's job, now or within that time.
-    async fn result_of(&self, job: JobId, within: Duration) -> Result<String, ResultError> {
+    /// The text that a provider delivers for this job, now or before the timeout.
+    pub(crate) async fn result_of(
+        &self,
+        job: JobId,
+        within: Duration,
+    ) -> Result<String, ResultError> {
         self.results.of(EventId::from_byte_array(*job.as_bytes()), within).await
     }
 
-    /// Every relay, in the order given, and whether it is connected now.
+    /// Every relay in the given order, and whether it is connected now.
     pub fn relays(&self) -> Vec<(String, bool)> {
         self.relays
             .all()
@@ -330,17 +285,17 @@ impl NostrMarket {
             .collect()
     }
 
-    /// What became of the events so far.
+    /// Counts of all events so far.
     pub fn counts(&self) -> Counts {
         self.intake.counts()
     }
 
-    /// The key that signs here.
+    /// The public key of the node.
     pub fn public_key(&self) -> PublicKey {
         identity::public_key(&self.keys)
     }
 
-    /// Leaves the market: `next` is over, and relays are let go.
+    /// Leaves the market: `next` ends, and all relays are disconnected.
     pub async fn close(&self) {
         self.closed.send_replace(true);
         self.announcer_task.abort();
@@ -366,12 +321,12 @@ impl Market for NostrMarket {
                 queued = inbox.recv() => queued?,
             };
             let (kind, id) = (event.kind.as_u16(), event.id);
-            tracing::trace!(target: "compute", kind, %id, job = about(&event), status = status(&event), from = %event.pubkey, "in");
+            tracing::trace!(target: "compute", kind, %id, job = job_id_of(&event), status = status_of(&event), from = %event.pubkey, "in");
             if let Ok(incoming) = self.reader.read(&event, screened, now(), &self.keys) {
                 if let (Some(customer_relays), Incoming::Job(_) | Incoming::Malformed { .. }) =
                     (&*self.customer_relays(), &incoming)
                 {
-                    customer_relays.learn(&event, &self.relays.urls());
+                    customer_relays.remember(&event, &self.relays.urls());
                 }
                 return Some(incoming);
             }
@@ -379,16 +334,16 @@ impl Market for NostrMarket {
     }
 
     fn check(&self, job: &Job, output: &Output) -> Result<(), MarketError> {
-        check(job, output, now(), &self.keys, self.limits.room(&self.relays.urls()))
+        check(job, output, now(), &self.keys, self.limits.size_limit(&self.relays.urls()))
     }
 
     fn sign(&self, message: &Message<'_>, now: UnixTime) -> Result<SignedMessage, MarketError> {
-        let events = write(message, now, &self.keys, self.limits.room(&self.relays.urls()))?;
+        let events = write(message, now, &self.keys, self.limits.size_limit(&self.relays.urls()))?;
         let answer = events
             .last()
             .ok_or_else(|| MarketError::Unpublishable("there is nothing to say".into()))?;
         let id = MessageId::from_bytes(answer.id.to_bytes());
-        // One event to a line: JSON as we write it has no line breaks.
+        // One event per line: the JSON that we write has no line breaks.
         Ok(SignedMessage {
             id,
             bytes: events.iter().map(Event::as_json).collect::<Vec<_>>().join("\n"),
@@ -398,11 +353,11 @@ impl Market for NostrMarket {
     async fn send(&self, sealed: &SignedMessage) -> SendOutcome {
         let Ok(events) = sealed.bytes.lines().map(Event::from_json).collect::<Result<Vec<_>, _>>()
         else {
-            tracing::error!(id = %sealed.id, "sealed bytes are no events");
+            tracing::error!(id = %sealed.id, "the bytes of a stored message are not events");
             return SendOutcome::Refused;
         };
         if let Some(customer_relays) = &*self.customer_relays() {
-            customer_relays.tell(&events, &self.relays.urls());
+            customer_relays.offer(&events, &self.relays.urls());
         }
         let Options { quorum, send_timeout, .. } = self.options;
         for event in &events {
@@ -410,8 +365,9 @@ impl Market for NostrMarket {
             let quorum = quorum.clamp(1, relays.len().max(1));
             let delivery = self.outgoing.offer(event, &relays, quorum, send_timeout).await;
             let (kind, id) = (event.kind.as_u16(), event.id);
-            tracing::trace!(target: "compute", kind, %id, job = about(event), status = status(event), ?delivery, "out");
-            // What follows speaks of this one: it waits until this one is there. What relays have already, they take again.
+            tracing::trace!(target: "compute", kind, %id, job = job_id_of(event), status = status_of(event), ?delivery, "out");
+            // The following events refer to this one, so they wait until it is delivered. Relays
+            // accept a repeated event again.
             if delivery != SendOutcome::Delivered {
                 return delivery;
             }
@@ -422,8 +378,4 @@ impl Market for NostrMarket {
     fn prices(&self, kind: u16, now: UnixTime) -> Option<MarketView> {
         self.prices.view(kind, now)
     }
-}
-
-fn now() -> UnixTime {
-    UnixTime::new(Timestamp::now().as_secs())
 }

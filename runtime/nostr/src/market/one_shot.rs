@@ -1,6 +1,7 @@
-//! A visit to a relay that a stranger named: one connection, to where the policy for addresses led, for one question or one message.
+//! One connection to a relay that a customer named, at an address that the egress policy allowed,
+//! for one query or one event.
 
-use super::MESSAGE_BYTES_MAX;
+use super::options::MESSAGE_BYTES_MAX;
 use futures::{SinkExt, StreamExt};
 use nostr_sdk::prelude::{
     ClientMessage, Event, EventId, Filter, JsonUtil, RelayMessage, SubscriptionId,
@@ -13,44 +14,44 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
-/// Frames that are read before a relay has said what it was asked.
+/// Frames that are read until the relay answers.
 const FRAMES_MAX: usize = 64;
 
-/// A relay within reach, until dropped. Whoever visits has a deadline.
+/// A connected relay. The caller sets the deadline.
 pub(super) struct OneShotRelayClient {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
 impl OneShotRelayClient {
-    /// `None` if it may not be visited or does not answer.
-    pub(super) async fn begin(addresses: &EgressPolicy, relay: &str) -> Option<Self> {
+    /// Connects. Returns `None` if the policy denies it or the relay does not answer.
+    pub(super) async fn connect(addresses: &EgressPolicy, relay: &str) -> Option<Self> {
         let (url, found) = match addresses.resolve(relay, Scheme::WebSocket).await {
             Ok(found) => found,
             Err(why) => {
                 tracing::debug!(
                     why = why.message(),
-                    "a relay that a stranger named is not visited"
+                    "connection to a relay named by a customer denied"
                 );
                 return None;
             }
         };
-        // A program that has installed its provider already keeps it.
+        // Has no effect if the program has already installed its provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let limits = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX as usize))
             .max_frame_size(Some(MESSAGE_BYTES_MAX as usize));
-        let stream = connect(&found).await?;
+        let stream = open(&found).await?;
         let (socket, _) =
             client_async_tls_with_config(url.as_str(), stream, Some(limits), None).await.ok()?;
         Some(Self { socket })
     }
 
-    /// Has it this event?
+    /// Queries this event.
     pub(super) async fn find(&mut self, id: EventId) -> Option<Event> {
         let filter = Filter::new().id(id).limit(1);
-        self.say(&ClientMessage::req(SubscriptionId::new("pylon"), vec![filter])).await?;
+        self.send(&ClientMessage::req(SubscriptionId::new("pylon"), vec![filter])).await?;
         for _ in 0..FRAMES_MAX {
-            match self.hear().await? {
+            match self.receive().await? {
                 Some(RelayMessage::Event { event, .. })
                     if event.id == id && event.verify().is_ok() =>
                 {
@@ -65,11 +66,11 @@ impl OneShotRelayClient {
         None
     }
 
-    /// Does it take this event?
-    pub(super) async fn give(&mut self, event: &Event) -> Option<bool> {
-        self.say(&ClientMessage::Event(Cow::Borrowed(event))).await?;
+    /// Publishes this event. Returns whether the relay accepts it.
+    pub(super) async fn publish(&mut self, event: &Event) -> Option<bool> {
+        self.send(&ClientMessage::Event(Cow::Borrowed(event))).await?;
         for _ in 0..FRAMES_MAX {
-            if let Some(RelayMessage::Ok { event_id, status, .. }) = self.hear().await?
+            if let Some(RelayMessage::Ok { event_id, status, .. }) = self.receive().await?
                 && event_id == event.id
             {
                 return Some(status);
@@ -78,18 +79,18 @@ impl OneShotRelayClient {
         None
     }
 
-    async fn say(&mut self, message: &ClientMessage<'_>) -> Option<()> {
+    async fn send(&mut self, message: &ClientMessage<'_>) -> Option<()> {
         self.socket.send(Frame::text(message.as_json())).await.ok()
     }
 
-    /// The next frame, with what it means if that is anything. `None` if there will be no more.
-    async fn hear(&mut self) -> Option<Option<RelayMessage<'static>>> {
+    /// The next frame, parsed if possible. `None` if the connection is closed.
+    async fn receive(&mut self) -> Option<Option<RelayMessage<'static>>> {
         let frame = self.socket.next().await?.ok()?;
         let message = frame.to_text().ok().and_then(|text| RelayMessage::from_json(text).ok());
         Some(message)
     }
 }
 
-async fn connect(found: &[SocketAddr]) -> Option<TcpStream> {
+async fn open(found: &[SocketAddr]) -> Option<TcpStream> {
     TcpStream::connect(found).await.ok()
 }

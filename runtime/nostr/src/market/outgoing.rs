@@ -1,4 +1,4 @@
-//! Events that wait for what relays say of them.
+//! Events that wait for the answers of relays.
 
 use nostr_sdk::prelude::{ClientMessage, Event, EventId, MachineReadablePrefix, Relay, RelayUrl};
 use pylon_core::message::SendOutcome;
@@ -9,56 +9,57 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// What one relay made of one event.
+/// The answer of one relay to one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    Taken,
+pub(super) enum RelayAnswer {
+    Accepted,
     Later,
-    Never,
+    Refused,
 }
 
-impl Answer {
-    /// NIP-01: the first word of the message says why. What nobody can read may pass.
+impl RelayAnswer {
+    /// By the prefix of the message (NIP-01). A refusal without a known prefix may be temporary.
     pub(super) fn of(accepted: bool, message: &str) -> Self {
         match MachineReadablePrefix::parse(message) {
-            _ if accepted => Self::Taken,
-            Some(MachineReadablePrefix::Duplicate) => Self::Taken,
+            _ if accepted => Self::Accepted,
+            Some(MachineReadablePrefix::Duplicate) => Self::Accepted,
             Some(
                 MachineReadablePrefix::Blocked
                 | MachineReadablePrefix::Pow
                 | MachineReadablePrefix::Invalid
                 | MachineReadablePrefix::Unsupported
                 | MachineReadablePrefix::Restricted,
-            ) => Self::Never,
+            ) => Self::Refused,
             _ => Self::Later,
         }
     }
 }
 
-/// Routes each `OK` to whoever sent the event.
+/// Routes each `OK` to the sender of the event.
 #[derive(Default)]
 pub(super) struct Outgoing {
-    waiting: Mutex<HashMap<EventId, Ballot>>,
+    waiting: Mutex<HashMap<EventId, Answers>>,
 }
 
-/// One answer of each relay counts, however often it answers.
-struct Ballot {
-    voted: HashSet<RelayUrl>,
-    answers: mpsc::Sender<Answer>,
+/// Only the first answer of each relay counts.
+struct Answers {
+    answered: HashSet<RelayUrl>,
+    answers: mpsc::Sender<RelayAnswer>,
 }
 
 impl Outgoing {
-    /// A relay answered.
+    /// A relay has answered.
     pub(super) fn heard(&self, relay: &RelayUrl, id: &EventId, accepted: bool, message: &str) {
-        if let Some(ballot) = self.waiting().get_mut(id)
-            && ballot.voted.insert(relay.clone())
+        if let Some(answers) = self.waiting().get_mut(id)
+            && answers.answered.insert(relay.clone())
         {
-            // There is room for every relay.
-            let _ = ballot.answers.try_send(Answer::of(accepted, message));
+            // The channel has room for every relay.
+            let _ = answers.answers.try_send(RelayAnswer::of(accepted, message));
         }
     }
 
-    /// Offers the event to every relay within reach and waits until enough have it or none will.
+    /// Sends the event to every connected relay and waits until enough have accepted it or the rest
+    /// refuse.
     pub(super) async fn offer(
         &self,
         event: &Event,
@@ -67,51 +68,51 @@ impl Outgoing {
         deadline: Duration,
     ) -> SendOutcome {
         let (sender, mut answers) = mpsc::channel(relays.len().max(1));
-        self.waiting().insert(event.id, Ballot { voted: HashSet::new(), answers: sender });
+        self.waiting().insert(event.id, Answers { answered: HashSet::new(), answers: sender });
         let _registration = Registration { outgoing: self, id: event.id };
 
         let (near, away): (Vec<_>, Vec<_>) = relays.iter().partition(|relay| relay.is_connected());
         let send =
             |relay: &Relay| relay.send_msg(ClientMessage::Event(Cow::Borrowed(event))).is_ok();
         let asked = near.iter().filter(|relay| send(relay)).count();
-        // A result is worth its place in the line of a relay that will be back. Feedback is not.
+        // A result is also queued for relays that are disconnected now. Feedback is not worth it.
         if asked > 0 && event.kind.as_u16() != crate::nip90::FEEDBACK_KIND {
             for relay in &away {
-                let _in_line = send(relay);
+                let _queued = send(relay);
             }
         }
 
-        let (mut taken, mut never) = (0, 0);
-        let tally = timeout(deadline, async {
+        let (mut accepted, mut refused) = (0, 0);
+        let counted = timeout(deadline, async {
             for _ in 0..asked {
                 match answers.recv().await {
-                    Some(Answer::Taken) => taken += 1,
-                    Some(Answer::Never) => never += 1,
-                    Some(Answer::Later) => {}
+                    Some(RelayAnswer::Accepted) => accepted += 1,
+                    Some(RelayAnswer::Refused) => refused += 1,
+                    Some(RelayAnswer::Later) => {}
                     None => break,
                 }
-                if taken >= quorum {
+                if accepted >= quorum {
                     break;
                 }
             }
         });
-        // Late is as good as silent: what was counted until then decides.
-        let _ = tally.await;
-        if taken >= quorum {
+        // On a timeout the answers so far decide.
+        let _ = counted.await;
+        if accepted >= quorum {
             SendOutcome::Delivered
-        } else if never == relays.len() {
+        } else if refused == relays.len() {
             SendOutcome::Refused
         } else {
             SendOutcome::Retry
         }
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<EventId, Ballot>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<EventId, Answers>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Ends with the wait, also when the waiter is dropped.
+/// Unregisters when the wait ends, also when it is dropped.
 struct Registration<'a> {
     outgoing: &'a Outgoing,
     id: EventId,
@@ -127,24 +128,24 @@ impl Drop for Registration<'_> {
 mod tests {
     use super::*;
 
-    /// The first word of a refusal tells whether another try makes sense.
+    /// The prefix of a refusal decides whether another attempt makes sense.
     #[test]
-    fn a_refusal_is_final_or_not_by_its_first_word() {
+    fn the_prefix_decides_whether_a_refusal_is_final() {
         for (accepted, message, answer) in [
-            (true, "", Answer::Taken),
-            (true, "duplicate: have it", Answer::Taken),
-            (false, "duplicate: have it", Answer::Taken),
-            (false, "blocked: no", Answer::Never),
-            (false, "pow: 28 bits needed", Answer::Never),
-            (false, "invalid: too large", Answer::Never),
-            (false, "restricted: members only", Answer::Never),
-            (false, "rate-limited: slow down", Answer::Later),
-            (false, "auth-required: who are you", Answer::Later),
-            (false, "error: disk", Answer::Later),
-            (false, "", Answer::Later),
-            (false, "no", Answer::Later),
+            (true, "", RelayAnswer::Accepted),
+            (true, "duplicate: have it", RelayAnswer::Accepted),
+            (false, "duplicate: have it", RelayAnswer::Accepted),
+            (false, "blocked: no", RelayAnswer::Refused),
+            (false, "pow: 28 bits needed", RelayAnswer::Refused),
+            (false, "invalid: too large", RelayAnswer::Refused),
+            (false, "restricted: members only", RelayAnswer::Refused),
+            (false, "rate-limited: slow down", RelayAnswer::Later),
+            (false, "auth-required: who are you", RelayAnswer::Later),
+            (false, "error: disk", RelayAnswer::Later),
+            (false, "", RelayAnswer::Later),
+            (false, "no", RelayAnswer::Later),
         ] {
-            assert_eq!(Answer::of(accepted, message), answer, "{message}");
+            assert_eq!(RelayAnswer::of(accepted, message), answer, "{message}");
         }
     }
 }

@@ -1,6 +1,7 @@
-//! What others ask for our kinds: their results and their feedback, read as they pass our relays. Nothing waits here, and nothing is kept but the
-//! latest word of each.
+//! Prices of other providers for our kinds, read from their results and feedback on our relays.
+//! Only the latest price of each provider is kept.
 
+use crate::has_valid_id;
 use crate::nip90::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET, parse_price};
 use nostr_sdk::prelude::{Event, EventId, Filter, Kind, PublicKey, Timestamp};
 use pylon_core::UnixTime;
@@ -10,20 +11,20 @@ use pylon_core::recent::RecentSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// The name of the subscription.
+/// The id of the subscription.
 pub(super) const SUBSCRIPTION: &str = "pylon-asks";
-/// Stored events for each filter: what careful relays give at most.
+/// Stored events per filter, which strict relays allow.
 const STORED_MAX: usize = 500;
-/// Requests whose kind is remembered, for feedback does not tell it.
-const REMEMBERED: usize = 16_384;
+/// Requests whose kind is remembered, because feedback does not contain it.
+const REMEMBERED_MAX: usize = 16_384;
 
-/// What was heard.
+/// The observed prices.
 #[derive(Debug)]
 pub(super) struct PriceFeed {
     kinds: watch::Receiver<Arc<[u16]>>,
     requests: Mutex<RecentSet<(u16, EventId)>>,
     asks: Mutex<PriceIndex>,
-    /// How an event of ours begins to name its author.
+    /// The beginning of the author field in the JSON of our own events.
     ours: String,
 }
 
@@ -31,25 +32,24 @@ impl PriceFeed {
     pub(super) fn new(us: PublicKey, kinds: watch::Receiver<Arc<[u16]>>) -> Self {
         let key = pylon_core::PublicKey::from_bytes(us.to_bytes());
         let (requests, asks) =
-            (Mutex::new(RecentSet::new(REMEMBERED)), Mutex::new(PriceIndex::new(key)));
+            (Mutex::new(RecentSet::new(REMEMBERED_MAX)), Mutex::new(PriceIndex::new(key)));
         Self { kinds, requests, asks, ours: format!("\"pubkey\":\"{}\"", us.to_hex()) }
     }
 
-    /// A request passed, to whomever: feedback on it will be about this kind.
+    /// A request to any provider: feedback about it refers to this kind.
     pub(super) fn request(&self, event: &Event) {
         let request = (event.kind.as_u16(), event.id);
-        // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
         if self.kinds.borrow().contains(&request.0)
             && !self.requests().holds(&request)
-            && event.verify_id()
+            && has_valid_id(event)
         {
             self.requests().remember(request);
         }
     }
 
-    /// A result or feedback passed.
+    /// A result or feedback of any provider.
     pub(super) fn answer(&self, event: &Event) {
-        let Some(asked) = parse_price(event).filter(|_| event.verify_id()) else { return };
+        let Some(asked) = parse_price(event).filter(|_| has_valid_id(event)) else { return };
         let job = EventId::from_byte_array(*asked.job.as_bytes());
         let about = |kind: &u16| match asked.kind {
             Some(known) => known == *kind,
@@ -58,10 +58,10 @@ impl PriceFeed {
         let Some(kind) = self.kinds.borrow().iter().copied().find(about) else { return };
         let ask =
             ObservedPrice { provider: asked.provider, kind, amount: asked.amount, at: asked.at };
-        self.asks().observe(ask, super::now());
+        self.asks().observe(ask, crate::now());
     }
 
-    /// What we said ourselves comes back from each relay: recognised before anything is parsed or verified.
+    /// Each relay returns our own answers: they are recognised before they are parsed or verified.
     pub(super) fn is_echo(&self, frame: &str) -> bool {
         frame.strip_prefix("[\"EVENT\",\"").is_some_and(|rest| rest.starts_with(SUBSCRIPTION))
             && frame.contains(&self.ours)
@@ -80,7 +80,7 @@ impl PriceFeed {
     }
 }
 
-/// Pure: the filters for these kinds; none if we serve none.
+/// Pure: the filters for these kinds. None without kinds.
 pub(super) fn filters(kinds: &[u16], since: Timestamp, kinds_per_filter: usize) -> Vec<Filter> {
     let results: Vec<Kind> = kinds
         .iter()

@@ -1,5 +1,7 @@
-//! RelayQueries to our own relays: which stored events match a filter. Asked once, answered once by the relay that was asked, and never part of the intake.
+//! Queries to our own relays for stored events that match a filter. Each query has one answer, from
+//! the relay that was asked. Answers never enter the intake.
 
+use crate::has_valid_id;
 use nostr_sdk::prelude::{
     ClientMessage, Event, Filter, MatchEventOptions, Relay, RelayUrl, SubscriptionId,
 };
@@ -11,21 +13,21 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// Events that one answer may have; the rest of it is not read.
+/// Events of one answer; further ones are not read.
 const EVENTS_MAX: usize = 32;
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QueryError {
-    /// Not connected now.
+    /// The relay is not connected.
     #[error("not connected")]
-    Away,
-    /// It will not say.
+    NotConnected,
+    /// The relay refuses the query.
     #[error("the relay refuses to answer")]
     Refused,
-    /// It does not say.
+    /// The relay does not answer.
     #[error("no answer in time")]
-    Silent,
+    TimedOut,
 }
 
 enum Reply {
@@ -34,16 +36,16 @@ enum Reply {
     Refused,
 }
 
-struct Open {
+struct Pending {
     relay: RelayUrl,
     filter: Filter,
     replies: mpsc::Sender<Reply>,
 }
 
-/// Every question that waits for its answer.
+/// All open queries.
 #[derive(Default)]
 pub(super) struct RelayQueries {
-    open: Mutex<HashMap<SubscriptionId, Open>>,
+    open: Mutex<HashMap<SubscriptionId, Pending>>,
     asked: AtomicU64,
 }
 
@@ -54,28 +56,29 @@ impl std::fmt::Debug for RelayQueries {
 }
 
 impl RelayQueries {
-    /// Asks one relay. What it answers is signed, matches the filter, and is no more than a bounded number of events.
-    pub(super) async fn ask(
+    /// Queries one relay. The events of the answer are signed, match the filter, and their number
+    /// is limited.
+    pub(super) async fn query(
         self: &Arc<Self>,
         relay: &Relay,
         filter: Filter,
         deadline: Duration,
     ) -> Result<Vec<Event>, QueryError> {
         if !relay.is_connected() {
-            return Err(QueryError::Away);
+            return Err(QueryError::NotConnected);
         }
         let id =
             SubscriptionId::new(format!("pylon-q{}", self.asked.fetch_add(1, Ordering::Relaxed)));
         let (replies, mut answer) = mpsc::channel(EVENTS_MAX + 1);
         self.open().insert(
             id.clone(),
-            Open { relay: relay.url().clone(), filter: filter.clone(), replies },
+            Pending { relay: relay.url().clone(), filter: filter.clone(), replies },
         );
-        let asked = Asked { queries: self, relay, id };
+        let asked = OpenQuery { queries: self, relay, id };
         let filter = filter.limit(EVENTS_MAX);
         relay
             .send_msg(ClientMessage::req(asked.id.clone(), vec![filter]))
-            .map_err(|_| QueryError::Away)?;
+            .map_err(|_| QueryError::NotConnected)?;
         let mut events = Vec::new();
         let read = timeout(deadline, async {
             while events.len() < EVENTS_MAX {
@@ -90,57 +93,57 @@ impl RelayQueries {
         match read.await {
             Ok(Ok(())) => Ok(events),
             Ok(Err(why)) => Err(why),
-            Err(_) => Err(QueryError::Silent),
+            Err(_) => Err(QueryError::TimedOut),
         }
     }
 
-    /// An event came for this subscription. True if that is a question of ours, whatever becomes of the event.
+    /// An event for this subscription. Returns true if it belongs to a query, even if the event is
+    /// not used.
     pub(super) fn answered(&self, relay: &RelayUrl, id: &SubscriptionId, event: &Event) -> bool {
         let open = self.open();
-        let Some(question) = open.get(id) else { return false };
-        // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
-        if question.relay == *relay
-            && question.filter.match_event(event, MatchEventOptions::new())
-            && event.verify_id()
+        let Some(query) = open.get(id) else { return false };
+        if query.relay == *relay
+            && query.filter.match_event(event, MatchEventOptions::new())
+            && has_valid_id(event)
         {
-            // Full means more than was asked for.
-            let _ = question.replies.try_send(Reply::Event(Box::new(event.clone())));
+            // A full channel means that the relay sends more than was asked for.
+            let _ = query.replies.try_send(Reply::Event(Box::new(event.clone())));
         }
         true
     }
 
-    /// That was all.
+    /// The relay has sent all events.
     pub(super) fn ended(&self, relay: &RelayUrl, id: &SubscriptionId) {
         self.last_reply(relay, id, Reply::End);
     }
 
-    /// The relay does not answer this.
+    /// The relay refuses the query.
     pub(super) fn closed(&self, relay: &RelayUrl, id: &SubscriptionId) {
         self.last_reply(relay, id, Reply::Refused);
     }
 
     fn last_reply(&self, relay: &RelayUrl, id: &SubscriptionId, reply: Reply) {
-        if let Some(question) = self.open().get(id).filter(|question| question.relay == *relay) {
-            let _ = question.replies.try_send(reply);
+        if let Some(query) = self.open().get(id).filter(|query| query.relay == *relay) {
+            let _ = query.replies.try_send(reply);
         }
     }
 
-    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<SubscriptionId, Open>> {
+    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<SubscriptionId, Pending>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Ends with the answer, also when nobody waits for it any more.
-struct Asked<'a> {
+/// Closes the query when it is answered or dropped.
+struct OpenQuery<'a> {
     queries: &'a RelayQueries,
     relay: &'a Relay,
     id: SubscriptionId,
 }
 
-impl Drop for Asked<'_> {
+impl Drop for OpenQuery<'_> {
     fn drop(&mut self) {
         self.queries.open().remove(&self.id);
-        // The relay forgets it with the connection, if not now.
+        // If this fails, the relay forgets the subscription with the connection.
         let _ = self.relay.send_msg(ClientMessage::Close(Cow::Borrowed(&self.id)));
     }
 }

@@ -1,7 +1,7 @@
-//! The relays of the market. Each has a link of its own; they may come and go while the market is open.
+//! The relays of the market, each with its own session. They can change while the market is open.
 
+use super::options::{MESSAGE_BYTES_MAX, NOTIFICATIONS_MAX};
 use super::session::{RelaySession, SessionContext};
-use super::{MESSAGE_BYTES_MAX, NOTIFICATIONS};
 use crate::OpenError;
 use crate::nip90::TAGS_MAX;
 use nostr_sdk::prelude::{Relay, RelayLimits, RelayOptions, RelayPool, RelayUrl};
@@ -12,22 +12,22 @@ use tokio::task::AbortHandle;
 pub(super) struct Relays {
     pool: RelayPool,
     shared: Arc<SessionContext>,
-    /// One change after the other.
+    /// Serializes changes.
     links: Mutex<Vec<AbortHandle>>,
 }
 
 impl Relays {
-    /// None yet.
+    /// Without any relay.
     pub(super) fn new(pool: RelayPool, shared: Arc<SessionContext>) -> Self {
         Self { pool, shared, links: Mutex::default() }
     }
 
-    /// Those that are held now, in the order in which they were named.
+    /// The current relays, in the given order.
     pub(super) fn all(&self) -> Arc<[Relay]> {
         Arc::clone(&self.shared.held.borrow())
     }
 
-    /// Those that are held now and from now on.
+    /// The current relays and their changes.
     pub(super) fn watch(&self) -> watch::Receiver<Arc<[Relay]>> {
         self.shared.held.subscribe()
     }
@@ -37,7 +37,8 @@ impl Relays {
         self.shared.held.borrow().iter().map(|relay| relay.url().clone()).collect()
     }
 
-    /// Holds these and no others: connects to what is new, and leaves what is not named any more. An error has changed nothing.
+    /// Replaces the relays: connects to new ones and leaves the others. On an error nothing has
+    /// changed.
     pub(super) async fn hold(&self, urls: &[String]) -> Result<(), OpenError> {
         let mut links = self.links.lock().await;
         let wanted = parse(urls)?;
@@ -63,7 +64,7 @@ impl Relays {
         let gone: Vec<Relay> =
             before.iter().filter(|relay| !wanted.contains(relay.url())).cloned().collect();
         self.shared.held.send_replace(next.into());
-        // Their links hear of it and end.
+        // Their sessions receive the shutdown and end.
         self.remove(&gone).await;
         links.retain(|link| !link.is_finished());
         for relay in new {
@@ -75,7 +76,7 @@ impl Relays {
         Ok(())
     }
 
-    /// Lets all of them go, at once and without a word.
+    /// Disconnects all relays immediately.
     pub(super) async fn close(&self) {
         self.links.lock().await.iter().for_each(AbortHandle::abort);
         self.pool.shutdown().await;
@@ -84,13 +85,14 @@ impl Relays {
     async fn add(&self, url: &RelayUrl) -> Result<Relay, OpenError> {
         let mut limits = RelayLimits::default();
         limits.messages.max_size = Some(MESSAGE_BYTES_MAX);
-        // A request that is somewhat too large still gets an answer; one that is absurd costs no signature check.
+        // A request that is somewhat too large is still answered; for an absurd one not even the
+        // signature is checked.
         limits.events.max_num_tags = u16::try_from(TAGS_MAX * 2).ok();
         let options = RelayOptions::new().limits(limits).retry_interval(self.shared.options.retry);
         let failed =
             |error: &dyn std::fmt::Display| OpenError::Relay(url.to_string(), error.to_string());
         self.pool
-            .add_relay(url, options.notification_channel_size(NOTIFICATIONS))
+            .add_relay(url, options.notification_channel_size(NOTIFICATIONS_MAX))
             .await
             .map_err(|error| failed(&error))?;
         self.pool.relay(url).await.map_err(|error| failed(&error))
@@ -98,7 +100,7 @@ impl Relays {
 
     async fn remove(&self, relays: &[Relay]) {
         for relay in relays {
-            // One that is not there need not be removed.
+            // A missing relay need not be removed.
             let _ = self.pool.force_remove_relay(relay.url()).await;
         }
     }
@@ -111,7 +113,7 @@ impl Drop for Relays {
     }
 }
 
-/// Pure: the same relay, written twice, is one.
+/// Pure: two spellings of the same relay give one relay.
 fn parse(urls: &[String]) -> Result<Vec<RelayUrl>, OpenError> {
     let mut parsed = Vec::with_capacity(urls.len());
     for text in urls {

@@ -1,11 +1,14 @@
-//! Results of other jobs that somebody waits for: which they are, and when one may be believed.
+//! Results of other jobs that jobs wait for, and their verification.
 //!
-//! Anybody can publish an event that calls itself the result of a job. It counts only together with the request itself: signed, of the kind that
-//! the result's kind follows from, and, where the request names providers, from one of them.
+//! Any key can publish an event that claims to be the result of a job. It counts only together with
+//! the signed request: its kind must correspond to that of the request, and if the request names
+//! providers, one of them must be the author.
 //!
-//! Anybody can say that a job has failed, too. That ends the wait only when each provider that the request names has said so. Where it names nobody,
-//! nobody's word rules out that somebody else delivers: then only time ends the wait.
+//! Any key can also claim that a job has failed. That ends the wait only when each provider that
+//! the request names has reported an error. If it names none, another provider may still deliver,
+//! so only the timeout ends the wait.
 
+use crate::has_valid_id;
 use crate::nip90::{
     FEEDBACK_KIND, FeedbackStatus, REQUEST_KINDS, RESULT_OFFSET, parse_feedback, parse_result,
 };
@@ -18,44 +21,45 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// Jobs that may wait for others at once, so that the filter stays small.
+/// Jobs that may be awaited at the same time, so that the filter stays small.
 const WAITING_MAX: usize = 64;
-/// Events about one job that wait to be looked at; the relay brings further ones again when it is asked again.
-const QUEUE: usize = 64;
-/// Results and errors that wait for their request to be found.
+/// Events about one job in the queue; the relay sends further ones again when it is asked again.
+const QUEUE_MAX: usize = 64;
+/// Results and errors that wait for their request.
 const UNPROVEN_MAX: usize = 16;
-/// Bytes of their texts, but for the first of them: many jobs may wait at once, and a relay sends messages of up to 256 KiB.
+/// Bytes of their texts, not counting the first: many jobs may wait at once, and a relay sends
+/// messages of up to 256 KiB.
 const UNPROVEN_BYTES_MAX: usize = 256 * 1024;
 
 /// Why there is no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ResultError {
-    /// Too many wait.
+pub(crate) enum ResultError {
+    /// Too many jobs are awaited.
     Busy,
-    /// None by then.
-    Late,
-    /// Everybody who was asked for it reports an error.
+    /// No result before the timeout.
+    TimedOut,
+    /// Every provider that the request names reports an error.
     Failed,
-    /// There is one, and only its customer can read it.
+    /// The result is encrypted to its customer.
     Encrypted,
-    /// There is one, and it is larger than an event: its text only says so.
+    /// The result is larger than one event.
     InParts,
 }
 
-struct Waiting {
+struct Waiter {
     ticket: u64,
     job: EventId,
-    heard: mpsc::Sender<Event>,
+    events: mpsc::Sender<Event>,
 }
 
-/// Who waits for which result.
+/// The awaited jobs and their waiters.
 #[derive(Debug)]
 pub(super) struct Results {
-    waiting: Mutex<(u64, Vec<Waiting>)>,
+    waiting: Mutex<(u64, Vec<Waiter>)>,
     awaited: watch::Sender<Arc<[EventId]>>,
 }
 
-impl std::fmt::Debug for Waiting {
+impl std::fmt::Debug for Waiter {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}", self.job)
     }
@@ -68,7 +72,7 @@ impl Default for Results {
 }
 
 impl Results {
-    /// The jobs whose results are awaited now.
+    /// The jobs whose results are awaited.
     pub(super) fn awaited(&self) -> watch::Receiver<Arc<[EventId]>> {
         self.awaited.subscribe()
     }
@@ -78,73 +82,73 @@ impl Results {
         Arc::clone(&self.awaited.borrow())
     }
 
-    /// Waits for the text that somebody delivers for this job.
+    /// Waits for the text that a provider delivers for this job.
     pub(super) async fn of(&self, job: EventId, within: Duration) -> Result<String, ResultError> {
-        let (_place, mut heard) = self.wait_for(job).ok_or(ResultError::Busy)?;
+        let (_guard, mut events) = self.wait_for(job).ok_or(ResultError::Busy)?;
         let mut proof = ResultProof::of(job);
         let found = timeout(within, async {
             loop {
-                match heard.recv().await.map(|event| proof.hear(event)) {
+                match events.recv().await.map(|event| proof.observe(event)) {
                     Some(Some(result)) => return result,
                     Some(None) => {}
-                    None => return Err(ResultError::Late),
+                    None => return Err(ResultError::TimedOut),
                 }
             }
         });
-        found.await.unwrap_or(Err(ResultError::Late))
+        found.await.unwrap_or(Err(ResultError::TimedOut))
     }
 
     /// An event that may be about an awaited job.
-    pub(super) fn heard(&self, event: &Event) {
-        // The library takes the id of a verified event as proof for whatever carries it. Only the hash proves it.
-        if !event.verify_id() {
+    pub(super) fn deliver(&self, event: &Event) {
+        if !has_valid_id(event) {
             return;
         }
-        // Most of what is said of a job is that it goes on.
+        // Most feedback is about progress and not needed.
         if event.kind.as_u16() == FEEDBACK_KIND && !is_error(event) {
             return;
         }
         for waiting in &self.lock().1 {
             if event.id == waiting.job || event.tags.event_ids().any(|id| *id == waiting.job) {
-                let _ = waiting.heard.try_send(event.clone());
+                let _ = waiting.events.try_send(event.clone());
             }
         }
     }
 
-    fn wait_for(&self, job: EventId) -> Option<(Place<'_>, mpsc::Receiver<Event>)> {
+    fn wait_for(&self, job: EventId) -> Option<(WaiterGuard<'_>, mpsc::Receiver<Event>)> {
         let mut waiting = self.lock();
         let (tickets, all) = &mut *waiting;
         if all.len() >= WAITING_MAX {
             return None;
         }
-        let (sender, heard) = mpsc::channel(QUEUE);
+        let (sender, events) = mpsc::channel(QUEUE_MAX);
         *tickets += 1;
         let ticket = *tickets;
-        all.push(Waiting { ticket, job, heard: sender });
+        all.push(Waiter { ticket, job, events: sender });
         self.tell(all);
-        Some((Place { results: self, ticket }, heard))
+        Some((WaiterGuard { results: self, ticket }, events))
     }
 
-    /// Told to relays also if the job was awaited before: only then do they send what they had.
-    fn tell(&self, all: &[Waiting]) {
+    /// Sent also if the job was awaited before, because a relay sends stored events only for a new
+    /// subscription.
+    fn tell(&self, all: &[Waiter]) {
         let mut jobs: Vec<EventId> = all.iter().map(|waiting| waiting.job).collect();
         jobs.sort_unstable();
         jobs.dedup();
         self.awaited.send_replace(Arc::from(jobs));
     }
 
-    fn lock(&self) -> MutexGuard<'_, (u64, Vec<Waiting>)> {
+    fn lock(&self) -> MutexGuard<'_, (u64, Vec<Waiter>)> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Ends with the wait, also when nobody waits any more.
-struct Place<'a> {
+/// Ends the wait, also when it is dropped.
+struct WaiterGuard<'a> {
     results: &'a Results,
     ticket: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         let mut waiting = self.results.lock();
         waiting.1.retain(|waiting| waiting.ticket != self.ticket);
@@ -152,7 +156,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Pure: the filters for these jobs: requests, results and what is said of them; never a filter without ids.
+/// Pure: the filters for these jobs: requests, results and feedback. Every filter has ids.
 pub(super) fn filters(jobs: &[EventId], kinds_per_filter: usize) -> Vec<Filter> {
     if jobs.is_empty() {
         return Vec::new();
@@ -164,20 +168,20 @@ pub(super) fn filters(jobs: &[EventId], kinds_per_filter: usize) -> Vec<Filter> 
         Filter::new().kinds(kinds).custom_tags(tag, jobs.iter().map(EventId::to_hex))
     };
     let requests = Filter::new().ids(jobs.iter().copied());
-    // Apart, so that many words about a job do not hide its result.
-    let said = of_jobs(&[FEEDBACK_KIND]);
+    // A separate filter, so that much feedback about a job does not hide its result.
+    let feedback = of_jobs(&[FEEDBACK_KIND]);
     std::iter::once(requests)
         .chain(kinds.chunks(kinds_per_filter).map(of_jobs))
-        .chain([said])
+        .chain([feedback])
         .collect()
 }
 
-/// What is known of one job, of events whose signatures have been checked.
+/// What is known about one job, from events with valid signatures.
 struct ResultProof {
     job: EventId,
     request: Option<Event>,
     unproven: Vec<Event>,
-    /// Of the providers that the request names, those who have given up.
+    /// The providers that the request names and that have reported an error.
     failed: HashSet<PublicKey>,
 }
 
@@ -186,8 +190,8 @@ impl ResultProof {
         Self { job, request: None, unproven: Vec::new(), failed: HashSet::new() }
     }
 
-    /// The result, once one is proven, or that there will be none.
-    fn hear(&mut self, event: Event) -> Option<Result<String, ResultError>> {
+    /// Returns the result once it is proven, or the error that there will be none.
+    fn observe(&mut self, event: Event) -> Option<Result<String, ResultError>> {
         if event.id == self.job {
             self.request.get_or_insert(event);
         } else if self.is_about(&event) {
@@ -213,11 +217,11 @@ impl ResultProof {
                 return Some(text(event));
             }
         }
-        let nobody_is_left = !providers.is_empty() && self.failed.len() == providers.len();
-        nobody_is_left.then_some(Err(ResultError::Failed))
+        let all_failed = !providers.is_empty() && self.failed.len() == providers.len();
+        all_failed.then_some(Err(ResultError::Failed))
     }
 
-    /// A result of this job, or an error.
+    /// Is it a result of this job, or an error?
     fn is_about(&self, event: &Event) -> bool {
         let job = parse_result(event).map(|result| result.job);
         let job = job.or_else(|| {
@@ -226,7 +230,7 @@ impl ResultProof {
         job.is_some_and(|job| job.as_bytes() == self.job.as_bytes())
     }
 
-    /// The request in full, as a result quotes it.
+    /// The complete request, as a result quotes it.
     fn quoted(&self, result: &Event) -> Option<Event> {
         let request = Event::from_json(parse_result(result)?.request?).ok()?;
         (request.id == self.job && request.verify().is_ok()).then_some(request)
@@ -272,10 +276,11 @@ mod tests {
         EventBuilder::new(Kind::from_u16(kind), text).tags(tags).sign_with_keys(keys).unwrap()
     }
 
-    /// Goal: nobody slips a result in. Method: results of strangers, of another kind, of another job, with a false request, and only then the real one;
-    /// before the request is known and after.
+    /// Goal: no other party can inject a result. Method: results of other authors, of another kind,
+    /// of another job, with a forged request, and then the real one; before the request is known
+    /// and after.
     #[test]
-    fn a_result_counts_with_its_request_only() {
+    fn a_result_counts_only_with_its_request() {
         let (customer, provider, stranger) = (Keys::generate(), Keys::generate(), Keys::generate());
         let ask = |text: &str| {
             let tags = [tag(&["i", text, "text"]), Tag::public_key(provider.public_key())];
@@ -308,11 +313,11 @@ mod tests {
         ] {
             let mut proof = ResultProof::of(request.id);
             for lie in lies.iter().cloned() {
-                assert_eq!(proof.hear(lie), None, "{what}");
+                assert_eq!(proof.observe(lie), None, "{what}");
             }
-            let heard = events.into_iter().filter_map(|event| proof.hear(event)).next();
+            let result = events.into_iter().filter_map(|event| proof.observe(event)).next();
             assert_eq!(
-                heard.as_ref().map(|found| found.as_ref().map(String::as_str).map_err(|why| *why)),
+                result.as_ref().map(|found| found.as_ref().map(String::as_str).map_err(|why| *why)),
                 found,
                 "{what}"
             );
@@ -320,13 +325,14 @@ mod tests {
         let mut proof =
             ResultProof { request: Some(request.clone()), ..ResultProof::of(request.id) };
         for lie in lies {
-            assert_eq!(proof.hear(lie), None);
+            assert_eq!(proof.observe(lie), None);
         }
     }
 
-    /// Goal: waiting is bounded and leaves nothing behind. Method: fill every place, ask for one more, let go, ask again.
+    /// Goal: the number of waiters is limited and they are removed. Method: fill all places, ask
+    /// for one more, drop them, ask again.
     #[tokio::test]
-    async fn waiting_has_a_bound() {
+    async fn the_number_of_waiters_is_limited() {
         let results = Results::default();
         let job = |n: usize| EventId::from_byte_array([u8::try_from(n).unwrap(); 32]);
         let places: Vec<_> = (0..WAITING_MAX).map(|n| results.wait_for(job(n)).unwrap()).collect();
@@ -334,12 +340,12 @@ mod tests {
         assert_eq!(results.of(job(99), Duration::from_secs(60)).await, Err(ResultError::Busy));
         drop(places);
         assert_eq!(results.awaited().borrow().len(), 0);
-        assert_eq!(results.of(job(99), Duration::ZERO).await, Err(ResultError::Late));
+        assert_eq!(results.of(job(99), Duration::ZERO).await, Err(ResultError::TimedOut));
         assert!(filters(&[], 250).is_empty());
         assert_eq!(filters(&[job(1)], 250).len(), 6);
     }
 
-    fn said(request: &Event, status: &str, keys: &Keys) -> Event {
+    fn feedback(request: &Event, status: &str, keys: &Keys) -> Event {
         let tags = [tag(&["status", status]), Tag::event(request.id)];
         EventBuilder::new(Kind::from_u16(FEEDBACK_KIND), "")
             .tags(tags)
@@ -347,10 +353,11 @@ mod tests {
             .unwrap()
     }
 
-    /// Goal: the wait ends when nobody is left who could deliver, and nobody else can end it. Method: requests to nobody in particular, to one and to
-    /// two, and what is said of them, with the request before and after it.
+    /// Goal: the wait ends when no provider is left, and no other party can end it. Method:
+    /// requests that name no provider, one and two, and feedback about them, with the request
+    /// before and after it.
     #[test]
-    fn an_error_counts_from_who_was_asked() {
+    fn errors_count_only_from_named_providers() {
         let (one, two, stranger) = (Keys::generate(), Keys::generate(), Keys::generate());
         let ask = |providers: &[&Keys]| {
             let tags = providers.iter().map(|keys| Tag::public_key(keys.public_key()));
@@ -363,16 +370,16 @@ mod tests {
         let done = Some(Ok("done".to_owned()));
         for (what, asked, message, found) in [
             ("the provider", vec![&one], vec![("error", &one)], failed.clone()),
-            ("a stranger", vec![&one], vec![("error", &stranger)], None),
-            ("nobody was named", vec![], vec![("error", &one), ("error", &two)], None),
+            ("another author", vec![&one], vec![("error", &stranger)], None),
+            ("no provider is named", vec![], vec![("error", &one), ("error", &two)], None),
             (
-                "nobody was named, and one delivers",
+                "no provider is named, and one delivers",
                 vec![],
                 vec![("error", &one), ("result", &two)],
                 done.clone(),
             ),
             (
-                "still at it",
+                "in progress",
                 vec![&one],
                 vec![("processing", &one), ("payment-required", &one), ("success", &one)],
                 None,
@@ -384,36 +391,38 @@ mod tests {
             let request = ask(&asked);
             let events = message.iter().map(|(word, keys)| match *word {
                 "result" => result(&request, 6050, keys, "done", &[]),
-                status => said(&request, status, keys),
+                status => feedback(&request, status, keys),
             });
             let mut events: Vec<_> = events.chain([request.clone()]).collect();
             for order in ["last", "first"] {
                 let mut proof = ResultProof::of(request.id);
-                let heard = events.iter().filter_map(|event| proof.hear(event.clone())).next();
-                assert_eq!(heard, found, "{what}, the request {order}");
+                let result = events.iter().filter_map(|event| proof.observe(event.clone())).next();
+                assert_eq!(result, found, "{what}, the request {order}");
                 events.rotate_right(1);
             }
         }
     }
 
-    /// Goal: the same in bytes. Method: lies of half of the room, with a small one between them.
+    /// Goal: unproven results are limited in bytes. Method: large forged results with small ones
+    /// between them.
     #[test]
-    fn what_waits_for_its_request_has_a_bound_in_bytes() {
+    fn unproven_results_are_limited_in_bytes() {
         let request =
             EventBuilder::new(Kind::from_u16(5050), "").sign_with_keys(&Keys::generate()).unwrap();
         let (stranger, large) = (Keys::generate(), "A".repeat(UNPROVEN_BYTES_MAX / 2));
         let mut proof = ResultProof::of(request.id);
         let kept = [&large, "small", &large, &large, "small too"].map(|text| {
-            assert_eq!(proof.hear(result(&request, 6050, &stranger, text, &[])), None);
+            assert_eq!(proof.observe(result(&request, 6050, &stranger, text, &[])), None);
             proof.unproven.len()
         });
         assert_eq!(kept, [1, 2, 2, 2, 3]);
     }
 
-    /// Goal: what cannot be proven yet is bounded, and the true result gets through in the end. Method: as many lies as are kept, then the result: alone,
-    /// quoting the request, and again once the request is there.
+    /// Goal: the number of unproven results is limited, and the real result is found eventually.
+    /// Method: as many forged results as are kept, then the real one: alone, with the quoted
+    /// request, and again once the request is known.
     #[test]
-    fn what_waits_for_its_request_has_a_bound() {
+    fn the_number_of_unproven_results_is_limited() {
         let (provider, stranger) = (Keys::generate(), Keys::generate());
         let named = Tag::public_key(provider.public_key());
         let request = EventBuilder::new(Kind::from_u16(5050), "")
@@ -424,7 +433,7 @@ mod tests {
             let mut proof = ResultProof::of(request.id);
             for number in 0..UNPROVEN_MAX {
                 assert_eq!(
-                    proof.hear(result(&request, 6050, &stranger, &number.to_string(), &[])),
+                    proof.observe(result(&request, 6050, &stranger, &number.to_string(), &[])),
                     None
                 );
             }
@@ -432,16 +441,12 @@ mod tests {
         };
         let real = result(&request, 6050, &provider, "real", &[]);
         let mut proof = flooded();
-        assert_eq!(proof.hear(real.clone()), None);
+        assert_eq!(proof.observe(real.clone()), None);
         assert_eq!(proof.unproven.len(), UNPROVEN_MAX);
-        assert_eq!(proof.hear(request.clone()), None, "there was no room for it");
-        assert_eq!(
-            proof.hear(real),
-            Some(Ok("real".into())),
-            "as a relay brings it that is asked again"
-        );
+        assert_eq!(proof.observe(request.clone()), None, "the result was dropped");
+        assert_eq!(proof.observe(real), Some(Ok("real".into())), "when a relay sends it again");
         let quoting =
             result(&request, 6050, &provider, "real", &[&["request", &request.as_json()]]);
-        assert_eq!(flooded().hear(quoting), Some(Ok("real".into())));
+        assert_eq!(flooded().observe(quoting), Some(Ok("real".into())));
     }
 }

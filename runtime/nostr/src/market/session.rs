@@ -1,9 +1,11 @@
-//! One relay under watch: subscribed whenever it is connected, and asked again when it closes the subscription.
+//! The session with one relay: subscribes whenever it is connected, and again when the relay closes
+//! a subscription.
 //!
-//! The subscription is ours, not the library's: the library forgets one that a relay closes, and repeats an old `since`.
+//! Subscriptions are managed here and not by the library, which forgets one that a relay closes,
+//! and repeats an old `since`.
 
-use super::Options;
 use super::limits::Limits;
+use super::options::Options;
 use super::outgoing::Outgoing;
 use super::queries::RelayQueries;
 use super::results::Results;
@@ -19,13 +21,13 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::sleep_until;
 
-/// A relay that was asked so often and has not said a word is left, for a new connection.
+/// After this many requests without any answer, the connection is replaced by a new one.
 pub(super) const UNANSWERED_MAX: u32 = 3;
 
-/// What all relays share.
+/// What all sessions share.
 pub(super) struct SessionContext {
     pub(super) us: PublicKey,
-    /// Those that there are.
+    /// The current relays.
     pub(super) held: watch::Sender<Arc<[Relay]>>,
     pub(super) kinds: watch::Receiver<Arc<[u16]>>,
     pub(super) changes: broadcast::Sender<Change>,
@@ -34,7 +36,7 @@ pub(super) struct SessionContext {
     pub(super) limits: Arc<Limits>,
     pub(super) queries: Arc<RelayQueries>,
     pub(super) results: Arc<Results>,
-    pub(super) hang_up: broadcast::Sender<RelayUrl>,
+    pub(super) disconnect: broadcast::Sender<RelayUrl>,
     pub(super) options: Options,
 }
 
@@ -42,7 +44,7 @@ pub(super) struct RelaySession {
     relay: Relay,
     shared: Arc<SessionContext>,
     connected: Option<bool>,
-    /// Bytes that had come when it was last known to speak.
+    /// Bytes received when the relay was last known to answer.
     heard_bytes: usize,
     subscriptions: [Subscription; SubscriptionKind::ALL.len()],
 }
@@ -50,11 +52,12 @@ pub(super) struct RelaySession {
 impl RelaySession {
     pub(super) fn new(relay: Relay, shared: Arc<SessionContext>) -> Self {
         let subscriptions =
-            SubscriptionKind::ALL.map(|purpose| Subscription::new(purpose, &shared.options));
+            SubscriptionKind::ALL.map(|kind| Subscription::new(kind, &shared.options));
         Self { relay, shared, connected: None, heard_bytes: 0, subscriptions }
     }
 
-    /// Until the relay is shut down. `notifications` were taken before the relay began to connect.
+    /// Runs until the relay is shut down. `notifications` must have been taken before the relay
+    /// began to connect.
     pub(super) async fn run(mut self, mut notifications: broadcast::Receiver<RelayNotification>) {
         let mut kinds = self.shared.kinds.clone();
         let mut awaited = self.shared.results.awaited();
@@ -62,39 +65,39 @@ impl RelaySession {
             let next = self
                 .subscriptions
                 .iter()
-                .filter_map(|each| Some((each.ask_at()?, each.purpose)))
+                .filter_map(|each| Some((each.retry_at()?, each.kind)))
                 .min_by_key(|(at, _)| *at);
             tokio::select! {
                 notification = notifications.recv() => match notification {
                     Ok(RelayNotification::Shutdown) | Err(RecvError::Closed) => break,
-                    Ok(notification) => self.heard(notification),
+                    Ok(notification) => self.handle(notification),
                     Err(RecvError::Lagged(missed)) => {
-                        tracing::warn!(url = %self.relay.url(), missed, "messages of a relay were missed: asking again");
+                        tracing::warn!(url = %self.relay.url(), missed, "messages of the relay were lost, subscribing again");
                         self.status(self.relay.status());
-                        self.ask_all();
+                        self.subscribe_all();
                     }
                 },
                 () = async { if let Some((at, _)) = next { sleep_until(at).await } }, if next.is_some() => {
-                    if let Some((_, purpose)) = next {
-                        self.ask_again(purpose);
+                    if let Some((_, kind)) = next {
+                        self.on_timer(kind);
                     }
                 }
                 changed = kinds.changed() => match changed {
-                    Ok(()) => self.ask_all(),
+                    Ok(()) => self.subscribe_all(),
                     Err(_) => break,
                 },
                 changed = awaited.changed() => match changed {
-                    Ok(()) => self.ask(SubscriptionKind::Results),
+                    Ok(()) => self.subscribe(SubscriptionKind::Results),
                     Err(_) => break,
                 },
             }
         }
-        SubscriptionKind::ALL.into_iter().for_each(|purpose| self.stopped(purpose));
+        SubscriptionKind::ALL.into_iter().for_each(|kind| self.stopped(kind));
     }
 
-    fn of(&mut self, purpose: SubscriptionKind) -> &mut Subscription {
+    fn of(&mut self, kind: SubscriptionKind) -> &mut Subscription {
         let [served, named, results, asks] = &mut self.subscriptions;
-        match purpose {
+        match kind {
             SubscriptionKind::Served => served,
             SubscriptionKind::Named => named,
             SubscriptionKind::Results => results,
@@ -102,19 +105,19 @@ impl RelaySession {
         }
     }
 
-    /// Whose subscription this is, if it is ours.
-    fn purpose(&self, id: &SubscriptionId) -> Option<SubscriptionKind> {
-        self.subscriptions.iter().find(|each| each.id == *id).map(|each| each.purpose)
+    /// The kind of this subscription, if it is one of ours.
+    fn kind(&self, id: &SubscriptionId) -> Option<SubscriptionKind> {
+        self.subscriptions.iter().find(|each| each.id == *id).map(|each| each.kind)
     }
 
-    fn heard(&mut self, notification: RelayNotification) {
+    fn handle(&mut self, notification: RelayNotification) {
         match notification {
             RelayNotification::RelayStatus { status } => self.status(status),
-            // It may have closed a subscription because it did not know us.
+            // The relay may have closed a subscription because we were not authenticated.
             RelayNotification::Authenticated => {
-                for purpose in SubscriptionKind::ALL {
-                    if !self.of(purpose).is_live() {
-                        self.ask(purpose);
+                for kind in SubscriptionKind::ALL {
+                    if !self.of(kind).is_live() {
+                        self.subscribe(kind);
                     }
                 }
             }
@@ -122,13 +125,13 @@ impl RelaySession {
                 RelayMessage::Ok { event_id, status, message } => {
                     self.shared.outgoing.heard(self.relay.url(), &event_id, status, &message);
                 }
-                RelayMessage::EndOfStoredEvents(id) => match self.purpose(&id) {
-                    Some(purpose) => self.flows(purpose),
+                RelayMessage::EndOfStoredEvents(id) => match self.kind(&id) {
+                    Some(kind) => self.flows(kind),
                     None => self.shared.queries.ended(self.relay.url(), &id),
                 },
                 RelayMessage::Closed { subscription_id, message } => {
-                    match self.purpose(&subscription_id) {
-                        Some(purpose) => self.closed(purpose, &message),
+                    match self.kind(&subscription_id) {
+                        Some(kind) => self.closed(kind, &message),
                         None => self.shared.queries.closed(self.relay.url(), &subscription_id),
                     }
                 }
@@ -138,25 +141,25 @@ impl RelaySession {
         }
     }
 
-    fn closed(&mut self, purpose: SubscriptionKind, message: &str) {
+    fn closed(&mut self, kind: SubscriptionKind, message: &str) {
         let (url, reason) = (self.relay.url(), excerpt(message));
-        match purpose {
+        match kind {
             SubscriptionKind::Served => {
-                tracing::warn!(%url, reason, "the relay closed our subscription")
+                tracing::warn!(%url, reason, "the relay closed the subscription to requests")
             }
             SubscriptionKind::Named => {
-                tracing::info!(%url, reason, "the relay does not look for requests that name us")
+                tracing::info!(%url, reason, "the relay closed the subscription to requests that name this node")
             }
             SubscriptionKind::Results => {
-                tracing::info!(%url, reason, "the relay does not look for results that jobs wait for")
+                tracing::info!(%url, reason, "the relay closed the subscription to results of other jobs")
             }
             SubscriptionKind::Prices => {
-                tracing::info!(%url, reason, "the relay does not tell what others ask")
+                tracing::info!(%url, reason, "the relay closed the subscription to prices of other providers")
             }
         }
         let first_backoff = self.shared.options.backoff;
-        self.of(purpose).closed(first_backoff);
-        self.stopped(purpose);
+        self.of(kind).closed(first_backoff);
+        self.stopped(kind);
     }
 
     fn status(&mut self, status: RelayStatus) {
@@ -174,51 +177,51 @@ impl RelaySession {
         let is_held = self.shared.held.borrow().iter().any(|relay| relay.url() == self.relay.url());
         let reason = match self.connected {
             _ if connected => None,
-            _ if !is_held => Some("not one of ours any more".to_owned()),
+            _ if !is_held => Some("no longer configured".to_owned()),
             None => Some("cannot connect".to_owned()),
             Some(_) => Some("connection lost".to_owned()),
         };
         self.connected = Some(connected);
-        // Nobody may be listening.
+        // There may be no receiver.
         let _ = self.shared.changes.send(Change {
             url: self.relay.url().to_string(),
             connected,
             reason,
         });
         if connected {
-            // Ends by itself, at its deadline.
+            // This task ends at its own timeout.
             tokio::spawn(Arc::clone(&self.shared.limits).refresh(self.relay.url().clone()));
         }
-        for purpose in SubscriptionKind::ALL {
+        for kind in SubscriptionKind::ALL {
             if connected {
                 let first_backoff = self.shared.options.backoff;
-                self.of(purpose).fresh(first_backoff);
-                self.ask(purpose);
+                self.of(kind).fresh(first_backoff);
+                self.subscribe(kind);
             } else {
-                self.stopped(purpose);
-                self.of(purpose).lost();
+                self.stopped(kind);
+                self.of(kind).lost();
             }
         }
     }
 
-    /// Its time has come: it flows and is looked after, or it was refused or not answered.
-    fn ask_again(&mut self, purpose: SubscriptionKind) {
-        if !self.of(purpose).is_live() {
-            self.of(purpose).waited();
+    /// The timer of a subscription: it is renewed, or it was refused or not answered.
+    fn on_timer(&mut self, kind: SubscriptionKind) {
+        if !self.of(kind).is_live() {
+            self.of(kind).waited();
         }
-        if purpose == SubscriptionKind::Served && self.is_mute() {
-            tracing::warn!(url = %self.relay.url(), "the relay does not answer: connecting anew");
-            // Nobody listens if the connection is gone already.
-            let _ = self.shared.hang_up.send(self.relay.url().clone());
-            let patience = self.shared.options.answer_timeout;
-            self.of(purpose).answered();
-            return self.of(purpose).asked(false, patience);
+        if kind == SubscriptionKind::Served && self.is_silent() {
+            tracing::warn!(url = %self.relay.url(), "the relay does not answer, connecting again");
+            // There is no receiver if the connection is closed already.
+            let _ = self.shared.disconnect.send(self.relay.url().clone());
+            let answer_timeout = self.shared.options.answer_timeout;
+            self.of(kind).answered();
+            return self.of(kind).asked(false, answer_timeout);
         }
-        self.ask(purpose);
+        self.subscribe(kind);
     }
 
-    /// Has it been asked for requests again and again, and said nothing at all?
-    fn is_mute(&mut self) -> bool {
+    /// Has the relay been asked repeatedly and sent nothing at all?
+    fn is_silent(&mut self) -> bool {
         let bytes = self.relay.stats().bytes_received();
         if std::mem::replace(&mut self.heard_bytes, bytes) != bytes {
             self.of(SubscriptionKind::Served).answered();
@@ -226,57 +229,55 @@ impl RelaySession {
         self.of(SubscriptionKind::Served).unanswered() >= UNANSWERED_MAX
     }
 
-    fn ask_all(&mut self) {
-        SubscriptionKind::ALL.into_iter().for_each(|purpose| self.ask(purpose));
+    fn subscribe_all(&mut self) {
+        SubscriptionKind::ALL.into_iter().for_each(|kind| self.subscribe(kind));
     }
 
-    /// Replaces the subscription by one that begins where the last one may have missed something.
-    fn ask(&mut self, purpose: SubscriptionKind) {
+    /// Replaces the subscription by one that starts where the previous one may have missed
+    /// something.
+    fn subscribe(&mut self, kind: SubscriptionKind) {
         if self.connected != Some(true) {
             return;
         }
-        self.stopped(purpose);
-        let flowed = self.of(purpose).flowed();
-        let since = purpose.since(flowed, super::now(), &self.shared.options);
+        self.stopped(kind);
+        let flowed = self.of(kind).flowed();
+        let since = kind.since(flowed, crate::now(), &self.shared.options);
         let (kinds, results) =
             (Arc::clone(&self.shared.kinds.borrow()), self.shared.results.awaited_now());
-        let filters = purpose.filters(&Wanted {
-            kinds: &kinds,
-            results: &results,
-            us: self.shared.us,
-            since,
-        });
-        let id = SubscriptionId::new(purpose.name());
+        let filters =
+            kind.filters(&Wanted { kinds: &kinds, results: &results, us: self.shared.us, since });
+        let id = SubscriptionId::new(kind.name());
         if filters.is_empty() {
-            // What was asked for before is of no use any more.
-            if self.of(purpose).end() {
+            // The previous subscription is not needed any more.
+            if self.of(kind).end() {
                 let _ = self.relay.send_msg(ClientMessage::Close(Cow::Owned(id)));
             }
             return;
         }
         let sent = self.relay.send_msg(ClientMessage::req(id, filters)).is_ok();
-        let patience = self.shared.options.answer_timeout;
-        self.of(purpose).asked(sent, patience);
+        let answer_timeout = self.shared.options.answer_timeout;
+        self.of(kind).asked(sent, answer_timeout);
     }
 
-    fn flows(&mut self, purpose: SubscriptionKind) {
-        if !self.of(purpose).is_live() && purpose == SubscriptionKind::Served {
+    fn flows(&mut self, kind: SubscriptionKind) {
+        if !self.of(kind).is_live() && kind == SubscriptionKind::Served {
             self.shared.live.send_modify(|count| *count = count.saturating_add(1));
         }
-        // Where requests come from, silence would be noticed by nobody.
-        let look =
-            (purpose == SubscriptionKind::Served).then_some(self.shared.options.probe_interval);
-        self.of(purpose).flows(look);
+        // Only the subscription to requests is renewed, because its silence would not be noticed
+        // otherwise.
+        let renewal =
+            (kind == SubscriptionKind::Served).then_some(self.shared.options.probe_interval);
+        self.of(kind).flows(renewal);
     }
 
-    fn stopped(&mut self, purpose: SubscriptionKind) {
-        if self.of(purpose).stopped() && purpose == SubscriptionKind::Served {
+    fn stopped(&mut self, kind: SubscriptionKind) {
+        if self.of(kind).stopped() && kind == SubscriptionKind::Served {
             self.shared.live.send_modify(|count| *count = count.saturating_sub(1));
         }
     }
 }
 
-/// Enough of a relay's words for a line of log.
+/// Shortens a message of a relay for the log.
 fn excerpt(text: &str) -> &str {
     text.get(..text.floor_char_boundary(200)).unwrap_or_default()
 }

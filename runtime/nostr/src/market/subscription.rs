@@ -1,9 +1,10 @@
-//! What we ask relays to send us, as filters, and the state of one such subscription on one relay.
+//! The filters of our subscriptions, and the state of one subscription on one relay.
 //!
-//! Several subscriptions rather than one: relays differ in how large a filter they take, and one that refuses to look for every kind of a job
-//! must not keep us from the jobs that we serve.
+//! There are several subscriptions, because relays differ in the size of filters that they accept,
+//! and a relay that refuses a filter with every kind must still send the requests that we serve.
 
-use super::{Options, price_feed, results};
+use super::options::Options;
+use super::{price_feed, results};
 use crate::nip90::{DELETION_KIND, REQUEST_KINDS};
 use nostr_sdk::prelude::{EventId, Filter, Kind, PublicKey, SubscriptionId, Timestamp};
 use pylon_core::UnixTime;
@@ -12,37 +13,39 @@ use pylon_core::price_index::WINDOW_SECONDS;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Kinds in one filter. All kinds of jobs are then four filters, well below the ten that careful relays allow in one request.
+/// Kinds per filter. All kinds of requests are then four filters, fewer than the ten that strict
+/// relays allow per subscription.
 const KINDS_PER_FILTER: usize = 250;
-/// Asked for again after a gap: clocks differ, events travel, and a dead connection is noticed late.
+/// After a gap, events of this time before it are requested again: clocks differ, events are
+/// delayed, and a dead connection is detected late.
 const OVERLAP_SECONDS: u64 = 600;
-/// Between two askings of a relay that keeps closing.
+/// Delay between two attempts at a relay that keeps closing the subscription.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
-/// A subscription that lived this long is no sign of trouble.
-const STEADY: Duration = Duration::from_secs(60);
+/// A subscription that lasted this long resets the backoff.
+const STABLE_AFTER: Duration = Duration::from_secs(60);
 
-/// What a subscription is for. Its name is the same on every relay.
+/// The kind of a subscription. Its id is the same on every relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SubscriptionKind {
-    /// Requests of the kinds we serve, and withdrawals. Without it we are deaf.
+    /// Requests of the served kinds, and deletions. Without it the node receives no jobs.
     Served,
-    /// Requests of every other kind that name us: who addressed us shall hear that we do not do that.
+    /// Requests of all other kinds that name us: they are answered with an error.
     Named,
-    /// Results that jobs of ours wait for.
+    /// Results of other jobs that our jobs wait for.
     Results,
-    /// Results and feedback of others for the kinds we serve: what they ask.
+    /// Results and feedback of other providers for the served kinds, for their prices.
     Prices,
 }
 
-/// What the filters of a subscription depend on.
+/// The inputs of the filters.
 pub(super) struct Wanted<'a> {
     /// The kinds with a handler.
     pub(super) kinds: &'a [u16],
     /// The jobs whose results are awaited.
     pub(super) results: &'a [EventId],
-    /// Who we are.
+    /// The public key of the node.
     pub(super) us: PublicKey,
-    /// From when on requests are looked for.
+    /// Requests since this time.
     pub(super) since: UnixTime,
 }
 
@@ -59,7 +62,8 @@ impl SubscriptionKind {
         }
     }
 
-    /// Pure: the filters of one request, never more than relays take. None if there is nothing to ask for.
+    /// Pure: the filters of one subscription, never more than relays accept. None if there is
+    /// nothing to subscribe to.
     pub(super) fn filters(self, wanted: &Wanted<'_>) -> Vec<Filter> {
         let since = Timestamp::from_secs(wanted.since.get());
         match self {
@@ -78,7 +82,8 @@ impl SubscriptionKind {
         }
     }
 
-    /// Pure: from when on it is asked for: where it last flowed, if it did, and never from longer ago than is of use.
+    /// Pure: the start of the subscription: the end of the previous one, but not earlier than
+    /// events are useful.
     pub(super) fn since(
         self,
         flowed: Option<UnixTime>,
@@ -86,7 +91,8 @@ impl SubscriptionKind {
         options: &Options,
     ) -> UnixTime {
         let earliest = match self {
-            // A clock that was ahead once must not leave the node deaf until then.
+            // Protects against a clock that was ahead: the node would otherwise receive nothing
+            // until then.
             Self::Served | Self::Named | Self::Results => {
                 now.minus(AGE_SECONDS_MAX).max(options.since.min(now))
             }
@@ -104,29 +110,29 @@ fn chunks(kinds: &[u16]) -> impl Iterator<Item = Filter> {
 
 /// One subscription on one relay.
 pub(super) struct Subscription {
-    pub(super) purpose: SubscriptionKind,
+    pub(super) kind: SubscriptionKind,
     pub(super) id: SubscriptionId,
-    /// Since when stored events are over and new ones flow.
+    /// When the stored events ended and new ones began to arrive.
     live: Option<Instant>,
-    /// When it last was known to flow.
+    /// When the subscription was last known to be live.
     flowed: Option<UnixTime>,
-    ask_at: Option<Instant>,
+    retry_at: Option<Instant>,
     backoff: Duration,
-    /// How often it was asked for since the relay last said anything.
+    /// Attempts since the relay last sent anything.
     unanswered: u32,
-    /// The relay may think that it is open.
+    /// Is it open as far as the relay knows?
     open: bool,
 }
 
 impl Subscription {
-    pub(super) fn new(purpose: SubscriptionKind, options: &Options) -> Self {
-        let id = SubscriptionId::new(purpose.name());
+    pub(super) fn new(kind: SubscriptionKind, options: &Options) -> Self {
+        let id = SubscriptionId::new(kind.name());
         Self {
-            purpose,
+            kind,
             id,
             live: None,
             flowed: None,
-            ask_at: None,
+            retry_at: None,
             backoff: options.backoff,
             unanswered: 0,
             open: false,
@@ -141,73 +147,75 @@ impl Subscription {
         self.flowed
     }
 
-    pub(super) const fn ask_at(&self) -> Option<Instant> {
-        self.ask_at
+    pub(super) const fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
     }
 
-    /// It was asked for, or could not be: asked again after this, unless it begins to flow.
-    pub(super) fn asked(&mut self, sent: bool, patience: Duration) {
+    /// A subscription was sent, or could not be sent. It is sent again after this time, unless it
+    /// becomes live.
+    pub(super) fn asked(&mut self, sent: bool, answer_timeout: Duration) {
         self.open |= sent;
         self.unanswered = self.unanswered.saturating_add(u32::from(sent));
-        self.ask_at =
-            Some(Instant::now() + if sent { patience.max(self.backoff) } else { self.backoff });
+        self.retry_at = Some(
+            Instant::now() + if sent { answer_timeout.max(self.backoff) } else { self.backoff },
+        );
     }
 
     pub(super) const fn unanswered(&self) -> u32 {
         self.unanswered
     }
 
-    /// The relay speaks, whatever about.
+    /// The relay has sent something.
     pub(super) fn answered(&mut self) {
         self.unanswered = 0;
     }
 
-    /// The relay has sent what it had. It may be asked for once more after a while.
-    pub(super) fn flows(&mut self, look: Option<Duration>) {
+    /// The relay has sent all stored events. The subscription may be renewed after `renewal`.
+    pub(super) fn flows(&mut self, renewal: Option<Duration>) {
         self.answered();
-        self.ask_at = look.map(|after| Instant::now() + after);
+        self.retry_at = renewal.map(|after| Instant::now() + after);
         self.live = self.live.or_else(|| Some(Instant::now()));
     }
 
-    /// The relay closed it.
+    /// The relay closed the subscription.
     pub(super) fn closed(&mut self, first_backoff: Duration) {
-        if self.live.is_some_and(|since| since.elapsed() >= STEADY) {
+        if self.live.is_some_and(|since| since.elapsed() >= STABLE_AFTER) {
             self.backoff = first_backoff;
         }
         self.open = false;
         self.answered();
-        self.ask_at = Some(Instant::now() + self.backoff);
+        self.retry_at = Some(Instant::now() + self.backoff);
     }
 
-    /// It is asked for once more after a wait.
+    /// The backoff has passed, and the subscription is sent again.
     pub(super) fn waited(&mut self) {
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
     }
 
-    /// A new connection: nothing is known against it.
+    /// A new connection resets the backoff.
     pub(super) fn fresh(&mut self, first_backoff: Duration) {
         self.backoff = first_backoff;
     }
 
-    /// Nothing flows any more. Did it, until now?
+    /// The subscription ended. Was it live?
     pub(super) fn stopped(&mut self) -> bool {
         let flowed = self.live.take().is_some();
         if flowed {
-            self.flowed = Some(super::now());
+            self.flowed = Some(crate::now());
         }
         flowed
     }
 
-    /// The connection is gone: it is asked for with the next one.
+    /// The connection is lost: the subscription is sent with the next one.
     pub(super) fn lost(&mut self) {
         self.answered();
-        self.ask_at = None;
+        self.retry_at = None;
         self.open = false;
     }
 
-    /// It is not wanted any more. Does the relay have to be told?
+    /// The subscription is not wanted any more. Must it be closed on the relay?
     pub(super) fn end(&mut self) -> bool {
-        self.ask_at = None;
+        self.retry_at = None;
         std::mem::take(&mut self.open)
     }
 }
@@ -218,14 +226,14 @@ mod tests {
     use nostr_sdk::Keys;
     use std::collections::BTreeSet;
 
-    /// Goal: every kind of a job is asked for exactly once, and no filter or request is larger than careful relays take. Method: no kind
-    /// served, one, and all of them.
+    /// Goal: every kind is in exactly one filter, and no filter or subscription is larger than
+    /// strict relays accept. Method: no kind served, one, two, and all of them.
     #[test]
     fn every_kind_is_in_one_filter() {
         let us = Keys::generate().public_key();
         for served in [vec![], vec![5050], vec![5050, 5932], REQUEST_KINDS.collect()] {
             let wanted = Wanted { kinds: &served, results: &[], us, since: UnixTime::new(7) };
-            let of = |purpose: SubscriptionKind| purpose.filters(&wanted);
+            let of = |kind: SubscriptionKind| kind.filters(&wanted);
             let (open, named, asks) = (
                 of(SubscriptionKind::Served),
                 of(SubscriptionKind::Named),
@@ -252,7 +260,7 @@ mod tests {
                 assert_eq!(filter.since, Some(Timestamp::from_secs(7)));
             }
             assert!(open.len() <= 5 && named.len() <= 5);
-            // Results of each kind that we serve, and feedback, whatever it is about.
+            // Results of each served kind, and all feedback.
             let results: Vec<u16> = served.iter().map(|kind| kind + 1000).chain([7000]).collect();
             assert_eq!(kinds(&asks), if served.is_empty() { Vec::new() } else { results });
             assert!(
@@ -272,12 +280,13 @@ mod tests {
         }
     }
 
-    /// Goal: what was missed is asked for and nothing that is of no use. Method: never flowed, flowed a moment ago, and long ago; then the same of who
-    /// began a while ago, and in a future that was none.
+    /// Goal: missed events are requested, but none that are useless. Method: never live, live a
+    /// moment ago, and long ago; then the same for a node that started a while ago, and one whose
+    /// clock was ahead.
     #[test]
-    fn a_gap_is_closed() {
+    fn missed_events_are_requested() {
         let (options, now) = (Options::default(), UnixTime::new(1_000_000));
-        for (purpose, flowed_ago, since_ago) in [
+        for (kind, flowed_ago, since_ago) in [
             (SubscriptionKind::Served, None, 3600),
             (SubscriptionKind::Served, Some(60), 660),
             (SubscriptionKind::Served, Some(9000), 3600),
@@ -287,13 +296,13 @@ mod tests {
         ] {
             let flowed = flowed_ago.map(|ago| now.minus(ago));
             assert_eq!(
-                purpose.since(flowed, now, &options),
+                kind.since(flowed, now, &options),
                 now.minus(since_ago),
-                "{purpose:?} {flowed_ago:?}"
+                "{kind:?} {flowed_ago:?}"
             );
         }
         let begun = Options { since: now.minus(300), ..options };
-        for (purpose, flowed_ago, since_ago) in [
+        for (kind, flowed_ago, since_ago) in [
             (SubscriptionKind::Served, None, 300),
             (SubscriptionKind::Named, None, 300),
             (SubscriptionKind::Served, Some(60), 300),
@@ -301,16 +310,16 @@ mod tests {
         ] {
             let flowed = flowed_ago.map(|ago| now.minus(ago));
             assert_eq!(
-                purpose.since(flowed, now, &begun),
+                kind.since(flowed, now, &begun),
                 now.minus(since_ago),
-                "{purpose:?} {flowed_ago:?}"
+                "{kind:?} {flowed_ago:?}"
             );
         }
         let ahead = Options { since: now.plus(86_400), ..begun };
         assert_eq!(
             SubscriptionKind::Served.since(None, now, &ahead),
             now,
-            "its clock was ahead when it began"
+            "the clock was ahead at the start"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The market against relays: an honest one in this process, and a scripted one that lies.
+//! The market with real relays: an honest one in this process, and scripted ones that misbehave.
 
 use super::*;
 use crate::nip90::{self, FeedbackStatus, RequestTag, parse_feedback, parse_result};
@@ -6,7 +6,9 @@ use crate::relay::InProcessRelay;
 use futures::{SinkExt, StreamExt};
 use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{PolicyResult, RelayBuilderNip42, WritePolicy};
-use nostr_sdk::prelude::{BoxedFuture, EventBuilder, Filter, Kind, RelayPoolNotification, Tag};
+use nostr_sdk::prelude::{
+    BoxedFuture, EventBuilder, Filter, Kind, RelayPoolNotification, Tag, Timestamp,
+};
 use pylon_core::message::{JobStatus, ReplyTo};
 use pylon_core::work::Output;
 use pylon_core::{Input, InputSource, Job, Msat};
@@ -69,7 +71,7 @@ async fn next_job(market: &NostrMarket) -> Job {
     }
 }
 
-/// A customer of its own key, who hears everything that is said to it.
+/// A customer with its own key that receives everything addressed to it.
 async fn customer(urls: &[&str]) -> (Client, Keys, broadcast::Receiver<RelayPoolNotification>) {
     let keys = Keys::generate();
     let client = Client::builder().signer(keys.clone()).build();
@@ -78,15 +80,16 @@ async fn customer(urls: &[&str]) -> (Client, Keys, broadcast::Receiver<RelayPool
     }
     client.connect().await;
     client.wait_for_connection(DEADLINE).await;
-    let heard = client.notifications();
+    let notifications = client.notifications();
     client.subscribe(Filter::new().pubkey(keys.public_key()), None).await.unwrap();
-    (client, keys, heard)
+    (client, keys, notifications)
 }
 
-async fn hears(heard: &mut broadcast::Receiver<RelayPoolNotification>) -> Event {
+async fn next_event(notifications: &mut broadcast::Receiver<RelayPoolNotification>) -> Event {
     let event = async {
         loop {
-            if let RelayPoolNotification::Event { event, .. } = heard.recv().await.unwrap() {
+            if let RelayPoolNotification::Event { event, .. } = notifications.recv().await.unwrap()
+            {
                 return *event;
             }
         }
@@ -94,10 +97,11 @@ async fn hears(heard: &mut broadcast::Receiver<RelayPoolNotification>) -> Event 
     within(event).await
 }
 
-/// Goal: a job goes all the way, once. Method: two honest relays, a request sent to both, then feedback and a result, which
-/// the customer reads; then a second request, whose arrival right after the first proves that the first came only once.
+/// Goal: a job is delivered and answered once. Method: two honest relays, a request sent to both,
+/// then feedback and a result, which the customer reads; then a second request, whose arrival right
+/// after the first proves that the first was received only once.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_goes_all_the_way_once_over_two_relays() {
+async fn a_job_over_two_relays_is_handled_once() {
     let (one, two) =
         (InProcessRelay::start().await.unwrap(), InProcessRelay::start().await.unwrap());
     let urls = [one.url(), two.url()];
@@ -110,7 +114,7 @@ async fn a_job_goes_all_the_way_once_over_two_relays() {
     }
     assert!(market.ready(DEADLINE).await);
 
-    let (client, keys, mut heard) = customer(&urls).await;
+    let (client, keys, mut notifications) = customer(&urls).await;
     let asked = asked_of("hi", market.public_key()).sign_with_keys(&keys).unwrap();
     client.send_event(&asked).await.unwrap();
     let job = next_job(&market).await;
@@ -124,14 +128,14 @@ async fn a_job_goes_all_the_way_once_over_two_relays() {
     let result = Message::Result { job: &job, output: &output, due: None, guests: &[] };
     let result = market.sign(&result, now()).unwrap();
     assert_eq!(within(market.send(&result)).await, SendOutcome::Delivered);
-    // Once more, as after a crash: the relays have it, and that is delivered too.
+    // Sent again, as after a crash: relays that have the event already count as delivered.
     assert_eq!(within(market.send(&result)).await, SendOutcome::Delivered);
 
     assert_eq!(
-        parse_feedback(&hears(&mut heard).await).unwrap().status,
+        parse_feedback(&next_event(&mut notifications).await).unwrap().status,
         FeedbackStatus::Processing
     );
-    let delivered = parse_result(&hears(&mut heard).await).unwrap();
+    let delivered = parse_result(&next_event(&mut notifications).await).unwrap();
     assert_eq!((delivered.content.as_str(), delivered.provider), ("hello", market.public_key()));
 
     let second = asking("again").sign_with_keys(&keys).unwrap();
@@ -149,7 +153,7 @@ async fn a_job_goes_all_the_way_once_over_two_relays() {
     assert_eq!(market.next().await, None);
 }
 
-/// What is no relay is refused with words, before anything is tried.
+/// An invalid address is refused with a clear error before anything is connected.
 #[tokio::test]
 async fn a_market_needs_relays() {
     let open = |urls: &[&str]| {
@@ -162,12 +166,13 @@ async fn a_market_needs_relays() {
     );
 }
 
-/// Goal: a verdict of relays becomes the right `SendOutcome`. Method: relays that block everything, and one that is not there.
+/// Goal: the answers of relays give the right `SendOutcome`. Method: relays that block everything, and
+/// one that is not reachable.
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_final_only_if_all_relays_refuse() {
     #[derive(Debug)]
-    struct NoEntry;
-    impl WritePolicy for NoEntry {
+    struct BlockAll;
+    impl WritePolicy for BlockAll {
         fn admit_event<'a>(
             &'a self,
             _event: &'a Event,
@@ -177,11 +182,12 @@ async fn refusals_are_final_only_if_all_relays_refuse() {
         }
     }
     let strict =
-        InProcessRelay::start_with(RelayBuilder::default().write_policy(NoEntry)).await.unwrap();
-    let nobody = "ws://127.0.0.1:9";
-    for (urls, expected) in
-        [(&[strict.url()][..], SendOutcome::Refused), (&[strict.url(), nobody], SendOutcome::Retry)]
-    {
+        InProcessRelay::start_with(RelayBuilder::default().write_policy(BlockAll)).await.unwrap();
+    let unreachable = "ws://127.0.0.1:9";
+    for (urls, expected) in [
+        (&[strict.url()][..], SendOutcome::Refused),
+        (&[strict.url(), unreachable], SendOutcome::Retry),
+    ] {
         let (market, _) = market(urls, quick()).await;
         assert!(market.ready(DEADLINE).await);
         let to = stranger(&market);
@@ -189,7 +195,7 @@ async fn refusals_are_final_only_if_all_relays_refuse() {
             market.sign(&Message::Feedback { to, status: JobStatus::Processing }, now()).unwrap();
         assert_eq!(within(market.send(&sealed)).await, expected);
     }
-    let (market, mut changes) = market(&[nobody], quick()).await;
+    let (market, mut changes) = market(&[unreachable], quick()).await;
     let change = within(changes.recv()).await.unwrap();
     assert_eq!((change.connected, change.reason.as_deref()), (false, Some("cannot connect")));
     let to = stranger(&market);
@@ -198,7 +204,8 @@ async fn refusals_are_final_only_if_all_relays_refuse() {
     assert_eq!(market.send(&sealed).await, SendOutcome::Retry);
 }
 
-/// Goal: a relay has one vote, however often it speaks. Method: one that says no three times, beside one that says nothing.
+/// Goal: a relay has one vote, however often it answers. Method: one that refuses three times, and
+/// one that does not answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_has_one_vote() {
     let (loud, quiet) = (Scripted::start().await, Scripted::start().await);
@@ -222,7 +229,7 @@ async fn a_relay_has_one_vote() {
     drop(quiet);
 }
 
-/// A relay whose every word the test decides.
+/// A relay that sends only what the test scripts.
 struct Scripted {
     listener: TcpListener,
     url: String,
@@ -246,7 +253,7 @@ impl Scripted {
     }
 
     async fn accept_serving(&self, kinds: &[u16]) -> Session {
-        // Who wants to know what it takes (NIP-11) does not open a socket, and gets no answer.
+        // A request for the relay's information (NIP-11) opens no socket and gets no answer.
         let socket = loop {
             let (stream, _) = within(self.listener.accept()).await.unwrap();
             if let Ok(socket) = accept_async(stream).await {
@@ -263,10 +270,10 @@ impl Session {
     async fn hear(&mut self) -> serde_json::Value {
         loop {
             if let Frame::Text(text) = within(self.socket.next()).await.unwrap().unwrap() {
-                let heard: serde_json::Value = serde_json::from_str(&text).unwrap();
-                // The subscriptions to requests that name us and to what others ask go their own ways.
-                if heard[1] != "pylon-named" && heard[1] != price_feed::SUBSCRIPTION {
-                    return heard;
+                let frame: serde_json::Value = serde_json::from_str(&text).unwrap();
+                // The other subscriptions are handled separately.
+                if frame[1] != "pylon-named" && frame[1] != price_feed::SUBSCRIPTION {
+                    return frame;
                 }
             }
         }
@@ -304,10 +311,10 @@ fn with(event: &Event, field: &str, value: &str) -> String {
     json.to_string()
 }
 
-/// Goal: nothing forged is heard, before or after the real event. Method: copies with another signature, another content
-/// and another author around the one that is signed, then one that ends the test.
+/// Goal: forged events are ignored, before and after the real event. Method: copies with another
+/// signature, content or author around the signed one, then one that ends the test.
 #[tokio::test(flavor = "multi_thread")]
-async fn forged_events_are_not_heard() {
+async fn forged_events_are_ignored() {
     let relay = Scripted::start().await;
     let (market, _) = market(&[&relay.url], quick()).await;
     let mut session = relay.accept().await;
@@ -330,8 +337,8 @@ async fn forged_events_are_not_heard() {
     assert_eq!(market.counts().queued, 2);
 }
 
-/// Goal: the library's memory of verified ids cannot be used to pass off something else. Method: the id of an event that was
-/// verified but not remembered by us (it asked somebody else) comes back on a request in another's name.
+/// Goal: the library's cache of verified ids cannot be abused. Method: the id of a verified event
+/// that we ignored (it names another provider) is reused for a request of another author.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verified_id_proves_nothing_about_another_event() {
     let relay = Scripted::start().await;
@@ -353,10 +360,10 @@ async fn a_verified_id_proves_nothing_about_another_event() {
     assert_eq!((counts.other_provider, counts.forged, counts.queued), (1, 1, 1));
 }
 
-/// Goal: who named us in a request that has expired hears so; nobody else does, and nobody in another's name. Method: one that is signed, one
-/// that is not, one to all, then one that is good.
+/// Goal: an expired request that names us is answered; others are not, and it cannot be forged.
+/// Method: one that is signed, one that is not, one without a provider, then a valid one.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_request_to_us_is_heard() {
+async fn an_expired_request_to_us_is_answered() {
     let relay = Scripted::start().await;
     let (market, _) = market(&[&relay.url], quick()).await;
     let mut session = relay.accept().await;
@@ -390,8 +397,8 @@ async fn an_expired_request_to_us_is_heard() {
     assert_eq!((counts.queued, counts.forged), (2, 1));
 }
 
-/// Goal: a burst is slowed down, not lost. Method: 5000 signed requests as fast as the socket takes them, room for 64, and a
-/// consumer that takes its time with each.
+/// Goal: a burst is slowed down, not lost. Method: 5000 signed requests as fast as the socket
+/// accepts them, a queue of 64, and a slow consumer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_on_a_slow_consumer_loses_nothing() {
     const BURST: usize = 5000;
@@ -419,7 +426,8 @@ async fn a_burst_on_a_slow_consumer_loses_nothing() {
     drop(sending.await.unwrap());
 }
 
-/// Goal: a full queue costs a bounded wait, and every loss is counted. Method: nobody consumes, room for two.
+/// Goal: a full queue costs a bounded wait, and every loss is counted. Method: a queue of two
+/// without a consumer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loss_is_counted_and_may_come_again() {
     let relay = Scripted::start().await;
@@ -444,10 +452,11 @@ async fn a_loss_is_counted_and_may_come_again() {
     assert_eq!(next_job(&market).await.id.to_hex(), events[2].id.to_hex());
 }
 
-/// Goal: a relay cannot make us deaf. Method: it closes the subscription with words that make the library give up, then
-/// drops the connection; each time we ask again, and not for everything once more.
+/// Goal: a relay cannot stop our subscription. Method: it closes the subscription with reasons that
+/// make the library give up, then drops the connection. Each time the node subscribes again, but
+/// not to everything.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_subscription_is_asked_for_again() {
+async fn a_closed_subscription_is_renewed() {
     let relay = Scripted::start().await;
     let (market, mut changes) = market(&[&relay.url], quick()).await;
     let mut session = relay.accept().await;
@@ -476,10 +485,10 @@ async fn a_closed_subscription_is_asked_for_again() {
     assert_eq!(request[2]["kinds"], serde_json::json!([5, 5050, 5100]));
 }
 
-/// Goal: a relay that falls silent without a word is asked again, then left for a new connection, and nothing is missed. Method: one that flows, then
-/// takes everything and says nothing; and one that never says anything, but to other queries.
+/// Goal: a relay that stops sending is asked again, then connected again, and nothing is missed.
+/// Method: one that is live and then silent; and one that answers only other queries.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_relay_is_asked_again_and_left() {
+async fn a_silent_relay_is_connected_again() {
     let millis = Duration::from_millis;
     let options = Options { answer_timeout: millis(300), probe_interval: millis(100), ..quick() };
     let relay = Scripted::start().await;
@@ -496,8 +505,8 @@ async fn a_silent_relay_is_asked_again_and_left() {
     assert!(!within(changes.recv()).await.unwrap().connected);
 
     let mut session = relay.accept().await;
-    assert!(session.since <= now().get() - 600, "what came while it was silent is asked for");
-    // It may take its time as long as it speaks.
+    assert!(session.since <= now().get() - 600, "events during the silence are requested");
+    // A slow relay is not left as long as it sends something.
     for _ in 0..2 * UNANSWERED_MAX {
         session.say(serde_json::json!(["NOTICE", "busy"])).await;
         session.hear_request().await;
@@ -508,10 +517,11 @@ async fn a_silent_relay_is_asked_again_and_left() {
     assert_eq!(next_job(&market).await.id.to_hex(), event.id.to_hex());
 }
 
-/// Goal: what was not asked for is not heard, and absurd frames end nothing. Method: events of other kinds, junk, a frame
-/// over the limit and one with more tags than are worth a look, before a good one.
+/// Goal: unwanted events are ignored, and invalid frames do not end the connection. Method: events
+/// of other kinds, junk, a frame over the size limit and one with too many tags, before a valid
+/// one.
 #[tokio::test(flavor = "multi_thread")]
-async fn junk_is_passed_over() {
+async fn junk_is_ignored() {
     let relay = Scripted::start().await;
     let (market, _) = market(&[&relay.url], quick()).await;
     let mut session = relay.accept().await;
@@ -537,10 +547,10 @@ async fn junk_is_passed_over() {
     assert_eq!(market.counts(), Counts { queued: 1, other_kind: 2, ..Counts::default() });
 }
 
-/// Goal: a relay that wants to know who we are serves us like any other. Method: one that demands NIP-42 for reading and
-/// writing; a request comes in through it and feedback goes out.
+/// Goal: a relay that requires authentication works like any other. Method: one that requires
+/// NIP-42 for reading and writing; a request is received and feedback is published through it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relay_that_demands_authentication_is_satisfied() {
+async fn a_relay_that_requires_authentication_works() {
     let relay =
         InProcessRelay::start_with(RelayBuilder::default().nip42(RelayBuilderNip42::default()))
             .await
@@ -557,10 +567,11 @@ async fn a_relay_that_demands_authentication_is_satisfied() {
     assert_eq!(within(market.send(&sealed)).await, SendOutcome::Delivered);
 }
 
-/// Goal: what names the parts of an answer never goes out before them, and a try is repeated whole. Method: a relay that takes the first part and puts
-/// off the second, then takes everything.
+/// Goal: the event that lists the parts of an answer is never published before them, and an attempt
+/// is repeated completely. Method: a relay that accepts the first part and defers the second, then
+/// accepts everything.
 #[tokio::test(flavor = "multi_thread")]
-async fn parts_are_acknowledged_before_what_names_them() {
+async fn parts_are_acknowledged_before_their_list() {
     let relay = Scripted::start().await;
     let (market, _) = market(&[&relay.url], quick()).await;
     let mut session = relay.accept().await;

@@ -1,11 +1,11 @@
-//! What is done with frames before the library sees them. All others pass untouched.
+//! Handles some frames before the library sees them. All others pass unchanged.
 //!
-//! Requests that have expired (NIP-40): the library drops them in silence; who addressed us shall hear why there is no answer. And the echo of
-//! our own answers, which is not worth the check of a signature. And a connection ends here when nothing comes over it any more: only then does the
-//! library begin another one.
+//! - Expired requests (NIP-40): the library drops them, but a customer who named us gets an answer.
+//! - Our own answers that relays return, which are not worth the check of a signature.
+//! - A silent connection is ended here, because only then does the library begin a new one.
 
-use super::MESSAGE_BYTES_MAX;
 use super::intake::Intake;
+use super::options::MESSAGE_BYTES_MAX;
 use super::price_feed::PriceFeed;
 use futures::StreamExt;
 use nostr_sdk::pool::ConnectionMode;
@@ -18,13 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-/// The library's transport with a look at what comes in.
+/// The library's transport with a filter for incoming frames.
 #[derive(Debug)]
 pub(super) struct Transport {
     pub(super) intake: Arc<Intake>,
     pub(super) prices: Arc<PriceFeed>,
-    /// Relays whose connections are ended, so that the library begins new ones.
-    pub(super) hang_up: broadcast::Sender<RelayUrl>,
+    /// Relays whose connections are to be ended, so that the library begins new ones.
+    pub(super) disconnect: broadcast::Sender<RelayUrl>,
 }
 
 impl WebSocketTransport for Transport {
@@ -42,7 +42,10 @@ impl WebSocketTransport for Transport {
             let (sink, stream) = DefaultWebsocketTransport.connect(url, mode, timeout).await?;
             let (intake, prices) = (Arc::clone(&self.intake), Arc::clone(&self.prices));
             let stream = stream
-                .take_until(Box::pin(told(self.hang_up.subscribe(), url.clone())))
+                .take_until(Box::pin(disconnect_requested(
+                    self.disconnect.subscribe(),
+                    url.clone(),
+                )))
                 .filter_map(move |frame| {
                     let (intake, prices) = (Arc::clone(&intake), Arc::clone(&prices));
                     async move {
@@ -61,10 +64,10 @@ impl WebSocketTransport for Transport {
     }
 }
 
-/// Until somebody wants the connection to this relay to end.
-async fn told(mut hang_up: broadcast::Receiver<RelayUrl>, url: Url) {
+/// Waits until the connection to this relay is to be ended.
+async fn disconnect_requested(mut disconnect: broadcast::Receiver<RelayUrl>, url: Url) {
     loop {
-        match hang_up.recv().await {
+        match disconnect.recv().await {
             Ok(relay) if *<&Url>::from(&relay) == url => return,
             Ok(_) | Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => std::future::pending().await,
@@ -72,7 +75,7 @@ async fn told(mut hang_up: broadcast::Receiver<RelayUrl>, url: Url) {
     }
 }
 
-/// The event in this frame, if it has expired. Nothing is parsed that does not speak of it.
+/// The event in this frame, if it has expired. Frames without an expiration are not parsed.
 fn expired(frame: &str) -> Option<Event> {
     if frame.len() > MESSAGE_BYTES_MAX as usize || !frame.contains("\"expiration\"") {
         return None;

@@ -1,11 +1,15 @@
-//! NIP-90 as pure functions: events in, the core's words out, and back. Also what a buyer reads and writes.
+//! NIP-90 as pure functions: from events to the core's types and back, for the provider and the
+//! buyer.
 //!
-//! The one place that knows tag names. It never looks at a signature (the relay side did), a socket or a clock. `request` reads and writes
-//! what is asked, `answer` writes what is said to it and `heard` reads that, `tags` has the tags of all. `encryption` is what only one other may read,
-//! `parts` what is too large for one event, `subject` what a message is about.
+//! Only this module knows tag names. It checks no signature (the relay side does), opens no socket
+//! and reads no clock. `request` reads and writes requests, `writer` writes answers and `responses`
+//! reads them, `tags` are the tags of both. `encryption` is for confidential jobs, `parts` for
+//! large answers, `trace` for logs.
 
+mod assemble;
 pub mod encryption;
 pub mod parts;
+mod protocol;
 mod request;
 mod responses;
 mod tags;
@@ -14,31 +18,17 @@ mod tests;
 mod trace;
 mod writer;
 
+pub use assemble::assemble;
 pub use encryption::Encryption;
 pub use parts::{
     EVENT_BYTES_DEFAULT, EVENT_BYTES_MIN, PART_KIND, PARTS_MAX, Parts, SizeLimit, WHOLE_BYTES_MAX,
-    assemble,
+};
+pub use protocol::{
+    CANCELLED_MAX, DELETION_KIND, FEEDBACK_KIND, REQUEST_BYTES_MAX, REQUEST_KINDS, RESULT_OFFSET,
+    TAGS_MAX,
 };
 pub use request::{Ignored, Reader, Screened, cancellation, confidential_request, request};
-pub use responses::{Asked, Delivered, Feedback, parse_feedback, parse_price, parse_result};
+pub use responses::{Delivered, Feedback, QuotedPrice, parse_feedback, parse_price, parse_result};
 pub use tags::{AnswerTag, FeedbackStatus, RequestTag};
-pub use trace::{about, status};
+pub use trace::{job_id_of, status_of};
 pub use writer::{check, write};
-
-use std::ops::RangeInclusive;
-
-/// Requests.
-pub const REQUEST_KINDS: RangeInclusive<u16> = 5000..=5999;
-/// A result is its request's kind plus this.
-pub const RESULT_OFFSET: u16 = 1000;
-/// How a job stands.
-pub const FEEDBACK_KIND: u16 = 7000;
-/// NIP-09.
-pub const DELETION_KIND: u16 = 5;
-
-/// Content and tags of a request together.
-pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
-/// Tags of a request.
-pub const TAGS_MAX: usize = 200;
-/// Requests that one deletion may withdraw; the rest of it is not read.
-pub const CANCELLED_MAX: usize = 100;

@@ -1,40 +1,43 @@
-//! Answers that are larger than a relay takes.
+//! Answers that are larger than the events that relays accept.
 //!
-//! Such an answer is cut into parts, each an event of kind 30078 (NIP-78) with these tags, and only then comes the result itself:
+//! Such an answer is split into parts, each an event of kind 30078 (NIP-78) with these tags, which
+//! are published before the result:
 //!
-//! - `["d", "<job>:<number>"]`, the job's id and the part's number, counted from 1; `["e", <job>]`, `["p", <customer>]`;
-//! - `["x", <sha256>]` of its content as published, and `encrypted` if that is encrypted, which it is when the job was confidential.
+//! - `["d", "<job>:<number>"]`, the job's id and the part's number, counted from 1; `["e", <job>]`,
+//! `["p", <customer>]`;
+//! - `["x", <sha256>]` of its content as published, and `encrypted` if that is encrypted, as it is
+//! for a confidential job.
 //!
-//! The result's content says so in words, and its tags say it to programs: `["part", <event id>, <sha256>]` for each part in order, and
-//! `["whole", <sha256>, <bytes>]` of all their contents as published, one after the other. Who puts them together checks both.
+//! The content of the result explains this to people. Its tags are `["part", <event id>, <sha256>]`
+//! for each part in order, and `["whole", <sha256>, <bytes>]` of all their contents as published,
+//! concatenated. The reader checks both.
 
-use super::Delivered;
-use super::encryption::{self, Encryption, is_encrypted};
+use super::encryption::Encryption;
 use super::tags::{AnswerTag, name, tag};
 use nostr_sdk::{Event, EventBuilder, JsonUtil, Keys, Kind, Tag, Timestamp};
 use pylon_core::{Digest, JobId, MessageId, UnixTime};
 
 /// Application data (NIP-78).
 pub const PART_KIND: u16 = 30_078;
-/// What every relay takes that does not say otherwise.
+/// The size that a relay without a declared limit accepts.
 pub const EVENT_BYTES_DEFAULT: usize = 64 * 1024;
-/// A relay that says it takes less than this is not believed: nothing could be sent.
+/// A smaller declared limit is ignored: nothing could be sent.
 pub const EVENT_BYTES_MIN: usize = 16 * 1024;
 /// Parts of one answer.
 pub const PARTS_MAX: usize = 1024;
-/// Bytes of one answer, as a buyer takes it.
+/// Bytes of one answer that a buyer accepts.
 pub const WHOLE_BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// Everything about a part but its content.
+/// The size of a part without its content.
 const PART_FRAME_BYTES: usize = 1024;
-/// What is around an event on its way to a relay.
+/// The message around an event.
 const EVENT_FRAME_BYTES: usize = "[\"EVENT\",]".len();
 
-/// What one event may take, so that each of our relays takes it.
+/// The maximum size of an event that all of our relays accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SizeLimit {
-    /// The message that carries the event.
+    /// Bytes of the message that contains the event.
     pub message_bytes: usize,
-    /// The event's content.
+    /// Bytes of the event's content.
     pub content_bytes: usize,
 }
 
@@ -45,7 +48,7 @@ impl Default for SizeLimit {
 }
 
 impl SizeLimit {
-    /// The smaller of each.
+    /// The smaller of both limits.
     #[must_use]
     pub fn min(self, other: Self) -> Self {
         Self {
@@ -54,12 +57,13 @@ impl SizeLimit {
         }
     }
 
-    /// Is there room for this event?
+    /// Is this event within the limit?
     pub fn holds(self, event: &Event) -> bool {
         if event.content.len() > self.content_bytes {
             return false;
         }
-        // No text grows more than sixfold as JSON: most events need not be written out to know.
+        // JSON escapes make a text at most six times longer: most events need not be serialized to
+        // know.
         let text: usize =
             event.tags.iter().flat_map(|tag| tag.as_slice()).map(|text| text.len() * 6 + 4).sum();
         event.content.len() * 6 + text + PART_FRAME_BYTES <= self.message_bytes
@@ -71,19 +75,20 @@ impl SizeLimit {
     }
 }
 
-/// What a result says of its parts.
+/// The parts of a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
-    /// Each part's event and the SHA-256 of its content, in order.
+    /// The event of each part and the SHA-256 of its content, in order.
     pub list: Vec<(MessageId, Digest)>,
-    /// SHA-256 of all contents, one after the other.
+    /// SHA-256 of all contents, concatenated.
     pub whole: Digest,
-    /// Their bytes.
+    /// The bytes of all contents.
     pub bytes: u64,
 }
 
 impl Parts {
-    /// As long as what [`cut`] would make of this text, without its content.
+    /// The list of parts of the same length as [`cut`] gives for this text, without ids and
+    /// digests.
     pub(super) fn expected(
         text: &str,
         scheme: Option<Encryption>,
@@ -99,7 +104,7 @@ impl Parts {
         parts.chain([AnswerTag::Whole(self.whole, self.bytes).to_tag()])
     }
 
-    /// The words for people.
+    /// The text for people.
     pub(super) fn notice(&self) -> String {
         let (count, bytes) = (self.list.len(), self.bytes);
         format!(
@@ -109,7 +114,7 @@ impl Parts {
     }
 }
 
-/// Cuts a text and makes its parts. Not encrypted without a scheme.
+/// Splits a text and signs its parts, encrypted if there is a scheme.
 pub(super) fn cut(
     text: &str,
     to: (JobId, &nostr_sdk::PublicKey),
@@ -124,7 +129,7 @@ pub(super) fn cut(
         (Vec::with_capacity(pieces.len()), Vec::with_capacity(pieces.len()), String::new());
     for (piece, number) in pieces.into_iter().zip(1..) {
         let content = match scheme {
-            Some(scheme) => scheme.seal(keys, customer, piece)?,
+            Some(scheme) => scheme.encrypt(keys, customer, piece)?,
             None => piece.to_owned(),
         };
         let digest = Digest::of(content.as_bytes());
@@ -147,45 +152,6 @@ pub(super) fn cut(
     Ok((events, parts))
 }
 
-/// Puts the parts together into the result that names them. The error says what is wrong with which; the keys are the buyer's.
-pub fn assemble(mut result: Delivered, events: &[Event], keys: &Keys) -> Result<Delivered, String> {
-    let Some(parts) = result.parts.take() else { return Ok(result) };
-    let (count, provider) =
-        (parts.list.len(), nostr_sdk::PublicKey::from_byte_array(*result.provider.as_bytes()));
-    let (mut text, mut whole) = (String::new(), String::new());
-    for ((id, digest), number) in parts.list.iter().zip(1_usize..) {
-        let wrong = |what: &str| format!("part {number} of {count} {what}");
-        let event = events
-            .iter()
-            .find(|event| event.id.as_bytes() == id.as_bytes())
-            .ok_or_else(|| wrong("is missing"))?;
-        if event.pubkey != provider || event.kind.as_u16() != PART_KIND {
-            return Err(wrong("is not the provider's"));
-        }
-        if Digest::of(event.content.as_bytes()) != *digest {
-            return Err(wrong("is not what the result names"));
-        }
-        // Before it is kept: a list may name one part again and again.
-        if whole.len().saturating_add(event.content.len()) as u64 > parts.bytes {
-            return Err(format!("the {count} parts together are larger than the result names"));
-        }
-        whole.push_str(&event.content);
-        match is_encrypted(event) {
-            true => text.push_str(
-                &encryption::open(keys, &provider, &event.content).map_err(|why| wrong(&why))?,
-            ),
-            // Only what was encrypted to the customer is surely the provider's answer to it alone.
-            false if result.encrypted => return Err(wrong("is not encrypted")),
-            false => text.push_str(&event.content),
-        }
-    }
-    if Digest::of(whole.as_bytes()) != parts.whole || whole.len() as u64 != parts.bytes {
-        return Err(format!("the {count} parts together are not what the result names"));
-    }
-    result.content = text;
-    Ok(result)
-}
-
 /// The text of each part.
 fn pieces_of(text: &str, scheme: Option<Encryption>, room: SizeLimit) -> Result<Vec<&str>, String> {
     let room = room.of_part();
@@ -201,7 +167,7 @@ fn pieces_of(text: &str, scheme: Option<Encryption>, room: SizeLimit) -> Result<
     }
 }
 
-/// Cuts between characters so that each piece costs at most so much.
+/// Splits between characters so that each piece has at most this cost.
 fn pieces(text: &str, most: usize, cost: fn(char) -> usize) -> Vec<&str> {
     let (mut pieces, mut rest) = (Vec::new(), text);
     while !rest.is_empty() {
@@ -210,7 +176,7 @@ fn pieces(text: &str, most: usize, cost: fn(char) -> usize) -> Vec<&str> {
             spent += cost(*character);
             spent > most
         });
-        // However little room there is, a piece has a character.
+        // A piece has at least one character, whatever the limit.
         let first = rest.chars().next().map_or(0, char::len_utf8);
         let (piece, after) = rest.split_at(end.map_or(rest.len(), |(at, _)| at.max(first)));
         pieces.push(piece);

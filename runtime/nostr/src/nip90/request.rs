@@ -1,40 +1,40 @@
-//! What is asked: read by a provider, written by a buyer.
+//! Requests: read by a provider, written by a buyer.
 
 use super::encryption::{self, Encryption};
-use super::tags::{RequestTag, name, tag};
-use super::{AnswerTag, CANCELLED_MAX, DELETION_KIND, REQUEST_BYTES_MAX, REQUEST_KINDS, TAGS_MAX};
+use super::protocol::{CANCELLED_MAX, DELETION_KIND, REQUEST_BYTES_MAX, REQUEST_KINDS, TAGS_MAX};
+use super::tags::{AnswerTag, RequestTag, name, tag};
 use nostr_sdk::{Event, EventBuilder, JsonUtil, Keys, Kind, Tag};
 use pylon_core::admission::is_timely;
 use pylon_core::message::Incoming;
 use pylon_core::{Input, Job, JobId, Msat, Param, PublicKey, UnixTime};
 
-/// Why an event is passed over in silence.
+/// Why an event is ignored without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ignored {
     /// Neither a request nor a deletion.
     OtherKind,
-    /// We wrote it.
+    /// The node wrote it.
     Own,
-    /// It names providers, and not us.
+    /// It names other providers.
     OtherProvider,
-    /// Too old, or from the future.
+    /// Its date is too old or in the future.
     Untimely,
-    /// Nobody in particular is asked, and it is larger than we read.
+    /// It names no provider and is too large.
     TooLarge,
     /// A deletion that names no event.
     Nothing,
 }
 
-/// What is known of an event before its tags are read.
+/// What is known about an event before its tags are parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Screened {
-    /// It names us.
+    /// It names the node.
     pub targeted: bool,
     /// Content and tags together.
     pub bytes: usize,
 }
 
-/// Reads the market's events for one node.
+/// Reads events for one node.
 #[derive(Clone, Debug)]
 pub struct Reader {
     us: PublicKey,
@@ -47,7 +47,7 @@ impl Reader {
         Self { us, hex: us.to_hex() }
     }
 
-    /// Is this for us at all? Costs no allocation.
+    /// Is this event for the node? Allocates nothing.
     pub fn screen(&self, event: &Event, now: UnixTime) -> Result<Screened, Ignored> {
         let kind = event.kind.as_u16();
         if kind != DELETION_KIND && !REQUEST_KINDS.contains(&kind) {
@@ -80,7 +80,8 @@ impl Reader {
         Ok(Screened { targeted, bytes })
     }
 
-    /// What it says, decrypted with our keys if it is confidential. For an event that passed [`Reader::screen`].
+    /// Parses an event that passed [`Reader::screen`], decrypted with our keys if it is
+    /// confidential.
     pub fn read(
         &self,
         event: &Event,
@@ -102,7 +103,7 @@ impl Reader {
             };
         }
         Ok(job(event, screened, now, keys).map_or_else(
-            |Unusable { reason, confidential }| Incoming::Malformed {
+            |Malformed { reason, confidential }| Incoming::Malformed {
                 id: JobId::from_bytes(event.id.to_bytes()),
                 kind: event.kind.as_u16(),
                 customer,
@@ -116,50 +117,53 @@ impl Reader {
     }
 }
 
-/// Why a request is of no use.
-struct Unusable {
+/// Why a request is invalid.
+struct Malformed {
     reason: String,
-    /// The reason may quote what was encrypted.
+    /// The reason may quote encrypted text.
     confidential: bool,
 }
 
-fn job(event: &Event, screened: Screened, now: UnixTime, keys: &Keys) -> Result<Job, Unusable> {
-    let in_clear = |reason| Unusable { reason, confidential: false };
+fn job(event: &Event, screened: Screened, now: UnixTime, keys: &Keys) -> Result<Job, Malformed> {
+    let plain = |reason| Malformed { reason, confidential: false };
     if screened.bytes > REQUEST_BYTES_MAX {
-        return Err(in_clear(format!("{} bytes, {REQUEST_BYTES_MAX} are allowed", screened.bytes)));
+        return Err(plain(format!("{} bytes, {REQUEST_BYTES_MAX} are allowed", screened.bytes)));
     }
     let confidential = encryption::is_encrypted(event);
     let hidden = match confidential {
-        // Nobody can encrypt to whoever answers.
-        true if !screened.targeted => return Err(in_clear("encrypted, and to nobody".into())),
-        true => encryption::hidden_tags(event, keys).map_err(in_clear)?,
+        // Without a named provider the request cannot be encrypted to us.
+        true if !screened.targeted => {
+            return Err(plain("encrypted, but no provider is named".into()));
+        }
+        true => encryption::hidden_tags(event, keys).map_err(plain)?,
         false => Vec::new(),
     };
     let count = event.tags.len().saturating_add(hidden.len());
     if count > TAGS_MAX {
-        return Err(in_clear(format!("{count} tags, {TAGS_MAX} are allowed")));
+        return Err(plain(format!("{count} tags, {TAGS_MAX} are allowed")));
     }
     let tags = event.tags.iter().map(Tag::as_slice).chain(hidden.iter().map(Vec::as_slice));
-    let asked = Asked::read(tags, now).map_err(|reason| Unusable { reason, confidential })?;
+    let parsed =
+        ParsedRequest::read(tags, now).map_err(|reason| Malformed { reason, confidential })?;
     Ok(Job {
         id: JobId::from_bytes(event.id.to_bytes()),
         kind: event.kind.as_u16(),
         customer: PublicKey::from_bytes(*event.pubkey.as_bytes()),
         created_at: UnixTime::new(event.created_at.as_secs()),
-        inputs: asked.inputs,
-        params: asked.params,
-        output: asked.output,
-        bid: asked.bid,
+        inputs: parsed.inputs,
+        params: parsed.params,
+        output: parsed.output,
+        bid: parsed.bid,
         targeted: screened.targeted,
         confidential,
-        expires_at: asked.expires_at,
+        expires_at: parsed.expires_at,
         origin: event.as_json(),
     })
 }
 
-/// What the tags of a request ask for.
+/// The content of the tags of a request.
 #[derive(Default)]
-struct Asked {
+struct ParsedRequest {
     inputs: Vec<Input>,
     params: Vec<Param>,
     output: Option<String>,
@@ -167,39 +171,40 @@ struct Asked {
     expires_at: Option<UnixTime>,
 }
 
-impl Asked {
+impl ParsedRequest {
     fn read<'a>(tags: impl Iterator<Item = &'a [String]>, now: UnixTime) -> Result<Self, String> {
-        let mut asked = Self::default();
+        let mut parsed = Self::default();
         for tag in tags {
             match RequestTag::parse(tag)? {
                 Some(RequestTag::Input { input, relay }) => {
-                    asked.inputs.push(Input { hint: relay, ..input })
+                    parsed.inputs.push(Input { hint: relay, ..input })
                 }
-                Some(RequestTag::Param(param)) => asked.params.push(param),
-                Some(RequestTag::Output(mime)) => asked.output = asked.output.or(Some(mime)),
-                // The customer never pays above any bid that was named.
+                Some(RequestTag::Param(param)) => parsed.params.push(param),
+                Some(RequestTag::Output(mime)) => parsed.output = parsed.output.or(Some(mime)),
+                // Of several bids the lowest counts.
                 Some(RequestTag::Bid(most)) => {
-                    asked.bid = Some(asked.bid.map_or(most, |other| other.min(most)))
+                    parsed.bid = Some(parsed.bid.map_or(most, |other| other.min(most)))
                 }
                 Some(RequestTag::Expiration(at)) if at <= now => return Err("expired".into()),
                 Some(RequestTag::Expiration(at)) => {
-                    asked.expires_at = Some(asked.expires_at.map_or(at, |other| other.min(at)))
+                    parsed.expires_at = Some(parsed.expires_at.map_or(at, |other| other.min(at)))
                 }
                 Some(RequestTag::Provider(_) | RequestTag::Encrypted) | None => {}
             }
         }
-        if asked.inputs.is_empty() { Err("no usable input".into()) } else { Ok(asked) }
+        if parsed.inputs.is_empty() { Err("no usable input".into()) } else { Ok(parsed) }
     }
 }
 
-/// A request to be signed: what a buyer writes.
+/// A request of a buyer, to be signed.
 pub fn request(kind: u16, tags: &[RequestTag]) -> EventBuilder {
     EventBuilder::new(Kind::from_u16(kind), "")
         .tags(tags.iter().map(RequestTag::to_tag))
         .allow_self_tagging()
 }
 
-/// A request that only the provider can read (NIP-44): everything but its address is encrypted. To be signed with the same keys.
+/// A request that only the provider can read (NIP-44): all tags except the address are encrypted.
+/// Must be signed with the same keys.
 pub fn confidential_request(
     kind: u16,
     tags: &[RequestTag],
@@ -209,7 +214,7 @@ pub fn confidential_request(
         .iter()
         .filter_map(|tag| if let RequestTag::Provider(key) = tag { Some(key) } else { None });
     let (Some(provider), None) = (providers.next(), providers.next()) else {
-        return Err("a confidential request is for one provider: name it".into());
+        return Err("a confidential request needs exactly one provider: name it".into());
     };
     let provider = nostr_sdk::PublicKey::from_byte_array(*provider.as_bytes());
     let is_open =
@@ -219,12 +224,12 @@ pub fn confidential_request(
     let hidden: Vec<Tag> = hidden.into_iter().map(RequestTag::to_tag).collect();
     let hidden: Vec<&[String]> = hidden.iter().map(Tag::as_slice).collect();
     let content =
-        Encryption::Nip44.seal(keys, &provider, &serde_json::json!(hidden).to_string())?;
+        Encryption::Nip44.encrypt(keys, &provider, &serde_json::json!(hidden).to_string())?;
     let open = open.into_iter().map(RequestTag::to_tag).chain([RequestTag::Encrypted.to_tag()]);
     Ok(EventBuilder::new(Kind::from_u16(kind), content).tags(open).allow_self_tagging())
 }
 
-/// The withdrawal of a request, to be signed by its author (NIP-09).
+/// The withdrawal of a request (NIP-09), to be signed by its author.
 pub fn cancellation(job: JobId, kind: u16) -> EventBuilder {
     let of_kind = tag("k", [kind.to_string()]);
     EventBuilder::new(Kind::from_u16(DELETION_KIND), "")

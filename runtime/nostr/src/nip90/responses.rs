@@ -1,43 +1,44 @@
-//! What a buyer hears of its job, and what everybody hears of prices. Everything is read from the event alone; what is encrypted is opened with the buyer's keys.
+//! The messages of providers, as a buyer reads them, and prices, as any observer reads them.
+//! Encrypted content is decrypted with the buyer's keys.
 
 use super::encryption::{self, is_encrypted};
 use super::parts::Parts;
+use super::protocol::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET};
 use super::tags::{AnswerTag, FeedbackStatus, name};
-use super::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET};
 use nostr_sdk::{Event, Keys, Tag};
 use pylon_core::guest::GuestRef;
 use pylon_core::work::Attribute;
 use pylon_core::{JobId, Msat, PublicKey, UnixTime};
 
-/// What a provider said about a job.
+/// The feedback of a provider about a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feedback {
-    /// Which.
+    /// The job.
     pub job: JobId,
-    /// Who said it.
+    /// The provider.
     pub provider: PublicKey,
-    /// How it stands.
+    /// The status of the job.
     pub status: FeedbackStatus,
-    /// Words to it.
+    /// The message that explains the status.
     pub message: String,
     /// A sample or a part of the answer.
     pub content: String,
-    /// What is due, with its BOLT-11 invoice.
+    /// The amount due, with its BOLT-11 invoice.
     pub due: Option<(Msat, Option<String>)>,
-    /// Something is said to be due, and nobody can read how much.
+    /// There is an amount tag, but it is invalid.
     pub amount_invalid: bool,
-    /// The content came encrypted: [`Feedback::open`] it.
+    /// The content is encrypted: see [`Feedback::decrypt`].
     pub encrypted: bool,
 }
 
 impl Feedback {
-    /// With the content decrypted, if it is encrypted. The error says why it cannot be.
-    pub fn open(mut self, keys: &Keys) -> Result<Self, String> {
+    /// Decrypts the content if it is encrypted.
+    pub fn decrypt(mut self, keys: &Keys) -> Result<Self, String> {
         if self.encrypted {
             let (message, content) =
-                encryption::feedback_of_text(open(keys, self.provider, &self.content)?);
+                encryption::feedback_of_text(decrypt(keys, self.provider, &self.content)?);
             self.content = content;
-            // The words stand where they can, but who only has a text has it here.
+            // The message may be in the encrypted tags; some providers send only a text.
             if !message.is_empty() {
                 self.message = message;
             } else if self.status == FeedbackStatus::Error && self.message.is_empty() {
@@ -48,46 +49,48 @@ impl Feedback {
     }
 }
 
-/// A result as its buyer sees it.
+/// A result as its buyer reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
-    /// Of which request.
+    /// The job.
     pub job: JobId,
     /// The request's kind.
     pub kind: u16,
-    /// Who made it.
+    /// The provider.
     pub provider: PublicKey,
     /// The answer.
     pub content: String,
-    /// The request in full.
+    /// The complete request.
     pub request: Option<String>,
-    /// What is due, with its BOLT-11 invoice.
+    /// The amount due, with its BOLT-11 invoice.
     pub due: Option<(Msat, Option<String>)>,
-    /// Something is said to be due, and nobody can read how much.
+    /// There is an amount tag, but it is invalid.
     pub amount_invalid: bool,
     /// The guests that took part.
     pub guests: Vec<GuestRef>,
     /// Facts about the answer.
     pub attributes: Vec<Attribute>,
-    /// The content came encrypted: [`Delivered::open`] it.
+    /// The content is encrypted: see [`Delivered::decrypt`].
     pub encrypted: bool,
-    /// The answer is elsewhere, and the content only says so: [`super::assemble`] it.
+    /// The answer is in parts, and the content only says so: see [`assemble`](super::assemble()).
     pub parts: Option<Parts>,
 }
 
 impl Delivered {
-    /// With the content decrypted and the attributes in it found, if it is encrypted. The error says why it cannot be.
-    pub fn open(mut self, keys: &Keys) -> Result<Self, String> {
+    /// Decrypts content and attributes if they are encrypted.
+    pub fn decrypt(mut self, keys: &Keys) -> Result<Self, String> {
         if self.encrypted {
-            self.content = open(keys, self.provider, &self.content)?;
-            let sealed =
-                self.attributes.iter().position(|fact| fact.name == encryption::SEALED_ATTRIBUTES);
-            if let Some(place) = sealed {
-                let sealed = self.attributes.swap_remove(place);
-                self.attributes.extend(encryption::attributes_of_text(&open(
+            self.content = decrypt(keys, self.provider, &self.content)?;
+            let encrypted = self
+                .attributes
+                .iter()
+                .position(|fact| fact.name == encryption::ENCRYPTED_ATTRIBUTES);
+            if let Some(place) = encrypted {
+                let encrypted = self.attributes.swap_remove(place);
+                self.attributes.extend(encryption::attributes_of_text(&decrypt(
                     keys,
                     self.provider,
-                    &sealed.value,
+                    &encrypted.value,
                 )?));
             }
         }
@@ -95,46 +98,50 @@ impl Delivered {
     }
 }
 
-/// What a provider asked, as anybody can hear it.
+/// The price that a provider asks for a job, visible to any observer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
-    /// For which job.
+pub struct QuotedPrice {
+    /// The job.
     pub job: JobId,
-    /// The kind of the request; feedback does not tell it.
+    /// The kind of the request; unknown for feedback.
     pub kind: Option<u16>,
-    /// Who asked.
+    /// The provider.
     pub provider: PublicKey,
-    /// How much.
+    /// The price.
     pub amount: Msat,
-    /// As the provider dates it.
+    /// The date of the event.
     pub at: UnixTime,
 }
 
-fn open(keys: &Keys, provider: PublicKey, sealed: &str) -> Result<String, String> {
-    // Nothing is encrypted to nothing.
-    if sealed.is_empty() {
+fn decrypt(keys: &Keys, provider: PublicKey, encrypted: &str) -> Result<String, String> {
+    // An empty text is not encrypted.
+    if encrypted.is_empty() {
         return Ok(String::new());
     }
-    encryption::open(keys, &nostr_sdk::PublicKey::from_byte_array(*provider.as_bytes()), sealed)
+    encryption::decrypt(
+        keys,
+        &nostr_sdk::PublicKey::from_byte_array(*provider.as_bytes()),
+        encrypted,
+    )
 }
 
-/// An amount, whether it can be read or not.
+/// Is it an amount tag, valid or not?
 fn is_amount(tag: &Tag) -> bool {
     tag.as_slice().first().is_some_and(|first| first == name::AMOUNT)
 }
 
-/// Reads feedback as its buyer does. `None` if it is none.
+/// Parses feedback. `None` for other events.
 pub fn parse_feedback(event: &Event) -> Option<Feedback> {
     if event.kind.as_u16() != FEEDBACK_KIND {
         return None;
     }
-    let (mut job, mut status, mut due, mut unread) = (None, None, None, false);
+    let (mut job, mut status, mut due, mut invalid) = (None, None, None, false);
     for tag in event.tags.iter() {
         match AnswerTag::parse(tag.as_slice()) {
             Some(AnswerTag::Job(id)) => job = job.or(Some(id)),
             Some(AnswerTag::Status(found, text)) => status = status.or(Some((found, text))),
             Some(AnswerTag::Amount(amount, bolt11)) => due = due.or(Some((amount, bolt11))),
-            None if is_amount(tag) => unread = true,
+            None if is_amount(tag) => invalid = true,
             _ => {}
         }
     }
@@ -142,18 +149,18 @@ pub fn parse_feedback(event: &Event) -> Option<Feedback> {
     let provider = PublicKey::from_bytes(*event.pubkey.as_bytes());
     let (message, content, encrypted) =
         (message.unwrap_or_default(), event.content.clone(), is_encrypted(event));
-    let amount_invalid = due.is_none() && unread;
+    let amount_invalid = due.is_none() && invalid;
     Some(Feedback { job: job?, provider, status, message, content, due, amount_invalid, encrypted })
 }
 
-/// Reads a result as its buyer does. `None` if it is none.
+/// Parses a result. `None` for other events.
 pub fn parse_result(event: &Event) -> Option<Delivered> {
     let kind = event
         .kind
         .as_u16()
         .checked_sub(RESULT_OFFSET)
         .filter(|kind| REQUEST_KINDS.contains(kind))?;
-    let (mut job, mut request, mut due, mut unread) = (None, None, None, false);
+    let (mut job, mut request, mut due, mut invalid) = (None, None, None, false);
     let (mut guests, mut attributes, mut list, mut whole) =
         (Vec::new(), Vec::new(), Vec::new(), None);
     for tag in event.tags.iter() {
@@ -161,7 +168,7 @@ pub fn parse_result(event: &Event) -> Option<Delivered> {
             Some(AnswerTag::Job(id)) => job = job.or(Some(id)),
             Some(AnswerTag::Request(json)) => request = request.or(Some(json)),
             Some(AnswerTag::Amount(amount, bolt11)) => due = due.or(Some((amount, bolt11))),
-            None if is_amount(tag) => unread = true,
+            None if is_amount(tag) => invalid = true,
             Some(AnswerTag::Guest(guest_ref)) => guests.push(guest_ref),
             Some(AnswerTag::Result(fact)) => attributes.push(fact),
             Some(AnswerTag::Part(id, digest)) => list.push((id, digest)),
@@ -173,7 +180,7 @@ pub fn parse_result(event: &Event) -> Option<Delivered> {
     let (job, content, encrypted) = (job?, event.content.clone(), is_encrypted(event));
     let parts =
         whole.filter(|_| !list.is_empty()).map(|(whole, bytes)| Parts { list, whole, bytes });
-    let amount_invalid = due.is_none() && unread;
+    let amount_invalid = due.is_none() && invalid;
     Some(Delivered {
         job,
         kind,
@@ -189,8 +196,9 @@ pub fn parse_result(event: &Event) -> Option<Delivered> {
     })
 }
 
-/// Reads what is asked for a job: the amount on a result, or on feedback that says that nothing happens before it is paid. `None` if nothing is.
-pub fn parse_price(event: &Event) -> Option<Asked> {
+/// Parses the price of a job: the amount of a result, or of feedback that requires a payment.
+/// `None` without an amount.
+pub fn parse_price(event: &Event) -> Option<QuotedPrice> {
     let (job, kind, due) = if event.kind.as_u16() == FEEDBACK_KIND {
         let feedback = parse_feedback(event)
             .filter(|feedback| feedback.status == FeedbackStatus::PaymentRequired)?;
@@ -200,7 +208,7 @@ pub fn parse_price(event: &Event) -> Option<Asked> {
         (result.job, Some(result.kind), result.due)
     };
     let provider = PublicKey::from_bytes(*event.pubkey.as_bytes());
-    Some(Asked {
+    Some(QuotedPrice {
         job,
         kind,
         provider,

@@ -1,4 +1,4 @@
-//! The tags of requests and of answers, each as a case of an enum: what is written is what is read.
+//! The tags of requests and answers, each a case of an enum, so that writing and parsing match.
 
 use nostr_sdk::{Tag, TagKind};
 use pylon_core::guest::GuestRef;
@@ -25,32 +25,32 @@ pub(super) mod name {
     pub(in crate::nip90) const WHOLE: &str = "whole";
 }
 
-/// A tag of a request that means something to us.
+/// A tag of a request with a known meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestTag {
-    /// Something to work on.
+    /// An input.
     Input {
-        /// It.
+        /// The input itself.
         input: Input,
-        /// Where its event may be found.
+        /// The relay where its event may be found.
         relay: Option<String>,
     },
-    /// The MIME type wanted.
+    /// The requested MIME type.
     Output(String),
-    /// A setting.
+    /// A parameter.
     Param(Param),
-    /// The most that will be paid.
+    /// The maximum price.
     Bid(Msat),
-    /// A provider that is wanted.
+    /// A requested provider.
     Provider(PublicKey),
-    /// Inputs and params are in the content, for the provider's eyes only.
+    /// Inputs and parameters are encrypted in the content.
     Encrypted,
-    /// No answer is wanted after this.
+    /// The request expires at this time.
     Expiration(UnixTime),
 }
 
 impl RequestTag {
-    /// `None` for tags that we do not know; an error for those that we know and cannot read.
+    /// Parses a tag. `None` for unknown tags; an error for invalid ones.
     pub fn parse(tag: &[String]) -> Result<Option<Self>, String> {
         let Some((name, values)) = tag.split_first() else { return Ok(None) };
         let first = values.first().map(String::as_str).filter(|value| !value.is_empty());
@@ -75,7 +75,7 @@ impl RequestTag {
         })
     }
 
-    /// As it stands in an event.
+    /// The tag in the form of an event.
     pub fn to_tag(&self) -> Tag {
         match self {
             Self::Input { input, relay } => input_tag(input, relay.as_deref()),
@@ -96,30 +96,30 @@ impl RequestTag {
 pub enum AnswerTag {
     /// The request that is answered.
     Job(JobId),
-    /// Who asked.
+    /// The customer.
     Customer(PublicKey),
-    /// How it stands, and words to it.
+    /// The status, and a message that explains it.
     Status(FeedbackStatus, Option<String>),
-    /// What is due, with its BOLT-11 invoice.
+    /// The amount due, with its BOLT-11 invoice.
     Amount(Msat, Option<String>),
-    /// The request in full.
+    /// The complete request.
     Request(String),
     /// A guest that took part.
     Guest(GuestRef),
     /// A fact about the output.
     Result(Attribute),
-    /// Of no use after this.
+    /// The event expires at this time.
     Expiration(UnixTime),
-    /// The content is for the customer's eyes only.
+    /// The content is encrypted to the customer.
     Encrypted,
-    /// A part of an answer that is too large: its event, and the SHA-256 of its content.
+    /// A part of a large answer: its event, and the SHA-256 of its content.
     Part(MessageId, Digest),
     /// All parts together: SHA-256 and bytes.
     Whole(Digest, u64),
 }
 
 impl AnswerTag {
-    /// `None` for tags that we do not know or cannot read: a buyer takes what is there.
+    /// Parses a tag. `None` for unknown and invalid tags: a buyer ignores them.
     pub fn parse(tag: &[String]) -> Option<Self> {
         let (name, values) = tag.split_first()?;
         let value = |at: usize| values.get(at).map(String::as_str);
@@ -128,7 +128,7 @@ impl AnswerTag {
             name::EVENT => JobId::from_hex(value(0)?).map(Self::Job),
             name::PUBLIC_KEY => PublicKey::from_hex(value(0)?).map(Self::Customer),
             name::STATUS => Some(Self::Status(FeedbackStatus::parse(value(0)?)?, text(1))),
-            // Others write fractions of an msat: the whole part counts.
+            // Other providers write fractions of a msat; they are rounded down.
             name::AMOUNT => Some(Self::Amount(msat(value(0)?.split('.').next()?)?, text(1))),
             name::REQUEST => Some(Self::Request(value(0)?.to_owned())),
             name::GUEST => Some(Self::Guest(GuestRef {
@@ -151,7 +151,7 @@ impl AnswerTag {
         }
     }
 
-    /// As it stands in an event.
+    /// The tag in the form of an event.
     pub fn to_tag(&self) -> Tag {
         match self {
             Self::Job(id) => tag(name::EVENT, [id.to_hex()]),
@@ -181,9 +181,9 @@ impl AnswerTag {
     }
 }
 
-/// The word of a feedback.
+/// The status in feedback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the words are the protocol's")]
+#[allow(missing_docs, reason = "the names are the protocol's")]
 pub enum FeedbackStatus {
     PaymentRequired,
     Processing,
@@ -196,7 +196,7 @@ impl FeedbackStatus {
     pub(super) const ALL: [Self; 5] =
         [Self::PaymentRequired, Self::Processing, Self::Partial, Self::Success, Self::Error];
 
-    /// As it stands in an event.
+    /// The status in the form of an event.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::PaymentRequired => "payment-required",
@@ -216,7 +216,7 @@ fn input(values: &[String]) -> Result<RequestTag, String> {
     let value = |at: usize| values.get(at).map(String::as_str).filter(|value| !value.is_empty());
     let data = values.first().ok_or("an input has no data")?;
     let source = match value(1).unwrap_or("text") {
-        // The registry's own example says `prompt`.
+        // The registry's own example uses `prompt`.
         "text" | "prompt" => InputSource::Text(data.clone()),
         "url" => InputSource::Url(data.clone()),
         "event" => InputSource::Event(
@@ -260,12 +260,12 @@ fn msat(text: &str) -> Option<Msat> {
     decimal(text).map(Msat::new)
 }
 
-/// Digits and nothing else: no sign, no space, no exponent.
+/// Digits only: no sign, no space, no exponent.
 fn decimal(text: &str) -> Option<u64> {
     (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-/// Enough of a stranger's text to recognise it.
+/// Shortens a customer's text for an error message.
 fn excerpt(text: &str) -> &str {
     clipped(text, 40)
 }

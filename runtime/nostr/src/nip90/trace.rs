@@ -1,11 +1,11 @@
-//! What a message is about and how that stands, in a word each, for traces: nothing in them was to be read by one side only.
+//! The job and the status of an event, for trace logs. Nothing confidential is in them.
 
+use super::protocol::{DELETION_KIND, FEEDBACK_KIND, REQUEST_KINDS};
 use super::tags::name;
-use super::{DELETION_KIND, FEEDBACK_KIND, REQUEST_KINDS};
 use nostr_sdk::Event;
 
-/// The job, by the event that asked for it; empty if there is none.
-pub fn about(event: &Event) -> String {
+/// The id of the job that the event is about; empty if there is none.
+pub fn job_id_of(event: &Event) -> String {
     if REQUEST_KINDS.contains(&event.kind.as_u16()) {
         event.id.to_hex()
     } else {
@@ -13,8 +13,8 @@ pub fn about(event: &Event) -> String {
     }
 }
 
-/// The word of NIP-90, or what there is instead of one.
-pub fn status(event: &Event) -> &str {
+/// The status of NIP-90, or another word for events without one.
+pub fn status_of(event: &Event) -> &str {
     match event.kind.as_u16() {
         kind if REQUEST_KINDS.contains(&kind) => "request",
         DELETION_KIND => "cancel",

@@ -1,9 +1,9 @@
-//! What a provider says to a request.
+//! Writes the answers of a provider.
 
 use super::encryption::{self, Encryption};
 use super::parts::{self, Parts, SizeLimit};
+use super::protocol::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET};
 use super::tags::{AnswerTag, FeedbackStatus, clipped, input_tag, name, tag};
-use super::{FEEDBACK_KIND, REQUEST_KINDS, RESULT_OFFSET};
 use nostr_sdk::{Event, EventBuilder, Keys, Kind, Tag, Timestamp};
 use pylon_core::guest::GuestRef;
 use pylon_core::message::{JobStatus, Message, ReplyTo};
@@ -12,17 +12,20 @@ use pylon_core::work::{Attribute, Output};
 use pylon_core::{Job, Msat, PublicKey, UnixTime};
 use std::borrow::Cow;
 
-/// Words of an error.
+/// Bytes of an error message.
 pub(super) const ERROR_BYTES_MAX: usize = 1000;
-/// Feedback is of no use to anyone after this (NIP-40).
+/// Feedback expires after this time (NIP-40).
 const FEEDBACK_SECONDS: u64 = 3600;
-/// What a result may need beside its list of parts: the invoice, about 1 KiB, and the guests that took part, about 200 bytes each.
+/// The bytes of a result besides its list of parts: the invoice, about 1 KiB, and the guests, about
+/// 200 bytes each.
 const REST_BYTES: usize = 4096;
 
-/// The events that say it, signed, in the order in which they are to be published: each is taken by the relays before the next is sent. The
-/// last is the answer itself; those before it are its [parts](super::parts).
+/// The signed events of a message, in the order in which they are published: each must be accepted
+/// by the relays before the next is sent. The last one is the answer itself; those before are its
+/// [parts](super::parts).
 ///
-/// What is confidential is [encrypted](super::encryption). An error is final: the message cannot go out.
+/// Confidential answers are [encrypted](super::encryption). An error is final: the message cannot
+/// be sent.
 pub fn write(
     message: &Message<'_>,
     now: UnixTime,
@@ -39,7 +42,8 @@ pub fn write(
     events.map_err(MarketError::Unpublishable)
 }
 
-/// Could [`write()`] say this result, whatever is due for it and whoever took part? Signs one event at most, and nothing for most results.
+/// Could [`write()`] publish this result with any invoice and any guests? Signs at most one event,
+/// and none for most results.
 pub fn check(
     job: &Job,
     output: &Output,
@@ -72,11 +76,11 @@ pub fn check(
 /// How much of the request a result repeats.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Quote {
-    /// The request, and its inputs once more.
-    All,
-    /// The inputs are in it.
+    /// The request, and its inputs again.
+    RequestAndInputs,
+    /// The request, which contains the inputs.
     Request,
-    /// Its id.
+    /// Only its id.
     Nothing,
 }
 
@@ -94,7 +98,7 @@ impl EventWriter<'_> {
             }
             JobStatus::Processing => (FeedbackStatus::Processing, None, "", None),
             JobStatus::Partial(text) => (FeedbackStatus::Partial, None, text.as_str(), None),
-            // Some clients show the content and nothing else.
+            // Some clients show only the content.
             JobStatus::Error(message) => {
                 let message = clipped(message, ERROR_BYTES_MAX);
                 (FeedbackStatus::Error, Some(message.to_owned()), message, None)
@@ -107,7 +111,7 @@ impl EventWriter<'_> {
                     &AnswerTag::Status(status, message).to_tag(),
                     text,
                 );
-                (None, Cow::Owned(scheme.seal(self.keys, &key(to.customer), &hidden)?))
+                (None, Cow::Owned(scheme.encrypt(self.keys, &key(to.customer), &hidden)?))
             }
             None => (message, Cow::Borrowed(text)),
         };
@@ -121,7 +125,7 @@ impl EventWriter<'_> {
         if self.room.holds(&event) {
             Ok(event)
         } else {
-            Err("it is larger than the relays take".into())
+            Err("it is larger than the relays accept".into())
         }
     }
 
@@ -139,7 +143,7 @@ impl EventWriter<'_> {
         let draft = ResultDraft { kind, job, output, due, guests, scheme };
         let is_small =
             output.content.len() * 2 < self.room.content_bytes.min(self.room.message_bytes);
-        for quote in [Quote::All, Quote::Request, Quote::Nothing] {
+        for quote in [Quote::RequestAndInputs, Quote::Request, Quote::Nothing] {
             if (quote != Quote::Nothing || is_small)
                 && let Some(event) = self.in_one(&draft, quote)?
             {
@@ -158,22 +162,22 @@ impl EventWriter<'_> {
         Ok(events)
     }
 
-    /// The result that names its parts.
+    /// The result that lists its parts.
     fn naming(&self, draft: &ResultDraft<'_>, parts: &Parts) -> Result<Event, String> {
-        for quote in [Quote::All, Quote::Request, Quote::Nothing] {
+        for quote in [Quote::RequestAndInputs, Quote::Request, Quote::Nothing] {
             let event = self.fill(draft, quote, &parts.notice(), Some(parts))?;
             if self.room.holds(&event) {
                 return Ok(event);
             }
         }
-        // However long the list of parts is, there is no shorter way to say it.
+        // The list of parts cannot be shortened.
         let bytes = draft.output.content.len();
         Err(format!(
-            "the result of {bytes} bytes is larger than the relays can carry, even in parts: ask for less"
+            "the result of {bytes} bytes is larger than the relays accept, even in parts: request less"
         ))
     }
 
-    /// `None` if it does not fit.
+    /// Returns `None` if it does not fit in one event.
     fn in_one(&self, draft: &ResultDraft<'_>, quote: Quote) -> Result<Option<Event>, String> {
         if let Some(scheme) = draft.scheme
             && draft.output.content.len() > scheme.text_bytes(self.room.content_bytes)
@@ -198,7 +202,7 @@ impl EventWriter<'_> {
         }
         tags.push(AnswerTag::Job(job.id).to_tag());
         tags.push(AnswerTag::Customer(job.customer).to_tag());
-        if quote == Quote::All && draft.scheme.is_none() {
+        if quote == Quote::RequestAndInputs && draft.scheme.is_none() {
             tags.extend(original_inputs(job));
         }
         tags.extend(
@@ -210,19 +214,19 @@ impl EventWriter<'_> {
         tags.extend(parts.into_iter().flat_map(Parts::tags));
         let content = match draft.scheme {
             Some(scheme) => {
-                let seal = |text: &str| scheme.seal(self.keys, &key(job.customer), text);
+                let seal = |text: &str| scheme.encrypt(self.keys, &key(job.customer), text);
                 if !facts.is_empty() {
                     let value = seal(&encryption::attributes_to_text(facts))?;
                     tags.push(
                         AnswerTag::Result(Attribute {
-                            name: encryption::SEALED_ATTRIBUTES.into(),
+                            name: encryption::ENCRYPTED_ATTRIBUTES.into(),
                             value,
                         })
                         .to_tag(),
                     );
                 }
                 tags.push(AnswerTag::Encrypted.to_tag());
-                // Nothing cannot be encrypted.
+                // An empty text cannot be encrypted.
                 if text.is_empty() { Cow::Borrowed("") } else { Cow::Owned(seal(text)?) }
             }
             None => {
@@ -242,14 +246,14 @@ impl EventWriter<'_> {
     }
 }
 
-/// What goes into a result.
+/// The content of a result.
 struct ResultDraft<'a> {
     kind: u16,
     job: &'a Job,
     output: &'a Output,
     due: Option<&'a (Msat, String)>,
     guests: &'a [GuestRef],
-    /// Of a confidential job.
+    /// The scheme of a confidential job.
     scheme: Option<Encryption>,
 }
 
@@ -257,7 +261,8 @@ fn key(of: PublicKey) -> nostr_sdk::PublicKey {
     nostr_sdk::PublicKey::from_byte_array(*of.as_bytes())
 }
 
-/// The `i` tags exactly as the customer wrote them, or as we understood them where the request is not at hand.
+/// The `i` tags exactly as the customer wrote them, or as parsed if the original request is not
+/// available.
 fn original_inputs(job: &Job) -> Vec<Tag> {
     #[derive(serde::Deserialize)]
     struct Origin {

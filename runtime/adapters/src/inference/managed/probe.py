@@ -1,4 +1,5 @@
-# One line about this interpreter: version, system, machine, C library, and whether it has pip.
+# Prints one line about this interpreter: version, system, machine, C library, and whether it has
+# pip.
 import importlib.util
 import platform
 import sys

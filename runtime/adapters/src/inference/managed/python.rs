@@ -1,6 +1,6 @@
-//! The Python on this machine: which one, and is it enough to fetch and run a server?
+//! Finds a Python on this machine that can fetch and run the server.
 
-use super::ManagedError;
+use super::error::ManagedError;
 use super::pins::{self, PYTHON_MIN, Wheel};
 use std::path::Path;
 use std::process::Stdio;
@@ -9,12 +9,12 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 const PROBE: &str = include_str!("probe.py");
-/// A cold start of Python from a slow disk.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
-/// In the order in which systems mean version 3.
+/// For a cold start of Python from a slow disk.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// The usual names of Python 3, in order of preference.
 const NAMES: &[&str] = &["python3", "python"];
 
-/// An interpreter that is new enough, with the server for its machine.
+/// A supported interpreter, with the wheel for its machine.
 #[derive(Debug)]
 pub(super) struct Python {
     program: String,
@@ -23,7 +23,7 @@ pub(super) struct Python {
 }
 
 impl Python {
-    /// The first of the usual names that will do.
+    /// The first usable interpreter among the usual names.
     pub(super) async fn find(folder: &Path) -> Result<Self, ManagedError> {
         Self::find_among(NAMES, folder).await
     }
@@ -73,7 +73,8 @@ impl Python {
         Ok(command)
     }
 
-    /// This Python in a folder of ours, so that no module of the folder the operator happens to be in is loaded.
+    /// Runs this Python in one of our folders, so that no module of the operator's current folder
+    /// is loaded.
     pub(super) fn command(&self, folder: &Path) -> Command {
         command(&self.program, folder)
     }
@@ -85,11 +86,11 @@ fn command(program: &str, folder: &Path) -> Command {
     command
 }
 
-/// What a name says about itself, if it is a Python at all.
+/// The output of the probe, if the program is a Python.
 async fn ask(program: &str, folder: &Path) -> Option<String> {
     let mut command = command(program, folder);
     command.args(["-I", "-c", PROBE]).stderr(Stdio::null());
-    let output = timeout(ANSWER_WITHIN, command.output()).await.ok()?.ok()?;
+    let output = timeout(ANSWER_TIMEOUT, command.output()).await.ok()?.ok()?;
     let line = String::from_utf8(output.stdout).ok()?;
     (output.status.success() && !line.trim().is_empty()).then_some(line)
 }
@@ -102,9 +103,9 @@ mod tests {
         Python::from_probe("python3", line).unwrap_err().to_string()
     }
 
-    /// Each thing that is missing is named, with what to do instead.
+    /// Each missing thing is named, with an alternative.
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_things_are_named() {
         assert!(refusal("3.9 linux x86_64 glibc pip").contains("Python 3.9"));
         assert!(refusal("2.7 linux x86_64 glibc pip").contains("Python 2.7"));
         assert!(refusal("3.12 linux riscv64 glibc pip").contains("linux on riscv64"));
@@ -114,9 +115,9 @@ mod tests {
         assert!(bare.pip(Path::new("/")).unwrap_err().to_string().contains("pip"));
     }
 
-    /// A machine without any Python is told so.
+    /// A machine without Python gives a clear error.
     #[tokio::test]
-    async fn no_python_is_said() {
+    async fn a_missing_python_is_an_error() {
         let error = Python::find_among(&["no-such-python"], Path::new(".")).await.unwrap_err();
         assert!(error.to_string().contains("no Python"), "{error}");
     }

@@ -1,5 +1,6 @@
-//! The managed server as an operator meets it: fetched, started, asked, ended. `real_` tests need Python and, the first
-//! time, the package index; without them they say so and pass, but fail where `CI=true`.
+//! The managed server: fetched, started, used and stopped. `real_` tests need Python and, the first
+//! time, the package index; without them they report that they were skipped, and fail with
+//! `CI=true`.
 
 use super::*;
 use pylon_core::completion::{ChatMessage, ChatRole, Chunk, CompletionEnd, CompletionRequest};
@@ -9,7 +10,7 @@ use std::sync::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-const WAIT: Duration = Duration::from_secs(120);
+const TEST_TIMEOUT: Duration = Duration::from_secs(120);
 
 fn cache() -> PathBuf {
     let home = || {
@@ -19,7 +20,7 @@ fn cache() -> PathBuf {
     env::var_os("PYLON_TEST_CACHE").map_or_else(home, PathBuf::from)
 }
 
-/// A running server, or a loud reason why there is none.
+/// A running server, or a message why it was skipped.
 async fn start(http: &Client, logs: &Path) -> Option<ManagedServer> {
     match ManagedServer::start(http, &cache(), logs, &|step| eprintln!("{step}")).await {
         Ok(server) => Some(server),
@@ -49,7 +50,7 @@ fn ask(text: &str, max_tokens: u32) -> CompletionRequest {
         stop: Vec::new(),
         seed: Some(1),
         schema: None,
-        first_output_timeout: WAIT,
+        first_output_timeout: TEST_TIMEOUT,
     }
 }
 
@@ -59,24 +60,25 @@ async fn read(
 ) -> Result<(String, CompletionEnd), InferenceError> {
     let (mut stream, mut text) = (backend.generate(request).await?, String::new());
     loop {
-        match timeout(WAIT, stream.next()).await.unwrap()? {
+        match timeout(TEST_TIMEOUT, stream.next()).await.unwrap()? {
             Chunk::Text(more) => text += &more,
             Chunk::End(end) => return Ok((text, end)),
         }
     }
 }
 
-/// A real model answers, counts, stops where told, refuses what is too long, and is free again after a disconnect.
+/// A real model answers, counts tokens, stops at the limit, refuses a prompt that is too long, and
+/// is free after a disconnect.
 #[tokio::test]
 async fn real_llama_cpp() {
     let (http, logs) = (client().unwrap(), tempfile::tempdir().unwrap());
     let Some(server) = start(&http, logs.path()).await else { return };
     let backend = crate::inference::llama_cpp(&http, server.url()).await.unwrap();
-    assert_eq!((backend.id(), backend.max_concurrency()), (ID, SLOTS));
+    assert_eq!((backend.id(), backend.max_concurrency()), (ID, CONCURRENCY));
     let models = backend.models().await.unwrap();
     assert_eq!(
         (models[0].id.as_str(), models[0].context_tokens),
-        (pins::MODEL_ALIAS, Some(CONTEXT_TOKENS / SLOTS))
+        (pins::MODEL_ALIAS, Some(CONTEXT_TOKENS / CONCURRENCY))
     );
 
     let (text, end) = read(&backend, &ask("What is the capital of France?", 24)).await.unwrap();
@@ -92,18 +94,18 @@ async fn real_llama_cpp() {
     let (_, end) = read(&backend, &ask("Tell me a long story.", 8)).await.unwrap();
     assert_eq!((end.length, end.usage.output_tokens), (true, 8));
     let too_long = read(&backend, &ask(&"hello ".repeat(5000), 8)).await.unwrap_err();
-    assert_eq!(too_long, InferenceError::TooLong(CONTEXT_TOKENS / SLOTS));
+    assert_eq!(too_long, InferenceError::TooLong(CONTEXT_TOKENS / CONCURRENCY));
 
-    // Both slots are taken and dropped; an answer that still came at once would otherwise wait for 1,500 tokens each.
-    for _ in 0..SLOTS {
+    // Both slots are used and dropped; otherwise the next answer would wait for 1,500 tokens each.
+    for _ in 0..CONCURRENCY {
         let mut answer = backend.generate(&ask("Write a very long story.", 1500)).await.unwrap();
-        assert!(matches!(timeout(WAIT, answer.next()).await.unwrap(), Ok(Chunk::Text(_))));
+        assert!(matches!(timeout(TEST_TIMEOUT, answer.next()).await.unwrap(), Ok(Chunk::Text(_))));
     }
     assert!(read(&backend, &ask("Say hello.", 4)).await.is_ok());
     server.stop().await.unwrap();
 }
 
-/// With everything in the cache a start asks nobody, and the server ends with the handle.
+/// With a complete cache a start needs no network, and the server ends with its handle.
 #[tokio::test]
 async fn real_llama_cpp_starts_offline_and_ends_with_us() {
     let (http, logs) = (client().unwrap(), tempfile::tempdir().unwrap());
@@ -117,10 +119,10 @@ async fn real_llama_cpp_starts_offline_and_ends_with_us() {
     assert!(TcpStream::connect(&address).await.is_ok());
     drop(second);
     let gone = async { while TcpStream::connect(&address).await.is_ok() {} };
-    timeout(WAIT, gone).await.unwrap();
+    timeout(TEST_TIMEOUT, gone).await.unwrap();
 }
 
-/// The launcher ends when the other end of its standard input does, whatever it is doing: that is all a dying parent leaves.
+/// The launcher ends when its standard input is closed, which is all that remains of a dead parent.
 #[tokio::test]
 async fn real_llama_cpp_follows_its_parent() {
     let (http, logs) = (client().unwrap(), tempfile::tempdir().unwrap());
@@ -128,10 +130,10 @@ async fn real_llama_cpp_follows_its_parent() {
     let ManagedServer { mut child, _lifeline: lifeline, .. } = server;
     assert!(child.try_wait().unwrap().is_none());
     drop(lifeline);
-    assert!(timeout(WAIT, child.wait()).await.unwrap().unwrap().success());
+    assert!(timeout(TEST_TIMEOUT, child.wait()).await.unwrap().unwrap().success());
 }
 
-/// A fetch that fails leaves nothing that looks complete, and says what pip said.
+/// A failed fetch leaves no complete folder, and reports the output of pip.
 #[tokio::test]
 async fn a_failed_fetch_leaves_nothing() {
     let cache = tempfile::tempdir().unwrap();

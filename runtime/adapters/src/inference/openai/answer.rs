@@ -1,14 +1,14 @@
-//! A streamed answer, read event by event. Its deadlines and bounds are kept here; dropping it closes the connection,
-//! and with that the server's work ends.
+//! A streamed answer, read event by event, with its timeouts and limits. Dropping it closes the
+//! connection, which stops the server's work.
 
-use super::wire::{ErrorObject, Part, Text, Timings, Usage};
+use super::wire::{ErrorObject, StreamEvent, Text, Timings, Usage};
 use async_trait::async_trait;
 use eventsource_stream::{Event, EventStream, EventStreamError};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use pylon_core::completion::{Chunk, CompletionEnd, CompletionRequest};
 use pylon_core::ports::inference::{BackendFault, CompletionStream, InferenceError};
-use pylon_egress::http::{in_short, in_words};
+use pylon_egress::http::{error_message, shorten};
 use reqwest::Response;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,53 +17,54 @@ use tokio::time::{Instant, timeout_at};
 
 /// One event is one token with its envelope.
 const EVENT_BYTES_MAX: usize = 256 * 1024;
-/// The longest tokens of today's vocabularies are runs of 128 spaces.
+/// The longest tokens of current vocabularies are runs of 128 spaces.
 const TOKEN_BYTES_MAX: usize = 128;
-/// Whatever was asked for.
+/// Whatever limit was requested.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Characters a token has where nobody counts (the usual estimate).
-const TOKEN_CHARS: u64 = 4;
-/// Tokens a chat template may put around a message, and around all of them.
-const TEMPLATE_TOKENS: usize = 64;
+/// Characters per token in an estimate.
+const CHARS_PER_TOKEN: u64 = 4;
+/// Tokens that a chat template may add to a message, and to all messages together.
+const TEMPLATE_TOKENS_MAX: usize = 64;
 
-/// What cannot be read any further.
-enum Broken {
+/// Why the stream cannot be read further.
+enum StreamError {
     Transport(reqwest::Error),
     EventTooLong,
 }
 
-pub(super) struct Answer {
-    events: BoxStream<'static, Result<Event, EventStreamError<Broken>>>,
-    /// Bytes that came since the last event: what a server may make us keep.
+pub(super) struct AnswerStream {
+    events: BoxStream<'static, Result<Event, EventStreamError<StreamError>>>,
+    /// Bytes since the last event: limits the memory that a server can occupy.
     pending: Arc<AtomicUsize>,
     deadline: Instant,
-    token_gap: Duration,
+    token_timeout: Duration,
     bytes_left: usize,
     /// For the estimate.
     chars_in: u64,
     chars_out: u64,
-    most: Most,
+    most: UsageLimit,
     model: Option<String>,
     finish: Option<Finish>,
     usage: Option<Usage>,
     timings: Option<Timings>,
 }
 
-/// What an answer can have taken at most: who counts more, lies, and the customer would pay for it.
-struct Most {
+/// The maximum usage of an answer: a larger count is false, and the customer would pay for it.
+struct UsageLimit {
     input_tokens: u64,
     output_tokens: u64,
 }
 
-impl Most {
-    /// A token of text is at least a byte of it; templates add some to each message.
+impl UsageLimit {
+    /// A token of text has at least one byte; templates add some tokens to each message.
     fn of(request: &CompletionRequest) -> Self {
         let bytes: usize = request
             .messages
             .iter()
-            .map(|message| message.content.len().saturating_add(TEMPLATE_TOKENS))
+            .map(|message| message.content.len().saturating_add(TEMPLATE_TOKENS_MAX))
             .sum();
-        let input_tokens = u64::try_from(bytes.saturating_add(TEMPLATE_TOKENS)).unwrap_or(u64::MAX);
+        let input_tokens =
+            u64::try_from(bytes.saturating_add(TEMPLATE_TOKENS_MAX)).unwrap_or(u64::MAX);
         Self { input_tokens, output_tokens: u64::from(request.max_tokens) }
     }
 }
@@ -74,19 +75,19 @@ enum Finish {
     Length,
 }
 
-impl Answer {
+impl AnswerStream {
     pub(super) fn new(
         response: Response,
         request: &CompletionRequest,
         deadline: Instant,
-        token_gap: Duration,
+        token_timeout: Duration,
     ) -> Self {
         let pending = Arc::new(AtomicUsize::new(0));
         let counted = pending.clone();
         let chunks = response.bytes_stream().map(move |chunk| {
-            let chunk = chunk.map_err(Broken::Transport)?;
+            let chunk = chunk.map_err(StreamError::Transport)?;
             if counted.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() > EVENT_BYTES_MAX {
-                return Err(Broken::EventTooLong);
+                return Err(StreamError::EventTooLong);
             }
             Ok(chunk)
         });
@@ -95,11 +96,11 @@ impl Answer {
             events: EventStream::new(chunks).boxed(),
             pending,
             deadline,
-            token_gap,
+            token_timeout,
             bytes_left: tokens.saturating_mul(TOKEN_BYTES_MAX).min(ANSWER_BYTES_MAX),
             chars_in: request.messages.iter().map(|message| count_chars(&message.content)).sum(),
             chars_out: 0,
-            most: Most::of(request),
+            most: UsageLimit::of(request),
             model: None,
             finish: None,
             usage: None,
@@ -107,13 +108,13 @@ impl Answer {
         }
     }
 
-    /// Keeps what an event says and gives back its text.
-    fn take(&mut self, part: Part<'_>) -> Result<Option<String>, InferenceError> {
+    /// Records the content of an event and returns its text.
+    fn take(&mut self, part: StreamEvent<'_>) -> Result<Option<String>, InferenceError> {
         if let Some(error) = part.error {
             return Err(ErrorObject::into_error(error));
         }
         if self.model.is_none() {
-            self.model = part.model.map(|Text(name)| in_short(&name));
+            self.model = part.model.map(|Text(name)| shorten(&name));
         }
         self.usage = part.usage.or(self.usage);
         self.timings = part.timings.or(self.timings);
@@ -131,17 +132,16 @@ impl Answer {
             });
         }
         if choice.delta.reasoning_content.is_some_and(|thought| !thought.is_empty()) {
-            self.deadline = Instant::now() + self.token_gap;
+            self.deadline = Instant::now() + self.token_timeout;
         }
         let Some(text) = choice.delta.content.filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
         let left = self.bytes_left.checked_sub(text.len());
-        self.bytes_left = left.ok_or_else(|| {
-            failed(BackendFault::TooLong, "the answer is longer than was asked for")
-        })?;
+        self.bytes_left = left
+            .ok_or_else(|| failed(BackendFault::TooLong, "the answer is longer than requested"))?;
         self.chars_out += count_chars(&text);
-        self.deadline = Instant::now() + self.token_gap;
+        self.deadline = Instant::now() + self.token_timeout;
         Ok(Some(text))
     }
 
@@ -154,7 +154,8 @@ impl Answer {
         })
     }
 
-    /// The backend's count, else llama.cpp's timings, else an estimate that says so; a count that cannot be is no count.
+    /// The backend's count, else llama.cpp's timings, else a marked estimate; an impossible count
+    /// is ignored.
     fn count(&self) -> pylon_core::work::Usage {
         let possible = |input: u64, output: u64| {
             input <= self.most.input_tokens && output <= self.most.output_tokens
@@ -182,20 +183,21 @@ impl Answer {
             return pylon_core::work::Usage { input_tokens, output_tokens, cached_tokens, ..zero };
         }
         let (input_tokens, output_tokens) =
-            (self.chars_in.div_ceil(TOKEN_CHARS), self.chars_out.div_ceil(TOKEN_CHARS));
+            (self.chars_in.div_ceil(CHARS_PER_TOKEN), self.chars_out.div_ceil(CHARS_PER_TOKEN));
         pylon_core::work::Usage { input_tokens, output_tokens, estimated: true, ..zero }
     }
 }
 
 #[async_trait]
-impl CompletionStream for Answer {
+impl CompletionStream for AnswerStream {
     async fn next(&mut self) -> Result<Chunk, InferenceError> {
         loop {
             let event = match timeout_at(self.deadline, self.events.next()).await {
                 Err(_) => return Err(InferenceError::Timeout),
                 Ok(Some(Ok(event))) => event,
                 Ok(Some(Err(error))) => return Err(broken(error)),
-                // Some servers close without `[DONE]`; without a reason to finish, it is half an answer.
+                // Some servers close without `[DONE]`; without a finish reason the answer is
+                // incomplete.
                 Ok(None) if self.finish.is_some() => return Ok(self.end()),
                 Ok(None) => return Err(failed(BackendFault::Truncated, "the answer broke off")),
             };
@@ -216,12 +218,12 @@ impl CompletionStream for Answer {
     }
 }
 
-fn broken(error: EventStreamError<Broken>) -> InferenceError {
+fn broken(error: EventStreamError<StreamError>) -> InferenceError {
     match error {
-        EventStreamError::Transport(Broken::Transport(error)) => {
-            InferenceError::Unavailable(in_words(error))
+        EventStreamError::Transport(StreamError::Transport(error)) => {
+            InferenceError::Unavailable(error_message(error))
         }
-        EventStreamError::Transport(Broken::EventTooLong) => {
+        EventStreamError::Transport(StreamError::EventTooLong) => {
             failed(BackendFault::Unreadable, "an event that is too long")
         }
         EventStreamError::Utf8(_) => {
@@ -234,7 +236,7 @@ fn broken(error: EventStreamError<Broken>) -> InferenceError {
 }
 
 fn failed(how: BackendFault, what: &str) -> InferenceError {
-    InferenceError::Failed(how, in_short(what))
+    InferenceError::Failed(how, shorten(what))
 }
 
 fn count_chars(text: &str) -> u64 {

@@ -1,30 +1,30 @@
-//! Any server that speaks the OpenAI dialect: llama.cpp, vLLM, LM Studio and others. What tells one of them from another
-//! is in `detect.rs`; nothing here asks which it is.
+//! Any server with the OpenAI API: llama.cpp, vLLM, LM Studio and others. Differences between them
+//! are in `detect.rs`, not here.
 
 mod answer;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wire;
 
-use answer::Answer;
+use answer::AnswerStream;
 use async_trait::async_trait;
 use pylon_core::completion::{CompletionRequest, ModelInfo};
 use pylon_core::ports::inference::{BackendFault, CompletionStream, Inference, InferenceError};
-use pylon_egress::http::{in_short, in_words, read_at_most};
+use pylon_egress::http::{error_message, read_at_most, shorten};
 use reqwest::{Client, Response, StatusCode, Url};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// A backend that needs longer to say what it serves is not ready to serve it.
-const HEALTH_WITHIN: Duration = Duration::from_secs(2);
-/// Between two pieces of an answer.
-const TOKEN_GAP: Duration = Duration::from_secs(30);
-/// A list of models, or what is wrong.
+/// A backend that needs longer to answer is not ready.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout between two tokens of an answer.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a list of models or of an error.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Of a server that lists more, the first are enough.
+/// Further models of a list are ignored.
 const MODELS_MAX: usize = 1000;
 
-/// A backend behind the OpenAI dialect.
+/// A backend with the OpenAI API.
 #[derive(Debug)]
 pub struct OpenAi {
     id: String,
@@ -32,11 +32,12 @@ pub struct OpenAi {
     http: Client,
     base: BaseUrl,
     health: Option<&'static str>,
-    token_gap: Duration,
+    token_timeout: Duration,
 }
 
 impl OpenAi {
-    /// A backend named `id` at a URL with or without `/v1`, which serves `slots` requests at once.
+    /// A backend named `id` at a URL with or without `/v1`, which serves `slots` requests
+    /// concurrently.
     pub fn new(
         http: Client,
         id: impl Into<String>,
@@ -50,30 +51,31 @@ impl OpenAi {
             http,
             base,
             health: None,
-            token_gap: TOKEN_GAP,
+            token_timeout: TOKEN_TIMEOUT,
         })
     }
 
-    /// With a path that says when the engine behind a listening server is dead.
+    /// Sets a path that reports whether the engine behind a listening server works.
     #[must_use]
     pub fn with_health(mut self, path: Option<&'static str>) -> Self {
         self.health = path;
         self
     }
 
-    /// With another longest silence between two pieces of an answer.
+    /// Sets another timeout between two tokens.
     #[must_use]
-    pub fn with_token_gap(mut self, gap: Duration) -> Self {
-        self.token_gap = gap;
+    pub fn with_token_timeout(mut self, gap: Duration) -> Self {
+        self.token_timeout = gap;
         self
     }
 
-    /// Where it is, without `/v1`.
+    /// Its URL, without `/v1`.
     pub fn url(&self) -> &str {
         self.base.root()
     }
 
-    /// A 200 here means little, so that only a refusal counts; a server without the path is judged by its models.
+    /// Only a refusal counts, because a 200 may mean little; a server without the path is checked
+    /// by its models.
     async fn check_health(&self, path: &str) -> Result<(), InferenceError> {
         let response = self.http.get(self.base.at(path)?).send().await.map_err(unavailable)?;
         match response.status() {
@@ -115,7 +117,7 @@ impl Inference for OpenAi {
     }
 
     async fn models(&self) -> Result<Vec<ModelInfo>, InferenceError> {
-        timeout(HEALTH_WITHIN, self.list_models()).await.unwrap_or(Err(InferenceError::Timeout))
+        timeout(HEALTH_TIMEOUT, self.list_models()).await.unwrap_or(Err(InferenceError::Timeout))
     }
 
     async fn generate(
@@ -134,23 +136,23 @@ impl Inference for OpenAi {
             }
         };
         let response = timeout_at(deadline, sent).await.unwrap_or(Err(InferenceError::Timeout))?;
-        Ok(Box::new(Answer::new(response, request, deadline, self.token_gap)))
+        Ok(Box::new(AnswerStream::new(response, request, deadline, self.token_timeout)))
     }
 }
 
-/// Where a server is: an address that paths can be put behind.
+/// The URL of a server, to which paths can be appended.
 #[derive(Clone, Debug)]
 pub(crate) struct BaseUrl(Url);
 
 impl BaseUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, InferenceError> {
-        let bad = |why: &str| InferenceError::Unsupported(format!("`{}`: {why}", in_short(text)));
+        let bad = |why: &str| InferenceError::Unsupported(format!("`{}`: {why}", shorten(text)));
         let mut url = Url::parse(text.trim()).map_err(|_| bad("not a URL"))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(bad("a backend's URL begins with http:// or https://"));
+            return Err(bad("a backend's URL must begin with http:// or https://"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(bad("a backend's URL ends with its path"));
+            return Err(bad("a backend's URL must not have a query or a fragment"));
         }
         let path = url.path().trim_end_matches('/');
         let path = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/').to_owned();
@@ -167,33 +169,37 @@ impl BaseUrl {
     }
 }
 
-/// What a status other than success means. The body is for the operator's log only, and only in short.
+/// The error for a status other than success. The body is only for the operator's log, shortened.
 async fn refusal(response: Response, model: &str) -> InferenceError {
     let status = response.status();
-    let body = match timeout(HEALTH_WITHIN, read_at_most(response, BODY_BYTES_MAX)).await {
+    let body = match timeout(HEALTH_TIMEOUT, read_at_most(response, BODY_BYTES_MAX)).await {
         Ok(Ok(body)) => body,
         _ => Vec::new(),
     };
     if status == StatusCode::NOT_FOUND && !model.is_empty() {
-        return InferenceError::Unsupported(format!("model {}", in_short(model)));
+        return InferenceError::Unsupported(format!("model {}", shorten(model)));
     }
-    let said = match serde_json::from_slice::<wire::Refusal>(&body) {
+    let message = match serde_json::from_slice::<wire::Refusal>(&body) {
         Ok(refusal) => match refusal.error.into_error() {
-            InferenceError::Failed(_, said) => said,
+            InferenceError::Failed(_, message) => message,
             other => return other,
         },
         Err(_) => format!("it answers {status}"),
     };
     match status {
-        // Another request might be answered: the server is there, and this one is too much or nothing for it.
-        StatusCode::INTERNAL_SERVER_ERROR => InferenceError::Failed(BackendFault::Internal, said),
+        // Another request may succeed: the server works, but not for this request.
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            InferenceError::Failed(BackendFault::Internal, message)
+        }
         StatusCode::BAD_REQUEST
         | StatusCode::PAYLOAD_TOO_LARGE
-        | StatusCode::UNPROCESSABLE_ENTITY => InferenceError::Failed(BackendFault::Refused, said),
-        _ => InferenceError::Unavailable(said),
+        | StatusCode::UNPROCESSABLE_ENTITY => {
+            InferenceError::Failed(BackendFault::Refused, message)
+        }
+        _ => InferenceError::Unavailable(message),
     }
 }
 
 fn unavailable(error: reqwest::Error) -> InferenceError {
-    InferenceError::Unavailable(in_words(error))
+    InferenceError::Unavailable(error_message(error))
 }

@@ -1,5 +1,6 @@
-//! The adapter against a server on loopback that replays answers in the shapes that llama.cpp and vLLM give, whole, cut
-//! anywhere, broken, late and endless. Every wait has a deadline; nothing waits for a fixed time.
+//! The adapter against a server on loopback that replays answers of llama.cpp and vLLM: complete,
+//! split anywhere, broken, late and endless. Every wait has a timeout; no test waits for a fixed
+//! time.
 
 use super::*;
 use crate::inference::llama_cpp;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-const WAIT: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 const ROLE: &str = r#"data: {"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}],"model":"m-135"}"#;
 const STOP: &str =
     r#"data: {"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"model":"m-135"}"#;
@@ -50,7 +51,7 @@ fn request() -> CompletionRequest {
         stop: Vec::new(),
         seed: None,
         schema: None,
-        first_output_timeout: WAIT,
+        first_output_timeout: TEST_TIMEOUT,
     }
 }
 
@@ -61,7 +62,7 @@ async fn serve(router: Router) -> String {
     url
 }
 
-/// A server whose every answer is this one.
+/// A server that always gives this answer.
 async fn chat(reply: impl Fn() -> Reply + Clone + Send + Sync + 'static) -> OpenAi {
     let router = Router::new().route("/v1/chat/completions", post(move || async move { reply() }));
     OpenAi::new(client().unwrap(), "stub", &serve(router).await, 1).unwrap()
@@ -71,13 +72,13 @@ fn streamed(pieces: BoxStream<'static, io::Result<Bytes>>) -> Reply {
     ([("content-type", "text/event-stream")], Body::from_stream(pieces)).into_response()
 }
 
-/// A server that sends these pieces, each in a write of its own.
+/// A server that sends these pieces, each in its own write.
 async fn replay(pieces: Vec<Vec<u8>>) -> OpenAi {
     chat(move || streamed(stream::iter(pieces.clone()).map(|piece| Ok(Bytes::from(piece))).boxed()))
         .await
 }
 
-/// A server that sends this and then nothing, without ending.
+/// A server that sends this and then nothing, without closing.
 async fn replay_then_hang(bytes: Vec<u8>) -> OpenAi {
     chat(move || {
         let first = stream::iter([Ok(Bytes::from(bytes.clone()))]);
@@ -99,16 +100,16 @@ async fn read(
             }
         }
     };
-    timeout(WAIT, reading).await.unwrap()
+    timeout(TEST_TIMEOUT, reading).await.unwrap()
 }
 
 async fn error_of(backend: &OpenAi) -> InferenceError {
     read(backend, &request()).await.unwrap_err()
 }
 
-/// The same answer, cut at every byte in turn, is always the same text and count.
+/// An answer that is split at any byte gives the same text and count.
 #[tokio::test]
-async fn an_answer_survives_any_cut() {
+async fn an_answer_may_be_split_anywhere() {
     let whole = events(&[ROLE, &token("Zürich "), &token("日本"), STOP, USAGE, DONE]);
     let start = events(&[ROLE]).len();
     for cut in (1..start).step_by(16).chain(start..whole.len()) {
@@ -124,7 +125,7 @@ async fn an_answer_survives_any_cut() {
     }
 }
 
-/// A count comes from the usage, else from llama.cpp's timings, else it is an estimate that says so.
+/// The count is the backend's, else llama.cpp's timings, else a marked estimate.
 #[tokio::test]
 async fn the_count_is_the_backends_or_marked() {
     let length = STOP.replace("stop", "length");
@@ -155,15 +156,15 @@ async fn the_count_is_the_backends_or_marked() {
         assert!(end.usage.estimated || end.usage.input_tokens == 37, "{lie}");
         assert!(
             end.usage.input_tokens < 100 && end.usage.output_tokens < 100,
-            "a count that cannot be: {:?}",
+            "an impossible count: {:?}",
             end.usage
         );
     }
 }
 
-/// An answer that ends without a reason is half an answer, whether the server says that it is done or not.
+/// An answer without a finish reason is incomplete, with `[DONE]` or without.
 #[tokio::test]
-async fn half_an_answer_is_none() {
+async fn an_incomplete_answer_is_an_error() {
     for end in [vec![], vec![DONE]] {
         let token = token("half");
         let cut = events(&[&[ROLE, token.as_str()][..], &end].concat());
@@ -175,9 +176,9 @@ async fn half_an_answer_is_none() {
     }
 }
 
-/// Whatever is wrong with a stream is one error for the operator, never a text and never a short answer.
+/// Every defect of a stream is one error for the operator, never a text or a short answer.
 #[tokio::test]
-async fn a_broken_stream_is_unavailable() {
+async fn a_broken_stream_is_an_error() {
     let huge = vec![b'x'; 300 * 1024];
     let invalid = [b"data: ".as_slice(), &[0xff, 0xfe], b"\n\n"].concat();
     let aborted = STOP.replace("stop", "abort");
@@ -203,7 +204,7 @@ async fn a_broken_stream_is_unavailable() {
         (
             events(&[&token(&"y".repeat(16 * 128 + 1))]),
             BackendFault::TooLong,
-            "longer than was asked for",
+            "longer than requested",
         ),
         (invalid, BackendFault::Unreadable, "UTF-8"),
         (
@@ -227,9 +228,10 @@ async fn a_broken_stream_is_unavailable() {
     assert!(matches!(error_of(&cut.await).await, InferenceError::Unavailable(_)));
 }
 
-/// A refusal says what to do: another backend, another model, or a shorter prompt. Its text is bounded.
+/// A refusal is classified: another backend, another model, or a shorter prompt. Its text is
+/// limited.
 #[tokio::test]
-async fn a_refusal_is_sorted() {
+async fn a_refusal_is_classified() {
     async fn refused(status: u16, body: String) -> InferenceError {
         error_of(
             &chat(move || (Status::from_u16(status).unwrap(), body.clone()).into_response()).await,
@@ -263,9 +265,10 @@ async fn a_refusal_is_sorted() {
     assert!(matches!(refused(307, String::new()).await, InferenceError::Unavailable(_)));
 }
 
-/// Silence ends: before the headers, before the first text, and between two texts; thoughts are no silence.
+/// Silence times out: before the headers, before the first text, and between two texts; reasoning
+/// is not silence.
 #[tokio::test]
-async fn silence_is_a_timeout() {
+async fn silence_times_out() {
     let soon = CompletionRequest { first_output_timeout: Duration::from_millis(150), ..request() };
     let mute = Router::new().route("/v1/chat/completions", post(std::future::pending::<Reply>));
     let mute = OpenAi::new(client().unwrap(), "stub", &serve(mute).await, 1).unwrap();
@@ -277,22 +280,22 @@ async fn silence_is_a_timeout() {
 
     let stalls = replay_then_hang(events(&[ROLE, &token("Par")]))
         .await
-        .with_token_gap(Duration::from_millis(150));
+        .with_token_timeout(Duration::from_millis(150));
     assert_eq!(error_of(&stalls).await, InferenceError::Timeout);
 
     let thinks = r#"data: {"choices":[{"delta":{"reasoning_content":"hm"}}]}"#;
     let thinking =
-        replay_then_hang(events(&[thinks])).await.with_token_gap(Duration::from_millis(150));
+        replay_then_hang(events(&[thinks])).await.with_token_timeout(Duration::from_millis(150));
     assert_eq!(error_of(&thinking).await, InferenceError::Timeout);
 }
 
-/// Dropping an answer ends the connection, which the server sees at once.
+/// Dropping an answer closes the connection, which the server notices.
 #[tokio::test]
 async fn dropping_an_answer_disconnects() {
     let (gone, noticed) = oneshot::channel::<()>();
     let gone = Arc::new(std::sync::Mutex::new(Some(gone)));
     let backend = chat(move || {
-        // Lives as long as the server's side of the answer.
+        // Exists as long as the server's side of the answer.
         let alarm = gone.lock().unwrap().take();
         let first = stream::iter([Ok(Bytes::from(events(&[ROLE, &token("Par")])))]);
         let rest = stream::pending().map(move |never: io::Result<Bytes>| {
@@ -303,17 +306,20 @@ async fn dropping_an_answer_disconnects() {
     })
     .await;
     let request = request();
-    let mut answer = timeout(WAIT, backend.generate(&request)).await.unwrap().unwrap();
-    assert_eq!(timeout(WAIT, answer.next()).await.unwrap(), Ok(Chunk::Text("Par".to_owned())));
+    let mut answer = timeout(TEST_TIMEOUT, backend.generate(&request)).await.unwrap().unwrap();
+    assert_eq!(
+        timeout(TEST_TIMEOUT, answer.next()).await.unwrap(),
+        Ok(Chunk::Text("Par".to_owned()))
+    );
     let mut noticed = noticed.fuse();
     assert!((&mut noticed).now_or_never().is_none());
     drop(answer);
-    assert!(timeout(WAIT, noticed).await.unwrap().is_err());
+    assert!(timeout(TEST_TIMEOUT, noticed).await.unwrap().is_err());
 }
 
-/// What is sent is what was asked, always streamed and bounded, with nothing that was not asked for.
+/// The request contains what was asked for and nothing else, streamed and limited.
 #[tokio::test]
-async fn a_request_says_what_was_asked() {
+async fn a_request_contains_what_was_asked_for() {
     type Seen = Arc<std::sync::Mutex<Vec<serde_json::Value>>>;
     async fn keep(State(seen): State<Seen>, body: Bytes) -> Reply {
         seen.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
@@ -359,16 +365,16 @@ fn listing(status: u16, body: &'static str) -> Router {
     Router::new().route("/v1/models", get(move || async move { reply }))
 }
 
-/// A list counts only when it names a model; a health that refuses outweighs it.
+/// A list counts only if it contains a model; a failing health check outweighs it.
 #[tokio::test]
-async fn ready_means_a_model() {
+async fn a_ready_backend_has_a_model() {
     const LIST: &str =
         r#"{"data":[{"id":"a","meta":{"n_ctx":2048}},{"id":"b","max_model_len":4096},{"id":"c"}]}"#;
     async fn models(router: Router) -> Result<Vec<ModelInfo>, InferenceError> {
         let backend = OpenAi::new(client().unwrap(), "stub", &serve(router).await, 1)
             .unwrap()
             .with_health(Some("health"));
-        timeout(WAIT, backend.models()).await.unwrap()
+        timeout(TEST_TIMEOUT, backend.models()).await.unwrap()
     }
     let found = models(listing(200, LIST)).await.unwrap();
     let rooms: Vec<_> =
@@ -392,14 +398,15 @@ async fn ready_means_a_model() {
             "{error}"
         );
     }
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let nobody = OpenAi::new(client().unwrap(), "stub", &format!("http://{nobody}"), 1).unwrap();
-    assert!(matches!(nobody.models().await, Err(InferenceError::Unavailable(_))));
+    let unreachable = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let unreachable =
+        OpenAi::new(client().unwrap(), "stub", &format!("http://{unreachable}"), 1).unwrap();
+    assert!(matches!(unreachable.models().await, Err(InferenceError::Unavailable(_))));
 }
 
-/// A backend does as many at once as it says, or one; what is no URL is said to be none.
+/// The concurrency is that of the backend, or one; an invalid URL is an error.
 #[tokio::test]
-async fn a_backend_says_what_it_can() {
+async fn a_backend_reports_its_concurrency() {
     const LIST: &str = r#"{"data":[{"id":"a"}]}"#;
     let http = client().unwrap();
     let llama = listing(200, LIST).route("/props", get(|| async { r#"{"total_slots":3}"# }));

@@ -1,11 +1,12 @@
-//! What an OpenAI-compatible server is sent and says, as far as we use it. No decisions here.
+//! The JSON of the OpenAI API, as far as it is used. No decisions here.
 
 use pylon_core::completion::{ChatMessage, CompletionRequest, ModelInfo};
 use pylon_core::ports::inference::{BackendFault, InferenceError};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// A request for a streamed answer. What is not asked for is not sent, so that strict servers take it.
+/// A request for a streamed answer. Fields that are not set are not sent, so that strict servers
+/// accept it.
 #[derive(Serialize)]
 pub(super) struct Request<'a> {
     model: &'a str,
@@ -50,7 +51,7 @@ impl<'a> Request<'a> {
         Ok(Self {
             model: &generation.model,
             messages: &generation.messages,
-            // Zero means "no bound" to some servers.
+            // Some servers read zero as "no limit".
             max_tokens: generation.max_tokens.max(1),
             stream: true,
             stream_options: StreamOptions { include_usage: true },
@@ -65,7 +66,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Servers keep a seed in 32 or 63 bits, and llama.cpp takes the largest for "none". Small seeds stay what they are.
+/// Servers store a seed in 32 or 63 bits, and llama.cpp uses the largest for "none". Small seeds
+/// are unchanged.
 fn fold_seed(seed: u64) -> u32 {
     ((seed ^ (seed >> 32)) & 0x7fff_ffff) as u32
 }
@@ -82,10 +84,10 @@ pub(crate) struct ModelEntry {
     id: String,
     #[serde(default)]
     pub(crate) owned_by: Option<String>,
-    /// As vLLM says it.
+    /// vLLM's field.
     #[serde(default)]
     max_model_len: Option<u32>,
-    /// As llama.cpp says it.
+    /// llama.cpp's field.
     #[serde(default)]
     meta: Option<ModelMeta>,
 }
@@ -109,9 +111,9 @@ pub(crate) struct Props {
     pub(crate) total_slots: u32,
 }
 
-/// One event of a streamed answer. Names are borrowed from the event: one is read per token.
+/// One event of a streamed answer. Names are borrowed from the event, which is read once per token.
 #[derive(Deserialize)]
-pub(super) struct Part<'a> {
+pub(super) struct StreamEvent<'a> {
     #[serde(borrow, default)]
     pub(super) model: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -140,7 +142,7 @@ pub(super) struct Choice<'a> {
 pub(super) struct Delta {
     #[serde(default)]
     pub(super) content: Option<String>,
-    /// Thoughts: not sold, but a sign of life.
+    /// Reasoning: not sold, but a sign of life.
     #[serde(default)]
     pub(super) reasoning_content: Option<String>,
 }
@@ -160,7 +162,7 @@ pub(super) struct PromptDetails {
     pub(super) cached_tokens: Option<u64>,
 }
 
-/// llama.cpp's own count: `prompt_n` is without what was cached.
+/// llama.cpp's own count: `prompt_n` excludes cached tokens.
 #[derive(Clone, Copy, Deserialize)]
 pub(super) struct Timings {
     #[serde(default)]
@@ -186,13 +188,13 @@ pub(super) struct ErrorObject {
 }
 
 impl ErrorObject {
-    /// What it means for the job: too long, or else a backend that fails at it.
+    /// The error for the job: the prompt is too long, or the backend fails.
     pub(super) fn into_error(self) -> InferenceError {
         match (self.kind.as_deref(), self.n_ctx) {
             (Some("exceed_context_size_error"), Some(room)) => InferenceError::TooLong(room),
             _ => InferenceError::Failed(
                 BackendFault::Internal,
-                pylon_egress::http::in_short(&self.message),
+                pylon_egress::http::shorten(&self.message),
             ),
         }
     }

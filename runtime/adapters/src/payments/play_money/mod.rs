@@ -1,16 +1,20 @@
-//! Play money, for the demo and for tests: real BOLT-11 strings, signatures and preimages, and nothing of worth. It opens
-//! only on relays of this machine, so that no stranger is ever paid with it. Nothing survives the program.
+//! Play money for the demo and for tests: real BOLT-11 invoices, signatures and preimages without
+//! value. It works only with relays on this machine, so that no remote customer is paid with it.
+//! Nothing is stored.
 
-mod books;
-mod mint;
+mod invoice_signer;
+mod ledger;
+mod payment;
 #[cfg(test)]
 mod tests;
 
+pub use payment::{Paid, PayError};
+
 use async_trait::async_trait;
-use books::Books;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use mint::Mint;
+use invoice_signer::InvoiceSigner;
+use ledger::Ledger;
 use pylon_core::decision::Terms;
 use pylon_core::payment::{Invoice, InvoiceRequest, InvoiceState, Receipt, WalletCapabilities};
 use pylon_core::ports::clock::Clock;
@@ -21,59 +25,27 @@ use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 use url::{Host, Url};
 
-/// One invoice: a thousandth of a bitcoin.
+/// Amount of one invoice: 0.001 bitcoin.
 const RECEIVABLE_MAX: Msat = Msat::new(100_000_000);
-/// A slow listener loses receipts, which are only hints.
+/// A slow subscriber loses receipts, which are only hints.
 const RECEIPTS_MAX: usize = 1024;
 
-/// What a payment did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paid {
-    /// It arrived; the preimage proves it.
-    Settled([u8; 32]),
-    /// It is locked until the provider claims or releases it.
-    Held,
-}
-
-/// Why a payment did nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PayError {
-    /// No BOLT-11 string with a valid signature.
-    #[error("the invoice cannot be read: {0}")]
-    Unreadable(String),
-    /// Real money, or another bank's.
-    #[error("not an invoice of this play-money bank")]
-    NotOurs,
-    /// Too late.
-    #[error("the invoice has expired or was withdrawn")]
-    Gone,
-    /// Once is enough.
-    #[error("the invoice is already paid")]
-    AlreadyPaid,
-    /// Less than asked for.
-    #[error("the invoice asks for {0}")]
-    TooLittle(Msat),
-    /// More than there is.
-    #[error("the balance is {0}")]
-    Poor(Msat),
-}
-
-/// Both sides of the counter: a wallet for the provider and a purse for the customer.
+/// A bank with a wallet for the provider and a balance for the customer.
 #[derive(Clone)]
 pub struct PlayBank(Arc<Bank>);
 
 struct Bank {
-    mint: Mint,
+    invoice_signer: InvoiceSigner,
     clock: Arc<dyn Clock>,
-    books: Mutex<Books>,
+    ledger: Mutex<Ledger>,
     receipts: broadcast::Sender<Receipt>,
 }
 
 impl PlayBank {
-    /// Opens with so much in the customer's purse, unless one of the relays is on another machine.
+    /// Opens a bank with this balance of the customer, unless a relay is on another machine.
     pub fn open(
         relays: &[String],
-        purse: Msat,
+        customer_balance: Msat,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, WalletError> {
         if let Some(far) = relays.iter().find(|relay| !is_loopback(relay)) {
@@ -83,9 +55,9 @@ impl PlayBank {
         }
         let (receipts, _) = broadcast::channel(RECEIPTS_MAX);
         Ok(Self(Arc::new(Bank {
-            mint: Mint::new(),
+            invoice_signer: InvoiceSigner::new(),
             clock,
-            books: Mutex::new(Books::new(purse)),
+            ledger: Mutex::new(Ledger::new(customer_balance)),
             receipts,
         })))
     }
@@ -95,34 +67,34 @@ impl PlayBank {
         PlayWallet(self.0.clone())
     }
 
-    /// Pays an invoice as the customer, exactly.
+    /// Pays an invoice as the customer with the exact amount.
     pub fn pay(&self, bolt11: &str) -> Result<Paid, PayError> {
-        self.settle(bolt11, None)
+        self.pay_invoice(bolt11, None)
     }
 
-    /// Pays an invoice as the customer, with at least what it asks for.
+    /// Pays an invoice as the customer with at least its amount.
     pub fn pay_amount(&self, bolt11: &str, amount: Msat) -> Result<Paid, PayError> {
-        self.settle(bolt11, Some(amount))
+        self.pay_invoice(bolt11, Some(amount))
     }
 
-    /// What the customer has left.
-    pub fn purse(&self) -> Msat {
-        self.0.books().purse
+    /// The balance of the customer.
+    pub fn customer_balance(&self) -> Msat {
+        self.0.ledger().customer_balance
     }
 
-    /// What the provider has earned.
+    /// The earnings of the provider.
     pub fn earned(&self) -> Msat {
-        self.0.books().earned
+        self.0.ledger().earned
     }
 
-    /// The customer's proof of a payment, once the provider has taken it.
+    /// The customer's proof of a settled payment.
     pub fn preimage(&self, hash: PaymentHash) -> Option<[u8; 32]> {
-        self.0.books().preimage(hash)
+        self.0.ledger().preimage(hash)
     }
 
-    fn settle(&self, bolt11: &str, amount: Option<Msat>) -> Result<Paid, PayError> {
+    fn pay_invoice(&self, bolt11: &str, amount: Option<Msat>) -> Result<Paid, PayError> {
         let now = self.0.clock.now();
-        let asked = self.0.mint.read(bolt11)?;
+        let asked = self.0.invoice_signer.read(bolt11)?;
         if asked.expires_at < now {
             return Err(PayError::Gone);
         }
@@ -130,25 +102,25 @@ impl PlayBank {
         if amount < asked.amount {
             return Err(PayError::TooLittle(asked.amount));
         }
-        let paid = self.0.books().pay(asked.payment_hash, amount)?;
+        let paid = self.0.ledger().pay(asked.payment_hash, amount)?;
         self.0.announce(asked.payment_hash);
         Ok(paid)
     }
 }
 
 impl Bank {
-    /// The books are whole between two calls, also after a panic in a test.
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The ledger is consistent between two calls, also after a panic in a test.
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn announce(&self, payment_hash: PaymentHash) {
-        // Nobody listening is fine.
+        // There may be no subscriber.
         let _ = self.receipts.send(Receipt { payment_hash });
     }
 }
 
-/// The provider's side.
+/// The provider's wallet.
 #[derive(Clone)]
 pub struct PlayWallet(Arc<Bank>);
 
@@ -166,27 +138,27 @@ impl Wallet for PlayWallet {
             )));
         }
         let now = self.0.clock.now();
-        let mut books = self.0.books();
-        if let Some(known) = books.find(&request)? {
+        let mut ledger = self.0.ledger();
+        if let Some(known) = ledger.find(&request)? {
             return Ok(known);
         }
-        let (invoice, preimage) = self.0.mint.issue(&request, now)?;
-        books.enter(request, invoice.clone(), preimage)?;
+        let (invoice, preimage) = self.0.invoice_signer.issue(&request, now)?;
+        ledger.enter(request, invoice.clone(), preimage)?;
         Ok(invoice)
     }
 
     async fn look_up(&self, hash: PaymentHash) -> Result<InvoiceState, WalletError> {
-        Ok(self.0.books().look_up(hash, self.0.clock.now()))
+        Ok(self.0.ledger().look_up(hash, self.0.clock.now()))
     }
 
     async fn claim(&self, hash: PaymentHash) -> Result<(), WalletError> {
-        self.0.books().claim(hash)?;
+        self.0.ledger().claim(hash)?;
         self.0.announce(hash);
         Ok(())
     }
 
     async fn release(&self, hash: PaymentHash) -> Result<(), WalletError> {
-        self.0.books().release(hash)
+        self.0.ledger().release(hash)
     }
 
     fn receipts(&self) -> BoxStream<'static, Receipt> {

@@ -1,4 +1,4 @@
-//! The bank from both sides of the counter, with a clock that stands still until it is moved.
+//! The bank as provider and customer use it, with a clock that the test moves.
 
 use super::*;
 use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescriptionRef, Currency};
@@ -9,21 +9,21 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 const START: u64 = 1_790_000_000;
-const PURSE: Msat = Msat::new(1_000_000);
+const BALANCE: Msat = Msat::new(1_000_000);
 /// An invoice on the main network: the first example of BOLT-11 with an amount.
 const MAINNET: &str = "lnbc2500u1pvjluezsp5zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zyg3zygspp5qqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqypqdq5xysxxatsyp3k7enxv4jsxqzpu9qrsgquk0rl77nj30yxdy8j9vdx85fkpmdla2087ne0xh8nhedh8w27kyke0lp53ut353s06fv3qfegext0eh0ymjpf39tuven09sam30g4vgpfna3rh";
 
-struct StillClock(AtomicU64);
+struct ManualClock(AtomicU64);
 
-impl Clock for StillClock {
+impl Clock for ManualClock {
     fn now(&self) -> UnixTime {
         UnixTime::new(self.0.load(Ordering::Relaxed))
     }
 }
 
-fn open() -> (PlayBank, Arc<StillClock>) {
-    let clock = Arc::new(StillClock(AtomicU64::new(START)));
-    (PlayBank::open(&["ws://127.0.0.1:7777".to_owned()], PURSE, clock.clone()).unwrap(), clock)
+fn open() -> (PlayBank, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock(AtomicU64::new(START)));
+    (PlayBank::open(&["ws://127.0.0.1:7777".to_owned()], BALANCE, clock.clone()).unwrap(), clock)
 }
 
 fn request(id: &str, msat: u64, hold: bool) -> InvoiceRequest {
@@ -37,7 +37,7 @@ fn request(id: &str, msat: u64, hold: bool) -> InvoiceRequest {
     }
 }
 
-/// A payment moves money once, proves itself, is announced, and is found settled.
+/// A payment moves money once, gives a preimage, is announced, and is reported as settled.
 #[tokio::test]
 async fn a_payment_settles_once() {
     let (bank, _) = open();
@@ -58,11 +58,11 @@ async fn a_payment_settles_once() {
     assert_eq!(receipt.payment_hash, invoice.payment_hash);
 
     assert_eq!(bank.pay(&invoice.bolt11), Err(PayError::AlreadyPaid));
-    assert_eq!((bank.purse().get(), bank.earned().get()), (979_000, 21_000));
+    assert_eq!((bank.customer_balance().get(), bank.earned().get()), (979_000, 21_000));
     assert!(wallet.release(invoice.payment_hash).await.is_err());
 }
 
-/// Asked twice under one id there is one invoice, and one id cannot mean two things.
+/// Two requests with one id give one invoice, and an id cannot be used for two different requests.
 #[tokio::test]
 async fn one_id_is_one_invoice() {
     let (bank, clock) = open();
@@ -77,7 +77,7 @@ async fn one_id_is_one_invoice() {
     );
 }
 
-/// What is held is nobody's until it is claimed, and goes back when it is released.
+/// A held payment belongs to no side until it is claimed, and is returned when it is released.
 #[tokio::test]
 async fn a_hold_is_claimed_or_released() {
     let (bank, _) = open();
@@ -90,13 +90,13 @@ async fn a_hold_is_claimed_or_released() {
         assert_eq!(bank.preimage(invoice.payment_hash), None);
         assert_eq!(bank.pay(&invoice.bolt11), Err(PayError::AlreadyPaid));
     }
-    assert_eq!((bank.purse().get(), bank.earned().get()), (999_200, 0));
+    assert_eq!((bank.customer_balance().get(), bank.earned().get()), (999_200, 0));
     assert_eq!(
         wallet.look_up(taken.payment_hash).await.unwrap(),
         InvoiceState::Held(Msat::new(300))
     );
 
-    // Both are repeated after a crash, and do nothing the second time.
+    // Both calls are repeated after a crash and have no effect the second time.
     for _ in 0..2 {
         wallet.claim(taken.payment_hash).await.unwrap();
         wallet.release(given_back.payment_hash).await.unwrap();
@@ -105,12 +105,12 @@ async fn a_hold_is_claimed_or_released() {
     assert!(wallet.claim(given_back.payment_hash).await.is_err());
     assert_eq!(wallet.look_up(given_back.payment_hash).await.unwrap(), InvoiceState::Closed);
     assert_eq!(bank.pay(&given_back.bolt11), Err(PayError::Gone));
-    assert_eq!((bank.purse().get(), bank.earned().get()), (999_700, 300));
+    assert_eq!((bank.customer_balance().get(), bank.earned().get()), (999_700, 300));
 }
 
-/// An invoice can be paid up to its last second, and not after it.
+/// An invoice can be paid until its last second.
 #[tokio::test]
-async fn an_expired_invoice_is_gone() {
+async fn an_expired_invoice_cannot_be_paid() {
     let (bank, clock) = open();
     let wallet = bank.wallet();
     let (last, late) = (
@@ -126,9 +126,9 @@ async fn an_expired_invoice_is_gone() {
     assert!(matches!(wallet.look_up(last.payment_hash).await.unwrap(), InvoiceState::Settled(_)));
 }
 
-/// More may be paid and less may not, and nothing beyond the purse.
+/// More than the amount may be paid, but not less, and not more than the balance.
 #[tokio::test]
-async fn the_amount_is_at_least_what_was_asked() {
+async fn the_amount_is_a_minimum() {
     let (bank, _) = open();
     let wallet = bank.wallet();
     let invoice = wallet.invoice(request("a", 1000, false)).await.unwrap();
@@ -136,7 +136,10 @@ async fn the_amount_is_at_least_what_was_asked() {
         bank.pay_amount(&invoice.bolt11, Msat::new(999)),
         Err(PayError::TooLittle(Msat::new(1000)))
     );
-    assert_eq!(bank.pay_amount(&invoice.bolt11, Msat::new(1_000_001)), Err(PayError::Poor(PURSE)));
+    assert_eq!(
+        bank.pay_amount(&invoice.bolt11, Msat::new(1_000_001)),
+        Err(PayError::InsufficientFunds(BALANCE))
+    );
     assert!(bank.pay_amount(&invoice.bolt11, Msat::new(1500)).is_ok());
     assert_eq!(
         wallet.look_up(invoice.payment_hash).await.unwrap(),
@@ -152,9 +155,9 @@ async fn the_amount_is_at_least_what_was_asked() {
     assert!(matches!(wallet.invoice(long).await, Err(WalletError::Refused(_))));
 }
 
-/// Real money, another bank's invoice and a forged one are told apart from ours.
+/// Real money, another bank's invoice and a forged one are refused.
 #[tokio::test]
-async fn a_foreign_invoice_is_not_paid() {
+async fn foreign_invoices_are_not_paid() {
     let (bank, _) = open();
     assert_eq!(MAINNET.parse::<Bolt11Invoice>().unwrap().currency(), Currency::Bitcoin);
     assert_eq!(bank.pay(MAINNET), Err(PayError::NotOurs));
@@ -164,18 +167,18 @@ async fn a_foreign_invoice_is_not_paid() {
     let forged = ours.bolt11.replacen("lnbcrt50p", "lnbcrt10p", 1);
     assert!(matches!(bank.pay(&forged), Err(PayError::Unreadable(_))), "{forged}");
     assert!(matches!(bank.pay("lightning"), Err(PayError::Unreadable(_))));
-    assert_eq!(bank.purse(), PURSE);
+    assert_eq!(bank.customer_balance(), BALANCE);
     let unknown = PaymentHash::from_bytes([7; 32]);
     assert_eq!(bank.wallet().look_up(unknown).await.unwrap(), InvoiceState::Closed);
 }
 
-/// One relay elsewhere is one too many.
+/// A single remote relay is refused.
 #[test]
 fn play_money_stays_on_this_machine() {
     let clock = open().1;
     let opens = |relays: &[&str]| {
         let relays: Vec<_> = relays.iter().map(|relay| (*relay).to_owned()).collect();
-        PlayBank::open(&relays, PURSE, clock.clone()).map(|_| ())
+        PlayBank::open(&relays, BALANCE, clock.clone()).map(|_| ())
     };
     assert!(
         opens(&["ws://127.0.0.1:1", "ws://[::1]:2", "ws://localhost:3/path", "wss://127.9.9.9"])
@@ -200,9 +203,9 @@ fn play_money_stays_on_this_machine() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is asked for, the string says exactly that to anybody who reads it.
+    /// An invoice contains exactly what was requested.
     #[test]
-    fn an_invoice_says_what_was_asked(
+    fn an_invoice_contains_what_was_requested(
         msat in 1..=RECEIVABLE_MAX.get(),
         expiry in 1..=1_000_000_u32,
         description in "\\PC{0,100}",
@@ -217,7 +220,7 @@ proptest! {
         prop_assert_eq!(read.expires_at().unwrap().as_secs(), made.expires_at.get());
         prop_assert_eq!(made.expires_at.get(), START + u64::from(expiry));
         prop_assert_eq!(read.currency(), Currency::Regtest);
-        let Bolt11InvoiceDescriptionRef::Direct(said) = read.description() else { panic!("hashed") };
-        prop_assert_eq!(&said.as_inner().0, &asked.description);
+        let Bolt11InvoiceDescriptionRef::Direct(description) = read.description() else { panic!("hashed") };
+        prop_assert_eq!(&description.as_inner().0, &asked.description);
     }
 }

@@ -50,14 +50,14 @@ impl Counter {
         let purchases = Purchases::open(&home.open()?)?;
         let purchase = purchases.find(job)?;
         let desk =
-            RelayReader::open(Identity::load(&home)?.keys().clone(), &purchase.relays).await?;
+            RelayReader::connect(Identity::load(&home)?.keys().clone(), &purchase.relays).await?;
         Ok(Self { request: purchase.request()?, purchase, purchases, desk })
     }
 
     async fn said(&self) -> Result<Vec<ProviderMessage>> {
         let said = self.desk.responses(&self.request, RelayReader::ALL_TIMEOUT).await?;
         tell::unanswered(&said);
-        Ok(said.heard)
+        Ok(said.messages)
     }
 
     /// What is to be known before all else, if it is so.

@@ -188,7 +188,7 @@ async fn last_look(desk: RelayReader, request: &Request) -> Option<Delivered> {
     match desk.responses(request, LAST_LOOK_WITHIN).await {
         Ok(said) => {
             tell::unanswered(&said);
-            tell::sort(request, said.heard).0.into_iter().next()
+            tell::sort(request, said.messages).0.into_iter().next()
         }
         Err(error) => {
             note(&format!("pylon: {}", sanitize_line(&error.to_string())));

@@ -168,7 +168,7 @@ pub(super) fn result(
     bid: Option<Msat>,
     json: bool,
 ) -> String {
-    if request.is_betrayed(result) {
+    if request.is_answered_in_clear(result) {
         let who = npub_of(result.provider);
         note(&format!(
             "pylon: {who} has answered this encrypted request in the clear: everybody can read it"

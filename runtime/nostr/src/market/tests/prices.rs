@@ -1,4 +1,4 @@
-//! What others ask: read from what passes, believed no further than it is signed.
+//! Prices of other providers: read from passing events, and counted only if signed.
 
 use super::*;
 
@@ -11,10 +11,10 @@ fn feedback(of: &Event, status: &str, amount: u64) -> EventBuilder {
     result(of, nip90::FEEDBACK_KIND, amount).tag(Tag::parse(["status", status]).unwrap())
 }
 
-/// Goal: of all that is said only what is signed, by others, about our kinds and asks for money counts. Method: one event a row, each by a provider
-/// of its own; then a request, whose arrival proves that all before it was read.
+/// Goal: only signed prices of other providers for our kinds count. Method: one event per row, each
+/// of another provider; then a request, whose arrival proves that all events before it were read.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_others_ask_is_overheard() {
+async fn prices_of_other_providers_are_observed() {
     let relay = Scripted::start().await;
     let ours = Keys::generate();
     let entry =
@@ -31,29 +31,25 @@ async fn what_others_ask_is_overheard() {
     let signed = |builder: EventBuilder| builder.sign_with_keys(&Keys::generate()).unwrap();
     let forged = signed(result(&known, 6050, 1));
     let old = Timestamp::from_secs(now().get() - 90_000);
-    let said = [
+    let rows = [
         ("a result", signed(result(&known, 6050, 30_000)).as_json(), 1),
+        ("a result of an unknown request", signed(result(&unknown, 6050, 10_000)).as_json(), 2),
+        ("a payment demand", signed(feedback(&known, "payment-required", 20_000)).as_json(), 3),
         (
-            "a result of a request that we have not seen",
-            signed(result(&unknown, 6050, 10_000)).as_json(),
-            2,
-        ),
-        ("a demand", signed(feedback(&known, "payment-required", 20_000)).as_json(), 3),
-        (
-            "a demand for what we do not know",
+            "a payment demand for an unknown request",
             signed(feedback(&unknown, "payment-required", 1)).as_json(),
             3,
         ),
-        ("no demand", signed(feedback(&known, "processing", 1)).as_json(), 3),
+        ("not a payment demand", signed(feedback(&known, "processing", 1)).as_json(), 3),
         ("another kind", signed(result(&known, 6100, 1)).as_json(), 3),
-        ("a kind that we do not do", signed(result(&known, 6200, 1)).as_json(), 3),
-        ("another content than was signed", with(&forged, "content", "lie"), 3),
+        ("a kind that is not served", signed(result(&known, 6200, 1)).as_json(), 3),
+        ("content that was not signed", with(&forged, "content", "lie"), 3),
         ("another signature", with(&forged, "sig", &"0".repeat(128)), 3),
-        ("a day ago", signed(result(&known, 6050, 1).custom_created_at(old)).as_json(), 3),
-        ("our own", result(&known, 6050, 1).sign_with_keys(&ours).unwrap().as_json(), 3),
-        ("one more", signed(result(&known, 6050, 50_000)).as_json(), 4),
+        ("an old result", signed(result(&known, 6050, 1).custom_created_at(old)).as_json(), 3),
+        ("our own result", result(&known, 6050, 1).sign_with_keys(&ours).unwrap().as_json(), 3),
+        ("another result", signed(result(&known, 6050, 50_000)).as_json(), 4),
     ];
-    for (what, event, offers) in said {
+    for (what, event, offers) in rows {
         session.subscription = price_feed::SUBSCRIPTION.into();
         session.feed(&event).await;
         session.subscription.clone_from(&requests);
@@ -74,9 +70,10 @@ async fn what_others_ask_is_overheard() {
     assert_eq!(market.prices(5100, now()), None);
 }
 
-/// Goal: our own words come back for nothing. Method: frames as relays write them, ours and others', some that only speak of us.
+/// Goal: our own answers are recognised without parsing. Method: frames as relays write them, ours
+/// and others, some of which quote us.
 #[test]
-fn an_echo_is_known_by_its_frame() {
+fn an_echo_is_recognised_by_its_frame() {
     let (us, other) = (Keys::generate(), Keys::generate());
     let prices = PriceFeed::new(us.public_key(), watch::channel(Arc::from([5050])).1);
     let by = |keys: &Keys, message: &str| {

@@ -1,4 +1,5 @@
-//! What is asked of relays beside the requests themselves: queries to ours, visits to others, and what a relay that lies or refuses can do.
+//! Queries to our relays, one-shot connections to other relays, and what a relay that lies or
+//! refuses can do.
 
 use super::*;
 use crate::market::queries::QueryError;
@@ -12,10 +13,10 @@ fn id_of(event: &Event) -> MessageId {
     MessageId::from_bytes(event.id.to_bytes())
 }
 
-/// Goal: only what was asked for is an answer. Method: another event, the id of the wanted one on other words, then the wanted one; after that a
-/// refusal, and silence.
+/// Goal: only a matching event is an answer. Method: another event, the id of the wanted one with
+/// another content, then the wanted one; after that a refusal, and silence.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_is_what_was_asked_for() {
+async fn an_answer_must_match_the_filter() {
     let relay = Scripted::start().await;
     let (market, _) = market(&[&relay.url], quick()).await;
     let market = Arc::new(market);
@@ -57,31 +58,31 @@ async fn an_answer_is_what_was_asked_for() {
         );
     }
     assert_eq!(ask(Duration::from_millis(50)).await.unwrap(), None, "silence");
-    assert_eq!(market.counts(), Counts::default(), "none of it is a request");
+    assert_eq!(market.counts(), Counts::default(), "none of the events is a request");
 }
 
-/// Goal: nobody answers for another relay. Method: of two relays one is asked; the other one sends a fitting event, the end and a refusal for that
-/// question before the one that was asked says anything.
+/// Goal: a relay cannot answer for another one. Method: one of two relays is queried. The other one
+/// sends a matching event, the end and a refusal for that query before the first answers.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_is_from_who_was_asked() {
+async fn a_relay_cannot_answer_for_another() {
     let (asked, other) = (Scripted::start().await, Scripted::start().await);
     let (market, _) = market(&[&asked.url, &other.url], quick()).await;
-    let (mut session, mut liar) = tokio::join!(asked.accept(), other.accept());
+    let (mut session, mut other) = tokio::join!(asked.accept(), other.accept());
     let keys = Keys::generate();
     let note = |message: &str| EventBuilder::text_note(message).sign_with_keys(&keys).unwrap();
     let filter = Filter::new().author(keys.public_key());
     let relays = market.relays.all();
-    let answer = market.queries.ask(&relays[0], filter, DEADLINE);
+    let answer = market.queries.query(&relays[0], filter, DEADLINE);
     let talk = async {
         session.subscription = session.hear().await[1].as_str().unwrap().to_owned();
-        liar.subscription = session.subscription.clone();
-        liar.feed(&note("a lie").as_json()).await;
-        liar.end_of_stored().await;
-        liar.say(serde_json::json!(["CLOSED", liar.subscription, "error: no"])).await;
-        // What follows over the same link shows that all of it was read.
-        liar.subscription = "pylon".to_owned();
-        liar.feed(&asking("after it").sign_with_keys(&Keys::generate()).unwrap().as_json()).await;
-        liar.socket.flush().await.unwrap();
+        other.subscription = session.subscription.clone();
+        other.feed(&note("a lie").as_json()).await;
+        other.end_of_stored().await;
+        other.say(serde_json::json!(["CLOSED", other.subscription, "error: no"])).await;
+        // A request over the same connection shows that all frames before it were read.
+        other.subscription = "pylon".to_owned();
+        other.feed(&asking("after it").sign_with_keys(&Keys::generate()).unwrap().as_json()).await;
+        other.socket.flush().await.unwrap();
         next_job(&market).await;
         session.feed(&note("the truth").as_json()).await;
         session.end_of_stored().await;
@@ -92,16 +93,16 @@ async fn an_answer_is_from_who_was_asked() {
     assert_eq!(market.counts().queued, 1);
 }
 
-/// Goal: an answer has a bound. Method: more events than are read, and no end of them.
+/// Goal: the size of an answer is limited. Method: more events than are read, without an end.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_has_a_bound() {
+async fn the_size_of_an_answer_is_limited() {
     let relay = Scripted::start().await;
     let (market, _) = market(&[&relay.url], quick()).await;
     let mut session = relay.accept().await;
     let keys = Keys::generate();
     let filter = Filter::new().author(keys.public_key());
     let relays = market.relays.all();
-    let asked = market.queries.ask(&relays[0], filter.clone(), DEADLINE);
+    let asked = market.queries.query(&relays[0], filter.clone(), DEADLINE);
     let flood = async {
         session.subscription = session.hear().await[1].as_str().unwrap().to_owned();
         for n in 0..100 {
@@ -121,12 +122,16 @@ async fn an_answer_has_a_bound() {
     assert_eq!(answer.unwrap().len(), 32);
     drop(session);
     market.close().await;
-    assert_eq!(market.queries.ask(&relays[0], filter, DEADLINE).await, Err(QueryError::Away));
+    assert_eq!(
+        market.queries.query(&relays[0], filter, DEADLINE).await,
+        Err(QueryError::NotConnected)
+    );
 }
 
-/// Goal: a relay that forgets what we say of ourselves is told again. Method: one that takes everything and never has any of it.
+/// Goal: a relay that loses our announcement gets it again. Method: a relay that accepts everything
+/// and stores nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forgetful_relay_is_told_again() {
+async fn a_lost_announcement_is_published_again() {
     let millis = Duration::from_millis;
     let relay = Scripted::start().await;
     let options = Options { debounce: millis(10), reannounce_interval: millis(200), ..quick() };
@@ -138,26 +143,27 @@ async fn a_forgetful_relay_is_told_again() {
         kinds: vec![5050],
         ..NodeAnnouncement::default()
     });
-    let mut told = Vec::new();
-    // Twice may be because it has just connected, and because there is something to say.
-    while told.len() < 4 * 3 {
-        let heard = session.hear().await;
-        let answer = match heard[0].as_str() {
-            Some("REQ") => serde_json::json!(["EOSE", heard[1]]),
+    let mut published = Vec::new();
+    // It may be published twice, at the connection and at the first announcement.
+    while published.len() < 4 * 3 {
+        let frame = session.hear().await;
+        let answer = match frame[0].as_str() {
+            Some("REQ") => serde_json::json!(["EOSE", frame[1]]),
             Some("EVENT") => {
-                told.push(heard[1]["id"].clone());
-                serde_json::json!(["OK", heard[1]["id"], true, ""])
+                published.push(frame[1]["id"].clone());
+                serde_json::json!(["OK", frame[1]["id"], true, ""])
             }
             _ => continue,
         };
         session.say(answer).await;
     }
-    assert!(told.chunks(3).all(|said| *said == told[..3]), "the same each time");
+    assert!(published.chunks(3).all(|round| *round == published[..3]), "the same each time");
 }
 
-/// Goal: a relay that refuses to look for every kind does not keep us from the jobs that we serve. Method: it closes that subscription, each time.
+/// Goal: a relay that refuses the filter with every kind still sends the requests that we serve.
+/// Method: it closes that subscription each time.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_search_costs_no_job() {
+async fn a_refused_subscription_costs_no_job() {
     let relay = Scripted::start().await;
     let (market, _) = market(&[&relay.url], quick()).await;
     let mut session = relay.accept().await;
@@ -172,10 +178,10 @@ async fn a_refused_search_costs_no_job() {
     }
 }
 
-/// Goal: a relay that a stranger names can say what it likes, for so long. Method: one that answers with other events without end, one that never
-/// answers, one that ends at once, one that may not be visited, and one that is honest.
+/// Goal: a relay that a customer names can take only limited time. Method: relays that send other
+/// events without end, never answer, close at once, or are denied by the policy; and an honest one.
 #[tokio::test(flavor = "multi_thread")]
-async fn visits_are_bounded() {
+async fn one_shot_connections_are_bounded() {
     let ours = InProcessRelay::start().await.unwrap();
     let (market, _) = market(&[ours.url()], quick()).await;
     assert!(market.ready(DEADLINE).await);

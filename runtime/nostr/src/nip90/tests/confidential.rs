@@ -1,4 +1,4 @@
-//! What only two keys can read: both schemes, both ways, and what is no such thing.
+//! Confidential jobs: both schemes in both directions, and invalid encryption.
 
 use super::*;
 use crate::nip90::encryption;
@@ -37,10 +37,11 @@ fn answered(us: &Keys, message: &Message<'_>) -> Event {
     events.remove(0)
 }
 
-/// Goal: a request in either scheme is read, and all that is said to it is said in the same one, for the customer alone. Method: each scheme, as
-/// another library would encrypt; then every message, searched for the text and opened by customer and stranger.
+/// Goal: a request in either scheme is read, and all answers use the same scheme, for the customer
+/// alone. Method: each scheme, encrypted as another library would; then every message, searched for
+/// the text, and decrypted by the customer and by another key.
 #[test]
-fn what_was_asked_in_one_scheme_is_answered_in_it() {
+fn answers_use_the_scheme_of_the_request() {
     let (us, customer, stranger) = (Keys::generate(), Keys::generate(), Keys::generate());
     for scheme in SCHEMES {
         let hidden = r#"[["i","canary","text"],["param","model","canary"],["output","text/plain"],["bid","700"],["p","x"]]"#;
@@ -60,10 +61,10 @@ fn what_was_asked_in_one_scheme_is_answered_in_it() {
             attributes: vec![fact.clone()],
             ..Output::default()
         };
-        let said = |status| answered(&us, &Message::Feedback { to, status });
+        let feedback = |status| answered(&us, &Message::Feedback { to, status });
         let (partial, error) = (
-            said(JobStatus::Partial("canary half".into())),
-            said(JobStatus::Error("canary is bad".into())),
+            feedback(JobStatus::Partial("canary half".into())),
+            feedback(JobStatus::Error("canary is bad".into())),
         );
         let result = Message::Result {
             job: &job,
@@ -78,43 +79,39 @@ fn what_was_asked_in_one_scheme_is_answered_in_it() {
             assert_eq!(Encryption::of(&event.content), scheme);
         }
         let processing =
-            parse_feedback(&said(JobStatus::Processing)).unwrap().open(&customer).unwrap();
+            parse_feedback(&feedback(JobStatus::Processing)).unwrap().decrypt(&customer).unwrap();
         assert_eq!(
             (processing.status, processing.content.as_str()),
             (FeedbackStatus::Processing, "")
         );
 
-        // Other customers read feedback as a list of tags, and of a result exactly the text.
-        let plain =
-            |event: &Event| encryption::open(&customer, &us.public_key(), &event.content).unwrap();
+        // Other customers expect feedback as a list of tags, and a result as plain text.
+        let plain = |event: &Event| {
+            encryption::decrypt(&customer, &us.public_key(), &event.content).unwrap()
+        };
         assert_eq!(plain(&partial), r#"[["status","partial"],["content","canary half"]]"#);
         assert_eq!(
             plain(&error),
             r#"[["status","error","canary is bad"],["content","canary is bad"]]"#
         );
         assert_eq!(plain(&result), "canary answer");
-        let heard = parse_feedback(&partial).unwrap().open(&customer).unwrap();
+        let read = parse_feedback(&partial).unwrap().decrypt(&customer).unwrap();
+        assert_eq!((read.status, read.content.as_str()), (FeedbackStatus::Partial, "canary half"));
+        let read = parse_feedback(&error).unwrap().decrypt(&customer).unwrap();
+        assert_eq!((read.status, read.message.as_str()), (FeedbackStatus::Error, "canary is bad"));
+        let read = parse_result(&result).unwrap().decrypt(&customer).unwrap();
+        assert_eq!((read.content.as_str(), read.attributes), ("canary answer", vec![fact]));
         assert_eq!(
-            (heard.status, heard.content.as_str()),
-            (FeedbackStatus::Partial, "canary half")
-        );
-        let heard = parse_feedback(&error).unwrap().open(&customer).unwrap();
-        assert_eq!(
-            (heard.status, heard.message.as_str()),
-            (FeedbackStatus::Error, "canary is bad")
-        );
-        let heard = parse_result(&result).unwrap().open(&customer).unwrap();
-        assert_eq!((heard.content.as_str(), heard.attributes), ("canary answer", vec![fact]));
-        assert_eq!(
-            (heard.due, heard.request),
+            (read.due, read.request),
             (Some((Msat::new(5), Some("lnbc5".into()))), Some(event.as_json()))
         );
-        assert!(parse_result(&result).unwrap().open(&stranger).is_err());
-        assert!(parse_feedback(&error).unwrap().open(&stranger).is_err());
+        assert!(parse_result(&result).unwrap().decrypt(&stranger).is_err());
+        assert!(parse_feedback(&error).unwrap().decrypt(&stranger).is_err());
     }
 }
 
-/// Goal: our own buyer's request hides all but its address. Method: write it, look at it, read it.
+/// Goal: our buyer's request hides everything but its address. Method: write it, check it, parse
+/// it.
 #[test]
 fn a_buyer_hides_everything_but_the_address() {
     let (us, customer) = (Keys::generate(), Keys::generate());
@@ -141,19 +138,20 @@ fn a_buyer_hides_everything_but_the_address() {
     assert!(sent(&tags).is_err() && sent(&[provider.clone(), provider]).is_err());
 }
 
-/// Goal: what cannot be read gets one clear error if it named us, silence if not, in bounded memory. Method: one bad content a row.
+/// Goal: an unreadable request gets one clear error if it names us, none otherwise, in bounded
+/// memory. Method: one invalid content per row.
 #[test]
-fn what_cannot_be_read_is_refused() {
+fn an_unreadable_request_is_refused() {
     let (us, other, customer) = (Keys::generate(), Keys::generate(), Keys::generate());
-    let elsewhere = "encrypted, and not to this key in NIP-04 or NIP-44";
-    let no_tags = "encrypted, and in it no JSON array of tags";
+    let elsewhere = "encrypted, but not to this key with NIP-04 or NIP-44";
+    let no_tags = "encrypted, but the content is not a JSON array of tags";
     let mut rows = vec![
         (String::new(), elsewhere),
         ("plain words".into(), elsewhere),
         ("?iv=".into(), elsewhere),
         ("AAAA?iv=AAAAAAAAAAAAAAAAAAAAAA==".into(), elsewhere),
         ("x?iv=AAAAAAAAAAAAAAAAAAAAAA==?iv=".into(), elsewhere),
-        // Version 2, then nothing, one byte, and a prefix that promises 4 GiB.
+        // Version 2, then nothing, one byte, and a length prefix of 4 GiB.
         ("Ag==".into(), elsewhere),
         ("AgA=".into(), elsewhere),
         (format!("Ag{}", "/".repeat(2000)), elsewhere),
@@ -184,7 +182,7 @@ fn what_cannot_be_read_is_refused() {
             panic!("{content} was read")
         };
         assert_eq!((targeted, reason.as_str()), (true, expected), "{content}");
-        // Whatever may quote the text goes back encrypted.
+        // A reason that may quote the text is sent encrypted.
         let quotes = expected == "no usable input" || expected.starts_with("bid");
         assert_eq!(confidential.is_some(), quotes, "{expected}");
     }
@@ -200,11 +198,11 @@ fn what_cannot_be_read_is_refused() {
     );
 }
 
-/// Goal: a buyer takes no encrypted text of any size. Method: more than it looks at.
+/// Goal: a buyer does not decrypt a text of any size. Method: more than the limit.
 #[test]
-fn an_absurd_answer_is_not_decrypted() {
+fn an_oversized_answer_is_not_decrypted() {
     let (us, provider) = (Keys::generate(), Keys::generate());
-    let why = encryption::open(&us, &provider.public_key(), &"A".repeat(2 << 20)).unwrap_err();
+    let why = encryption::decrypt(&us, &provider.public_key(), &"A".repeat(2 << 20)).unwrap_err();
     assert!(why.ends_with("are allowed"), "{why}");
 }
 
@@ -213,23 +211,23 @@ fn any_fact() -> impl Strategy<Value = Attribute> {
 }
 
 proptest! {
-    /// Attributes come out as they went in.
+    /// Attributes are read as written.
     #[test]
-    fn attributes_survive(facts in proptest::collection::vec(any_fact(), 0..4)) {
+    fn attributes_are_read_as_written(facts in proptest::collection::vec(any_fact(), 0..4)) {
         prop_assert_eq!(encryption::attributes_of_text(&encryption::attributes_to_text(&facts)), facts);
     }
 
-    /// What is said to fit, fits, and nothing that fits is refused by the library.
+    /// A text of the computed size fits, and the library accepts it.
     #[test]
-    fn a_text_fits_where_it_is_said_to(room in 200_usize..100_000, scheme in proptest::sample::select(SCHEMES.to_vec())) {
+    fn a_text_of_the_computed_size_fits(room in 200_usize..100_000, scheme in proptest::sample::select(SCHEMES.to_vec())) {
         let (us, other) = (Keys::generate(), Keys::generate());
         let text = "x".repeat(scheme.text_bytes(room));
-        let sealed = scheme.seal(&us, &other.public_key(), &text).unwrap();
-        prop_assert!(sealed.len() <= room, "{} in {room}", sealed.len());
-        prop_assert_eq!(encryption::open(&other, &us.public_key(), &sealed), Ok(text));
+        let encrypted = scheme.encrypt(&us, &other.public_key(), &text).unwrap();
+        prop_assert!(encrypted.len() <= room, "{} in {room}", encrypted.len());
+        prop_assert_eq!(encryption::decrypt(&other, &us.public_key(), &encrypted), Ok(text));
     }
 
-    /// Whatever the content, the codec answers.
+    /// The codec never panics, whatever the content.
     #[test]
     fn no_content_makes_the_codec_fail(content in "(?s).{0,60}|A[A-Za-z0-9+/]{0,300}(\\?iv=)?[A-Za-z0-9+/]{0,30}={0,2}", hidden in "(?s).{1,60}") {
         let (us, customer) = (Keys::generate(), Keys::generate());

@@ -1,4 +1,4 @@
-//! Answers that are larger than a relay takes: cut, named, and put together again, or not if a part is wrong.
+//! Large answers: split, listed and assembled, or rejected if a part is wrong.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn job(us: &Keys, customer: &Keys, scheme: Option<Encryption>) -> Job {
     let event = match scheme {
         None => event_at(customer, 5050, NOW, "", strings(&[&["i", "hi"], &["p", &us_hex]])),
         Some(scheme) => {
-            let hidden = scheme.seal(customer, &us.public_key(), r#"[["i","hi"]]"#).unwrap();
+            let hidden = scheme.encrypt(customer, &us.public_key(), r#"[["i","hi"]]"#).unwrap();
             event_at(customer, 5050, NOW, &hidden, strings(&[&["p", &us_hex], &["encrypted"]]))
         }
     };
@@ -33,9 +33,10 @@ fn deliver(us: &Keys, job: &Job, output: &Output) -> Vec<Event> {
     write(&Message::Result { job, output, due: None, guests: &[] }, now(), us, ROOM).unwrap()
 }
 
-/// Goal: the buyer has the very text, and every event fits. Method: texts that grow as JSON and as UTF-8, in the clear and in both schemes.
+/// Goal: the buyer gets the same text, and every event is within the limit. Method: texts that grow
+/// as JSON and as UTF-8, unencrypted and in both schemes.
 #[test]
-fn a_large_answer_comes_in_parts() {
+fn a_large_answer_is_split_into_parts() {
     let (us, customer) = (Keys::generate(), Keys::generate());
     let texts = [
         "plain text ".repeat(10_000),
@@ -59,26 +60,27 @@ fn a_large_answer_comes_in_parts() {
                 assert_eq!(event.tags.identifier(), Some(format!("{}:{number}", job.id).as_str()));
                 assert!(scheme.is_none() || !event.content.contains(chars));
             }
-            let heard = parse_result(&answer).unwrap().open(&customer).unwrap();
+            let read = parse_result(&answer).unwrap().decrypt(&customer).unwrap();
             assert!(
-                heard.content.contains(&format!("in {count} events of kind 30078")),
+                read.content.contains(&format!("in {count} events of kind 30078")),
                 "{}",
-                heard.content
+                read.content
             );
             assert_eq!(
-                (heard.encrypted, heard.attributes.clone()),
+                (read.encrypted, read.attributes.clone()),
                 (scheme.is_some(), output.attributes)
             );
             events.reverse();
-            let whole = assemble(heard, &events, &customer).unwrap();
+            let whole = assemble(read, &events, &customer).unwrap();
             assert!(whole.content == *content && whole.parts.is_none());
         }
     }
 }
 
-/// Goal: what fits goes out as ever; what nearly fits loses what the request says already. Method: sizes around the bound.
+/// Goal: an answer that fits is one event; if it nearly fits, it repeats less of the request.
+/// Method: sizes around the limit.
 #[test]
-fn what_fits_stays_in_one_event() {
+fn an_answer_that_fits_is_one_event() {
     let (us, customer) = (Keys::generate(), Keys::generate());
     let job = job(&us, &customer, None);
     let empty = frame(&deliver(&us, &job, &output(String::new()))[0]);
@@ -103,9 +105,10 @@ fn what_fits_stays_in_one_event() {
     );
 }
 
-/// Goal: feedback is never cut, so what is too large does not go out. Method: a partial text over the room.
+/// Goal: feedback is never split, so it is not sent if it is too large. Method: a partial text over
+/// the limit.
 #[test]
-fn a_partial_text_that_does_not_fit_is_not_sent() {
+fn an_oversized_partial_text_is_not_sent() {
     let to = ReplyTo {
         job: JobId::from_bytes([1; 32]),
         kind: 5050,
@@ -114,18 +117,19 @@ fn a_partial_text_that_does_not_fit_is_not_sent() {
     };
     let message = Message::Feedback { to, status: JobStatus::Partial("x".repeat(20_001)) };
     let why = write(&message, now(), &Keys::generate(), ROOM).unwrap_err().to_string();
-    assert_eq!(why, "cannot be published: it is larger than the relays take");
+    assert_eq!(why, "cannot be published: it is larger than the relays accept");
 }
 
-/// Goal: nothing but the provider's own parts, all of them in order, make the answer. Method: one change a row.
+/// Goal: only the provider's own parts, complete and in order, are accepted. Method: one change per
+/// row.
 #[test]
-fn a_wrong_part_is_noticed() {
+fn a_wrong_part_is_rejected() {
     let (us, customer, mallory) = (Keys::generate(), Keys::generate(), Keys::generate());
     for scheme in [None, Some(Encryption::Nip44)] {
         let job = job(&us, &customer, scheme);
         let mut parts = deliver(&us, &job, &output("text ".repeat(12_000)));
-        let heard = parse_result(&parts.pop().unwrap()).unwrap().open(&customer).unwrap();
-        let put = |parts: &[Event]| assemble(heard.clone(), parts, &customer).map(drop);
+        let read = parse_result(&parts.pop().unwrap()).unwrap().decrypt(&customer).unwrap();
+        let put = |parts: &[Event]| assemble(read.clone(), parts, &customer).map(drop);
         assert_eq!(put(&parts), Ok(()));
 
         let count = parts.len();
@@ -136,30 +140,41 @@ fn a_wrong_part_is_noticed() {
         };
         assert_eq!(put(&parts[1..]), Err(format!("part 1 of {count} is missing")));
         let other = changed(|part, _| part.content.push('!'));
-        assert_eq!(put(&other), Err(format!("part 2 of {count} is not what the result names")));
+        assert_eq!(
+            put(&other),
+            Err(format!("part 2 of {count} has another SHA-256 than in the result"))
+        );
         let other = changed(|part, mallory| part.pubkey = mallory.public_key());
         assert_eq!(put(&other), Err(format!("part 2 of {count} is not the provider's")));
         let other = changed(|part, _| part.tags = nostr_sdk::Tags::new());
-        assert_eq!(put(&other).is_err(), scheme.is_some(), "an open part of a confidential answer");
-
-        let mut endless = heard.clone();
-        endless.parts.as_mut().unwrap().list = vec![heard.parts.as_ref().unwrap().list[0]; 1024];
         assert_eq!(
-            assemble(endless, &parts, &customer).unwrap_err(),
-            "the 1024 parts together are larger than the result names"
+            put(&other).is_err(),
+            scheme.is_some(),
+            "an unencrypted part of a confidential answer"
         );
 
-        let mut swapped = heard.clone();
+        let mut endless = read.clone();
+        endless.parts.as_mut().unwrap().list = vec![read.parts.as_ref().unwrap().list[0]; 1024];
+        assert_eq!(
+            assemble(endless, &parts, &customer).unwrap_err(),
+            "the 1024 parts together are larger than the result says"
+        );
+
+        let mut swapped = read.clone();
         swapped.parts.as_mut().unwrap().list.swap(0, 1);
         let why = assemble(swapped, &parts, &customer).unwrap_err();
-        assert_eq!(why, format!("the {count} parts together are not what the result names"));
+        assert_eq!(
+            why,
+            format!("the {count} parts together have another SHA-256 than in the result")
+        );
     }
 }
 
-/// Goal: what the relays cannot carry is known before it is sold, and what they can goes out whatever is due for it. Method: texts of ever more parts
-/// for relays that take 16 KiB, with an invoice and guests, until one is refused; then more parts than are allowed at all.
+/// Goal: a result that the relays cannot carry is known before it is charged, and any other is sent
+/// whatever amount is due. Method: texts of more and more parts for relays that accept 16 KiB, with
+/// an invoice and guests, until one is refused; then more parts than are allowed.
 #[test]
-fn a_list_of_parts_has_an_end() {
+fn the_list_of_parts_is_limited() {
     let (us, customer) = (Keys::generate(), Keys::generate());
     let room = SizeLimit { message_bytes: EVENT_BYTES_MIN, content_bytes: EVENT_BYTES_MIN };
     let due = (Msat::new(u64::MAX), "lnbc".repeat(256));
@@ -204,7 +219,7 @@ fn a_list_of_parts_has_an_end() {
         let (kilobytes, message) = refused.unwrap();
         assert!((500..1500).contains(&kilobytes), "{kilobytes} KB");
         assert!(
-            message.contains("larger than the relays can carry, even in parts: ask for less"),
+            message.contains("larger than the relays accept, even in parts: request less"),
             "{message}"
         );
     }
@@ -215,7 +230,7 @@ fn a_list_of_parts_has_an_end() {
 }
 
 proptest! {
-    /// Whatever the text and the room, the parts are the text and none is too large.
+    /// The parts are the text, and none is too large, whatever the text and the limit.
     #[test]
     fn parts_are_the_text(text in "(?s).{2000,9000}", bytes in 5000_usize..8000) {
         let (us, customer) = (Keys::generate(), Keys::generate());

@@ -1,4 +1,5 @@
-//! What the codec tolerates, what it rejects with which words, and that nothing a stranger sends makes it fail.
+//! What the codec tolerates, what it rejects and with which message, and that no event makes it
+//! fail.
 
 mod confidential;
 mod large;
@@ -40,7 +41,7 @@ fn strings(tags: &[&[&str]]) -> Vec<Vec<String>> {
     tags.iter().map(|tag| tag.iter().map(ToString::to_string).collect()).collect()
 }
 
-/// Through both steps, from a customer to a provider, as kind 5050.
+/// Screens and reads a request of kind 5050 from a customer to a provider.
 fn read(us: &Keys, tags: &[&[&str]]) -> Result<Incoming, Ignored> {
     read_event(us, &event_at(&Keys::generate(), 5050, NOW, "", strings(tags)))
 }
@@ -67,7 +68,7 @@ fn unusable(tags: &[&[&str]]) -> String {
     }
 }
 
-/// As one event.
+/// The message as one event.
 fn written(message: &Message<'_>, us: &Keys) -> Event {
     let mut events = write(message, now(), us, SizeLimit::default()).unwrap();
     assert_eq!(events.len(), 1);
@@ -78,7 +79,7 @@ fn text(text: &str) -> Input {
     Input { source: InputSource::Text(text.into()), hint: None, marker: None }
 }
 
-/// What real clients send, and NIP-90 forbids or leaves open, is understood.
+/// Requests of real clients are understood, even where NIP-90 forbids them or leaves them open.
 #[test]
 fn tolerates_what_real_clients_send() {
     let id = "ab".repeat(32);
@@ -152,7 +153,7 @@ fn tolerates_what_real_clients_send() {
     assert_eq!((job.output.as_deref(), job.bid, job.targeted), (Some("text/plain"), None, false));
 }
 
-/// What cannot be served is refused in words that tell the customer what to change.
+/// An invalid request is refused with a message that tells the customer what to change.
 #[test]
 fn rejects_with_a_reason() {
     let upper = "AB".repeat(32);
@@ -171,19 +172,19 @@ fn rejects_with_a_reason() {
         (&[&["i", "x"], &["param", "model"]], "param `model` has no value".into()),
         (&[&["i", "x"], &["bid"]], "bid has no value".into()),
         (&[&["i", "x"], &["bid", ""]], "bid has no value".into()),
-        (&[&["encrypted"]], "encrypted, and to nobody".into()),
+        (&[&["encrypted"]], "encrypted, but no provider is named".into()),
         (&[&["i", "x"], &["expiration", "1699999999"]], "expired".into()),
     ] {
         assert_eq!(unusable(tags), reason);
     }
-    // Text outside of inputs is no prompt.
+    // Text outside of inputs is not a prompt.
     let event = event_at(&Keys::generate(), 5050, NOW, "please", vec![]);
     assert!(
         matches!(read_event(&Keys::generate(), &event), Ok(Incoming::Malformed { reason, .. }) if reason == "no usable input")
     );
 }
 
-/// Number 12: only whole msat are money, and of several bids the lowest binds.
+/// Only whole msat are valid, and the lowest of several bids counts.
 #[test]
 fn a_bid_is_whole_msat_or_an_error() {
     for good in ["0", "1", "007", "18446744073709551615"] {
@@ -206,9 +207,9 @@ fn a_bid_is_whole_msat_or_an_error() {
     );
 }
 
-/// Number 3: dates are compared without overflow, and what is out of the window is passed over.
+/// Dates are compared without overflow, and events outside of the window are ignored.
 #[test]
-fn dates_out_of_the_window_are_passed_over() {
+fn dates_outside_of_the_window_are_ignored() {
     let us = Keys::generate();
     for (created_at, timely) in [
         (NOW, true),
@@ -231,9 +232,9 @@ fn dates_out_of_the_window_are_passed_over() {
     }
 }
 
-/// Number 4: size is known before anything is made of the tags, and only who asked us hears about it.
+/// The size is checked before the tags are parsed, and only a request that names us is answered.
 #[test]
-fn oversize_requests_are_refused_before_they_are_read() {
+fn oversized_requests_are_refused_before_parsing() {
     let us = Keys::generate();
     let named = vec!["p".to_owned(), us.public_key().to_hex()];
     let big = "x".repeat(REQUEST_BYTES_MAX);
@@ -257,16 +258,16 @@ fn oversize_requests_are_refused_before_they_are_read() {
     assert_eq!(readable(&[&["i", &fits]]).input_bytes(), fits.len() as u64);
 }
 
-/// Numbers 5 and 6: who is named decides, and only the canonical spelling names anybody.
+/// The `p` tags decide, and only the canonical spelling of a key counts.
 #[test]
-fn only_those_who_name_us_or_nobody_are_heard() {
+fn requests_that_name_other_providers_are_ignored() {
     let (us, other) = (Keys::generate(), Keys::generate());
     let (ours, theirs) = (us.public_key().to_hex(), other.public_key().to_hex());
     let crowd: Vec<[&str; 2]> =
         std::iter::repeat_n(["p", theirs.as_str()], 150).chain([["p", ours.as_str()]]).collect();
     let crowd: Vec<&[&str]> = crowd.iter().map(|tag| &tag[..]).chain([&["i", "x"][..]]).collect();
     let upper = ours.to_uppercase();
-    for (tags, heard) in [
+    for (tags, expected) in [
         (&[&["i", "x"][..]][..], Ok(false)),
         (&[&["i", "x"], &["p"]], Ok(false)),
         (&[&["i", "x"], &["p", ""]], Ok(false)),
@@ -276,19 +277,19 @@ fn only_those_who_name_us_or_nobody_are_heard() {
         (&[&["i", "x"], &["p", &theirs]], Err(Ignored::OtherProvider)),
         (&[&["i", "x"], &["p", "nonsense"]], Err(Ignored::OtherProvider)),
         (&[&["i", "x"], &["p", &upper]], Err(Ignored::OtherProvider)),
-        // Not even an error for a request that is none of our business.
+        // Not even an error for a request to another provider.
         (&[&["bid", "junk"], &["p", &theirs]], Err(Ignored::OtherProvider)),
     ] {
-        match (read(&us, tags), heard) {
+        match (read(&us, tags), expected) {
             (Ok(Incoming::Job(job)), Ok(targeted)) => assert_eq!(job.targeted, targeted),
             (got, expected) => assert_eq!(got.map(|_| false), expected),
         }
     }
 }
 
-/// Number 7: our own words, and those of other providers, are no requests.
+/// Answers of our own and of other providers are not requests.
 #[test]
-fn echoes_are_passed_over() {
+fn answers_are_ignored() {
     let us = Keys::generate();
     let tags = strings(&[&["i", "x"]]);
     assert_eq!(read_event(&us, &event_at(&us, 5050, NOW, "", tags.clone())), Err(Ignored::Own));
@@ -310,7 +311,8 @@ fn echoes_are_passed_over() {
     }
 }
 
-/// A deletion withdraws what it names in the canonical spelling, up to the limit, and carries its author.
+/// A deletion withdraws the events that it names in the canonical spelling, up to the limit, and
+/// contains its author.
 #[test]
 fn a_deletion_names_requests() {
     let (us, customer) = (Keys::generate(), Keys::generate());
@@ -344,7 +346,7 @@ fn a_deletion_names_requests() {
     );
 }
 
-/// Number 23: params are carried as text and nothing is made of them here.
+/// Parameters are texts and are not interpreted.
 #[test]
 fn params_are_text() {
     for value in ["1000000000", "NaN", "../../x", "-1", "\u{0}\u{202e}"] {
@@ -353,9 +355,10 @@ fn params_are_text() {
     }
 }
 
-/// A result quotes the request in full and its inputs to the letter, and its buyer reads back what was sold.
+/// A result quotes the complete request and its inputs verbatim, and the buyer reads what was
+/// written.
 #[test]
-fn a_result_says_what_was_asked_and_what_is_due() {
+fn a_result_is_read_as_written() {
     let (us, customer) = (Keys::generate(), Keys::generate());
     let tags = strings(&[
         &["i", "hi", "prompt", "wss://hint/", "m"],
@@ -411,9 +414,9 @@ fn a_result_says_what_was_asked_and_what_is_due() {
     assert_eq!((delivered.request, delivered.attributes), (Some(asked.as_json()), vec![fact]));
 }
 
-/// Feedback carries its status, expires, and its buyer reads back what was said.
+/// Feedback has a status and an expiration, and the buyer reads what was written.
 #[test]
-fn feedback_says_how_a_job_stands() {
+fn feedback_is_read_as_written() {
     let us = Keys::generate();
     let to = ReplyTo {
         job: JobId::from_bytes([1; 32]),
@@ -546,19 +549,19 @@ fn any_answer_tag() -> impl Strategy<Value = AnswerTag> {
 }
 
 proptest! {
-    /// What we write is what we read.
+    /// Tags are parsed as written.
     #[test]
-    fn request_tags_survive_the_way(tag in any_request_tag()) {
+    fn request_tags_are_parsed_as_written(tag in any_request_tag()) {
         prop_assert_eq!(RequestTag::parse(tag.to_tag().as_slice()), Ok(Some(tag)));
     }
 
-    /// What we write is what we read.
+    /// Tags are parsed as written.
     #[test]
-    fn answer_tags_survive_the_way(tag in any_answer_tag()) {
+    fn answer_tags_are_parsed_as_written(tag in any_answer_tag()) {
         prop_assert_eq!(AnswerTag::parse(tag.to_tag().as_slice()), Some(tag));
     }
 
-    /// Whatever the tags, the codec answers, and what is readable stays readable through the event it quotes.
+    /// The codec never panics, and a valid request stays valid in the event that quotes it.
     #[test]
     fn nothing_makes_the_codec_fail(
         kind in prop_oneof![Just(5_u16), 5000_u16..6000, 6000_u16..7001],

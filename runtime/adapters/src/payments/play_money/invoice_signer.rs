@@ -1,6 +1,6 @@
-//! Invoices as strings: made, signed and read as any Lightning node does it, on the network that nobody pays on.
+//! Makes, signs and reads BOLT-11 invoices like a Lightning node, on regtest.
 
-use super::PayError;
+use super::payment::PayError;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey, SignOnly};
 use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
@@ -10,28 +10,28 @@ use pylon_core::{Msat, PaymentHash, UnixTime};
 use rand::RngCore as _;
 use std::time::Duration;
 
-/// What every node asks for at the least (BOLT-11).
+/// The minimum that BOLT-11 requires.
 const FINAL_CLTV_BLOCKS: u64 = 18;
 
-/// The bank's key, new with every start.
-pub(super) struct Mint {
+/// The bank's key, new at every start.
+pub(super) struct InvoiceSigner {
     secp: Secp256k1<SignOnly>,
     key: SecretKey,
     node: PublicKey,
 }
 
-/// What an invoice says of itself.
-pub(super) struct Asked {
+/// The content of an invoice.
+pub(super) struct DecodedInvoice {
     pub(super) payment_hash: PaymentHash,
     pub(super) amount: Msat,
     pub(super) expires_at: UnixTime,
 }
 
-impl Mint {
+impl InvoiceSigner {
     pub(super) fn new() -> Self {
         let secp = Secp256k1::signing_only();
         let key = loop {
-            // One in 2^128 strings of bytes is no key.
+            // One in 2^128 byte strings is not a valid key.
             if let Ok(key) = SecretKey::from_slice(&random()) {
                 break key;
             }
@@ -40,7 +40,7 @@ impl Mint {
         Self { secp, key, node }
     }
 
-    /// A new invoice and the preimage that settles it.
+    /// Makes a new invoice and the preimage that settles it.
     pub(super) fn issue(
         &self,
         request: &InvoiceRequest,
@@ -58,7 +58,7 @@ impl Mint {
             .expiry_time(Duration::from_secs(request.expiry_seconds.into()))
             .basic_mpp()
             .build_signed(|digest| self.secp.sign_ecdsa_recoverable(digest, &self.key))
-            .map_err(|error| WalletError::Refused(format!("no invoice can say that: {error}")))?;
+            .map_err(|error| WalletError::Refused(format!("an invoice cannot be made: {error}")))?;
         let expires_at = now.plus(request.expiry_seconds.into());
         Ok((
             Invoice { bolt11: built.to_string(), payment_hash, amount: request.amount, expires_at },
@@ -66,8 +66,8 @@ impl Mint {
         ))
     }
 
-    /// What a string asks for, if it is ours: its signature holds, and it is by our key for our network.
-    pub(super) fn read(&self, bolt11: &str) -> Result<Asked, PayError> {
+    /// Reads an invoice, if it is signed with our key for our network.
+    pub(super) fn read(&self, bolt11: &str) -> Result<DecodedInvoice, PayError> {
         let read: Bolt11Invoice =
             bolt11.parse().map_err(|error| PayError::Unreadable(format!("{error}")))?;
         if read.currency() != Currency::Regtest || read.get_payee_pub_key() != self.node {
@@ -75,7 +75,7 @@ impl Mint {
         }
         let amount = read.amount_milli_satoshis().map(Msat::new).ok_or(PayError::NotOurs)?;
         let expires_at = UnixTime::new(read.expires_at().map_or(u64::MAX, |at| at.as_secs()));
-        Ok(Asked {
+        Ok(DecodedInvoice {
             payment_hash: PaymentHash::from_bytes(read.payment_hash().to_byte_array()),
             amount,
             expires_at,

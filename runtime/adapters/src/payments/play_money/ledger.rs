@@ -1,22 +1,23 @@
-//! Who has what: the purse, the earnings and every invoice. Pure bookkeeping: no keys, no clock, no listeners.
+//! The ledger: the customer's balance, the earnings and every invoice. Pure bookkeeping without
+//! keys, clock or subscribers.
 
-use super::{Paid, PayError};
+use super::payment::{Paid, PayError};
 use pylon_core::payment::{Invoice, InvoiceRequest, InvoiceState};
 use pylon_core::ports::payments::WalletError;
 use pylon_core::{Msat, PaymentHash, UnixTime};
 use std::collections::HashMap;
 
-/// A demo that needs more has become something else.
+/// More than any demo needs.
 const INVOICES_MAX: usize = 100_000;
 
-pub(super) struct Books {
-    pub(super) purse: Msat,
+pub(super) struct Ledger {
+    pub(super) customer_balance: Msat,
     pub(super) earned: Msat,
     by_id: HashMap<String, PaymentHash>,
-    entries: HashMap<PaymentHash, Entry>,
+    entries: HashMap<PaymentHash, LedgerEntry>,
 }
 
-struct Entry {
+struct LedgerEntry {
     request: InvoiceRequest,
     invoice: Invoice,
     preimage: [u8; 32],
@@ -31,16 +32,21 @@ enum State {
     Released,
 }
 
-impl Books {
-    pub(super) fn new(purse: Msat) -> Self {
-        Self { purse, earned: Msat::ZERO, by_id: HashMap::new(), entries: HashMap::new() }
+impl Ledger {
+    pub(super) fn new(customer_balance: Msat) -> Self {
+        Self {
+            customer_balance,
+            earned: Msat::ZERO,
+            by_id: HashMap::new(),
+            entries: HashMap::new(),
+        }
     }
 
-    /// The invoice made for this request before. One id cannot ask for two things.
+    /// The existing invoice for this request. One id cannot be used for two requests.
     pub(super) fn find(&self, request: &InvoiceRequest) -> Result<Option<Invoice>, WalletError> {
         match self.by_id.get(&request.id).and_then(|hash| self.entries.get(hash)) {
             Some(entry) if entry.request == *request => Ok(Some(entry.invoice.clone())),
-            Some(_) => Err(refused("this id has asked for something else")),
+            Some(_) => Err(refused("this id is used for another request")),
             None => Ok(None),
         }
     }
@@ -52,11 +58,11 @@ impl Books {
         preimage: [u8; 32],
     ) -> Result<(), WalletError> {
         if self.entries.len() >= INVOICES_MAX {
-            return Err(refused("the books are full"));
+            return Err(refused("too many invoices"));
         }
         let hash = invoice.payment_hash;
         self.by_id.insert(request.id.clone(), hash);
-        self.entries.insert(hash, Entry { request, invoice, preimage, state: State::Open });
+        self.entries.insert(hash, LedgerEntry { request, invoice, preimage, state: State::Open });
         Ok(())
     }
 
@@ -67,10 +73,10 @@ impl Books {
             State::Held(_) | State::Settled(_) => return Err(PayError::AlreadyPaid),
             State::Released => return Err(PayError::Gone),
         }
-        if amount > self.purse {
-            return Err(PayError::Poor(self.purse));
+        if amount > self.customer_balance {
+            return Err(PayError::InsufficientFunds(self.customer_balance));
         }
-        self.purse = self.purse.saturating_sub(amount);
+        self.customer_balance = self.customer_balance.saturating_sub(amount);
         if entry.request.hold {
             entry.state = State::Held(amount);
             return Ok(Paid::Held);
@@ -80,15 +86,19 @@ impl Books {
         Ok(Paid::Settled(entry.preimage))
     }
 
-    /// What nobody here remembers can no longer be paid: the money of an earlier run went with it.
+    /// An unknown invoice can no longer be paid: it is from an earlier run, whose money is gone.
     pub(super) fn look_up(&self, hash: PaymentHash, now: UnixTime) -> InvoiceState {
         match self.entries.get(&hash) {
-            Some(Entry { state: State::Open, invoice, .. }) if invoice.expires_at >= now => {
+            Some(LedgerEntry { state: State::Open, invoice, .. }) if invoice.expires_at >= now => {
                 InvoiceState::Open
             }
-            Some(Entry { state: State::Held(amount), .. }) => InvoiceState::Held(*amount),
-            Some(Entry { state: State::Settled(amount), .. }) => InvoiceState::Settled(*amount),
-            Some(Entry { state: State::Open | State::Released, .. }) | None => InvoiceState::Closed,
+            Some(LedgerEntry { state: State::Held(amount), .. }) => InvoiceState::Held(*amount),
+            Some(LedgerEntry { state: State::Settled(amount), .. }) => {
+                InvoiceState::Settled(*amount)
+            }
+            Some(LedgerEntry { state: State::Open | State::Released, .. }) | None => {
+                InvoiceState::Closed
+            }
         }
     }
 
@@ -108,9 +118,11 @@ impl Books {
     pub(super) fn release(&mut self, hash: PaymentHash) -> Result<(), WalletError> {
         let entry = self.entries.get_mut(&hash).ok_or_else(|| refused("no such invoice"))?;
         match entry.state {
-            State::Held(amount) => self.purse = self.purse.saturating_add(amount),
+            State::Held(amount) => {
+                self.customer_balance = self.customer_balance.saturating_add(amount)
+            }
             State::Open | State::Released => {}
-            State::Settled(_) => return Err(refused("what is settled is kept")),
+            State::Settled(_) => return Err(refused("a settled payment cannot be released")),
         }
         entry.state = State::Released;
         Ok(())

@@ -1,6 +1,7 @@
 //! The port `EventSource` over the market's relays, and the relay that an input names.
 
-use super::{NostrMarket, ResultError};
+use crate::market::NostrMarket;
+use crate::market::results::ResultError;
 use async_trait::async_trait;
 use pylon_core::ports::event_source::EventSource;
 use pylon_core::ports::inputs::FetchError;
@@ -42,7 +43,7 @@ impl EventSource for MarketEvents {
     ) -> Result<String, FetchError> {
         self.market.result_of(job, timeout).await.map_err(|why| match why {
             ResultError::Busy => FetchError::Busy,
-            ResultError::Late => FetchError::Timeout(timeout.as_secs()),
+            ResultError::TimedOut => FetchError::Timeout(timeout.as_secs()),
             ResultError::Failed => FetchError::Failed,
             ResultError::InParts => FetchError::TooLarge(bytes_max),
             ResultError::Encrypted => FetchError::Denied("the result of that job is encrypted"),
