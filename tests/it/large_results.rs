@@ -162,6 +162,9 @@ async fn tampered_result_part_is_rejected() {
         panic!("{message:?}")
     };
     assert_eq!(about, job.id);
-    assert_eq!(why, format!("part 2 of {} has another SHA-256 than in the result", honest.len() - 1));
+    assert_eq!(
+        why,
+        format!("part 2 of {} has another SHA-256 than in the result", honest.len() - 1)
+    );
     client.disconnect().await;
 }

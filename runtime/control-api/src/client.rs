@@ -121,8 +121,8 @@ impl Client {
     }
 
     /// Asks it to change a slot.
-    pub async fn change(&self, deed: &SlotChange) -> Result<SlotStatus, ClientError> {
-        self.post("/guests", Some(deed), WORK_WITHIN).await
+    pub async fn change(&self, change: &SlotChange) -> Result<SlotStatus, ClientError> {
+        self.post("/guests", Some(change), WORK_WITHIN).await
     }
 
     /// Asks it to send a result that waits for the operator, or not to.

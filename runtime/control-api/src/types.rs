@@ -167,7 +167,7 @@ pub struct Reloaded {
     pub warnings: Vec<String>,
 }
 
-/// `GET /v1/guests`; `POST /v1/guests` takes a deed and answers with the guest it was done to.
+/// `GET /v1/guests`; `POST /v1/guests` takes a change and answers with the guest it was done to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guests {
     /// By slot: who serves, then who stands beside.

@@ -1,5 +1,5 @@
-//! Guest slots as an operator sees and changes them: the types that the settings, the journal, the
-//! commands and the control API share. Which guest may serve is decided elsewhere.
+//! Guest slots as an operator sees and changes them: what the settings, the journal, the commands
+//! and the control API say about a slot. Which guest may serve is decided elsewhere.
 
 use crate::installation::{Installation, InstalledGuest, PendingGuest, PendingKind};
 use crate::{Digest, PublicKey, UnixTime};
@@ -11,18 +11,19 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields, default)]
 pub struct GuestConfig {
     /// The name of a shipped guest, the path of a component or of a folder with one, or an https
-    /// address. Empty: the shipped default.
+    /// URL. Empty: the guest that is shipped for this slot.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub source: String,
-    /// SHA-256 of the component; any other component is refused. Required for an address.
+    /// SHA-256 of the component; another component is refused. Required for a URL.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub digest: String,
-    /// The guest's own settings, by the names that it declares.
+    /// Settings of the guest itself, by the names that it declares.
     pub settings: BTreeMap<String, String>,
-    /// Limits of a call, by name. The smallest of this, the guest's and the node's applies.
+    /// Limits of a call, by name. The smallest of this, the guest's own and the node's applies.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub bounds: BTreeMap<String, u64>,
-    /// The granted capabilities. Absent: all at the first installation, then those of the slot.
+    pub limits: BTreeMap<String, u64>,
+    /// The capabilities that it is granted of those it requests. Absent: all of them at first, and
+    /// afterwards those that the slot had.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grants: Option<Vec<String>>,
 }
@@ -31,14 +32,15 @@ pub struct GuestConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lockdown {
-    /// Only releases of these publishers, each an npub or hex. Empty: of any publisher.
+    /// Only releases of these publishers are accepted, each an npub or hex. Empty: of any publisher.
     pub trusted_publishers: Vec<String>,
-    /// Only signed releases.
+    /// Every guest needs a release.
     pub require_signature: bool,
-    /// `false`: nothing is compiled on this node, not even shipped guests. Only precompiled code
-    /// signed by one of the publishers runs.
+    /// `false`: no guest is compiled on this machine, not even a shipped one. Only precompiled code
+    /// that a trusted publisher signed runs.
     pub allow_compile: bool,
-    /// The capabilities that may be granted, by slot. Slots that are not listed are not limited.
+    /// By slot, the most that any guest there may be granted. A slot that is not named has no such
+    /// maximum.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub max_grants: BTreeMap<String, Vec<String>>,
 }
@@ -61,38 +63,38 @@ impl Lockdown {
     }
 }
 
-/// A change of a slot.
+/// A change of a slot, as an operator requests it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
 pub enum SlotChange {
-    /// Install a guest, or add it as a shadow.
+    /// Install a guest, to serve or as a shadow.
     Install {
         /// The slot.
         slot: String,
-        /// As in the settings.
+        /// As a table `[guests.SLOT]` of the settings.
         guest: GuestConfig,
-        /// As a shadow of the active guest.
+        /// As a shadow of the serving guest.
         #[serde(default)]
         shadow: bool,
     },
-    /// The shadow becomes the active guest.
+    /// Let the shadow serve.
     Activate {
         /// The slot.
         slot: String,
     },
-    /// Restore an earlier guest.
+    /// Put back an earlier guest.
     Rollback {
         /// The slot.
         slot: String,
-        /// The revision of the guest set; absent: the previous guest of the slot.
+        /// The guest of this revision; without it, the predecessor.
         #[serde(default)]
         to: Option<u64>,
     },
-    /// Grant the extra capabilities of the guest that waits for approval, and activate it.
+    /// Let the pending guest serve, with the additional grants that it requests.
     Approve {
         /// The slot.
         slot: String,
-        /// Of the component that is expected to wait; absent: any.
+        /// SHA-256 of the component that the operator saw; without it, whichever is pending.
         #[serde(default)]
         digest: Option<Digest>,
     },
@@ -110,7 +112,7 @@ impl SlotChange {
     }
 
     /// The action in the audit log.
-    pub const fn word(&self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Install { shadow: false, .. } => "install",
             Self::Install { shadow: true, .. } => "shadow",
@@ -121,67 +123,67 @@ impl SlotChange {
     }
 }
 
-/// The role of a guest that was removed from its slot.
+/// The role of the guest that served last in a slot which is now empty.
 pub const REMOVED: &str = "removed";
 
-/// A guest of a slot: active or pending.
+/// A guest of a slot: serving, a shadow, or pending approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotStatus {
     /// The slot.
     pub slot: String,
-    /// `serving`, `shadow`, `approval` while it waits for approval, or `removed` in the answer to a
-    /// change that emptied the slot.
-    pub standing: String,
-    /// From the component's manifest.
+    /// `serving`, `shadow` or `approval` (pending); `removed` in the response to a change that
+    /// emptied the slot.
+    pub role: String,
+    /// From the guest's manifest.
     pub name: String,
-    /// From the component's manifest.
+    /// From the guest's manifest.
     pub version: String,
-    /// Of the component.
+    /// SHA-256 of the component.
     pub digest: Digest,
-    /// The signer of its release.
+    /// Signer of its release.
     pub publisher: Option<PublicKey>,
-    /// Where it came from.
+    /// Where it was installed from.
     pub source: String,
-    /// Set by the operator.
+    /// As the operator set them.
     pub settings: BTreeMap<String, String>,
-    /// The capabilities that it has, or would get.
+    /// Granted capabilities; of a pending guest, those that it would be granted.
     pub grants: Vec<String>,
-    /// Those that the slot did not have; only of a guest that waits for approval.
+    /// Those of `grants` that the slot did not have; only of a pending guest.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub beyond: Vec<String>,
-    /// The revision of the guest set that installed it.
+    pub extra_grants: Vec<String>,
+    /// The revision of the guest set that it came with; only of a serving guest.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub revision: Option<u64>,
-    /// Since when.
+    /// Unix time of its installation.
     pub since: u64,
-    /// Statistics of its calls; only while the node runs.
+    /// Call statistics; only from a running node.
     #[serde(flatten, skip_serializing_if = "Option::is_none", default)]
-    pub figures: Option<StatsSnapshot>,
-    /// Questions that a shadow skipped because of its full queue.
+    pub stats: Option<StatsSnapshot>,
+    /// Decisions that a shadow was not asked about because its queue was full.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub missed: Option<u64>,
+    pub skipped: Option<u64>,
 }
 
 impl SlotStatus {
-    /// The active guest; `None` for an empty slot.
-    pub fn serving(row: &Installation, figures: Option<StatsSnapshot>) -> Option<Self> {
+    /// The serving guest; `None` for an empty slot.
+    pub fn serving(row: &Installation, stats: Option<StatsSnapshot>) -> Option<Self> {
         let status = Self::of(&row.slot, row.guest.as_ref()?, "serving", row.at);
-        Some(Self { revision: Some(row.revision), figures, ..status })
+        Some(Self { revision: Some(row.revision), stats, ..status })
     }
 
-    /// A pending guest.
-    pub fn beside(pending: &PendingGuest, missed: Option<u64>) -> Self {
+    /// A shadow, or a guest that waits for approval.
+    pub fn pending(pending: &PendingGuest, skipped: Option<u64>) -> Self {
         Self {
-            beyond: pending.extra_grants.clone(),
-            missed: missed.filter(|_| pending.kind == PendingKind::Shadow),
+            extra_grants: pending.extra_grants.clone(),
+            skipped: skipped.filter(|_| pending.kind == PendingKind::Shadow),
             ..Self::of(&pending.slot, &pending.guest, pending.kind.as_str(), pending.since)
         }
     }
 
-    fn of(slot: &str, guest: &InstalledGuest, standing: &str, since: UnixTime) -> Self {
+    fn of(slot: &str, guest: &InstalledGuest, role: &str, since: UnixTime) -> Self {
         Self {
             slot: slot.into(),
-            standing: standing.into(),
+            role: role.into(),
             name: guest.name.clone(),
             version: guest.version.clone(),
             digest: guest.digest,
@@ -189,11 +191,11 @@ impl SlotStatus {
             source: guest.source.clone(),
             settings: guest.settings.clone(),
             grants: guest.grants.clone(),
-            beyond: Vec::new(),
+            extra_grants: Vec::new(),
             revision: None,
             since: since.get(),
-            figures: None,
-            missed: None,
+            stats: None,
+            skipped: None,
         }
     }
 }
@@ -203,18 +205,18 @@ impl SlotStatus {
 pub struct StatsSnapshot {
     /// Number of calls.
     pub calls: u64,
-    /// Calls without an answer.
+    /// Calls that failed.
     pub traps: u64,
-    /// Median wall time of recent calls.
+    /// Median wall time of the latest calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p50_us: Option<u64>,
     /// 99th percentile of their wall time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99_us: Option<u64>,
-    /// Median fuel of recent calls; policies only.
+    /// Median fuel; policies only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
-    /// Median CPU time of recent calls; handlers only.
+    /// Median CPU time; handlers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_us: Option<u64>,
 }
@@ -223,10 +225,10 @@ pub struct StatsSnapshot {
 mod tests {
     use super::*;
 
-    /// Goal: unknown fields of a change are rejected. Method: an approval, and one with a
-    /// misspelled field.
+    /// Goal: a misspelled field of a change is an error. Method: an approval as it is serialized, and
+    /// with an unknown field.
     #[test]
-    fn unknown_fields_are_rejected() {
+    fn unknown_field_of_a_change_is_refused() {
         let digest = Digest::of(b"seen");
         let approve = SlotChange::Approve { slot: "handler:5050".into(), digest: Some(digest) };
         let text = serde_json::to_string(&approve).unwrap();

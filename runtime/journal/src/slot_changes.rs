@@ -8,8 +8,8 @@ use rusqlite::{Connection, Row, params};
 pub(super) fn insert(conn: &Connection, row: &Installation) -> rusqlite::Result<()> {
     let guest = row.guest.as_ref();
     conn.prepare_cached(
-        "INSERT INTO slot_changes (revision, slot, digest, name, version, source, settings, grants, \
-                                   limits, publisher, config, cause, installed_at) \
+        "INSERT INTO slot_changes (revision, slot, digest, name, version, source, settings, \
+                                   grants, limits, publisher, config, cause, installed_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?
     .execute(params![
@@ -72,8 +72,8 @@ fn prune(conn: &Connection) -> rusqlite::Result<()> {
 
 pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<Installation>> {
     conn.prepare_cached(
-        "SELECT revision, slot, digest, name, version, source, settings, grants, limits, publisher, \
-                config, cause, installed_at \
+        "SELECT revision, slot, digest, name, version, source, settings, grants, limits, \
+                publisher, config, cause, installed_at \
          FROM slot_changes ORDER BY revision",
     )?
     .query_map([], |row| {

@@ -4,7 +4,7 @@ use pylon_core::UnixTime;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::journal::Journal;
 use pylon_provider::Drainer;
-use pylon_slots::Workshop;
+use pylon_slots::SlotManager;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -15,13 +15,13 @@ const LOOK_EVERY_SECONDS: u64 = 30;
 
 /// Until stopped.
 pub(crate) async fn run(
-    workshop: Arc<Workshop>,
+    manager: Arc<SlotManager>,
     jobs: Drainer,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
     seconds: Arc<AtomicU32>,
 ) {
-    let mut changes = workshop.changes();
+    let mut changes = manager.changes();
     loop {
         let (now, left) = (clock.now(), u64::from(seconds.load(Ordering::Relaxed)));
         let mut next = None;
@@ -30,7 +30,7 @@ pub(crate) async fn run(
                 for job in
                     unfinished.into_iter().filter(|job| !job.is_over() && job.plan.revision > 0)
                 {
-                    let replaced = workshop.replaced_at(job.plan.revision, job.job.kind).await;
+                    let replaced = manager.replaced_at(job.plan.revision, job.job.kind).await;
                     match replaced.map(|at: UnixTime| at.plus(left)) {
                         Some(due) if due <= now => jobs.end(job.job.id).await,
                         Some(due) => {
@@ -44,7 +44,7 @@ pub(crate) async fn run(
         }
         let soon =
             next.map_or(LOOK_EVERY_SECONDS, |due| due.since(now).clamp(1, LOOK_EVERY_SECONDS));
-        let calm = workshop
+        let calm = manager
             .last_change()
             .await
             .is_none_or(|at| at.plus(left + 2 * LOOK_EVERY_SECONDS) < now);

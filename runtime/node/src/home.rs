@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
-use pylon_slots::Shelf;
+use pylon_slots::ComponentStore;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{File, TryLockError};
@@ -185,9 +185,9 @@ impl State {
     }
 
     /// The installed components of guests.
-    pub fn components(&self) -> Result<Shelf> {
+    pub fn components(&self) -> Result<ComponentStore> {
         let place = self.path.join("guests");
-        Ok(Shelf::new(self.folder("guests")?, place.display().to_string()))
+        Ok(ComponentStore::new(self.folder("guests")?, place.display().to_string()))
     }
 
     /// Where the node's socket is.

@@ -22,7 +22,7 @@ use pylon_nostr::identity::{self, Keys};
 use pylon_nostr::market::Options;
 use pylon_provider::{Backends, Bus, Preference};
 use pylon_sandbox::Compilation;
-use pylon_slots::{Ledger, Slots, Stop, keeper};
+use pylon_slots::{InstallFailure, SlotHistory, Slots, supervisor};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -52,7 +52,7 @@ pub struct Parts {
 pub struct Node {
     seller: Option<Seller>,
     guests: Slots,
-    keeper: JoinHandle<()>,
+    supervisor: JoinHandle<()>,
     facts: Facts,
     /// What holds now.
     config: Mutex<Config>,
@@ -69,7 +69,7 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let Parts { wallet, backends, bus, host_only, market, compilation } = parts;
         // Pools are reserved and code is read and checked on another thread, while this one opens the rest.
-        let (cache, shelf) = (state.folder("cache")?, state.components()?);
+        let (cache, store) = (state.folder("cache")?, state.components()?);
         let rules = config.slots.lockdown.clone();
         let sandbox =
             tokio::task::spawn_blocking(move || pylon_slots::sandbox(cache, compilation, &rules));
@@ -80,15 +80,17 @@ impl Node {
         retention::watch(&journal, &config.journal);
         let before = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let ledger =
-            Ledger { history: journal.installations()?, standbys: journal.pending_guests()? };
+        let history = SlotHistory {
+            installations: journal.installations()?,
+            pending: journal.pending_guests()?,
+        };
         let (book, settings, now) = (Arc::clone(&journal), config.slots.clone(), clock.now());
         let addresses = EgressPolicy::new(&config.network.allow);
-        let since = ledger.begun().unwrap_or(now).min(now).minus(BEFORE_FIRST_SECONDS);
+        let since = history.first_change().unwrap_or(now).min(now).minus(BEFORE_FIRST_SECONDS);
         let market = Options { since: market.since.max(since), ..market };
         let guests = tokio::spawn(async move {
             let sandbox = sandbox.await??;
-            Slots::open(sandbox, shelf, ledger, &settings, addresses, Some(&*book), now).await
+            Slots::open(sandbox, store, history, &settings, addresses, Some(&*book), now).await
         });
         let adapters = match backends {
             Some(adapters) => adapters,
@@ -105,10 +107,14 @@ impl Node {
             .iter()
             .filter(|job| !job.is_over())
             .map(|job| (job.plan.revision, job.job.kind));
-        guests.bring_back(kept.collect(), clock.now()).await;
-        let keeper =
-            keeper::run(reports, Arc::clone(&guests.workshop), journal.clone(), Arc::clone(&clock));
-        let keeper = tokio::spawn(keeper);
+        guests.restore(kept.collect(), clock.now()).await;
+        let supervisor = supervisor::run(
+            reports,
+            Arc::clone(&guests.manager),
+            journal.clone(),
+            Arc::clone(&clock),
+        );
+        let supervisor = tokio::spawn(supervisor);
         let seller = if host_only {
             None
         } else {
@@ -122,17 +128,17 @@ impl Node {
             };
             Some(Seller::open(config, keys, &guests, shared).await?)
         };
-        let served = seller.is_some().then(|| Arc::clone(&guests.generations));
+        let served = seller.is_some().then(|| Arc::clone(&guests.guest_sets));
         let market = seller.as_ref().map(|seller| Arc::clone(&seller.market));
         let facts = Facts {
             journal,
             backends,
             market,
             served,
-            workshop: Arc::clone(&guests.workshop),
+            manager: Arc::clone(&guests.manager),
             before,
         };
-        Ok(Self { seller, guests, keeper, facts, config: Mutex::new(config.clone()) })
+        Ok(Self { seller, guests, supervisor, facts, config: Mutex::new(config.clone()) })
     }
 
     /// Waits until jobs can arrive.
@@ -163,29 +169,26 @@ impl Node {
         let relays = self.relays(&next);
         let done = self
             .guests
-            .workshop
+            .manager
             .reload(&next.slots, &*self.facts.journal, SystemClock.now(), relays)
             .await;
-        let renewed = match done {
-            Ok(renewed) => renewed,
-            Err(error) => {
-                // They may have moved already.
-                self.relays(&running).await?;
-                return Err(error);
-            }
-        };
+        if let Err(error) = done {
+            // They may have moved already.
+            self.relays(&running).await?;
+            return Err(error);
+        }
         if let Some(seller) = &self.seller {
             seller.set(&next);
         }
         self.facts.backends.prefer(preference(&next));
         self.facts.journal.set_retention(retention::of(&next.journal));
         let jobs = self.facts.journal.unfinished().unwrap_or_default();
-        let outlasting = self.guests.workshop.outlasting(&jobs, SystemClock.now()).await;
-        let warnings = Vec::from_iter(
-            self.facts.backends.misfit().into_iter().chain(outlasting).chain(renewed.refused),
-        );
+        let refused_guests =
+            self.guests.manager.refused_guests_warning(&jobs, SystemClock.now()).await;
+        let warnings =
+            Vec::from_iter(self.facts.backends.misfit().into_iter().chain(refused_guests));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let applied = running.differences(&next).into_iter().chain(renewed.keys).collect();
+        let applied = running.differences(&next);
         let reloaded = Reloaded { applied, needs_restart: next.differences(config), warnings };
         *running = next;
         Ok(reloaded)
@@ -199,8 +202,8 @@ impl Node {
     }
 
     /// Changes a slot for all jobs from now on, or leaves everything as it was.
-    pub async fn change(&self, deed: &SlotChange) -> Result<SlotStatus, Stop> {
-        self.guests.workshop.carry_out(deed, &*self.facts.journal, SystemClock.now()).await
+    pub async fn change(&self, change: &SlotChange) -> Result<SlotStatus, InstallFailure> {
+        self.guests.manager.apply(change, &*self.facts.journal, SystemClock.now()).await
     }
 
     /// Sends a result that waits for the operator, or does not.
@@ -211,7 +214,7 @@ impl Node {
 
     /// Takes nothing new, lets what is at work end, sends what waits, and leaves.
     pub async fn stop(self, within: Duration) {
-        self.keeper.abort();
+        self.supervisor.abort();
         if let Some(seller) = self.seller {
             seller.stop(within).await;
         }

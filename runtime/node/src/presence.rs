@@ -8,7 +8,7 @@ use pylon_nostr::announcement::NodeAnnouncement;
 use pylon_nostr::market::NostrMarket;
 use pylon_provider::{Backends, Observation};
 use pylon_sandbox::GuestSetRegistry;
-use pylon_slots::{Skill, skills};
+use pylon_slots::{HandledKind, handled_kinds};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -30,18 +30,22 @@ pub struct Words {
 }
 
 /// Pure: what to say. A kind that nobody could serve now is not announced, and its requests are still answered.
-pub fn presence(words: &Words, skills: &[Skill], candidates: &[Candidate]) -> NodeAnnouncement {
+pub fn presence(
+    words: &Words,
+    handled: &[HandledKind],
+    candidates: &[Candidate],
+) -> NodeAnnouncement {
     let is_model =
         |candidate: &Candidate| matches!(candidate.route.target, ExecutionTarget::Model { .. });
     let (models_there, agents_there) =
         (candidates.iter().any(is_model), candidates.iter().any(|candidate| !is_model(candidate)));
     // Every job needs a route, also of a kind whose handler asks for nothing.
-    let able = |skill: &&Skill| {
-        (!skill.inference || models_there)
-            && (!skill.agent || agents_there)
+    let able = |handled: &&HandledKind| {
+        (!handled.inference || models_there)
+            && (!handled.agent || agents_there)
             && (models_there || agents_there)
     };
-    let mut kinds: Vec<u16> = skills.iter().filter(able).map(|skill| skill.kind).collect();
+    let mut kinds: Vec<u16> = handled.iter().filter(able).map(|handled| handled.kind).collect();
     kinds.sort_unstable();
     let mut models = Vec::new();
     for candidate in candidates {
@@ -69,10 +73,10 @@ pub async fn run(
     market: Arc<NostrMarket>,
 ) {
     loop {
-        let skills = skills(&generations);
-        market.set_kinds(skills.iter().map(|skill| skill.kind).collect());
+        let handled = handled_kinds(&generations);
+        market.set_kinds(handled.iter().map(|handled| handled.kind).collect());
         let said = words.borrow_and_update().clone();
-        market.announce(presence(&said, &skills, &backends.candidates()));
+        market.announce(presence(&said, &handled, &backends.candidates()));
         tokio::select! {
             _ = timeout(LOOK_EVERY, news.next()) => {}
             Ok(()) = words.changed() => {}
@@ -137,9 +141,9 @@ mod tests {
     /// Goal: what cannot be served is not announced. Method: two kinds, one that needs a model and one that needs an agent, against who is there.
     #[test]
     fn only_what_can_be_served_is_announced() {
-        let skills = [
-            Skill { kind: 5932, inference: false, agent: true },
-            Skill { kind: 5050, inference: true, agent: false },
+        let handled = [
+            HandledKind { kind: 5932, inference: false, agent: true },
+            HandledKind { kind: 5050, inference: true, agent: false },
         ];
         let model = |model: &str| {
             candidate(ExecutionTarget::Model { backend: "b".into(), model: model.into() })
@@ -155,7 +159,7 @@ mod tests {
             (vec![agent, model("m")], vec![5050, 5932], vec!["m"]),
         ];
         for (candidates, kinds, models) in rows {
-            let said = presence(&Words::default(), &skills, &candidates);
+            let said = presence(&Words::default(), &handled, &candidates);
             assert_eq!(
                 (said.kinds, said.models),
                 (kinds, models.into_iter().map(str::to_owned).collect())

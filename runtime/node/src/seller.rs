@@ -11,8 +11,8 @@ use pylon_core::ports::journal::Journal;
 use pylon_core::ports::payments::Wallet;
 use pylon_core::sources::Granted;
 use pylon_egress::policy::EgressPolicy;
-use pylon_nostr::identity::Keys;
 use pylon_nostr::event_source::MarketEvents;
+use pylon_nostr::identity::Keys;
 use pylon_nostr::market::{NostrMarket, Options};
 use pylon_nostr::{Change, Entry};
 use pylon_provider::{Backends, Bus, Ports, Provider};
@@ -79,13 +79,13 @@ impl Seller {
         };
         let provider = Provider::start(ports, &config.provider, bus)?;
         let speaker = Arc::clone(&market);
-        let generations = Arc::clone(&guests.generations);
-        let news = presence::News { backends: watched, guests: guests.workshop.changes() };
+        let generations = Arc::clone(&guests.guest_sets);
+        let news = presence::News { backends: watched, guests: guests.manager.changes() };
         let announcing = tokio::spawn(presence::run(said, generations, backends, news, speaker));
         let drain_seconds = Arc::new(AtomicU32::new(config.slots.guest_drain_seconds));
-        let workshop = Arc::clone(&guests.workshop);
+        let manager = Arc::clone(&guests.manager);
         let drain = tokio::spawn(drain::run(
-            workshop,
+            manager,
             provider.drainer(),
             journal,
             Arc::clone(&clock),

@@ -10,7 +10,8 @@ use pylon_egress::policy::EgressPolicy;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Reads events through a market. Relays that customers name are contacted under the address policy.
+/// Reads events through a market. Relays that customers name are contacted under the address
+/// policy.
 pub struct MarketEvents {
     market: Arc<NostrMarket>,
     addresses: Arc<EgressPolicy>,

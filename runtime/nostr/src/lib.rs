@@ -50,8 +50,8 @@ pub enum OpenError {
     #[error("{0}: {1}")]
     Relay(String, String),
 }
-/// Is the id of the event its hash? The library skips this check for an id that it has verified before,
-/// even on another event.
+/// Is the id of the event its hash? The library skips this check for an id that it has verified
+/// before, even on another event.
 pub(crate) fn has_valid_id(event: &Event) -> bool {
     event.verify_id()
 }

@@ -103,18 +103,18 @@ mod tests {
     use nostr_relay_builder::builder::RelayBuilderNip42;
     use tokio::net::TcpListener;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
     /// Goal: a relay that can be reached answers, also if it requires authentication. Method: one
     /// of each.
     #[tokio::test(flavor = "multi_thread")]
     async fn reachable_relays_answer() {
         let plain = InProcessRelay::start().await.unwrap();
-        let seen = relay(plain.url(), PATIENCE).await;
+        let seen = relay(plain.url(), TEST_TIMEOUT).await;
         assert!(seen.latency.is_ok() && !seen.auth_asked && seen.about.is_none(), "{seen:?}");
         let curious = RelayBuilder::default().nip42(RelayBuilderNip42::default());
         let curious = InProcessRelay::start_with(curious).await.unwrap();
-        let seen = relay(curious.url(), PATIENCE).await;
+        let seen = relay(curious.url(), TEST_TIMEOUT).await;
         assert!(seen.latency.is_ok() && seen.auth_asked, "{seen:?}");
     }
 
@@ -130,7 +130,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move { axum::serve(listener, app).await });
-        let seen = relay(&url, PATIENCE).await;
+        let seen = relay(&url, TEST_TIMEOUT).await;
         assert!(seen.latency.is_err_and(|message| !message.contains('\n')));
         let expected = Limitation {
             max_message_length: Some(5000),
@@ -142,6 +142,6 @@ mod tests {
         assert!(seen.ahead_seconds.unwrap() > 30 * 365 * 24 * 3600, "its clock shows 1994");
         server.abort();
         assert!(relay(&url, Duration::from_millis(1)).await.latency.is_err());
-        assert!(relay("nonsense", PATIENCE).await.latency.is_err());
+        assert!(relay("nonsense", TEST_TIMEOUT).await.latency.is_err());
     }
 }

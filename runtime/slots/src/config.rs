@@ -1,6 +1,7 @@
 //! The settings of guests: `[guests.SLOT]`, `[lockdown]` and `guest_drain_seconds`.
 
-use crate::{Place, bounds, grants};
+use crate::source::ComponentSource;
+use crate::{grants, limits};
 use pylon_core::settings::{InvalidSetting, Section, closest, nearest};
 use pylon_core::slots::{GuestConfig, Lockdown};
 use pylon_core::{Digest, PublicKey};
@@ -16,11 +17,11 @@ const PUBLISHERS_MAX: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Seconds that jobs may still take when a guest they were admitted with is replaced.
+    /// How long jobs may continue with replaced guests.
     pub guest_drain_seconds: u32,
     /// The guests, by slot.
     pub guests: BTreeMap<String, GuestConfig>,
-    /// What may be installed at all.
+    /// Which guests may be installed.
     pub lockdown: Lockdown,
 }
 
@@ -41,7 +42,7 @@ impl Section for Config {
         }
         for (name, guest) in &self.guests {
             if slot(name).is_err() {
-                let message = format!("`{name}` is no slot; {}", slots_near(name));
+                let message = format!("`{name}` is not a slot; {}", slot_hint(name));
                 return Err(InvalidSetting::new(&["guests", name], message));
             }
             check_guest(guest)
@@ -54,7 +55,7 @@ impl Section for Config {
         let Self { guest_drain_seconds, guests, lockdown } = next.clone();
         let Lockdown { trusted_publishers, require_signature, allow_compile: _, max_grants } =
             lockdown;
-        // The sandbox is built with or without a compiler.
+        // The sandbox was opened with or without a compiler.
         let allow_compile = self.lockdown.allow_compile;
         Self {
             guest_drain_seconds,
@@ -64,13 +65,18 @@ impl Section for Config {
     }
 }
 
-/// The slot of this name. Another spelling would be another key and match nothing.
-fn slot(text: &str) -> Result<Slot, String> {
-    let slot: Slot = text.parse().map_err(|error| format!("{error}"))?;
-    if slot.to_string() == text { Ok(slot) } else { Err(format!("`{text}` is written `{slot}`")) }
+/// The keys whose releases may be installed; empty for any.
+pub fn publishers(lockdown: &Lockdown) -> Vec<PublicKey> {
+    lockdown.trusted_publishers.iter().filter_map(|key| parse_public_key(key)).collect()
 }
 
-fn slots_near(name: &str) -> String {
+/// The slot of this name, in its only spelling.
+fn slot(text: &str) -> Result<Slot, String> {
+    let slot: Slot = text.parse().map_err(|error| format!("{error}"))?;
+    if slot.to_string() == text { Ok(slot) } else { Err(format!("write `{slot}`, not `{text}`")) }
+}
+
+fn slot_hint(name: &str) -> String {
     let (role, kind) = name.split_once(':').map_or((name, None), |(role, kind)| (role, Some(kind)));
     let kind = kind.filter(|kind| slot(&format!("handler:{kind}")).is_ok());
     let roles = ["routing", "pricing", "verification", "handler"];
@@ -85,34 +91,34 @@ fn slots_near(name: &str) -> String {
     }
 }
 
-/// The key with an invalid value, and why.
+/// The error is the key with an invalid value, and why it is invalid.
 fn check_guest(guest: &GuestConfig) -> Result<(), (&'static str, String)> {
-    let place =
-        Place::parse(&guest.source).map_err(|why| ("source", format!("`source`: {why}")))?;
+    let source = ComponentSource::parse(&guest.source)
+        .map_err(|why| ("source", format!("`source`: {why}")))?;
     if !guest.digest.is_empty() && Digest::from_hex(&guest.digest).is_none() {
         return Err((
             "digest",
             format!("`digest`: `{}` is not 64 lowercase hex digits", guest.digest),
         ));
     }
-    if matches!(place, Place::Web(_)) && guest.digest.is_empty() {
-        return Err(("source", "`source`: an https address also needs `digest`".into()));
+    if matches!(source, ComponentSource::Url(_)) && guest.digest.is_empty() {
+        return Err(("source", "`source`: an https URL also needs `digest`".into()));
     }
-    bounds::limits(&guest.bounds).map_err(|name| {
-        let hint = nearest(&name, bounds::names().iter().map(String::as_str));
-        ("bounds", format!("`bounds`: no limit `{name}`; {hint}"))
+    limits::parse(&guest.limits).map_err(|name| {
+        let hint = nearest(&name, limits::names().iter().map(String::as_str));
+        ("limits", format!("`limits`: no limit `{name}`; {hint}"))
     })?;
     grants::parse(guest.grants.as_deref().unwrap_or_default())
         .map_err(|why| ("grants", format!("`grants`: {why}")))?;
     Ok(())
 }
 
-fn check_lockdown(rules: &Lockdown) -> Result<(), InvalidSetting> {
-    let publishers = &rules.trusted_publishers;
+fn check_lockdown(lockdown: &Lockdown) -> Result<(), InvalidSetting> {
+    let publishers = &lockdown.trusted_publishers;
     let invalid = |message: String| InvalidSetting::new(&["trusted_publishers"], message);
     if publishers.len() > PUBLISHERS_MAX {
         return Err(invalid(format!(
-            "`trusted_publishers` names {}: at most {PUBLISHERS_MAX}",
+            "`trusted_publishers` has {} keys: at most {PUBLISHERS_MAX}",
             publishers.len()
         )));
     }
@@ -121,22 +127,17 @@ fn check_lockdown(rules: &Lockdown) -> Result<(), InvalidSetting> {
             "`trusted_publishers`: `{key}` is not a public key: npub1… or 64 hex digits"
         )));
     }
-    if !rules.allow_compile && publishers.is_empty() {
-        let message =
-            "`allow_compile = false` needs `trusted_publishers`: whose images may run here";
+    if !lockdown.allow_compile && publishers.is_empty() {
+        let message = "`allow_compile = false` needs `trusted_publishers`: the keys that sign \
+                       precompiled code";
         return Err(InvalidSetting::new(&["allow_compile"], message));
     }
-    for (name, grants) in &rules.max_grants {
-        let wrong = |why: String| {
+    for (name, grants) in &lockdown.max_grants {
+        let invalid = |why: String| {
             InvalidSetting::new(&["max_grants", name], format!("`max_grants`: {why}"))
         };
-        slot(name).map_err(wrong)?;
-        grants::parse(grants).map_err(wrong)?;
+        slot(name).map_err(invalid)?;
+        grants::parse(grants).map_err(invalid)?;
     }
     Ok(())
-}
-
-/// The keys whose releases may be installed; empty for any.
-pub fn publishers(rules: &Lockdown) -> Vec<PublicKey> {
-    rules.trusted_publishers.iter().filter_map(|key| parse_public_key(key)).collect()
 }

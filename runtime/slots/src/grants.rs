@@ -1,9 +1,10 @@
-//! Grants by their names, as settings and the history have them: `inference`, `progress`, `urls:*.example.org`.
+//! Grants by their names, as settings and the history have them: `inference`, `progress`,
+//! `urls:*.example.org`.
 
 use pylon_sandbox::{Capability, Grants};
 
-/// What is written for these.
-pub(super) fn names(wants: &[Capability]) -> Vec<String> {
+/// The names of these capabilities.
+pub(crate) fn names(wants: &[Capability]) -> Vec<String> {
     let of = |want: &Capability| match want {
         Capability::Urls(patterns) => {
             patterns.iter().map(|pattern| format!("urls:{pattern}")).collect()
@@ -13,7 +14,7 @@ pub(super) fn names(wants: &[Capability]) -> Vec<String> {
     wants.iter().flat_map(of).collect()
 }
 
-/// What is granted by these names; `urls` alone is every host.
+/// The grants with these names; `urls` alone is every host.
 pub fn parse(names: &[String]) -> Result<Grants, String> {
     let mut grants = Grants::default();
     for name in names {
@@ -27,26 +28,26 @@ pub fn parse(names: &[String]) -> Result<Grants, String> {
             (_, Some(("urls", pattern))) if !pattern.is_empty() => grants.urls.push(pattern.into()),
             _ => {
                 let known = "inference, agent, progress, events, jobs, urls or urls:HOST";
-                return Err(format!("`{name}` is nothing to grant: there is {known}"));
+                return Err(format!("`{name}` is not a grant: there is {known}"));
             }
         }
     }
     Ok(grants)
 }
 
-/// What all lists grant; a list that is absent grants all. Names that mean nothing grant nothing.
-pub(super) fn least(lists: &[Option<&[String]>]) -> Grants {
+/// What every list grants. An absent list grants everything, an unknown name nothing.
+pub(crate) fn intersection(lists: &[Option<&[String]>]) -> Grants {
     let of = |names: &&[String]| parse(names).unwrap_or_default();
     lists
         .iter()
         .flatten()
         .map(of)
-        .reduce(|one, other| both(&one, &other))
+        .reduce(|one, other| intersect(&one, &other))
         .unwrap_or_else(Grants::all)
 }
 
-fn both(one: &Grants, other: &Grants) -> Grants {
-    // Of two patterns the narrower one holds, whichever side it is on.
+fn intersect(one: &Grants, other: &Grants) -> Grants {
+    // Of two patterns the narrower one applies, whichever side it is on.
     let hosts = |wide: &Grants, narrow: &Grants| match wide
         .split(&[Capability::Urls(narrow.urls.clone())])
         .0
@@ -75,9 +76,10 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    /// Goal: names are read as they are written, and none grants by accident. Method: all of them, and near misses.
+    /// Goal: names are parsed as they are written, and a misspelled one is an error. Method: each
+    /// name, and invalid ones.
     #[test]
-    fn grants_have_names() {
+    fn grants_are_parsed_by_name() {
         let wants = [
             Capability::Inference,
             Capability::Progress,
@@ -93,12 +95,12 @@ mod tests {
         }
     }
 
-    /// Goal: what holds is what all say. Method: lists in each combination.
+    /// Goal: what every list grants is granted. Method: lists in each combination.
     #[test]
-    fn the_least_of_all() {
-        let check = |ours: Option<&[&str]>, most: Option<&[&str]>, expected: Grants| {
-            let (ours, most) = (ours.map(list), most.map(list));
-            assert_eq!(least(&[ours.as_deref(), None, most.as_deref()]), expected);
+    fn intersection_of_grants() {
+        let check = |one: Option<&[&str]>, other: Option<&[&str]>, expected: Grants| {
+            let (one, other) = (one.map(list), other.map(list));
+            assert_eq!(intersection(&[one.as_deref(), None, other.as_deref()]), expected);
         };
         check(None, None, Grants::all());
         check(None, Some(&["jobs"]), Grants { jobs: true, ..Grants::default() });

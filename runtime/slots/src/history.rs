@@ -1,35 +1,81 @@
-//! What the history of the slots says: who is where, who was where, and what has to change. Pure.
+//! The history of the slots: which guest serves, which one served, and what the settings change.
+//! Pure, except for [`SlotHistory::read`].
 
-use super::rollback::OVER;
-use super::shipped::{self, PREFIX};
-use crate::Config;
+use crate::config::Config;
+use crate::shipped::{self, PREFIX};
+use anyhow::Result;
 use pylon_core::UnixTime;
-use pylon_core::installation::{Installation, InstalledGuest};
-use pylon_core::slots::GuestConfig;
+use pylon_core::installation::{Installation, InstalledGuest, PendingGuest};
+use pylon_core::slots::{GuestConfig, SlotStatus};
+use pylon_journal::ReadOnlyJournal;
 use pylon_sandbox::{Role, Slot};
 use std::collections::BTreeMap;
+use std::path::Path;
 
-/// The newest change of each slot up to revision `number`.
-pub(super) fn at(history: &[Installation], number: u64) -> BTreeMap<Slot, &Installation> {
-    let rows = history.iter().take_while(|row| row.revision <= number);
+/// The slots as the journal has them.
+#[derive(Clone, Debug, Default)]
+pub struct SlotHistory {
+    /// Every change of a slot, oldest first.
+    pub installations: Vec<Installation>,
+    /// Shadows, and guests that wait for approval.
+    pub pending: Vec<PendingGuest>,
+}
+
+impl SlotHistory {
+    /// Reads the database of a node; empty if there is none.
+    pub fn read(database: &Path) -> Result<Self> {
+        if !database.exists() {
+            return Ok(Self::default());
+        }
+        let journal = ReadOnlyJournal::open(database)?;
+        Ok(Self { installations: journal.installations()?, pending: journal.pending_guests()? })
+    }
+
+    /// Time of the first change, which is at latest the first start, as that fills the slots.
+    pub fn first_change(&self) -> Option<UnixTime> {
+        self.installations.first().map(|row| row.at)
+    }
+
+    /// All guests of the slots, without statistics.
+    pub fn status(&self) -> Vec<SlotStatus> {
+        let serving = at(&self.installations, newest(&self.installations))
+            .into_values()
+            .filter_map(|row| SlotStatus::serving(row, None));
+        let pending = self.pending.iter().map(|pending| SlotStatus::pending(pending, None));
+        serving.chain(pending).collect()
+    }
+}
+
+/// The newest change of each slot up to this revision.
+pub(crate) fn at(history: &[Installation], revision: u64) -> BTreeMap<Slot, &Installation> {
+    let rows = history.iter().take_while(|row| row.revision <= revision);
     rows.filter_map(|row| Some((row.slot.parse().ok()?, row))).collect()
 }
 
-/// The guests of revision `number`.
-pub(super) fn guests_at(history: &[Installation], number: u64) -> BTreeMap<Slot, &InstalledGuest> {
-    at(history, number)
+/// The guests of this revision.
+pub(crate) fn guests_at(
+    history: &[Installation],
+    revision: u64,
+) -> BTreeMap<Slot, &InstalledGuest> {
+    at(history, revision)
         .into_iter()
         .filter_map(|(slot, row)| Some((slot, row.guest.as_ref()?)))
         .collect()
 }
 
-/// Who serves jobs of this kind in revision `number`: one for each role, from the kind's own slot or the one for all.
-pub(super) fn serving(
+/// The serving guests of the newest revision.
+pub(crate) fn current(history: &[Installation]) -> BTreeMap<Slot, &InstalledGuest> {
+    guests_at(history, newest(history))
+}
+
+/// The guests that serve jobs of this kind in this revision: one for each role, from the slot of the
+/// kind or the default slot.
+pub(crate) fn serving(
     history: &[Installation],
-    number: u64,
+    revision: u64,
     kind: u16,
 ) -> Vec<(Slot, &InstalledGuest)> {
-    let guests = guests_at(history, number);
+    let guests = guests_at(history, revision);
     let of = |role| {
         let slots = [Slot::of_kind(role, kind), Slot::policy(role)];
         slots.into_iter().flatten().find_map(|slot| Some((slot, *guests.get(&slot)?)))
@@ -38,116 +84,98 @@ pub(super) fn serving(
 }
 
 /// The newest revision; 0 before the first.
-pub(super) fn newest(history: &[Installation]) -> u64 {
+pub(crate) fn newest(history: &[Installation]) -> u64 {
     history.last().map_or(0, |row| row.revision)
 }
 
-/// When the first guest was replaced of those that jobs of this kind still need from set `number`; `None` while all of these serve.
-pub(super) fn replaced_at(history: &[Installation], number: u64, kind: u16) -> Option<UnixTime> {
-    let guests = guests_at(history, number);
-    let mut serving = BTreeMap::new();
+/// When the first guest was replaced that jobs of this kind, admitted under this revision, still
+/// need; `None` while all of them serve.
+pub(crate) fn replaced_at(history: &[Installation], revision: u64, kind: u16) -> Option<UnixTime> {
+    let guests = guests_at(history, revision);
+    let mut needed = BTreeMap::new();
     for role in Role::NEEDED_AFTER_ADMISSION {
-        let (own, all) = (Slot::of_kind(role, kind), Slot::policy(role));
-        let guest = own
+        let (of_kind, default) = (Slot::of_kind(role, kind), Slot::policy(role));
+        let guest = of_kind
             .and_then(|slot| guests.get(&slot))
-            .or_else(|| all.and_then(|slot| guests.get(&slot)));
-        // One of its own kind may come to serve later.
-        serving.extend(own.map(|slot| (slot, guest)));
-        if own.is_none_or(|slot| !guests.contains_key(&slot)) {
-            serving.extend(all.map(|slot| (slot, guest)));
+            .or_else(|| default.and_then(|slot| guests.get(&slot)));
+        // A guest in the slot of the kind replaces the default one.
+        needed.extend(of_kind.map(|slot| (slot, guest)));
+        if of_kind.is_none_or(|slot| !guests.contains_key(&slot)) {
+            needed.extend(default.map(|slot| (slot, guest)));
         }
     }
-    let later = history.iter().filter(|row| row.revision > number);
+    let later = history.iter().filter(|row| row.revision > revision);
     let replaces = |row: &&Installation| {
-        let before = row.slot.parse().ok().and_then(|slot: Slot| serving.get(&slot));
-        before.is_some_and(|before| row.guest.as_ref() != before.copied())
+        let guest = row.slot.parse().ok().and_then(|slot: Slot| needed.get(&slot));
+        guest.is_some_and(|guest| row.guest.as_ref() != guest.copied())
     };
     later.into_iter().find(replaces).map(|row| row.at)
 }
 
-/// What the settings say of a slot, as it is kept beside what came of it.
-pub(super) fn stanza(config: &Config, slot: Slot) -> String {
-    // A table of strings always is JSON.
+/// The settings of a slot, as its rows keep them.
+pub(crate) fn config_json(config: &Config, slot: Slot) -> String {
+    // Serializing a table of strings cannot fail.
     serde_json::to_string(&config.guests.get(&slot.to_string())).unwrap_or_default()
 }
 
-/// What has to be done about a slot.
+/// How a slot has to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Due {
-    /// Install what the settings say; what they do not say is as shipped.
+pub(crate) enum Reconcile {
+    /// Install the guest of these settings.
     Install(GuestConfig),
-    /// Install what the settings say if it can be had again: this one went when its release ended.
-    Renew(GuestConfig, Box<InstalledGuest>),
-    /// Nothing serves here any more.
+    /// Empty the slot.
     Empty,
 }
 
-/// The slots whose history does not say what the settings say, or that hold an older edition of what this program ships. Where the settings have not
-/// changed since, what was installed by command stays. What the settings had put there until its release ended is asked for anew.
-pub(super) fn due(history: &[Installation], config: &Config) -> Vec<(Slot, Due)> {
+/// The slots whose settings changed since their last row, and those with a guest that another
+/// version of this program shipped. A guest that was installed by command stays until the settings
+/// of its slot change.
+pub(crate) fn changes(history: &[Installation], config: &Config) -> Vec<(Slot, Reconcile)> {
     let now = at(history, newest(history));
     let named = config.guests.keys().filter_map(|slot| slot.parse::<Slot>().ok());
     let mut slots: Vec<Slot> =
         shipped::defaults().map(|(slot, _)| slot).chain(named).chain(now.keys().copied()).collect();
     slots.sort_unstable();
     slots.dedup();
-    let is_due =
-        |slot: Slot, row: &Installation| row.config != stanza(config, slot) || is_outdated(row);
-    let renewed = |slot: &Slot| {
-        let guest = config.guests.get(&slot.to_string())?;
-        lapsed(history, *slot)
-            .map(|before| (*slot, Due::Renew(guest.clone(), Box::new(before.clone()))))
-    };
-    let (changed, same): (Vec<_>, Vec<_>) =
-        slots.into_iter().partition(|slot| now.get(slot).is_none_or(|row| is_due(*slot, row)));
-    let what = |slot: &Slot| match config.guests.get(&slot.to_string()) {
-        // What a command has put there keeps its settings when a new program brings a new edition.
-        _ if now
-            .get(slot)
-            .is_some_and(|row| is_by_command(row) && row.config == stanza(config, *slot)) =>
-        {
-            let guest = now.get(slot).and_then(|row| row.guest.as_ref())?;
-            Some(Due::Install(GuestConfig {
+    let change = |slot: Slot| {
+        let row = now.get(&slot).copied();
+        let is_changed = row.is_none_or(|row| row.config != config_json(config, slot));
+        if !is_changed && !row.is_some_and(is_outdated) {
+            return None;
+        }
+        // The new version of a shipped guest keeps the settings of the command that installed it.
+        if let Some(row) = row.filter(|row| !is_changed && is_by_command(row)) {
+            let guest = row.guest.as_ref()?;
+            return Some(Reconcile::Install(GuestConfig {
                 source: guest.source.clone(),
                 settings: guest.settings.clone(),
                 ..GuestConfig::default()
-            }))
+            }));
         }
-        Some(guest) => Some(Due::Install(guest.clone())),
-        None if shipped::fills(*slot) => Some(Due::Install(GuestConfig::default())),
-        None => now.get(slot).is_some_and(|row| row.guest.is_some()).then_some(Due::Empty),
+        match config.guests.get(&slot.to_string()) {
+            Some(guest) => Some(Reconcile::Install(guest.clone())),
+            None if shipped::is_required(slot) => Some(Reconcile::Install(GuestConfig::default())),
+            None => row.is_some_and(|row| row.guest.is_some()).then_some(Reconcile::Empty),
+        }
     };
-    let changed = changed.iter().filter_map(|slot| Some((*slot, what(slot)?)));
-    changed.chain(same.iter().filter_map(renewed)).collect()
+    slots.into_iter().filter_map(|slot| Some((slot, change(slot)?))).collect()
 }
 
-/// Whom these settings had put there until its release ended, if nobody has spoken since.
-fn lapsed(history: &[Installation], slot: Slot) -> Option<&InstalledGuest> {
-    let name = slot.to_string();
-    let rows: Vec<_> = history.iter().filter(|row| row.slot == name).collect();
-    let (last, before) = rows.split_last()?;
-    // Each row that is over tells that the one before it went.
-    let spoken = rows.iter().rposition(|row| row.cause != OVER)?;
-    let mut gone = before.get(spoken..)?.iter().rev().filter_map(|row| row.guest.as_ref());
-    let ours = |row: &&Installation| !is_by_command(row) && row.config == last.config;
-    gone.find(|guest| rows.iter().any(|row| ours(row) && row.guest.as_ref() == Some(guest)))
-}
-
-/// Not from the settings file.
 fn is_by_command(row: &Installation) -> bool {
     !["start", "reload"].contains(&row.cause.as_str())
 }
 
-/// Another program shipped this.
+/// Another version of this program shipped the guest.
 fn is_outdated(row: &Installation) -> bool {
     let Some(guest) = &row.guest else { return false };
-    let ours = guest.source.strip_prefix(PREFIX).and_then(shipped::component);
-    ours.is_some_and(|bytes| pylon_core::Digest::of(bytes) != guest.digest)
+    let shipped = guest.source.strip_prefix(PREFIX).and_then(shipped::component);
+    shipped.is_some_and(|bytes| pylon_core::Digest::of(bytes) != guest.digest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rollback::{EXPIRED, FAULTS};
     use pylon_core::Digest;
 
     fn row(revision: u64, slot: &str, source: Option<&str>, config: &Config) -> Installation {
@@ -165,135 +193,104 @@ mod tests {
             limits: BTreeMap::new(),
             publisher: None,
         });
-        let slot_at: Slot = slot.parse().unwrap();
-        let stanza = stanza(config, slot_at);
         Installation {
             revision,
             slot: slot.into(),
             guest,
-            config: stanza,
+            config: config_json(config, slot.parse().unwrap()),
             cause: "start".into(),
             at: UnixTime::new(revision),
         }
     }
 
-    fn first(config: &Config) -> Vec<Installation> {
+    fn first_start(config: &Config) -> Vec<Installation> {
         let rows = shipped::defaults().zip(1..);
-        rows.map(|((slot, name), number)| {
-            row(number, &slot.to_string(), Some(&format!("{PREFIX}{name}")), config)
+        rows.map(|((slot, name), revision)| {
+            row(revision, &slot.to_string(), Some(&format!("{PREFIX}{name}")), config)
         })
         .collect()
     }
 
-    /// A first start installs what is shipped, the second nothing.
     #[test]
-    fn a_start() {
+    fn first_start_installs_the_shipped_guests() {
         let config = Config::default();
-        assert_eq!(due(&[], &config).len(), 4);
-        assert!(due(&first(&config), &config).is_empty());
+        assert_eq!(changes(&[], &config).len(), 4);
+        assert!(changes(&first_start(&config), &config).is_empty());
     }
 
-    /// What was installed by command stays until the settings of its slot change; those of another slot do not matter.
     #[test]
-    fn who_spoke_last() {
+    fn guest_installed_by_command_stays_until_its_settings_change() {
         let config = Config::default();
-        let mut history = first(&config);
+        let mut history = first_start(&config);
         history.push(row(5, "pricing", Some("mine.wasm"), &config));
-        assert!(due(&history, &config).is_empty());
+        assert!(changes(&history, &config).is_empty());
         let mut changed = config.clone();
         changed.guests.insert("routing".into(), GuestConfig::default());
         assert_eq!(
-            due(&history, &changed),
-            [("routing".parse().unwrap(), Due::Install(GuestConfig::default()))]
+            changes(&history, &changed),
+            [("routing".parse().unwrap(), Reconcile::Install(GuestConfig::default()))]
         );
         changed.guests.insert("pricing".into(), GuestConfig::default());
-        assert_eq!(due(&history, &changed).len(), 2);
+        assert_eq!(changes(&history, &changed).len(), 2);
     }
 
-    /// What the settings put there is asked for anew once its release has ended, until somebody speaks; what a command put there is not.
     #[test]
-    fn a_release_ended() {
-        let slot: Slot = "handler:5999".parse().unwrap();
+    fn guest_that_was_rolled_back_stays_out_until_its_settings_change() {
         let mut config = Config::default();
-        config.guests.insert(
-            slot.to_string(),
-            GuestConfig { source: "mine.wasm".into(), ..GuestConfig::default() },
-        );
-        let check = |whys: &[(&str, Option<&str>)], expected: bool| {
-            let mut history = first(&config);
-            let rows = whys.iter().zip(5..);
-            history.extend(rows.map(|((why, source), number)| Installation {
-                cause: (*why).into(),
-                ..row(number, "handler:5999", *source, &config)
-            }));
-            let due = due(&history, &config);
-            assert_eq!(
-                due.iter().any(|(at, due)| *at == slot && matches!(due, Due::Renew(..))),
-                expected,
-                "{whys:?}"
-            );
-            assert_eq!(due.len(), usize::from(expected), "{whys:?}");
-        };
-        let ours = ("reload", Some("mine.wasm"));
-        check(&[ours, (OVER, None)], true);
-        check(&[ours, (OVER, Some("other.wasm")), (OVER, None)], true);
-        check(
-            &[ours, ("install", Some("other.wasm")), ("rollback", Some("mine.wasm")), (OVER, None)],
-            true,
-        );
-        check(&[ours, ("install", Some("other.wasm")), (OVER, None)], false);
-        check(&[ours, (OVER, None), ours], false);
-        check(&[ours, (OVER, None), ("install", Some("other.wasm"))], false);
-        check(&[ours, ("install", Some("other.wasm")), (OVER, Some("mine.wasm"))], false);
-        check(&[ours, ("traps", None)], false);
+        let mine = GuestConfig { source: "mine.wasm".into(), ..GuestConfig::default() };
+        config.guests.insert("handler:5999".into(), mine);
+        for (cause, source) in [(FAULTS, Some("other.wasm")), (EXPIRED, None)] {
+            let mut history = first_start(&config);
+            history.push(row(5, "handler:5999", Some("mine.wasm"), &config));
+            let row = row(6, "handler:5999", source, &config);
+            history.push(Installation { cause: cause.into(), ..row });
+            assert!(changes(&history, &config).is_empty(), "{cause}");
+        }
     }
 
-    /// A slot that only the settings filled is emptied with them.
     #[test]
-    fn a_stanza_goes() {
+    fn slot_is_emptied_when_its_settings_are_removed() {
         let mut config = Config::default();
         config.guests.insert("pricing:5050".into(), GuestConfig::default());
-        let mut history = first(&config);
+        let mut history = first_start(&config);
         history.push(row(5, "pricing:5050", Some("shipped:token_pricing"), &config));
-        assert!(due(&history, &config).is_empty());
+        assert!(changes(&history, &config).is_empty());
         assert_eq!(
-            due(&history, &Config::default()),
-            [("pricing:5050".parse().unwrap(), Due::Empty)]
+            changes(&history, &Config::default()),
+            [("pricing:5050".parse().unwrap(), Reconcile::Empty)]
         );
     }
 
-    /// A job's guests are replaced when one of those that it still needs is, and by no other change.
+    /// Goal: the guests of a job are replaced when one that it still needs is, and by no other
+    /// change. Method: changes of other roles and kinds, then of a guest that it needs.
     #[test]
-    fn who_is_replaced() {
+    fn replacement_of_a_needed_guest_is_found() {
         let config = Config::default();
-        let mut history = first(&config);
+        let mut history = first_start(&config);
         let put = |history: &mut Vec<Installation>, slot: &str, source: Option<&str>| {
             let number = newest(history) + 1;
-            history.push(Installation {
-                at: UnixTime::new(100 + number),
-                ..row(number, slot, source, &config)
-            });
+            let row = row(number, slot, source, &config);
+            history.push(Installation { at: UnixTime::new(100 + number), ..row });
         };
         put(&mut history, "pricing:5932", Some("mine.wasm"));
         put(&mut history, "routing", Some("mine.wasm"));
-        assert_eq!(replaced_at(&history, 4, 5050), None, "its routes are in its plan");
-        assert_eq!(replaced_at(&history, 4, 5932), Some(UnixTime::new(105)), "one of its own kind");
+        assert_eq!(replaced_at(&history, 4, 5050), None, "the routes are in its plan");
+        assert_eq!(replaced_at(&history, 4, 5932), Some(UnixTime::new(105)), "one for its kind");
         put(&mut history, "pricing", Some("mine.wasm"));
         assert_eq!(replaced_at(&history, 4, 5050), Some(UnixTime::new(107)));
-        assert_eq!(replaced_at(&history, 5, 5932), None, "its own still serves");
+        assert_eq!(replaced_at(&history, 5, 5932), None, "the one for its kind still serves");
         assert_eq!(replaced_at(&history, 7, 5050), None);
     }
 
-    /// Each revision is the newest row of each slot up to it.
     #[test]
-    fn sets() {
+    fn revision_has_the_newest_guest_of_each_slot() {
         let config = Config::default();
-        let mut history = first(&config);
+        let mut history = first_start(&config);
         history.push(row(5, "pricing", Some("mine.wasm"), &config));
         history.push(row(6, "pricing:5050", Some("mine.wasm"), &config));
         history.push(row(7, "pricing:5050", None, &config));
-        let source = |number, slot: &str| {
-            guests_at(&history, number)
+        let source = |revision, slot: &str| {
+            guests_at(&history, revision)
                 .get(&slot.parse().unwrap())
                 .map(|guest| guest.source.clone())
         };

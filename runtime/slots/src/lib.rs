@@ -1,37 +1,36 @@
-//! The guests at work: which component is in which slot, now and for the jobs of before. The journal has the history, the shelf the components,
-//! the sandbox the code; `workshop` changes slots, `steps` is what a component has to pass, `watch` sees how they do.
+//! Which guest serves which slot: now, and for the jobs that were admitted under an earlier
+//! revision. The journal has the history and the component store the components. `installer` checks
+//! components, `slot_manager` changes slots, and `health` watches the guests that serve.
 
-pub mod bounds;
+mod audit;
+mod call_stats;
 mod config;
+mod failure;
+mod fetch;
 pub mod grants;
+mod health;
+mod historical;
 mod history;
-pub mod image;
-pub mod keeper;
-mod ledger;
-mod past;
-mod record;
+mod installer;
+pub mod limits;
+pub mod precompiled;
 mod rollback;
 mod shadow;
-mod shelf;
 mod shipped;
+mod slot_manager;
 mod source;
-mod steps;
-pub mod tally;
-mod unserved;
-mod watch;
-mod workshop;
+mod store;
+pub mod supervisor;
 
 pub use config::{Config, publishers};
-pub use ledger::Ledger;
-pub use past::Past;
-pub use shelf::Shelf;
+pub use failure::{InstallFailure, UnfilledSlot};
+pub use health::{FaultAlert, HealthEvents};
+pub use historical::HistoricalGuests;
+pub use history::SlotHistory;
 pub use shipped::component;
-pub use source::Place;
-pub use source::{component_in, nothing};
-pub use steps::Stop;
-pub use unserved::Unserved;
-pub use watch::{Alarm, Reports};
-pub use workshop::Workshop;
+pub use slot_manager::SlotManager;
+pub use source::{ComponentSource, find_component, not_found_message};
+pub use store::ComponentStore;
 
 use anyhow::Result;
 use cap_std::fs::Dir;
@@ -48,17 +47,18 @@ use pylon_sandbox::{
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The guests at work.
+/// The slots of a node and their guests.
 pub struct Slots {
-    /// What serves.
-    pub generations: Arc<GuestSetRegistry>,
-    /// Where that is changed.
-    pub workshop: Arc<Workshop>,
+    /// The serving guests.
+    pub guest_sets: Arc<GuestSetRegistry>,
+    /// Changes the slots.
+    pub manager: Arc<SlotManager>,
 }
 
-/// Reserves what guests run on. Under rules that allow no compiler there is none, nor code that one has left.
-pub fn sandbox(cache: Dir, compilation: Compilation, rules: &Lockdown) -> Result<Sandbox> {
-    let (cache, compilation) = if rules.allow_compile {
+/// Opens the engines and instance pools. If `lockdown` forbids compilation, there is no compiler,
+/// and cached code is not used.
+pub fn sandbox(cache: Dir, compilation: Compilation, lockdown: &Lockdown) -> Result<Sandbox> {
+    let (cache, compilation) = if lockdown.allow_compile {
         (Some(cache), compilation)
     } else {
         (None, Compilation::Disabled)
@@ -67,66 +67,67 @@ pub fn sandbox(cache: Dir, compilation: Compilation, rules: &Lockdown) -> Result
 }
 
 impl Slots {
-    /// Puts the guests to work that history and settings name, and writes what that changes: without a journal, nothing.
+    /// Loads the guests that history and settings name, and records the changes, if there is a
+    /// journal.
     pub async fn open(
         sandbox: Sandbox,
-        shelf: Shelf,
-        ledger: Ledger,
+        store: ComponentStore,
+        history: SlotHistory,
         config: &Config,
-        addresses: EgressPolicy,
+        egress: EgressPolicy,
         journal: Option<&dyn Journal>,
         now: UnixTime,
-    ) -> Result<(Self, Reports)> {
-        let (workshop, reports) = Workshop::new(sandbox, shelf, ledger, config, addresses);
-        let generations = workshop.start(journal, now).await?;
-        Ok((Self { generations, workshop: Arc::new(workshop) }, reports))
+    ) -> Result<(Self, HealthEvents)> {
+        let (manager, events) = SlotManager::new(sandbox, store, history, config, egress);
+        let guest_sets = manager.start(journal, now).await?;
+        Ok((Self { guest_sets, manager: Arc::new(manager) }, events))
     }
 
-    /// Brings back the guests of older generations that jobs of these kinds still need, for the jobs that name them. What cannot be had is told, and those jobs
-    /// have no guests.
-    pub async fn bring_back(&self, kept: BTreeSet<(u64, u16)>, now: UnixTime) {
-        for (number, kind) in kept {
-            self.workshop.bring_back(number, kind, now).await;
+    /// Loads the guests of earlier revisions that unfinished jobs need, by revision and job kind. If
+    /// a guest is unavailable, that is logged, and those jobs have no guests.
+    pub async fn restore(&self, needed: BTreeSet<(u64, u16)>, now: UnixTime) {
+        for (revision, kind) in needed {
+            self.manager.restore(revision, kind, now).await;
         }
     }
 
-    /// The port.
+    /// The port for guests.
     pub fn guests(&self) -> Arc<dyn GuestSets> {
-        Arc::clone(&self.generations) as Arc<dyn GuestSets>
+        Arc::clone(&self.guest_sets) as Arc<dyn GuestSets>
     }
 
-    /// Who is to hear of every decision.
+    /// The observer that has to see every decision.
     pub fn observer(&self) -> Arc<dyn DecisionObserver> {
-        Arc::clone(&self.workshop.watch) as Arc<dyn DecisionObserver>
+        Arc::clone(&self.manager.health) as Arc<dyn DecisionObserver>
     }
 
-    /// The kinds that have a handler.
+    /// The job kinds that have a handler.
     pub fn kinds(&self) -> Vec<u16> {
-        skills(&self.generations).into_iter().map(|skill| skill.kind).collect()
+        handled_kinds(&self.guest_sets).into_iter().map(|handled| handled.kind).collect()
     }
 }
 
-/// A kind that is served, and what its handler needs to do it.
+/// A job kind that has a handler, and what the handler needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Skill {
+pub struct HandledKind {
     /// 5000 to 5999.
     pub kind: u16,
-    /// Text generation.
+    /// It needs an inference backend.
     pub inference: bool,
-    /// An agent.
+    /// It needs an agent.
     pub agent: bool,
 }
 
-/// What these guests can do.
-pub fn skills(generations: &GuestSetRegistry) -> Vec<Skill> {
-    let of = |(slot, guest): (Slot, Arc<Installed>)| {
+/// The job kinds that these guests handle.
+pub fn handled_kinds(guest_sets: &GuestSetRegistry) -> Vec<HandledKind> {
+    let handled = |(slot, guest): (Slot, Arc<Installed>)| {
         let wants = &guest.manifest().requests;
         let kind = slot.kind().filter(|_| slot.role() == Role::Handler)?;
-        Some(Skill {
+        Some(HandledKind {
             kind,
             inference: wants.contains(&Capability::Inference),
             agent: wants.contains(&Capability::Agent),
         })
     };
-    generations.list().into_iter().filter_map(of).collect()
+    guest_sets.list().into_iter().filter_map(handled).collect()
 }

@@ -1,64 +1,62 @@
-//! Which guest a slot goes back to, and how soon it may do so by itself. Pure.
+//! The guests that a slot can be rolled back to. Pure.
 
-use super::shipped;
-use pylon_core::UnixTime;
+use crate::shipped;
 use pylon_core::installation::{Installation, InstalledGuest};
 use pylon_sandbox::{Role, Slot};
 
-/// A guest that fails so often in so many calls is taken out by itself: more than the bad luck of a request that no guest can take, and soon enough
-/// that few customers notice.
-pub(super) const TRAPS: usize = 5;
-/// Of so many calls, the latest.
-pub(super) const CALLS: usize = 20;
-/// Between two times that a slot goes back by itself, at first and at most: each time doubles it, a day without one begins anew.
-const REST_FIRST_SECONDS: u64 = 60;
-const REST_MOST_SECONDS: u64 = 24 * 3600;
+/// Cause of a row: an operator rolled the slot back.
+pub(crate) const ROLLBACK: &str = "rollback";
+/// Cause of a row: the guest failed too often.
+pub(crate) const FAULTS: &str = "faults";
+/// Cause of a row: the guest's release expired or was deleted.
+pub(crate) const EXPIRED: &str = "expired";
+const ROLLBACK_CAUSES: [&str; 3] = [ROLLBACK, FAULTS, EXPIRED];
 
-/// The causes of rows that put back what was there: an operator, too many traps, a release that is over.
-pub(super) const ROLLBACK: &str = "rollback";
-pub(super) const BY_ITSELF: &str = "traps";
-pub(super) const OVER: &str = "release";
-const CAME_BACK: [&str; 3] = [ROLLBACK, BY_ITSELF, OVER];
+/// At most this many candidates are tried, the newest ones and the first of all: each may have to be
+/// compiled.
+const CANDIDATES_MAX: usize = 8;
 
-/// So many guests of before are tried, the latest and the first of all: each may have to be compiled.
-const TRIED_MAX: usize = 8;
-
-/// Whom the slot goes back to: to the guest of set `to` (0: before the first), or to the latest of [`earlier`]. `Some(None)`: to nobody, as it was
-/// before its first guest. A handler has to be told so by naming the set, as nobody would serve its kind.
-pub(super) fn target(
+/// The guest that a slot is rolled back to: the one of revision `to` (0: before the first), or the
+/// newest of [`rollback_candidates`]. `Some(None)` empties the slot, as it was before its first
+/// guest; for a handler only with `to`, because its kind would not be served any more.
+pub(crate) fn target(
     history: &[Installation],
     slot: Slot,
     to: Option<u64>,
 ) -> Option<Option<&InstalledGuest>> {
-    let Some(to) = to else { return earlier(history, slot).into_iter().next() };
+    let Some(to) = to else { return rollback_candidates(history, slot).into_iter().next() };
     history.last().filter(|newest| to <= newest.revision)?;
     let rows = rows(history, slot);
-    let nobody = can_be_empty(&rows, slot).then_some(None);
-    let then = rows.into_iter().rfind(|row| row.revision <= to).and_then(|row| row.guest.as_ref());
-    then.map(Some).or(nobody)
+    let empty = can_be_empty(&rows, slot).then_some(None);
+    let guest = rows.into_iter().rfind(|row| row.revision <= to).and_then(|row| row.guest.as_ref());
+    guest.map(Some).or(empty)
 }
 
-/// Whom the slot can go back to, the latest first, for whoever finds that one cannot be had: other guests than the present, each component once. What it has
-/// gone back from already is not gone back to. Nobody comes last, where a policy of a kind leaves it to the policy for all.
-pub(super) fn earlier(history: &[Installation], slot: Slot) -> Vec<Option<&InstalledGuest>> {
+/// The guests that a slot can be rolled back to, newest first, each component once: the predecessors
+/// of the present guest, without those that the slot was rolled back from. The slot of a policy for
+/// one kind can be emptied last, because the default policy serves that kind then.
+pub(crate) fn rollback_candidates(
+    history: &[Installation],
+    slot: Slot,
+) -> Vec<Option<&InstalledGuest>> {
     let rows = rows(history, slot);
     let mut found: Vec<&InstalledGuest> = Vec::new();
-    let mut next = rows.len().checked_sub(1).and_then(|last| origin(&rows, last));
+    let mut next = rows.len().checked_sub(1).and_then(|newest| origin(&rows, newest));
     let present = next.and_then(|at| rows.get(at)).and_then(|row| row.guest.as_ref());
     while let Some(at) = next {
         let is_new = |guest: &InstalledGuest| {
             Some(guest) != present && found.iter().all(|known| known.digest != guest.digest)
         };
-        let before = latest(&rows, at, |row| row.guest.as_ref().is_some_and(is_new));
+        let before = rposition(&rows, at, |row| row.guest.as_ref().is_some_and(is_new));
         found.extend(before.and_then(|at| rows.get(at)).and_then(|row| row.guest.as_ref()));
         next = before.and_then(|at| origin(&rows, at));
     }
-    if let Some(first) = found.get(TRIED_MAX..).and_then(<[_]>::last).copied() {
-        found.truncate(TRIED_MAX - 1);
+    if let Some(first) = found.get(CANDIDATES_MAX..).and_then(<[_]>::last).copied() {
+        found.truncate(CANDIDATES_MAX - 1);
         found.push(first);
     }
-    let nobody = can_be_empty(&rows, slot) && slot.role() != Role::Handler;
-    found.into_iter().map(Some).chain(nobody.then_some(None)).collect()
+    let empty = can_be_empty(&rows, slot) && slot.role() != Role::Handler;
+    found.into_iter().map(Some).chain(empty.then_some(None)).collect()
 }
 
 fn rows(history: &[Installation], slot: Slot) -> Vec<&Installation> {
@@ -67,84 +65,62 @@ fn rows(history: &[Installation], slot: Slot) -> Vec<&Installation> {
 }
 
 fn can_be_empty(rows: &[&Installation], slot: Slot) -> bool {
-    !shipped::fills(slot) && rows.last().is_some_and(|row| row.guest.is_some())
+    !shipped::is_required(slot) && rows.last().is_some_and(|row| row.guest.is_some())
 }
 
-/// A row that came back stands for the one that it came back to; nobody, where nobody could be had, for itself: its guest may have a new release.
+/// The row that first installed the guest which a rollback put back.
 fn origin(rows: &[&Installation], mut at: usize) -> Option<usize> {
-    let came_back = |row: &&&Installation| {
-        CAME_BACK.contains(&row.cause.as_str()) && (row.guest.is_some() || row.cause != OVER)
-    };
-    while let Some(back) = rows.get(at).filter(came_back) {
-        at = latest(rows, at, |row| row.guest == back.guest)?;
+    let is_rollback = |row: &&&Installation| ROLLBACK_CAUSES.contains(&row.cause.as_str());
+    while let Some(back) = rows.get(at).filter(is_rollback) {
+        at = rposition(rows, at, |row| row.guest == back.guest)?;
     }
     Some(at)
 }
 
-fn latest(
+fn rposition(
     rows: &[&Installation],
     before: usize,
-    wanted: impl Fn(&Installation) -> bool,
+    matches: impl Fn(&Installation) -> bool,
 ) -> Option<usize> {
-    rows.iter().take(before).rposition(|row| wanted(row))
+    rows.iter().take(before).rposition(|row| matches(row))
 }
 
-/// Why there is nobody to go back to where no set is named, and what to do then: in a line.
-pub(super) fn nobody(history: &[Installation], slot: Slot) -> String {
+/// Why a slot has no predecessor, and what the operator can do: one line.
+pub(crate) fn no_target_message(history: &[Installation], slot: Slot) -> String {
     let name = slot.to_string();
     let mut rows = history.iter().filter(|row| row.slot == name);
     let Some(first) = rows.next() else {
-        return format!("nobody was ever in {slot}: `pylon guest list` shows who is where");
+        return format!("{slot} has never had a guest: `pylon guest list` shows all slots");
     };
     if rows.any(|row| row.guest != first.guest) {
-        return "there is nothing to go back to: `pylon guest list --history` shows what `--to` can name".into();
+        return format!(
+            "{slot} has no predecessor: `pylon guest list --history` shows the revisions for `--to`"
+        );
     }
     match (shipped::for_slot(slot), &first.guest) {
-        (Some(ours), Some(guest)) if guest.source == format!("{}{ours}", shipped::PREFIX) => {
-            format!("{slot} has had no other guest than {ours}, which comes with pylon")
+        (Some(name), Some(guest)) if guest.source == format!("{}{name}", shipped::PREFIX) => {
+            format!("{slot} has had no other guest than {name}, which is shipped")
         }
-        (Some(ours), _) => {
-            let todo = format!(
-                "`pylon guest install {ours} --slot {slot}` puts there what comes with pylon"
-            );
-            format!("{slot} has had no other guest: {todo}")
-        }
-        (None, _) => {
-            let to = first.revision.saturating_sub(1);
-            format!(
-                "nobody was in {slot} before: `pylon guest rollback {slot} --to {to}` empties it"
-            )
-        }
+        (Some(name), _) => format!(
+            "{slot} has had no other guest: `pylon guest install {name} --slot {slot}` installs \
+             the shipped one"
+        ),
+        (None, _) => format!(
+            "{slot} was empty before: `pylon guest rollback {slot} --to {}` empties it",
+            first.revision.saturating_sub(1)
+        ),
     }
-}
-
-/// Before this the slot does not go back by itself.
-pub(super) fn rests_until(history: &[Installation], slot: Slot) -> Option<UnixTime> {
-    let name = slot.to_string();
-    let mut times = history
-        .iter()
-        .rev()
-        .filter(|row| row.slot == name && row.cause == BY_ITSELF)
-        .map(|row| row.at);
-    let last = times.next()?;
-    let (mut rest, mut next) = (REST_FIRST_SECONDS, last);
-    for earlier in times {
-        if next.since(earlier) >= REST_MOST_SECONDS {
-            break;
-        }
-        rest = rest.saturating_mul(2).min(REST_MOST_SECONDS);
-        next = earlier;
-    }
-    Some(last.plus(rest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pylon_core::Digest;
+    use pylon_core::{Digest, UnixTime};
+    use std::ops::RangeInclusive;
 
-    fn row(revision: u64, guest: Option<u8>, why: &str, at: u64) -> Installation {
-        let guest = guest.map(|byte| InstalledGuest {
+    /// The history of a slot: in each row a guest, or none, and the cause.
+    fn history(slot: &str, rows: &[(Option<u8>, &str)]) -> Vec<Installation> {
+        let guest = |byte: u8| InstalledGuest {
             digest: Digest::from_bytes([byte; 32]),
             name: "a".into(),
             version: "1".into(),
@@ -153,116 +129,93 @@ mod tests {
             grants: Vec::new(),
             limits: Default::default(),
             publisher: None,
-        });
-        Installation {
+        };
+        let row = |((byte, cause), revision): (&(Option<u8>, &str), u64)| Installation {
             revision,
-            slot: "pricing".into(),
-            guest,
+            slot: slot.into(),
+            guest: byte.map(guest),
             config: String::new(),
-            cause: why.into(),
-            at: UnixTime::new(at),
-        }
+            cause: (*cause).into(),
+            at: UnixTime::new(0),
+        };
+        rows.iter().zip(1..).map(row).collect()
     }
 
-    fn slot() -> Slot {
-        "pricing".parse().unwrap()
+    fn digest(byte: u8) -> Digest {
+        Digest::from_bytes([byte; 32])
     }
 
-    /// Goal: back is where it worked before, never to what was left. Method: a history, and where it leads; 0 for nowhere.
+    /// Goal: a rollback goes to the predecessor, and never to a guest that was rolled back. Method:
+    /// histories and their target; 0 for none.
     #[test]
-    fn where_back_leads() {
+    fn rollback_goes_to_the_predecessor() {
         let check = |rows: &[(Option<u8>, &str)], to, expected: u8| {
-            let rows: Vec<_> = rows
-                .iter()
-                .zip(1..)
-                .map(|((guest, why), number)| row(number, *guest, why, 0))
-                .collect();
-            let back = target(&rows, slot(), to).map(|guest| guest.unwrap().digest);
-            assert_eq!(
-                back,
-                Some(Digest::from_bytes([expected; 32])).filter(|_| expected > 0),
-                "{rows:?}"
-            );
+            let rows = history("pricing", rows);
+            let found = target(&rows, "pricing".parse().unwrap(), to);
+            let expected = Some(digest(expected)).filter(|_| expected > 0);
+            assert_eq!(found.map(|guest| guest.unwrap().digest), expected, "{rows:?}");
         };
+        let (first, second) = ((Some(1), "start"), (Some(2), "install"));
         check(&[], None, 0);
-        check(&[(Some(1), "start")], None, 0);
-        check(&[(Some(1), "start"), (Some(2), "install")], None, 1);
-        check(&[(Some(1), "start"), (Some(1), "reload"), (Some(2), "install")], None, 1);
-        check(&[(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)], None, 0);
-        check(
-            &[(Some(1), "start"), (Some(2), "install"), (Some(3), "install"), (Some(2), BY_ITSELF)],
-            None,
-            1,
-        );
-        check(
-            &[(Some(1), "start"), (Some(2), "install"), (Some(1), BY_ITSELF), (Some(3), "install")],
-            None,
-            1,
-        );
-        check(&[(Some(1), "start"), (None, "reload"), (Some(2), "reload")], None, 1);
-        check(&[(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)], Some(2), 2);
-        check(&[(Some(1), "start"), (None, "reload")], Some(2), 0);
-        check(&[(Some(1), "start")], Some(0), 0);
-        check(&[(Some(1), "start")], Some(2), 0);
+        check(&[first], None, 0);
+        check(&[first, second], None, 1);
+        check(&[first, (Some(1), "reload"), second], None, 1);
+        check(&[first, second, (Some(1), ROLLBACK)], None, 0);
+        check(&[first, second, (Some(3), "install"), (Some(2), FAULTS)], None, 1);
+        check(&[first, second, (Some(1), FAULTS), (Some(3), "install")], None, 1);
+        check(&[first, (None, "reload"), (Some(2), "reload")], None, 1);
+        check(&[first, second, (Some(1), ROLLBACK)], Some(2), 2);
+        check(&[first, (None, "reload")], Some(2), 0);
+        check(&[first], Some(0), 0);
+        check(&[first], Some(2), 0);
     }
 
-    /// Goal: where the last one cannot be had there is one before it, and the tries have an end. Method: histories, and whom they name in turn; a component
-    /// with other settings is the same one, and what was gone back from is passed over.
+    /// Goal: there are candidates for the case that the predecessor is unavailable, and their number
+    /// is limited. Method: histories and their candidates; a component with other settings counts
+    /// once, and a guest that the slot was rolled back from does not.
     #[test]
-    fn where_else_back_leads() {
+    fn candidates_are_all_predecessors() {
         let check = |slot: &str, rows: &[(Option<u8>, &str)], expected: &[Option<u8>]| {
-            let row = |((guest, why), number): (&(Option<u8>, &str), u64)| Installation {
-                slot: slot.into(),
-                ..row(number, *guest, why, 0)
-            };
-            let rows: Vec<_> = rows.iter().zip(1..).map(row).collect();
-            let found = earlier(&rows, slot.parse().unwrap())
+            let rows = history(slot, rows);
+            let found: Vec<_> = rollback_candidates(&rows, slot.parse().unwrap())
                 .into_iter()
-                .map(|guest| guest.map(|guest| guest.digest));
-            let expected: Vec<_> = expected
-                .iter()
-                .map(|byte| byte.map(|byte| Digest::from_bytes([byte; 32])))
+                .map(|guest| guest.map(|guest| guest.digest))
                 .collect();
-            assert_eq!(found.collect::<Vec<_>>(), expected, "{rows:?}");
+            let expected: Vec<_> = expected.iter().map(|byte| byte.map(digest)).collect();
+            assert_eq!(found, expected, "{rows:?}");
         };
-        let installed = |many: std::ops::RangeInclusive<u8>| {
-            many.map(|byte| (Some(byte), "install")).collect::<Vec<_>>()
+        let installed = |bytes: RangeInclusive<u8>| {
+            bytes.map(|byte| (Some(byte), "install")).collect::<Vec<_>>()
         };
+        let first = (Some(1), "start");
         check("pricing", &installed(1..=4), &[Some(3), Some(2), Some(1)]);
         check("pricing:5050", &installed(1..=2), &[Some(1), None]);
         check("handler:5999", &installed(1..=2), &[Some(1)]);
         check("pricing", &[installed(1..=2), installed(1..=3)].concat(), &[Some(2), Some(1)]);
-        check("handler:5999", &[(Some(1), "start"), (None, OVER)], &[Some(1)]);
-        check(
-            "handler:5999",
-            &[(Some(1), "start"), (Some(2), "install"), (None, OVER)],
-            &[Some(2), Some(1)],
-        );
-        check("handler:5999", &[(Some(1), "start"), (None, OVER), (Some(1), ROLLBACK)], &[]);
-        check("pricing:5050", &[(None, "reload"), (Some(1), "reload"), (None, OVER)], &[Some(1)]);
-        check("pricing:5050", &[(Some(1), "install"), (None, BY_ITSELF)], &[]);
-        check(
-            "pricing",
-            &[installed(1..=2), vec![(Some(1), ROLLBACK), (Some(3), "install")]].concat(),
-            &[Some(1)],
-        );
-        let (first, latest) = (std::iter::once(Some(1)), (14..=20).rev().map(Some));
-        check("pricing", &installed(1..=21), &latest.chain(first).collect::<Vec<_>>());
+        check("handler:5999", &[first, (None, EXPIRED)], &[]);
+        check("handler:5999", &[first, (Some(2), "install"), (None, EXPIRED)], &[]);
+        check("pricing:5050", &[(Some(1), "install"), (None, FAULTS)], &[]);
+        check("pricing:5050", &[(None, "reload"), (Some(1), "reload"), (None, EXPIRED)], &[]);
+        let rolled_back = [(Some(1), ROLLBACK), (Some(3), "install")];
+        check("pricing", &[installed(1..=2), rolled_back.to_vec()].concat(), &[Some(1)]);
+        let (first, newest) = (std::iter::once(Some(1)), (14..=20).rev().map(Some));
+        check("pricing", &installed(1..=21), &newest.chain(first).collect::<Vec<_>>());
     }
 
-    /// Goal: what was empty can be so again. Method: slots that nothing has to fill, with and without a set that is named.
+    /// Goal: a slot that was empty can be emptied again. Method: optional slots, with and without a
+    /// revision.
     #[test]
-    fn where_nobody_was() {
-        let check = |slot: &str, whys: &[&str], to, expected: Option<bool>| {
-            let row = |(why, number): (&&str, u64)| Installation {
-                slot: slot.into(),
-                ..row(number + 1, (*why != "empty").then_some(1), why, 0)
-            };
-            let rows: Vec<_> = std::iter::once(super::tests::row(1, Some(9), "start", 0))
-                .chain(whys.iter().zip(1..).map(row))
-                .collect();
-            let back = target(&rows, slot.parse().unwrap(), to);
-            assert_eq!(back.map(|guest| guest.is_some()), expected, "{slot} {whys:?} {to:?}");
+    fn optional_slot_can_be_emptied() {
+        let check = |slot: &str, causes: &[&str], to, expected: Option<bool>| {
+            let rows: Vec<_> =
+                causes.iter().map(|cause| ((*cause != "empty").then_some(1), *cause)).collect();
+            let mut rows = history(slot, &rows);
+            rows.iter_mut().for_each(|row| row.revision += 1);
+            let start = history("pricing", &[(Some(9), "start")]);
+            let rows = [start, rows].concat();
+            let found = target(&rows, slot.parse().unwrap(), to);
+            let has_guest = found.map(|guest| guest.is_some());
+            assert_eq!(has_guest, expected, "{slot} {causes:?} {to:?}");
         };
         check("pricing:5050", &["install"], None, Some(false));
         check("pricing:5050", &["install"], Some(1), Some(false));
@@ -275,55 +228,24 @@ mod tests {
         check("handler:5050", &["install"], Some(1), None);
     }
 
-    /// Goal: who cannot go back hears why, and what can be done. Method: slots that were filled before the node's first start, and others.
+    /// Goal: the message says why there is no predecessor, and what can be done. Method: slots whose
+    /// first guest came before the node's first start, and others.
     #[test]
-    fn why_nobody_comes_back() {
+    fn missing_predecessor_is_explained() {
         let check = |slot: &str, rows: &[(Option<u8>, &str)], expected: &str| {
-            let row = |((guest, why), number): (&(Option<u8>, &str), u64)| Installation {
-                slot: slot.into(),
-                ..row(number, *guest, why, 0)
-            };
-            let rows: Vec<_> = rows.iter().zip(1..).map(row).collect();
-            assert_eq!(target(&rows, slot.parse().unwrap(), None), None, "{slot} {rows:?}");
-            let said = nobody(&rows, slot.parse().unwrap());
-            assert!(said.contains(expected), "{said}");
+            let rows = history(slot, rows);
+            let slot = slot.parse().unwrap();
+            assert_eq!(target(&rows, slot, None), None, "{slot} {rows:?}");
+            let message = no_target_message(&rows, slot);
+            assert!(message.contains(expected), "{message}");
         };
-        check("pricing", &[], "nobody was ever in");
-        check(
-            "pricing",
-            &[(Some(1), "install")],
-            "`pylon guest install token_pricing --slot pricing`",
-        );
-        check("pricing", &[(Some(1), "install"), (Some(1), "reload")], "no other guest");
-        check(
-            "handler:5999",
-            &[(Some(1), "install")],
-            "`pylon guest rollback handler:5999 --to 0` empties it",
-        );
-        check(
-            "pricing",
-            &[(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)],
-            "--history",
-        );
-    }
-
-    /// Goal: a slot that fails again and again is left alone for longer and longer. Method: histories, and how long from the last.
-    #[test]
-    fn each_time_rests_twice_as_long() {
-        let check = |times: &[u64], expected: Option<u64>| {
-            let rows: Vec<_> = times
-                .iter()
-                .zip(1..)
-                .map(|(at, number)| row(number, Some(1), BY_ITSELF, *at))
-                .collect();
-            assert_eq!(rests_until(&rows, slot()).map(UnixTime::get), expected);
-        };
-        check(&[], None);
-        check(&[1000], Some(1060));
-        check(&[1000, 2000], Some(2120));
-        check(&[1000, 2000, 3000], Some(3240));
-        check(&[1000, 2000, 200_000], Some(200_060));
-        check(&(0..40).collect::<Vec<_>>(), Some(39 + REST_MOST_SECONDS));
-        assert_eq!(rests_until(&[row(1, Some(1), ROLLBACK, 5)], slot()), None);
+        let first = (Some(1), "install");
+        check("pricing", &[], "has never had a guest");
+        check("pricing", &[first], "`pylon guest install token_pricing --slot pricing`");
+        check("pricing", &[first, (Some(1), "reload")], "no other guest");
+        let expected = "`pylon guest rollback handler:5999 --to 0` empties it";
+        check("handler:5999", &[first], expected);
+        let rolled_back = [(Some(1), "start"), (Some(2), "install"), (Some(1), ROLLBACK)];
+        check("pricing", &rolled_back, "--history");
     }
 }

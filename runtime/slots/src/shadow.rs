@@ -1,7 +1,8 @@
-//! A shadow: a policy that is put the questions of the active one, after its decisions are written, and whose answers nobody acts on.
+//! A shadow: a policy that is asked for the same decisions as the serving one, after these are
+//! committed. Its answers are recorded and have no effect.
 
 use pylon_core::decision::{Candidate, QuoteContext, Situation};
-use pylon_core::guest::{Cost, GuestAnswer, GuestFunction};
+use pylon_core::guest::{Cost, Fault, GuestAnswer, GuestFunction};
 use pylon_core::installation::ShadowRow;
 use pylon_core::machine::Plan;
 use pylon_core::rows::{DecisionContext, DecisionRow};
@@ -12,8 +13,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// A question that the active guest has answered, and who is to be asked the same.
-pub(crate) struct Question {
+/// A decision of the serving guest that a shadow has to answer, too.
+pub(crate) struct ShadowQuestion {
     slot: Slot,
     guest: Arc<Installed>,
     id: JobId,
@@ -25,48 +26,50 @@ pub(crate) struct Question {
     input: String,
 }
 
-impl Question {
-    /// `None` for a confidential job, whose text nobody else may see, and for work, which is not done twice.
-    pub(super) fn of(
+impl ShadowQuestion {
+    /// `None` for a confidential job, whose text is for the serving guest alone, and for the work
+    /// of a handler, which is not done twice.
+    pub(crate) fn new(
         slot: Slot,
         guest: &Arc<Installed>,
         decision: &DecisionRow,
-        about: DecisionContext<'_>,
+        context: DecisionContext<'_>,
     ) -> Option<Self> {
-        let asked = !about.job.confidential && decision.function != GuestFunction::Run;
-        asked.then(|| Self {
+        let is_shadowed = !context.job.confidential && decision.function != GuestFunction::Run;
+        is_shadowed.then(|| Self {
             slot,
             guest: Arc::clone(guest),
             id: decision.job,
-            job: Arc::clone(about.job),
-            plan: about.plan.cloned(),
-            output: about.output.filter(|_| decision.function == GuestFunction::Judge).cloned(),
+            job: Arc::clone(context.job),
+            plan: context.plan.cloned(),
+            output: context.output.filter(|_| decision.function == GuestFunction::Judge).cloned(),
             function: decision.function,
             attempt: decision.attempt,
             input: decision.input.clone(),
         })
     }
 
-    /// What the shadow says; `None` if the question cannot be put again, as when the output was given up since.
-    pub(crate) fn ask(self) -> Option<ShadowRow> {
+    /// Calls the shadow. `None` if the question cannot be repeated, for example because the output
+    /// was purged since.
+    pub(crate) fn answer(self) -> Option<ShadowRow> {
         let (guest, job) = (&self.guest, &self.job);
         let (output, cost) = match self.function {
             GuestFunction::Rank => {
-                let (candidates, situation): (Vec<Candidate>, Situation) = read(&self.input)?;
-                said(guest.rank(job, &candidates, &situation))
+                let (candidates, situation): (Vec<Candidate>, Situation) = parse(&self.input)?;
+                recorded(guest.rank(job, &candidates, &situation))
             }
             GuestFunction::Quote => {
-                let (context, situation): (QuoteContext, Situation) = read(&self.input)?;
-                said(guest.quote(job, &context, &situation))
+                let (context, situation): (QuoteContext, Situation) = parse(&self.input)?;
+                recorded(guest.quote(job, &context, &situation))
             }
             GuestFunction::Settle => {
-                let (route, usage, situation): (Route, Usage, Situation) = read(&self.input)?;
+                let (route, usage, situation): (Route, Usage, Situation) = parse(&self.input)?;
                 let plan = self.plan.as_ref()?;
-                said(guest.settle(job, &plan.context, &plan.offer, &route, &usage, &situation))
+                recorded(guest.settle(job, &plan.context, &plan.offer, &route, &usage, &situation))
             }
             GuestFunction::Judge => {
-                let (evidence, situation): (Evidence, Situation) = read(&self.input)?;
-                said(guest.judge(job, self.output.as_ref()?, &evidence, &situation))
+                let (evidence, situation): (Evidence, Situation) = parse(&self.input)?;
+                recorded(guest.judge(job, self.output.as_ref()?, &evidence, &situation))
             }
             GuestFunction::Run => return None,
         };
@@ -84,10 +87,12 @@ impl Question {
     }
 }
 
-fn read<T: DeserializeOwned>(input: &str) -> Option<T> {
+fn parse<T: DeserializeOwned>(input: &str) -> Option<T> {
     serde_json::from_str(input).ok()
 }
 
-fn said<T: Serialize>(answer: GuestAnswer<T>) -> (Result<String, pylon_core::guest::Fault>, Cost) {
-    (answer.value.map(|said| serde_json::to_string(&said).unwrap_or_default()), answer.call.cost)
+/// As the journal has it.
+fn recorded<T: Serialize>(answer: GuestAnswer<T>) -> (Result<String, Fault>, Cost) {
+    let output = answer.value.map(|value| serde_json::to_string(&value).unwrap_or_default());
+    (output, answer.call.cost)
 }

@@ -94,7 +94,7 @@ impl Bare {
             provider,
             prompt,
             answer,
-            guests: shipped.generations.current(),
+            guests: shipped.guest_sets.current(),
             journal: SqliteJournal::open(&folder.path().join("bare.db")).unwrap(),
             _folder: folder,
         }

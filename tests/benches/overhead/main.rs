@@ -21,7 +21,7 @@ use pylon_core::UnixTime;
 use pylon_core::slots::Lockdown;
 use pylon_egress::policy::EgressPolicy;
 use pylon_sandbox::Compilation;
-use pylon_slots::{Config, Ledger, Shelf, Slots, sandbox};
+use pylon_slots::{ComponentStore, Config, SlotHistory, Slots, sandbox};
 use pylon_tests::figures::report;
 use std::path::Path;
 
@@ -39,12 +39,12 @@ async fn shipped(home: &Path) -> Slots {
         std::fs::create_dir(home.join(name)).unwrap();
         Dir::open_ambient_dir(home.join(name), ambient_authority()).unwrap()
     };
-    let (sandbox, shelf) = (
+    let (sandbox, store) = (
         sandbox(folder("cache"), Compilation::InProcess, &Lockdown::default()).unwrap(),
-        Shelf::new(folder("guests"), "guests"),
+        ComponentStore::new(folder("guests"), "guests"),
     );
     let (config, egress) = (Config::default(), EgressPolicy::default());
-    Slots::open(sandbox, shelf, Ledger::default(), &config, egress, None, UnixTime::new(0))
+    Slots::open(sandbox, store, SlotHistory::default(), &config, egress, None, UnixTime::new(0))
         .await
         .unwrap()
         .0

@@ -19,14 +19,14 @@ pub(crate) async fn measure() -> Vec<Figure> {
     let folder = tempfile::tempdir().unwrap();
     let shipped = crate::shipped(folder.path()).await;
     let (_, guest) = shipped
-        .generations
+        .guest_sets
         .list()
         .into_iter()
         .find(|(slot, _)| slot.to_string() == "pricing")
         .unwrap();
     let bytes = pylon_slots::component("token_pricing").unwrap();
     let bare = Baseline::new(bytes, &guest);
-    let guests: Arc<dyn GuestSet> = shipped.generations.current();
+    let guests: Arc<dyn GuestSet> = shipped.guest_sets.current();
     let (job, context, situation) = (job(), context(), situation());
     guests.quote(&job, &context, &situation).value.unwrap().unwrap();
 

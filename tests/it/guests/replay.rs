@@ -14,7 +14,7 @@ const ALWAYS: UnixTime = UnixTime::new(0);
 
 async fn outcomes(
     sold: &SoldJobs,
-    past: &mut pylon_slots::Past,
+    past: &mut pylon_slots::HistoricalGuests,
     job: JobId,
 ) -> Vec<(String, Outcome)> {
     let books = sold.books();
@@ -119,7 +119,7 @@ async fn transcripts_have_each_text_once_and_nothing_confidential() {
 
 async fn changed(
     sold: &SoldJobs,
-    past: &mut pylon_slots::Past,
+    past: &mut pylon_slots::HistoricalGuests,
     safe: Option<&TextCipher>,
     change: &str,
 ) -> Verified {
@@ -257,9 +257,10 @@ async fn replay_finds_changes_without_a_key() {
     rusqlite::Connection::open(&path).unwrap().execute_batch(gone).unwrap();
     let books = ReadOnlyJournal::open(&path).unwrap();
     let state = sold.home().open().unwrap();
-    let shelf = pylon_slots::Shelf::new(state.folder("elsewhere").unwrap(), "elsewhere");
+    let store = pylon_slots::ComponentStore::new(state.folder("elsewhere").unwrap(), "elsewhere");
     let sandbox = pylon_sandbox::Sandbox::open(pylon_sandbox::Config::default()).unwrap();
-    let mut past = pylon_slots::Past::new(sandbox, shelf, books.installations().unwrap());
+    let mut past =
+        pylon_slots::HistoricalGuests::new(sandbox, store, books.installations().unwrap());
     let verified = verify(&mut past, &books, None, ALWAYS, |_| {}).await.unwrap();
     assert_eq!((verified.differs, verified.gone["component_gone"]), (0, 9), "{verified:?}");
 }

@@ -6,7 +6,7 @@ use pylon_journal::{ReadOnlyJournal, Retention, SqliteJournal, TextCipher};
 use pylon_node::home::Home;
 use pylon_nostr::identity::purpose_key;
 use pylon_sandbox::{Config, Sandbox};
-use pylon_slots::Past;
+use pylon_slots::HistoricalGuests;
 use pylon_tests::market::{Customer, MarketOptions, TestMarket, bid, param, text};
 use std::path::Path;
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl SoldJobs {
         TextCipher::new(&purpose_key(self.market.keys(), "journal"))
     }
 
-    pub(super) fn past(&self) -> Past {
+    pub(super) fn past(&self) -> HistoricalGuests {
         let state = self.home().open().unwrap();
         let config = Config {
             cache: Some(state.folder("cache").unwrap()),
@@ -69,8 +69,12 @@ impl SoldJobs {
             handler_instances: 4,
             ..Config::default()
         };
-        let shelf = state.components().unwrap();
-        Past::new(Sandbox::open(config).unwrap(), shelf, self.books().installations().unwrap())
+        let store = state.components().unwrap();
+        HistoricalGuests::new(
+            Sandbox::open(config).unwrap(),
+            store,
+            self.books().installations().unwrap(),
+        )
     }
 
     /// Purges all texts, as a node does after the configured time.

@@ -117,7 +117,7 @@ async fn cargo_walkthrough_of_the_readme_works() {
         .unwrap()
         .clone();
     assert_eq!(
-        (&pricing["name"], &pricing["standing"]),
+        (&pricing["name"], &pricing["role"]),
         (&"happy_hours".into(), &"serving".into()),
         "{list}"
     );

@@ -7,8 +7,8 @@ use nostr_sdk::prelude::Keys;
 use pylon_core::Digest;
 use pylon_core::ports::installations::Installations;
 use pylon_core::slots::SlotChange;
-use pylon_slots::Alarm;
 use pylon_slots::Config;
+use pylon_slots::FaultAlert;
 use pylon_tests::market::{Customer, MarketOptions, TestMarket, bid, text};
 
 async fn trap(customer: &mut Customer, words: &str, times: usize) {
@@ -21,7 +21,7 @@ async fn trap(customer: &mut Customer, words: &str, times: usize) {
     }
 }
 
-/// Goal: after five faults a guest is rolled back automatically, and not again at once. Method: a
+/// Goal: after five faults a guest is rolled back automatically, each time it is installed. Method: a
 /// pricing that traps at one bid, twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn failing_guest_is_rolled_back() {
@@ -32,27 +32,21 @@ async fn failing_guest_is_rolled_back() {
     file(market.folder.path(), "hostile_pricing");
     market.node().change(&install("pricing", bad())).await.unwrap();
     trap(&mut customer, "first", 4).await;
-    until(&market, "counted", async || {
-        serving(&market, "pricing").await.figures.unwrap().traps == 4
-    })
-    .await;
+    until(&market, "counted", async || serving(&market, "pricing").await.stats.unwrap().traps == 4)
+        .await;
     trap(&mut customer, "fifth", 1).await;
     until(&market, "taken out", async || serving(&market, "pricing").await.name == "token_pricing")
         .await;
     assert_eq!(audit(&market, 2), ["rollback pricing done", "install pricing done"]);
     let job = customer.ask(vec![text("hello"), bid(13_000)]).await;
     assert_eq!(customer.result(job).await.content, "hello");
-    assert!(serving(&market, "pricing").await.figures.unwrap().calls < 5, "counted from zero");
+    assert!(serving(&market, "pricing").await.stats.unwrap().calls < 5, "counted from zero");
     market.node().change(&install("pricing", bad())).await.unwrap();
     trap(&mut customer, "again", 5).await;
-    until(&market, "recorded", async || audit(&market, 1) == ["rollback pricing wait"]).await;
-    assert_eq!(serving(&market, "pricing").await.name, "hostile-pricing");
-    let back = market
-        .node()
-        .change(&SlotChange::Rollback { slot: "pricing".into(), to: None })
-        .await
-        .unwrap();
-    assert_eq!(back.name, "token_pricing", "the operator need not wait");
+    until(&market, "taken out again", async || {
+        serving(&market, "pricing").await.name == "token_pricing"
+    })
+    .await;
 }
 
 /// Goal: a kind whose only policy fails falls back to the default policy. Method: a pricing of one
@@ -87,7 +81,7 @@ async fn failing_guest_without_a_predecessor_stays() {
         let job = customer.broadcast(5999, vec![text(&format!("hello {number}"))]).await;
         customer.feedback(job, "error").await;
     }
-    until(&market, "recorded", async || audit(&market, 1) == ["rollback handler:5999 nothing"])
+    until(&market, "recorded", async || audit(&market, 1) == ["rollback handler:5999 no_target"])
         .await;
     assert_eq!(serving(&market, "handler:5999").await.name, "hostile-handler");
     let removed = market
@@ -95,7 +89,7 @@ async fn failing_guest_without_a_predecessor_stays() {
         .change(&SlotChange::Rollback { slot: "handler:5999".into(), to: Some(1) })
         .await
         .unwrap();
-    assert_eq!((removed.name.as_str(), removed.standing.as_str()), ("hostile-handler", "removed"));
+    assert_eq!((removed.name.as_str(), removed.role.as_str()), ("hostile-handler", "removed"));
     assert_eq!(market.node().facts().kinds(), [5050]);
 }
 
@@ -105,59 +99,60 @@ async fn failing_guest_without_a_predecessor_stays() {
 #[tokio::test(flavor = "multi_thread")]
 async fn configured_guest_of_a_new_node_has_no_predecessor() {
     let offline = OfflineSlots::open(&Config::default());
-    let back = async |slot: &str, to| {
-        offline.carry_out(SlotChange::Rollback { slot: slot.into(), to }).await
-    };
-    assert!(back("pricing", None).await.unwrap_err().why.contains("nobody was ever in"));
+    let back =
+        async |slot: &str, to| offline.apply(SlotChange::Rollback { slot: slot.into(), to }).await;
+    assert!(back("pricing", None).await.unwrap_err().message.contains("has never had a guest"));
     offline
-        .carry_out(install("pricing", guest(offline.file(component("hostile_pricing")), &[])))
+        .apply(install("pricing", guest(offline.file(component("hostile_pricing")), &[])))
         .await
         .unwrap();
     offline
-        .carry_out(install("handler:5999", guest(offline.file(component("probe")), &[])))
+        .apply(install("handler:5999", guest(offline.file(component("probe")), &[])))
         .await
         .unwrap();
     for (slot, to_do) in [
         ("pricing", "`pylon guest install token_pricing --slot pricing`"),
         ("handler:5999", "`pylon guest rollback handler:5999 --to 1` empties it"),
     ] {
-        let stop = back(slot, None).await.unwrap_err();
-        assert!(stop.code == "nothing" && stop.why.contains(to_do), "{stop:?}");
+        let failure = back(slot, None).await.unwrap_err();
+        assert!(failure.code == "no_target" && failure.message.contains(to_do), "{failure:?}");
     }
-    assert_eq!(back("pricing", Some(0)).await.unwrap_err().code, "nothing");
+    assert_eq!(back("pricing", Some(0)).await.unwrap_err().code, "no_target");
     let slot = "pricing".parse().unwrap();
-    offline.workshop.take_out(Alarm { slot, revision: 1 }, &offline.journal, NOW).await;
+    offline.manager.roll_back(FaultAlert { slot, revision: 1 }, &offline.journal, NOW).await;
     let row = offline.journal.audit(1).unwrap().remove(0);
-    assert_eq!((row.action.as_str(), row.outcome.as_str()), ("rollback", "nothing"));
+    assert_eq!((row.action.as_str(), row.outcome.as_str()), ("rollback", "no_target"));
     assert!(row.detail.contains("stays") && row.detail.contains("token_pricing"), "{}", row.detail);
-    assert_eq!(back("handler:5999", Some(0)).await.unwrap().standing, "removed");
+    assert_eq!(back("handler:5999", Some(0)).await.unwrap().role, "removed");
     assert_eq!(offline.journal.installations().unwrap().len(), 3);
 }
 
-/// Goal: a rollback that is not possible is reported once, not at every fifth fault. Method: a
-/// pricing that was rolled back a moment ago fails repeatedly.
+/// Goal: a rollback that is not possible is reported once, not at every fifth fault. Method: the only
+/// handler of a kind traps again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn impossible_rollback_is_reported_once() {
     let market =
         TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
     let mut customer = market.customer().await;
-    let path = file(market.folder.path(), "hostile_pricing");
-    let bad = || install("pricing", guest(&path, &[("do", "unlucky")]));
-    market.node().change(&bad()).await.unwrap();
-    trap(&mut customer, "once", 5).await;
-    until(&market, "taken out", async || serving(&market, "pricing").await.name == "token_pricing")
-        .await;
-    market.node().change(&bad()).await.unwrap();
-    trap(&mut customer, "again", 15).await;
+    let path = file(market.folder.path(), "hostile_handler");
+    market.node().change(&install("handler:5999", guest(path, &[("do", "panic")]))).await.unwrap();
+    for number in 0..15 {
+        let job = customer.broadcast(5999, vec![text(&format!("hello {number}"))]).await;
+        customer.feedback(job, "error").await;
+    }
     until(&market, "counted", async || {
-        serving(&market, "pricing").await.figures.unwrap().traps == 15
+        serving(&market, "handler:5999").await.stats.unwrap().traps == 15
     })
     .await;
     // Alerts are handled one after the other, and before this change.
     market.node().change(&install("pricing:5051", guest("token_pricing", &[]))).await.unwrap();
     assert_eq!(
         audit(&market, 3),
-        ["install pricing:5051 done", "rollback pricing wait", "install pricing done"]
+        [
+            "install pricing:5051 done",
+            "rollback handler:5999 no_target",
+            "install handler:5999 done"
+        ]
     );
 }
 
@@ -167,13 +162,13 @@ async fn impossible_rollback_is_reported_once() {
 async fn late_alert_does_not_affect_the_next_guest() {
     let offline = OfflineSlots::open(&Config::default());
     let bad = guest(offline.file(component("hostile_pricing")), &[("do", "unlucky")]);
-    offline.carry_out(install("pricing", bad)).await.unwrap();
-    offline.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap();
+    offline.apply(install("pricing", bad)).await.unwrap();
+    offline.apply(install("pricing", guest("token_pricing", &[]))).await.unwrap();
     let slot = "pricing".parse().unwrap();
-    offline.workshop.take_out(Alarm { slot, revision: 1 }, &offline.journal, NOW).await;
+    offline.manager.roll_back(FaultAlert { slot, revision: 1 }, &offline.journal, NOW).await;
     assert_eq!(offline.journal.installations().unwrap().len(), 2);
-    offline.workshop.take_out(Alarm { slot, revision: 2 }, &offline.journal, NOW).await;
-    assert_eq!(offline.journal.installations().unwrap()[2].cause, "traps");
+    offline.manager.roll_back(FaultAlert { slot, revision: 2 }, &offline.journal, NOW).await;
+    assert_eq!(offline.journal.installations().unwrap()[2].cause, "faults");
 }
 
 /// Installs a guest whose component is then removed, and after it a failing one; returns an alert
@@ -183,21 +178,20 @@ async fn alert_after_an_unavailable_guest(
     slot: &str,
     gone: &str,
     bad: &str,
-) -> Alarm {
-    let seated =
-        offline.carry_out(install(slot, guest(offline.file(component(gone)), &[]))).await.unwrap();
+) -> FaultAlert {
+    let status =
+        offline.apply(install(slot, guest(offline.file(component(gone)), &[]))).await.unwrap();
     let kept =
-        offline.folder.path().join(format!(".openagents/pylon/guests/{}.wasm", seated.digest));
+        offline.folder.path().join(format!(".openagents/pylon/guests/{}.wasm", status.digest));
     std::fs::remove_file(kept).unwrap();
-    let seated = offline.carry_out(install(slot, guest(offline.file(component(bad)), &[]))).await;
-    let seated = match seated {
-        Err(_) => offline
-            .carry_out(SlotChange::Approve { slot: slot.into(), digest: None })
-            .await
-            .unwrap(),
-        Ok(seated) => seated,
+    let status = offline.apply(install(slot, guest(offline.file(component(bad)), &[]))).await;
+    let status = match status {
+        Err(_) => {
+            offline.apply(SlotChange::Approve { slot: slot.into(), digest: None }).await.unwrap()
+        }
+        Ok(status) => status,
     };
-    Alarm { slot: slot.parse().unwrap(), revision: seated.revision.unwrap() }
+    FaultAlert { slot: slot.parse().unwrap(), revision: status.revision.unwrap() }
 }
 
 fn audit_rows(offline: &OfflineSlots, limit: usize) -> Vec<String> {
@@ -214,20 +208,20 @@ fn audit_rows(offline: &OfflineSlots, limit: usize) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn rollback_skips_unavailable_guests() {
     let offline = OfflineSlots::open(&Config::default());
-    offline.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap();
+    offline.apply(install("pricing", guest("token_pricing", &[]))).await.unwrap();
     let path = offline.file(component("volume_discount"));
     let over =
         release(&Keys::generate(), Digest::of(component("volume_discount")), Some(NOW.plus(60)));
     std::fs::write(sidecar(&path, "release"), over).unwrap();
-    offline.carry_out(install("pricing", guest(path, &[]))).await.unwrap();
-    let alarm =
+    offline.apply(install("pricing", guest(path, &[]))).await.unwrap();
+    let alert =
         alert_after_an_unavailable_guest(&offline, "pricing", "market_pricing", "hostile_pricing")
             .await;
-    offline.workshop.take_out(alarm, &offline.journal, NOW.plus(60)).await;
+    offline.manager.roll_back(alert, &offline.journal, NOW.plus(60)).await;
     let expected = [
         "rollback token_pricing done",
-        "rollback volume_discount gone",
-        "rollback market_pricing gone",
+        "rollback volume_discount unavailable",
+        "rollback market_pricing unavailable",
     ];
     assert_eq!(audit_rows(&offline, 3), expected);
     assert_eq!(
@@ -242,24 +236,24 @@ async fn rollback_skips_unavailable_guests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rollback_ends_at_the_shipped_guest() {
     let offline = OfflineSlots::open(&Config::default());
-    let alarm =
+    let alert =
         alert_after_an_unavailable_guest(&offline, "pricing", "market_pricing", "hostile_pricing")
             .await;
-    offline.workshop.take_out(alarm, &offline.journal, NOW).await;
+    offline.manager.roll_back(alert, &offline.journal, NOW).await;
     assert_eq!(
         audit_rows(&offline, 2),
-        ["rollback token_pricing done", "rollback market_pricing gone"]
+        ["rollback token_pricing done", "rollback market_pricing unavailable"]
     );
-    let alarm =
+    let alert =
         alert_after_an_unavailable_guest(&offline, "handler:5999", "probe", "hostile_handler")
             .await;
     for _ in 0..2 {
-        offline.workshop.take_out(alarm, &offline.journal, NOW).await;
+        offline.manager.roll_back(alert, &offline.journal, NOW).await;
         assert_eq!(
             audit_rows(&offline, 3),
             [
-                "rollback hostile-handler gone",
-                "rollback probe gone",
+                "rollback hostile-handler unavailable",
+                "rollback probe unavailable",
                 "approve hostile-handler done"
             ]
         );

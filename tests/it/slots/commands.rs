@@ -10,7 +10,7 @@ fn names(program: &Program) -> Vec<String> {
     let guests = listed["guests"].as_array().unwrap();
     guests
         .iter()
-        .map(|one| format!("{} {} {}", one["slot"], one["name"], one["standing"]).replace('"', ""))
+        .map(|one| format!("{} {} {}", one["slot"], one["name"], one["role"]).replace('"', ""))
         .collect()
 }
 
@@ -74,7 +74,7 @@ async fn guest_commands_work_with_and_without_a_node() {
     check_failure(
         "nothing to approve",
         &program.run(&["guest", "approve", "pricing"]),
-        &["nothing: no guest waits for pricing"],
+        &["no_target: no guest waits for approval in pricing"],
     );
     let output = program.print(&["guest", "install", path, "--slot", "pricing:5050"]);
     assert!(output.contains("from the next start on"), "{output}");
@@ -91,7 +91,7 @@ async fn guest_commands_work_with_and_without_a_node() {
     let audit = program.print(&["guest", "audit", "--limit", "3"]);
     assert!(
         audit.contains("approve")
-            && audit.contains("nothing")
+            && audit.contains("no_target")
             && audit.contains("hostile-pricing 1.0.0"),
         "{audit}"
     );
@@ -99,7 +99,7 @@ async fn guest_commands_work_with_and_without_a_node() {
     check_failure(
         "never filled",
         &program.run(&["guest", "rollback", "routing:5050"]),
-        &["nothing: nobody was ever in routing:5050"],
+        &["no_target: routing:5050 has never had a guest"],
     );
 }
 
@@ -134,13 +134,13 @@ async fn settings_and_commands_change_the_same_slots() {
     let audit = program.json(&["guest", "audit", "--json", "--limit", "2"]);
     let refused =
         |row: usize| format!("{} {}", audit[row]["action"], audit[row]["outcome"]).replace('"', "");
-    assert_eq!((refused(0), refused(1)), ("reload gone".into(), "reload digest".into()));
+    assert_eq!((refused(0), refused(1)), ("reload unavailable".into(), "reload digest".into()));
     program.print(&["stop"]);
     check_failure("not signed", &program.run(&["start"]), &["hostile-pricing", "has no release"]);
     let doctor = program.run(&["doctor"]);
     let doctor = String::from_utf8_lossy(&doctor.stdout);
     for words in
-        ["pricing has nobody (gone)", "has no release", "-> `pylon guest rollback pricing`"]
+        ["pricing has nobody (unavailable)", "has no release", "-> `pylon guest rollback pricing`"]
     {
         assert!(doctor.contains(words), "{words}: {doctor}");
     }
@@ -196,7 +196,7 @@ async fn shadow_is_compared_and_activated_by_commands() {
     check_failure(
         "no shadow any more",
         &program.run(&["guest", "activate", "pricing"]),
-        &["nothing: pricing has no shadow"],
+        &["no_target: pricing has no shadow"],
     );
 }
 

@@ -11,7 +11,7 @@ use pylon_egress::policy::EgressPolicy;
 use pylon_node::home::Home;
 use pylon_sandbox::{Compilation, Compiler, EngineKind, Sandbox};
 use pylon_slots::Config;
-use pylon_slots::{Ledger, Slots, Workshop, sandbox};
+use pylon_slots::{SlotHistory, SlotManager, Slots, sandbox};
 use pylon_tests::market::TEST_TIMEOUT;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore, mpsc};
@@ -39,7 +39,7 @@ impl Compiler for Slow {
 /// Slots with such a compiler and an empty code cache.
 struct SlowSlots {
     offline: OfflineSlots,
-    workshop: Arc<Workshop>,
+    manager: Arc<SlotManager>,
     slow: Arc<Slow>,
     begun: Mutex<mpsc::Receiver<()>>,
 }
@@ -62,23 +62,23 @@ impl SlowSlots {
             ..pylon_sandbox::Config::default()
         })
         .unwrap();
-        let shelf = state.components().unwrap();
+        let store = state.components().unwrap();
         let opened = Slots::open(
             sandbox,
-            shelf,
-            Ledger::default(),
+            store,
+            SlotHistory::default(),
             &Config::default(),
             EgressPolicy::default(),
             Some(&offline.journal),
             NOW,
         )
         .await;
-        let workshop = opened.unwrap().0.workshop;
-        Self { offline, workshop, slow, begun: Mutex::new(started) }
+        let manager = opened.unwrap().0.manager;
+        Self { offline, manager, slow, begun: Mutex::new(started) }
     }
 
-    async fn carry_out(&self, deed: SlotChange) -> String {
-        self.workshop.carry_out(&deed, &self.offline.journal, NOW).await.unwrap().name
+    async fn apply(&self, change: SlotChange) -> String {
+        self.manager.apply(&change, &self.offline.journal, NOW).await.unwrap().name
     }
 
     /// Waits until the component is being compiled.
@@ -96,14 +96,14 @@ async fn slow_compiler_blocks_no_other_slot() {
     let slow = guest(turns.offline.file(component("hostile_handler")), &[]);
     let others = async {
         turns.begun().await;
-        turns.carry_out(install("pricing:5051", guest("token_pricing", &[]))).await;
+        turns.apply(install("pricing:5051", guest("token_pricing", &[]))).await;
         turns
-            .carry_out(install("handler:5999", guest(turns.offline.file(component("probe")), &[])))
+            .apply(install("handler:5999", guest(turns.offline.file(component("probe")), &[])))
             .await;
         turns.slow.go.add_permits(9);
     };
-    let deed = install("handler:5999", slow);
-    let change = turns.workshop.carry_out(&deed, &turns.offline.journal, NOW);
+    let change = install("handler:5999", slow);
+    let change = turns.manager.apply(&change, &turns.offline.journal, NOW);
     let (done, ()) = timeout(TEST_TIMEOUT, async { join!(change, others) }).await.unwrap();
     assert_eq!(done.unwrap_err().code, "grant", "it is held against the slot as it is by now");
 }
@@ -122,7 +122,7 @@ async fn reload_ends_while_commands_change_slots() {
         "pricing:5056",
     ];
     for slot in slots {
-        turns.carry_out(install(slot, guest("token_pricing", &[]))).await;
+        turns.apply(install(slot, guest("token_pricing", &[]))).await;
     }
     let mut config = Config::default();
     config
@@ -130,13 +130,13 @@ async fn reload_ends_while_commands_change_slots() {
         .insert("pricing".into(), guest(turns.offline.file(component("hostile_pricing")), &[]));
     let reload = async {
         let done =
-            turns.workshop.reload(&config, &turns.offline.journal, NOW, async { Ok(()) }).await;
+            turns.manager.reload(&config, &turns.offline.journal, NOW, async { Ok(()) }).await;
         turns.slow.go.close();
         done
     };
     let others = async {
         let empty = async |slot: &str| {
-            turns.carry_out(SlotChange::Rollback { slot: slot.into(), to: Some(0) }).await
+            turns.apply(SlotChange::Rollback { slot: slot.into(), to: Some(0) }).await
         };
         let (free, held) = slots.split_at(3);
         for slot in free {

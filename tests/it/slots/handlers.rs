@@ -21,16 +21,16 @@ async fn new_kind_is_served_at_once() {
     let error = customer.feedback(job, "error").await;
     assert!(error.message.contains("the output is empty"), "{}", error.message);
     until(&market, "counted", async || {
-        serving(&market, "handler:5999").await.figures.is_some_and(|seen| seen.calls == 1)
+        serving(&market, "handler:5999").await.stats.is_some_and(|seen| seen.calls == 1)
     })
     .await;
     let probe = serving(&market, "handler:5999").await;
     assert_eq!(
-        (probe.name.as_str(), probe.figures.map(|figures| (figures.calls, figures.traps))),
+        (probe.name.as_str(), probe.stats.map(|stats| (stats.calls, stats.traps))),
         ("probe", Some((1, 0)))
     );
-    assert!(probe.figures.unwrap().cpu_us.is_some());
-    let pricing = serving(&market, "pricing").await.figures.unwrap();
+    assert!(probe.stats.unwrap().cpu_us.is_some());
+    let pricing = serving(&market, "pricing").await.stats.unwrap();
     assert!(
         pricing.calls == 1 && pricing.p50_us.is_some() && pricing.fuel.is_some_and(|fuel| fuel > 0),
         "{pricing:?}"

@@ -14,7 +14,7 @@ use pylon_node::home::Home;
 use pylon_nostr::release::{Claim, sign};
 use pylon_sandbox::Compilation;
 use pylon_slots::Config;
-use pylon_slots::{Ledger, Stop, Workshop, sandbox};
+use pylon_slots::{InstallFailure, SlotHistory, SlotManager, sandbox};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -24,7 +24,7 @@ pub(super) const NOW: UnixTime = UnixTime::new(1_800_000_000);
 pub(super) struct OfflineSlots {
     pub(super) folder: TempDir,
     pub(super) journal: SqliteJournal,
-    pub(super) workshop: Workshop,
+    pub(super) manager: SlotManager,
 }
 
 impl OfflineSlots {
@@ -33,33 +33,32 @@ impl OfflineSlots {
         let home = Home::at(folder.path());
         home.open().unwrap();
         let journal = SqliteJournal::open(&home.database()).unwrap();
-        let workshop = workshop(&folder, &journal, config);
-        Self { folder, journal, workshop }
+        let manager = manager(&folder, &journal, config);
+        Self { folder, journal, manager }
     }
 
     /// The same home under other settings.
     pub(super) fn under(self, config: &Config) -> Self {
-        Self { workshop: workshop(&self.folder, &self.journal, config), ..self }
+        Self { manager: manager(&self.folder, &self.journal, config), ..self }
     }
 
-    pub(super) async fn carry_out(&self, deed: SlotChange) -> Result<SlotStatus, Stop> {
-        self.workshop.carry_out(&deed, &self.journal, NOW).await
+    pub(super) async fn apply(&self, change: SlotChange) -> Result<SlotStatus, InstallFailure> {
+        self.manager.apply(&change, &self.journal, NOW).await
     }
 
     /// Checks that an installation fails at this step, changes no slot, and is recorded.
     pub(super) async fn fails_at(&self, code: &str, slot: &str, guest: GuestConfig) -> String {
         let before = self.journal.installations().unwrap();
-        let failure =
-            self.carry_out(install(slot, guest)).await.map(|seated| seated.name).unwrap_err();
-        assert_eq!(failure.code, code, "{}", failure.why);
-        assert!(!failure.why.contains('\n'), "{}", failure.why);
+        let failure = self.apply(install(slot, guest)).await.map(|status| status.name).unwrap_err();
+        assert_eq!(failure.code, code, "{}", failure.message);
+        assert!(!failure.message.contains('\n'), "{}", failure.message);
         assert_eq!(self.journal.installations().unwrap(), before);
         let row = self.journal.audit(1).unwrap().remove(0);
         assert_eq!(
             (row.action.as_str(), row.slot.as_str(), row.outcome.as_str()),
             ("install", slot, code)
         );
-        failure.why
+        failure.message
     }
 
     /// Writes the component to a file, without a release.
@@ -78,16 +77,16 @@ impl OfflineSlots {
     }
 }
 
-fn workshop(folder: &TempDir, journal: &SqliteJournal, config: &Config) -> Workshop {
+fn manager(folder: &TempDir, journal: &SqliteJournal, config: &Config) -> SlotManager {
     let state = Home::at(folder.path()).open().unwrap();
     let sandbox =
         sandbox(state.folder("cache").unwrap(), Compilation::InProcess, &config.lockdown).unwrap();
-    let shelf = state.components().unwrap();
-    let ledger = Ledger {
-        history: journal.installations().unwrap(),
-        standbys: journal.pending_guests().unwrap(),
+    let store = state.components().unwrap();
+    let history = SlotHistory {
+        installations: journal.installations().unwrap(),
+        pending: journal.pending_guests().unwrap(),
     };
-    Workshop::offline(sandbox, shelf, ledger, config, EgressPolicy::default())
+    SlotManager::offline(sandbox, store, history, config, EgressPolicy::default())
 }
 
 pub(super) fn sidecar(component: &std::path::Path, what: &str) -> PathBuf {
@@ -147,20 +146,22 @@ async fn each_install_step_has_its_code() {
     offline
         .fails_at("describe", "pricing", at(offline.signed(&author, component("endless_describe"))))
         .await;
-    offline.fails_at("about", "routing", at(offline.signed(&author, component("nameless")))).await;
+    offline
+        .fails_at("manifest", "routing", at(offline.signed(&author, component("nameless"))))
+        .await;
     offline.fails_at("slot", "handler:5000", at(offline.signed(&author, component("probe")))).await;
     let setting = offline
         .fails_at("setting", "pricing", at(offline.signed(&author, component("hostile_pricing"))))
         .await;
     assert!(setting.contains("there is `do`"), "{setting}");
     let good = guest(offline.signed(&author, component("hostile_pricing")), &[("do", "answer")]);
-    let seated = offline.carry_out(install("pricing", good)).await.unwrap();
-    assert_eq!((seated.name.as_str(), seated.revision), ("hostile-pricing", Some(1)));
-    assert_eq!(seated.publisher.unwrap().to_hex(), author.public_key().to_hex());
-    let shelf = offline.folder.path().join(".openagents/pylon/guests");
-    let kept = std::fs::read_to_string(shelf.join(format!(
+    let status = offline.apply(install("pricing", good)).await.unwrap();
+    assert_eq!((status.name.as_str(), status.revision), ("hostile-pricing", Some(1)));
+    assert_eq!(status.publisher.unwrap().to_hex(), author.public_key().to_hex());
+    let store = offline.folder.path().join(".openagents/pylon/guests");
+    let kept = std::fs::read_to_string(store.join(format!(
         "{}.{}.release.json",
-        seated.digest,
+        status.digest,
         author.public_key().to_hex()
     )))
     .unwrap();
@@ -203,7 +204,7 @@ async fn invalid_release_stops_an_install() {
     let renewed = release(&author, digest, Some(NOW.plus(9)));
     std::fs::write(sidecar(&path, "deletion"), deletion(&Keys::generate(), &renewed)).unwrap();
     std::fs::write(sidecar(&path, "release"), renewed).unwrap();
-    offline.carry_out(install("pricing", guest(&path, &[]))).await.unwrap();
+    offline.apply(install("pricing", guest(&path, &[]))).await.unwrap();
 }
 
 /// Goal: a release of one author replaces neither one of another author nor an earlier one of the
@@ -221,11 +222,11 @@ async fn releases_of_different_authors_are_independent() {
     let [first, second] = &authors;
     for author in [first, second] {
         let path = offline.signed(author, bytes);
-        offline.carry_out(install("pricing", guest(path, &[]))).await.unwrap();
+        offline.apply(install("pricing", guest(path, &[]))).await.unwrap();
     }
     for (revision, author) in [(1, first), (2, second)] {
         let back = offline
-            .carry_out(SlotChange::Rollback { slot: "pricing".into(), to: Some(revision) })
+            .apply(SlotChange::Rollback { slot: "pricing".into(), to: Some(revision) })
             .await
             .unwrap();
         assert_eq!(back.publisher.unwrap().to_hex(), author.public_key().to_hex());
@@ -257,37 +258,37 @@ async fn additional_capabilities_need_approval() {
     let offline = OfflineSlots::open(&config);
     let slot = "handler:5999";
     let more = |offline: &OfflineSlots| guest(offline.file(component("hostile_handler")), &[]);
-    offline.carry_out(install(slot, guest(offline.file(component("probe")), &[]))).await.unwrap();
+    offline.apply(install(slot, guest(offline.file(component("probe")), &[]))).await.unwrap();
     let why = offline.fails_at("grant", slot, more(&offline)).await;
     assert!(why.contains("inference, progress") && why.contains("pylon guest approve"), "{why}");
     let waiting =
-        offline.workshop.seated().await.into_iter().find(|one| one.standing == "approval").unwrap();
+        offline.manager.status().await.into_iter().find(|one| one.role == "approval").unwrap();
     assert_eq!(
-        (waiting.name.as_str(), waiting.beyond.join(" ")),
+        (waiting.name.as_str(), waiting.extra_grants.join(" ")),
         ("hostile-handler", "inference progress".into())
     );
     assert_eq!(offline.journal.pending_guests().unwrap().len(), 1, "it waits over a restart, too");
-    let seated =
-        offline.carry_out(SlotChange::Approve { slot: slot.into(), digest: None }).await.unwrap();
+    let status =
+        offline.apply(SlotChange::Approve { slot: slot.into(), digest: None }).await.unwrap();
     assert_eq!(
-        (seated.name.as_str(), seated.grants.join(" ")),
+        (status.name.as_str(), status.grants.join(" ")),
         ("hostile-handler", "inference progress".into())
     );
     assert!(offline.journal.pending_guests().unwrap().is_empty());
     assert_eq!(
         offline
-            .carry_out(SlotChange::Approve { slot: slot.into(), digest: None })
+            .apply(SlotChange::Approve { slot: slot.into(), digest: None })
             .await
             .unwrap_err()
             .code,
-        "nothing"
+        "no_target"
     );
-    let again = offline.carry_out(install(slot, more(&offline))).await.unwrap();
+    let again = offline.apply(install(slot, more(&offline))).await.unwrap();
     assert_eq!(again.grants.join(" "), "inference progress", "the slot has it now");
     config.lockdown.max_grants.insert(slot.into(), vec!["progress".into()]);
     let offline = OfflineSlots::open(&config);
     offline.fails_at("import", slot, more(&offline)).await;
-    offline.carry_out(install(slot, guest(offline.file(component("probe")), &[]))).await.unwrap();
+    offline.apply(install(slot, guest(offline.file(component("probe")), &[]))).await.unwrap();
     offline.fails_at("import", slot, more(&offline)).await;
 }
 
@@ -296,11 +297,11 @@ async fn additional_capabilities_need_approval() {
 async fn limits_of_the_operator_apply() {
     let offline = OfflineSlots::open(&Config::default());
     let table = |fuel| GuestConfig {
-        bounds: [("fuel".to_owned(), fuel)].into(),
+        limits: [("fuel".to_owned(), fuel)].into(),
         ..guest("token_pricing", &[])
     };
     offline.fails_at("describe", "pricing", table(10)).await;
-    offline.carry_out(install("pricing", table(5_000_000))).await.unwrap();
+    offline.apply(install("pricing", table(5_000_000))).await.unwrap();
     let history = offline.journal.installations().unwrap();
     assert_eq!(history[0].guest.as_ref().unwrap().limits["fuel"], 5_000_000);
 }

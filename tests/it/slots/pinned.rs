@@ -28,9 +28,9 @@ async fn offer_is_settled_by_the_guest_that_made_it() {
     let mut customer = market.customer().await;
     let cheap = customer.ask(vec![text("cheap")]).await;
     market.wait_until(cheap, |state| state.execution == Execution::Processing).await;
-    let seated =
+    let status =
         market.node().change(&install("pricing", guest("token_pricing", DEAR))).await.unwrap();
-    assert_eq!(seated.revision, Some(market.job(cheap).unwrap().plan.revision + 1));
+    assert_eq!(status.revision, Some(market.job(cheap).unwrap().plan.revision + 1));
     let dear = customer.ask(vec![text("dear")]).await;
     market.wait_until(dear, |state| state.execution == Execution::Received).await;
     market.stop_node(Duration::ZERO).await;
@@ -101,7 +101,7 @@ async fn job_ends_if_a_guest_it_needs_is_unavailable() {
     })
     .await;
     let path = file(market.folder.path(), "hostile_verification");
-    let seated = market.node().change(&install("verification", guest(path, &[]))).await.unwrap();
+    let status = market.node().change(&install("verification", guest(path, &[]))).await.unwrap();
     let mut customer = market.customer().await;
     let mut paid = async |words: &str| {
         let job = customer.ask(vec![text(words)]).await;
@@ -115,8 +115,8 @@ async fn job_ends_if_a_guest_it_needs_is_unavailable() {
     let kept = paid("kept").await;
     market.node().change(&install("routing", guest("preferred_routing", &[]))).await.unwrap();
     market.stop_node(Duration::ZERO).await;
-    let shelf = market.folder.path().join(".openagents/pylon/guests");
-    std::fs::remove_file(shelf.join(format!("{}.wasm", seated.digest))).unwrap();
+    let store = market.folder.path().join(".openagents/pylon/guests");
+    std::fs::remove_file(store.join(format!("{}.wasm", status.digest))).unwrap();
     for _ in 0..4 {
         market.stub.release();
     }
@@ -127,9 +127,9 @@ async fn job_ends_if_a_guest_it_needs_is_unavailable() {
     assert_eq!((state.settlement, state.paid > Msat::ZERO), (Settlement::RefundDue, true));
     assert_eq!(customer.result(kept).await.content, "kept");
     assert!(market.job(kept).unwrap().plan.revision > state.plan.revision);
-    let gone = SlotChange::Rollback { slot: "verification".into(), to: seated.revision };
-    assert_eq!(market.node().change(&gone).await.unwrap_err().code, "gone");
-    assert_eq!(audit(&market, 1), ["rollback verification gone"]);
+    let gone = SlotChange::Rollback { slot: "verification".into(), to: status.revision };
+    assert_eq!(market.node().change(&gone).await.unwrap_err().code, "unavailable");
+    assert_eq!(audit(&market, 1), ["rollback verification unavailable"]);
     market.stop_node(TEST_TIMEOUT).await;
 }
 
@@ -140,18 +140,18 @@ async fn job_continues_without_its_routing_guest() {
     let mut market =
         TestMarket::start(MarketOptions { script: Script::Wait, ..MarketOptions::default() }).await;
     let path = file(market.folder.path(), "hostile_routing");
-    let seated = market.node().change(&install("routing", guest(path, &[]))).await.unwrap();
+    let status = market.node().change(&install("routing", guest(path, &[]))).await.unwrap();
     let mut customer = market.customer().await;
     let job = customer.ask(vec![text("planned")]).await;
     market.wait_until(job, |state| state.execution == Execution::Processing).await;
     market.node().change(&install("routing", guest("preferred_routing", &[]))).await.unwrap();
     market.stop_node(Duration::ZERO).await;
-    let shelf = market.folder.path().join(".openagents/pylon/guests");
-    std::fs::remove_file(shelf.join(format!("{}.wasm", seated.digest))).unwrap();
+    let store = market.folder.path().join(".openagents/pylon/guests");
+    std::fs::remove_file(store.join(format!("{}.wasm", status.digest))).unwrap();
     (0..2).for_each(|_| market.stub.release());
     market.start_node().await;
     let result = customer.result(job).await;
-    assert_eq!((result.content.as_str(), result.guests[0].digest), ("planned", seated.digest));
+    assert_eq!((result.content.as_str(), result.guests[0].digest), ("planned", status.digest));
 }
 
 /// Goal: a swap loses no job and mixes no guests. Method: jobs while two pricings take turns, never

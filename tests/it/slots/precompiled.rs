@@ -47,9 +47,9 @@ async fn only_signed_images_run() {
     let bytes = component("hostile_pricing");
     let path = offline.signed(&author, bytes);
     let at = || guest(&path, &[]);
-    let why = offline.fails_at("image", "pricing", at()).await;
+    let why = offline.fails_at("precompiled", "pricing", at()).await;
     assert!(
-        why.contains("nothing is compiled here") && why.contains("pylon guest compile"),
+        why.contains("compilation is disabled") && why.contains("pylon guest compile"),
         "{why}"
     );
     let (image, claim) = compiled(bytes).await;
@@ -59,7 +59,7 @@ async fn only_signed_images_run() {
         claim.engine
     ));
     std::fs::write(&file, &image).unwrap();
-    let why = offline.fails_at("image", "pricing", at()).await;
+    let why = offline.fails_at("precompiled", "pricing", at()).await;
     assert!(why.contains("has no release"), "{why}");
     let flipped = {
         let mut flipped = image.clone();
@@ -69,10 +69,10 @@ async fn only_signed_images_run() {
     let signed = |keys: &Keys, claim: &ImageClaim| sign(keys, claim, NOW.minus(60), None).unwrap();
     let good = signed(&author, &claim);
     for (what, image, release) in [
-        ("who is not among", &image, signed(&Keys::generate(), &claim)),
+        ("is not among", &image, signed(&Keys::generate(), &claim)),
         ("for another component", &flipped, good.clone()),
         (
-            "made of another component",
+            "compiled from another component",
             &image,
             signed(&author, &ImageClaim { component: Digest::of(b"other"), ..claim.clone() }),
         ),
@@ -86,7 +86,7 @@ async fn only_signed_images_run() {
     ] {
         std::fs::write(&file, image).unwrap();
         std::fs::write(sidecar(&file, "release"), release).unwrap();
-        let why = offline.fails_at("image", "pricing", at()).await;
+        let why = offline.fails_at("precompiled", "pricing", at()).await;
         assert!(why.contains(what), "{what}: {why}");
     }
     offline.fails_at("component", "pricing", guest(offline.signed(&author, b"garbage"), &[])).await;
@@ -98,11 +98,11 @@ async fn only_signed_images_run() {
         )
         .await;
     std::fs::write(sidecar(&file, "release"), good).unwrap();
-    let seated = offline.carry_out(install("pricing", at())).await.unwrap();
-    assert_eq!((seated.name.as_str(), seated.revision), ("hostile-pricing", Some(1)));
+    let status = offline.apply(install("pricing", at())).await.unwrap();
+    assert_eq!((status.name.as_str(), status.revision), ("hostile-pricing", Some(1)));
 
     // Shipped guests need an image, too, which is in the node's folder.
-    offline.fails_at("image", "pricing", guest("token_pricing", &[])).await;
+    offline.fails_at("precompiled", "pricing", guest("token_pricing", &[])).await;
     let (image, claim) = compiled(component("token_pricing")).await;
     let file = offline
         .folder
@@ -112,11 +112,11 @@ async fn only_signed_images_run() {
     std::fs::write(&file, image).unwrap();
     std::fs::write(sidecar(&file, "release"), signed(&author, &claim)).unwrap();
     assert_eq!(
-        offline.carry_out(install("pricing", guest("token_pricing", &[]))).await.unwrap().name,
+        offline.apply(install("pricing", guest("token_pricing", &[]))).await.unwrap().name,
         "token_pricing"
     );
     let back =
-        offline.carry_out(SlotChange::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
+        offline.apply(SlotChange::Rollback { slot: "pricing".into(), to: None }).await.unwrap();
     assert_eq!(back.name, "hostile-pricing", "the folder has kept its image");
 }
 
@@ -158,18 +158,18 @@ fn node_without_a_compiler_is_set_up_by_commands() {
             .unwrap()
             .to_string()
     };
-    assert!(check("guests").contains("nothing is compiled here"), "{}", check("guests"));
+    assert!(check("guests").contains("compilation is disabled"), "{}", check("guests"));
     assert!(check("lockdown").contains("only signed images run"), "{}", check("lockdown"));
-    let shelf = home.join(".openagents/pylon/guests");
-    let place = format!("in {}: ", shelf.display());
+    let store = home.join(".openagents/pylon/guests");
+    let place = format!("in {}: ", store.display());
     assert!(check("guests").contains(&place), "the folder itself is named: {}", check("guests"));
-    std::fs::create_dir_all(&shelf).unwrap();
+    std::fs::create_dir_all(&store).unwrap();
     for name in ["preferred_routing", "token_pricing", "basic_verification", "text_generation"] {
         let made = well(&["guest", "compile", name]);
         let file = made.split_whitespace().next().unwrap();
         well(&["guest", "sign", "--key", "key", file]);
         for file in [file.to_owned(), format!("{file}.release.json")] {
-            std::fs::rename(home.join(&file), shelf.join(&file)).unwrap();
+            std::fs::rename(home.join(&file), store.join(&file)).unwrap();
         }
     }
     assert!(check("guests").contains("token_pricing"), "{}", check("guests"));

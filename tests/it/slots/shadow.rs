@@ -8,8 +8,8 @@ use pylon_core::guest::Fault;
 use pylon_core::ports::installations::Installations;
 use pylon_core::slots::SlotChange;
 use pylon_journal::{AnswerPair, ReadOnlyJournal};
-use pylon_slots::Alarm;
 use pylon_slots::Config;
+use pylon_slots::FaultAlert;
 use pylon_tests::market::{MarketOptions, TestMarket, text};
 
 const DEAR: &[(&str, &str)] = &[("base-msat", "9000")];
@@ -28,8 +28,8 @@ async fn shadow_is_called_and_then_serves() {
         guest: guest("token_pricing", DEAR),
         shadow: true,
     };
-    let seated = market.node().change(&shadow).await.unwrap();
-    assert_eq!((seated.standing.as_str(), seated.revision), ("shadow", None));
+    let status = market.node().change(&shadow).await.unwrap();
+    assert_eq!((status.role.as_str(), status.revision), ("shadow", None));
     let mut customer = market.customer().await;
     for words in ["one", "two"] {
         if words == "two" {
@@ -45,7 +45,7 @@ async fn shadow_is_called_and_then_serves() {
         let books = ReadOnlyJournal::open(&market.folder.path().join(".openagents/pylon/pylon.db"))
             .unwrap();
         books
-            .pairs("pricing", seated.digest, UnixTime::new(seated.since), 100, |pair| {
+            .pairs("pricing", status.digest, UnixTime::new(status.since), 100, |pair| {
                 pairs.push(pair)
             })
             .unwrap();
@@ -68,7 +68,7 @@ async fn shadow_is_called_and_then_serves() {
     let job = customer.ask(vec![text("three")]).await;
     assert!(customer.result(job).await.due.unwrap().0.get() >= 9000);
     let again = market.node().change(&SlotChange::Activate { slot: "pricing".into() }).await;
-    assert_eq!(again.unwrap_err().code, "nothing");
+    assert_eq!(again.unwrap_err().code, "no_target");
 }
 
 /// Goal: work is not done twice. Method: a handler as a shadow.
@@ -77,9 +77,9 @@ async fn handler_cannot_be_a_shadow() {
     let market =
         TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
     let path = file(market.folder.path(), "probe");
-    let deed =
+    let change =
         SlotChange::Install { slot: "handler:5999".into(), guest: guest(path, &[]), shadow: true };
-    assert_eq!(market.node().change(&deed).await.unwrap_err().code, "shadow");
+    assert_eq!(market.node().change(&change).await.unwrap_err().code, "shadow");
     assert!(
         market.node().change(&install("handler:5050", guest("token_pricing", &[]))).await.is_err()
     );
@@ -92,12 +92,12 @@ async fn failing_shadow_affects_no_job() {
     let market =
         TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
     let path = file(market.folder.path(), "hostile_pricing");
-    let deed = SlotChange::Install {
+    let change = SlotChange::Install {
         slot: "pricing".into(),
         guest: guest(path, &[("do", "fuel")]),
         shadow: true,
     };
-    let seated = market.node().change(&deed).await.unwrap();
+    let status = market.node().change(&change).await.unwrap();
     let mut customer = market.customer().await;
     for number in 0..12 {
         let job = customer.ask(vec![text(&format!("job {number}"))]).await;
@@ -108,7 +108,7 @@ async fn failing_shadow_affects_no_job() {
         let books = ReadOnlyJournal::open(&market.folder.path().join(".openagents/pylon/pylon.db"))
             .unwrap();
         books
-            .pairs("pricing", seated.digest, UnixTime::new(seated.since), 100, |pair| {
+            .pairs("pricing", status.digest, UnixTime::new(status.since), 100, |pair| {
                 pairs.push(pair)
             })
             .unwrap();
@@ -118,7 +118,7 @@ async fn failing_shadow_affects_no_job() {
     assert!(pairs().iter().all(|pair| pair.active.is_ok() && pair.shadow == Err(Fault::Fuel)));
     let serving = serving(&market, "pricing").await;
     assert_eq!(
-        (serving.name.as_str(), serving.figures.map(|seen| (seen.calls, seen.traps))),
+        (serving.name.as_str(), serving.stats.map(|seen| (seen.calls, seen.traps))),
         ("token_pricing", Some((12, 0)))
     );
 }
@@ -134,28 +134,25 @@ async fn removing_a_guest_removes_its_shadow() {
         guest: guest("volume_discount", &[]),
         shadow: true,
     };
-    assert_eq!(offline.carry_out(shadow()).await.unwrap_err().code, "shadow");
-    for by_itself in [false, true] {
+    assert_eq!(offline.apply(shadow()).await.unwrap_err().code, "shadow");
+    for automatic in [false, true] {
         let bad = guest(offline.file(component("hostile_pricing")), &[]);
-        let revision = offline.carry_out(install(slot, bad)).await.unwrap().revision.unwrap();
-        offline.carry_out(shadow()).await.unwrap();
-        if by_itself {
-            let alarm = Alarm { slot: slot.parse().unwrap(), revision };
-            offline.workshop.take_out(alarm, &offline.journal, NOW).await;
+        let revision = offline.apply(install(slot, bad)).await.unwrap().revision.unwrap();
+        offline.apply(shadow()).await.unwrap();
+        if automatic {
+            let alert = FaultAlert { slot: slot.parse().unwrap(), revision };
+            offline.manager.roll_back(alert, &offline.journal, NOW).await;
         } else {
-            offline
-                .carry_out(SlotChange::Rollback { slot: slot.into(), to: Some(0) })
-                .await
-                .unwrap();
+            offline.apply(SlotChange::Rollback { slot: slot.into(), to: Some(0) }).await.unwrap();
         }
         assert!(offline.journal.pending_guests().unwrap().is_empty());
-        assert!(offline.workshop.seated().await.is_empty());
+        assert!(offline.manager.status().await.is_empty());
         let rows = offline
             .journal
             .audit(2)
             .unwrap()
             .into_iter()
             .map(|row| format!("{} {}", row.action, row.outcome));
-        assert_eq!(rows.collect::<Vec<_>>(), ["rollback gone", "remove done"]);
+        assert_eq!(rows.collect::<Vec<_>>(), ["shadow_removed done", "remove done"]);
     }
 }

@@ -4,7 +4,7 @@ use super::{Outcome, Subject, check};
 use pylon_core::ports::journal::JournalError;
 use pylon_core::{JobId, UnixTime};
 use pylon_journal::{LogHead, MacCheck, Page, ReadOnlyJournal, RecordedDecision};
-use pylon_slots::Past;
+use pylon_slots::HistoricalGuests;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Problems that are told one by one.
@@ -83,7 +83,7 @@ impl Verified {
 
 /// Reads them all, and says now and then how many it has read.
 pub async fn verify(
-    past: &mut Past,
+    past: &mut HistoricalGuests,
     books: &ReadOnlyJournal,
     safe: Option<&pylon_journal::TextCipher>,
     since: UnixTime,

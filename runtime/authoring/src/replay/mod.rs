@@ -19,7 +19,7 @@ use pylon_core::ports::journal::JournalError;
 use pylon_core::work::Output;
 use pylon_journal::{ReadOnlyJournal, RecordedDecision};
 use pylon_sandbox::Installed;
-use pylon_slots::Past;
+use pylon_slots::HistoricalGuests;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ impl Gone {
 
 /// Asks one question again.
 pub async fn check(
-    past: &mut Past,
+    past: &mut HistoricalGuests,
     books: &ReadOnlyJournal,
     recorded: &RecordedDecision,
     subject: &Subject,

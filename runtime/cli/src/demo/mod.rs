@@ -96,7 +96,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     screen.show(&Moment::Ready { what: "provider", detail })?;
     let keys_of_customer = keys(&generate()?)?;
     let buyer = Buyer::connect(keys_of_customer.clone(), &relays).await?;
-    let purse = format!("{}, {} play sats", npub(&keys_of_customer), bank.customer_balance().sats());
+    let purse =
+        format!("{}, {} play sats", npub(&keys_of_customer), bank.customer_balance().sats());
     screen.show(&Moment::Ready { what: "customer", detail: purse })?;
     let customer = Customer { buyer, bank, provider: public_key(provider.keys()) };
 

@@ -147,30 +147,33 @@ fn mistakes() {
     );
     check(
         "[guests.pricing]\nsource = 'market_prising'",
-        "2: `source`: no guest `market_prising` comes with this program; did you mean `market_pricing`?",
+        "2: `source`: no shipped guest is named `market_prising`; did you mean `market_pricing`?",
     );
     check(
         "[guests.pricing]\nsource = './mine.wasm'",
-        "2: `source`: `./mine.wasm`: a path begins with / here",
+        "2: `source`: `./mine.wasm`: the path must be absolute: begin it with /",
     );
     check(
         "[guests]\n\"pricing:5050\" = { sauce = '' }",
         "2: unknown key `sauce` in [guests.\"pricing:5050\"]; did you mean `source`?",
     );
-    check("[guests.princing]", "1: `princing` is no slot; did you mean `pricing`?");
-    check("\n[guests.handler]", "2: `handler` is no slot; did you mean `handler:5050`?");
-    check("[guests.\"handler:50\"]", "1: `handler:50` is no slot; did you mean `handler:5050`?");
-    check("[guests.\"handler:6050\"]", "1: `handler:6050` is no slot");
-    check("[guests.\"pricng:5932\"]", "1: `pricng:5932` is no slot; did you mean `pricing:5932`?");
+    check("[guests.princing]", "1: `princing` is not a slot; did you mean `pricing`?");
+    check("\n[guests.handler]", "2: `handler` is not a slot; did you mean `handler:5050`?");
+    check("[guests.\"handler:50\"]", "1: `handler:50` is not a slot; did you mean `handler:5050`?");
+    check("[guests.\"handler:6050\"]", "1: `handler:6050` is not a slot");
+    check(
+        "[guests.\"pricng:5932\"]",
+        "1: `pricng:5932` is not a slot; did you mean `pricing:5932`?",
+    );
     check(
         "[guests.\"handler:05050\"]",
-        "1: `handler:05050` is no slot; did you mean `handler:5050`?",
+        "1: `handler:05050` is not a slot; did you mean `handler:5050`?",
     );
     check(
         "[lockdown]\nmax_grants.\"pricing:+5050\" = []",
-        "2: `max_grants`: `pricing:+5050` is written `pricing:5050`",
+        "2: `max_grants`: write `pricing:5050`, not `pricing:+5050`",
     );
-    check("[guests.zzz]", "1: `zzz` is no slot; there is ");
+    check("[guests.zzz]", "1: `zzz` is not a slot; there is ");
     check(
         "default_backend = 'lama_cpp'",
         "1: `default_backend`: no backend `lama_cpp`; did you mean `llama_cpp`?",

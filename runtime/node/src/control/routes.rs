@@ -16,7 +16,7 @@ use pylon_control_api::{
     Backends, Daemon, Events, Failure, Guests, Reloaded, Review, Status, StopRequest, Stopping,
 };
 use pylon_core::slots::{SlotChange, SlotStatus};
-use pylon_slots::Stop;
+use pylon_slots::InstallFailure;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ pub enum Order {
     /// Read the settings again; the answer is what came of it, or one line.
     Reload(oneshot::Sender<Result<Reloaded, String>>),
     /// Change a slot; the answer is who is there then, or the step that failed.
-    Guests(Box<SlotChange>, oneshot::Sender<Result<SlotStatus, Stop>>),
+    Guests(Box<SlotChange>, oneshot::Sender<Result<SlotStatus, InstallFailure>>),
     /// Send a result that waits for the operator, or do not.
     Review(Review, oneshot::Sender<Result<(), String>>),
 }
@@ -211,17 +211,17 @@ async fn guests(
 async fn change(
     State(shared): State<Arc<Shared>>,
     Extension(patience): Extension<Patience>,
-    deed: Result<Json<SlotChange>, JsonRejection>,
+    change: Result<Json<SlotChange>, JsonRejection>,
 ) -> Response {
-    let deed = match deed {
-        Ok(Json(deed)) => Box::new(deed),
+    let change = match change {
+        Ok(Json(change)) => Box::new(change),
         Err(error) => return refuse(error.status(), error.body_text()),
     };
     patience.for_work();
-    match ordered(&shared, |reply| Order::Guests(deed, reply)).await {
-        Ok(Ok(seated)) => Json(seated).into_response(),
-        Ok(Err(Stop { code, why })) => {
-            let failure = Failure { code: Some(code.into()), error: format!("{code}: {why}") };
+    match ordered(&shared, |reply| Order::Guests(change, reply)).await {
+        Ok(Ok(status)) => Json(status).into_response(),
+        Ok(Err(InstallFailure { code, message })) => {
+            let failure = Failure { code: Some(code.into()), error: format!("{code}: {message}") };
             (StatusCode::UNPROCESSABLE_ENTITY, Json(failure)).into_response()
         }
         Err(busy) => busy,

@@ -11,7 +11,7 @@ use pylon_journal::SqliteJournal;
 use pylon_nostr::market::NostrMarket;
 use pylon_provider::Backends;
 use pylon_sandbox::GuestSetRegistry;
-use pylon_slots::{Workshop, skills};
+use pylon_slots::{SlotManager, handled_kinds};
 use std::sync::Arc;
 
 /// How far back refused requests are counted: a day.
@@ -28,7 +28,7 @@ pub struct Facts {
     pub(crate) market: Option<Arc<NostrMarket>>,
     /// Absent where nothing is sold.
     pub(crate) served: Option<Arc<GuestSetRegistry>>,
-    pub(crate) workshop: Arc<Workshop>,
+    pub(crate) manager: Arc<SlotManager>,
     /// What the books said when the node started.
     pub(crate) before: Stats,
 }
@@ -63,18 +63,18 @@ impl Facts {
 
     /// The request kinds that are served.
     pub fn kinds(&self) -> Vec<u16> {
-        let skills = self.served.iter().flat_map(|guests| skills(guests));
-        skills.map(|skill| skill.kind).collect()
+        let handled = self.served.iter().flat_map(|guests| handled_kinds(guests));
+        handled.map(|handled| handled.kind).collect()
     }
 
     /// The guests, with how they do.
     pub async fn guests(&self) -> Vec<SlotStatus> {
-        self.workshop.seated().await
+        self.manager.status().await
     }
 
     /// What may be installed.
     pub async fn rules(&self) -> Lockdown {
-        self.workshop.rules().await
+        self.manager.lockdown().await
     }
 
     /// The relays, in the operator's order.

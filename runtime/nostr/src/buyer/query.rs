@@ -110,7 +110,10 @@ impl RelayProgress {
             self.left.events.checked_sub(1).zip(self.left.bytes.checked_sub(text_bytes(event)))
         else {
             // An error, so that a command shows it, too.
-            tracing::error!(url = %self.relay.url(), "the relay sends more than was requested, ignoring the rest");
+            tracing::error!(
+                url = %self.relay.url(),
+                "the relay sends more than was requested, ignoring the rest"
+            );
             self.end = Some(Ok(()));
             return false;
         };

@@ -141,7 +141,11 @@ impl Announcer {
             match answer {
                 Ok(events) => answers.push((relay, events)),
                 Err(error) => {
-                    tracing::debug!(url = %relay.url(), %error, "the relay does not return our announcement")
+                    tracing::debug!(
+                        url = %relay.url(),
+                        %error,
+                        "the relay does not return our announcement"
+                    )
                 }
             }
         }

@@ -77,7 +77,11 @@ impl CustomerRelays {
                     .await
                     .ok()
                     .flatten();
-                tracing::debug!(%relay, accepted = accepted == Some(true), "answer sent to the customer's relay");
+                tracing::debug!(
+                    %relay,
+                    accepted = accepted == Some(true),
+                    "answer sent to the customer's relay"
+                );
                 drop(permit);
             });
         }
@@ -88,7 +92,11 @@ impl CustomerRelays {
         let permit = |relay: RelayUrl| match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => Some((relay, permit)),
             Err(_) => {
-                tracing::debug!(id = %answer.id, %relay, "answer not sent to the customer's relay: too many connections");
+                tracing::debug!(
+                    id = %answer.id,
+                    %relay,
+                    "answer not sent to the customer's relay: too many connections"
+                );
                 None
             }
         };
@@ -117,7 +125,8 @@ impl CustomerRelays {
         relays
     }
 
-    /// Pure: the first few relays that a request names, that the policy allows, and that are not ours.
+    /// Pure: the first few relays that a request names, that the policy allows, and that are not
+    /// ours.
     fn relays_of(&self, request: &Event, ours: &[RelayUrl]) -> Vec<RelayUrl> {
         let tags = request
             .tags

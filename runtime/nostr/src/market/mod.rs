@@ -321,7 +321,15 @@ impl Market for NostrMarket {
                 queued = inbox.recv() => queued?,
             };
             let (kind, id) = (event.kind.as_u16(), event.id);
-            tracing::trace!(target: "compute", kind, %id, job = job_id_of(&event), status = status_of(&event), from = %event.pubkey, "in");
+            tracing::trace!(
+                target: "compute",
+                kind,
+                %id,
+                job = job_id_of(&event),
+                status = status_of(&event),
+                from = %event.pubkey,
+                "in"
+            );
             if let Ok(incoming) = self.reader.read(&event, screened, now(), &self.keys) {
                 if let (Some(customer_relays), Incoming::Job(_) | Incoming::Malformed { .. }) =
                     (&*self.customer_relays(), &incoming)
@@ -365,7 +373,15 @@ impl Market for NostrMarket {
             let quorum = quorum.clamp(1, relays.len().max(1));
             let delivery = self.outgoing.offer(event, &relays, quorum, send_timeout).await;
             let (kind, id) = (event.kind.as_u16(), event.id);
-            tracing::trace!(target: "compute", kind, %id, job = job_id_of(event), status = status_of(event), ?delivery, "out");
+            tracing::trace!(
+                target: "compute",
+                kind,
+                %id,
+                job = job_id_of(event),
+                status = status_of(event),
+                ?delivery,
+                "out"
+            );
             // The following events refer to this one, so they wait until it is delivered. Relays
             // accept a repeated event again.
             if delivery != SendOutcome::Delivered {

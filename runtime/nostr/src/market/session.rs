@@ -72,7 +72,11 @@ impl RelaySession {
                     Ok(RelayNotification::Shutdown) | Err(RecvError::Closed) => break,
                     Ok(notification) => self.handle(notification),
                     Err(RecvError::Lagged(missed)) => {
-                        tracing::warn!(url = %self.relay.url(), missed, "messages of the relay were lost, subscribing again");
+                        tracing::warn!(
+                            url = %self.relay.url(),
+                            missed,
+                            "messages of the relay were lost, subscribing again"
+                        );
                         self.status(self.relay.status());
                         self.subscribe_all();
                     }
@@ -148,13 +152,25 @@ impl RelaySession {
                 tracing::warn!(%url, reason, "the relay closed the subscription to requests")
             }
             SubscriptionKind::Named => {
-                tracing::info!(%url, reason, "the relay closed the subscription to requests that name this node")
+                tracing::info!(
+                    %url,
+                    reason,
+                    "the relay closed the subscription to requests that name this node"
+                )
             }
             SubscriptionKind::Results => {
-                tracing::info!(%url, reason, "the relay closed the subscription to results of other jobs")
+                tracing::info!(
+                    %url,
+                    reason,
+                    "the relay closed the subscription to results of other jobs"
+                )
             }
             SubscriptionKind::Prices => {
-                tracing::info!(%url, reason, "the relay closed the subscription to prices of other providers")
+                tracing::info!(
+                    %url,
+                    reason,
+                    "the relay closed the subscription to prices of other providers"
+                )
             }
         }
         let first_backoff = self.shared.options.backoff;

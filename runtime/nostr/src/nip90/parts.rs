@@ -4,9 +4,9 @@
 //! are published before the result:
 //!
 //! - `["d", "<job>:<number>"]`, the job's id and the part's number, counted from 1; `["e", <job>]`,
-//! `["p", <customer>]`;
+//!   `["p", <customer>]`;
 //! - `["x", <sha256>]` of its content as published, and `encrypted` if that is encrypted, as it is
-//! for a confidential job.
+//!   for a confidential job.
 //!
 //! The content of the result explains this to people. Its tags are `["part", <event id>, <sha256>]`
 //! for each part in order, and `["whole", <sha256>, <bytes>]` of all their contents as published,
@@ -108,8 +108,9 @@ impl Parts {
     pub(super) fn notice(&self) -> String {
         let (count, bytes) = (self.list.len(), self.bytes);
         format!(
-            "This answer is too large for one event ({bytes} bytes). It is in {count} events of kind {PART_KIND}, which the `part` tags \
-             name in order with their SHA-256; the tag `whole` has that of all of it."
+            "This answer is too large for one event ({bytes} bytes). It is in {count} events of kind \
+             {PART_KIND}, which the `part` tags list in order with their SHA-256. The tag `whole` \
+             contains the SHA-256 of all parts together."
         )
     }
 }

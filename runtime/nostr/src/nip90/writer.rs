@@ -173,7 +173,8 @@ impl EventWriter<'_> {
         // The list of parts cannot be shortened.
         let bytes = draft.output.content.len();
         Err(format!(
-            "the result of {bytes} bytes is larger than the relays accept, even in parts: request less"
+            "the result of {bytes} bytes is larger than the relays accept, \
+             even in parts: request less"
         ))
     }
 

@@ -1,5 +1,6 @@
-# Runs the llama.cpp server of `xllamacpp` until standard input is closed. The parent holds the other
-# end, so the server never outlives it. The address of the server is the only line on standard output.
+# Runs the llama.cpp server of `xllamacpp` until standard input is closed. The parent holds the
+# other end, so the server never outlives it. The address of the server is the only line on standard
+# output.
 import os
 import signal
 import sys

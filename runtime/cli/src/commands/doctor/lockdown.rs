@@ -5,7 +5,7 @@ use pylon_control_api::Client;
 use pylon_node::config::Config;
 use pylon_node::home::Home;
 use pylon_nostr::identity::npub_of;
-use pylon_slots::Ledger;
+use pylon_slots::SlotHistory;
 
 const CHECK: &str = "lockdown";
 
@@ -25,13 +25,13 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
     } else {
         "nothing is compiled here, and only signed images run".into()
     });
-    let seated = match Ledger::read(&home.database()) {
-        Ok(ledger) => ledger.seated(),
+    let status = match SlotHistory::read(&home.database()) {
+        Ok(history) => history.status(),
         // What is wrong with the journal, another check says.
         Err(_) => Vec::new(),
     };
     for one in
-        seated.iter().filter(|one| one.standing == "serving" && !one.source.starts_with("shipped:"))
+        status.iter().filter(|one| one.role == "serving" && !one.source.starts_with("shipped:"))
     {
         let by = one
             .publisher
@@ -43,7 +43,7 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
         found.push("but the node that runs has other rules".into());
         return Row::warning(CHECK, found.join("; "), "`pylon reload`, and see what it says");
     }
-    let waiting = seated.iter().filter(|one| one.standing == "approval").count();
+    let waiting = status.iter().filter(|one| one.role == "approval").count();
     match waiting {
         0 => Row::ok(CHECK, found.join("; ")),
         count => {

@@ -7,5 +7,5 @@ use pylon_core::slots::SlotChange;
 
 /// One swap: who was asked beside serves.
 pub(super) fn run(args: &SlotArgs) -> Result<()> {
-    order::carry_out(&SlotChange::Activate { slot: args.slot.to_string() }, args.json)
+    order::apply(&SlotChange::Activate { slot: args.slot.to_string() }, args.json)
 }

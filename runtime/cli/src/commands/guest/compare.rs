@@ -9,7 +9,7 @@ use pylon_core::units::sats;
 use pylon_core::{Msat, UnixTime, decision_summary};
 use pylon_journal::{AnswerPair, ReadOnlyJournal};
 use pylon_node::home::Home;
-use pylon_slots::Ledger;
+use pylon_slots::SlotHistory;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -76,8 +76,8 @@ struct Example {
 /// Of the shadow that stands beside the slot now.
 pub(super) fn run(args: &SlotArgs) -> Result<()> {
     let (home, slot) = (Home::from_env()?, args.slot.to_string());
-    let seated = Ledger::read(&home.database())?.seated();
-    let Some(shadow) = seated.into_iter().find(|one| one.slot == slot && one.standing == "shadow")
+    let status = SlotHistory::read(&home.database())?.status();
+    let Some(shadow) = status.into_iter().find(|one| one.slot == slot && one.role == "shadow")
     else {
         bail!(
             "{slot} has no shadow: `pylon guest install SOURCE --slot {slot} --shadow` puts one there"

@@ -25,7 +25,7 @@ pub(super) fn run(args: &CompileArgs) -> Result<()> {
     let sandbox = component::sandbox(None)?;
     let image = block_on(async { Ok(sandbox.precompile(&bytes).await?) }).with_context(what)?;
     let mut path = beside.into_os_string();
-    path.push(guests::image::suffix(&sandbox.engine_id(role)));
+    path.push(guests::precompiled::suffix(&sandbox.engine_id(role)));
     let path = PathBuf::from(path);
     component::write(&path, &image)?;
     let path = path.display();

@@ -13,7 +13,7 @@ const BYTES_MAX: u64 = 64 << 20;
 
 /// The component that a path names: a file, or the only one in a folder, such as a crate that was built.
 pub(super) fn at(path: &Path) -> Result<PathBuf> {
-    guests::component_in(path).map_err(|stop| anyhow!(stop.why))
+    guests::find_component(path).map_err(|failure| anyhow!(failure.message))
 }
 
 /// One that comes with pylon, by its name, or the one at a path; then with its file.
@@ -23,7 +23,7 @@ pub(super) fn named(name: &Path) -> Result<(Vec<u8>, Option<PathBuf>)> {
         return Ok((bytes.to_vec(), None));
     }
     if !name.exists() {
-        bail!("{}", guests::nothing(&text, name));
+        bail!("{}", guests::not_found_message(&text, name));
     }
     let file = at(name)?;
     Ok((read(&file)?, Some(file)))

@@ -5,7 +5,7 @@ use crate::args::guest::InstallArgs;
 use anyhow::{Context, Result, bail};
 use pylon_core::slots::GuestConfig;
 use pylon_core::slots::SlotChange;
-use pylon_slots::{component, nothing};
+use pylon_slots::{component, not_found_message};
 use std::path::Path;
 
 /// Hands it to the node, with a path that means the same there.
@@ -16,8 +16,8 @@ pub(super) fn run(args: &InstallArgs) -> Result<()> {
         settings: args.settings.iter().cloned().collect(),
         ..GuestConfig::default()
     };
-    let deed = SlotChange::Install { slot: args.slot.to_string(), guest, shadow: args.shadow };
-    order::carry_out(&deed, args.json)
+    let change = SlotChange::Install { slot: args.slot.to_string(), guest, shadow: args.shadow };
+    order::apply(&change, args.json)
 }
 
 fn source(text: &str) -> Result<String> {
@@ -27,7 +27,7 @@ fn source(text: &str) -> Result<String> {
     let path =
         std::path::absolute(Path::new(text)).with_context(|| format!("`{text}` is no path"))?;
     if !path.exists() {
-        bail!("source: {}", nothing(text, &path));
+        bail!("source: {}", not_found_message(text, &path));
     }
     path.into_os_string()
         .into_string()

@@ -13,19 +13,19 @@ use pylon_core::{PublicKey, UnixTime};
 use pylon_node::clock::SystemClock;
 use pylon_node::home::Home;
 use pylon_nostr::identity::npub_of;
-use pylon_slots::Ledger;
+use pylon_slots::SlotHistory;
 
 /// As it is now, or as it came to be.
 pub(super) fn run(args: &ListArgs) -> Result<()> {
     let home = Home::from_env()?;
     if args.history {
-        let history = Ledger::read(&home.database())?.history;
+        let history = SlotHistory::read(&home.database())?.installations;
         return if args.json { json(&history) } else { say(&past(&history)) };
     }
     let guests = block_on(async {
         match Client::new(home.socket()).guests().await {
             Err(ClientError::NotRunning) => {
-                Ok(Guests { guests: Ledger::read(&home.database())?.seated(), lockdown: None })
+                Ok(Guests { guests: SlotHistory::read(&home.database())?.status(), lockdown: None })
             }
             answer => Ok(answer?),
         }
@@ -36,14 +36,14 @@ pub(super) fn run(args: &ListArgs) -> Result<()> {
 fn present(guests: &[SlotStatus], now: UnixTime) -> String {
     let count = |value: Option<u64>| value.map_or_else(|| "-".into(), |value| value.to_string());
     let row = |one: &SlotStatus| {
-        let (figures, seen) = (one.figures.unwrap_or_default(), one.figures.is_some());
-        let standing = match (one.standing.as_str(), one.missed) {
-            ("shadow", Some(missed)) if missed > 0 => {
-                format!("  (shadow, {missed} questions missed)")
+        let (stats, seen) = (one.stats.unwrap_or_default(), one.stats.is_some());
+        let role = match (one.role.as_str(), one.skipped) {
+            ("shadow", Some(skipped)) if skipped > 0 => {
+                format!("  (shadow, {skipped} questions skipped)")
             }
             ("shadow", _) => "  (shadow)".into(),
             ("approval", _) => {
-                format!("  (waits for `pylon guest approve`: {})", one.beyond.join(", "))
+                format!("  (waits for `pylon guest approve`: {})", one.extra_grants.join(", "))
             }
             _ => String::new(),
         };
@@ -53,12 +53,12 @@ fn present(guests: &[SlotStatus], now: UnixTime) -> String {
             one.digest.short(),
             one.publisher.map_or_else(|| "-".into(), short_npub),
             count(one.revision),
-            count(seen.then_some(figures.calls)),
-            count(seen.then_some(figures.traps)),
-            count(figures.p50_us),
-            count(figures.p99_us),
-            count(figures.fuel.or(figures.cpu_us)),
-            format!("{}{standing}", ago(now.since(UnixTime::new(one.since)))),
+            count(seen.then_some(stats.calls)),
+            count(seen.then_some(stats.traps)),
+            count(stats.p50_us),
+            count(stats.p99_us),
+            count(stats.fuel.or(stats.cpu_us)),
+            format!("{}{role}", ago(now.since(UnixTime::new(one.since)))),
         ]
     };
     let heads =

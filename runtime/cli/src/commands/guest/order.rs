@@ -16,22 +16,22 @@ use pylon_node::config::Source;
 use pylon_node::home::{Holder, Home};
 use pylon_node::identity::Identity;
 use pylon_nostr::identity::npub_of;
-use pylon_slots::{Ledger, Workshop};
+use pylon_slots::{SlotHistory, SlotManager};
 
 /// Does it and says who is there then.
-pub(super) fn carry_out(deed: &SlotChange, as_json: bool) -> Result<()> {
+pub(super) fn apply(change: &SlotChange, as_json: bool) -> Result<()> {
     let home = Home::from_env()?;
-    let (seated, live) = block_on(async {
-        match Client::new(home.socket()).change(deed).await {
-            Ok(seated) => Ok((seated, true)),
-            Err(ClientError::NotRunning) => Ok((without_node(&home, deed).await?, false)),
+    let (status, live) = block_on(async {
+        match Client::new(home.socket()).change(change).await {
+            Ok(status) => Ok((status, true)),
+            Err(ClientError::NotRunning) => Ok((without_node(&home, change).await?, false)),
             Err(error) => Err(error.into()),
         }
     })?;
-    if as_json { json(&seated) } else { say(&page(&seated, live)) }
+    if as_json { json(&status) } else { say(&page(&status, live)) }
 }
 
-async fn without_node(home: &Home, deed: &SlotChange) -> Result<SlotStatus> {
+async fn without_node(home: &Home, change: &SlotChange) -> Result<SlotStatus> {
     // A home that nobody has made is a mistyped one.
     Identity::load(home)?;
     let state = home.open()?;
@@ -39,21 +39,22 @@ async fn without_node(home: &Home, deed: &SlotChange) -> Result<SlotStatus> {
     let config = Source::new(home, None).load()?;
     let sandbox = pylon_slots::sandbox(state.folder("cache")?, apart()?, &config.slots.lockdown)?;
     let journal = SqliteJournal::open(&home.database())?;
-    let ledger = Ledger { history: journal.installations()?, standbys: journal.pending_guests()? };
-    let workshop = Workshop::offline(
+    let history =
+        SlotHistory { installations: journal.installations()?, pending: journal.pending_guests()? };
+    let manager = SlotManager::offline(
         sandbox,
         state.components()?,
-        ledger,
+        history,
         &config.slots,
         EgressPolicy::new(&config.network.allow),
     );
-    let done = workshop.carry_out(deed, &journal, SystemClock.now()).await;
-    done.map_err(|stop| anyhow!("{}: {}", stop.code, stop.why))
+    let done = manager.apply(change, &journal, SystemClock.now()).await;
+    done.map_err(|failure| anyhow!("{}: {}", failure.code, failure.message))
 }
 
-fn page(seated: &SlotStatus, live: bool) -> String {
-    let SlotStatus { slot, name, version, digest, .. } = seated;
-    let mut out = match (seated.standing.as_str(), seated.revision) {
+fn page(status: &SlotStatus, live: bool) -> String {
+    let SlotStatus { slot, name, version, digest, .. } = status;
+    let mut out = match (status.role.as_str(), status.revision) {
         (REMOVED, Some(number)) => {
             format!("{slot}: {name} {version} is removed, and nobody came, revision {number}")
         }
@@ -62,14 +63,14 @@ fn page(seated: &SlotStatus, live: bool) -> String {
     };
     out.push_str(if live { "\n" } else { ", from the next start on\n" });
     out.push_str(&format!("  sha256    {digest}\n"));
-    if let Some(publisher) = seated.publisher {
+    if let Some(publisher) = status.publisher {
         out.push_str(&format!("  publisher {}\n", npub_of(publisher)));
     }
-    for (name, value) in &seated.settings {
+    for (name, value) in &status.settings {
         out.push_str(&format!("  setting   {} = {}\n", sanitize_line(name), sanitize_line(value)));
     }
-    if !seated.grants.is_empty() {
-        out.push_str(&format!("  granted   {}\n", sanitize_line(&seated.grants.join(", "))));
+    if !status.grants.is_empty() {
+        out.push_str(&format!("  granted   {}\n", sanitize_line(&status.grants.join(", "))));
     }
     out
 }

@@ -7,7 +7,7 @@ use pylon_node::home::Home;
 use pylon_node::identity::Identity;
 use pylon_nostr::identity::purpose_key;
 use pylon_sandbox::{Config, Sandbox};
-use pylon_slots::Past;
+use pylon_slots::HistoricalGuests;
 
 /// Calls at one moment: more are never made.
 const INSTANCES: u32 = 4;
@@ -15,7 +15,7 @@ const INSTANCES: u32 = 4;
 /// All of it, open.
 pub(super) struct Records {
     pub(super) books: ReadOnlyJournal,
-    pub(super) past: Past,
+    pub(super) past: HistoricalGuests,
     /// `None` without an identity: then no seal can be looked at.
     pub(super) safe: Option<TextCipher>,
 }
@@ -34,7 +34,7 @@ impl Records {
             ..Config::default()
         };
         let sandbox = Sandbox::open(config).context("guests cannot be run here")?;
-        let past = Past::new(sandbox, state.components()?, books.installations()?);
+        let past = HistoricalGuests::new(sandbox, state.components()?, books.installations()?);
         let safe = home.identity_file().exists().then(|| Identity::load(&home)).transpose()?;
         let safe = safe.map(|identity| TextCipher::new(&purpose_key(identity.keys(), "journal")));
         Ok(Self { books, past, safe })

@@ -7,5 +7,5 @@ use pylon_core::slots::SlotChange;
 
 /// One swap back: history grows by it and loses nothing.
 pub(super) fn run(args: &RollbackArgs) -> Result<()> {
-    order::carry_out(&SlotChange::Rollback { slot: args.slot.to_string(), to: args.to }, args.json)
+    order::apply(&SlotChange::Rollback { slot: args.slot.to_string(), to: args.to }, args.json)
 }

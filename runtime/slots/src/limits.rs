@@ -1,26 +1,27 @@
-//! Limits by their names, as settings and the history have them.
+//! Limits of a call by their names, as settings and the history have them.
 
 use pylon_sandbox::Limits;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Every limit that can be set.
+/// The names of all limits.
 pub fn names() -> Vec<String> {
     all().into_iter().map(|(name, _)| name).collect()
 }
 
-/// Those that are named; all others are left to guest and node. The error is a name that is none.
-pub fn limits(named: &BTreeMap<String, u64>) -> Result<Limits, String> {
+/// The limits with these values; those that are not named are unlimited. The error is an unknown
+/// name.
+pub fn parse(values: &BTreeMap<String, u64>) -> Result<Limits, String> {
     let mut fields = all();
     fields.values_mut().for_each(|value| *value = u64::MAX.into());
-    for (name, bound) in named {
-        *fields.get_mut(name).ok_or_else(|| name.clone())? = (*bound).into();
+    for (name, limit) in values {
+        *fields.get_mut(name).ok_or_else(|| name.clone())? = (*limit).into();
     }
     serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
 }
 
-/// As the history keeps them.
-pub(super) fn by_name(limits: &Limits) -> BTreeMap<String, u64> {
+/// As the history has them.
+pub(crate) fn by_name(limits: &Limits) -> BTreeMap<String, u64> {
     fields(limits).into_iter().filter_map(|(name, value)| Some((name, value.as_u64()?))).collect()
 }
 
@@ -39,14 +40,15 @@ fn fields(limits: &Limits) -> Map<String, Value> {
 mod tests {
     use super::*;
 
-    /// Goal: a limit is set by its name, others stay free, and a name that is none is told. Method: each of the three.
+    /// Goal: a limit is set by its name, the others are unlimited, and an unknown name is an error.
+    /// Method: each of the three.
     #[test]
-    fn limits_have_names() {
-        let set = limits(&BTreeMap::from([("fuel".to_owned(), 7)])).unwrap();
+    fn limits_are_set_by_name() {
+        let set = parse(&BTreeMap::from([("fuel".to_owned(), 7)])).unwrap();
         assert_eq!((set.fuel, set.memory_bytes), (7, u64::MAX));
-        assert_eq!(limits(&by_name(&Limits::POLICY)).unwrap().min(Limits::POLICY), Limits::POLICY);
+        assert_eq!(parse(&by_name(&Limits::POLICY)).unwrap().min(Limits::POLICY), Limits::POLICY);
         for wrong in ["fule", "stack_bytes"] {
-            assert_eq!(limits(&BTreeMap::from([(wrong.to_owned(), 7)])), Err(wrong.to_owned()));
+            assert_eq!(parse(&BTreeMap::from([(wrong.to_owned(), 7)])), Err(wrong.to_owned()));
         }
         assert!(names().contains(&"output_bytes".to_owned()));
     }
