@@ -171,7 +171,7 @@ async fn relays_can_be_added_and_removed_while_running() {
         }
     });
     assert_eq!(left.await.unwrap(), (urls[0].clone(), Some("no longer configured".to_owned())));
-    assert_eq!(market.node().facts().relays().len(), 1);
+    assert_eq!(market.node().status().relays().len(), 1);
     Reader::of(&market, 1)
         .await
         .until("one relay", |event| Subject::Relays.is_of(event) && event.tags.len() == 1)
@@ -192,7 +192,7 @@ async fn relays_can_be_added_and_removed_while_running() {
         section.relays = vec![urls[0].clone(), "https://x".into()];
     });
     assert!(market.node().reload(&mistake).await.is_err());
-    assert_eq!(market.node().facts().relays().len(), 2, "nothing was changed");
+    assert_eq!(market.node().status().relays().len(), 2, "nothing was changed");
     let again = second.ask(vec![text("again")]).await;
     assert_eq!(second.result(again).await.content, "again");
 }

@@ -113,9 +113,9 @@ async fn submitted_job_is_found_by_status_results_and_list() {
     assert_eq!((list.as_array().unwrap().len(), &list[0]["kind"]), (1, &5050.into()));
     let status = buyer.print_json(&["status", &job[..12], "--json"]).await;
     assert_eq!((&status["job"], status["providers"].as_array().unwrap().len()), (&job.into(), 1));
-    let stand = &status["providers"][0];
+    let state = &status["providers"][0];
     assert_eq!(
-        (&stand["provider"], &stand["status"]),
+        (&state["provider"], &state["status"]),
         (&provider.clone().into(), &"result".into())
     );
     let result = buyer.print_json(&["results", job, "--json"]).await;
@@ -243,11 +243,8 @@ async fn buyer_is_warned_of_plain_text_and_of_a_price_over_its_bid() {
     let output = buyer.job(&["results", &job]).await;
     let (answer, warning) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(
-        answer.contains("1001 msat due (more than the 1000 msat that were bid): lnbc1"),
-        "{answer}"
-    );
-    assert!(warning.contains("in the clear"), "{warning}");
+    assert!(answer.contains("1001 msat due (more than the bid of 1000 msat): lnbc1"), "{answer}");
+    assert!(warning.contains("in plain text"), "{warning}");
 }
 
 /// Goal: a buyer can cancel a job. Method: submit without waiting, cancel, and see the provider
@@ -304,22 +301,22 @@ async fn invalid_amount_is_not_treated_as_nothing_due() {
         client.send_event(&said.sign_with_keys(&provider).unwrap()).await.unwrap();
         let status = buyer.print(&["status", &job]).await;
         assert!(
-            status.contains("the amount due cannot be read") && !status.contains("lnbc1"),
+            status.contains("the amount due is not a number") && !status.contains("lnbc1"),
             "{amount}: {status}"
         );
-        let stand = buyer.print_json(&["status", &job, "--json"]).await["providers"][0].clone();
+        let state = buyer.print_json(&["status", &job, "--json"]).await["providers"][0].clone();
         assert_eq!(
-            (&stand["amount_unreadable"], &stand["amount_msats"]),
+            (&state["amount_invalid"], &state["amount_msats"]),
             (&true.into(), &Value::Null),
             "{amount}"
         );
     }
     let result = buyer.print(&["results", &job]).await;
     assert!(
-        result.starts_with("an answer\n") && result.contains("the amount due cannot be read"),
+        result.starts_with("an answer\n") && result.contains("the amount due is not a number"),
         "{result}"
     );
-    assert_eq!(buyer.print_json(&["results", &job, "--json"]).await["amount_unreadable"], true);
+    assert_eq!(buyer.print_json(&["results", &job, "--json"]).await["amount_invalid"], true);
 }
 
 /// Goal: a relay that refuses queries is not reported as silent providers, and one unreadable
@@ -352,25 +349,27 @@ async fn unreachable_relays_and_unreadable_requests_are_reported() {
         "{said}"
     );
 
-    let folder = buyer.home.path().join(".openagents/pylon/purchases");
+    let folder = buyer.home.path().join(".openagents/pylon/sent_requests");
     std::fs::write(folder.join("none.json"), "{").unwrap();
     let file = folder.join(format!("{job}.json"));
-    let mut purchase: Value =
-        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-    purchase["relays"][0] = "x".repeat((1 << 20) - 1).into();
-    std::fs::write(&file, purchase.to_string()).unwrap();
+    let mut sent: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    sent["relays"][0] = "x".repeat((1 << 20) - 1).into();
+    std::fs::write(&file, sent.to_string()).unwrap();
     let output = buyer.job(&["list", "--json"]).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let list: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(list.as_array().unwrap().len(), 2, "{list}");
-    assert!(said.lines().count() == 1 && said.contains("purchases/none.json"), "{said}");
+    assert!(said.lines().count() == 1 && said.contains("sent_requests/none.json"), "{said}");
 
     let long = format!("long={}", "x".repeat(110_000));
     let params = std::iter::repeat_n(["--param", &long], 10).flatten();
     let output =
         buyer.job(&["submit", "hello"].into_iter().chain(params).collect::<Vec<_>>()).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(1) && said.contains("1048576 are allowed"), "{said}");
+    assert!(
+        output.status.code() == Some(1) && said.contains("at most 1048576 are allowed"),
+        "{said}"
+    );
 }
 
 /// Rejects every query.
@@ -402,10 +401,10 @@ async fn invalid_input_is_one_error_line_and_sends_nothing() {
         (
             "no answer",
             &["submit", "x", "--provider", &stranger, "--wait", "--timeout", "1"],
-            "no answer of the provider within 1 s",
+            "no answer from the provider within 1 s",
         ),
         ("empty", &["submit", ""], "the prompt is empty"),
-        ("of itself", &["submit", "x", "--provider", &own], "this node itself"),
+        ("of itself", &["submit", "x", "--provider", &own], "this node's own key"),
         (
             "refused",
             &["submit", " ", "--provider", &buyer.market.provider().to_hex(), "--wait"],

@@ -210,7 +210,7 @@ fn check_summary(summary: &Value) {
         assert!(
             guest["name"].is_string()
                 && guest["digest"].as_str().unwrap().len() == 64
-                && guest["us"].is_u64(),
+                && guest["wall_us"].is_u64(),
             "{guest}"
         );
         assert!(guest["fuel"].is_u64() != guest["cpu_us"].is_u64(), "{guest}");

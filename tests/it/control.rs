@@ -143,7 +143,7 @@ async fn event_followers_are_limited() {
     check_failure(
         "one too many",
         &program.run(&["events", "--follow"]),
-        &["16 follow the events already"],
+        &["16 clients already follow the events"],
     );
     is_well(&program, "many followers");
     program.print(&["stop"]);
@@ -194,7 +194,7 @@ async fn backend_status_is_current() {
     assert_eq!(
         program.json(&["status", "--json"])["backends"][0]["available"],
         false,
-        "status shows the last look"
+        "status shows the last probe"
     );
     program.stub.recover();
     assert_eq!(available(), true);

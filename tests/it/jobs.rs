@@ -44,11 +44,11 @@ async fn job_is_paid_on_delivery() {
     market.bank.pay(&bolt11).unwrap();
     market.wait_until(job, |state| state.settlement == Settlement::Paid).await;
     assert_eq!(market.node().journal().earnings(1).unwrap().total, amount);
-    let session = market.node().facts().stats().unwrap();
+    let session = market.node().status().stats().unwrap();
     assert_eq!((session.jobs_completed, session.earnings_msats), (1, amount.get()));
     market.stop_node(NOW).await;
     market.start_node().await;
-    let session = market.node().facts().stats().unwrap();
+    let session = market.node().status().stats().unwrap();
     assert_eq!(
         (session.jobs_completed, session.earnings_msats),
         (0, 0),

@@ -1,4 +1,4 @@
-//! The books as `pylon earnings` shows them: scripts read this table, so its form is fixed.
+//! The table of `pylon earnings`. Scripts parse it, so its format is fixed.
 
 use pylon_control_api::Refused;
 use pylon_core::earnings::{EarningSource, Earnings};
@@ -9,18 +9,18 @@ use pylon_node::control::REFUSED_MAX;
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
-/// Reasons in a line.
-const REASONS: usize = 3;
+/// Refusal reasons in one line.
+const REASONS_MAX: usize = 3;
 
-/// The summary and the newest earnings, of which at most `limit` were asked for.
+/// The summary, and at most `limit` earnings, newest first.
 pub(crate) fn table(earnings: &Earnings, refused: &Refused, limit: usize, now: UnixTime) -> String {
     let mut out = String::from("Pylon Earnings\n==============\n\nSummary:\n");
     let _ = writeln!(out, "  Total earned: {}", sats(earnings.total));
     let _ = writeln!(out, "  Jobs completed: {}", earnings.jobs_completed);
-    out.push_str(&not_taken(refused));
-    out.push_str(&owed_back(earnings.refund_due));
+    out.push_str(&refused_line(refused));
+    out.push_str(&refund_line(earnings.refund_due));
     out.push_str("\nBy EarningSource:\n");
-    // Before the first earning, too, there is a sum to read.
+    // A journal without earnings shows a zero.
     let none = [(EarningSource::Job, Msat::ZERO)];
     let by_source =
         if earnings.by_source.is_empty() { none.as_slice() } else { earnings.by_source.as_slice() };
@@ -41,29 +41,29 @@ pub(crate) fn table(earnings: &Earnings, refused: &Refused, limit: usize, now: U
     out
 }
 
-/// A line about money that is owed back, if any is.
-pub(crate) fn owed_back(amount: Msat) -> String {
+/// The line with the refunds due, if there are any.
+pub(crate) fn refund_line(amount: Msat) -> String {
     if amount.is_zero() {
         return String::new();
     }
     format!("  Owed back: {}\n", sats(amount))
 }
 
-/// A line about requests that were refused within a day, if any were, with the most frequent reasons.
-pub(crate) fn not_taken(refused: &Refused) -> String {
+/// The line with the requests refused within a day and the most frequent reasons, if there are any.
+pub(crate) fn refused_line(refused: &Refused) -> String {
     if refused.jobs == 0 {
         return String::new();
     }
     let mut reasons: Vec<_> = refused.by_code.iter().collect();
     reasons.sort_by_key(|(_, count)| Reverse(**count));
-    let mut words: Vec<_> = reasons
+    let mut shown: Vec<_> = reasons
         .iter()
-        .take(REASONS)
+        .take(REASONS_MAX)
         .map(|(code, count)| format!("{count} {}", sanitize_line(code)))
         .collect();
-    words.extend((reasons.len() > REASONS).then(|| "others".into()));
+    shown.extend((reasons.len() > REASONS_MAX).then(|| "others".into()));
     let more = if refused.jobs < REFUSED_MAX as u64 { "" } else { " or more" };
-    format!("  Jobs refused: {}{more} within a day ({})\n", refused.jobs, words.join(", "))
+    format!("  Jobs refused: {}{more} within a day ({})\n", refused.jobs, shown.join(", "))
 }
 
 #[cfg(test)]
@@ -72,9 +72,9 @@ mod tests {
     use pylon_core::earnings::Earning;
     use pylon_core::{JobId, PaymentHash};
 
-    /// The whole table, line by line.
+    /// Goal: the table has the documented format. Method: compare it line by line.
     #[test]
-    fn the_table_is_the_documents() {
+    fn table_has_the_documented_format() {
         let now = UnixTime::new(1_000_000);
         let earning = |msat: u64, seconds_ago: u64| Earning {
             job: JobId::from_bytes([1; 32]),
@@ -115,25 +115,28 @@ SATS     SOURCE     TIME AGO
 25       job        5 hours
 100      job        1 days
 ";
-        let nobody = Refused::default();
-        assert_eq!(table(&earnings, &nobody, 10, now), expected);
-        let none = table(&Earnings::default(), &nobody, 10, now);
+        let none_refused = Refused::default();
+        assert_eq!(table(&earnings, &none_refused, 10, now), expected);
+        let none = table(&Earnings::default(), &none_refused, 10, now);
         assert!(
             none.contains("\n  Total earned: 0 sats (0 msats)\n")
                 && none.contains("By EarningSource:\n  job: 0 sats\n"),
             "{none}"
         );
-        let owing = Earnings { refund_due: Msat::new(21_500), ..earnings };
+        let with_refund = Earnings { refund_due: Msat::new(21_500), ..earnings };
         let expected = expected
             .replace("completed: 42\n", "completed: 42\n  Owed back: 21 sats (21500 msats)\n");
-        assert_eq!(table(&owing, &nobody, 10, now), expected);
+        assert_eq!(table(&with_refund, &none_refused, 10, now), expected);
         let codes = [("busy", 1), ("bid_too_low", 7), ("invalid", 3), ("no_backend", 9)];
         let refused = Refused::of(now, codes.map(|(code, count)| (code.to_owned(), count)).into());
-        let words =
+        let line =
             "  Jobs refused: 20 within a day (9 no_backend, 7 bid_too_low, 3 invalid, others)\n";
-        let expected = expected.replace("  Owed back", &format!("{words}  Owed back"));
-        assert_eq!(table(&owing, &refused, 10, now), expected);
+        let expected = expected.replace("  Owed back", &format!("{line}  Owed back"));
+        assert_eq!(table(&with_refund, &refused, 10, now), expected);
         let flood = Refused::of(now, [("busy".to_owned(), REFUSED_MAX as u64)].into());
-        assert_eq!(not_taken(&flood), "  Jobs refused: 10000 or more within a day (10000 busy)\n");
+        assert_eq!(
+            refused_line(&flood),
+            "  Jobs refused: 10000 or more within a day (10000 busy)\n"
+        );
     }
 }

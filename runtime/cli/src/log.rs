@@ -1,8 +1,9 @@
-//! What the operator sees of the node at work: lines on stderr or in a file, chosen by `RUST_LOG`.
+//! The log, on stderr or in a file, filtered by `RUST_LOG`.
 //!
-//! A name in `RUST_LOG` stands for every target that begins with it, so `pylon` covers all of our crates (`pylon_core`, `pylon_sandbox`,
-//! `pylon_adapters`). The target `compute` traces every message of the market and is silent until asked for. A level without a name is for
-//! these two: libraries then only warn, unless they are named.
+//! A name in `RUST_LOG` matches every target that begins with it, so `pylon` covers all of our crates
+//! (`pylon_core`, `pylon_sandbox`, …). The target `compute` traces every message of the market and is
+//! off by default. A level without a name applies to these two; libraries then log warnings only,
+//! unless they are named.
 
 mod rolling;
 
@@ -14,70 +15,72 @@ use std::sync::Mutex;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// What a node shows when nobody asked for anything else.
+/// The default filter of a node.
 pub(crate) const NODE: &str = "pylon=info";
-/// What a command shows that speaks for itself.
+/// The default filter of a command, whose output is on stdout.
 pub(crate) const COMMAND: &str = "pylon=error";
-/// What is ours.
-const OURS: [&str; 2] = ["pylon", "compute"];
-/// These libraries log whole frames, customers' texts among them.
-const TOO_TALKATIVE: [&str; 3] = ["nostr_relay_pool", "tungstenite", "tokio_tungstenite"];
+/// The targets of this program.
+const OWN_TARGETS: [&str; 2] = ["pylon", "compute"];
+/// Libraries that log whole frames, which may contain texts of customers.
+const SILENCED: [&str; 3] = ["nostr_relay_pool", "tungstenite", "tokio_tungstenite"];
 
-/// From now on everything traced goes to stderr. Only the first call counts.
+/// Logs to stderr. Only the first call has an effect.
 pub(crate) fn install(default: &str) -> Result<()> {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colour = std::io::stderr().is_terminal() && !plain;
-    let shown = tracing_subscriber::fmt()
-        .with_env_filter(wished(default)?)
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let ansi = std::io::stderr().is_terminal() && !no_color;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(env_filter(default)?)
         .with_writer(std::io::stderr)
-        .with_ansi(colour);
-    // That nobody reads it stops nothing.
-    shown.log_internal_errors(false).try_init().ok();
+        .with_ansi(ansi);
+    // A closed stderr is not an error.
+    subscriber.log_internal_errors(false).try_init().ok();
     Ok(())
 }
 
-/// From now on everything traced goes to this file, which is put aside when it is long. Only the first call counts.
+/// Logs to this file, which is rotated by size. Only the first call has an effect.
 pub(crate) fn install_file(default: &str, file: &Path) -> Result<()> {
     let rolling =
         Rolling::open(file).with_context(|| format!("cannot write the log {}", file.display()))?;
     tracing_subscriber::fmt()
-        .with_env_filter(wished(default)?)
+        .with_env_filter(env_filter(default)?)
         .with_writer(Mutex::new(rolling))
         .with_ansi(false)
-        // A full disk is no reason to fill another file with complaints.
+        // A full disk must not fill stderr.log, too.
         .log_internal_errors(false)
         .try_init()
         .ok();
     Ok(())
 }
 
-fn wished(default: &str) -> Result<EnvFilter> {
+/// The filter of `RUST_LOG`, or the default.
+fn env_filter(default: &str) -> Result<EnvFilter> {
     filter(
-        std::env::var_os("RUST_LOG").map(|wish| wish.to_string_lossy().into_owned()).as_deref(),
+        std::env::var_os("RUST_LOG").map(|value| value.to_string_lossy().into_owned()).as_deref(),
         default,
     )
 }
 
-fn filter(wish: Option<&str>, default: &str) -> Result<EnvFilter> {
-    let wish = wish.map(str::trim).filter(|wish| !wish.is_empty()).unwrap_or(default);
+fn filter(directives: Option<&str>, default: &str) -> Result<EnvFilter> {
+    let directives = directives.map(str::trim).filter(|text| !text.is_empty()).unwrap_or(default);
     let named = |directive: &str, name: &str| {
         directive.split(['=', ':', '[']).next().is_some_and(|target| target.trim() == name)
     };
-    let quiet = TOO_TALKATIVE
+    let quiet = SILENCED
         .iter()
-        .filter(|name| !wish.split(',').any(|directive| named(directive, name)));
-    let held = quiet.fold(ours_first(wish), |held, name| held + "," + name + "=off");
-    EnvFilter::try_new(held)
-        .with_context(|| format!("RUST_LOG: cannot read `{wish}` (as in `{NODE},compute=trace`)"))
+        .filter(|name| !directives.split(',').any(|directive| named(directive, name)));
+    let filter = quiet.fold(expand_levels(directives), |all, name| all + "," + name + "=off");
+    EnvFilter::try_new(filter).with_context(|| {
+        format!("RUST_LOG: cannot parse `{directives}` (example: `{NODE},compute=trace`)")
+    })
 }
 
-/// A level that is for nobody in particular is for us; a library warns at most.
-fn ours_first(wish: &str) -> String {
-    let directives = wish.split(',').filter(|directive| !directive.trim().is_empty());
+/// Applies a level without a name to our targets, and limits libraries to warnings.
+fn expand_levels(directives: &str) -> String {
+    let directives = directives.split(',').filter(|directive| !directive.trim().is_empty());
     let directives = directives.map(|directive| match directive.trim().parse::<LevelFilter>() {
         Ok(level) => {
-            let ours = OURS.map(|name| format!("{name}={level}")).join(",");
-            format!("{},{ours}", level.min(LevelFilter::WARN))
+            let own = OWN_TARGETS.map(|name| format!("{name}={level}")).join(",");
+            format!("{},{own}", level.min(LevelFilter::WARN))
         }
         Err(_) => directive.trim().to_owned(),
     });
@@ -91,9 +94,9 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
+    struct Output(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Page {
+    impl Write for Output {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -102,16 +105,16 @@ mod tests {
         }
     }
 
-    /// Goal: an operator's `RUST_LOG` shows what its words say. Method: the same seven lines under each wish; which of them come out?
+    /// Goal: `RUST_LOG` selects the lines that it names. Method: the same seven lines with each filter.
     #[test]
-    fn a_wish_shows_what_it_names() {
-        let check = |wish: Option<&str>, expected: &str| {
-            let page = Page::default();
-            let writer = page.clone();
-            let shown = tracing_subscriber::fmt()
-                .with_env_filter(filter(wish, NODE).unwrap())
+    fn filter_selects_the_named_targets() {
+        let check = |directives: Option<&str>, expected: &str| {
+            let output = Output::default();
+            let writer = output.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_env_filter(filter(directives, NODE).unwrap())
                 .with_writer(move || writer.clone());
-            tracing::subscriber::with_default(shown.with_ansi(false).finish(), || {
+            tracing::subscriber::with_default(subscriber.with_ansi(false).finish(), || {
                 tracing::info!(target: "pylon", "node-info");
                 tracing::debug!(target: "pylon_core::machine", "core-debug");
                 tracing::info!(target: "pylon_sandbox", "sandbox-info");
@@ -120,10 +123,10 @@ mod tests {
                 tracing::warn!(target: "nostr_relay_pool", "relay-warning");
                 tracing::error!(target: "hyper", "hyper-error");
             });
-            let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+            let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
             let found: Vec<_> =
                 text.lines().filter_map(|line| line.split_whitespace().last()).collect();
-            assert_eq!(found.join(" "), expected, "{wish:?}");
+            assert_eq!(found.join(" "), expected, "{directives:?}");
         };
         check(None, "node-info sandbox-info");
         check(Some(""), "node-info sandbox-info");
@@ -144,15 +147,15 @@ mod tests {
         check(Some("pylon_sandbox=info,"), "sandbox-info");
     }
 
-    /// Goal: a wish that cannot be read is said, not ignored. Method: one that is broken.
+    /// Goal: an invalid filter is an error. Method: an unknown level.
     #[test]
-    fn a_broken_wish_is_told() {
-        let told = format!("{:#}", filter(Some("pylon=loud"), NODE).unwrap_err());
+    fn invalid_filter_is_an_error() {
+        let error = format!("{:#}", filter(Some("pylon=loud"), NODE).unwrap_err());
         assert!(
-            told.starts_with(
-                "RUST_LOG: cannot read `pylon=loud` (as in `pylon=info,compute=trace`)"
+            error.starts_with(
+                "RUST_LOG: cannot parse `pylon=loud` (example: `pylon=info,compute=trace`)"
             ),
-            "{told}"
+            "{error}"
         );
     }
 }

@@ -1,4 +1,5 @@
-//! The `pylon` command: parse, match, run. What a command does lives in `commands`, one file each; nothing is decided here.
+//! The `pylon` program: parses the command line and runs the command. Each command is a file in
+//! `commands`.
 
 mod args;
 mod commands;
@@ -8,19 +9,20 @@ mod earnings;
 mod log;
 mod output;
 mod progress;
-mod purchases;
 mod secret;
+mod sent_requests;
+mod subprocess_compiler;
 
 use args::{Cli, Command, JobsCommand};
 use clap::Parser;
-use output::{SaidNo, Unread, note};
+use output::{BrokenPipe, SilentFailure, eprint};
 use pylon_core::text::sanitize_line;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Before anything can open a connection. An error means that it is installed already.
+    // Needed by every connection. An error means that it is already installed.
     rustls::crypto::ring::default_provider().install_default().ok();
-    let done = match Cli::parse().command {
+    let result = match Cli::parse().command {
         Command::Init(args) => commands::init::run(&args),
         Command::Start(args) => commands::start::run(&args),
         Command::Stop(args) => commands::stop::run(&args),
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
         Command::Earnings(args) => commands::earnings::run(&args),
         Command::Jobs(JobsCommand::List(args)) => commands::jobs_list::run(&args),
         Command::Jobs(JobsCommand::Show(args)) => commands::jobs_show::run(&args),
-        Command::Jobs(JobsCommand::Release(args)) => commands::jobs_review::run(&args, true),
+        Command::Jobs(JobsCommand::Accept(args)) => commands::jobs_review::run(&args, true),
         Command::Jobs(JobsCommand::Reject(args)) => commands::jobs_review::run(&args, false),
         Command::Events(args) => commands::events::run(&args),
         Command::Backends(args) => commands::backends::run(&args),
@@ -43,28 +45,22 @@ fn main() -> ExitCode {
         Command::Man(args) => commands::man::run(&args),
         Command::CompileComponent(args) => commands::compile_component::run(&args),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<Unread>() => ExitCode::SUCCESS,
-        Err(error) if error.is::<SaidNo>() => ExitCode::FAILURE,
+        Err(error) if error.is::<BrokenPipe>() => ExitCode::SUCCESS,
+        Err(error) if error.is::<SilentFailure>() => ExitCode::FAILURE,
         Err(error) => {
-            // Where even this cannot be said, the exit code says it.
-            note(&format!("pylon: {}", one_line(&error)));
+            eprint(&format!("pylon: {}", one_line(&error)));
             ExitCode::FAILURE
         }
     }
 }
 
-/// What failed and why, in one line, whatever the cause had to say.
+/// The error with its causes, on one line.
 fn one_line(error: &anyhow::Error) -> String {
-    let whole = format!("{error:#}");
+    let text = format!("{error:#}");
     sanitize_line(
-        &whole
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .collect::<Vec<_>>()
-            .join("; "),
+        &text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; "),
     )
 }
 
@@ -72,9 +68,9 @@ fn one_line(error: &anyhow::Error) -> String {
 mod tests {
     use super::one_line;
 
-    /// Goal: scripts and logs get one line. Method: a cause of several lines.
+    /// Goal: an error is one line. Method: a cause with several lines.
     #[test]
-    fn an_error_is_one_line() {
+    fn error_is_one_line() {
         let error = anyhow::anyhow!("disk full\n\n  at block 9\n").context("cannot write");
         assert_eq!(one_line(&error), "cannot write: disk full; at block 9");
     }

@@ -1,31 +1,31 @@
-//! How far long work is: a line on a terminal that is written over, nothing on a pipe.
+//! The progress of long work, as one line on a terminal. Nothing is printed to a pipe.
 
 use std::io::{IsTerminal, Write};
 
-/// The line. It is gone when this is.
+/// The line, which is erased when dropped.
 pub(crate) struct Progress {
     shown: bool,
-    what: &'static str,
-    of: u64,
+    unit: &'static str,
+    total: u64,
 }
 
 impl Progress {
-    /// About so many of what.
-    pub(crate) fn new(what: &'static str, of: u64) -> Self {
-        Self { shown: std::io::stderr().is_terminal(), what, of }
+    /// The expected total, which may be too low.
+    pub(crate) fn new(unit: &'static str, total: u64) -> Self {
+        Self { shown: std::io::stderr().is_terminal(), unit, total }
     }
 
-    /// Of work that tells itself on stdout: only where that goes elsewhere.
-    pub(crate) fn beside_output(what: &'static str, of: u64) -> Self {
-        let progress = Self::new(what, of);
+    /// For work whose output goes to stdout: shown only if stdout is not a terminal.
+    pub(crate) fn with_output(unit: &'static str, total: u64) -> Self {
+        let progress = Self::new(unit, total);
         Self { shown: progress.shown && !std::io::stdout().is_terminal(), ..progress }
     }
 
-    /// So many are done.
-    pub(crate) fn at(&self, done: u64) {
+    /// Shows the number of finished units.
+    pub(crate) fn update(&self, done: u64) {
         if self.shown {
-            // Nobody reads it: the work goes on.
-            let _ = write!(std::io::stderr(), "\r{done} of {} {}", self.of.max(done), self.what);
+            // A closed stderr does not stop the work.
+            let _ = write!(std::io::stderr(), "\r{done} of {} {}", self.total.max(done), self.unit);
         }
     }
 }

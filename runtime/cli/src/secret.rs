@@ -1,4 +1,4 @@
-//! A secret that is read from stdin. At a terminal nothing of what is typed is shown.
+//! Reads a secret from stdin, without echo on a terminal.
 
 use anyhow::{Context, Result, bail};
 use rustix::termios::{
@@ -6,17 +6,17 @@ use rustix::termios::{
 };
 use std::io::{IsTerminal, Read, Stdin, Write};
 
-/// What Ctrl-C types.
+/// The byte of Ctrl-C.
 const INTERRUPT: u8 = 3;
 
-/// One line from a terminal, else everything; no more than so many bytes, and text.
+/// Reads one line from a terminal, else all of stdin: UTF-8 text of at most `bytes_max` bytes.
 pub(crate) fn read(prompt: &str, bytes_max: u64) -> Result<String> {
     let input = std::io::stdin();
     let mut secret = Vec::new();
     if input.is_terminal() {
-        let _hidden = Hidden::at(&input)?;
+        let _hidden = EchoOff::at(&input)?;
         let _ = write!(std::io::stderr(), "{prompt}: ");
-        // A terminal gives line by line.
+        // A terminal is read line by line.
         let mut bytes = input.lock().bytes();
         while let Some(byte) = bytes.next().transpose().context("cannot read from the terminal")? {
             match byte {
@@ -33,34 +33,34 @@ pub(crate) fn read(prompt: &str, bytes_max: u64) -> Result<String> {
     }
     match String::from_utf8(secret) {
         Ok(secret) if secret.len() as u64 <= bytes_max => Ok(secret),
-        _ => bail!("that is too long, or no text"),
+        _ => bail!("the input is too long or not text"),
     }
 }
 
-/// A terminal that does not show what is typed, until dropped.
-struct Hidden<'a> {
+/// Disables the echo of the terminal until dropped.
+struct EchoOff<'a> {
     terminal: &'a Stdin,
     before: Termios,
 }
 
-impl<'a> Hidden<'a> {
+impl<'a> EchoOff<'a> {
     fn at(terminal: &'a Stdin) -> Result<Self> {
         let before =
-            tcgetattr(terminal).context("cannot hide what is typed: give it through a pipe")?;
-        let mut hiding = before.clone();
-        hiding.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
-        hiding.local_modes.insert(LocalModes::ICANON | LocalModes::ECHONL);
-        // Ctrl-C ends the line instead of us, so that the terminal is as it was when we leave.
-        hiding.special_codes[SpecialCodeIndex::VEOL] = INTERRUPT;
-        tcsetattr(terminal, OptionalActions::Flush, &hiding)
-            .context("cannot hide what is typed: give it through a pipe")?;
+            tcgetattr(terminal).context("cannot disable the echo of the terminal: use a pipe")?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
+        silent.local_modes.insert(LocalModes::ICANON | LocalModes::ECHONL);
+        // Ctrl-C ends the line instead of the process, so that the terminal is restored.
+        silent.special_codes[SpecialCodeIndex::VEOL] = INTERRUPT;
+        tcsetattr(terminal, OptionalActions::Flush, &silent)
+            .context("cannot disable the echo of the terminal: use a pipe")?;
         Ok(Self { terminal, before })
     }
 }
 
-impl Drop for Hidden<'_> {
+impl Drop for EchoOff<'_> {
     fn drop(&mut self) {
-        // What was typed beyond the line is not left for the shell.
+        // Input after the line is discarded, so that the shell does not read it.
         let _ = tcsetattr(self.terminal, OptionalActions::Flush, &self.before);
     }
 }

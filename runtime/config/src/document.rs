@@ -1,6 +1,6 @@
-//! One document, whose keys are handed out to the sections that own them.
+//! A parsed file whose keys are read section by section.
 
-use crate::ConfigError;
+use crate::error::ConfigError;
 use anyhow::{Context, Result, bail};
 use pylon_core::settings::Section;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use toml::de::{DeTable, Deserializer};
 
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// The text of a file; `None` if there is no such file.
+/// The text of a file; `None` if it does not exist.
 pub fn read_text(path: &Path) -> Result<Option<String>> {
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
@@ -34,7 +34,7 @@ pub fn read_text(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// A parsed document. Each section takes its keys; `finish` refuses keys that are left.
+/// A parsed file. Each section takes its keys; `finish` rejects those that remain.
 pub struct Document<'text> {
     text: &'text str,
     keys: DeTable<'text>,
@@ -42,13 +42,13 @@ pub struct Document<'text> {
 }
 
 impl<'text> Document<'text> {
-    /// Parses the text; no key is interpreted yet.
+    /// Parses the text. No key is interpreted yet.
     pub fn parse(text: &'text str) -> Result<Self, ConfigError> {
         let keys = DeTable::parse(text).map_err(|error| ConfigError::syntax(text, &error))?;
         Ok(Self { text, keys: keys.into_inner(), known: Vec::new() })
     }
 
-    /// Reads a section whose keys stand at the top level.
+    /// Reads a section whose keys are at the top level.
     pub fn section<S: Section + Default + Serialize + DeserializeOwned>(
         &mut self,
     ) -> Result<S, ConfigError> {
@@ -75,15 +75,15 @@ impl<'text> Document<'text> {
 
     fn read<T: DeserializeOwned>(&mut self, names: &[String]) -> Result<T, ConfigError> {
         let keys = std::mem::take(&mut self.keys).into_iter();
-        let (ours, others) =
+        let (taken, rest) =
             keys.partition(|(key, _)| names.iter().any(|name| name == key.get_ref()));
-        self.keys = others;
-        let table: Spanned<DeTable<'_>> = Spanned::new(0..self.text.len(), ours);
+        self.keys = rest;
+        let table: Spanned<DeTable<'_>> = Spanned::new(0..self.text.len(), taken);
         T::deserialize(Deserializer::from(table))
             .map_err(|error| ConfigError::syntax(self.text, &error))
     }
 
-    /// Refuses keys that no section has.
+    /// Rejects keys that belong to no section.
     pub fn finish(self) -> Result<(), ConfigError> {
         let Some(key) = self.keys.keys().min_by_key(|key| key.span().start) else { return Ok(()) };
         let known = self.known.iter().map(String::as_str);

@@ -1,14 +1,14 @@
-//! An error in a TOML file, in one line: where it is and what was expected instead.
+//! An error in a TOML file, as one line: its position and what was expected instead.
 
 use pylon_core::settings::{InvalidSetting, nearest};
 use std::fmt;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
-/// Keys of later versions that operators may know already.
+/// Keys of later versions, which operators may already know from the documents.
 const LATER: [&str; 3] = ["codex", "mining", "wallet"];
 
-/// Shown as `LINE: MESSAGE`.
+/// Displayed as `LINE: MESSAGE`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError {
     line: usize,
@@ -22,9 +22,9 @@ impl fmt::Display for ConfigError {
 }
 
 impl ConfigError {
-    /// The text is not TOML, or a key or the type of a value is unknown.
+    /// The text is not TOML, a key is unknown, or a value has the wrong type.
     pub fn syntax(text: &str, error: &toml::de::Error) -> Self {
-        let said = error.message().lines().collect::<Vec<_>>().join("; ");
+        let message = error.message().lines().collect::<Vec<_>>().join("; ");
         let parsed = DeTable::parse(text).ok();
         let table = parsed
             .as_ref()
@@ -32,16 +32,16 @@ impl ConfigError {
             .and_then(|(table, span)| table_at(table.get_ref(), span.start));
         Self {
             line: line(text, error.span()),
-            message: unknown_key(&said, table).unwrap_or_else(|| plain_types(&said)),
+            message: unknown_key(&message, table).unwrap_or_else(|| plain_types(&message)),
         }
     }
 
-    /// A section refuses the value of a key.
+    /// A section rejects the value of a key.
     pub fn value(text: &str, invalid: InvalidSetting) -> Self {
         Self { line: line(text, span_of(text, &invalid.key)), message: invalid.message }
     }
 
-    /// No section has this top-level key.
+    /// This top-level key belongs to no section.
     pub(crate) fn unknown<'a>(
         text: &str,
         span: Range<usize>,
@@ -52,28 +52,29 @@ impl ConfigError {
     }
 }
 
-/// From serde's message: "unknown field `x`, expected one of `a`, `b`". Outside of all tables `table` is empty.
-fn unknown_key(said: &str, table: Option<Vec<&str>>) -> Option<String> {
-    let (key, known) = said.strip_prefix("unknown field `")?.split_once('`')?;
-    let place = table
+/// From serde's message: "unknown field `x`, expected one of `a`, `b`". `table` is empty at the top
+/// level.
+fn unknown_key(message: &str, table: Option<Vec<&str>>) -> Option<String> {
+    let (key, known) = message.strip_prefix("unknown field `")?.split_once('`')?;
+    let location = table
         .filter(|table| !table.is_empty())
         .map(|table| format!(" in [{}]", path(&table)))
         .unwrap_or_default();
-    Some(unknown_message(key, &place, known.split('`').skip(1).step_by(2)))
+    Some(unknown_message(key, &location, known.split('`').skip(1).step_by(2)))
 }
 
 fn unknown_message<'a>(
     key: &str,
-    place: &str,
+    location: &str,
     known: impl Iterator<Item = &'a str> + Clone,
 ) -> String {
     if LATER.contains(&key) {
-        return format!("`{key}` is not in this version yet: leave it out");
+        return format!("`{key}` is not supported by this version: remove it");
     }
-    format!("unknown key `{key}`{place}; {}", nearest(key, known))
+    format!("unknown key `{key}`{location}; {}", nearest(key, known))
 }
 
-/// The names on the way to the table whose key begins there.
+/// The path to the table that has a key at this position.
 fn table_at<'a>(table: &'a DeTable<'_>, start: usize) -> Option<Vec<&'a str>> {
     if table.keys().any(|key| key.span().start == start) {
         return Some(Vec::new());
@@ -86,7 +87,7 @@ fn table_at<'a>(table: &'a DeTable<'_>, start: usize) -> Option<Vec<&'a str>> {
     })
 }
 
-/// A key as a file would say it: `inference.llama_cpp.url`.
+/// A dotted key as written in the file: `inference.llama_cpp.url`.
 pub(crate) fn path(parts: &[impl AsRef<str>]) -> String {
     let is_bare =
         |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
@@ -94,16 +95,16 @@ pub(crate) fn path(parts: &[impl AsRef<str>]) -> String {
     parts.iter().map(|one| part(one.as_ref())).collect::<Vec<_>>().join(".")
 }
 
-/// Replaces the names of Rust types, which mean nothing to an operator.
-fn plain_types(said: &str) -> String {
-    const WORDS: [(&str, &str); 5] = [
+/// Replaces names of Rust types, which operators do not know.
+fn plain_types(message: &str) -> String {
+    const REPLACEMENTS: [(&str, &str); 5] = [
         ("expected u32", "expected a whole number"),
         ("expected a sequence", "expected a list such as [\"…\"]"),
         ("expected a map", "expected a table"),
         ("expected struct ", "expected a table for "),
         ("invalid value: ", "out of range: "),
     ];
-    WORDS.iter().fold(said.to_owned(), |said, (theirs, ours)| said.replace(theirs, ours))
+    REPLACEMENTS.iter().fold(message.to_owned(), |message, (from, to)| message.replace(from, to))
 }
 
 fn line(text: &str, span: Option<Range<usize>>) -> usize {
@@ -111,7 +112,7 @@ fn line(text: &str, span: Option<Range<usize>>) -> usize {
     before.matches('\n').count() + 1
 }
 
-/// Where the file names this key, or the deepest table on the way to it.
+/// The position of this key, or of the deepest table on the path to it.
 fn span_of(text: &str, keys: &[String]) -> Option<Range<usize>> {
     let parsed = DeTable::parse(text).ok()?;
     let mut table = parsed.get_ref();

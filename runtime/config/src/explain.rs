@@ -1,4 +1,4 @@
-//! Settings one by one: the key, the value in force, and the line of the file that sets it.
+//! Each setting with its key, its effective value and the line of the file that sets it.
 
 use crate::error::path;
 use serde::Serialize;
@@ -7,9 +7,9 @@ use toml::de::{DeTable, DeValue};
 /// One setting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
-    /// The dotted key as the file would write it: `inference.llama_cpp.url`.
+    /// The dotted key as written in the file: `inference.llama_cpp.url`.
     pub key: String,
-    /// As TOML.
+    /// The value as TOML.
     pub value: String,
     /// The line of the file that sets it; `None` for a default.
     pub line: Option<usize>,
@@ -26,7 +26,7 @@ pub fn differences(one: &toml::Table, other: &toml::Table) -> Vec<String> {
     keys
 }
 
-/// Every setting in force, with the line of `text` that sets it.
+/// Every setting with its effective value, and the line of `text` that sets it.
 pub fn explain(settings: &toml::Table, text: &str) -> Vec<Setting> {
     let parsed = DeTable::parse(text).ok();
     let line = |path: &[String]| {
@@ -72,7 +72,7 @@ fn collect(path: &mut Vec<String>, value: toml::Value, leaves: &mut Vec<Leaf>) {
     }
 }
 
-/// Where the text sets this key.
+/// The position at which the text sets this key.
 fn find(table: &DeTable<'_>, path: &[String]) -> Option<usize> {
     let (first, rest) = path.split_first()?;
     let (key, value) = table.iter().find(|(key, _)| key.get_ref() == first)?;

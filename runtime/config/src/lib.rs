@@ -1,6 +1,6 @@
-//! TOML files that people write, such as `config.toml` and the cases of a guest: read with a limit,
-//! split into sections, and refused in one line that names the place. What a section may contain is
-//! the business of the crate that owns it.
+//! Reads the TOML files that people write, such as `config.toml` and the cases of a guest: with a
+//! size limit, split into sections, and with one-line errors that name the line. Each section is
+//! defined by the crate that owns it.
 
 #![warn(missing_docs)]
 

@@ -1,6 +1,6 @@
-//! The other end of the socket, for the commands.
+//! The client of the control API.
 
-use crate::socket_path_error;
+use crate::socket::socket_path_error;
 use crate::types::{
     Backends, Events, Failure, Guests, Reloaded, Review, Status, StopRequest, Stopping, VERSION,
 };
@@ -19,76 +19,78 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-/// A node that answers does so at once, unless many ask.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-/// As long as the node itself takes at most.
-const WORK_WITHIN: Duration = Duration::from_secs(60);
-/// Bytes of an answer, and of a line of one without an end.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// A node responds at once, unless it has many clients.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
+/// The node's own limit for requests that take work.
+const WORK_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of a response, or of one line of an event stream.
+const RESPONSE_BYTES_MAX: usize = 16 << 20;
 
-/// Asks the node on a home.
+/// Sends requests to the node of one home folder.
 #[derive(Clone, Debug)]
 pub struct Client {
     path: PathBuf,
 }
 
-/// Why there is no answer.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody is there.
-    #[error("no node runs on this home: start one with `pylon start`")]
+    /// Nothing listens on the socket.
+    #[error("no node runs on this home: start it with `pylon start`")]
     NotRunning,
-    /// Somebody is there and does not answer.
-    #[error("the node does not answer within {0} s: see its log")]
-    Silent(u64),
-    /// It says no, in its words.
+    /// The node accepted the connection and did not respond.
+    #[error("the node did not respond within {0} s: check its log")]
+    Timeout(u64),
+    /// The node refused the request, with this message.
     #[error("{0}")]
     Refused(String),
-    /// Not what was asked for.
+    /// The response is not the expected type.
     #[error(
-        "the node answers otherwise than this pylon expects ({0}): restart it with this version"
+        "the response of the node is not in the format that this version of pylon expects ({0}): \
+         restart the node with this version"
     )]
-    Strange(String),
-    /// Nobody can be there, and why.
+    UnexpectedResponse(String),
+    /// The path of the socket is not usable, for this reason.
     #[error("{0}")]
-    Unreachable(String),
-    /// The socket.
-    #[error("cannot talk to the node: {0}")]
-    Broken(String),
+    InvalidPath(String),
+    /// The connection failed.
+    #[error("cannot connect to the node: {0}")]
+    Connection(String),
 }
 
 impl Client {
-    /// To the node with this socket, whether it runs or not.
+    /// A client for the node with this socket. It connects with each request.
     pub fn new(socket: PathBuf) -> Self {
         Self { path: socket }
     }
 
-    /// How it is.
+    /// The status of the node.
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.get("/status").await
     }
 
-    /// Who generates text.
+    /// The inference backends.
     pub async fn backends(&self) -> Result<Backends, ClientError> {
         self.get("/backends").await
     }
 
-    /// The latest events.
+    /// The latest events, oldest first.
     pub async fn events(&self, limit: usize) -> Result<Events, ClientError> {
         self.get(&format!("/events?limit={limit}")).await
     }
 
-    /// The latest events and all after them, one line each, until the node ends or `each` fails.
+    /// The latest events and all later ones, one line each, until the node stops or `each` fails.
     pub async fn follow<E>(
         &self,
         limit: usize,
         mut each: impl FnMut(&str) -> Result<(), E>,
     ) -> Result<Result<(), E>, ClientError> {
         let path = format!("/events?follow=true&limit={limit}");
-        let mut body = within(ANSWER_WITHIN, self.ask(Method::GET, &path, None)).await?.into_body();
+        let mut body =
+            within(RESPONSE_TIMEOUT, self.send(Method::GET, &path, None)).await?.into_body();
         let mut rest = Vec::new();
         while let Some(frame) = body.frame().await {
-            // The node has ended, in order or not.
+            // The node has stopped or crashed.
             let Ok(frame) = frame else { break };
             rest.extend_from_slice(frame.data_ref().map(AsRef::as_ref).unwrap_or_default());
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -97,74 +99,81 @@ impl Client {
                     return Ok(Err(error));
                 }
             }
-            if rest.len() > ANSWER_BYTES_MAX {
-                return Err(ClientError::Strange("a line without an end".into()));
+            if rest.len() > RESPONSE_BYTES_MAX {
+                return Err(ClientError::UnexpectedResponse("a line that is too long".into()));
             }
         }
         Ok(Ok(()))
     }
 
-    /// Asks it to end, letting work go on for so long.
+    /// Stops the node. Running jobs have this long to finish.
     pub async fn stop(&self, drain_seconds: u64) -> Result<Stopping, ClientError> {
-        self.post("/stop", Some(&StopRequest { drain_seconds }), ANSWER_WITHIN).await
+        self.post("/stop", Some(&StopRequest { drain_seconds }), RESPONSE_TIMEOUT).await
     }
 
-    /// Asks it to read its settings again.
+    /// Makes the node read its settings again.
     pub async fn reload(&self) -> Result<Reloaded, ClientError> {
-        self.post("/reload", None::<&()>, WORK_WITHIN).await
+        self.post("/reload", None::<&()>, WORK_TIMEOUT).await
     }
 
-    /// The guests.
+    /// The guests in all slots.
     pub async fn guests(&self) -> Result<Guests, ClientError> {
-        within(WORK_WITHIN, async { whole(self.ask(Method::GET, "/guests", None).await?).await })
-            .await
+        self.get_within(WORK_TIMEOUT, "/guests").await
     }
 
-    /// Asks it to change a slot.
+    /// Changes a slot; returns the status of the affected guest.
     pub async fn change(&self, change: &SlotChange) -> Result<SlotStatus, ClientError> {
-        self.post("/guests", Some(change), WORK_WITHIN).await
+        self.post("/guests", Some(change), WORK_TIMEOUT).await
     }
 
-    /// Asks it to send a result that waits for the operator, or not to.
+    /// Accepts or rejects a result that waits for review.
     pub async fn review(&self, review: Review) -> Result<Review, ClientError> {
-        self.post("/review", Some(&review), WORK_WITHIN).await
+        self.post("/review", Some(&review), WORK_TIMEOUT).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        within(ANSWER_WITHIN, async { whole(self.ask(Method::GET, path, None).await?).await }).await
+        self.get_within(RESPONSE_TIMEOUT, path).await
+    }
+
+    async fn get_within<T: DeserializeOwned>(
+        &self,
+        limit: Duration,
+        path: &str,
+    ) -> Result<T, ClientError> {
+        within(limit, async { parse(self.send(Method::GET, path, None).await?).await }).await
     }
 
     async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: Option<&impl Serialize>,
-        patience: Duration,
+        limit: Duration,
     ) -> Result<T, ClientError> {
         let body = body
             .map(serde_json::to_vec)
             .transpose()
-            .map_err(|error| ClientError::Broken(error.to_string()))?;
-        within(patience, async { whole(self.ask(Method::POST, path, body).await?).await }).await
+            .map_err(|error| ClientError::Connection(error.to_string()))?;
+        within(limit, async { parse(self.send(Method::POST, path, body).await?).await }).await
     }
 
-    async fn ask(
+    async fn send(
         &self,
         method: Method,
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Response<Incoming>, ClientError> {
-        if let Some(told) = socket_path_error(&self.path) {
-            return Err(ClientError::Unreachable(told));
+        if let Some(message) = socket_path_error(&self.path) {
+            return Err(ClientError::InvalidPath(message));
         }
         let stream = UnixStream::connect(&self.path).await.map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::NotRunning,
             ErrorKind::PermissionDenied => {
-                ClientError::Broken("its socket belongs to another user".into())
+                ClientError::Connection("its socket belongs to another user".into())
             }
-            _ => ClientError::Broken(error.to_string()),
+            _ => ClientError::Connection(error.to_string()),
         })?;
         let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+            http1::handshake(TokioIo::new(stream)).await.map_err(connection_error)?;
         tokio::spawn(connection);
         let mut request =
             Request::builder().method(method).uri(format!("{VERSION}{path}")).header(HOST, "pylon");
@@ -172,32 +181,34 @@ impl Client {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         let body = Full::new(Bytes::from(body.unwrap_or_default()));
-        let request = request.body(body).map_err(|error| ClientError::Broken(error.to_string()))?;
-        let response = sender.send_request(request).await.map_err(broken)?;
+        let request =
+            request.body(body).map_err(|error| ClientError::Connection(error.to_string()))?;
+        let response = sender.send_request(request).await.map_err(connection_error)?;
         if response.status().is_success() {
             return Ok(response);
         }
         let code = response.status();
-        match whole::<Failure>(response).await {
+        match parse::<Failure>(response).await {
             Ok(failure) => Err(ClientError::Refused(failure.error)),
-            Err(_) => Err(ClientError::Strange(format!("HTTP {}", code.as_u16()))),
+            Err(_) => Err(ClientError::UnexpectedResponse(format!("HTTP {}", code.as_u16()))),
         }
     }
 }
 
 async fn within<T>(
-    patience: Duration,
-    answer: impl Future<Output = Result<T, ClientError>>,
+    limit: Duration,
+    response: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {
-    timeout(patience, answer).await.unwrap_or(Err(ClientError::Silent(patience.as_secs())))
+    timeout(limit, response).await.unwrap_or(Err(ClientError::Timeout(limit.as_secs())))
 }
 
-async fn whole<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, ClientError> {
-    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let body = body.map_err(|error| ClientError::Broken(error.to_string()))?.to_bytes();
-    serde_json::from_slice(&body).map_err(|error| ClientError::Strange(error.to_string()))
+async fn parse<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, ClientError> {
+    let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| ClientError::Connection(error.to_string()))?.to_bytes();
+    serde_json::from_slice(&body)
+        .map_err(|error| ClientError::UnexpectedResponse(error.to_string()))
 }
 
-fn broken(error: hyper::Error) -> ClientError {
-    ClientError::Broken(error.to_string())
+fn connection_error(error: hyper::Error) -> ClientError {
+    ClientError::Connection(error.to_string())
 }

@@ -1,5 +1,5 @@
-//! What is said over the socket, and what `--json` prints of it. Fields are only ever added: units are in their names, times are Unix
-//! seconds, and what is absent is unknown.
+//! The types of the control API, which `--json` prints too. Fields are only ever added. Units are in
+//! their names, times are Unix seconds, and an absent field is unknown.
 
 use pylon_core::UnixTime;
 use pylon_core::slots::Lockdown;
@@ -7,113 +7,113 @@ use pylon_core::slots::SlotStatus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The first part of every path. Another version is another path.
+/// The prefix of every path; a later version has another one.
 pub const VERSION: &str = "/v1";
 
 /// `GET /v1/status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// The process.
+    /// The process of the node.
     pub daemon: Daemon,
-    /// Since it started.
+    /// Counters since the node started.
     pub stats: Stats,
-    /// What was not taken lately.
+    /// Requests refused within the last day.
     #[serde(default)]
     pub refused: Refused,
-    /// Who generates text, in the operator's order.
+    /// The inference backends, in the operator's order.
     pub backends: Vec<Backend>,
-    /// Who does the jobs of agents, by name.
+    /// The names of the agent backends.
     pub agent_backends: Vec<String>,
     /// The request kinds that are served.
     pub kinds: Vec<u16>,
-    /// Where it listens.
+    /// The configured relays.
     pub relays: Vec<Relay>,
 }
 
-/// The process.
+/// The process of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Daemon {
-    /// Does a node run on this home? Without one, nothing else in a status means anything.
+    /// Whether a node runs on this home. If not, the rest of the status is empty.
     pub running: bool,
-    /// Its process.
+    /// The process id.
     pub pid: u32,
-    /// Its version.
+    /// The version of the program.
     pub version: String,
-    /// `provider`, `host`.
+    /// `provider`, `host` or both.
     pub modes: Vec<String>,
-    /// The file its settings come from, there or not.
+    /// The settings file, which may not exist.
     pub config: String,
-    /// When it started.
+    /// The start time.
     pub started_at: u64,
-    /// Since when, by a clock that nobody sets.
+    /// Time since the start, by a monotonic clock.
     pub uptime_secs: u64,
 }
 
-/// What was done since the start, from the journal.
+/// Counters since the start of the node, from the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Jobs that got their result.
+    /// Jobs with a result.
     pub jobs_completed: u64,
-    /// What the wallet says has come.
+    /// Payments that the wallet has confirmed.
     pub earnings_msats: u64,
-    /// What is owed back now, whenever it came: paid for work that was not done.
+    /// The current total of payments to be refunded, whenever they were received.
     #[serde(default)]
     pub refund_due_msats: u64,
 }
 
-/// Requests that were not taken, and why.
+/// Refused requests, by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// Requests made before this are not counted.
+    /// The start of the counted period.
     pub since: u64,
-    /// How many.
+    /// Their number.
     pub jobs: u64,
-    /// How many for which reason, by the code that the journal has.
+    /// The number for each reason code.
     pub by_code: BTreeMap<String, u64>,
 }
 
 impl Refused {
-    /// As the journal counts them.
+    /// From the counts of the journal.
     pub fn of(since: UnixTime, by_code: BTreeMap<String, u64>) -> Self {
         Self { since: since.get(), jobs: by_code.values().sum(), by_code }
     }
 }
 
-/// A backend for text.
+/// An inference backend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backend {
-    /// Its name in settings and events.
+    /// The name in settings and events.
     pub id: String,
-    /// It answers, and has a model.
+    /// The backend responds and has a model.
     pub available: bool,
-    /// Preferred when a job leaves it open.
+    /// Used when a job names none.
     pub default: bool,
-    /// What it serves.
+    /// The models that it serves.
     pub models: Vec<Model>,
-    /// Requests it serves now.
+    /// Running requests.
     pub in_flight: u32,
-    /// Requests it may serve at once.
+    /// The maximum number of concurrent requests.
     pub limit: u32,
-    /// Requests that wait for it.
+    /// Waiting requests.
     pub queued: u32,
-    /// Until the first text, on average.
+    /// The average time until the first text.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub first_output_ms: Option<u32>,
-    /// On average.
+    /// The average output rate.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tokens_per_second: Option<u32>,
-    /// Of a thousand requests.
+    /// Failures in a thousand requests.
     pub failure_permille: u32,
 }
 
 /// A model of a backend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
-    /// As the backend lists it.
+    /// The id in the backend's list.
     pub id: String,
-    /// Preferred when a job leaves it open.
+    /// Used when a job names none.
     pub default: bool,
-    /// Room for prompt and answer.
+    /// The context size, for prompt and output.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub context_tokens: Option<u32>,
 }
@@ -121,9 +121,9 @@ pub struct Model {
 /// A relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relay {
-    /// Its address.
+    /// The address.
     pub url: String,
-    /// Now.
+    /// Whether the node is connected now.
     pub connected: bool,
 }
 
@@ -134,64 +134,64 @@ pub struct Backends {
     pub backends: Vec<Backend>,
 }
 
-/// `GET /v1/events`; with `?follow=true` the same lines one by one, without an end.
+/// `GET /v1/events`. With `?follow=true` the response is a stream of the same events, one per line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Events {
-    /// The latest, the oldest of them first.
+    /// The latest events, oldest first.
     pub events: Vec<serde_json::Value>,
 }
 
 /// `POST /v1/stop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopRequest {
-    /// How long work may go on; what is not done then goes on at the next start.
+    /// The time that running jobs have to finish; the others continue after the next start.
     pub drain_seconds: u64,
 }
 
-/// The answer to it.
+/// The response to `POST /v1/stop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopping {
-    /// Who stops.
+    /// The process that stops.
     pub pid: u32,
 }
 
-/// The answer to `POST /v1/reload`.
+/// The response to `POST /v1/reload`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
-    /// Settings that hold from now on.
+    /// Changed settings that are now in effect.
     pub applied: Vec<String>,
-    /// Settings that hold from the next start on.
+    /// Changed settings that need a restart.
     pub needs_restart: Vec<String>,
-    /// What was applied and does not fit, one line each.
+    /// Problems with the applied settings, one line each.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
 
-/// `GET /v1/guests`; `POST /v1/guests` takes a change and answers with the guest it was done to.
+/// `GET /v1/guests`. `POST /v1/guests` takes a `SlotChange` and returns a `SlotStatus`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guests {
-    /// By slot: who serves, then who stands beside.
+    /// By slot: the serving guest, then its shadow and the guest that waits for approval.
     pub guests: Vec<SlotStatus>,
-    /// The rules by which the node works; absent without a node.
+    /// The lockdown rules in effect; absent if no node runs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lockdown: Option<Lockdown>,
 }
 
-/// `POST /v1/review`: a result that waits for the operator.
+/// `POST /v1/review`: the operator's decision about a result that waits for review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
-    /// Of which job.
+    /// The job.
     pub job: pylon_core::JobId,
-    /// Sent, or not.
-    pub release: bool,
+    /// `true` sends the result; `false` discards it.
+    pub accept: bool,
 }
 
-/// Any answer that is not the one asked for.
+/// The body of every error response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The step that failed, where one of several did.
+    /// The step that failed, for requests with several steps.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub code: Option<String>,
-    /// One line: what is wrong and what to do.
+    /// One line: what failed and what to do.
     pub error: String,
 }

@@ -4,7 +4,7 @@ use pylon_core::UnixTime;
 use pylon_core::ports::clock::Clock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Tells the time of the system.
+/// Reads the system's clock.
 pub struct SystemClock;
 
 impl Clock for SystemClock {

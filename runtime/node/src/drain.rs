@@ -1,4 +1,5 @@
-//! Jobs whose guests were replaced have some time left. What still needs them then ends, and what was paid for it is owed back.
+//! Ends jobs that still need a replaced guest after `guest_drain_seconds`. Payments for them become
+//! refunds due.
 
 use pylon_core::UnixTime;
 use pylon_core::ports::clock::Clock;
@@ -10,10 +11,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Between two looks while there may be such jobs: one may have been admitted just before the change.
-const LOOK_EVERY_SECONDS: u64 = 30;
+/// The check interval while such jobs may exist: one may be admitted just before a change.
+const CHECK_INTERVAL_SECONDS: u64 = 30;
 
-/// Until stopped.
+/// Runs until it is aborted.
 pub(crate) async fn run(
     manager: Arc<SlotManager>,
     jobs: Drainer,
@@ -40,15 +41,15 @@ pub(crate) async fn run(
                     }
                 }
             }
-            Err(error) => tracing::warn!(%error, "jobs of replaced guests are looked for later"),
+            Err(error) => tracing::warn!(%error, "cannot check jobs of replaced guests, retrying"),
         }
-        let soon =
-            next.map_or(LOOK_EVERY_SECONDS, |due| due.since(now).clamp(1, LOOK_EVERY_SECONDS));
-        let calm = manager
+        let soon = next
+            .map_or(CHECK_INTERVAL_SECONDS, |due| due.since(now).clamp(1, CHECK_INTERVAL_SECONDS));
+        let is_settled = manager
             .last_change()
             .await
-            .is_none_or(|at| at.plus(left + 2 * LOOK_EVERY_SECONDS) < now);
-        let changed = if calm && next.is_none() {
+            .is_none_or(|at| at.plus(left + 2 * CHECK_INTERVAL_SECONDS) < now);
+        let changed = if is_settled && next.is_none() {
             changes.changed().await
         } else {
             timeout(Duration::from_secs(soon), changes.changed()).await.unwrap_or(Ok(()))

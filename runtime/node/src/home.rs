@@ -1,6 +1,5 @@
-//! Where the node keeps its things, and that only one node uses them at a time.
-//!
-//! Only paths and the lock live here; who writes a file knows its format. `PYLON_HOME` stands in for `~` everywhere.
+//! The paths of a node and the lock that allows one node per home. The formats of the files are
+//! defined by the modules that write them. `PYLON_HOME` replaces `~` everywhere.
 
 use anyhow::{Context, Result, anyhow, bail};
 use cap_std::ambient_authority;
@@ -13,26 +12,26 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A lock may be held for a moment by a command that looks whether a node runs.
-const LOCK_TRIES: u32 = 10;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// A command that checks whether a node runs holds the lock for a moment.
+const LOCK_TRIES_MAX: u32 = 10;
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 const LOCK: &str = "pylon.lock";
 const SOCKET: &str = "pylon.sock";
 
-/// All paths of a node.
+/// The home folder of a node, with all its paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
     root: PathBuf,
 }
 
 impl Home {
-    /// From `PYLON_HOME`, else from `HOME`.
+    /// The home named by `PYLON_HOME`, else by `HOME`.
     pub fn from_env() -> Result<Self> {
         Self::choose(std::env::var_os("PYLON_HOME"), std::env::var_os("HOME"))
     }
 
-    /// Below this folder, wherever it is.
+    /// A home at this path.
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -41,21 +40,24 @@ impl Home {
         let named = |name, value: Option<OsString>| {
             value.filter(|path| !path.is_empty()).map(|path| (name, PathBuf::from(path)))
         };
-        let (name, root) = named("PYLON_HOME", pylon_home)
-            .or_else(|| named("HOME", home))
-            .ok_or_else(|| anyhow!("no home: neither HOME nor PYLON_HOME is set; set PYLON_HOME to a folder for this node"))?;
+        let (name, root) =
+            named("PYLON_HOME", pylon_home).or_else(|| named("HOME", home)).ok_or_else(|| {
+                anyhow!(
+                    "neither HOME nor PYLON_HOME is set: set PYLON_HOME to a folder for this node"
+                )
+            })?;
         if !root.is_absolute() {
-            bail!("{name} is `{}`: set it to a path that begins with /", root.display());
+            bail!("{name} is `{}`: set it to an absolute path", root.display());
         }
         Ok(Self::at(root))
     }
 
-    /// Configuration and identity: what an operator writes and must not lose.
+    /// The folder for settings and identity, which the operator must back up.
     pub fn config_dir(&self) -> PathBuf {
         self.root.join(".config/pylon")
     }
 
-    /// Everything the node writes.
+    /// The folder for everything that the node writes.
     pub fn state_dir(&self) -> PathBuf {
         self.root.join(".openagents/pylon")
     }
@@ -72,44 +74,45 @@ impl Home {
         self.state_dir().join("pylon.db")
     }
 
-    /// What can be fetched again.
+    /// Compiled guests and downloads, which can be recreated.
     pub fn cache_dir(&self) -> PathBuf {
         self.state_dir().join("cache")
     }
 
-    /// Where commands reach the node.
+    /// The control socket.
     pub fn socket(&self) -> PathBuf {
         self.state_dir().join(SOCKET)
     }
 
-    /// What a node in the background writes.
+    /// The log of the background process.
     pub fn log_file(&self) -> PathBuf {
         self.logs_dir().join("pylon.log")
     }
 
-    /// What the node and the servers that it manages have to say.
+    /// The logs of the node and of the servers that it manages.
     pub fn logs_dir(&self) -> PathBuf {
         self.state_dir().join("logs")
     }
 
-    /// The folder for configuration, created for nobody else's eyes if it is not there.
+    /// Creates the folder for settings, accessible only to this user.
     pub fn create_config_dir(&self) -> Result<PathBuf> {
         let path = self.config_dir();
         create_private(&path)?;
         Ok(path)
     }
 
-    /// Opens the state folder, created for nobody else's eyes if it is not there.
-    pub fn open(&self) -> Result<State> {
+    /// Opens the state folder. If it does not exist, it is created, accessible only to this user.
+    pub fn open(&self) -> Result<StateDir> {
         let path = self.state_dir();
         create_private(&path)?;
         let dir =
             Dir::open_ambient_dir(&path, ambient_authority()).with_context(|| unusable(&path))?;
-        Ok(State { dir, path })
+        Ok(StateDir { dir, path })
     }
 
-    /// Who runs on this home, if anybody does. Nothing is made, so a home that can only be read will do.
-    pub fn runner(&self) -> Result<Option<Runner>> {
+    /// The process that holds the lock of this home, if any. Creates no file, so it works on a read-only
+    /// home.
+    pub fn lock_owner(&self) -> Result<Option<LockOwner>> {
         let path = self.state_dir().join(LOCK);
         let mut file = match File::open(&path) {
             Ok(file) => file,
@@ -120,7 +123,7 @@ impl Home {
         };
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(noted(&mut file))),
+            Err(TryLockError::WouldBlock) => Ok(Some(read_owner(&mut file))),
             Err(TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("cannot read the lock {}", path.display()))
             }
@@ -128,49 +131,51 @@ impl Home {
     }
 }
 
-/// What somebody does who has a home alone.
+/// The kind of process that holds the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
-    /// Runs as its node, which can be asked and stopped.
+pub enum LockHolder {
+    /// A node, which has a control socket and can be stopped.
     Node,
-    /// Does one thing and leaves: nobody else's to end.
+    /// A command, which ends by itself and is never signalled.
     Command,
 }
 
-/// Who has a home.
+/// The process that holds the lock of a home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Runner {
-    /// Its process; unknown only for the moment in which it starts.
+pub struct LockOwner {
+    /// The process id; unknown only while the process starts.
     pub pid: Option<u32>,
-    /// What it does.
-    pub holder: Holder,
+    /// The kind of process.
+    pub holder: LockHolder,
 }
 
-impl fmt::Display for Runner {
+impl fmt::Display for LockOwner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pid = self.pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
         match self.holder {
-            Holder::Node => write!(
+            LockHolder::Node => write!(
                 formatter,
-                "another pylon{pid} runs on this home: stop it first, or set PYLON_HOME"
+                "another pylon{pid} runs on this home: stop it first, or set PYLON_HOME to another \
+                 folder"
             ),
-            Holder::Command => write!(
+            LockHolder::Command => write!(
                 formatter,
-                "a command of pylon{pid} works on this home: wait for it, or set PYLON_HOME"
+                "a pylon command{pid} is using this home: wait until it ends, or set PYLON_HOME to \
+                 another folder"
             ),
         }
     }
 }
 
-/// The open state folder. What is opened through it cannot lie outside it.
+/// The open state folder. Files opened through it cannot be outside of it.
 #[derive(Debug)]
-pub struct State {
+pub struct StateDir {
     dir: Dir,
     path: PathBuf,
 }
 
-impl State {
-    /// A folder below, such as `guests`, `cache` or `logs`.
+impl StateDir {
+    /// Opens or creates a folder in it, such as `guests`, `cache` or `logs`.
     pub fn folder(&self, name: &str) -> Result<Dir> {
         let opened = match self.dir.create_dir_with(name, DirBuilder::new().mode(0o700)) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
@@ -179,24 +184,24 @@ impl State {
         opened.with_context(|| unusable(&self.path.join(name)))
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The installed components of guests.
+    /// The store of guest components.
     pub fn components(&self) -> Result<ComponentStore> {
-        let place = self.path.join("guests");
-        Ok(ComponentStore::new(self.folder("guests")?, place.display().to_string()))
+        let path = self.path.join("guests");
+        Ok(ComponentStore::new(self.folder("guests")?, path.display().to_string()))
     }
 
-    /// Where the node's socket is.
+    /// The path of the control socket.
     pub fn socket(&self) -> PathBuf {
         self.path.join(SOCKET)
     }
 
-    /// Makes this the only one on this home until the lock is dropped or the process ends, however it ends.
-    pub fn lock(&self, holder: Holder) -> Result<Lock> {
+    /// Locks the home until the lock is dropped or the process ends.
+    pub fn lock(&self, holder: LockHolder) -> Result<Lock> {
         let path = self.path.join(LOCK);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).mode(0o600);
@@ -206,46 +211,49 @@ impl State {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES_MAX => {
                     tries += 1;
-                    std::thread::sleep(LOCK_PAUSE);
+                    std::thread::sleep(LOCK_RETRY_INTERVAL);
                 }
-                Err(TryLockError::WouldBlock) => bail!("{}", noted(&mut file)),
+                Err(TryLockError::WouldBlock) => bail!("{}", read_owner(&mut file)),
                 Err(TryLockError::Error(error)) => {
                     return Err(error).with_context(|| {
-                        format!("cannot lock {}: use a file system with locks", path.display())
+                        format!(
+                            "cannot lock {}: use a file system that supports locks",
+                            path.display()
+                        )
                     });
                 }
             }
         }
-        // Only for people: the lock decides, so a number left behind by a dead node, or reused by another program, means nothing.
-        let what = if holder == Holder::Node { "" } else { COMMAND };
-        let noted = file.set_len(0).and_then(|()| file.rewind());
-        let noted = noted.and_then(|()| writeln!(file, "{}{what}", std::process::id()));
-        noted.with_context(|| unusable(&path))?;
+        // For messages only. The lock decides, so an old or reused process id has no effect.
+        let suffix = if holder == LockHolder::Node { "" } else { COMMAND };
+        let written = file.set_len(0).and_then(|()| file.rewind());
+        let written = written.and_then(|()| writeln!(file, "{}{suffix}", std::process::id()));
+        written.with_context(|| unusable(&path))?;
         Ok(Lock { _file: file })
     }
 }
 
-/// Held as long as the node lives.
+/// The lock of a home, released when dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
-/// Behind the number of a process that is no node.
+/// Follows the process id of a command in the lock file.
 const COMMAND: &str = " command";
 
-/// Who has the lock, as far as its file tells.
-fn noted(file: &mut File) -> Runner {
-    let mut note = String::new();
-    // What cannot be read tells nothing.
-    let _ = file.take(32).read_to_string(&mut note);
-    let (pid, holder) = match note.trim().strip_suffix(COMMAND) {
-        Some(pid) => (pid, Holder::Command),
-        None => (note.trim(), Holder::Node),
+/// The owner according to the lock file.
+fn read_owner(file: &mut File) -> LockOwner {
+    let mut text = String::new();
+    // If the file cannot be read, the process id is unknown.
+    let _ = file.take(32).read_to_string(&mut text);
+    let (pid, holder) = match text.trim().strip_suffix(COMMAND) {
+        Some(pid) => (pid, LockHolder::Command),
+        None => (text.trim(), LockHolder::Node),
     };
-    Runner { pid: pid.parse().ok(), holder }
+    LockOwner { pid: pid.parse().ok(), holder }
 }
 
 fn create_private(path: &Path) -> Result<()> {
@@ -273,9 +281,10 @@ mod tests {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
 
-    /// Goal: the home is the one named, or the line says what to set. Method: the two variables in every state.
+    /// Goal: the home is the configured one, or the error says what to set. Method: both variables in
+    /// every state.
     #[test]
-    fn which_home() {
+    fn home_is_chosen_from_the_environment() {
         let check = |pylon_home: Option<&str>, home: Option<&str>, expected: Result<&str, &str>| {
             let found = Home::choose(pylon_home.map(OsString::from), home.map(OsString::from));
             match (found, expected) {
@@ -293,12 +302,12 @@ mod tests {
         check(
             Some("pylon"),
             Some("/home/ann"),
-            Err("PYLON_HOME is `pylon`: set it to a path that begins with /"),
+            Err("PYLON_HOME is `pylon`: set it to an absolute path"),
         );
         check(None, Some("ann"), Err("HOME is `ann`"));
     }
 
-    /// Goal: nobody else on the machine can look. Method: open a fresh home and read the modes.
+    /// Goal: other users have no access. Method: open a fresh home and read the modes.
     #[test]
     fn folders_are_private() {
         let root = tempfile::tempdir().unwrap();
@@ -307,31 +316,31 @@ mod tests {
         state.folder("guests").unwrap();
         state.folder("guests").unwrap();
         home.create_config_dir().unwrap();
-        let _lock = state.lock(Holder::Node).unwrap();
+        let _lock = state.lock(LockHolder::Node).unwrap();
         assert_eq!(mode(&home.state_dir()), 0o700);
         assert_eq!(mode(&home.state_dir().join("guests")), 0o700);
         assert_eq!(mode(&home.config_dir()), 0o700);
         assert_eq!(mode(&home.state_dir().join("pylon.lock")), 0o600);
     }
 
-    /// Goal: a home that cannot be used says so in one line. Method: a file where a folder must be, at each place.
+    /// Goal: an unusable home is reported in one line. Method: a file in place of each folder.
     #[test]
-    fn a_home_that_is_not_a_folder() {
+    fn home_that_is_not_a_folder_is_reported() {
         let root = tempfile::tempdir().unwrap();
         let home = Home::at(root.path());
         std::fs::write(root.path().join(".openagents"), "").unwrap();
         std::fs::write(root.path().join(".config"), "").unwrap();
-        for told in [home.open().unwrap_err(), home.create_config_dir().unwrap_err()] {
+        for error in [home.open().unwrap_err(), home.create_config_dir().unwrap_err()] {
             assert!(
-                told.to_string().contains("make it writable for this user, or set PYLON_HOME"),
-                "{told}"
+                error.to_string().contains("make it writable for this user, or set PYLON_HOME"),
+                "{error}"
             );
         }
     }
 
-    /// Goal: nothing below the state folder leads out of it. Method: a link to elsewhere in place of `guests`.
+    /// Goal: no path in the state folder leaves it. Method: a symbolic link in place of `guests`.
     #[test]
-    fn a_link_does_not_lead_out() {
+    fn symbolic_link_does_not_leave_the_state_folder() {
         let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let home = Home::at(root.path());
         let state = home.open().unwrap();
@@ -339,47 +348,50 @@ mod tests {
         assert!(state.folder("guests").is_err());
     }
 
-    /// Goal: one node a home, decided by the lock and not by the number in it. Method: lock twice, then again over what others left.
+    /// Goal: one node per home, decided by the lock and not by the process id in it. Method: lock twice,
+    /// then over the content that other processes left.
     #[test]
-    fn one_node_a_home() {
+    fn second_node_on_a_home_is_refused() {
         let root = tempfile::tempdir().unwrap();
         let home = Home::at(root.path());
         let state = home.open().unwrap();
         let file = home.state_dir().join("pylon.lock");
-        let first = state.lock(Holder::Node).unwrap();
+        let first = state.lock(LockHolder::Node).unwrap();
         let own = std::process::id();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{own}\n"));
-        let told = home.open().unwrap().lock(Holder::Node).unwrap_err().to_string();
+        let error = home.open().unwrap().lock(LockHolder::Node).unwrap_err().to_string();
         assert_eq!(
-            told,
+            error,
             format!(
-                "another pylon (PID {own}) runs on this home: stop it first, or set PYLON_HOME"
+                "another pylon (PID {own}) runs on this home: stop it first, or set PYLON_HOME to \
+                 another folder"
             )
         );
         drop(first);
-        for left in ["1\n", "", "no number", "99999999999999999999999999999999999999"] {
+        for left in ["1\n", "", "not a number", "99999999999999999999999999999999999999"] {
             std::fs::write(&file, left).unwrap();
-            let lock = state.lock(Holder::Node).unwrap();
+            let lock = state.lock(LockHolder::Node).unwrap();
             assert_eq!(
                 std::fs::read_to_string(&file).unwrap(),
                 format!("{own}\n"),
                 "over {left:?}"
             );
             std::fs::write(&file, "being written").unwrap();
-            let told = state.lock(Holder::Node).unwrap_err().to_string();
-            assert!(told.starts_with("another pylon runs on this home"), "{told}");
+            let error = state.lock(LockHolder::Node).unwrap_err().to_string();
+            assert!(error.starts_with("another pylon runs on this home"), "{error}");
             drop(lock);
         }
-        let lock = state.lock(Holder::Command).unwrap();
+        let lock = state.lock(LockHolder::Command).unwrap();
         assert_eq!(
-            home.runner().unwrap(),
-            Some(Runner { pid: Some(own), holder: Holder::Command })
+            home.lock_owner().unwrap(),
+            Some(LockOwner { pid: Some(own), holder: LockHolder::Command })
         );
-        let told = state.lock(Holder::Node).unwrap_err().to_string();
+        let error = state.lock(LockHolder::Node).unwrap_err().to_string();
         assert_eq!(
-            told,
+            error,
             format!(
-                "a command of pylon (PID {own}) works on this home: wait for it, or set PYLON_HOME"
+                "a pylon command (PID {own}) is using this home: wait until it ends, or set \
+                 PYLON_HOME to another folder"
             )
         );
         drop(lock);

@@ -1,4 +1,5 @@
-//! Who this node is: twelve words in a file that only its owner can read. The words leave the file for nothing but deriving keys.
+//! The identity of a node: a recovery phrase in a file that only its owner can read. The phrase is
+//! used only to derive keys.
 
 use crate::home::Home;
 use crate::secret_file;
@@ -8,7 +9,7 @@ use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Identities that were replaced and kept.
+/// Replaced identities that are kept.
 const OLD_MAX: u32 = 99;
 
 /// The node's keys.
@@ -17,7 +18,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// From the file that `pylon init` made.
+    /// Reads the file that `pylon init` created.
     pub fn load(home: &Home) -> Result<Self> {
         let path = home.identity_file();
         let phrase = read(&path)?;
@@ -25,48 +26,51 @@ impl Identity {
         Ok(Self { keys })
     }
 
-    /// A new one, written before it is returned with its words, and never over another.
+    /// Creates a new identity. It is written before it is returned, and never replaces another.
     pub fn create(home: &Home) -> Result<(Self, Phrase)> {
         let phrase = Phrase(identity::generate()?);
         Ok((Self::write(home, &phrase)?, phrase))
     }
 
-    /// Puts the identity that is there aside, and says where it is now. Without one, nothing.
-    pub fn put_aside(home: &Home) -> Result<Option<PathBuf>> {
+    /// Renames the file of the existing identity and returns its new path, if there is one.
+    pub fn archive(home: &Home) -> Result<Option<PathBuf>> {
         let path = home.identity_file();
         for number in 1..=OLD_MAX {
-            let aside = PathBuf::from(format!("{}.old.{number}", path.display()));
-            // A link fails where there is something, so nothing is ever written over.
-            match std::fs::hard_link(&path, &aside) {
+            let archived = PathBuf::from(format!("{}.old.{number}", path.display()));
+            // A link never replaces a file.
+            match std::fs::hard_link(&path, &archived) {
                 Ok(()) => {
                     std::fs::remove_file(&path)
                         .with_context(|| format!("cannot replace {}", path.display()))?;
-                    return Ok(Some(aside));
+                    return Ok(Some(archived));
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 Err(error) => {
                     return Err(error).with_context(|| {
-                        format!("cannot put {} aside: make the folder writable", path.display())
+                        format!("cannot rename {}: make its folder writable", path.display())
                     });
                 }
             }
         }
-        bail!("{OLD_MAX} old identities are in {}: move them away", home.config_dir().display())
+        bail!(
+            "{} has {OLD_MAX} old identities: move them to another folder",
+            home.config_dir().display()
+        )
     }
 
-    /// The one with these words, written before it is returned, and never over another.
+    /// Writes the identity with this phrase. It never replaces another.
     pub fn write(home: &Home, phrase: &Phrase) -> Result<Self> {
         let keys = identity::keys(&phrase.0)?;
         let path = home.identity_file();
         if path.symlink_metadata().is_ok() {
             bail!(
-                "identity exists: {} (nothing was changed; `--force` keeps it beside a new one)",
+                "identity exists: {} (nothing was changed; `--force` renames it and creates a new one)",
                 path.display()
             );
         }
         let dir = home.create_config_dir()?;
-        // Complete or not at all, and the last step fails if somebody was faster.
+        // Atomic: the last step fails if another process has created the file.
         let mut file = tempfile::NamedTempFile::new_in(&dir).with_context(|| {
             format!("cannot write to {}: make it writable, or set PYLON_HOME", dir.display())
         })?;
@@ -88,17 +92,17 @@ impl Identity {
         Ok(Self { keys })
     }
 
-    /// To sign and decrypt with.
+    /// The keys to sign and decrypt with.
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// As people write it.
+    /// The public key in bech32.
     pub fn npub(&self) -> String {
         identity::npub(&self.keys)
     }
 
-    /// As events write it.
+    /// The public key in hex.
     pub fn hex(&self) -> String {
         identity::public_key(&self.keys).to_hex()
     }
@@ -110,18 +114,18 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The words, to be shown once.
+/// A recovery phrase.
 pub struct Phrase(String);
 
 impl Phrase {
-    /// Words that somebody has brought: twelve or more of the list, which fit together. An error repeats none of them.
+    /// Parses and checks a phrase. Errors contain none of its words.
     pub fn parse(words: &str) -> Result<Self> {
         let words = words.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
         identity::keys(&words)?;
         Ok(Self(words))
     }
 
-    /// The words in clear.
+    /// The phrase in plain text.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -134,7 +138,7 @@ impl fmt::Debug for Phrase {
 }
 
 fn read(path: &Path) -> Result<String> {
-    match secret_file::read(path, "put the words of your backup there or run `pylon init`")? {
+    match secret_file::read(path, "restore it from your backup, or run `pylon init`")? {
         Some(text) => Ok(text),
         None => bail!("no identity: run `pylon init`"),
     }
@@ -158,9 +162,10 @@ mod tests {
         (root, home)
     }
 
-    /// Goal: the words give the key that every other Nostr program derives from them. Method: the vector of NIP-06, written in several ways.
+    /// Goal: the key is the one that other Nostr programs derive. Method: the test vector of NIP-06 in
+    /// several notations.
     #[test]
-    fn words_become_the_key_of_nip_06() {
+    fn key_is_derived_as_in_nip_06() {
         for text in [
             PHRASE.to_owned(),
             format!("{PHRASE}\n"),
@@ -180,22 +185,23 @@ mod tests {
         }
     }
 
-    /// Goal: each mistake in the file has its own line, and no line repeats a word of the phrase. Method: one mistake a row.
+    /// Goal: each error in the file has its message, without a word of the phrase. Method: one error per
+    /// row.
     #[test]
-    fn mistakes_in_the_file() {
+    fn file_errors_do_not_repeat_the_phrase() {
         let check = |text: &[u8], mode: u32, expected: &str| {
             let (_root, home) = home_with(text, mode);
-            let told = format!("{:#}", Identity::load(&home).unwrap_err());
-            assert!(told.contains(expected), "{told}");
+            let error = format!("{:#}", Identity::load(&home).unwrap_err());
+            assert!(error.contains(expected), "{error}");
             assert!(
-                !told.contains("monkey") && !told.contains("monkee") && !told.contains('\n'),
-                "{told}"
+                !error.contains("monkey") && !error.contains("monkee") && !error.contains('\n'),
+                "{error}"
             );
         };
         let phrase = PHRASE.as_bytes();
-        check(phrase, 0o644, "is open to other users: run `chmod 600 '/");
-        check(phrase, 0o640, "is open to other users");
-        check(phrase, 0o602, "is open to other users");
+        check(phrase, 0o644, "is accessible to other users: run `chmod 600 '/");
+        check(phrase, 0o640, "is accessible to other users");
+        check(phrase, 0o602, "is accessible to other users");
         check(b"", 0o600, "0 words: a recovery phrase has 12");
         check(b"leader monkey", 0o600, "2 words");
         check(
@@ -208,13 +214,13 @@ mod tests {
             0o600,
             "the checksum of the words is wrong",
         );
-        check(&[0xff, 0xfe], 0o600, "is not a secret: put the words of your backup there");
-        check(&[b'a'; 5000], 0o600, "is not a secret: put the words of your backup there");
+        check(&[0xff, 0xfe], 0o600, "is not a secret: restore it from your backup");
+        check(&[b'a'; 5000], 0o600, "is not a secret: restore it from your backup");
     }
 
-    /// Goal: without a file the line says what to run. Method: an empty home.
+    /// Goal: without a file the error says what to run. Method: an empty home.
     #[test]
-    fn no_identity() {
+    fn missing_identity_is_reported() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(
             Identity::load(&Home::at(root.path())).unwrap_err().to_string(),
@@ -222,12 +228,13 @@ mod tests {
         );
     }
 
-    /// Goal: what is made can be loaded, is private, and is never written over, not even a link or an empty file. Method: create twice.
+    /// Goal: a created identity can be loaded, is private, and is never replaced. Method: create twice,
+    /// also over a symbolic link.
     #[test]
-    fn made_once() {
+    fn identity_is_created_once() {
         let root = tempfile::tempdir().unwrap();
         let home = Home::at(root.path());
-        let (made, phrase) = Identity::create(&home).unwrap();
+        let (created, phrase) = Identity::create(&home).unwrap();
         let written = std::fs::read_to_string(home.identity_file()).unwrap();
         assert_eq!(written, format!("{}\n", phrase.reveal()));
         assert_eq!(phrase.reveal().split(' ').count(), 12);
@@ -235,22 +242,22 @@ mod tests {
             std::fs::metadata(home.identity_file()).unwrap().permissions().mode() & 0o777,
             0o600
         );
-        assert_eq!(Identity::load(&home).unwrap().hex(), made.hex());
+        assert_eq!(Identity::load(&home).unwrap().hex(), created.hex());
         assert!(Identity::create(&home).unwrap_err().to_string().starts_with("identity exists: "));
         assert_eq!(std::fs::read_to_string(home.identity_file()).unwrap(), written);
         assert_eq!(
             std::fs::read_dir(home.config_dir()).unwrap().count(),
             1,
-            "nothing else is left behind"
+            "no other file remains"
         );
         std::fs::remove_file(home.identity_file()).unwrap();
         std::os::unix::fs::symlink("/nowhere", home.identity_file()).unwrap();
         assert!(Identity::create(&home).unwrap_err().to_string().starts_with("identity exists: "));
     }
 
-    /// Goal: no secret in a log line. Method: print both and look for a word and for the key.
+    /// Goal: no secret in a log line. Method: the debug text of both types.
     #[test]
-    fn debug_keeps_the_secret() {
+    fn debug_redacts_the_secret() {
         let (_root, home) = home_with(PHRASE.as_bytes(), 0o600);
         let identity = Identity::load(&home).unwrap();
         let shown = format!("{identity:?} {:?}", Phrase(PHRASE.to_owned()));

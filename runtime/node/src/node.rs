@@ -1,11 +1,11 @@
-//! The wiring: a home, a configuration and an identity become a node with real parts. No decision about a job is made here.
+//! Composes a node from a home, settings and an identity. No decision about a job is made here.
 
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::control::{Facts, totals};
-use crate::home::{Home, State};
+use crate::control::{NodeStatus, totals};
+use crate::home::{Home, StateDir};
+use crate::market_service::{self, MarketService};
 use crate::retention;
-use crate::seller::{self, Seller};
 use anyhow::{Context, ensure};
 use pylon_adapters::inference;
 use pylon_control_api::Reloaded;
@@ -28,47 +28,47 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-/// A node looks no further back than this from its first start: what is older, others have answered.
-const BEFORE_FIRST_SECONDS: u64 = 300;
+/// Requests older than this at the first start are ignored: other providers have answered them.
+const BEFORE_FIRST_START_SECONDS: u64 = 300;
 
-/// Parts that a caller brings along.
+/// Parts that the caller provides.
 #[derive(Default)]
 pub struct Parts {
-    /// Who is paid; without one, jobs are free.
+    /// The wallet; without one, jobs are free.
     pub wallet: Option<Arc<dyn Wallet>>,
-    /// Instead of the configured backends.
+    /// Backends that replace the configured ones.
     pub backends: Option<Vec<Arc<dyn Inference>>>,
-    /// Who watches.
+    /// The bus for events.
     pub bus: Bus,
-    /// Sell nothing: no relay is opened and no job goes on.
+    /// Host mode: no relay is opened and no job runs.
     pub host_only: bool,
-    /// How relays are dealt with.
+    /// Options of the relay connections.
     pub market: Options,
-    /// Who compiles guests.
+    /// The compiler of guests.
     pub compilation: Compilation,
 }
 
-/// A node at work.
+/// A running node.
 pub struct Node {
-    seller: Option<Seller>,
+    market: Option<MarketService>,
     guests: Slots,
     supervisor: JoinHandle<()>,
-    facts: Facts,
-    /// What holds now.
+    status: NodeStatus,
+    /// The settings in effect.
     config: Mutex<Config>,
 }
 
 impl Node {
-    /// Opens everything and begins to take jobs.
+    /// Opens all parts and starts to accept jobs.
     pub async fn start(
         home: &Home,
-        state: &State,
+        state: &StateDir,
         config: &Config,
         keys: Keys,
         parts: Parts,
     ) -> anyhow::Result<Self> {
         let Parts { wallet, backends, bus, host_only, market, compilation } = parts;
-        // Pools are reserved and code is read and checked on another thread, while this one opens the rest.
+        // Another thread reserves the pools and loads the code while this one opens the rest.
         let (cache, store) = (state.folder("cache")?, state.components()?);
         let rules = config.slots.lockdown.clone();
         let sandbox =
@@ -77,20 +77,21 @@ impl Node {
             &home.database(),
             TextCipher::new(&identity::purpose_key(&keys, "journal")),
         )?);
-        retention::watch(&journal, &config.journal);
-        let before = totals(&journal)?;
+        retention::start(&journal, &config.journal);
+        let at_start = totals(&journal)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let history = SlotHistory {
             installations: journal.installations()?,
             pending: journal.pending_guests()?,
         };
-        let (book, settings, now) = (Arc::clone(&journal), config.slots.clone(), clock.now());
-        let addresses = EgressPolicy::new(&config.network.allow);
-        let since = history.first_change().unwrap_or(now).min(now).minus(BEFORE_FIRST_SECONDS);
+        let (audit, settings, now) = (Arc::clone(&journal), config.slots.clone(), clock.now());
+        let egress = EgressPolicy::new(&config.network.allow);
+        let since =
+            history.first_change().unwrap_or(now).min(now).minus(BEFORE_FIRST_START_SECONDS);
         let market = Options { since: market.since.max(since), ..market };
         let guests = tokio::spawn(async move {
             let sandbox = sandbox.await??;
-            Slots::open(sandbox, store, history, &settings, addresses, Some(&*book), now).await
+            Slots::open(sandbox, store, history, &settings, egress, Some(&*audit), now).await
         });
         let adapters = match backends {
             Some(adapters) => adapters,
@@ -101,13 +102,13 @@ impl Node {
         if let Some(warning) = backends.misfit() {
             tracing::warn!("{warning}");
         }
-        let (guests, reports) = guests.await.context("the guests cannot be loaded")??;
+        let (guests, reports) = guests.await.context("cannot load the guests")??;
         let unfinished = journal.unfinished()?;
-        let kept = unfinished
+        let needed = unfinished
             .iter()
             .filter(|job| !job.is_over())
             .map(|job| (job.plan.revision, job.job.kind));
-        guests.restore(kept.collect(), clock.now()).await;
+        guests.restore(needed.collect(), clock.now()).await;
         let supervisor = supervisor::run(
             reports,
             Arc::clone(&guests.manager),
@@ -115,10 +116,10 @@ impl Node {
             Arc::clone(&clock),
         );
         let supervisor = tokio::spawn(supervisor);
-        let seller = if host_only {
+        let service = if host_only {
             None
         } else {
-            let shared = seller::Shared {
+            let context = market_service::Context {
                 journal: journal.clone(),
                 backends: Arc::clone(&backends),
                 wallet,
@@ -126,67 +127,67 @@ impl Node {
                 clock,
                 market,
             };
-            Some(Seller::open(config, keys, &guests, shared).await?)
+            Some(MarketService::open(config, keys, &guests, context).await?)
         };
-        let served = seller.is_some().then(|| Arc::clone(&guests.guest_sets));
-        let market = seller.as_ref().map(|seller| Arc::clone(&seller.market));
-        let facts = Facts {
+        let served = service.is_some().then(|| Arc::clone(&guests.guest_sets));
+        let market = service.as_ref().map(|service| Arc::clone(&service.market));
+        let status = NodeStatus {
             journal,
             backends,
             market,
             served,
             manager: Arc::clone(&guests.manager),
-            before,
+            at_start,
         };
-        Ok(Self { seller, guests, supervisor, facts, config: Mutex::new(config.clone()) })
+        Ok(Self { market: service, guests, supervisor, status, config: Mutex::new(config.clone()) })
     }
 
-    /// Waits until jobs can arrive.
-    pub async fn ready(&self, within: Duration) -> anyhow::Result<()> {
-        if let Some(seller) = &self.seller {
+    /// Waits until a relay is connected.
+    pub async fn ready(&self, timeout: Duration) -> anyhow::Result<()> {
+        if let Some(service) = &self.market {
             ensure!(
-                seller.market.ready(within).await,
-                "no relay answers: check `relays` and the network"
+                service.market.ready(timeout).await,
+                "no relay responds: check `relays` and the network"
             );
         }
         Ok(())
     }
 
-    /// What the node has written down.
+    /// The journal.
     pub fn journal(&self) -> &dyn Journal {
-        &*self.facts.journal
+        &*self.status.journal
     }
 
-    /// What can be said of it.
-    pub fn facts(&self) -> Facts {
-        self.facts.clone()
+    /// A view of the node's status.
+    pub fn status(&self) -> NodeStatus {
+        self.status.clone()
     }
 
-    /// Works by these settings from now on, as far as it can without a restart. An error has changed nothing.
+    /// Applies the settings that need no restart. An error changes nothing.
     pub async fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
         let mut running = self.config.lock().await;
         let next = running.reloaded(config);
-        let relays = self.relays(&next);
-        let done = self
+        let relays = self.set_relays(&next);
+        let reloaded = self
             .guests
             .manager
-            .reload(&next.slots, &*self.facts.journal, SystemClock.now(), relays)
+            .reload(&next.slots, &*self.status.journal, SystemClock.now(), relays)
             .await;
-        if let Err(error) = done {
-            // They may have moved already.
-            self.relays(&running).await?;
+        if let Err(error) = reloaded {
+            // The relays may have been replaced already.
+            self.set_relays(&running).await?;
             return Err(error);
         }
-        if let Some(seller) = &self.seller {
-            seller.set(&next);
+        if let Some(service) = &self.market {
+            service.set(&next);
         }
-        self.facts.backends.prefer(preference(&next));
-        self.facts.journal.set_retention(retention::of(&next.journal));
-        let jobs = self.facts.journal.unfinished().unwrap_or_default();
+        self.status.backends.prefer(preference(&next));
+        self.status.journal.set_retention(retention::from_settings(&next.journal));
+        let jobs = self.status.journal.unfinished().unwrap_or_default();
         let refused_guests =
             self.guests.manager.refused_guests_warning(&jobs, SystemClock.now()).await;
         let warnings =
-            Vec::from_iter(self.facts.backends.misfit().into_iter().chain(refused_guests));
+            Vec::from_iter(self.status.backends.misfit().into_iter().chain(refused_guests));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let applied = running.differences(&next);
         let reloaded = Reloaded { applied, needs_restart: next.differences(config), warnings };
@@ -194,34 +195,36 @@ impl Node {
         Ok(reloaded)
     }
 
-    async fn relays(&self, config: &Config) -> anyhow::Result<()> {
-        match &self.seller {
-            Some(seller) => seller.move_to(&config.market.relays).await,
+    async fn set_relays(&self, config: &Config) -> anyhow::Result<()> {
+        match &self.market {
+            Some(service) => service.set_relays(&config.market.relays).await,
             None => Ok(()),
         }
     }
 
-    /// Changes a slot for all jobs from now on, or leaves everything as it was.
+    /// Changes a slot for all later jobs. An error changes nothing.
     pub async fn change(&self, change: &SlotChange) -> Result<SlotStatus, InstallFailure> {
-        self.guests.manager.apply(change, &*self.facts.journal, SystemClock.now()).await
+        self.guests.manager.apply(change, &*self.status.journal, SystemClock.now()).await
     }
 
-    /// Sends a result that waits for the operator, or does not.
-    pub async fn review(&self, job: JobId, release: bool) -> anyhow::Result<()> {
-        let seller = self.seller.as_ref().context("this node sells nothing (`--mode host`)")?;
-        seller.review(job, release).await
+    /// Accepts or rejects a result that waits for review.
+    pub async fn review(&self, job: JobId, accept: bool) -> anyhow::Result<()> {
+        let service = self.market.as_ref().context(
+            "this node runs in host mode, which has no jobs: restart it without `--mode host`",
+        )?;
+        service.review(job, accept).await
     }
 
-    /// Takes nothing new, lets what is at work end, sends what waits, and leaves.
-    pub async fn stop(self, within: Duration) {
+    /// Accepts no more jobs, waits for running jobs and outgoing messages, and disconnects.
+    pub async fn stop(self, timeout: Duration) {
         self.supervisor.abort();
-        if let Some(seller) = self.seller {
-            seller.stop(within).await;
+        if let Some(service) = self.market {
+            service.stop(timeout).await;
         }
     }
 }
 
-/// The backends that the settings name, there already or not.
+/// The configured backends, available or not.
 pub async fn configured(config: &Config) -> anyhow::Result<Vec<Arc<dyn Inference>>> {
     let llama_cpp = inference::llama_cpp(
         &pylon_egress::http::client()?,
@@ -231,6 +234,7 @@ pub async fn configured(config: &Config) -> anyhow::Result<Vec<Arc<dyn Inference
     Ok(vec![Arc::new(llama_cpp)])
 }
 
+/// The preferred backend and model.
 pub fn preference(config: &Config) -> Preference {
     let config = &config.inference;
     Preference { backend: config.default_backend.clone(), model: config.default_model.clone() }

@@ -1,4 +1,5 @@
-//! A file that holds a secret: only its owner may read it, and it is short. Its text leaves as a return value, and no error repeats any of it.
+//! Reads a file with a secret, which must be short and accessible only to its owner. Errors contain
+//! none of its text.
 
 use anyhow::{Context, Result, bail};
 use std::io::{ErrorKind, Read};
@@ -8,19 +9,23 @@ use std::path::Path;
 /// More than the longest phrase or key needs.
 const BYTES_MAX: u64 = 4096;
 
-/// Its text; `None` if there is no such file. `what` it holds, and what to do if it does not, is for the error.
-pub fn read(path: &Path, what: &str) -> Result<Option<String>> {
+/// Its text; `None` if the file does not exist. `hint` says in errors what to write there.
+pub fn read(path: &Path, hint: &str) -> Result<Option<String>> {
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    let about = file.metadata().with_context(|| path.display().to_string())?;
-    if !about.is_file() {
-        bail!("{} is not a file: move it away, {what}", path.display());
+    let metadata = file.metadata().with_context(|| path.display().to_string())?;
+    if !metadata.is_file() {
+        bail!("{} is not a file: remove it, {hint}", path.display());
     }
-    if about.permissions().mode() & 0o077 != 0 {
-        bail!("{} is open to other users: run `chmod 600 '{}'`", path.display(), path.display());
+    if metadata.permissions().mode() & 0o077 != 0 {
+        bail!(
+            "{} is accessible to other users: run `chmod 600 '{}'`",
+            path.display(),
+            path.display()
+        );
     }
     let mut text = String::new();
     match file.take(BYTES_MAX + 1).read_to_string(&mut text) {
@@ -28,6 +33,6 @@ pub fn read(path: &Path, what: &str) -> Result<Option<String>> {
         Err(error) if error.kind() != ErrorKind::InvalidData => {
             Err(error).with_context(|| path.display().to_string())
         }
-        _ => bail!("{} is not a secret: {what}", path.display()),
+        _ => bail!("{} is not a secret: {hint}", path.display()),
     }
 }

@@ -360,7 +360,7 @@ impl Live {
             Ok(verdict) => Some(Event::Judged { attempt, verdict }),
             Err(fault) => {
                 let job = self.state.job.id.short();
-                tracing::warn!(job, %fault, "no verdict: the result waits for `pylon jobs release` or `pylon jobs reject`");
+                tracing::warn!(job, %fault, "no verdict: the result waits for `pylon jobs accept` or `pylon jobs reject`");
                 Some(Event::VerdictMissing { attempt })
             }
         }

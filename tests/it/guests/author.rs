@@ -76,7 +76,7 @@ fn cargo_builds_new_guests() {
         check_failure(
             "again",
             &guest(folder.path(), &[&["new"][..], plan, &[name]].concat()),
-            &["is there already"],
+            &["already exists"],
         );
     }
     let broken = folder.path().join("my_pricing");
@@ -90,7 +90,7 @@ fn cargo_builds_new_guests() {
     check_failure(
         "no crate",
         &guest(&broken, &["build"]),
-        &["Cargo.toml is not there", "guest new"],
+        &["Cargo.toml does not exist", "guest new"],
     );
 }
 

@@ -143,7 +143,7 @@ async fn backtest_command_prints_table_json_and_chart() {
     assert!(output.status.success(), "{}", pylon_tests::program::said(&output));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
-        (&found["compared"], &found["accepted"]["both"], &found["gone"]["confidential"]),
+        (&found["compared"], &found["accepted"]["both"], &found["not_replayable"]["confidential"]),
         (&5.into(), &4.into(), &1.into())
     );
     let (then, now) = (
@@ -161,10 +161,10 @@ async fn backtest_command_prints_table_json_and_chart() {
     );
     let page = String::from_utf8(run(&args[..5]).stdout).unwrap();
     for words in [
-        "asked about 5 decisions",
+        "on 5 decisions",
         "earned, msats",
         "  not counted  ",
-        "Not counted, because nobody knows:",
+        "Not counted, because the outcome is unknown:",
         "CUSTOMER",
     ] {
         assert!(page.contains(words), "{words}: {page}");
@@ -184,23 +184,23 @@ async fn backtest_command_prints_table_json_and_chart() {
     pylon_tests::program::check_failure(
         "no file",
         &pair,
-        &["takes a TOML file", "such as base-msat = 1000"],
+        &["needs a TOML file", "such as base-msat = 1000"],
     );
     pylon_tests::program::check_failure(
         "a list",
         &wrong("base-msat = [1]\n"),
-        &["`base-msat` is no text"],
+        &["`base-msat` must be a string"],
     );
     let empty = tempfile::tempdir().unwrap();
     let nothing = pylon_tests::process::run(empty.path(), &["guest", "backtest", "token_pricing"]);
     pylon_tests::program::check_failure("no journal", &nothing, &["there is no pylon.db"]);
     for (words, args) in [
-        ("no policy", vec!["text_generation"]),
-        ("nothing was decided", vec!["token_pricing", "--kind", "5999"]),
+        ("not a policy", vec!["text_generation"]),
+        ("no decisions of pricing", vec!["token_pricing", "--kind", "5999"]),
         ("there is no file nobody", vec!["nobody"]),
         ("is not a slot", vec!["token_pricing", "--slot", "prices"]),
-        ("it is for pricing", vec!["token_pricing", "--slot", "routing"]),
-        ("of kind 5050", vec!["token_pricing", "--slot", "pricing:5050", "--kind", "5051"]),
+        ("the guest is for pricing", vec!["token_pricing", "--slot", "routing"]),
+        ("has kind 5050", vec!["token_pricing", "--slot", "pricing:5050", "--kind", "5051"]),
     ] {
         let args = [vec!["guest", "backtest"], args].concat();
         pylon_tests::program::check_failure(words, &run(&args), &[words]);

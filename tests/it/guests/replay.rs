@@ -279,18 +279,22 @@ async fn replay_commands_report_changes() {
     let job = customer.ask(vec![text("hello there")]).await;
     customer.result(job).await;
     let found = program.json(&["guest", "replay", &job.to_hex(), "--json"]);
-    assert_eq!((found["differs"].as_u64(), found["gone"].as_u64()), (Some(0), Some(0)), "{found}");
+    assert_eq!(
+        (found["differs"].as_u64(), found["not_replayable"].as_u64()),
+        (Some(0), Some(0)),
+        "{found}"
+    );
     assert!(
         found["decisions"]
             .as_array()
             .unwrap()
             .iter()
-            .all(|one| one["seal"] == "holds" && one["outcome"] == "equal")
+            .all(|one| one["mac"] == "valid" && one["outcome"] == "equal")
     );
     let page = program.print(&["guest", "replay", &job.to_hex()[..12]]);
     assert!(page.lines().count() >= 5 && page.contains("equal"), "{page}");
     let page = program.print(&["guest", "verify-log", "--since", "1h"]);
-    assert!(page.ends_with("The log is as it was written.\n"), "{page}");
+    assert!(page.ends_with("The log is intact.\n"), "{page}");
     node.terminate();
     drop(node);
 
@@ -300,17 +304,17 @@ async fn replay_commands_report_changes() {
     let found = program.run(&["guest", "replay", &job.to_hex()]);
     assert_eq!(found.status.code(), Some(1));
     let page = String::from_utf8(found.stdout).unwrap();
-    assert!(page.contains("DIFFERS in fuel; its seal is BROKEN"), "{page}");
+    assert!(page.contains("DIFFERS in fuel; the MAC is INVALID"), "{page}");
     let found = program.run(&["guest", "verify-log", "--json"]);
     assert_eq!((found.status.code(), said(&found).as_str()), (Some(1), ""), "{PHRASE}");
     let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!(
-        (&found["good"], &found["differs"], &found["seals"]["broken"]),
+        (&found["good"], &found["differs"], &found["macs"]["invalid"]),
         (&false.into(), &1.into(), &1.into())
     );
     for (words, args) in [
         ("no job begins with", ["guest", "replay", "00ff00ff"]),
-        ("is no job's id", ["guest", "replay", "xyz"]),
+        ("is not a job id", ["guest", "replay", "xyz"]),
     ] {
         pylon_tests::program::check_failure(words, &program.run(&args), &[words]);
     }

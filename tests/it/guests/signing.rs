@@ -116,7 +116,7 @@ fn key_file_must_be_private() {
     let folder = folder.path();
     put(folder, "mine.wasm", component("token_pricing"), 0o644);
     let sign = |key: &str| guest(folder, &["sign", "--key", key, "mine.wasm"]);
-    check_failure("nowhere", &sign("nowhere"), &["nowhere is not there", "nsec"]);
+    check_failure("nowhere", &sign("nowhere"), &["nowhere does not exist", "nsec"]);
     for (text, mode, words) in [
         (PHRASE, 0o644, "chmod 600"),
         ("legal winner", 0o600, "2 words"),

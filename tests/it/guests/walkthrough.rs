@@ -78,12 +78,13 @@ async fn cargo_walkthrough_of_the_readme_works() {
         |words: &str| commands.iter().zip(&pages).find(|(line, _)| line.contains(words)).unwrap().1;
     let tested = page("guest backtest");
     assert!(
-        tested.contains("happy_hours 0.1.0") && tested.contains("asked about 200 decisions"),
+        tested.contains("happy_hours 0.1.0") && tested.contains("on 200 decisions"),
         "{tested}"
     );
     let compared = page("guest compare");
     assert!(
-        compared.contains("happy_hours 0.1.0 beside pricing") && compared.contains("of 40 answers"),
+        compared.contains("happy_hours 0.1.0 as a shadow of pricing")
+            && compared.contains("of 40 answers"),
         "{compared}"
     );
     assert!(page("guest activate").contains("publisher"), "{}", page("guest activate"));

@@ -32,7 +32,7 @@ async fn node_runs_in_the_background() {
         "  backends  llama_cpp (default)".into(),
         format!("  relays    {relays}"),
         "  kinds     5050".into(),
-        "  wallet    none: every job is free".into(),
+        "  wallet    none: all jobs are free".into(),
     ];
     assert_eq!(output, format!("{first}\n{}\n", rest.join("\n")));
     // Only Linux shows the session of a process.
@@ -118,13 +118,13 @@ async fn host_mode_opens_no_relay() {
     for line in [
         "  modes     host\n",
         "  backends  llama_cpp (default)\n",
-        "  relays    none: it serves this machine only",
+        "  relays    none: the node serves local clients only",
     ] {
         assert!(output.contains(line), "{line} in {output}");
     }
     let log = fs::read_to_string(program.state("logs/pylon.log")).unwrap();
     assert!(
-        log.contains("serving this machine only") && log.contains("llama_cpp (default)"),
+        log.contains("serving local clients only") && log.contains("llama_cpp (default)"),
         "{log}"
     );
     let status = program.json(&["status", "--json"]);
@@ -132,15 +132,15 @@ async fn host_mode_opens_no_relay() {
     assert_eq!((&status["relays"], &status["kinds"]), (&json!([]), &json!([])));
     assert_eq!(status["backends"][0]["available"], true);
     let doctor = program.json(&["doctor", "--json"]);
-    let presence: Vec<_> = doctor["checks"]
+    let announcement: Vec<_> = doctor["checks"]
         .as_array()
         .unwrap()
         .iter()
-        .filter(|row| row["check"] == "presence")
+        .filter(|row| row["check"] == "announcement")
         .collect();
     assert!(
-        presence.len() == 1 && presence[0]["state"] == "ok",
-        "nothing is announced, and nothing should be: {presence:?}"
+        announcement.len() == 1 && announcement[0]["state"] == "ok",
+        "nothing is announced, and nothing should be: {announcement:?}"
     );
     let events = program.print(&["events", "--json"]);
     assert!(events.contains("BackendAvailable") && !events.contains("Relay"), "{events}");

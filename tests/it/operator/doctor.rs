@@ -28,22 +28,19 @@ async fn doctor_finds_each_fault() {
         assert_eq!(found(&well, check)["state"], "ok", "{check}: {well}");
     }
     assert_eq!(found(&well, "clock")["state"], "warning", "this relay does not tell the time");
-    assert_eq!(found(&well, "presence")["state"], "warning", "no node runs");
+    assert_eq!(found(&well, "announcement")["state"], "warning", "no node runs");
     let (node, ..) = tokio::task::block_in_place(|| started(program.home(), None));
     let readable = tokio::time::timeout(TEST_TIMEOUT, async {
         loop {
-            let row = found(&program.json(&["doctor", "--json"]), "presence");
+            let row = found(&program.json(&["doctor", "--json"]), "announcement");
             if row["state"] == "ok" {
                 return row;
             }
             tokio::task::yield_now().await;
         }
     });
-    let readable = readable.await.expect("announced")["found"].as_str().unwrap().to_owned();
-    assert_eq!(
-        readable,
-        format!("announcement readable on {}, for kinds 5050", program.relay.url())
-    );
+    let readable = readable.await.expect("announced")["detail"].as_str().unwrap().to_owned();
+    assert_eq!(readable, format!("published on {} for kinds 5050", program.relay.url()));
     drop(node);
     let relays = well["settings"]
         .as_array()
@@ -61,7 +58,10 @@ async fn doctor_finds_each_fault() {
             (Some(1), &json!("broken"), &json!(false)),
             "{row}"
         );
-        assert!(row["found"].as_str().unwrap().contains(words) && row["todo"].is_string(), "{row}");
+        assert!(
+            row["detail"].as_str().unwrap().contains(words) && row["hint"].is_string(),
+            "{row}"
+        );
         assert_eq!(program.run(&["doctor"]).status.code(), Some(1));
     };
     program.configure("max_queued_jobs = 0");

@@ -110,20 +110,20 @@ async fn texts_are_kept_for_the_configured_time() {
         program.print(&["backup", copy.to_str().unwrap()]);
         fs::read(&copy).unwrap().windows(11).any(|part| part == b"canary-77aa")
     };
-    assert!(has_text(&program) && !program.print(&["jobs", "show", &job]).contains("no longer"));
+    assert!(has_text(&program) && !program.print(&["jobs", "show", &job]).contains("purged"));
     assert_eq!(program.json(&["jobs", "show", &job, "--json"])["text_purged_at"], Value::Null);
     program.configure("[journal]\nkeep_text_days = 0");
     assert_eq!(program.json(&["reload", "--json"])["applied"], json!(["journal.keep_text_days"]));
     // The next commit purges earlier texts.
     let next = buy(&program, "another").await.job.to_hex();
-    let gone = tokio::time::timeout(TEST_TIMEOUT, async {
+    let purged = tokio::time::timeout(TEST_TIMEOUT, async {
         while program.json(&["jobs", "show", &next, "--json"])["text_purged_at"].is_null() {
             tokio::task::yield_now().await;
         }
     });
-    gone.await.expect("delivered, and let go");
+    purged.await.expect("delivered, and purged");
     let page = program.print(&["jobs", "show", &job]);
-    assert!(page.contains("text no longer kept since 20") && page.contains("Tokens"), "{page}");
+    assert!(page.contains("Text        purged 20") && page.contains("Tokens"), "{page}");
     let shown = program.json(&["jobs", "show", &job, "--json"]);
     assert!(
         shown["text_purged_at"].is_u64() && shown["usage"]["output_tokens"].as_u64().unwrap() > 0,
@@ -161,7 +161,11 @@ fn left_by_another_backup(program: &Program, folder: &Path) {
     let backup = || program.run(&["backup", copy.to_str().unwrap()]);
     fs::write(folder.join(".second.db.part-journal"), [7; 4096]).unwrap();
     fs::write(&part, [7; 4096]).unwrap();
-    check_failure("open to others", &backup(), &[".second.db.part is not private", "remove it"]);
+    check_failure(
+        "open to others",
+        &backup(),
+        &[".second.db.part is accessible to other users", "remove it"],
+    );
     fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
     let other = fs::File::open(&part).unwrap();
     other.lock().unwrap();
@@ -183,7 +187,7 @@ async fn backup_of_a_running_node_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.db");
     let output = program.print(&["backup", copy.to_str().unwrap()]);
-    assert!(output.contains("The identity is not in it"), "{output}");
+    assert!(output.contains("It does not contain the identity"), "{output}");
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     let before = fs::read(&copy).unwrap();
     left_by_another_backup(&program, folder.path());
@@ -264,7 +268,7 @@ async fn full_and_read_only_disks_are_reported() {
     program.print(&["stop"]);
     let read = format!("{read_only} \"$pylon\" jobs list --json");
     if let Some(output) = tokio::task::block_in_place(|| in_a_namespace(program.home(), &read)) {
-        assert!(output.status.success(), "books on a read-only disk: {}", said(&output));
+        assert!(output.status.success(), "jobs on a read-only disk: {}", said(&output));
         assert_eq!(
             serde_json::from_slice::<Value>(&output.stdout).unwrap()[0]["status"],
             "completed"

@@ -14,7 +14,7 @@ async fn reload_applies_settings() {
     let program = Program::new(Script::Echo).await;
     check_failure("no node", &program.run(&["reload"]), &["no node runs"]);
     program.print(&["start"]);
-    assert_eq!(program.print(&["reload"]), "nothing has changed\n");
+    assert_eq!(program.print(&["reload"]), "no setting has changed\n");
     program.configure("max_concurent_jobs = 2");
     check_failure(
         "a mistake",
@@ -104,7 +104,7 @@ async fn sighup_reloads_settings() {
         program.configure(config);
         node.signal(libc::SIGHUP);
         let mut line = String::new();
-        while !line.contains("read again") {
+        while !line.contains("reload") {
             line.clear();
             assert!(log.read_line(&mut line).unwrap() > 0, "the log has ended");
         }

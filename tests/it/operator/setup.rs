@@ -27,7 +27,7 @@ fn identity_can_be_imported() {
     wrong("legal winner", "2 words");
     wrong(&PHRASE.replace("yellow", "yelow"), "word 12 is not in the BIP-39 list");
     wrong(&PHRASE.replace("yellow", "winner"), "the checksum of the words is wrong");
-    wrong(&"legal ".repeat(2000), "no recovery phrase");
+    wrong(&"legal ".repeat(2000), "not a recovery phrase");
     let output = import(&["init", "--import"], &format!("  {}\n", PHRASE.to_uppercase()));
     assert!(output.status.success(), "{}", said(&output));
     assert!(
@@ -67,6 +67,6 @@ fn completions_and_manual_are_generated() {
     }
     assert!(
         !fs::read_to_string(pages.join("pylon-start.1")).unwrap().contains("detached"),
-        "what is ours alone is not shown"
+        "hidden options are not shown"
     );
 }

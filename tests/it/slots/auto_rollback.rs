@@ -90,7 +90,7 @@ async fn failing_guest_without_a_predecessor_stays() {
         .await
         .unwrap();
     assert_eq!((removed.name.as_str(), removed.role.as_str()), ("hostile-handler", "removed"));
-    assert_eq!(market.node().facts().kinds(), [5050]);
+    assert_eq!(market.node().status().kinds(), [5050]);
 }
 
 /// Goal: a guest of the first start has no predecessor, and the message says what can be done.

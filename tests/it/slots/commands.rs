@@ -77,7 +77,7 @@ async fn guest_commands_work_with_and_without_a_node() {
         &["no_target: no guest waits for approval in pricing"],
     );
     let output = program.print(&["guest", "install", path, "--slot", "pricing:5050"]);
-    assert!(output.contains("from the next start on"), "{output}");
+    assert!(output.contains("effective at the next start"), "{output}");
     assert_eq!(
         names(&program)[1..3],
         ["pricing token_pricing serving", "pricing:5050 hostile-pricing serving"]
@@ -130,7 +130,7 @@ async fn settings_and_commands_change_the_same_slots() {
         &["hostile-pricing", "has no release", "nothing was changed"],
     );
     let doctor = program.run(&["doctor"]);
-    assert!(String::from_utf8_lossy(&doctor.stdout).contains("the node that runs has other rules"));
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("the running node has other rules"));
     let audit = program.json(&["guest", "audit", "--json", "--limit", "2"]);
     let refused =
         |row: usize| format!("{} {}", audit[row]["action"], audit[row]["outcome"]).replace('"', "");
@@ -139,9 +139,11 @@ async fn settings_and_commands_change_the_same_slots() {
     check_failure("not signed", &program.run(&["start"]), &["hostile-pricing", "has no release"]);
     let doctor = program.run(&["doctor"]);
     let doctor = String::from_utf8_lossy(&doctor.stdout);
-    for words in
-        ["pricing has nobody (unavailable)", "has no release", "-> `pylon guest rollback pricing`"]
-    {
+    for words in [
+        "pricing has no guest (unavailable)",
+        "has no release",
+        "-> `pylon guest rollback pricing`",
+    ] {
         assert!(doctor.contains(words), "{words}: {doctor}");
     }
     program.configure("[lockdown]\nrequire_signature = true");
@@ -151,7 +153,7 @@ async fn settings_and_commands_change_the_same_slots() {
         "what the settings put there leaves with them"
     );
     let doctor = program.print(&["doctor"]);
-    assert!(doctor.contains("a release is required"), "{doctor}");
+    assert!(doctor.contains("signed guests of any author"), "{doctor}");
 }
 
 /// Goal: a shadow is compared before it serves. Method: a shadow pricing with other limits; one
@@ -171,7 +173,7 @@ async fn shadow_is_compared_and_activated_by_commands() {
         "max-tokens-limit=7",
         "--shadow",
     ];
-    assert!(program.print(&install).contains("beside the guest that serves"));
+    assert!(program.print(&install).contains("as a shadow"));
     let mut customer = program.customer().await;
     let job = customer.ask(vec![text("hello")]).await;
     customer.result(job).await;
@@ -188,7 +190,7 @@ async fn shadow_is_compared_and_activated_by_commands() {
     assert_eq!(compared["examples"][0]["job"], job.to_hex());
     let page = program.print(&["guest", "compare", "pricing"]);
     assert!(
-        page.contains("the same in 0 of 1 answers") && page.contains("max_output_tokens 512 / 7"),
+        page.contains("0 of 1 answers are equal") && page.contains("max_output_tokens 512 / 7"),
         "{page}"
     );
     let serving = program.json(&["guest", "activate", "pricing", "--json"]);
@@ -201,9 +203,9 @@ async fn shadow_is_compared_and_activated_by_commands() {
 }
 
 /// Goal: the operator decides about a result that verification cannot judge. Method: a result that
-/// makes verification fail, found in the list, and released.
+/// makes verification fail, found in the list, and accepted.
 #[tokio::test(flavor = "multi_thread")]
-async fn result_in_review_is_released_by_command() {
+async fn result_in_review_is_accepted_by_command() {
     let program = Program::new(Script::Echo).await;
     program.print(&["start"]);
     let path = file(program.home(), "hostile_verification");
@@ -217,7 +219,7 @@ async fn result_in_review_is_released_by_command() {
     };
     tokio::time::timeout(TEST_TIMEOUT, waits).await.unwrap();
     let doctor = program.run(&["doctor"]);
-    assert!(String::from_utf8_lossy(&doctor.stdout).contains("they keep 1 of 64 places"));
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("occupy 1 of 64 places"));
     let id = job.to_hex();
     let page = program.print(&["guest", "replay", &id]);
     assert!(
@@ -225,8 +227,8 @@ async fn result_in_review_is_released_by_command() {
         "{page}"
     );
     assert_eq!(
-        program.print(&["jobs", "release", &id[..10]]),
-        format!("released {}\n", job.short())
+        program.print(&["jobs", "accept", &id[..10]]),
+        format!("accepted {}\n", job.short())
     );
     assert_eq!(customer.result(job).await.content, "please break");
     check_failure(

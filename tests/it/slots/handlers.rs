@@ -12,10 +12,10 @@ async fn new_kind_is_served_at_once() {
     let market =
         TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
     let mut customer = market.customer().await;
-    assert_eq!(market.node().facts().kinds(), [5050]);
+    assert_eq!(market.node().status().kinds(), [5050]);
     let path = file(market.folder.path(), "probe");
     market.node().change(&install("handler:5999", guest(path, &[]))).await.unwrap();
-    assert_eq!(market.node().facts().kinds(), [5050, 5999]);
+    assert_eq!(market.node().status().kinds(), [5050, 5999]);
     let job = customer.broadcast(5999, vec![text("hello")]).await;
     // It runs without a backend, and its output is empty.
     let error = customer.feedback(job, "error").await;

@@ -350,7 +350,7 @@ async fn shadow_with_an_expired_release_is_removed() {
         }
     }
     let shadows = async || {
-        market.node().facts().guests().await.into_iter().filter(|one| one.role == "shadow").count()
+        market.node().status().guests().await.into_iter().filter(|one| one.role == "shadow").count()
     };
     until(&market, "taken out", async || shadows().await == 0).await;
     assert_eq!(audit(&market, 1), ["shadow_removed pricing done"]);
@@ -436,7 +436,7 @@ async fn stricter_rules_apply_at_once_or_are_refused() {
     signed.slots.lockdown.require_signature = true;
     market.node().reload(&signed).await.unwrap();
     let shadows = async || {
-        let all = market.node().facts().guests().await;
+        let all = market.node().status().guests().await;
         all.into_iter().filter(|one: &SlotStatus| one.role == "shadow").count()
     };
     assert_eq!(

@@ -47,7 +47,7 @@ fn install(slot: &str, guest: GuestConfig) -> SlotChange {
 
 /// The serving guest of a slot.
 async fn serving(market: &TestMarket, slot: &str) -> SlotStatus {
-    let guests = market.node().facts().guests().await;
+    let guests = market.node().status().guests().await;
     guests.into_iter().find(|one| one.slot == slot && one.role == "serving").unwrap()
 }
 

@@ -54,7 +54,7 @@ async fn failed_reload_changes_nothing() {
         TestMarket::start(MarketOptions { wallet: false, ..MarketOptions::default() }).await;
     let before = serving(&market, "pricing").await;
     let relays =
-        || market.node().facts().relays().into_iter().map(|relay| relay.url).collect::<Vec<_>>();
+        || market.node().status().relays().into_iter().map(|relay| relay.url).collect::<Vec<_>>();
     let held = relays();
     let mut config = market.config.clone();
     config.slots.guests.insert("pricing".into(), guest("token_pricing", &[("base-msat", "1")]));

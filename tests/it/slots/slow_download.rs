@@ -26,7 +26,7 @@ async fn slow_download_blocks_no_other_change() {
     program.print(&["guest", "list"]);
     assert!(fetching.try_wait().unwrap().is_none(), "the list did not wait for it");
     program.print(&["guest", "install", path.to_str().unwrap(), "--slot", "pricing:5050"]);
-    check_failure("no such job", &program.run(&["jobs", "release", &digest]), &["no job"]);
+    check_failure("no such job", &program.run(&["jobs", "accept", &digest]), &["no job"]);
     program.print(&["reload"]);
     program.print(&["stop", "--timeout", "5"]);
     let waited = fetching.wait().unwrap();

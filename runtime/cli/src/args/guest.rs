@@ -1,101 +1,103 @@
-//! `pylon guest`: what who writes guests, and who runs them, may write.
+//! The arguments of `pylon guest`.
 
-pub(crate) mod records;
-
+use super::parse;
+use super::records::{BacktestArgs, ReplayArgs, VerifyLogArgs};
 use clap::{Args, Subcommand, ValueEnum};
 use pylon_authoring::scaffold;
 use pylon_core::Digest;
 use pylon_sandbox::{Role, Slot};
 use std::path::PathBuf;
 
-/// Both ways in full: whoever leaves a word out sees where it belongs.
-const NEW_USAGE: &str = "pylon guest new policy <pricing|routing|verification> <NAME>\n       pylon guest new handler <KIND> <NAME>";
+/// Both forms, so that an error shows where the missing word belongs.
+const NEW_USAGE: &str = "pylon guest new policy <pricing|routing|verification> <NAME>\n       \
+                         pylon guest new handler <KIND> <NAME>";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GuestCommand {
-    /// Begin a guest: a crate that builds and passes its own cases at once
+    /// Create the crate of a new guest, which builds and passes its tests
     #[command(subcommand, override_usage = NEW_USAGE)]
     New(NewCommand),
-    /// Build a guest to a component, NAME.wasm in its folder
+    /// Build a guest; the component is NAME.wasm in its folder
     Build(BuildArgs),
-    /// Ask a guest the questions of its cases, and show what each answer took
+    /// Run the test cases of a guest, and show the cost of each call
     ///
-    /// Exit code 0: every answer was as expected. 1: one was not.
+    /// Exit code 0: all cases passed. 1: a case failed.
     Test(TestArgs),
-    /// Show what a component is: world, imports, settings, limits, publisher
+    /// Show the world, imports, settings, limits and publisher of a component
     ///
-    /// Exit code 0: a node can run it. 1: none can.
+    /// Exit code 0: a node can run the component. 1: it cannot.
     Inspect(InspectArgs),
-    /// Compile a component to an image for nodes that compile nothing (`lockdown.allow_compile`); this machine must be as theirs
+    /// Precompile a component for nodes that do not compile (`lockdown.allow_compile = false`)
+    ///
+    /// This machine must have the same architecture and version of pylon as those nodes.
     Compile(CompileArgs),
-    /// Sign a component or an image as yours, in a file beside it
+    /// Sign a component or a precompiled file; the release is written to FILE.release.json
     Sign(SignArgs),
-    /// Show who is in which slot, and how they do
+    /// List the guests in all slots, with their statistics if a node runs
     List(ListArgs),
-    /// Put a guest into a slot for all jobs from now on; jobs at work keep theirs
+    /// Install a guest into a slot; running jobs keep their guests
     Install(InstallArgs),
-    /// Let a slot's shadow serve from now on
+    /// Replace the guest of a slot by the slot's shadow
     Activate(SlotArgs),
-    /// Put back what was in a slot before
+    /// Restore the previous guest of a slot
     Rollback(RollbackArgs),
-    /// Let a guest in that wants more than its slot had
+    /// Approve a guest that requests more grants than its slot had
     Approve(SlotArgs),
-    /// Show what a shadow would have said instead of the guest that serves
+    /// Compare the answers of a shadow with those of the serving guest
     Compare(SlotArgs),
-    /// Show what was done to slots or tried, the newest first
+    /// List changes of slots, including failed ones, newest first
     Audit(AuditArgs),
-    /// Ask again what was asked about a job, of the guests of that time, and compare
+    /// Repeat the recorded decisions about one job with the same guests, and compare
     ///
-    /// Exit code 0: every answer is as it was recorded. 1: one is not.
-    Replay(records::ReplayArgs),
-    /// Do the same for all jobs, and look whether a record was changed or is missing
+    /// Exit code 0: all decisions are equal. 1: a decision differs.
+    Replay(ReplayArgs),
+    /// Replay all recorded decisions, and check that no record was changed or removed
     ///
-    /// Exit code 0: the log is as it was written. 1: it is not.
-    VerifyLog(records::VerifyLogArgs),
-    /// Ask another policy what was asked before, and show what it would have changed
-    Backtest(records::BacktestArgs),
+    /// Exit code 0: the log is intact. 1: it is not.
+    VerifyLog(VerifyLogArgs),
+    /// Run another policy on recorded decisions, and show what it would have changed
+    Backtest(BacktestArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NewCommand {
-    /// Something that decides: what a job costs, where it runs, whether the result is good
+    /// A policy decides about jobs: their price, their backend, or whether a result is good
     Policy(NewPolicyArgs),
-    /// Something that does a kind of job
+    /// A handler executes one kind of job
     Handler(NewHandlerArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct NewPolicyArgs {
-    /// What it decides
+    /// The kind of policy
     pub world: PolicyWorld,
-    /// Of the crate, and of the folder that is made for it here
+    /// The name of the crate and of its new folder
     #[arg(value_parser = scaffold::name)]
     pub name: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct NewHandlerArgs {
-    /// What kind of job (NIP-90), 5000 to 5999
-    #[arg(value_parser = kind)]
+    /// The NIP-90 request kind, 5000 to 5999
+    #[arg(value_parser = parse::kind)]
     pub kind: u16,
-    /// Of the crate, and of the folder that is made for it here
+    /// The name of the crate and of its new folder
     #[arg(value_parser = scaffold::name)]
     pub name: String,
 }
 
-/// What a policy decides.
+/// The world of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PolicyWorld {
-    /// What a job costs
+    /// Decides what a job costs
     Pricing,
-    /// Where it runs
+    /// Decides which backend runs a job
     Routing,
-    /// Whether the result is good
+    /// Decides whether a result is good
     Verification,
 }
 
 impl PolicyWorld {
-    /// As the sandbox calls it.
     pub(crate) const fn role(self) -> Role {
         match self {
             Self::Pricing => Role::Pricing,
@@ -114,7 +116,8 @@ pub(crate) struct BuildArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
-    /// The folder of the crate, which is built before, or a component with its cases beside it, in NAME.cases.toml
+    /// The folder of the crate, which is built first, or a component NAME.wasm with NAME.cases.toml
+    /// in the same folder
     #[arg(default_value = ".")]
     pub path: PathBuf,
     /// Print JSON
@@ -133,25 +136,27 @@ pub(crate) struct InspectArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SignArgs {
-    /// A file with your secret key: an nsec, 64 hex digits or a recovery phrase; readable only for you
+    /// A file with your secret key (nsec, 64 hex digits or a recovery phrase), accessible only to
+    /// you
     #[arg(short, long, value_name = "FILE")]
     pub key: PathBuf,
-    /// For how many days the release is good; without it, for ever
+    /// Days until the release expires [default: never]
     #[arg(short, long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub expires: Option<u32>,
-    /// The component, a folder with one, or an image that `pylon guest compile` made
+    /// The component, a folder with one, or a file made by `pylon guest compile`
     pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CompileArgs {
-    /// The component, a folder with one, or the name of a guest that comes with pylon, whose image is then written here
+    /// The component, a folder with one, or the name of a guest that comes with pylon; for a name,
+    /// the output is written to the current folder
     pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Every change of every slot, instead of what is there now
+    /// List all past changes of the slots instead
     #[arg(long)]
     pub history: bool,
     /// Print JSON
@@ -161,18 +166,24 @@ pub(crate) struct ListArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct InstallArgs {
-    /// A guest that comes with pylon by name, a component, a folder with one, or an https address
+    /// The name of a guest that comes with pylon, a component, a folder with one, or an https
+    /// address
     pub source: String,
-    /// Where: pricing, routing, verification, each also for one kind (pricing:5050), or handler:KIND
+    /// The slot: routing, pricing or verification, optionally for one kind (pricing:5050), or
+    /// handler:KIND
     #[arg(short, long, value_name = "SLOT")]
     pub slot: Slot,
-    /// SHA-256 of the component; anything else is refused. An address needs it
-    #[arg(short, long, value_name = "HEX", value_parser = digest)]
+    /// The SHA-256 that the component must have; required for an https address
+    #[arg(short, long, value_name = "HEX", value_parser = parse::digest)]
     pub digest: Option<Digest>,
-    /// One of its own settings, such as base-msat=1000; may come again. Those not named have the guest's default
-    #[arg(long = "set", visible_alias = "settings", value_name = "NAME=VALUE", value_parser = setting)]
+    /// A setting of the guest, such as base-msat=1000; repeatable. Other settings have the guest's
+    /// defaults
+    #[arg(
+        long = "set", visible_alias = "settings", value_name = "NAME=VALUE",
+        value_parser = parse::setting
+    )]
     pub settings: Vec<(String, String)>,
-    /// Only ask it beside the guest that serves, and act on nothing it says
+    /// Install the guest as a shadow: it gets the same calls, and its answers are only recorded
     #[arg(long)]
     pub shadow: bool,
     /// Print JSON
@@ -182,7 +193,7 @@ pub(crate) struct InstallArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SlotArgs {
-    /// Which slot
+    /// The slot
     pub slot: Slot,
     /// Print JSON
     #[arg(long)]
@@ -191,9 +202,10 @@ pub(crate) struct SlotArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
-    /// Which slot
+    /// The slot
     pub slot: Slot,
-    /// What was there in this revision (`pylon guest list --history`; 0 is before the first), instead of what was there before
+    /// The revision to restore, from `pylon guest list --history`; 0 is the state before the first
+    /// change [default: the previous guest]
     #[arg(long, value_name = "N")]
     pub to: Option<u64>,
     /// Print JSON
@@ -203,30 +215,13 @@ pub(crate) struct RollbackArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
-    /// How many
-    #[arg(short, long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// The number of rows
+    #[arg(
+        short, long, value_name = "N", default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
     pub limit: u32,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// A kind of job.
-pub(crate) fn kind(text: &str) -> Result<u16, String> {
-    let kind = text.parse().ok().filter(|kind| (5000..=5999).contains(kind));
-    kind.ok_or_else(|| "a kind of job is a number, 5000 to 5999".into())
-}
-
-fn digest(text: &str) -> Result<Digest, String> {
-    Digest::from_hex(text).ok_or_else(|| "expected 64 lowercase hex digits".into())
-}
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err(
-            "expected NAME=VALUE, such as base-msat=1000; each setting has a `--set` of its own"
-                .into(),
-        ),
-    }
 }

@@ -1,7 +1,9 @@
-//! The command line, and nothing else: what may be written, with its help.
+//! The command line with its help. Arguments are parsed here; `commands` executes them.
 
 pub(crate) mod guest;
 pub(crate) mod job;
+mod parse;
+pub(crate) mod records;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -17,53 +19,53 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Create the identity of this node and say where everything is
+    /// Create the identity of this node, and show the paths of its files
     Init(InitArgs),
-    /// Take jobs until told to stop, in the background
+    /// Start the node in the background
     ///
-    /// RUST_LOG says what is logged: `debug` shows more of this program, `compute=trace` each message of the market, and a library only
-    /// warns unless it is named, as in `debug,reqwest=info`.
+    /// RUST_LOG selects what is logged: `debug` logs more of pylon, `compute=trace` every message of
+    /// the market. Libraries log warnings only, unless they are named, as in `debug,reqwest=info`.
     Start(StartArgs),
-    /// Let the node end what it is at, and stop it
+    /// Stop the node, after its running jobs have finished
     Stop(StopArgs),
-    /// Show whether a node runs here, and how it does
+    /// Show the status of the node
     ///
-    /// Exit code 0: a node runs. 1: none does.
+    /// Exit code 0: a node runs on this home. 1: no node runs.
     Status(JsonArgs),
-    /// Check everything that a node needs, and say what to do
+    /// Check everything that a node needs, with a hint for each problem
     ///
-    /// Exit code 0: nothing that is configured is broken. 1: something is.
+    /// Exit code 0: every configured part works. 1: a part is broken.
     Doctor(DoctorArgs),
-    /// Show what was earned
+    /// Show the earnings
     Earnings(EarningsArgs),
-    /// Look at the jobs of this node
+    /// List, show and review the jobs of this node
     #[command(subcommand)]
     Jobs(JobsCommand),
-    /// Show what happened lately on the node that runs
+    /// Show the latest events of the running node
     Events(EventsArgs),
-    /// Show the backends that generate text
+    /// List the inference backends
     Backends(JsonArgs),
-    /// Show the models that they serve
+    /// List the models of the inference backends
     Models(JsonArgs),
-    /// Let the node that runs read its settings again
+    /// Apply changed settings to the running node
     Reload(JsonArgs),
-    /// Copy the database to a file, also while a node runs
+    /// Copy the database to a file; a node may run meanwhile
     ///
-    /// The identity is not in it: keep its recovery phrase apart.
+    /// The copy does not contain the identity: keep its recovery phrase separately.
     Backup(BackupArgs),
-    /// Buy from other providers
+    /// Buy jobs from other providers
     #[command(subcommand)]
     Job(job::JobCommand),
-    /// Write guests of your own, and run them: see, install, compare, roll back
+    /// Write, test, install, compare and roll back guests
     #[command(subcommand)]
     Guest(guest::GuestCommand),
-    /// Show a whole market on this machine: relay, node, customer and play money
+    /// Run a whole market on this machine: relay, node, customer and play money
     Demo(DemoArgs),
-    /// Print what a shell needs to complete commands
+    /// Print the completion script for a shell
     Completions(CompletionsArgs),
-    /// Write the manual pages into a folder
+    /// Write the manual pages to a folder
     Man(ManArgs),
-    /// How the node compiles guests in a process of its own: a component on stdin, its code on stdout
+    /// Compile a component from stdin to stdout; the node runs this as a subprocess
     #[command(hide = true)]
     CompileComponent(CompileComponentArgs),
 }
@@ -77,43 +79,43 @@ pub(crate) struct JsonArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// Take the recovery phrase from stdin instead of making one
+    /// Read the recovery phrase from stdin instead of creating one
     #[arg(long)]
     pub import: bool,
-    /// Replace an identity that is there; its file is kept beside the new one
+    /// Replace an existing identity; its file is renamed and kept in the same folder
     #[arg(short, long)]
     pub force: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
-    /// Stay in the foreground and log to stderr
+    /// Run in the foreground and log to stderr
     #[arg(short, long)]
     pub foreground: bool,
-    /// What to do
+    /// The services that the node offers
     #[arg(short, long, value_enum, default_value_t = Mode::Both)]
     pub mode: Mode,
     /// Read this file instead of ~/.config/pylon/config.toml
     #[arg(short, long, value_name = "PATH")]
     pub config: Option<PathBuf>,
-    /// How `start` runs itself in the background
+    /// Set by `start` when it runs itself in the background
     #[arg(long, hide = true, requires = "foreground")]
     pub detached: bool,
 }
 
-/// What a node does.
+/// The services of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
-    /// Sell on relays
+    /// Sell jobs on relays
     Provider,
-    /// Serve only this machine's own callers: no relay is opened
+    /// Serve local clients only, without relays
     Host,
     /// Both
     Both,
 }
 
 impl Mode {
-    /// As `status` shows them.
+    /// The names shown by `status`.
     pub(crate) fn names(self) -> Vec<String> {
         let names: &[&str] = match self {
             Self::Provider => &["provider"],
@@ -123,8 +125,8 @@ impl Mode {
         names.iter().map(ToString::to_string).collect()
     }
 
-    /// As it is written.
-    pub(crate) const fn word(self) -> &'static str {
+    /// The value of the option.
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Provider => "provider",
             Self::Host => "host",
@@ -135,10 +137,13 @@ impl Mode {
 
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
-    /// How long jobs at work may go on; what is not done then goes on at the next start
-    #[arg(short, long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    /// The time that running jobs have to finish; unfinished jobs continue after the next start
+    #[arg(
+        short, long, value_name = "SECONDS", default_value_t = 20,
+        value_parser = clap::value_parser!(u64).range(0..=86_400)
+    )]
     pub timeout: u64,
-    /// Kill it if it has not stopped then
+    /// Kill the node if it has not stopped by then
     #[arg(short, long)]
     pub force: bool,
 }
@@ -148,7 +153,7 @@ pub(crate) struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Check with this file instead of ~/.config/pylon/config.toml
+    /// Use this file instead of ~/.config/pylon/config.toml
     #[arg(short, long, value_name = "PATH")]
     pub config: Option<PathBuf>,
 }
@@ -158,20 +163,27 @@ pub(crate) struct EarningsArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// How many of the latest to list
-    #[arg(short, long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    /// The number of earnings to list, newest first
+    #[arg(
+        short, long, value_name = "N", default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(0..=100_000)
+    )]
     pub limit: u32,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobsCommand {
-    /// List the jobs taken last
+    /// List the latest jobs
     List(JobsListArgs),
-    /// Show all that is known of one job
+    /// Show the details of one job, without its texts
     Show(JobsShowArgs),
-    /// Send a result that verification could not judge
-    Release(JobsReviewArgs),
-    /// Do not send a result that verification could not judge; nothing is charged, and what was paid is owed back
+    /// Send a result that waits for review
+    ///
+    /// A result waits for review if the verification guest gave no verdict.
+    Accept(JobsReviewArgs),
+    /// Discard a result that waits for review
+    ///
+    /// Nothing is charged; a payment becomes a refund due.
     Reject(JobsReviewArgs),
 }
 
@@ -180,17 +192,25 @@ pub(crate) struct JobsListArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// How many
-    #[arg(short, long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// The number of jobs, newest first
+    #[arg(
+        short, long, value_name = "N", default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
     pub limit: u32,
-    /// Only those with this status
-    #[arg(short, long, value_parser = ["received", "awaiting_payment", "processing", "completed", "failed", "cancelled"])]
+    /// Only jobs with this status
+    #[arg(
+        short, long,
+        value_parser = [
+            "received", "awaiting_payment", "processing", "completed", "failed", "cancelled"
+        ]
+    )]
     pub status: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct JobsShowArgs {
-    /// The job's id, or as much of its beginning as no other has
+    /// The job id, or its unique beginning
     pub job: String,
     /// Print JSON
     #[arg(long)]
@@ -199,60 +219,66 @@ pub(crate) struct JobsShowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct JobsReviewArgs {
-    /// The job's id, or as much of its beginning as no other has
+    /// The job id, or its unique beginning
     pub job: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct EventsArgs {
-    /// Go on with what happens from now on
+    /// Print new events until the node stops
     #[arg(short, long)]
     pub follow: bool,
-    /// Print JSON, one event a line
+    /// Print JSON, one event per line
     #[arg(long)]
     pub json: bool,
-    /// How many of the latest
-    #[arg(short, long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    /// The number of past events
+    #[arg(
+        short, long, value_name = "N", default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(0..=1000)
+    )]
     pub limit: u32,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupArgs {
-    /// Where to; what is there is never overwritten
+    /// The new file; an existing one is never overwritten
     pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
-    /// For which shell
+    /// The shell
     pub shell: Shell,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CompileComponentArgs {
-    /// For which engine
+    /// The engine that runs the code
     #[arg(value_parser = ["policy", "handler"])]
-    pub tier: String,
+    pub engine: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// Where to; it is made if it is not there
+    /// The folder, which is created if it does not exist
     pub dir: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Generate with this llama.cpp server instead of the small one that comes with the demo
+    /// Use this llama.cpp server instead of the small one that the demo installs
     #[arg(long, value_name = "URL")]
     pub backend: Option<url::Url>,
-    /// Print what happened as JSON
+    /// Print each step as JSON
     #[arg(long)]
     pub json: bool,
-    /// How many jobs the customer buys
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// The number of jobs that the customer buys
+    #[arg(
+        long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
     pub jobs: u32,
-    /// Keep identity, database and logs of the demo in this folder
+    /// Keep the identity, database and logs of the demo in this folder
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
 }
@@ -262,9 +288,10 @@ mod tests {
     use super::*;
     use clap::error::ErrorKind;
 
-    /// Goal: what is documented parses, and a mistake is a usage error (exit code 2), never a guess. Method: one command line a row.
+    /// Goal: documented command lines parse, and an invalid one is a usage error (exit code 2). Method:
+    /// one command line per row.
     #[test]
-    fn command_lines() {
+    fn command_lines_are_parsed() {
         let check = |line: &str, expected: Option<ErrorKind>| {
             let found = Cli::try_parse_from(line.split(' ')).err().map(|error| error.kind());
             assert_eq!(found, expected, "{line}");
@@ -336,7 +363,7 @@ mod tests {
         check("pylon guest replay", Some(ErrorKind::MissingRequiredArgument));
         check("pylon guest verify-log --since 12", Some(ErrorKind::ValueValidation));
         check("pylon guest backtest mine.wasm --kind 6050", Some(ErrorKind::ValueValidation));
-        check("pylon jobs release 0a1b", None);
+        check("pylon jobs accept 0a1b", None);
         check("pylon jobs reject", Some(ErrorKind::MissingRequiredArgument));
         check("pylon guest list --history --json", None);
         check(
@@ -359,18 +386,19 @@ mod tests {
         check("pylon job results", Some(ErrorKind::MissingRequiredArgument));
     }
 
-    /// Goal: who leaves a word out of `guest new` learns where it belongs. Method: a line without, and what is said.
+    /// Goal: an error of `guest new` shows where the missing argument belongs. Method: command lines with
+    /// one missing.
     #[test]
-    fn a_word_that_is_missing() {
-        for (line, words) in [
+    fn missing_argument_of_guest_new_is_explained() {
+        for (line, expected) in [
             (
                 "pylon guest new pricing it",
                 "pylon guest new policy <pricing|routing|verification> <NAME>",
             ),
-            ("pylon guest new handler it", "a kind of job is a number, 5000 to 5999"),
+            ("pylon guest new handler it", "expected a request kind, 5000 to 5999"),
         ] {
-            let said = Cli::try_parse_from(line.split(' ')).unwrap_err().to_string();
-            assert!(said.contains(words), "{line}: {said}");
+            let error = Cli::try_parse_from(line.split(' ')).unwrap_err().to_string();
+            assert!(error.contains(expected), "{line}: {error}");
         }
     }
 }

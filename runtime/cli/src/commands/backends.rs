@@ -1,7 +1,7 @@
-//! `pylon backends`: who generates text, as the node that runs sees them, or as they answer now where none runs.
+//! `pylon backends`: the inference backends, from the running node or, without one, by probing them.
 
 use crate::args::JsonArgs;
-use crate::output::{json, say};
+use crate::output::{json, print};
 use anyhow::Result;
 use pylon_control_api::{Backend, Backends, Client, ClientError};
 use pylon_node::clock::SystemClock;
@@ -13,13 +13,13 @@ use pylon_provider::{self, Bus};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// Shows them.
+/// Prints the backends.
 pub(crate) fn run(args: &JsonArgs) -> Result<()> {
     let backends = find(&Home::from_env()?)?;
-    if args.json { json(&backends) } else { say(&table(&backends.backends)) }
+    if args.json { json(&backends) } else { print(&table(&backends.backends)) }
 }
 
-/// From the node, or without one from the backends themselves.
+/// The backends of the running node or, without one, of the settings.
 pub(super) fn find(home: &Home) -> Result<Backends> {
     super::block_on(async {
         match Client::new(home.socket()).backends().await {
@@ -28,14 +28,14 @@ pub(super) fn find(home: &Home) -> Result<Backends> {
                 let config = Source::new(home, None).load()?;
                 let adapters = node::configured(&config).await?;
                 let preference = node::preference(&config);
-                let seen = pylon_provider::Backends::watch(
+                let probed = pylon_provider::Backends::watch(
                     adapters,
                     preference,
                     Bus::default(),
                     Arc::new(SystemClock),
                 )
                 .await;
-                Ok(Backends { backends: control::backends(&seen) })
+                Ok(Backends { backends: control::backends(&probed) })
             }
             Err(error) => Err(error.into()),
         }
@@ -44,7 +44,7 @@ pub(super) fn find(home: &Home) -> Result<Backends> {
 
 fn table(backends: &[Backend]) -> String {
     let mut out =
-        String::from("BACKEND    STATE          MODELS  AT WORK  FIRST TEXT  TOKENS/S  FAILED\n");
+        String::from("BACKEND    STATE          MODELS  RUNNING  FIRST TEXT  TOKENS/S  FAILED\n");
     for one in backends {
         let state = match (one.available, one.default) {
             (true, true) => "default",

@@ -1,7 +1,7 @@
-//! `pylon backup`: a copy of the database as it was at one moment, also while a node runs.
+//! `pylon backup`: a consistent copy of the database. A node may run meanwhile.
 
 use crate::args::BackupArgs;
-use crate::output::say;
+use crate::output::print;
 use anyhow::{Context, Result, bail};
 use pylon_journal::ReadOnlyJournal;
 use pylon_node::home::Home;
@@ -14,22 +14,24 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use tempfile::TempPath;
 
-/// Makes the copy, complete or not at all, and never over what is there.
+/// Writes the copy atomically. An existing file is never replaced.
 pub(crate) fn run(args: &BackupArgs) -> Result<()> {
     let file = std::path::absolute(&args.file).with_context(|| args.file.display().to_string())?;
-    let taken = || format!("{} exists: choose another name (nothing was changed)", file.display());
+    let exists = || format!("{} exists: choose another name (nothing was changed)", file.display());
     if file.symlink_metadata().is_ok() {
-        bail!("{}", taken());
+        bail!("{}", exists());
     }
     let folder = file.parent().unwrap_or_else(|| Path::new("/"));
-    let books = ReadOnlyJournal::open(&Home::from_env()?.database())?;
+    let journal = ReadOnlyJournal::open(&Home::from_env()?.database())?;
     let (copy, path) = part(&file)?;
-    books.copy_to(&path).with_context(|| format!("no copy was made in {}", folder.display()))?;
+    journal
+        .copy_to(&path)
+        .with_context(|| format!("cannot copy the database to {}", folder.display()))?;
     let jobs = ReadOnlyJournal::open(&path)?.job_count()?;
     copy.sync_all().with_context(|| file.display().to_string())?;
     match path.persist_noclobber(&file) {
         Ok(()) => {}
-        Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => bail!("{}", taken()),
+        Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => bail!("{}", exists()),
         Err(lost) => {
             return Err(lost.error).with_context(|| format!("cannot write {}", file.display()));
         }
@@ -37,18 +39,18 @@ pub(crate) fn run(args: &BackupArgs) -> Result<()> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .with_context(|| folder.display().to_string())?;
-    say(&format!(
-        "{jobs} jobs and their earnings are in {}\nThe identity is not in it: keep its recovery phrase apart.\n",
+    print(&format!(
+        "{} has {jobs} jobs and their earnings\nIt does not contain the identity: keep its recovery \
+         phrase separately.\n",
         file.display()
     ))
 }
 
-/// The copy while it is made, empty and locked: removed when dropped. One that a killed backup has left behind is used again.
+/// The temporary file for the copy, empty and locked, which is removed when dropped. The file of a
+/// killed backup is used again.
 fn part(file: &Path) -> Result<(File, TempPath)> {
     let mut name = OsString::from(".");
-    name.push(
-        file.file_name().with_context(|| format!("{} is no name of a file", file.display()))?,
-    );
+    name.push(file.file_name().with_context(|| format!("{} has no file name", file.display()))?);
     name.push(".part");
     let path = file.with_file_name(name);
     let cannot = || format!("cannot write {}", path.display());
@@ -66,24 +68,24 @@ fn part(file: &Path) -> Result<(File, TempPath)> {
     match copy.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            bail!("another backup writes {}: wait for it", file.display())
+            bail!("another backup is writing {}: wait until it ends", file.display())
         }
         Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
     }
-    let (opened, there) =
+    let (opened, current) =
         (copy.metadata().with_context(cannot)?, path.symlink_metadata().with_context(cannot)?);
-    if opened.ino() != there.ino() {
+    if opened.ino() != current.ino() {
         bail!(
-            "another backup has just written {}: choose another name (nothing was changed)",
+            "another backup has written {}: choose another name (nothing was changed)",
             file.display()
         );
     }
     if opened.uid() != geteuid().as_raw() || opened.mode() & 0o077 != 0 {
-        bail!("{} is not private to this user: remove it", path.display());
+        bail!("{} is accessible to other users: remove it", path.display());
     }
-    let mut journal = path.clone().into_os_string();
-    journal.push("-journal");
-    match std::fs::remove_file(journal) {
+    let mut rollback_journal = path.clone().into_os_string();
+    rollback_journal.push("-journal");
+    match std::fs::remove_file(rollback_journal) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(error).with_context(cannot);
         }

@@ -1,30 +1,15 @@
-//! The compiler in a process of its own: hidden, for this program alone.
+//! `pylon compile-component`: the hidden command that compiles a guest in a subprocess.
 
 use crate::args::CompileComponentArgs;
-use anyhow::{Context, Result, anyhow};
-use pylon_sandbox::{Compilation, EngineKind, SubprocessCompiler, compile_stdin};
-use std::path::PathBuf;
-use std::sync::Arc;
+use anyhow::{Result, anyhow};
+use pylon_sandbox::{EngineKind, compile_stdin};
 
-const COMMAND: &str = "compile-component";
-
-/// Compiles one component and ends.
+/// Compiles one component from stdin to stdout.
 pub(crate) fn run(args: &CompileComponentArgs) -> Result<()> {
-    let tier = if args.tier == EngineKind::Handler.name() {
+    let engine = if args.engine == EngineKind::Handler.name() {
         EngineKind::Handler
     } else {
         EngineKind::Policy
     };
-    compile_stdin(tier).map_err(|why| anyhow!(why))
-}
-
-/// Has this very program compile, also where its file was replaced meanwhile. Only for what runs in this program, not for those that link it.
-pub(crate) fn apart() -> Result<Compilation> {
-    let running = PathBuf::from("/proc/self/exe");
-    let program = if running.exists() {
-        running
-    } else {
-        std::env::current_exe().context("cannot find this program")?
-    };
-    Ok(Compilation::With(Arc::new(SubprocessCompiler::new(program, vec![COMMAND.into()]))))
+    compile_stdin(engine).map_err(|error| anyhow!(error))
 }

@@ -1,4 +1,4 @@
-//! `pylon demo`: a whole market on this machine.
+//! `pylon demo`: runs a whole market on this machine.
 
 use crate::args::DemoArgs;
 use crate::demo::{self, Options};
@@ -6,13 +6,13 @@ use crate::log;
 use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs the demo to its end.
+/// Runs the demo until it ends or is interrupted.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     log::install(log::COMMAND)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("no threads to run on")?;
+        .context("cannot create threads")?;
     let options = Options {
         backend: args.backend.as_ref().map(ToString::to_string),
         json: args.json,
@@ -20,13 +20,13 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         keep: args.keep.clone(),
     };
     runtime.block_on(async {
-        // Dropped on the way out: the temporary home, and the server behind it.
+        // A signal drops the demo, which removes its temporary home and stops its server.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::select! {
             done = demo::run(options) => done,
-            _ = terminate.recv() => bail!("stopped"),
-            _ = interrupt.recv() => bail!("stopped"),
+            _ = terminate.recv() => bail!("interrupted"),
+            _ = interrupt.recv() => bail!("interrupted"),
         }
     })
 }

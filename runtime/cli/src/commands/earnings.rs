@@ -1,8 +1,8 @@
-//! `pylon earnings`: the books, whether a node runs or not.
+//! `pylon earnings`: the earnings in the journal, with or without a running node.
 
 use crate::args::EarningsArgs;
 use crate::earnings::table;
-use crate::output::{json, say};
+use crate::output::{json, print};
 use anyhow::Result;
 use pylon_control_api::Refused;
 use pylon_core::earnings::Earnings;
@@ -14,21 +14,21 @@ use pylon_node::home::Home;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Shows what was earned.
+/// Prints the earnings.
 pub(crate) fn run(args: &EarningsArgs) -> Result<()> {
     let limit = args.limit as usize;
-    let (books, now) = (ReadOnlyJournal::open(&Home::from_env()?.database())?, SystemClock.now());
-    let (earnings, since) = (books.earnings(limit)?, now.minus(REFUSED_SECONDS));
-    let refused = Refused::of(since, books.refusals(since, REFUSED_MAX)?);
+    let (journal, now) = (ReadOnlyJournal::open(&Home::from_env()?.database())?, SystemClock.now());
+    let (earnings, since) = (journal.earnings(limit)?, now.minus(REFUSED_SECONDS));
+    let refused = Refused::of(since, journal.refusals(since, REFUSED_MAX)?);
     if args.json {
-        json(&facts(&earnings, refused))
+        json(&EarningsView::new(&earnings, refused))
     } else {
-        say(&table(&earnings, &refused, limit, now))
+        print(&table(&earnings, &refused, limit, now))
     }
 }
 
 #[derive(Serialize)]
-struct Facts {
+struct EarningsView {
     summary: Summary,
     refused: Refused,
     recent: Vec<Recent>,
@@ -52,30 +52,32 @@ struct Recent {
     earned_at: u64,
 }
 
-fn facts(earnings: &Earnings, refused: Refused) -> Facts {
-    Facts {
-        refused,
-        summary: Summary {
-            total_sats: earnings.total.sats(),
-            total_msats: earnings.total.get(),
-            job_count: earnings.jobs_completed,
-            refund_due_msats: earnings.refund_due.get(),
-            by_source_msats: earnings
-                .by_source
+impl EarningsView {
+    fn new(earnings: &Earnings, refused: Refused) -> Self {
+        Self {
+            refused,
+            summary: Summary {
+                total_sats: earnings.total.sats(),
+                total_msats: earnings.total.get(),
+                job_count: earnings.jobs_completed,
+                refund_due_msats: earnings.refund_due.get(),
+                by_source_msats: earnings
+                    .by_source
+                    .iter()
+                    .map(|(source, amount)| (source.as_str(), amount.get()))
+                    .collect(),
+            },
+            recent: earnings
+                .recent
                 .iter()
-                .map(|(source, amount)| (source.as_str(), amount.get()))
+                .map(|earning| Recent {
+                    job_id: earning.job.to_hex(),
+                    amount_msats: earning.amount.get(),
+                    source: earning.source.as_str(),
+                    payment_hash: earning.payment_hash.to_hex(),
+                    earned_at: earning.at.get(),
+                })
                 .collect(),
-        },
-        recent: earnings
-            .recent
-            .iter()
-            .map(|earning| Recent {
-                job_id: earning.job.to_hex(),
-                amount_msats: earning.amount.get(),
-                source: earning.source.as_str(),
-                payment_hash: earning.payment_hash.to_hex(),
-                earned_at: earning.at.get(),
-            })
-            .collect(),
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! `pylon events`: what happened lately on the node that runs, and what happens.
+//! `pylon events`: the latest events of the running node, and optionally all later ones.
 
 use crate::args::EventsArgs;
-use crate::output::say;
+use crate::output::print;
 use anyhow::Result;
 use pylon_control_api::Client;
 use pylon_core::UnixTime;
@@ -10,11 +10,11 @@ use pylon_core::units::format_utc;
 use pylon_node::home::Home;
 use serde_json::Value;
 
-/// Prints one event a line.
+/// Prints one event per line.
 pub(crate) fn run(args: &EventsArgs) -> Result<()> {
     let (client, limit) = (Client::new(Home::from_env()?.socket()), args.limit as usize);
     let show = |line: &str| {
-        if args.json { say(&format!("{line}\n")) } else { say(&format!("{}\n", row(line))) }
+        if args.json { print(&format!("{line}\n")) } else { print(&format!("{}\n", row(line))) }
     };
     super::block_on(async {
         if args.follow {
@@ -26,14 +26,14 @@ pub(crate) fn run(args: &EventsArgs) -> Result<()> {
     })
 }
 
-/// Moment, name and fields: `2026-01-31 12:00:00  JobStarted  job_id=… model=…`.
+/// DemoStep, name and fields: `2026-01-31 12:00:00  JobStarted  job_id=… model=…`.
 fn row(line: &str) -> String {
     let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else {
         return sanitize_line(line);
     };
     let name = match fields.remove("event") {
         Some(Value::String(name)) => name,
-        _ => "Missed".into(),
+        _ => "Skipped".into(),
     };
     let at = fields
         .remove("timestamp")
@@ -54,12 +54,13 @@ fn row(line: &str) -> String {
 mod tests {
     use super::row;
 
-    /// Goal: an event reads well, and no stranger's text moves the terminal. Method: one of each shape.
+    /// Goal: an event is one readable line without control characters. Method: an event with an escape
+    /// sequence, and a gap.
     #[test]
-    fn rows() {
+    fn event_is_one_sanitized_line() {
         let line =
             r#"{"event":"JobFailed","job_id":"ab","error":"no\u001b[2J","timestamp":1767225600}"#;
         assert_eq!(row(line), "2026-01-01 00:00:00  JobFailed            error=no [2J job_id=ab");
-        assert_eq!(row(r#"{"missed":3}"#).trim(), "Missed               missed=3");
+        assert_eq!(row(r#"{"skipped":3}"#).trim(), "Skipped              skipped=3");
     }
 }

@@ -1,12 +1,12 @@
-//! `pylon init`: makes the identity or takes one over, and says what to do next.
+//! `pylon init`: creates or imports the identity, and says what to do next.
 
 use crate::args::InitArgs;
-use crate::output::say;
+use crate::output::print;
 use crate::secret;
 use anyhow::{Context, Result};
 use pylon_journal::SqliteJournal;
 use pylon_node::config;
-use pylon_node::home::{Holder, Home};
+use pylon_node::home::{Home, LockHolder};
 use pylon_node::identity::{Identity, Phrase};
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -14,36 +14,36 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-/// More than the longest phrase needs.
+/// Longer than any phrase.
 const PHRASE_BYTES_MAX: u64 = 4096;
 
-/// Nothing is changed unless all of it can be.
+/// Creates the identity, the settings file and the database. An error changes nothing.
 pub(crate) fn run(args: &InitArgs) -> Result<()> {
     let home = Home::from_env()?;
     let state = home.open()?;
-    // A node at work would lose the key to what it keeps.
-    let _lock = if args.force { Some(state.lock(Holder::Command)?) } else { None };
-    let brought = if args.import { Some(ask_for_phrase()?) } else { None };
-    let aside = if args.force { Identity::put_aside(&home)? } else { None };
-    let (identity, new) = match brought {
+    // A running node needs its key to decrypt its journal.
+    let _lock = if args.force { Some(state.lock(LockHolder::Command)?) } else { None };
+    let imported = if args.import { Some(read_phrase()?) } else { None };
+    let archived = if args.force { Identity::archive(&home)? } else { None };
+    let (identity, new) = match imported {
         Some(phrase) => (Identity::write(&home, &phrase)?, None),
         None => Identity::create(&home).map(|(identity, phrase)| (identity, Some(phrase)))?,
     };
     write_settings(&home)?;
-    // ReadOnlyJournal with nothing in them can be read, and asked in SQL.
+    // An empty database, so that commands and SQL queries work before the first start.
     SqliteJournal::open(&home.database())?;
-    say(&page(&home, &identity, new.as_ref(), aside))
-        .context("the identity is made, but cannot be shown")
+    print(&page(&home, &identity, new.as_ref(), archived))
+        .context("the identity was created, but cannot be shown")
 }
 
-fn ask_for_phrase() -> Result<Phrase> {
-    let words = secret::read("Recovery phrase (it is not shown)", PHRASE_BYTES_MAX);
-    let words = words
-        .context("this is no recovery phrase: give its words on stdin (nothing was changed)")?;
-    Phrase::parse(&words).context("the phrase cannot be imported (nothing was changed)")
+fn read_phrase() -> Result<Phrase> {
+    let phrase = secret::read("Recovery phrase (it is not shown)", PHRASE_BYTES_MAX);
+    let phrase =
+        phrase.context("stdin is not a recovery phrase: give its words (nothing was changed)")?;
+    Phrase::parse(&phrase).context("cannot import the phrase (nothing was changed)")
 }
 
-/// A file with every setting, unless the operator has one.
+/// Writes a file with every setting commented out, unless there is a settings file.
 fn write_settings(home: &Home) -> Result<()> {
     let path = home.config_file();
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
@@ -55,10 +55,18 @@ fn write_settings(home: &Home) -> Result<()> {
     }
 }
 
-fn page(home: &Home, identity: &Identity, new: Option<&Phrase>, aside: Option<PathBuf>) -> String {
+fn page(
+    home: &Home,
+    identity: &Identity,
+    new: Option<&Phrase>,
+    archived: Option<PathBuf>,
+) -> String {
     let mut out = String::new();
     if let Some(phrase) = new {
-        out.push_str("This node's recovery phrase, shown only now. Write it down; who has it can act as this node:\n\n");
+        out.push_str(
+            "The recovery phrase of this node, which is shown only once. Write it down, and keep it \
+             secret:\n\n",
+        );
         let _ = writeln!(out, "    {}\n", phrase.reveal());
     }
     let mut row = |name: &str, value: String| {
@@ -67,10 +75,10 @@ fn page(home: &Home, identity: &Identity, new: Option<&Phrase>, aside: Option<Pa
     row("npub", identity.npub());
     row("hex", identity.hex());
     row("identity", home.identity_file().display().to_string());
-    if let Some(aside) = aside {
-        row("replaced", aside.display().to_string());
+    if let Some(archived) = archived {
+        row("replaced", archived.display().to_string());
     }
-    row("config", format!("{} (every key has a default)", home.config_file().display()));
+    row("config", format!("{} (all settings have defaults)", home.config_file().display()));
     row("state", home.state_dir().display().to_string());
     out.push_str("\nNext: pylon doctor, then pylon start\n");
     out
@@ -80,14 +88,15 @@ fn page(home: &Home, identity: &Identity, new: Option<&Phrase>, aside: Option<Pa
 mod tests {
     use super::*;
 
-    /// Goal: an operator learns everything needed, and the phrase once. Method: read what is told of a fresh home.
+    /// Goal: the output has everything that the operator needs, and the phrase once. Method: the output
+    /// for a fresh home.
     #[test]
-    fn tells_everything_and_the_phrase_once() {
+    fn output_has_paths_and_the_phrase_once() {
         let root = tempfile::tempdir().unwrap();
         let home = Home::at(root.path());
         let (identity, phrase) = Identity::create(&home).unwrap();
-        let told = page(&home, &identity, Some(&phrase), None);
-        assert_eq!(told.matches(phrase.reveal()).count(), 1, "{told}");
+        let shown = page(&home, &identity, Some(&phrase), None);
+        assert_eq!(shown.matches(phrase.reveal()).count(), 1, "{shown}");
         for part in [
             identity.npub(),
             identity.hex(),
@@ -95,7 +104,7 @@ mod tests {
             ".openagents/pylon".into(),
             "pylon start".into(),
         ] {
-            assert!(told.contains(&part), "{part} in {told}");
+            assert!(shown.contains(&part), "{part} in {shown}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! `pylon jobs list`: the jobs taken last, whether a node runs or not.
+//! `pylon jobs list`: the latest jobs in the journal, with or without a running node.
 
 use crate::args::JobsListArgs;
-use crate::output::{json, say};
+use crate::output::{json, print};
 use anyhow::Result;
 use pylon_core::UnixTime;
 use pylon_core::machine::{Execution, Invoicing, JobState, Settlement};
@@ -14,7 +14,7 @@ use pylon_node::home::Home;
 use serde::Serialize;
 use std::fmt::Write as _;
 
-/// Lists them, the newest first.
+/// Lists the jobs, newest first.
 pub(crate) fn run(args: &JobsListArgs) -> Result<()> {
     let status = args.status.as_deref().and_then(|status| status.parse::<Execution>().ok());
     let jobs =
@@ -22,10 +22,10 @@ pub(crate) fn run(args: &JobsListArgs) -> Result<()> {
     if args.json {
         return json(&jobs.iter().map(Job::of).collect::<Vec<_>>());
     }
-    say(&table(&jobs, SystemClock.now()))
+    print(&table(&jobs, SystemClock.now()))
 }
 
-/// A job's row as JSON.
+/// A job as JSON.
 #[derive(Serialize)]
 pub(super) struct Job {
     id: String,
@@ -67,7 +67,7 @@ impl Job {
     }
 }
 
-/// The invoice as people ask for it: one that was paid is no longer open, though nothing more can be done with it.
+/// The invoicing state, in which a paid invoice is `paid` instead of `open`.
 pub(super) fn invoicing(state: &JobState) -> &'static str {
     let is_paid =
         matches!(state.settlement, Settlement::Paid | Settlement::RefundDue | Settlement::Refunded);

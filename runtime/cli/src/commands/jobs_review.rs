@@ -1,18 +1,20 @@
-//! `pylon jobs release` and `pylon jobs reject`: the operator's word on a result that verification could not judge.
+//! `pylon jobs accept` and `pylon jobs reject`: the operator's decision about a result for which the
+//! verification guest gave no verdict.
 
+use super::find_job::find_job;
 use crate::args::JobsReviewArgs;
-use crate::output::say;
+use crate::output::print;
 use anyhow::Result;
 use pylon_control_api::{Client, Review};
 use pylon_journal::ReadOnlyJournal;
 use pylon_node::home::Home;
 
-/// Tells the node that runs.
-pub(crate) fn run(args: &JobsReviewArgs, release: bool) -> Result<()> {
+/// Sends the decision to the running node.
+pub(crate) fn run(args: &JobsReviewArgs, accept: bool) -> Result<()> {
     let home = Home::from_env()?;
-    let job = super::jobs_show::find(&ReadOnlyJournal::open(&home.database())?, &args.job)?;
+    let job = find_job(&ReadOnlyJournal::open(&home.database())?, &args.job)?;
     super::block_on(async {
-        Ok(Client::new(home.socket()).review(Review { job, release }).await?)
+        Ok(Client::new(home.socket()).review(Review { job, accept }).await?)
     })?;
-    say(&format!("{} {}\n", if release { "released" } else { "rejected" }, job.short()))
+    print(&format!("{} {}\n", if accept { "accepted" } else { "rejected" }, job.short()))
 }

@@ -1,8 +1,9 @@
-//! `pylon jobs show`: all that is known of one job but its texts, whether a node runs or not.
+//! `pylon jobs show`: the details of one job without its texts, with or without a running node.
 
+use super::find_job::find_job;
 use super::jobs_list::{Job, invoicing};
 use crate::args::JobsShowArgs;
-use crate::output::{json, say, table};
+use crate::output::{json, print, table};
 use anyhow::{Result, bail};
 use pylon_core::decision::REDACTED;
 use pylon_core::guest::{Cost, GuestFunction};
@@ -10,47 +11,29 @@ use pylon_core::machine::JobState;
 use pylon_core::text::sanitize_line;
 use pylon_core::units::{format_utc, sats};
 use pylon_core::work::Usage;
-use pylon_core::{JobId, Msat, UnixTime, decision_summary};
+use pylon_core::{Msat, UnixTime, decision_summary};
 use pylon_journal::{Decision, ReadOnlyJournal};
 use pylon_node::home::Home;
 use serde::Serialize;
 use std::fmt::Write as _;
 
-/// Shows the one job whose id begins so.
+/// Prints the job.
 pub(crate) fn run(args: &JobsShowArgs) -> Result<()> {
-    let books = ReadOnlyJournal::open(&Home::from_env()?.database())?;
-    let id = find(&books, &args.job)?;
-    let Some(state) = books.job(id)? else { bail!("job {} has just gone", id.short()) };
-    let decisions = books.decisions(id)?;
-    if args.json { json(&facts(&state, &decisions)) } else { say(&page(&state, &decisions)) }
-}
-
-/// The one job whose id begins so.
-pub(super) fn find(books: &ReadOnlyJournal, prefix: &str) -> Result<JobId> {
-    let prefix = prefix.to_lowercase();
-    if prefix.is_empty()
-        || prefix.len() > 64
-        || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        bail!(
-            "`{}` is no job's id: give its hex digits, or as many as no other begins with",
-            sanitize_line(&prefix)
-        );
-    }
-    match *books.jobs_by_prefix(&prefix)? {
-        [id] => Ok(id),
-        [_, _, ..] => bail!("more than one job begins with {prefix}: give more digits"),
-        [] => match books.refusal(&prefix)? {
-            Some(words) => {
-                bail!("{prefix} is a request that was not taken: {}", sanitize_line(&words))
-            }
-            None => bail!("no job begins with {prefix}: `pylon jobs list` shows the latest"),
-        },
+    let journal = ReadOnlyJournal::open(&Home::from_env()?.database())?;
+    let id = find_job(&journal, &args.job)?;
+    let Some(state) = journal.job(id)? else {
+        bail!("job {} is no longer in the journal", id.short())
+    };
+    let decisions = journal.decisions(id)?;
+    if args.json {
+        json(&JobView::new(&state, &decisions))
+    } else {
+        print(&page(&state, &decisions))
     }
 }
 
 #[derive(Serialize)]
-struct Facts<'a> {
+struct JobView<'a> {
     #[serde(flatten)]
     job: Job,
     attempt: u32,
@@ -63,7 +46,7 @@ struct Facts<'a> {
     model: Option<&'a str>,
     usage: Option<Usage>,
     invoice: Option<Invoice<'a>>,
-    decisions: Vec<DecisionFacts<'a>>,
+    decisions: Vec<DecisionView<'a>>,
 }
 
 #[derive(Serialize)]
@@ -75,51 +58,53 @@ struct Invoice<'a> {
 }
 
 #[derive(Serialize)]
-struct DecisionFacts<'a> {
+struct DecisionView<'a> {
     slot: &'a str,
     name: &'a str,
     version: &'a str,
     digest: String,
     function: &'a str,
     attempt: u32,
-    /// The limit it broke.
+    /// The limit that was exceeded.
     fault: Option<String>,
     fuel: Option<u64>,
     cpu_us: Option<u64>,
-    us: u64,
+    wall_us: u64,
     decided_at: u64,
     text_purged_at: Option<u64>,
 }
 
-fn facts<'a>(state: &'a JobState, decisions: &'a [Decision]) -> Facts<'a> {
-    let place = state.evidence.as_ref().map(|evidence| &evidence.route.target);
-    Facts {
-        job: Job::of(state),
-        attempt: state.attempt,
-        bid_msats: state.job.bid.map(Msat::get),
-        cap_msats: state.cap().get(),
-        targeted: state.job.targeted,
-        confidential: state.job.confidential,
-        created_at: state.job.created_at.get(),
-        backend: place.map(|place| place.backend()),
-        model: place.map(|place| place.model()),
-        usage: state.evidence.as_ref().map(|evidence| evidence.usage),
-        invoice: state.invoice.as_ref().map(|invoice| Invoice {
-            bolt11: &invoice.bolt11,
-            payment_hash: invoice.payment_hash.to_hex(),
-            amount_msats: invoice.amount.get(),
-            expires_at: invoice.expires_at.get(),
-        }),
-        decisions: decisions.iter().map(decision).collect(),
+impl<'a> JobView<'a> {
+    fn new(state: &'a JobState, decisions: &'a [Decision]) -> Self {
+        let place = state.evidence.as_ref().map(|evidence| &evidence.route.target);
+        Self {
+            job: Job::of(state),
+            attempt: state.attempt,
+            bid_msats: state.job.bid.map(Msat::get),
+            cap_msats: state.cap().get(),
+            targeted: state.job.targeted,
+            confidential: state.job.confidential,
+            created_at: state.job.created_at.get(),
+            backend: place.map(|place| place.backend()),
+            model: place.map(|place| place.model()),
+            usage: state.evidence.as_ref().map(|evidence| evidence.usage),
+            invoice: state.invoice.as_ref().map(|invoice| Invoice {
+                bolt11: &invoice.bolt11,
+                payment_hash: invoice.payment_hash.to_hex(),
+                amount_msats: invoice.amount.get(),
+                expires_at: invoice.expires_at.get(),
+            }),
+            decisions: decisions.iter().map(decision_view).collect(),
+        }
     }
 }
 
-fn decision(one: &Decision) -> DecisionFacts<'_> {
+fn decision_view(one: &Decision) -> DecisionView<'_> {
     let (fuel, cpu_us) = match one.cost {
         Cost::Fuel(units) => (Some(units), None),
         Cost::CpuUs(micros) => (None, Some(micros)),
     };
-    DecisionFacts {
+    DecisionView {
         slot: &one.slot,
         name: &one.name,
         version: &one.version,
@@ -129,7 +114,7 @@ fn decision(one: &Decision) -> DecisionFacts<'_> {
         fault: one.output.as_ref().err().map(ToString::to_string),
         fuel,
         cpu_us,
-        us: one.micros,
+        wall_us: one.micros,
         decided_at: one.at.get(),
         text_purged_at: one.text_purged_at.map(UnixTime::get),
     }
@@ -160,7 +145,7 @@ fn page(state: &JobState, decisions: &[Decision]) -> String {
         row("Ended", format!("{} (after {took} s)", format_utc(at)));
     }
     if let Some(at) = state.text_purged_at {
-        row("Text", format!("text no longer kept since {}", format_utc(at)));
+        row("Text", format!("purged {}", format_utc(at)));
     }
     if let Some(evidence) = &state.evidence {
         let (place, usage) = (&evidence.route.target, evidence.usage);
@@ -170,24 +155,24 @@ fn page(state: &JobState, decisions: &[Decision]) -> String {
     if let Some(failure) = &state.failure {
         row("Error", failure.message());
     }
-    out.push_str(&decided(state, decisions));
+    out.push_str(&decision_table(state, decisions));
     out
 }
 
-fn decided(state: &JobState, decisions: &[Decision]) -> String {
+fn decision_table(state: &JobState, decisions: &[Decision]) -> String {
     let Some(first) = decisions.first() else { return String::new() };
     let row = |one: &Decision| {
         let outcome = match &one.output {
-            // What was made is the customer's.
+            // The output belongs to the customer.
             Ok(_)
                 if one.function == GuestFunction::Run.as_str() && one.text_purged_at.is_some() =>
             {
-                "text no longer kept".into()
+                "text purged".into()
             }
             Ok(_) if one.function == GuestFunction::Run.as_str() && state.job.confidential => {
                 REDACTED.into()
             }
-            said => decision_summary::summarize(&one.function, said),
+            output => decision_summary::summarize(&one.function, output),
         };
         let guest = format!("{} {} ({})", one.name, one.version, one.digest.short());
         [
@@ -204,7 +189,7 @@ fn decided(state: &JobState, decisions: &[Decision]) -> String {
     format!("\n{table}first decided {}\n", format_utc(first.at))
 }
 
-/// What an answer took.
+/// The cost of a call.
 pub(super) fn cost(cost: Cost) -> String {
     match cost {
         Cost::Fuel(units) => format!("{units} fuel"),

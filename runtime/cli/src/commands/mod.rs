@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod earnings;
 pub(crate) mod events;
+mod find_job;
 pub(crate) mod guest;
 pub(crate) mod init;
 pub(crate) mod job;
@@ -23,11 +24,11 @@ pub(crate) mod stop;
 
 use anyhow::{Context, Result};
 
-/// For a command that asks the node and waits for its answer: one thread is enough.
-fn block_on<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
+/// Runs a future on one thread, which is enough for a client of the node.
+fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("no thread to run on")?;
-    runtime.block_on(answer)
+        .context("cannot create a thread")?;
+    runtime.block_on(future)
 }

@@ -1,8 +1,9 @@
-//! `pylon models`: what the backends serve, as the node that runs sees it, or as they answer now where none runs.
+//! `pylon models`: the models of the inference backends, from the running node or, without one, by
+//! probing the backends.
 
 use super::backends;
 use crate::args::JsonArgs;
-use crate::output::{json, say};
+use crate::output::{json, print};
 use anyhow::Result;
 use pylon_control_api::{Backend, Model};
 use pylon_core::text::sanitize_line;
@@ -10,11 +11,11 @@ use pylon_node::home::Home;
 use serde::Serialize;
 use std::fmt::Write as _;
 
-/// Shows them.
+/// Prints the models.
 pub(crate) fn run(args: &JsonArgs) -> Result<()> {
     let backends = backends::find(&Home::from_env()?)?.backends;
     let models: Vec<_> = backends.iter().flat_map(rows).collect();
-    if args.json { json(&Models { models }) } else { say(&table(&models)) }
+    if args.json { json(&Models { models }) } else { print(&table(&models)) }
 }
 
 #[derive(Serialize)]
@@ -41,7 +42,7 @@ fn rows(backend: &Backend) -> impl Iterator<Item = Row<'_>> {
 
 fn table(models: &[Row<'_>]) -> String {
     if models.is_empty() {
-        return "no backend serves a model: `pylon doctor` says why\n".into();
+        return "no backend has a model: run `pylon doctor`\n".into();
     }
     let mut out = String::from("BACKEND    CONTEXT  MODEL\n");
     for one in models {

@@ -1,11 +1,11 @@
-//! `pylon start`: everything a node needs is checked before anything is reached; then it works until it is told to stop.
+//! `pylon start`: checks everything that a node needs, then runs the node until it is stopped.
 
 use crate::args::{Mode, StartArgs};
-use crate::commands::compile_component::apart;
 use crate::commands::status::available;
 use crate::daemon;
 use crate::log;
-use crate::output::say;
+use crate::output::print;
+use crate::subprocess_compiler::subprocess_compiler;
 use anyhow::{Context, Result};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -14,58 +14,55 @@ use pylon_core::ports::clock::Clock;
 use pylon_core::text::sanitize_line;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::Source;
-use pylon_node::control::Facts;
-use pylon_node::control::{Desk, Order, Ring, Server};
-use pylon_node::home::{Holder, Home};
+use pylon_node::control::{Command, ControlContext, NodeStatus, Ring, Server};
+use pylon_node::home::{Home, LockHolder};
 use pylon_node::identity::Identity;
 use pylon_node::node::{Node, Parts};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
-/// How long work may go on after a signal; what is not done then goes on at the next start.
-const DRAIN: Duration = Duration::from_secs(20);
-/// Orders that are followed at once, and that wait for those.
-const ORDERS: usize = 8;
+/// The time that running jobs have after a signal; unfinished ones continue after the next start.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Commands that run concurrently, and commands that wait.
+const COMMAND_CONCURRENCY: usize = 8;
 
-/// Runs the node until it is asked to stop, here or in the background.
+/// Runs the node in the foreground, or starts it in the background.
 pub(crate) fn run(args: &StartArgs) -> Result<()> {
     let home = Home::from_env()?;
     if args.foreground {
-        return work(&home, args);
+        return run_node(&home, args);
     }
     let status = daemon::start(&home, args)?;
     let npub = Identity::load(&home)?.npub();
-    say(&format!(
+    print(&format!(
         "pylon runs (PID {}), log {}\n{}",
         status.daemon.pid,
         home.log_file().display(),
-        about(args.mode, &npub, &status)
+        started_page(args.mode, &npub, &status)
     ))
 }
 
-/// What has just been started.
-fn about(mode: Mode, npub: &str, status: &Status) -> String {
-    let or_none = |words: Vec<String>| {
-        if words.is_empty() { "none".into() } else { sanitize_line(&words.join(", ")) }
+/// A summary of the started node.
+fn started_page(mode: Mode, npub: &str, status: &Status) -> String {
+    let or_none = |names: Vec<String>| {
+        if names.is_empty() { "none".into() } else { sanitize_line(&names.join(", ")) }
     };
     let (npub, backends) = (npub.to_owned(), available(&status.backends));
     let mut rows =
         vec![("identity", npub), ("modes", status.daemon.modes.join(", ")), ("backends", backends)];
     match mode {
-        Mode::Host => {
-            rows.push(("relays", "none: it serves this machine only, and sells nothing".into()))
-        }
+        Mode::Host => rows.push(("relays", "none: the node serves local clients only".into())),
         Mode::Provider | Mode::Both => rows.extend([
             ("relays", or_none(status.relays.iter().map(|relay| relay.url.clone()).collect())),
             ("kinds", or_none(status.kinds.iter().map(u16::to_string).collect())),
-            ("wallet", "none: every job is free".into()),
+            ("wallet", "none: all jobs are free".into()),
         ]),
     }
-    rows.iter().map(|(name, what)| format!("  {name:<9} {what}\n")).collect()
+    rows.iter().map(|(name, value)| format!("  {name:<9} {value}\n")).collect()
 }
 
-fn work(home: &Home, args: &StartArgs) -> Result<()> {
+fn run_node(home: &Home, args: &StartArgs) -> Result<()> {
     if args.detached {
         daemon::leave_terminal()?;
         home.open()?.folder("logs")?;
@@ -77,20 +74,28 @@ fn work(home: &Home, args: &StartArgs) -> Result<()> {
     let config = source.load()?;
     let identity = Identity::load(home)?;
     let state = home.open()?;
-    let _lock = state.lock(Holder::Node)?;
-    tracing::info!(npub = identity.npub(), home = %home.state_dir().display(), mode = args.mode.word(), "starting");
+    let _lock = state.lock(LockHolder::Node)?;
+    tracing::info!(
+        npub = identity.npub(),
+        home = %home.state_dir().display(),
+        mode = args.mode.as_str(),
+        "starting"
+    );
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("no threads to run on")?;
+        .context("cannot create threads")?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let parts =
-            Parts { host_only: args.mode == Mode::Host, compilation: apart()?, ..Parts::default() };
+        let parts = Parts {
+            host_only: args.mode == Mode::Host,
+            compilation: subprocess_compiler()?,
+            ..Parts::default()
+        };
         let ring = Ring::listen(&parts.bus);
-        let (begun, started_at) = (Instant::now(), SystemClock.now().get());
+        let (started, started_at) = (Instant::now(), SystemClock.now().get());
         let node = Node::start(home, &state, &config, identity.keys().clone(), parts).await?;
-        let (orders, mut waiting) = mpsc::channel(ORDERS);
+        let (sender, mut commands) = mpsc::channel(COMMAND_CONCURRENCY);
         let daemon = Daemon {
             running: true,
             pid: std::process::id(),
@@ -100,34 +105,33 @@ fn work(home: &Home, args: &StartArgs) -> Result<()> {
             started_at,
             uptime_secs: 0,
         };
-        let server =
-            Server::open(&state, Desk { facts: node.facts(), ring, daemon, begun, orders })?;
-        announce(args.mode, &node.facts());
-        let within = until_stop(&node, &source, &mut signals, &mut waiting).await;
-        drain(node, within, &mut signals, &mut waiting).await;
+        let server = Server::open(
+            &state,
+            ControlContext { status: node.status(), ring, daemon, started, commands: sender },
+        )?;
+        log_started(args.mode, &node.status());
+        let timeout = run_until_stop(&node, &source, &mut signals, &mut commands).await;
+        stop(node, timeout, &mut signals, &mut commands).await;
         drop(server);
         tracing::info!("stopped");
         Ok(())
     })
 }
 
-fn announce(mode: Mode, facts: &Facts) {
-    let backends = available(&facts.backends());
+fn log_started(mode: Mode, status: &NodeStatus) {
+    let backends = available(&status.backends());
     match mode {
-        Mode::Host => tracing::info!(
-            backends,
-            "serving this machine only: no relay is opened, and nothing is sold"
-        ),
+        Mode::Host => tracing::info!(backends, "serving local clients only, without relays"),
         Mode::Provider | Mode::Both => {
             let (relays, kinds) = (
-                facts.relays().into_iter().map(|relay| relay.url).collect::<Vec<_>>(),
-                facts.kinds(),
+                status.relays().into_iter().map(|relay| relay.url).collect::<Vec<_>>(),
+                status.kinds(),
             );
             tracing::info!(
                 backends,
                 ?relays,
                 ?kinds,
-                "listening for jobs; without a wallet they are free"
+                "accepting jobs, which are free without a wallet"
             );
         }
     }
@@ -156,79 +160,86 @@ impl Signals {
     }
 }
 
-/// Follows orders until one is to stop, and within which time. An order that takes long holds up no other.
-async fn until_stop(
+/// Executes commands until one stops the node, and returns its timeout. A slow command does not block
+/// others.
+async fn run_until_stop(
     node: &Node,
     source: &Source,
     signals: &mut Signals,
-    waiting: &mut mpsc::Receiver<Order>,
+    commands: &mut mpsc::Receiver<Command>,
 ) -> Duration {
-    let mut followed = FuturesUnordered::new();
+    let mut running = FuturesUnordered::new();
     loop {
-        let order = tokio::select! {
-            _ = signals.terminate.recv() => return DRAIN,
-            _ = signals.interrupt.recv() => return DRAIN,
-            _ = signals.hang_up.recv(), if followed.len() < ORDERS => Order::Reload(oneshot::channel().0),
-            Some(()) = followed.next(), if !followed.is_empty() => continue,
-            Some(order) = waiting.recv(), if followed.len() < ORDERS => order,
+        let command = tokio::select! {
+            _ = signals.terminate.recv() => return DRAIN_TIMEOUT,
+            _ = signals.interrupt.recv() => return DRAIN_TIMEOUT,
+            _ = signals.hang_up.recv(), if running.len() < COMMAND_CONCURRENCY => {
+                Command::Reload(oneshot::channel().0)
+            }
+            Some(()) = running.next(), if !running.is_empty() => continue,
+            Some(command) = commands.recv(), if running.len() < COMMAND_CONCURRENCY => command,
         };
-        match order {
-            Order::Stop(within) => return within,
-            order => followed.push(follow(order, node, source)),
+        match command {
+            Command::Stop(timeout) => return timeout,
+            command => running.push(execute(command, node, source)),
         }
     }
 }
 
-/// Does what is asked, and says what came of it. Who asked may have gone.
-async fn follow(order: Order, node: &Node, source: &Source) {
-    match order {
-        Order::Stop(_) => {}
-        Order::Reload(reply) => drop(reply.send(reload(node, source).await)),
-        Order::Guests(deed, reply) => drop(reply.send(node.change(&deed).await)),
-        Order::Review(review, reply) => {
-            let done = node.review(review.job, review.release).await;
-            drop(reply.send(done.map_err(|error| format!("{error:#}"))));
+/// Executes a command and sends the reply, unless the client has disconnected.
+async fn execute(command: Command, node: &Node, source: &Source) {
+    match command {
+        Command::Stop(_) => {}
+        Command::Reload(reply) => drop(reply.send(reload(node, source).await)),
+        Command::Change(change, reply) => drop(reply.send(node.change(&change).await)),
+        Command::Review(review, reply) => {
+            let result = node.review(review.job, review.accept).await;
+            drop(reply.send(result.map_err(|error| format!("{error:#}"))));
         }
     }
 }
 
-/// Reads the settings again. A mistake changes nothing.
+/// Reads the settings again. An error changes nothing.
 async fn reload(node: &Node, source: &Source) -> Result<Reloaded, String> {
     let reloaded = async { node.reload(&source.load()?).await };
     match reloaded.await {
         Ok(reloaded) => {
-            tracing::info!(applied = ?reloaded.applied, needs_restart = ?reloaded.needs_restart, "settings read again");
+            let Reloaded { applied, needs_restart, .. } = &reloaded;
+            tracing::info!(?applied, ?needs_restart, "settings reloaded");
             Ok(reloaded)
         }
         Err(error) => {
             let error = format!("{error:#}");
-            tracing::error!(error, "settings not read again: nothing was changed");
+            tracing::error!(error, "reload failed, nothing was changed");
             Err(format!("{error} (nothing was changed)"))
         }
     }
 }
 
-/// Ends in order; who asks once more is not kept waiting. The journal knows what was under way.
-async fn drain(
+/// Stops the node. A second signal or stop command shortens the wait; unfinished jobs are in the
+/// journal.
+async fn stop(
     node: Node,
-    within: Duration,
+    timeout: Duration,
     signals: &mut Signals,
-    waiting: &mut mpsc::Receiver<Order>,
+    commands: &mut mpsc::Receiver<Command>,
 ) {
-    tracing::info!("stopping: no new jobs, at most {} s for those at work", within.as_secs());
+    tracing::info!("stopping: no new jobs, at most {} s for running jobs", timeout.as_secs());
     tokio::select! {
-        () = node.stop(within) => {}
-        () = signals.stop() => tracing::warn!("stopping at once: what is at work goes on at the next start"),
-        () = overruled(waiting) => tracing::warn!("stopping now: what is at work goes on at the next start"),
+        () = node.stop(timeout) => {}
+        () = signals.stop() => tracing::warn!("second signal: unfinished jobs continue after the next start"),
+        () = shorter_stop(commands) => {
+            tracing::warn!("second stop command: unfinished jobs continue after the next start");
+        }
     }
 }
 
-/// Until somebody who stops the node again has waited as long as he would.
-async fn overruled(waiting: &mut mpsc::Receiver<Order>) {
+/// Waits for another stop command, and then for its timeout.
+async fn shorter_stop(commands: &mut mpsc::Receiver<Command>) {
     loop {
-        match waiting.recv().await {
-            Some(Order::Stop(within)) => return tokio::time::sleep(within).await,
-            // Who asks for anything else hears that it stops.
+        match commands.recv().await {
+            Some(Command::Stop(timeout)) => return tokio::time::sleep(timeout).await,
+            // Dropping the reply of another command reports that the node is stopping.
             Some(_) => {}
             None => return std::future::pending().await,
         }

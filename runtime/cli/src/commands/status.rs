@@ -1,20 +1,20 @@
-//! `pylon status`: whether a node runs here, and how it does.
+//! `pylon status`: the status of the node.
 
 use crate::args::JsonArgs;
-use crate::earnings::{not_taken, owed_back};
-use crate::output::{self, SaidNo, say};
+use crate::earnings::{refund_line, refused_line};
+use crate::output::{self, SilentFailure, print};
 use anyhow::Result;
 use pylon_control_api::{Backend, Client, ClientError, Status};
 use pylon_core::Msat;
 use pylon_core::text::sanitize_line;
 use pylon_core::units::{sats, span};
-use pylon_node::home::{Holder, Home};
+use pylon_node::home::{Home, LockHolder};
 use std::fmt::Write as _;
 
-/// The kinds that agents do.
+/// The request kinds of agents.
 const BAZAAR_KINDS: std::ops::RangeInclusive<u16> = 5930..=5933;
 
-/// Asks the node. That none runs is an answer, and exit code 1.
+/// Prints the status. Without a node the exit code is 1.
 pub(crate) fn run(args: &JsonArgs) -> Result<()> {
     let home = Home::from_env()?;
     let status = super::block_on(async {
@@ -26,20 +26,20 @@ pub(crate) fn run(args: &JsonArgs) -> Result<()> {
     })?;
     match status {
         Some(status) if args.json => output::json(&status),
-        Some(status) => say(&page(&status)),
+        Some(status) => print(&page(&status)),
         None => {
-            let starting = home.runner()?.is_some_and(|runner| runner.holder == Holder::Node);
+            let starting = home.lock_owner()?.is_some_and(|owner| owner.holder == LockHolder::Node);
             match (args.json, starting) {
                 (true, _) => output::json(&Status::default())?,
-                (false, true) => say("Daemon: Starting\n")?,
-                (false, false) => say("Daemon: Not running\n")?,
+                (false, true) => print("Daemon: Starting\n")?,
+                (false, false) => print("Daemon: Not running\n")?,
             }
-            Err(SaidNo.into())
+            Err(SilentFailure.into())
         }
     }
 }
 
-/// The block of the provider document.
+/// The text in the format of the provider document.
 fn page(status: &Status) -> String {
     let mut out = format!(
         "Daemon: Running (PID: {})\nUptime: {}\n",
@@ -51,8 +51,8 @@ fn page(status: &Status) -> String {
     }
     let _ = writeln!(out, "\nSession Stats:\n  Jobs completed: {}", status.stats.jobs_completed);
     let _ = writeln!(out, "  Earnings: {}", sats(Msat::new(status.stats.earnings_msats)));
-    out.push_str(&not_taken(&status.refused));
-    out.push_str(&owed_back(Msat::new(status.stats.refund_due_msats)));
+    out.push_str(&refused_line(&status.refused));
+    out.push_str(&refund_line(Msat::new(status.stats.refund_due_msats)));
     let _ = writeln!(out, "\nInference Backends:\n  Available: {}", available(&status.backends));
     if !status.agent_backends.is_empty() {
         let _ =
@@ -81,10 +81,10 @@ fn page(status: &Status) -> String {
     out
 }
 
-/// Who answers, in a line.
+/// The available backends on one line.
 pub(super) fn available(backends: &[Backend]) -> String {
-    let there = backends.iter().filter(|backend| backend.available);
-    let names: Vec<_> = there
+    let available = backends.iter().filter(|backend| backend.available);
+    let names: Vec<_> = available
         .map(|one| format!("{}{}", one.id, if one.default { " (default)" } else { "" }))
         .collect();
     if names.is_empty() { "none".into() } else { names.join(", ") }
@@ -110,9 +110,9 @@ mod tests {
         }
     }
 
-    /// The block of the provider document, to the letter.
+    /// Goal: the text has the format of the provider document. Method: compare it line by line.
     #[test]
-    fn the_page_is_the_documents() {
+    fn page_has_the_documented_format() {
         let status = Status {
             daemon: Daemon {
                 running: true,
@@ -148,19 +148,20 @@ Relays:
   wss://nexus.openagents.com
 ";
         assert_eq!(page(&status), expected);
-        let owing = Status { stats: Stats { refund_due_msats: 21_500, ..status.stats }, ..status };
+        let with_refund_due =
+            Status { stats: Stats { refund_due_msats: 21_500, ..status.stats }, ..status };
         let with_debt = expected
             .replace("(1234000 msats)\n", "(1234000 msats)\n  Owed back: 21 sats (21500 msats)\n");
-        assert_eq!(page(&owing), with_debt);
+        assert_eq!(page(&with_refund_due), with_debt);
         let refused = Refused::of(pylon_core::UnixTime::new(1), [("invalid".to_owned(), 2)].into());
         let with_refusals =
             with_debt.replace("  Owed", "  Jobs refused: 2 within a day (2 invalid)\n  Owed");
-        assert_eq!(page(&Status { refused, ..owing }), with_refusals);
+        assert_eq!(page(&Status { refused, ..with_refund_due }), with_refusals);
     }
 
-    /// Goal: what there is not has no line, and what is broken says so. Method: a bare node.
+    /// Goal: absent parts have no line, and a broken one is reported. Method: a status with few parts.
     #[test]
-    fn only_what_there_is() {
+    fn absent_parts_have_no_line() {
         let status = Status {
             daemon: Daemon { running: true, pid: 1, ..Daemon::default() },
             relays: vec![Relay { url: "wss://x".into(), connected: false }],

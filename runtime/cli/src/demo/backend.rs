@@ -1,7 +1,8 @@
-//! Which server the demo generates text with: the one named, one that runs here already, or a small one that it fetches and manages.
+//! The inference backend of the demo: the given one, one that already runs on this machine, or a small
+//! server that the demo downloads and manages.
 
-use super::moment::{Moment, Screen};
-use crate::output::note;
+use super::steps::{DemoStep, Renderer};
+use crate::output::eprint;
 use anyhow::Context;
 use pylon_adapters::inference::managed::ManagedServer;
 use pylon_adapters::inference::{OpenAi, detect, llama_cpp};
@@ -10,7 +11,7 @@ use pylon_egress::http::client;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A backend, with the server behind it if that is ours to stop.
+/// A backend, with its server if the demo must stop it.
 pub(super) struct Chosen {
     pub(super) adapter: Arc<dyn Inference>,
     pub(super) server: Option<ManagedServer>,
@@ -20,18 +21,15 @@ pub(super) async fn choose(
     url: Option<&str>,
     cache: &Path,
     logs: &Path,
-    screen: &mut Screen,
+    renderer: &mut Renderer,
 ) -> anyhow::Result<Chosen> {
     let http = client()?;
-    let (adapter, server, whose): (OpenAi, _, _) = match url {
-        Some(url) => {
-            // As a node has it under `inference.llama_cpp.url`.
-            (llama_cpp(&http, url).await?, None, "as named")
-        }
+    let (adapter, server, origin): (OpenAi, _, _) = match url {
+        Some(url) => (llama_cpp(&http, url).await?, None, "given with --backend"),
         None => match detect(&http).await {
             Some(adapter) => (adapter, None, "found on this machine"),
             None => {
-                let server = ManagedServer::start(&http, cache, logs, &note).await?;
+                let server = ManagedServer::start(&http, cache, logs, &eprint).await?;
                 (server.backend(&http)?, Some(server), "managed by the demo")
             }
         },
@@ -39,12 +37,12 @@ pub(super) async fn choose(
     let models = adapter
         .models()
         .await
-        .with_context(|| format!("no backend at {}: is the server up?", adapter.url()))?;
+        .with_context(|| format!("no backend responds at {}: start the server", adapter.url()))?;
     let model = models
         .first()
         .map(|model| model.id.clone())
-        .context("the backend serves no model: load one")?;
-    let detail = format!("{} with {model} at {}, {whose}", adapter.id(), adapter.url());
-    screen.show(&Moment::Ready { what: "backend", detail })?;
+        .context("the backend has no model: load one")?;
+    let detail = format!("{} with {model} at {}, {origin}", adapter.id(), adapter.url());
+    renderer.show(&DemoStep::Ready { part: "backend", detail })?;
     Ok(Chosen { adapter: Arc::new(adapter), server })
 }

@@ -1,6 +1,6 @@
-//! What the demo's customer asks. Small questions: the demo's own model is small.
+//! The prompts of the demo's customer, which are easy because the demo's own model is small.
 
-/// Asked in turn.
+/// Used in turn.
 pub(super) const PROMPTS: &[&str] = &[
     "Name the capital of France, and say in two sentences what it is known for.",
     "Name three things that float on water, and say why they do.",

@@ -1,4 +1,5 @@
-//! A log file under one name that `tail -F` can follow. When it is long it gets a number, and the oldest of those is forgotten.
+//! A log file with a constant name, which `tail -F` can follow. A full file is renamed with a number,
+//! and the oldest one is deleted.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of one file.
 const BYTES_MAX: u64 = 8 << 20;
-/// Files beside the one that is written: `pylon.log.1` is the youngest.
+/// Renamed files; `pylon.log.1` is the newest.
 const OLD_MAX: u32 = 7;
 
 pub(super) struct Rolling {
@@ -18,7 +19,7 @@ pub(super) struct Rolling {
 }
 
 impl Rolling {
-    /// Goes on at the end of what is there.
+    /// Opens the file and appends to it.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Self::open_with(path, BYTES_MAX)
     }
@@ -28,12 +29,12 @@ impl Rolling {
         Ok(Self { bytes: file.metadata()?.len(), path: path.to_owned(), file, bytes_max })
     }
 
-    fn roll(&mut self) -> io::Result<()> {
+    fn rotate(&mut self) -> io::Result<()> {
         let old = |number: u32| PathBuf::from(format!("{}.{number}", self.path.display()));
         for number in (1..OLD_MAX).rev() {
-            move_over(&old(number), &old(number + 1))?;
+            rename_existing(&old(number), &old(number + 1))?;
         }
-        move_over(&self.path, &old(1))?;
+        rename_existing(&self.path, &old(1))?;
         self.file = open(&self.path)?;
         self.bytes = 0;
         Ok(())
@@ -42,8 +43,10 @@ impl Rolling {
 
 impl Write for Rolling {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // What cannot be put aside goes on where it is: a long log is better than none.
-        if self.bytes > 0 && self.bytes + line.len() as u64 > self.bytes_max && self.roll().is_err()
+        // If the file cannot be renamed, it grows further.
+        if self.bytes > 0
+            && self.bytes + line.len() as u64 > self.bytes_max
+            && self.rotate().is_err()
         {
             self.bytes = 0;
         }
@@ -61,7 +64,8 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-fn move_over(from: &Path, to: &Path) -> io::Result<()> {
+/// Renames a file, if it exists.
+fn rename_existing(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::rename(from, to) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -73,9 +77,10 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    /// Goal: the log has a bound, and the newest lines are there. Method: many lines into small files, opened anew in between.
+    /// Goal: the size of the log is limited, and the newest lines are kept. Method: many lines into small
+    /// files, reopened in between.
     #[test]
-    fn old_files_are_forgotten() {
+    fn old_files_are_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pylon.log");
         for round in 0..4 {
@@ -88,8 +93,11 @@ mod tests {
             std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(names.len(), 1 + OLD_MAX as usize, "{names:?}");
         for name in &names {
-            let about = std::fs::metadata(name).unwrap();
-            assert!(about.len() <= 100 && about.permissions().mode() & 0o777 == 0o600, "{name:?}");
+            let metadata = std::fs::metadata(name).unwrap();
+            assert!(
+                metadata.len() <= 100 && metadata.permissions().mode() & 0o777 == 0o600,
+                "{name:?}"
+            );
         }
         assert!(std::fs::read_to_string(&path).unwrap().ends_with("round 3 line 59\n"));
         let before = std::fs::read_to_string(folder.path().join("pylon.log.1")).unwrap();

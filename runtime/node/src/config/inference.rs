@@ -1,15 +1,16 @@
 //! The settings of inference backends.
 
+use super::url::check_url;
 use pylon_core::settings::{InvalidSetting, Section, nearest};
 use serde::{Deserialize, Serialize};
 
-/// The inference backends, and which one to prefer.
+/// The inference backends, and the preferred one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The backend to prefer; empty takes the first that is ready.
+    /// The preferred backend; if empty, the first available one.
     pub default_backend: String,
-    /// The model for jobs that name none; empty takes the backend's first.
+    /// The model for jobs that name none; if empty, the first of the backend.
     pub default_model: String,
     /// The backends, one table each.
     pub inference: Backends,
@@ -32,7 +33,7 @@ impl Backends {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LlamaCpp {
-    /// Its address.
+    /// The address of the server.
     pub url: String,
 }
 
@@ -51,8 +52,8 @@ impl Section for Config {
                 format!("`default_backend`: no backend `{}`; {hint}", self.default_backend);
             return Err(InvalidSetting::new(&["default_backend"], message));
         }
-        super::check_url(&self.inference.llama_cpp.url, &["http", "https"]).map_err(|why| {
-            InvalidSetting::new(&["inference", "llama_cpp", "url"], format!("`url`: {why}"))
+        check_url(&self.inference.llama_cpp.url, &["http", "https"]).map_err(|cause| {
+            InvalidSetting::new(&["inference", "llama_cpp", "url"], format!("`url`: {cause}"))
         })
     }
 

@@ -12,7 +12,7 @@ const KEEP_TEXT_MB_MAX: u32 = 1024 * 1024;
 pub struct Config {
     /// Days after a job ends; 0 keeps its texts until it is finished and delivered.
     pub keep_text_days: u32,
-    /// MiB in all; the oldest texts are deleted first.
+    /// MiB in total; the oldest texts are deleted first.
     pub keep_text_mb: u32,
 }
 

@@ -1,5 +1,6 @@
-//! The settings of the market: who the node is on Nostr, and on which relays.
+//! The settings of the market: the node's profile on Nostr, and its relays.
 
+use super::url::check_url;
 use pylon_core::settings::{InvalidSetting, Section};
 use serde::{Deserialize, Serialize};
 
@@ -7,13 +8,13 @@ const RELAYS_MAX: usize = 32;
 const NAME_BYTES_MAX: usize = 64;
 const DESCRIPTION_BYTES_MAX: usize = 1024;
 
-/// Who the node is on Nostr, and on which relays.
+/// The node's profile on Nostr, and its relays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The name in the node's profile; empty leaves the published profile as it is.
     pub name: String,
-    /// The description in the node's profile; empty leaves the published one as it is.
+    /// The description in the node's profile; empty leaves the published profile as it is.
     pub description: String,
     /// Relays to listen on for jobs and to publish results to.
     pub relays: Vec<String>,
@@ -48,7 +49,7 @@ impl Section for Config {
         let invalid = |message: String| InvalidSetting::new(&["relays"], message);
         if self.relays.is_empty() {
             let message =
-                "`relays` is empty: name at least one, or leave the key out for the default";
+                "`relays` is empty: name at least one, or remove the key to use the default";
             return Err(invalid(message.into()));
         }
         if self.relays.len() > RELAYS_MAX {
@@ -58,8 +59,8 @@ impl Section for Config {
             )));
         }
         for relay in &self.relays {
-            super::check_url(relay, &["ws", "wss"])
-                .map_err(|why| invalid(format!("`relays`: {why}")))?;
+            check_url(relay, &["ws", "wss"])
+                .map_err(|cause| invalid(format!("`relays`: {cause}")))?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod market;
 mod network;
 #[cfg(test)]
 mod tests;
+mod url;
 
 pub use inference::{Backends, LlamaCpp};
 pub use journal::Config as JournalConfig;
@@ -22,7 +23,6 @@ use pylon_config::{ConfigError, Document, Setting};
 use pylon_core::settings::Section as _;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use url::Url;
 
 /// Every setting, by the section that owns it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Config {
         Self::read(path)?.with_context(|| format!("{}: no such file", path.display()))
     }
 
-    /// Reads a file; without one, all defaults.
+    /// Reads a file; all defaults if it does not exist.
     pub fn load_or_default(path: &Path) -> Result<Self> {
         Ok(Self::read(path)?.unwrap_or_default())
     }
@@ -74,7 +74,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The settings in force after a reload of `next`: what needs a restart keeps its value.
+    /// The settings in effect after a reload of `next`: those that need a restart keep their value.
     #[must_use]
     pub fn reloaded(&self, next: &Self) -> Self {
         let Self { market, inference, provider, journal, network, slots } = next;
@@ -98,7 +98,7 @@ impl Config {
         pylon_config::explain(&self.table(), text)
     }
 
-    /// Every key with its value, as the file would have it.
+    /// Every key with its value, as in the file.
     fn table(&self) -> toml::Table {
         let Self { market, inference, provider, journal, network, slots } = self;
         let mut all = toml::Table::new();
@@ -114,28 +114,29 @@ fn table(section: &impl Serialize) -> toml::Table {
     toml::Table::try_from(section).unwrap_or_default()
 }
 
-/// The content of a new `config.toml`: every setting with its help and default, commented out.
+/// The content of a new `config.toml`: every setting with its description and default, commented
+/// out.
 pub fn template() -> String {
     const EXAMPLE: &str = include_str!("../../../../pylon.example.toml");
-    let own = "# Every setting with its default. Remove the `#` of what you change; a partial file is enough.\n";
-    // The first two lines of the example are about the example.
-    let settings = EXAMPLE.lines().skip(2).map(|line| match line {
+    let header = "# Every setting with its default. To change one, remove the `#` before it.\n";
+    // The first three lines of the example describe the example.
+    let settings = EXAMPLE.lines().skip(3).map(|line| match line {
         _ if line.is_empty() || line.starts_with("# ") => format!("{line}\n"),
         _ => format!("#{}\n", line.strip_prefix("#:").map_or(line, str::trim_start)),
     });
-    std::iter::once(own.to_owned()).chain(settings).collect()
+    std::iter::once(header.to_owned()).chain(settings).collect()
 }
 
-/// The file that the settings come from.
+/// The file that the settings are read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     path: PathBuf,
-    /// Named on the command line, so it must exist.
+    /// The file was named on the command line, so it must exist.
     is_named: bool,
 }
 
 impl Source {
-    /// The named file, or the one of the home.
+    /// The named file, or that of the home.
     pub fn new(home: &Home, named: Option<&Path>) -> Self {
         Self {
             path: named.map_or_else(|| home.config_file(), Path::to_owned),
@@ -148,33 +149,15 @@ impl Source {
         &self.path
     }
 
-    /// Reads the settings; without a file in the home, all defaults.
+    /// Reads the settings; all defaults if the home has no file.
     pub fn load(&self) -> Result<Config> {
         if self.is_named { Config::load(&self.path) } else { Config::load_or_default(&self.path) }
     }
 
-    /// Every setting in force, and the line that sets it.
+    /// Every setting with its effective value, and the line that sets it.
     pub fn explain(&self) -> Result<Vec<Setting>> {
         let config = self.load()?;
         let text = pylon_config::read_text(&self.path)?.unwrap_or_default();
         Ok(config.explain(&text))
     }
-}
-
-fn check_url(text: &str, schemes: &[&str]) -> Result<(), String> {
-    let expected = || {
-        let schemes: Vec<_> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();
-        format!("`{text}` is not a {} address", schemes.join(" or "))
-    };
-    let url = Url::parse(text).map_err(|_| expected())?;
-    if !schemes.contains(&url.scheme()) || !url.has_host() {
-        return Err(expected());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!(
-            "the address of `{}` carries a user or password: leave them out",
-            url.host_str().unwrap_or_default()
-        ));
-    }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! `[network]`: what strangers may make the node reach. All of it is off by default.
+//! `[network]`: which addresses in requests the node may connect to. None by default.
 
 use pylon_core::settings::{InvalidSetting, Section};
 use serde::{Deserialize, Serialize};
@@ -7,19 +7,19 @@ use url::Url;
 const CHAIN_WAIT_SECONDS_MAX: u32 = 3600;
 const ALLOWED_MAX: usize = 64;
 
-/// What may be reached that the operator did not name.
+/// Which addresses in requests the node may connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Jobs may name pages to work on.
+    /// Inputs may be web pages.
     pub fetch_urls: bool,
-    /// Jobs may name events to work on.
+    /// Inputs may be Nostr events.
     pub fetch_events: bool,
-    /// Jobs may work on the results of other jobs.
+    /// Inputs may be results of other jobs.
     pub chain_jobs: bool,
-    /// How long the node waits for the result of another job.
+    /// The timeout for the result of another job.
     pub chain_wait_seconds: u32,
-    /// Private addresses that strangers may name all the same, each `HOST:PORT`.
+    /// Exceptions from the egress policy, each `HOST:PORT`.
     pub allow: Vec<String>,
 }
 
@@ -60,12 +60,12 @@ impl Section for Config {
     }
 
     fn reloaded(&self, _: &Self) -> Self {
-        // The clients are built with it.
+        // The clients are built from these settings at the start.
         self.clone()
     }
 }
 
-/// A host as a URL spells it, and a port.
+/// Whether this is a host in the spelling of URLs, and a port.
 fn is_host_and_port(address: &str) -> bool {
     let Some((host, port)) = address.rsplit_once(':') else { return false };
     let spelled = Url::parse(&format!("https://{address}/"))

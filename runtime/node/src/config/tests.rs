@@ -1,4 +1,4 @@
-//! Every kind of error has its line, and the example shows every setting.
+//! Settings are parsed, rejected with a line number, reloaded and explained.
 
 use super::*;
 use pylon_core::slots::GuestConfig;
@@ -6,30 +6,31 @@ use std::collections::BTreeMap;
 
 const EXAMPLE: &str = include_str!("../../../../pylon.example.toml");
 
-/// Goal: the example can be trusted. Method: it loads, equals the defaults, and names every key that the defaults have.
+/// Goal: the example file is correct. Method: it parses, equals the defaults, and has every key.
 #[test]
-fn the_example_is_the_default() {
+fn example_equals_the_defaults() {
     assert_eq!(Config::parse(EXAMPLE).unwrap(), Config::default());
-    let ours = Config::default().table();
-    let named: toml::Table = toml::from_str(EXAMPLE).unwrap();
-    assert_eq!(named, ours);
+    let defaults = Config::default().table();
+    let example: toml::Table = toml::from_str(EXAMPLE).unwrap();
+    assert_eq!(example, defaults);
     for slot in ["pricing", "routing", "verification", "handler:5050"] {
-        assert!(EXAMPLE.contains(slot), "the example tells of `{slot}`");
+        assert!(EXAMPLE.contains(slot), "the example mentions `{slot}`");
     }
 }
 
-/// Goal: the commented lines of the example work too. Method: uncomment everything that is TOML.
+/// Goal: the commented settings of the example are valid, too. Method: uncomment them.
 #[test]
-fn the_example_works_uncommented() {
+fn commented_settings_of_the_example_are_valid() {
     let text: Vec<_> =
         EXAMPLE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
     let config = Config::parse(&text.join("\n")).unwrap();
     assert!(config.slots.guests.len() >= 2, "{config:?}");
 }
 
-/// Goal: the file that `init` writes changes nothing, and what it shows can be set. Method: load it, then with every setting uncommented.
+/// Goal: the file that `init` writes sets nothing, and its settings are valid. Method: parse it as
+/// it is and with every setting uncommented.
 #[test]
-fn the_template_sets_nothing() {
+fn template_sets_nothing() {
     let text = template();
     assert_eq!(Config::parse(&text).unwrap(), Config::default());
     let is_help = |line: &str| line.starts_with("# ") && !line.starts_with("#  ");
@@ -42,10 +43,10 @@ fn the_template_sets_nothing() {
     assert_eq!(set, Config::default());
 }
 
-/// Goal: a partial file changes what it names and nothing else. Method: one key, and a table in each
-/// way to write it.
+/// Goal: a partial file changes only the keys that it has. Method: one key, and a table in each
+/// notation.
 #[test]
-fn a_partial_file_changes_only_what_it_names() {
+fn partial_file_changes_only_its_keys() {
     let check = |text: &str, change: &dyn Fn(&mut Config)| {
         let mut expected = Config::default();
         change(&mut expected);
@@ -87,10 +88,10 @@ fn a_partial_file_changes_only_what_it_names() {
     });
 }
 
-/// Goal: a reload applies what can change in a running node and keeps the rest. Method: every section
-/// changed at once.
+/// Goal: a reload applies the settings that a running node can change, and keeps the others.
+/// Method: change every section at once.
 #[test]
-fn a_reload_keeps_what_needs_a_restart() {
+fn reload_keeps_settings_that_need_a_restart() {
     let running = Config::default();
     let text = "name = 'n'\nmax_queued_jobs = 1\ndefault_model = 'm'\nguest_drain_seconds = 1\n\
                 [inference.llama_cpp]\nurl = 'http://x'\n[journal]\nkeep_text_days = 1\n\
@@ -117,13 +118,13 @@ fn a_reload_keeps_what_needs_a_restart() {
     );
 }
 
-/// Goal: a mistake is one line that says where it is and what to write. Method: one mistake a row.
+/// Goal: an error is one line with the position and the expected value. Method: one error per row.
 #[test]
-fn mistakes() {
+fn errors_have_a_line_number_and_a_hint() {
     let check = |text: &str, expected: &str| {
-        let told = Config::parse(text).unwrap_err().to_string();
-        assert!(told.contains(expected), "{text:?}: {told}");
-        assert!(!told.contains('\n'), "{told}");
+        let error = Config::parse(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text:?}: {error}");
+        assert!(!error.contains('\n'), "{error}");
     };
     // Names.
     check("# mine\n\nrelay = []", "3: unknown key `relay`; did you mean `relays`?");
@@ -131,7 +132,7 @@ fn mistakes() {
         "max_concurent_jobs = 2",
         "1: unknown key `max_concurent_jobs`; did you mean `max_concurrent_jobs`?",
     );
-    check("[codex]\nenabled = true", "1: `codex` is not in this version yet: leave it out");
+    check("[codex]\nenabled = true", "1: `codex` is not supported by this version: remove it");
     check("colour = 'red'", "1: unknown key `colour`; there is `");
     check(
         "[inference.lama_cpp]\nurl = 'http://x'",
@@ -215,7 +216,7 @@ fn mistakes() {
     check("relays = ['wss://']", "is not a ws:// or wss:// address");
     check(
         "relays = ['wss://me:secret@nos.lol']",
-        "the address of `nos.lol` carries a user or password",
+        "the address of `nos.lol` contains a user or password",
     );
     let many = vec!["'wss://nos.lol'"; 33].join(",");
     check(&format!("relays = [{many}]"), "1: `relays` names 33: at most 32");
@@ -240,7 +241,7 @@ fn mistakes() {
         "[network]\nfetch_url = true",
         "2: unknown key `fetch_url` in [network]; did you mean `fetch_urls`?",
     );
-    for place in [
+    for address in [
         "127.0.0.1",
         "127.0.0.1:",
         "127.0.0.1:0",
@@ -251,8 +252,8 @@ fn mistakes() {
         "2130706433:80",
     ] {
         check(
-            &format!("[network]\nallow = ['{place}']"),
-            &format!("2: `allow`: `{place}` is not HOST:PORT"),
+            &format!("[network]\nallow = ['{address}']"),
+            &format!("2: `allow`: `{address}` is not HOST:PORT"),
         );
     }
     let many = vec!["'a:1'"; 65].join(",");
@@ -263,9 +264,10 @@ fn mistakes() {
     check("relays = ['wss://nos.lol'\n", "unclosed array");
 }
 
-/// Goal: an operator sees what holds and why. Method: a file that sets some, in every way to write it.
+/// Goal: every setting is shown with the line that sets it. Method: a file that sets some of them,
+/// in each notation.
 #[test]
-fn each_setting_has_its_origin() {
+fn each_setting_has_its_line() {
     let text = "# mine\ndefault_model = 'a'\nrelays = [\n 'wss://x'\n]\n[inference]\nllama_cpp.url = 'http://x'\n\
                 [guests.\"pricing:5050\"]\nsettings = { base-msat = '1' }\n";
     let config = Config::parse(text).unwrap();
@@ -293,24 +295,25 @@ fn each_setting_has_its_origin() {
     assert!(config.differences(&config).is_empty());
 }
 
-/// Goal: what is wrong with the file itself is told with its path. Method: one that is missing, one that is no text, one that is huge.
+/// Goal: errors of the file itself name its path. Method: a missing file, one that is not text, and
+/// one that is too large.
 #[test]
-fn files() {
+fn file_errors_name_the_path() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.toml");
-    let told = |path: &Path| format!("{:#}", Config::load(path).unwrap_err());
-    assert!(told(&path).ends_with("config.toml: no such file"), "{}", told(&path));
+    let message = |path: &Path| format!("{:#}", Config::load(path).unwrap_err());
+    assert!(message(&path).ends_with("config.toml: no such file"), "{}", message(&path));
     assert_eq!(Config::load_or_default(&path).unwrap(), Config::default());
     std::fs::write(&path, "\n\nrelay = []").unwrap();
     assert!(
-        told(&path).ends_with("/config.toml:3: unknown key `relay`; did you mean `relays`?"),
+        message(&path).ends_with("/config.toml:3: unknown key `relay`; did you mean `relays`?"),
         "{}",
-        told(&path)
+        message(&path)
     );
     assert!(Config::load_or_default(&path).is_err());
     std::fs::write(&path, [0xff]).unwrap();
-    assert!(told(&path).ends_with("config.toml is not UTF-8 text"), "{}", told(&path));
+    assert!(message(&path).ends_with("config.toml is not UTF-8 text"), "{}", message(&path));
     std::fs::write(&path, vec![b' '; 1 << 21]).unwrap();
-    assert!(told(&path).ends_with("is larger than 1048576 bytes"), "{}", told(&path));
-    assert!(told(dir.path()).starts_with("cannot read "), "{}", told(dir.path()));
+    assert!(message(&path).ends_with("is larger than 1048576 bytes"), "{}", message(&path));
+    assert!(message(dir.path()).starts_with("cannot read "), "{}", message(dir.path()));
 }

@@ -1,16 +1,17 @@
 //! The server of the control API, on a Unix socket that only the operator can open.
 //!
-//! `server` bounds what a client may do, `routes` answers from `status` or hands a command to the
-//! program that runs the node, `ring` holds the latest events. The lock on the home decides which
-//! node runs, so a socket that is left behind means nothing.
+//! `server` limits connections and their duration, `routes` answers from `status` or passes a
+//! `Command` to the program that runs the node, `ring` holds the latest events. The lock of the home
+//! decides which node runs, so a socket left by a killed node is replaced.
 
+mod deadline;
 mod ring;
 mod routes;
 mod server;
 mod status;
 
 pub use ring::Ring;
-pub use routes::{Desk, Order};
+pub use routes::{Command, ControlContext};
 pub use server::Server;
 pub(crate) use status::totals;
-pub use status::{Facts, REFUSED_MAX, REFUSED_SECONDS, backends};
+pub use status::{NodeStatus, REFUSED_MAX, REFUSED_SECONDS, backends};

@@ -1,4 +1,4 @@
-//! The latest events, for those who ask and those who follow. Who is too slow misses some and is told how many.
+//! The latest events, for queries and followers. A slow follower loses events, and is told how many.
 
 use pylon_provider::{Bus, Observation};
 use std::collections::VecDeque;
@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::AbortHandle;
 
-/// Lines that are kept.
+/// Stored lines.
 const LINES_MAX: usize = 1000;
-/// Their bytes.
+/// Bytes of the stored lines.
 const BYTES_MAX: usize = 1 << 20;
-/// Lines that one who follows may be behind.
+/// Lines that a follower may be behind.
 const BEHIND_MAX: usize = 256;
 
 /// One event as a line of JSON.
@@ -18,11 +18,11 @@ pub(super) type Line = Arc<str>;
 
 /// The latest events.
 pub struct Ring {
-    kept: Arc<Kept>,
+    buffer: Arc<Buffer>,
     task: AbortHandle,
 }
 
-struct Kept {
+struct Buffer {
     lines: Mutex<Lines>,
     new: broadcast::Sender<Line>,
 }
@@ -34,36 +34,36 @@ struct Lines {
 }
 
 impl Ring {
-    /// Keeps what the bus says from now on.
+    /// Stores the events of the bus from now on.
     pub fn listen(bus: &Bus) -> Self {
-        let kept =
-            Arc::new(Kept { lines: Mutex::default(), new: broadcast::channel(BEHIND_MAX).0 });
-        let mut seen = bus.listen();
-        let keeper = Arc::clone(&kept);
+        let buffer =
+            Arc::new(Buffer { lines: Mutex::default(), new: broadcast::channel(BEHIND_MAX).0 });
+        let mut events = bus.listen();
+        let writer = Arc::clone(&buffer);
         let task = tokio::spawn(async move {
             loop {
-                match seen.recv().await {
+                match events.recv().await {
                     Ok(Observation::Event(event)) => {
-                        keeper.keep(serde_json::to_string(&event).unwrap_or_default().into())
+                        writer.push(serde_json::to_string(&event).unwrap_or_default().into())
                     }
                     Ok(Observation::Step(..)) => {}
-                    Err(RecvError::Lagged(count)) => keeper.keep(missed(count)),
+                    Err(RecvError::Lagged(count)) => writer.push(skipped(count)),
                     Err(RecvError::Closed) => return,
                 }
             }
         });
-        Self { kept, task: task.abort_handle() }
+        Self { buffer, task: task.abort_handle() }
     }
 
-    /// The latest, the oldest of them first.
+    /// The latest events, oldest first.
     pub fn latest(&self, limit: usize) -> Vec<Line> {
-        self.kept.lock().latest(limit)
+        self.buffer.lock().latest(limit)
     }
 
-    /// The latest, and all that come after them: none twice and none left out.
+    /// The latest events and a receiver of all later ones, without gaps and duplicates.
     pub fn follow(&self, limit: usize) -> (Vec<Line>, broadcast::Receiver<Line>) {
-        let lines = self.kept.lock();
-        (lines.latest(limit), self.kept.new.subscribe())
+        let lines = self.buffer.lock();
+        (lines.latest(limit), self.buffer.new.subscribe())
     }
 }
 
@@ -73,12 +73,12 @@ impl Drop for Ring {
     }
 }
 
-impl Kept {
+impl Buffer {
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, line: Line) {
+    fn push(&self, line: Line) {
         let mut lines = self.lock();
         lines.bytes += line.len();
         lines.lines.push_back(Arc::clone(&line));
@@ -86,7 +86,7 @@ impl Kept {
             let Some(oldest) = lines.lines.pop_front() else { break };
             lines.bytes -= oldest.len();
         }
-        // Nobody may be following.
+        // An error means that there is no follower.
         let _ = self.new.send(line);
     }
 }
@@ -97,9 +97,9 @@ impl Lines {
     }
 }
 
-/// In the place of lines that somebody was too slow for.
-pub(super) fn missed(count: u64) -> Line {
-    format!("{{\"missed\":{count}}}").into()
+/// Replaces the lines that a slow follower has lost.
+pub(super) fn skipped(count: u64) -> Line {
+    format!("{{\"skipped\":{count}}}").into()
 }
 
 #[cfg(test)]
@@ -113,9 +113,10 @@ mod tests {
         DomainEvent::BackendAvailable { backend_id, timestamp: UnixTime::new(1) }
     }
 
-    /// Goal: what is kept has a bound, in lines and in bytes, and the newest stay. Method: more small ones, then large ones.
+    /// Goal: the buffer is limited in lines and bytes, and the newest events stay. Method: many small
+    /// events, then large ones.
     #[tokio::test]
-    async fn the_newest_within_bounds() {
+    async fn newest_events_stay_within_the_limits() {
         let bus = Bus::default();
         let ring = Ring::listen(&bus);
         let (_, mut new) = ring.follow(0);
@@ -131,17 +132,17 @@ mod tests {
             bus.announce(event(number, BYTES_MAX / 10));
             new.recv().await.unwrap();
         }
-        assert_eq!(ring.latest(usize::MAX).len(), 9, "nine of them and their names fit");
+        assert_eq!(ring.latest(usize::MAX).len(), 9, "nine of them fit");
     }
 
-    /// Goal: nothing twice and nothing left out for who follows. Method: some before, some after.
+    /// Goal: a follower gets every event once. Method: events before and after it subscribes.
     #[tokio::test]
-    async fn who_follows_sees_each_once() {
+    async fn follower_gets_each_event_once() {
         let bus = Bus::default();
         let ring = Ring::listen(&bus);
-        let (_, mut observer) = ring.follow(0);
+        let (_, mut stored) = ring.follow(0);
         bus.announce(event(1, 0));
-        observer.recv().await.unwrap();
+        stored.recv().await.unwrap();
         let (before, mut after) = ring.follow(10);
         bus.announce(event(2, 0));
         assert_eq!(before.len(), 1);

@@ -1,8 +1,9 @@
-//! What is answered to whom asks. Orders are handed to the one who runs the node; facts are answered here.
+//! The routes of the control API. Queries are answered from `NodeStatus`; changes are passed as a
+//! `Command` to the program that runs the node.
 
+use super::deadline::RequestDeadline;
 use super::ring::{self, Ring};
-use super::server::Patience;
-use crate::control::Facts;
+use super::status::NodeStatus;
 use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -23,48 +24,48 @@ use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-/// A request's own text.
+/// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// Events in an answer, unless it is said how many.
-const EVENTS: usize = 100;
-/// Those who follow at once.
+/// Events in a response, unless the request has a limit.
+const EVENTS_DEFAULT: usize = 100;
+/// Concurrent event streams.
 const FOLLOWERS_MAX: usize = 16;
-/// Longer than this nobody waits for jobs to end.
+/// The longest wait for running jobs.
 const DRAIN_SECONDS_MAX: u64 = 24 * 3600;
 
-/// Something to do, for the one who runs the node.
-pub enum Order {
-    /// End, letting work go on for so long.
+/// A command for the program that runs the node. Most have a channel for the reply.
+pub enum Command {
+    /// InstallFailure; running jobs have this long to finish.
     Stop(Duration),
-    /// Read the settings again; the answer is what came of it, or one line.
+    /// Read the settings again; the error is one line.
     Reload(oneshot::Sender<Result<Reloaded, String>>),
-    /// Change a slot; the answer is who is there then, or the step that failed.
-    Guests(Box<SlotChange>, oneshot::Sender<Result<SlotStatus, InstallFailure>>),
-    /// Send a result that waits for the operator, or do not.
+    /// Change a slot; the error names the step that failed.
+    Change(Box<SlotChange>, oneshot::Sender<Result<SlotStatus, InstallFailure>>),
+    /// Accept or reject a result that waits for review.
     Review(Review, oneshot::Sender<Result<(), String>>),
 }
 
-/// What the answers are made of.
-pub struct Desk {
-    /// Of the node.
-    pub facts: Facts,
+/// What the routes need from the program that runs the node.
+pub struct ControlContext {
+    /// The status of the node.
+    pub status: NodeStatus,
     /// The latest events.
     pub ring: Ring,
-    /// The process. The time is added to each answer.
+    /// The process; the uptime is set in each response.
     pub daemon: Daemon,
-    /// When it started.
-    pub begun: Instant,
-    /// Who runs the node.
-    pub orders: mpsc::Sender<Order>,
+    /// When the process started.
+    pub started: Instant,
+    /// Receives the commands.
+    pub commands: mpsc::Sender<Command>,
 }
 
-struct Shared {
-    desk: Desk,
+struct Context {
+    control: ControlContext,
     followers: Arc<Semaphore>,
 }
 
-pub(super) fn router(desk: Desk) -> Router {
-    let shared = Arc::new(Shared { desk, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)) });
+pub(super) fn router(control: ControlContext) -> Router {
+    let context = Arc::new(Context { control, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)) });
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/backends", get(backends))
@@ -76,62 +77,62 @@ pub(super) fn router(desk: Desk) -> Router {
         .fallback(|| async {
             refuse(
                 StatusCode::NOT_FOUND,
-                "there is no such path: is this pylon as new as the node?",
+                "unknown path: the node may be of another version, restart it with this one",
             )
         })
         .method_not_allowed_fallback(|| async {
-            refuse(StatusCode::METHOD_NOT_ALLOWED, "not with this method")
+            refuse(StatusCode::METHOD_NOT_ALLOWED, "this path has another method")
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(shared)
+        .with_state(context)
 }
 
 fn refuse(code: StatusCode, error: impl Into<String>) -> Response {
     (code, Json(Failure { code: None, error: error.into() })).into_response()
 }
 
-async fn status(State(shared): State<Arc<Shared>>) -> Response {
-    let Desk { facts, daemon, begun, .. } = &shared.desk;
-    match facts.stats().and_then(|stats| Ok((stats, facts.refused()?))) {
+async fn status(State(context): State<Arc<Context>>) -> Response {
+    let ControlContext { status, daemon, started, .. } = &context.control;
+    match status.stats().and_then(|stats| Ok((stats, status.refused()?))) {
         Ok((stats, refused)) => Json(Status {
-            daemon: Daemon { uptime_secs: begun.elapsed().as_secs(), ..daemon.clone() },
+            daemon: Daemon { uptime_secs: started.elapsed().as_secs(), ..daemon.clone() },
             stats,
             refused,
-            backends: facts.backends(),
+            backends: status.backends(),
             agent_backends: Vec::new(),
-            kinds: facts.kinds(),
-            relays: facts.relays(),
+            kinds: status.kinds(),
+            relays: status.relays(),
         })
         .into_response(),
         Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
 }
 
-async fn backends(State(shared): State<Arc<Shared>>) -> Json<Backends> {
-    Json(Backends { backends: shared.desk.facts.fresh_backends().await })
+async fn backends(State(context): State<Arc<Context>>) -> Json<Backends> {
+    Json(Backends { backends: context.control.status.fresh_backends().await })
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct EventsQuery {
     limit: Option<usize>,
     #[serde(default)]
     follow: bool,
 }
 
 async fn events(
-    State(shared): State<Arc<Shared>>,
-    Extension(patience): Extension<Patience>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    State(context): State<Arc<Context>>,
+    Extension(deadline): Extension<RequestDeadline>,
+    query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Response {
-    let Wanted { limit, follow } = match wanted {
-        Ok(Query(wanted)) => wanted,
+    let EventsQuery { limit, follow } = match query {
+        Ok(Query(query)) => query,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, error.body_text()),
     };
-    let limit = limit.unwrap_or(EVENTS);
+    let limit = limit.unwrap_or(EVENTS_DEFAULT);
     if !follow {
-        let events = shared
-            .desk
+        let events = context
+            .control
             .ring
             .latest(limit)
             .iter()
@@ -139,26 +140,26 @@ async fn events(
             .collect();
         return Json(Events { events }).into_response();
     }
-    match Arc::clone(&shared.followers).try_acquire_owned() {
-        Ok(place) => {
-            patience.for_good();
-            stream_of(&shared.desk.ring, limit, place)
+    match Arc::clone(&context.followers).try_acquire_owned() {
+        Ok(permit) => {
+            deadline.remove();
+            event_stream(&context.control.ring, limit, permit)
         }
         Err(_) => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("{FOLLOWERS_MAX} follow the events already: end one of them"),
+            format!("{FOLLOWERS_MAX} clients already follow the events: stop one of them"),
         ),
     }
 }
 
-/// One line each, until the client or the node is gone.
-fn stream_of(ring: &Ring, limit: usize, place: OwnedSemaphorePermit) -> Response {
+/// One event per line, until the client disconnects or the node stops.
+fn event_stream(ring: &Ring, limit: usize, permit: OwnedSemaphorePermit) -> Response {
     let (before, after) = ring.follow(limit);
     let before = stream::iter(before);
-    let after = stream::unfold((after, place), |(mut after, place)| async {
+    let after = stream::unfold((after, permit), |(mut after, permit)| async {
         match after.recv().await {
-            Ok(line) => Some((line, (after, place))),
-            Err(RecvError::Lagged(count)) => Some((ring::missed(count), (after, place))),
+            Ok(line) => Some((line, (after, permit))),
+            Err(RecvError::Lagged(count)) => Some((ring::skipped(count), (after, permit))),
             Err(RecvError::Closed) => None,
         }
     });
@@ -168,92 +169,90 @@ fn stream_of(ring: &Ring, limit: usize, place: OwnedSemaphorePermit) -> Response
 }
 
 async fn stop(
-    State(shared): State<Arc<Shared>>,
+    State(context): State<Arc<Context>>,
     request: Result<Json<StopRequest>, JsonRejection>,
 ) -> Response {
     let StopRequest { drain_seconds } = match request {
         Ok(Json(request)) => request,
         Err(error) => return refuse(error.status(), error.body_text()),
     };
-    let order = Order::Stop(Duration::from_secs(drain_seconds.min(DRAIN_SECONDS_MAX)));
-    match shared.desk.orders.try_send(order) {
-        Ok(()) => {
-            (StatusCode::ACCEPTED, Json(Stopping { pid: shared.desk.daemon.pid })).into_response()
-        }
-        Err(_) => {
-            refuse(StatusCode::SERVICE_UNAVAILABLE, "the node is busy with other orders: try again")
-        }
+    let command = Command::Stop(Duration::from_secs(drain_seconds.min(DRAIN_SECONDS_MAX)));
+    match context.control.commands.try_send(command) {
+        Ok(()) => (StatusCode::ACCEPTED, Json(Stopping { pid: context.control.daemon.pid }))
+            .into_response(),
+        Err(_) => busy(),
     }
 }
 
 async fn reload(
-    State(shared): State<Arc<Shared>>,
-    Extension(patience): Extension<Patience>,
+    State(context): State<Arc<Context>>,
+    Extension(deadline): Extension<RequestDeadline>,
 ) -> Response {
-    patience.for_work();
-    match ordered(&shared, Order::Reload).await {
+    deadline.extend();
+    match execute(&context, Command::Reload).await {
         Ok(Ok(reloaded)) => Json(reloaded).into_response(),
         Ok(Err(error)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, error),
-        Err(busy) => busy,
+        Err(response) => response,
     }
 }
 
 async fn guests(
-    State(shared): State<Arc<Shared>>,
-    Extension(patience): Extension<Patience>,
+    State(context): State<Arc<Context>>,
+    Extension(deadline): Extension<RequestDeadline>,
 ) -> Json<Guests> {
-    // Somebody may be changing them.
-    patience.for_work();
-    let facts = &shared.desk.facts;
-    Json(Guests { guests: facts.guests().await, lockdown: Some(facts.rules().await) })
+    // The slots may be locked by a change.
+    deadline.extend();
+    let status = &context.control.status;
+    Json(Guests { guests: status.guests().await, lockdown: Some(status.rules().await) })
 }
 
 async fn change(
-    State(shared): State<Arc<Shared>>,
-    Extension(patience): Extension<Patience>,
+    State(context): State<Arc<Context>>,
+    Extension(deadline): Extension<RequestDeadline>,
     change: Result<Json<SlotChange>, JsonRejection>,
 ) -> Response {
     let change = match change {
         Ok(Json(change)) => Box::new(change),
         Err(error) => return refuse(error.status(), error.body_text()),
     };
-    patience.for_work();
-    match ordered(&shared, |reply| Order::Guests(change, reply)).await {
-        Ok(Ok(status)) => Json(status).into_response(),
+    deadline.extend();
+    match execute(&context, |reply| Command::Change(change, reply)).await {
+        Ok(Ok(slot)) => Json(slot).into_response(),
         Ok(Err(InstallFailure { code, message })) => {
             let failure = Failure { code: Some(code.into()), error: format!("{code}: {message}") };
             (StatusCode::UNPROCESSABLE_ENTITY, Json(failure)).into_response()
         }
-        Err(busy) => busy,
+        Err(response) => response,
     }
 }
 
 async fn review(
-    State(shared): State<Arc<Shared>>,
-    Extension(patience): Extension<Patience>,
+    State(context): State<Arc<Context>>,
+    Extension(deadline): Extension<RequestDeadline>,
     request: Result<Json<Review>, JsonRejection>,
 ) -> Response {
     let request = match request {
         Ok(Json(request)) => request,
         Err(error) => return refuse(error.status(), error.body_text()),
     };
-    patience.for_work();
-    match ordered(&shared, |reply| Order::Review(request, reply)).await {
+    deadline.extend();
+    match execute(&context, |reply| Command::Review(request, reply)).await {
         Ok(Ok(())) => Json(request).into_response(),
         Ok(Err(error)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, error),
-        Err(busy) => busy,
+        Err(response) => response,
     }
 }
 
-/// What came of an order, or why it was not taken.
-async fn ordered<T>(
-    shared: &Shared,
-    order: impl FnOnce(oneshot::Sender<T>) -> Order,
+/// Passes a command to the program that runs the node and waits for its reply.
+async fn execute<T>(
+    context: &Context,
+    command: impl FnOnce(oneshot::Sender<T>) -> Command,
 ) -> Result<T, Response> {
     let (reply, answer) = oneshot::channel();
-    let busy = |_| {
-        refuse(StatusCode::SERVICE_UNAVAILABLE, "the node is busy with other orders: try again")
-    };
-    shared.desk.orders.try_send(order(reply)).map_err(busy)?;
-    answer.await.map_err(|_| refuse(StatusCode::SERVICE_UNAVAILABLE, "the node stops"))
+    context.control.commands.try_send(command(reply)).map_err(|_| busy())?;
+    answer.await.map_err(|_| refuse(StatusCode::SERVICE_UNAVAILABLE, "the node is stopping"))
+}
+
+fn busy() -> Response {
+    refuse(StatusCode::SERVICE_UNAVAILABLE, "the node is busy with other commands: try again")
 }

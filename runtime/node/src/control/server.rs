@@ -1,7 +1,9 @@
-//! The socket: who may connect, how many at once, and for how long. Nothing a client does or leaves undone holds up the node.
+//! The control socket: its permissions, and limits on the number and duration of connections. No
+//! client can block the node.
 
-use super::routes::{self, Desk};
-use crate::home::State;
+use super::deadline::RequestDeadline;
+use super::routes::{self, ControlContext};
+use crate::home::StateDir;
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::extract::Request;
@@ -14,69 +16,38 @@ use pylon_control_api::socket_path_error;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-/// Connections at once; further ones wait for one to end.
+/// Concurrent connections; further ones wait.
 const CONNECTIONS_MAX: usize = 64;
 /// From the connection to the last byte of a request's head.
-const HEAD_WITHIN: Duration = Duration::from_secs(2);
-/// The whole of an exchange.
-const EXCHANGE_WITHIN: Duration = Duration::from_secs(5);
-/// The whole of one for which the node has to work, such as preparing changed guests anew.
-const WORK_WITHIN: Duration = Duration::from_secs(60);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Before another connection is taken where none can be: descriptors have run out.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The pause after a failed accept, for example without free file descriptors.
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A socket with somebody behind it, until dropped.
+/// The control socket, served until dropped.
 pub struct Server {
     path: PathBuf,
     closing: CancellationToken,
     task: JoinHandle<()>,
 }
 
-/// How long an exchange may go on. Only an answer makes it longer, never a client.
-#[derive(Clone)]
-pub(super) struct Patience(Arc<Mutex<Option<Instant>>>);
-
-impl Patience {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new(Some(Instant::now() + EXCHANGE_WITHIN))))
-    }
-
-    /// The answer takes work.
-    pub(super) fn for_work(&self) {
-        self.set(Some(Instant::now() + WORK_WITHIN));
-    }
-
-    /// The answer has no end.
-    pub(super) fn for_good(&self) {
-        self.set(None);
-    }
-
-    fn set(&self, until: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
-    }
-
-    fn until(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Server {
-    /// Opens the socket in the state folder. The caller holds the lock, so what is there is left over.
-    pub fn open(state: &State, desk: Desk) -> Result<Self> {
+    /// Opens the socket in the state folder. The caller holds the lock, so an existing socket is left
+    /// from a node that no longer runs.
+    pub fn open(state: &StateDir, context: ControlContext) -> Result<Self> {
         let path = state.socket();
         let listener = bind(&path)?;
         let closing = CancellationToken::new();
-        let task = tokio::spawn(accept(listener, routes::router(desk), closing.clone()));
+        let task = tokio::spawn(accept(listener, routes::router(context), closing.clone()));
         Ok(Self { path, closing, task })
     }
 }
@@ -90,8 +61,8 @@ impl Drop for Server {
 }
 
 fn bind(path: &Path) -> Result<UnixListener> {
-    if let Some(told) = socket_path_error(path) {
-        bail!(told);
+    if let Some(message) = socket_path_error(path) {
+        bail!(message);
     }
     let cannot = || format!("cannot open the socket {}", path.display());
     match std::fs::remove_file(path) {
@@ -106,51 +77,51 @@ fn bind(path: &Path) -> Result<UnixListener> {
 }
 
 async fn accept(listener: UnixListener, router: Router, closing: CancellationToken) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
         tokio::select! {
             () = closing.cancelled() => return,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(tokio::spawn(serve(stream, router.clone(), closing.clone(), place))),
+                Ok((stream, _)) => drop(tokio::spawn(serve(stream, router.clone(), closing.clone(), permit))),
                 Err(error) => {
-                    tracing::warn!(%error, "a control connection was not taken");
-                    tokio::time::sleep(PAUSE).await;
+                    tracing::warn!(%error, "cannot accept a control connection, retrying");
+                    tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 }
             },
         }
     }
 }
 
-/// One connection, one request.
+/// Serves one connection, which has one request.
 async fn serve(
     stream: UnixStream,
     router: Router,
     closing: CancellationToken,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 ) {
-    let patience = Patience::new();
+    let deadline = RequestDeadline::new();
     let service = {
-        let (patience, router) = (patience.clone(), TowerToHyperService::new(router));
+        let (deadline, router) = (deadline.clone(), TowerToHyperService::new(router));
         service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(patience.clone());
+            request.extensions_mut().insert(deadline.clone());
             router.call(request)
         })
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
+        .header_read_timeout(HEAD_TIMEOUT)
         .keep_alive(false)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     loop {
-        let until = patience.until();
+        let until = deadline.get();
         tokio::select! {
             _ = &mut connection => return,
             () = closing.cancelled() => return,
             () = async { if let Some(until) = until { sleep_until(until).await } }, if until.is_some() => {
-                if until == patience.until() {
+                if until == deadline.get() {
                     return;
                 }
             }

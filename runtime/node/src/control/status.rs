@@ -1,4 +1,4 @@
-//! What can be said of a node at work, each time as it is at that moment.
+//! The current status of a running node.
 
 use crate::clock::SystemClock;
 use pylon_control_api::{Backend, Model, Refused, Relay, Stats};
@@ -14,48 +14,48 @@ use pylon_sandbox::GuestSetRegistry;
 use pylon_slots::{SlotManager, handled_kinds};
 use std::sync::Arc;
 
-/// How far back refused requests are counted: a day.
+/// The period in which refused requests are counted: a day.
 pub const REFUSED_SECONDS: u64 = 86_400;
-/// Refused requests that are counted at most: `status` may be asked every second.
+/// Refused requests counted at most, because `status` may be called every second.
 pub const REFUSED_MAX: usize = 10_000;
 
-/// A view of a node. It keeps nobody at work.
+/// A read-only view of a node. It does not keep the node running.
 #[derive(Clone)]
-pub struct Facts {
+pub struct NodeStatus {
     pub(crate) journal: Arc<SqliteJournal>,
     pub(crate) backends: Arc<Backends>,
-    /// Absent where nothing is sold.
+    /// Absent in host mode.
     pub(crate) market: Option<Arc<NostrMarket>>,
-    /// Absent where nothing is sold.
+    /// Absent in host mode.
     pub(crate) served: Option<Arc<GuestSetRegistry>>,
     pub(crate) manager: Arc<SlotManager>,
-    /// What the books said when the node started.
-    pub(crate) before: Stats,
+    /// The totals of the journal when the node started.
+    pub(crate) at_start: Stats,
 }
 
-impl Facts {
-    /// Since the start: the books of now without those of then, so nothing is lost or counted twice.
+impl NodeStatus {
+    /// Counters since the start: the difference between the totals of the journal now and then.
     pub fn stats(&self) -> Result<Stats, JournalError> {
         let now = totals(&self.journal)?;
         Ok(Stats {
             refund_due_msats: now.refund_due_msats,
-            jobs_completed: now.jobs_completed.saturating_sub(self.before.jobs_completed),
-            earnings_msats: now.earnings_msats.saturating_sub(self.before.earnings_msats),
+            jobs_completed: now.jobs_completed.saturating_sub(self.at_start.jobs_completed),
+            earnings_msats: now.earnings_msats.saturating_sub(self.at_start.earnings_msats),
         })
     }
 
-    /// What was not taken lately.
+    /// Requests refused within the last day.
     pub fn refused(&self) -> Result<Refused, JournalError> {
         let since = SystemClock.now().minus(REFUSED_SECONDS);
         self.journal.refusals(since, REFUSED_MAX).map(|by_code| Refused::of(since, by_code))
     }
 
-    /// The backends, in the operator's order, as they were at the last look.
+    /// The backends in the operator's order, as of the last probe.
     pub fn backends(&self) -> Vec<Backend> {
         backends(&self.backends)
     }
 
-    /// The same, as they are now.
+    /// The backends, probed now.
     pub async fn fresh_backends(&self) -> Vec<Backend> {
         self.backends.look().await;
         self.backends()
@@ -67,12 +67,12 @@ impl Facts {
         handled.map(|handled| handled.kind).collect()
     }
 
-    /// The guests, with how they do.
+    /// The guests in all slots, with their statistics.
     pub async fn guests(&self) -> Vec<SlotStatus> {
         self.manager.status().await
     }
 
-    /// What may be installed.
+    /// The lockdown rules in effect.
     pub async fn rules(&self) -> Lockdown {
         self.manager.lockdown().await
     }
@@ -84,7 +84,7 @@ impl Facts {
     }
 }
 
-/// The backends, as they were at the last look.
+/// The backends, as of the last probe.
 pub fn backends(backends: &Backends) -> Vec<Backend> {
     let candidates = backends.candidates();
     let of = |id: &str| {
@@ -102,13 +102,13 @@ pub fn backends(backends: &Backends) -> Vec<Backend> {
         .collect()
 }
 
-/// What the books say in all.
+/// The totals of the journal.
 pub(crate) fn totals(journal: &SqliteJournal) -> Result<Stats, JournalError> {
-    let books = journal.earnings(0)?;
+    let earnings = journal.earnings(0)?;
     Ok(Stats {
-        jobs_completed: books.jobs_completed,
-        earnings_msats: books.total.get(),
-        refund_due_msats: books.refund_due.get(),
+        jobs_completed: earnings.jobs_completed,
+        earnings_msats: earnings.total.get(),
+        refund_due_msats: earnings.refund_due.get(),
     })
 }
 

@@ -1,6 +1,6 @@
-//! Can customers find this node? Its announcement (NIP-89), read back from each relay as a customer would.
+//! Checks that customers can find this node: reads its announcement (NIP-89) from each relay.
 
-use super::Row;
+use super::row::Row;
 use crate::args::Mode;
 use pylon_node::home::Home;
 use pylon_node::identity::Identity;
@@ -8,31 +8,35 @@ use pylon_nostr::identity::public_key;
 use pylon_nostr::market::read_announcement;
 use std::time::Duration;
 
-const CHECK: &str = "presence";
-const ANSWER_WITHIN: Duration = Duration::from_secs(6);
+const CHECK: &str = "announcement";
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// `modes` are those of the node that runs.
+/// `modes` are those of the running node.
 pub(super) async fn check(home: &Home, relays: &[String], modes: Option<&[String]>) -> Vec<Row> {
     if modes.is_some_and(|modes| modes == Mode::Host.names()) {
-        return vec![Row::ok(CHECK, "none: the node serves this machine only")];
+        return vec![Row::ok(CHECK, "none: the node serves local clients only")];
     }
-    // Without an identity there is nobody to be found, and that is another row.
+    // A missing identity is reported by another check.
     let Ok(identity) = Identity::load(home) else { return Vec::new() };
     let keys = identity.keys();
-    let found = read_announcement(keys, public_key(keys), relays, ANSWER_WITHIN).await;
-    found
+    let announcements = read_announcement(keys, public_key(keys), relays, RESPONSE_TIMEOUT).await;
+    announcements
         .into_iter()
         .map(|(url, announced)| match announced {
             Ok(Some(announced)) if !announced.kinds.is_empty() => {
                 let kinds: Vec<_> = announced.kinds.iter().map(u16::to_string).collect();
-                Row::ok(CHECK, format!("announcement readable on {url}, for kinds {}", kinds.join(", ")))
+                Row::ok(CHECK, format!("published on {url} for kinds {}", kinds.join(", ")))
             }
             Ok(_) => Row::warning(
                 CHECK,
-                format!("no announcement on {url}"),
-                "a node at work with a backend announces itself: start it, and look at the backends",
+                format!("none on {url}"),
+                "a running node with a backend publishes it: start the node and check the backends",
             ),
-            Err(error) => Row::warning(CHECK, format!("announcement not readable on {url}: {error}"), "see the relay's own row"),
+            Err(error) => Row::warning(
+                CHECK,
+                format!("cannot be read on {url}: {error}"),
+                "see the row of this relay",
+            ),
         })
         .collect()
 }

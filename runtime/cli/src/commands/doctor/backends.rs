@@ -1,6 +1,6 @@
-//! Do the backends answer, and do they serve what is preferred?
+//! Checks that the backends respond and have the preferred model.
 
-use super::Row;
+use super::row::Row;
 use pylon_core::completion::ModelInfo;
 use pylon_node::config::Config;
 use pylon_node::node;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 const CHECK: &str = "backend";
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn check(config: &Config) -> Vec<Row> {
     let adapters = match node::configured(config).await {
@@ -17,7 +17,7 @@ pub(super) async fn check(config: &Config) -> Vec<Row> {
             return vec![Row::broken(
                 CHECK,
                 format!("{error:#}"),
-                "correct `inference` in the settings",
+                "correct `[inference]` in the settings",
             )];
         }
     };
@@ -26,28 +26,31 @@ pub(super) async fn check(config: &Config) -> Vec<Row> {
     for adapter in adapters {
         let id = adapter.id();
         let start = || format!("start the server, or set `inference.{id}.url`");
-        rows.push(match timeout(ANSWER_WITHIN, adapter.models()).await {
+        rows.push(match timeout(RESPONSE_TIMEOUT, adapter.models()).await {
             Ok(Ok(models)) if models.is_empty() => {
-                Row::broken(CHECK, format!("{id} serves no model"), "load one")
+                Row::broken(CHECK, format!("{id} has no model"), "load a model")
             }
             Ok(Ok(models)) => {
                 let names: Vec<_> = models.iter().map(|model| model.id.as_str()).collect();
-                let row = Row::ok(CHECK, format!("{id} serves {}", names.join(", ")));
+                let row = Row::ok(CHECK, format!("{id} has {}", names.join(", ")));
                 served.extend(models);
                 row
             }
             Ok(Err(error)) => Row::broken(CHECK, format!("{id}: {error}"), start()),
             Err(_) => Row::broken(
                 CHECK,
-                format!("{id} is silent for {} s", ANSWER_WITHIN.as_secs()),
+                format!("{id} did not respond within {} s", RESPONSE_TIMEOUT.as_secs()),
                 start(),
             ),
         });
     }
-    let wanted = &config.inference.default_model;
-    if !wanted.is_empty() && !served.is_empty() && !served.iter().any(|model| model.id == *wanted) {
-        let found = format!("`default_model` is {wanted}, which no backend serves");
-        rows.push(Row::warning(CHECK, found, "correct it: until then the first model is taken"));
+    let preferred = &config.inference.default_model;
+    if !preferred.is_empty()
+        && !served.is_empty()
+        && !served.iter().any(|model| model.id == *preferred)
+    {
+        let detail = format!("`default_model` is {preferred}, which no backend has");
+        rows.push(Row::warning(CHECK, detail, "correct it: the first model is used until then"));
     }
     rows
 }

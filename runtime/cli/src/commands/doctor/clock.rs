@@ -1,43 +1,40 @@
-//! Is our clock right? Events carry times, and relays refuse what is too far from theirs.
+//! Checks the system clock, because relays reject events whose time is too far from theirs.
 
-use super::Row;
+use super::row::Row;
 use pylon_nostr::probe::Probe;
 
 const CHECK: &str = "clock";
-const OFF_SECONDS: u64 = 30;
-/// Many relays refuse events that are further off.
-const FAR_OFF_SECONDS: u64 = 600;
+/// Accepted without a warning.
+const OFFSET_SECONDS_MAX: u64 = 30;
+/// Many relays reject events beyond this.
+const REJECTED_OFFSET_SECONDS: u64 = 600;
 
 pub(super) fn check(relays: &[Probe]) -> Row {
     let mut ahead: Vec<_> = relays.iter().filter_map(|relay| relay.ahead_seconds).collect();
     ahead.sort_unstable();
-    // One relay may be wrong: the middle is not.
+    // The median, because one relay may be wrong.
     match ahead.get(ahead.len() / 2) {
-        Some(ahead) => judge(*ahead, relays.len()),
-        None => Row::warning(
-            CHECK,
-            "no relay says what time it has",
-            "check yourself that this clock is right",
-        ),
+        Some(ahead) => row(*ahead, relays.len()),
+        None => Row::warning(CHECK, "no relay reports its time", "check the clock of this machine"),
     }
 }
 
-fn judge(ahead: i64, relays: usize) -> Row {
+fn row(ahead: i64, relays: usize) -> Row {
     let off = ahead.unsigned_abs();
-    let side = if ahead >= 0 { "ahead of" } else { "behind" };
-    let found = format!("{off} s {side} the relays ({relays} asked)");
-    if off <= OFF_SECONDS {
-        Row::ok(CHECK, found)
-    } else if off <= FAR_OFF_SECONDS {
-        Row::warning(CHECK, found, "set the clock (NTP): jobs and results are dated by it")
+    let direction = if ahead >= 0 { "ahead of" } else { "behind" };
+    let detail = format!("{off} s {direction} the relays ({relays} queried)");
+    if off <= OFFSET_SECONDS_MAX {
+        Row::ok(CHECK, detail)
+    } else if off <= REJECTED_OFFSET_SECONDS {
+        Row::warning(CHECK, detail, "set the clock (NTP): it dates jobs and results")
     } else {
-        Row::broken(CHECK, found, "set the clock (NTP): relays refuse what is dated so")
+        Row::broken(CHECK, detail, "set the clock (NTP): relays reject events with this time")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
+    use super::super::row::State;
     use super::*;
 
     fn relay(ahead_seconds: Option<i64>) -> Probe {
@@ -50,9 +47,9 @@ mod tests {
         }
     }
 
-    /// Goal: a clock that is far off is told, a relay that is wrong is not believed. Method: one row for each.
+    /// Goal: a wrong clock is reported, and a single wrong relay has no effect. Method: one row for each.
     #[test]
-    fn a_wrong_clock_is_told() {
+    fn wrong_clock_is_reported() {
         let check = |ahead: &[Option<i64>], state: State| {
             let relays: Vec<_> = ahead.iter().map(|ahead| relay(*ahead)).collect();
             assert_eq!(check(&relays).state, state, "{ahead:?}");

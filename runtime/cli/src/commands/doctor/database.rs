@@ -1,6 +1,6 @@
-//! Can the database be read?
+//! Checks that the database can be read.
 
-use super::Row;
+use super::row::Row;
 use pylon_journal::ReadOnlyJournal;
 use pylon_node::home::Home;
 
@@ -9,10 +9,14 @@ const CHECK: &str = "database";
 pub(super) fn check(home: &Home) -> Row {
     let path = home.database();
     if !path.exists() {
-        return Row::ok(CHECK, "none yet: `pylon init` or a start makes it");
+        return Row::ok(CHECK, "none yet: `pylon init` or `pylon start` creates it");
     }
-    match ReadOnlyJournal::open(&path).and_then(|books| books.job_count()) {
+    match ReadOnlyJournal::open(&path).and_then(|journal| journal.job_count()) {
         Ok(jobs) => Row::ok(CHECK, format!("{jobs} jobs in {}", path.display())),
-        Err(error) => Row::broken(CHECK, error.to_string(), "a node does not start without it"),
+        Err(error) => Row::broken(
+            CHECK,
+            error.to_string(),
+            "restore it from a backup: a node does not start without it",
+        ),
     }
 }

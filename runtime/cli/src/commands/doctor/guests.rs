@@ -1,7 +1,7 @@
-//! Can the guests be put to work with their settings?
+//! Checks that all guests can be loaded with their settings.
 
-use super::Row;
-use crate::commands::compile_component::apart;
+use super::row::Row;
+use crate::subprocess_compiler::subprocess_compiler;
 use anyhow::Result;
 use pylon_core::ports::clock::Clock;
 use pylon_egress::policy::EgressPolicy;
@@ -22,12 +22,12 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
             Row::ok(CHECK, guests.collect::<Vec<_>>().join(", "))
         }
         Err(error) => match error.downcast_ref::<UnfilledSlot>() {
-            Some(nobody) => {
-                let UnfilledSlot { slot, failure } = nobody;
+            Some(unfilled) => {
+                let UnfilledSlot { slot, failure } = unfilled;
                 Row::broken(
                     CHECK,
-                    format!("{slot} has nobody ({}): {}", failure.code, failure.message),
-                    nobody.hint(),
+                    format!("{slot} has no guest ({}): {}", failure.code, failure.message),
+                    unfilled.hint(),
                 )
             }
             None => Row::broken(
@@ -39,15 +39,19 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
     }
 }
 
-/// As a start would, but for what it would write.
+/// Opens the guests as a start does, without writing to the journal.
 async fn open(home: &Home, config: &Config) -> Result<Slots> {
     let state = home.open()?;
-    let sandbox = pylon_slots::sandbox(state.folder("cache")?, apart()?, &config.slots.lockdown)?;
+    let sandbox = pylon_slots::sandbox(
+        state.folder("cache")?,
+        subprocess_compiler()?,
+        &config.slots.lockdown,
+    )?;
     let history = SlotHistory::read(&home.database())?;
     let store = state.components()?;
-    let addresses = EgressPolicy::new(&config.network.allow);
+    let egress = EgressPolicy::new(&config.network.allow);
     let now = SystemClock.now();
-    let opened = Slots::open(sandbox, store, history, &config.slots, addresses, None, now).await;
+    let opened = Slots::open(sandbox, store, history, &config.slots, egress, None, now).await;
     let (guests, _) = opened?;
     Ok(guests)
 }

@@ -1,6 +1,6 @@
-//! Is there an identity, for nobody else's eyes, with words that fit together?
+//! Checks that the identity exists, is private and is valid.
 
-use super::Row;
+use super::row::Row;
 use pylon_node::home::Home;
 use pylon_node::identity::Identity;
 
@@ -9,11 +9,10 @@ const CHECK: &str = "identity";
 pub(super) fn check(home: &Home) -> Row {
     match Identity::load(home) {
         Ok(identity) => Row::ok(CHECK, identity.npub()),
-        // The line says what to do itself.
         Err(error) => Row::broken(
             CHECK,
             format!("{error:#}"),
-            "a node signs with it: make one, or put your recovery phrase back",
+            "create it with `pylon init`, or restore your recovery phrase",
         ),
     }
 }

@@ -1,39 +1,39 @@
-//! Does a node run, and does it answer?
+//! Checks whether a node runs and responds.
 
-use super::Row;
+use super::row::Row;
 use pylon_control_api::{Client, ClientError};
 use pylon_core::units::span;
-use pylon_node::home::{Holder, Home, Runner};
+use pylon_node::home::{Home, LockHolder, LockOwner};
 
 const CHECK: &str = "node";
 
 pub(super) async fn check(home: &Home) -> Row {
-    let runner = match home.runner() {
-        Ok(runner) => runner,
+    let owner = match home.lock_owner() {
+        Ok(owner) => owner,
         Err(error) => {
             return Row::broken(
                 CHECK,
                 format!("{error:#}"),
-                "make the folder readable for this user",
+                "make the state folder readable for this user",
             );
         }
     };
-    match (runner, Client::new(home.socket()).status().await) {
+    match (owner, Client::new(home.socket()).status().await) {
         (_, Ok(status)) => Row::ok(
             CHECK,
-            format!("runs (PID {}) for {}", status.daemon.pid, span(status.daemon.uptime_secs)),
+            format!("running (PID {}) for {}", status.daemon.pid, span(status.daemon.uptime_secs)),
         ),
-        (None, Err(ClientError::NotRunning)) => Row::ok(CHECK, "does not run (`pylon start`)"),
-        (Some(Runner { holder: Holder::Command, .. }), Err(ClientError::NotRunning)) => {
-            Row::ok(CHECK, "does not run; a command is at work on this home")
+        (None, Err(ClientError::NotRunning)) => Row::ok(CHECK, "not running (`pylon start`)"),
+        (Some(LockOwner { holder: LockHolder::Command, .. }), Err(ClientError::NotRunning)) => {
+            Row::ok(CHECK, "not running; a command is using this home")
         }
         (Some(_), Err(ClientError::NotRunning)) => {
-            Row::warning(CHECK, "is starting or stopping", "look again in a moment")
+            Row::warning(CHECK, "starting or stopping", "run this command again in a moment")
         }
         (_, Err(error)) => Row::broken(
             CHECK,
             error.to_string(),
-            "see its log, then `pylon stop --force` and `pylon start`",
+            "check its log, then run `pylon stop --force` and `pylon start`",
         ),
     }
 }

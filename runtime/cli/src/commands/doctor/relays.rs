@@ -1,19 +1,19 @@
-//! Does each relay answer, how fast, and what does it demand?
+//! Checks that each relay responds, how fast, and with which limits.
 
-use super::Row;
+use super::row::Row;
 use futures::future::join_all;
-use pylon_nostr::probe::{self, Probe};
+use pylon_nostr::probe::{Probe, relay};
 use std::time::Duration;
 
 const CHECK: &str = "relay";
-const ANSWER_WITHIN: Duration = Duration::from_secs(6);
-/// Longer than this and others are faster.
-const SLOW: Duration = Duration::from_secs(2);
-/// A result of ordinary length with its tags.
-const MESSAGE_BYTES_WANTED: u64 = 64 * 1024;
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(6);
+/// A slower relay is reported.
+const LATENCY_MAX: Duration = Duration::from_secs(2);
+/// A result of usual length with its tags.
+const MESSAGE_BYTES_MIN: u64 = 64 * 1024;
 
-pub(super) async fn look(urls: &[String]) -> Vec<Probe> {
-    join_all(urls.iter().map(|url| probe::relay(url, ANSWER_WITHIN))).await
+pub(super) async fn probe(urls: &[String]) -> Vec<Probe> {
+    join_all(urls.iter().map(|url| relay(url, RESPONSE_TIMEOUT))).await
 }
 
 pub(super) fn check(probe: &Probe) -> Row {
@@ -24,41 +24,41 @@ pub(super) fn check(probe: &Probe) -> Row {
             return Row::broken(
                 CHECK,
                 format!("{url}: {error}"),
-                "check the address and the network, or take it out of `relays`",
+                "check the address and the network, or remove it from `relays`",
             );
         }
     };
-    let found = format!("{url} answers in {} ms{}", latency.as_millis(), limits(probe));
-    let narrow = probe
+    let detail = format!("{url} responds in {} ms{}", latency.as_millis(), limits(probe));
+    let is_small = probe
         .about
         .as_ref()
         .and_then(|about| about.max_message_length)
-        .is_some_and(|most| most < MESSAGE_BYTES_WANTED);
-    let paid = probe.about.as_ref().is_some_and(|about| about.payment_required == Some(true));
-    if paid {
+        .is_some_and(|max| max < MESSAGE_BYTES_MIN);
+    let is_paid = probe.about.as_ref().is_some_and(|about| about.payment_required == Some(true));
+    if is_paid {
         Row::warning(
             CHECK,
-            found,
-            "it wants to be paid before it takes events: pay there, or take it out of `relays`",
+            detail,
+            "this relay requires a payment: pay it, or remove it from `relays`",
         )
-    } else if narrow {
-        Row::warning(CHECK, found, "long results do not fit: keep another relay beside it")
-    } else if latency > SLOW {
-        Row::warning(CHECK, found, "it is slow: keep a faster one beside it")
+    } else if is_small {
+        Row::warning(CHECK, detail, "it rejects long results: add another relay")
+    } else if latency > LATENCY_MAX {
+        Row::warning(CHECK, detail, "it is slow: add a faster relay")
     } else {
-        Row::ok(CHECK, found)
+        Row::ok(CHECK, detail)
     }
 }
 
 fn limits(probe: &Probe) -> String {
-    let Some(about) = &probe.about else { return " (it does not describe itself)".into() };
-    let mut told = Vec::new();
-    told.extend(about.max_message_length.map(|most| format!("messages up to {most} bytes")));
-    told.extend(about.max_subscriptions.map(|most| format!("{most} subscriptions")));
-    told.extend(
+    let Some(about) = &probe.about else { return " (without an information document)".into() };
+    let mut limits = Vec::new();
+    limits.extend(about.max_message_length.map(|max| format!("messages up to {max} bytes")));
+    limits.extend(about.max_subscriptions.map(|max| format!("{max} subscriptions")));
+    limits.extend(
         (about.auth_required == Some(true) || probe.auth_asked)
-            .then(|| "asks who we are (NIP-42), which a node answers".into()),
+            .then(|| "requires authentication (NIP-42), which a node supports".into()),
     );
-    told.extend((about.payment_required == Some(true)).then(|| "wants to be paid".into()));
-    if told.is_empty() { String::new() } else { format!("; {}", told.join(", ")) }
+    limits.extend((about.payment_required == Some(true)).then(|| "requires a payment".into()));
+    if limits.is_empty() { String::new() } else { format!("; {}", limits.join(", ")) }
 }

@@ -1,6 +1,6 @@
-//! Does a result wait for the operator? Each keeps its place among the jobs that the node takes.
+//! Reports results that wait for review. Each of them occupies a place in the job queue.
 
-use super::Row;
+use super::row::Row;
 use pylon_core::machine::{Execution, JobState};
 use pylon_core::ports::clock::Clock;
 use pylon_core::units::ago;
@@ -12,22 +12,24 @@ use pylon_node::home::Home;
 const CHECK: &str = "review";
 
 pub(super) fn check(home: &Home, config: &Config) -> Row {
-    let at_work = ReadOnlyJournal::open(&home.database())
-        .and_then(|books| books.jobs(Some(Execution::Processing), usize::MAX));
-    // What is wrong with the journal, another check says.
+    let processing = ReadOnlyJournal::open(&home.database())
+        .and_then(|journal| journal.jobs(Some(Execution::Processing), usize::MAX));
+    // An error of the journal is reported by another check.
     let waiting: Vec<_> =
-        at_work.unwrap_or_default().into_iter().filter(JobState::is_in_review).collect();
+        processing.unwrap_or_default().into_iter().filter(JobState::is_in_review).collect();
     let Some(oldest) = waiting.iter().map(|job| job.received_at).min() else {
-        return Row::ok(CHECK, "no result waits for you");
+        return Row::ok(CHECK, "no result waits for review");
     };
-    let since = ago(SystemClock.now().since(oldest));
-    let (count, places) = (waiting.len(), config.provider.max_queued_jobs);
-    let found = format!(
-        "results that wait for you: {count}, the oldest since {since}; they keep {count} of {places} places"
+    let age = ago(SystemClock.now().since(oldest));
+    let (count, capacity) = (waiting.len(), config.provider.max_queued_jobs);
+    let detail = format!(
+        "{count} results wait for review, the oldest for {age}; they occupy {count} of {capacity} \
+         places in the queue"
     );
     Row::warning(
         CHECK,
-        found,
-        "`pylon jobs list --status processing` shows them (in_review): `pylon jobs release` or `reject` each",
+        detail,
+        "list them with `pylon jobs list --status processing` (in_review), then run `pylon jobs accept` or \
+         `pylon jobs reject`",
     )
 }

@@ -1,6 +1,6 @@
-//! Can the settings be read, and which hold?
+//! Checks that the settings are valid.
 
-use super::Row;
+use super::row::Row;
 use pylon_config::Setting;
 use pylon_node::config::{Config, Source};
 
@@ -20,7 +20,7 @@ pub(super) fn check(source: &Source) -> (Row, Option<Config>, Vec<Setting>) {
             let row = Row::broken(
                 CHECK,
                 format!("{error:#}"),
-                "correct that line; below are the defaults",
+                "correct that line; the list below has the defaults",
             );
             (row, None, Config::default().explain(""))
         }

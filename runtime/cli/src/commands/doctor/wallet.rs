@@ -1,7 +1,7 @@
-//! Can the node be paid?
+//! Shows the wallet.
 
-use super::Row;
+use super::row::Row;
 
 pub(super) fn check() -> Row {
-    Row::ok("wallet", "none: jobs are free")
+    Row::ok("wallet", "none: all jobs are free")
 }

@@ -1,11 +1,11 @@
-//! `pylon guest activate`.
+//! `pylon guest activate`: the shadow becomes the serving guest.
 
-use super::order;
+use super::slot_change;
 use crate::args::guest::SlotArgs;
 use anyhow::Result;
 use pylon_core::slots::SlotChange;
 
-/// One swap: who was asked beside serves.
+/// Activates the shadow of a slot.
 pub(super) fn run(args: &SlotArgs) -> Result<()> {
-    order::apply(&SlotChange::Activate { slot: args.slot.to_string() }, args.json)
+    slot_change::apply(&SlotChange::Activate { slot: args.slot.to_string() }, args.json)
 }

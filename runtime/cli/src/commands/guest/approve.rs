@@ -1,15 +1,15 @@
-//! `pylon guest approve`.
+//! `pylon guest approve`: approves the additional grants of a guest.
 
-use super::order;
+use super::slot_change;
 use crate::args::guest::SlotArgs;
-use crate::output::say;
+use crate::output::print;
 use anyhow::Result;
 use pylon_core::slots::SlotChange;
 use pylon_core::text::sanitize_line;
 use pylon_node::home::Home;
 use pylon_slots::SlotHistory;
 
-/// Shows the difference, and lets it in.
+/// Shows the additional grants and installs the guest.
 pub(super) fn run(args: &SlotArgs) -> Result<()> {
     let slot = args.slot.to_string();
     let waiting = SlotHistory::read(&Home::from_env()?.database())?
@@ -19,12 +19,12 @@ pub(super) fn run(args: &SlotArgs) -> Result<()> {
     let digest = waiting.as_ref().map(|guest| guest.digest);
     if let Some(guest) = waiting.filter(|_| !args.json) {
         let more = format!(
-            "{} {} gets what the slot had not: {}",
+            "{} {} gets additional grants: {}",
             guest.name,
             guest.version,
             guest.extra_grants.join(", ")
         );
-        say(&format!("{}\n", sanitize_line(&more)))?;
+        print(&format!("{}\n", sanitize_line(&more)))?;
     }
-    order::apply(&SlotChange::Approve { slot, digest }, args.json)
+    slot_change::apply(&SlotChange::Approve { slot, digest }, args.json)
 }

@@ -1,14 +1,14 @@
-//! `pylon guest audit`: who did what to which slot, and what was refused, whether a node runs or not.
+//! `pylon guest audit`: the changes of slots, including failed ones, with or without a running node.
 
 use crate::args::guest::AuditArgs;
-use crate::output::{json, say, table};
+use crate::output::{json, print, table};
 use anyhow::Result;
 use pylon_core::installation::Audit;
 use pylon_core::units::format_utc;
 use pylon_journal::ReadOnlyJournal;
 use pylon_node::home::Home;
 
-/// The newest first.
+/// Lists the changes, newest first.
 pub(super) fn run(args: &AuditArgs) -> Result<()> {
     let rows = ReadOnlyJournal::open(&Home::from_env()?.database())?.audit(args.limit as usize)?;
     if args.json {
@@ -23,7 +23,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
             format!("{}  {}", row.guest, row.detail).trim().into(),
         ]
     };
-    say(&table(
+    print(&table(
         "WHEN  ACTION  SLOT  OUTCOME  GUEST",
         &rows.into_iter().map(row).collect::<Vec<_>>(),
     ))

@@ -1,10 +1,10 @@
-//! `pylon guest backtest`: what another policy would have decided.
+//! `pylon guest backtest`: runs another policy on recorded decisions, and compares.
 
 use super::component;
 use super::records::Records;
-use crate::args::guest::records::BacktestArgs;
+use crate::args::records::BacktestArgs;
 use crate::commands::block_on;
-use crate::output::{json, say};
+use crate::output::{json, print};
 use crate::progress::Progress;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pylon_authoring::backtest::chart::{range_words, svg};
@@ -19,10 +19,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Rows of a table that people read.
-const SHOWN: usize = 10;
+/// Rows of a printed table.
+const ROWS_MAX: usize = 10;
 
-/// Asks the candidate everything.
+/// Runs the candidate on all decisions of the period.
 pub(super) fn run(args: &BacktestArgs) -> Result<()> {
     let records = Records::open()?;
     let slot = args.slot.as_deref().map(str::parse::<Slot>).transpose()?;
@@ -37,19 +37,19 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
         (Some(asked), Some(of_slot)) => {
             ensure!(
                 asked == of_slot,
-                "`--slot` is of kind {of_slot}, `--kind` of {asked}: leave one out"
+                "`--slot` has kind {of_slot}, `--kind` is {asked}: remove one of them"
             );
             Some(asked)
         }
         (asked, of_slot) => asked.or(of_slot),
     };
     let span = Span { since: SystemClock.now().minus(args.since), kind };
-    let progress = Progress::new("decisions", records.books.decision_count()?);
-    let report = backtest(records.books, &guest, role, span, |done| progress.at(done))?;
+    let progress = Progress::new("decisions", records.journal.decision_count()?);
+    let report = backtest(records.journal, &guest, role, span, |done| progress.update(done))?;
     drop(progress);
     if report.is_empty() {
         bail!(
-            "nothing was decided for {} in that time: `--since` goes further back, `pylon jobs list` shows what there is",
+            "no decisions of {} in this period: choose an earlier `--since`; `pylon jobs list` shows the jobs",
             role.name()
         );
     }
@@ -63,18 +63,18 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
     if args.json {
         json(&facts(&report, &guest, role, span))
     } else {
-        say(&page(&report, &guest, role))
+        print(&page(&report, &guest, role))
     }
 }
 
-/// A line each, as the settings of a slot are written.
+/// Reads the settings of a guest from a TOML file.
 fn settings(file: &Path) -> Result<Vec<Param>> {
-    let wanted =
-        "`--settings` takes a TOML file with a line for each setting, such as base-msat = 1000";
+    let usage =
+        "`--settings` needs a TOML file with one setting per line, such as base-msat = 1000";
     let text = std::fs::read_to_string(file)
-        .with_context(|| format!("{wanted}: cannot read {}", file.display()))?;
+        .with_context(|| format!("{usage}: cannot read {}", file.display()))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        anyhow!("{wanted}: {}: {}", file.display(), error.message())
+        anyhow!("{usage}: {}: {}", file.display(), error.message())
     })?;
     let setting = |(name, value): (String, toml::Value)| {
         let value = match value {
@@ -82,14 +82,14 @@ fn settings(file: &Path) -> Result<Vec<Param>> {
             toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
                 value.to_string()
             }
-            _ => bail!("{}: `{name}` is no text, number or true or false", file.display()),
+            _ => bail!("{}: `{name}` must be a string, a number or a boolean", file.display()),
         };
         Ok(Param { name, values: vec![value] })
     };
     table.into_iter().map(setting).collect()
 }
 
-/// Ready to be asked, in the slot or in the one of its world.
+/// Loads the candidate for the slot, or for the slot of its world.
 async fn candidate(
     sandbox: &Sandbox,
     slot: Option<Slot>,
@@ -99,13 +99,13 @@ async fn candidate(
     let role = ComponentInterface::read(bytes)?.role()?;
     let Some(of_world) = Slot::policy(role) else {
         bail!(
-            "no policy: a handler has no decisions to go back to, `pylon guest replay` runs one again"
+            "not a policy: a backtest compares decisions of policies; `pylon guest replay` runs a handler again"
         );
     };
     let slot = slot.unwrap_or(of_world);
     ensure!(
         slot.role() == role,
-        "it is for {}, not for slot {slot}: leave `--slot` out",
+        "the guest is for {}, not for slot {slot}: remove `--slot`",
         role.name()
     );
     Ok((role, sandbox.load(slot, bytes, setup).await?))
@@ -138,7 +138,7 @@ fn facts(report: &Report, guest: &Installed, role: Role, span: Span) -> Value {
     let example = |it: &pylon_authoring::backtest::Example| value!({"job": it.job, "kind": it.kind, "then": it.then, "now": it.now});
     value!({
         "candidate": {"role": role.name(), "name": guest_ref.name, "version": guest_ref.version, "digest": guest_ref.digest},
-        "since": span.since, "kind": span.kind, "compared": report.compared, "gone": report.gone,
+        "since": span.since, "kind": span.kind, "compared": report.compared, "not_replayable": report.gone,
         "accepted": {"then": then, "now": now, "both": both, "only_then": then - both, "only_now": now - both},
         "refused": no,
         "earnings": {
@@ -170,7 +170,7 @@ fn rows(rows: &Rows, name: &str) -> Vec<Value> {
 fn page(report: &Report, guest: &Installed, role: Role) -> String {
     let (guest_ref, (then, now, both)) = (guest.guest_ref(), report.yes);
     let mut page = format!(
-        "{} {} ({}) for {}, asked about {} decisions\n\n",
+        "{} {} ({}) for {}, on {} decisions\n\n",
         sanitize_line(&guest_ref.name),
         sanitize_line(&guest_ref.version),
         guest_ref.digest.short(),
@@ -178,14 +178,14 @@ fn page(report: &Report, guest: &Installed, role: Role) -> String {
         report.compared
     );
     for (why, count) in &report.gone {
-        let _ = writeln!(page, "{count:>10} more could not be asked ({why})");
+        let _ = writeln!(page, "{count:>10} more could not be tested ({why})");
     }
     let _ = writeln!(page, "{:<16} {:>14} {:>14}", "", "THEN", "NOW");
     let mut row = |what: &str, then: u64, now: u64| {
         let _ = writeln!(page, "{:<16} {then:>14} {now:>14}", sanitize_line(what));
     };
     row("accepted", then, now);
-    row("  both times", both, both);
+    row("  in both", both, both);
     for (code, (then, now)) in &report.no {
         row(&format!("  {code}"), *then, *now);
     }
@@ -203,7 +203,7 @@ fn page(report: &Report, guest: &Installed, role: Role) -> String {
     table(&report.customers, "CUSTOMER", &mut page);
     table(&report.models, "MODEL", &mut page);
     if report.changed > 0 {
-        let _ = writeln!(page, "\n{} changed, the first of them:", report.changed);
+        let _ = writeln!(page, "\n{} decisions changed, for example:", report.changed);
     }
     for it in &report.examples {
         let _ = writeln!(
@@ -228,12 +228,12 @@ fn money(report: &Report, page: &mut String) {
         );
     }
     if !report.unknown.is_empty() {
-        page.push_str("\nNot counted, because nobody knows:\n");
+        page.push_str("\nNot counted, because the outcome is unknown:\n");
     }
     for (why, sum) in &report.unknown {
         let _ = writeln!(
             page,
-            "{:>10} {} ({} msats came then, {} are asked now)",
+            "{:>10} {} ({} msats earned then, price {} msats now)",
             sum.cases,
             why.words(),
             sum.then.get(),
@@ -241,17 +241,14 @@ fn money(report: &Report, page: &mut String) {
         );
     }
     for (fault, count) in &report.faults {
-        let _ = writeln!(page, "{count:>10} answers were none: it {fault}");
+        let _ = writeln!(page, "{count:>10} calls failed: {fault}");
     }
 }
 
 fn table(rows: &Rows, name: &str, page: &mut String) {
-    let _ = writeln!(
-        page,
-        "\n{name:<16} {:>14} {:>14} {:>14}",
-        "THEN, msats", "NOW, msats", "NOT KNOWN"
-    );
-    for (key, row) in rows.by_money().into_iter().take(SHOWN) {
+    let _ =
+        writeln!(page, "\n{name:<16} {:>14} {:>14} {:>14}", "THEN, msats", "NOW, msats", "UNKNOWN");
+    for (key, row) in rows.by_money().into_iter().take(ROWS_MAX) {
         let key = sanitize_line(key);
         let short = key.get(..key.floor_char_boundary(16)).unwrap_or_default();
         let (then, now) = (row.known.then.get(), row.known.now.get());

@@ -1,22 +1,22 @@
-//! `pylon guest build`: from an author's crate to a component beside it.
+//! `pylon guest build`: compiles an author's crate to a component in its folder.
 
 use crate::args::guest::BuildArgs;
-use crate::output::say;
+use crate::output::print;
 use anyhow::{Context, Result, bail};
 use pylon_core::Digest;
 use serde::Deserialize;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 
-/// Builds it, and says what came out.
+/// Builds the component, and prints its path, size and digest.
 pub(super) fn run(args: &BuildArgs) -> Result<()> {
     let component = build(&args.dir)?;
     let bytes = std::fs::read(&component).with_context(|| component.display().to_string())?;
     let size = bytes.len();
-    say(&format!("{}  {size} bytes  sha256 {}\n", component.display(), Digest::of(&bytes)))
+    print(&format!("{}  {size} bytes  sha256 {}\n", component.display(), Digest::of(&bytes)))
 }
 
-/// The component of the crate in this folder, as new as its sources.
+/// Builds the crate in this folder and returns the path of the component.
 pub(super) fn build(dir: &Path) -> Result<PathBuf> {
     let component = dir.join(format!("{}.wasm", package_name(dir)?));
     pylon_guest_build::build_alone(dir, &component, !std::io::stderr().is_terminal())?;
@@ -38,11 +38,14 @@ fn package_name(dir: &Path) -> Result<String> {
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            bail!("{} is not there: give the folder that `pylon guest new` made", path.display())
+            bail!(
+                "{} does not exist: give the folder that `pylon guest new` created",
+                path.display()
+            )
         }
         Err(error) => return Err(error).with_context(|| path.display().to_string()),
     };
     let manifest: Manifest =
-        toml::from_str(&text).with_context(|| format!("{} names no package", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("{} has no package name", path.display()))?;
     Ok(manifest.package.name)
 }

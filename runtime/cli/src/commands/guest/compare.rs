@@ -1,7 +1,7 @@
-//! `pylon guest compare`: what a shadow said beside what the guest that serves said, from the journal.
+//! `pylon guest compare`: compares the recorded answers of a shadow with those of the serving guest.
 
 use crate::args::guest::SlotArgs;
-use crate::output::{json, say};
+use crate::output::{json, print};
 use anyhow::{Result, bail};
 use pylon_core::guest::{Fault, GuestFunction};
 use pylon_core::text::sanitize_line;
@@ -15,12 +15,12 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Answers that are looked at, the newest.
+/// Compared answers, newest first.
 const PAIRS_MAX: usize = 1_000_000;
-/// Differences that are shown.
-const EXAMPLES: usize = 5;
+/// Listed differences.
+const EXAMPLES_MAX: usize = 5;
 
-/// What came of it.
+/// The result of the comparison.
 #[derive(Debug, Default, PartialEq, Serialize)]
 struct Comparison {
     slot: String,
@@ -28,13 +28,13 @@ struct Comparison {
     digest: String,
     questions: u64,
     same: u64,
-    /// Questions that one of the two gave no answer to.
+    /// Calls of each guest without an answer.
     active_traps: u64,
     shadow_traps: u64,
     by_function: BTreeMap<String, Function>,
     quotes: Quotes,
     settled: Sums,
-    /// The newest.
+    /// The newest differences.
     examples: Vec<Example>,
 }
 
@@ -47,7 +47,7 @@ struct Function {
 /// Offers and refusals.
 #[derive(Debug, Default, PartialEq, Serialize)]
 struct Quotes {
-    /// Both made an offer: these are in the sums.
+    /// Offers of both, which are in the sums.
     both: u64,
     only_active: u64,
     only_shadow: u64,
@@ -55,7 +55,7 @@ struct Quotes {
     sums: Sums,
 }
 
-/// Of jobs that both priced.
+/// The sums of jobs that both guests have priced.
 #[derive(Debug, Default, PartialEq, Serialize)]
 struct Sums {
     active_msats: u64,
@@ -68,19 +68,19 @@ struct Example {
     function: String,
     active: String,
     shadow: String,
-    /// Of both, and what differs beside.
+    /// The summaries of both answers, and the different fields.
     #[serde(skip)]
-    words: [String; 3],
+    summaries: [String; 3],
 }
 
-/// Of the shadow that stands beside the slot now.
+/// Compares the current shadow of a slot.
 pub(super) fn run(args: &SlotArgs) -> Result<()> {
     let (home, slot) = (Home::from_env()?, args.slot.to_string());
-    let status = SlotHistory::read(&home.database())?.status();
-    let Some(shadow) = status.into_iter().find(|one| one.slot == slot && one.role == "shadow")
+    let guests = SlotHistory::read(&home.database())?.status();
+    let Some(shadow) = guests.into_iter().find(|one| one.slot == slot && one.role == "shadow")
     else {
         bail!(
-            "{slot} has no shadow: `pylon guest install SOURCE --slot {slot} --shadow` puts one there"
+            "{slot} has no shadow: install one with `pylon guest install SOURCE --slot {slot} --shadow`"
         );
     };
     let mut comparison = Comparison {
@@ -96,12 +96,12 @@ pub(super) fn run(args: &SlotArgs) -> Result<()> {
         PAIRS_MAX,
         |pair| comparison.add(&pair),
     )?;
-    if args.json { json(&comparison) } else { say(&page(&comparison)) }
+    if args.json { json(&comparison) } else { print(&page(&comparison)) }
 }
 
 impl Comparison {
     fn add(&mut self, pair: &AnswerPair) {
-        let (active, shadow) = (said(&pair.active), said(&pair.shadow));
+        let (active, shadow) = (comparable(&pair.active), comparable(&pair.shadow));
         let same = active == shadow;
         self.questions += 1;
         self.same += u64::from(same);
@@ -119,17 +119,22 @@ impl Comparison {
             }
             _ => {}
         }
-        if !same && self.examples.len() < EXAMPLES {
-            let raw = |said: &Result<String, Fault>| {
-                said.as_ref().map_or_else(Fault::to_string, String::clone)
+        if !same && self.examples.len() < EXAMPLES_MAX {
+            let raw = |answer: &Result<String, Fault>| {
+                answer.as_ref().map_or_else(Fault::to_string, String::clone)
             };
-            let words = |said| sanitize_line(&decision_summary::summarize(&pair.function, said));
+            let summary =
+                |answer| sanitize_line(&decision_summary::summarize(&pair.function, answer));
             self.examples.push(Example {
                 job: pair.job.to_hex(),
                 function: pair.function.clone(),
                 active: raw(&pair.active),
                 shadow: raw(&pair.shadow),
-                words: [words(&pair.active), words(&pair.shadow), numbers(&active, &shadow)],
+                summaries: [
+                    summary(&pair.active),
+                    summary(&pair.shadow),
+                    differences(&active, &shadow),
+                ],
             });
         }
     }
@@ -156,8 +161,8 @@ impl Sums {
     }
 }
 
-/// What counts of an answer: notes are for the operator's log, and a limit that was broken is an answer of its own.
-fn said(answer: &Result<String, Fault>) -> Value {
+/// The compared part of an answer: without the note, and with a fault as an answer of its own.
+fn comparable(answer: &Result<String, Fault>) -> Value {
     let text = match answer {
         Ok(text) => text,
         Err(fault) => return Value::String(format!("({fault})")),
@@ -169,16 +174,16 @@ fn said(answer: &Result<String, Fault>) -> Value {
     value
 }
 
-/// Where two offers or two orders differ: `cap 1500 / 2000, priority 0 / 1`.
-fn numbers(active: &Value, shadow: &Value) -> String {
-    let made =
+/// The different fields of two offers or rankings: `cap 1500 / 2000, priority 0 / 1`.
+fn differences(active: &Value, shadow: &Value) -> String {
+    let fields =
         |answer: &Value| answer.get("Ok").and_then(Value::as_object).cloned().unwrap_or_default();
-    let (active, mut shadow) = (made(active), made(shadow));
-    let differ = active.into_iter().filter_map(|(name, ours)| {
-        let theirs = shadow.remove(&name).filter(|theirs| *theirs != ours)?;
-        Some(format!("{name} {ours} / {theirs}"))
+    let (active, mut shadow) = (fields(active), fields(shadow));
+    let different = active.into_iter().filter_map(|(name, own)| {
+        let other = shadow.remove(&name).filter(|other| *other != own)?;
+        Some(format!("{name} {own} / {other}"))
     });
-    differ.collect::<Vec<_>>().join(", ")
+    different.collect::<Vec<_>>().join(", ")
 }
 
 fn price(answer: &Value) -> Option<u64> {
@@ -188,13 +193,13 @@ fn price(answer: &Value) -> Option<u64> {
 fn page(found: &Comparison) -> String {
     if found.questions == 0 {
         return format!(
-            "{} beside {}: nothing was asked yet, as no job came since\n",
+            "{} as a shadow of {}: no calls yet\n",
             sanitize_line(&found.shadow),
             found.slot
         );
     }
     let mut out = format!(
-        "{} beside {}: the same in {} of {} answers",
+        "{} as a shadow of {}: {} of {} answers are equal",
         sanitize_line(&found.shadow),
         found.slot,
         found.same,
@@ -202,31 +207,37 @@ fn page(found: &Comparison) -> String {
     );
     let _ = writeln!(
         out,
-        " (no answer: {} here, {} of the shadow)",
+        " (failed calls: {} active, {} shadow)",
         found.active_traps, found.shadow_traps
     );
     for (name, function) in &found.by_function {
-        let _ = writeln!(out, "  {name:<6} {} of {} the same", function.same, function.questions);
+        let _ = writeln!(out, "  {name:<6} {} of {} equal", function.same, function.questions);
     }
     let sats = |msats: u64| sats(Msat::new(msats));
     let Quotes { both, only_active, only_shadow, neither, sums } = &found.quotes;
     if both + only_active + only_shadow + neither > 0 {
         let (active, shadow) = (sats(sums.active_msats), sats(sums.shadow_msats));
-        let _ = writeln!(out, "  offers: {both} by both, for {active} and by the shadow {shadow}");
         let _ = writeln!(
             out,
-            "          {only_active} not by the shadow, {only_shadow} by it alone, {neither} by neither"
+            "  offers: {both} by both, {active} by the active guest, {shadow} by the shadow"
+        );
+        let _ = writeln!(
+            out,
+            "          {only_active} only by the active guest, {only_shadow} only by the shadow, {neither} by \
+             neither"
         );
     }
     if found.settled != Sums::default() {
         let (active, shadow) = (sats(found.settled.active_msats), sats(found.settled.shadow_msats));
-        let _ = writeln!(out, "  due for what was used: {active}, by the shadow {shadow}");
+        let _ =
+            writeln!(out, "  amounts due: {active} by the active guest, {shadow} by the shadow");
     }
     for one in &found.examples {
-        let (job, [active, shadow, numbers]) = (one.job.get(..8).unwrap_or_default(), &one.words);
+        let (job, [active, shadow, fields]) =
+            (one.job.get(..8).unwrap_or_default(), &one.summaries);
         let _ = writeln!(out, "  {job} {:<6}  {active}\n           shadow  {shadow}", one.function);
-        if !numbers.is_empty() {
-            let _ = writeln!(out, "                   {numbers}");
+        if !fields.is_empty() {
+            let _ = writeln!(out, "                   {fields}");
         }
     }
     out
@@ -252,9 +263,10 @@ mod tests {
         }
     }
 
-    /// Goal: the sums are of jobs that both priced, and a note makes no difference. Method: one pair of each sort.
+    /// Goal: the sums have only jobs that both have priced, and notes are not compared. Method: one pair
+    /// of each kind.
     #[test]
-    fn what_differs() {
+    fn notes_and_one_sided_offers_are_not_compared() {
         let mut found = Comparison::default();
         let offer = |price: u64, note: &str| {
             let rest =
@@ -287,14 +299,14 @@ mod tests {
         assert_eq!(found.settled, Sums { active_msats: 7, shadow_msats: 9 });
         assert_eq!(found.examples.len(), 5);
         let page = page(&found);
-        for words in [
-            "the same in 1 of 6 answers",
-            "for 0 sats (20 msats) and by the shadow 0 sats (22 msats)",
+        for line in [
+            "1 of 6 answers are equal",
+            "0 sats (20 msats) by the active guest, 0 sats (22 msats) by the shadow",
             "quote   10 msat held until success\n           shadow  12 msat held until success\n                   price 10 / 12\n",
             "shadow  refused: busy: try again in 9 s\n",
             "shadow  no answer: out of fuel\n",
         ] {
-            assert!(page.contains(words), "{words}: {page}");
+            assert!(page.contains(line), "{line}: {page}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A component as a command names it, and the release beside it.
+//! The component that is named on the command line, and its release.
 
-use crate::commands::compile_component::apart;
+use crate::subprocess_compiler::subprocess_compiler;
 use anyhow::{Context, Result, anyhow, bail};
 use pylon_nostr::release;
 use pylon_sandbox::{Config, Sandbox};
@@ -8,15 +8,15 @@ use pylon_slots as guests;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// More than a node takes.
+/// Larger than any component that a node accepts.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// The component that a path names: a file, or the only one in a folder, such as a crate that was built.
+/// The path of a component: a file, or the only one in a folder, such as the folder of a built crate.
 pub(super) fn at(path: &Path) -> Result<PathBuf> {
     guests::find_component(path).map_err(|failure| anyhow!(failure.message))
 }
 
-/// One that comes with pylon, by its name, or the one at a path; then with its file.
+/// A guest that comes with pylon, or the component at a path. The second value is its path.
 pub(super) fn named(name: &Path) -> Result<(Vec<u8>, Option<PathBuf>)> {
     let text = name.to_string_lossy();
     if let Some(bytes) = guests::component(&text) {
@@ -31,11 +31,11 @@ pub(super) fn named(name: &Path) -> Result<(Vec<u8>, Option<PathBuf>)> {
 
 /// The bytes of a component.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    read_most(path, BYTES_MAX)
+    read_limited(path, BYTES_MAX)
 }
 
-/// The bytes of a file that has at most so many.
-pub(super) fn read_most(path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
+/// The bytes of a file, up to a limit.
+pub(super) fn read_limited(path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
     let file =
         std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut bytes = Vec::new();
@@ -44,19 +44,19 @@ pub(super) fn read_most(path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
         .read_to_end(&mut bytes)
         .with_context(|| format!("cannot read {}", path.display()))?;
     if length as u64 > bytes_max {
-        bail!("{} is larger than any that a node takes: {bytes_max} bytes", path.display());
+        bail!("{} is larger than a node accepts: at most {bytes_max} bytes", path.display());
     }
     Ok(bytes)
 }
 
-/// Where its release is, if it has one.
+/// The path of the release of a component.
 pub(super) fn release_file(component: &Path) -> PathBuf {
     let mut name = component.as_os_str().to_owned();
     name.push(".release.json");
     name.into()
 }
 
-/// The release beside a component, unread; `None` if there is none.
+/// The unparsed release of a component; `None` if there is none.
 pub(super) fn release(component: &Path) -> Result<Option<String>> {
     let path = release_file(component);
     let file = match std::fs::File::open(&path) {
@@ -71,7 +71,7 @@ pub(super) fn release(component: &Path) -> Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }
 
-/// Writes what is for everyone to read; who reads meanwhile finds the old file or the new one.
+/// Writes a public file atomically.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(".".as_ref());
     let public = std::os::unix::fs::PermissionsExt::from_mode(0o644);
@@ -83,13 +83,13 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     written.map(drop).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The engines of a node, for one guest at a time. Compiled code is kept in `cache`.
+/// The engines of a node, for one guest at a time. Compiled code is stored in `cache`.
 pub(super) fn sandbox(cache: Option<&Path>) -> Result<Sandbox> {
     let open = |dir: &Path| cap_std::fs::Dir::open_ambient_dir(dir, cap_std::ambient_authority());
-    let cache = cache.map(open).transpose().context("no folder for compiled code")?;
+    let cache = cache.map(open).transpose().context("cannot open the folder for compiled code")?;
     Ok(Sandbox::open(Config {
         cache,
-        compilation: apart()?,
+        compilation: subprocess_compiler()?,
         policy_instances: 2,
         handler_instances: 2,
         ..Config::default()

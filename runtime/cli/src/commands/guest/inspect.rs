@@ -1,9 +1,10 @@
-//! `pylon guest inspect`: what a component is, read from its sections first, then in its own words from within the sandbox.
+//! `pylon guest inspect`: describes a component, from its sections and from its own description in the
+//! sandbox.
 
 use super::component;
 use crate::args::guest::InspectArgs;
 use crate::commands::block_on;
-use crate::output::{SaidNo, json, say};
+use crate::output::{SilentFailure, json, print};
 use anyhow::{Context, Result, bail};
 use pylon_core::Digest;
 use pylon_core::ports::clock::Clock as _;
@@ -16,18 +17,18 @@ use pylon_sandbox::{Capability, ComponentInterface, Inspection, InstallError};
 use serde_json::{Value, json as value};
 use std::fmt::Write as _;
 
-/// All that can be said of a component without installing it.
-struct Found {
+/// The description of a component.
+struct Report {
     file: String,
     digest: Digest,
     size: usize,
     outline: ComponentInterface,
     inspection: Result<Inspection, InstallError>,
-    /// `None`: there is no release beside it.
+    /// `None` without a release.
     release: Option<Result<Release, String>>,
 }
 
-/// Shows it.
+/// Prints the description.
 pub(super) fn run(args: &InspectArgs) -> Result<()> {
     let file = component::at(&args.file)?;
     let bytes = component::read(&file)?;
@@ -38,7 +39,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
         release::verify(&text, digest, SystemClock.now()).map_err(|error| error.to_string())
     };
     let release = component::release(&file)?.map(verify);
-    let found = Found {
+    let report = Report {
         file: file.display().to_string(),
         digest,
         size: bytes.len(),
@@ -47,20 +48,20 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
         release,
     };
     if args.json {
-        json(&found.facts())?;
-        return if found.inspection.is_ok() { Ok(()) } else { Err(SaidNo.into()) };
+        json(&report.to_json())?;
+        return if report.inspection.is_ok() { Ok(()) } else { Err(SilentFailure.into()) };
     }
-    say(&found.page())?;
-    match &found.inspection {
+    print(&report.page())?;
+    match &report.inspection {
         Ok(_) => Ok(()),
-        Err(problem) => bail!("{}: {problem}", found.file),
+        Err(problem) => bail!("{}: {problem}", report.file),
     }
 }
 
-impl Found {
-    fn facts(&self) -> Value {
+impl Report {
+    fn to_json(&self) -> Value {
         let import = |import: &pylon_sandbox::Import| value!({"name": import.name, "types_only": import.types_only});
-        let mut facts = value!({
+        let mut fields = value!({
             "file": self.file, "digest": self.digest, "size": self.size,
             "imports": self.outline.imports.iter().map(import).collect::<Vec<_>>(),
             "exports": self.outline.exports,
@@ -71,7 +72,7 @@ impl Found {
             "release_problem": self.release.as_ref().and_then(|release| release.as_ref().err()),
             "problem": self.inspection.as_ref().err().map(ToString::to_string),
         });
-        if let (Ok(guest), Some(map)) = (&self.inspection, facts.as_object_mut()) {
+        if let (Ok(guest), Some(map)) = (&self.inspection, fields.as_object_mut()) {
             let about = &guest.manifest;
             let setting = |it: &pylon_sandbox::Setting| value!({"name": it.name, "default": it.default, "help": it.help});
             let kinds = about.kinds.iter().map(|served| {
@@ -93,10 +94,13 @@ impl Found {
                 about.settings.iter().map(setting).collect::<Vec<_>>().into(),
             );
             map.insert("kinds".into(), kinds.collect::<Vec<_>>().into());
-            map.insert("wants".into(), about.requests.iter().map(want).collect::<Vec<_>>().into());
+            map.insert(
+                "requests".into(),
+                about.requests.iter().map(capability).collect::<Vec<_>>().into(),
+            );
             map.insert("limits".into(), limits(guest));
         }
-        facts
+        fields
     }
 
     fn page(&self) -> String {
@@ -121,8 +125,8 @@ impl Found {
             .iter()
             .filter(|import| !import.types_only)
             .map(|import| import.name.as_str());
-        page.list("imports", callable, "nothing but types");
-        page.list("exports", self.outline.exports.iter().map(String::as_str), "nothing");
+        page.list("imports", callable, "types only");
+        page.list("exports", self.outline.exports.iter().map(String::as_str), "none");
         if let Ok(guest) = &self.inspection {
             page.guest(guest);
         }
@@ -131,12 +135,12 @@ impl Found {
 
     fn publisher(&self) -> String {
         match &self.release {
-            None => "nobody: it is not signed".into(),
-            Some(Err(why)) => format!("not known, the release beside it does not hold: {why}"),
+            None => "none: the component is not signed".into(),
+            Some(Err(cause)) => format!("unknown: the release is not valid: {cause}"),
             Some(Ok(release)) => {
                 let end = release
                     .expires_at
-                    .map(|end| format!(", good until {}", format_utc(end)))
+                    .map(|end| format!(", expires {}", format_utc(end)))
                     .unwrap_or_default();
                 format!(
                     "{}, signed {}{end}",
@@ -148,7 +152,7 @@ impl Found {
     }
 }
 
-/// Rows with a name in front; what a stranger wrote stays in its line.
+/// Rows with a name. Text of the component stays on its line.
 struct Page(String);
 
 impl Page {
@@ -156,20 +160,20 @@ impl Page {
         let _ = writeln!(self.0, "{name:<10} {}", sanitize_line(text));
     }
 
-    fn list<'a>(&mut self, name: &str, rows: impl Iterator<Item = &'a str>, nothing: &str) {
+    fn list<'a>(&mut self, name: &str, rows: impl Iterator<Item = &'a str>, none: &str) {
         let rows: Vec<_> = rows.collect();
-        for (place, row) in rows.iter().enumerate() {
-            self.row(if place == 0 { name } else { "" }, row);
+        for (index, row) in rows.iter().enumerate() {
+            self.row(if index == 0 { name } else { "" }, row);
         }
         if rows.is_empty() {
-            self.row(name, nothing);
+            self.row(name, none);
         }
     }
 
     fn guest(&mut self, guest: &Inspection) {
         let about = &guest.manifest;
-        let wants: Vec<_> = about.requests.iter().map(want).collect();
-        self.list("wants", wants.iter().map(String::as_str), "nothing");
+        let requests: Vec<_> = about.requests.iter().map(capability).collect();
+        self.list("requests", requests.iter().map(String::as_str), "none");
         let settings: Vec<_> = about
             .settings
             .iter()
@@ -187,17 +191,17 @@ impl Page {
         let limits = &guest.limits;
         let time = match guest.role {
             pylon_sandbox::Role::Handler => {
-                format!("{} ms of CPU, {} ms in all", limits.cpu_ms, limits.wall_ms)
+                format!("{} ms of CPU time, {} ms of wall time", limits.cpu_ms, limits.wall_ms)
             }
             _ => format!("{} units of fuel", limits.fuel),
         };
         let sizes =
             format!("memory {} bytes, output {} bytes", limits.memory_bytes, limits.output_bytes);
-        self.row("a call", &format!("at most {time}, {sizes}"));
+        self.row("limits", &format!("at most {time}, {sizes}"));
     }
 }
 
-/// A limit that is none is `null`.
+/// The limits of a call; an absent limit is `null`.
 fn limits(guest: &Inspection) -> Value {
     let mut limits = value!(guest.limits);
     for limit in limits.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
@@ -208,7 +212,7 @@ fn limits(guest: &Inspection) -> Value {
     limits
 }
 
-fn want(want: &Capability) -> String {
+fn capability(want: &Capability) -> String {
     match want {
         Capability::Inference => "inference".into(),
         Capability::Agent => "agent".into(),

@@ -1,6 +1,6 @@
-//! `pylon guest install`.
+//! `pylon guest install`: installs a guest into a slot.
 
-use super::order;
+use super::slot_change;
 use crate::args::guest::InstallArgs;
 use anyhow::{Context, Result, bail};
 use pylon_core::slots::GuestConfig;
@@ -8,7 +8,7 @@ use pylon_core::slots::SlotChange;
 use pylon_slots::{component, not_found_message};
 use std::path::Path;
 
-/// Hands it to the node, with a path that means the same there.
+/// Sends the change to the node, with an absolute path.
 pub(super) fn run(args: &InstallArgs) -> Result<()> {
     let guest = GuestConfig {
         source: source(&args.source)?,
@@ -17,7 +17,7 @@ pub(super) fn run(args: &InstallArgs) -> Result<()> {
         ..GuestConfig::default()
     };
     let change = SlotChange::Install { slot: args.slot.to_string(), guest, shadow: args.shadow };
-    order::apply(&change, args.json)
+    slot_change::apply(&change, args.json)
 }
 
 fn source(text: &str) -> Result<String> {
@@ -25,12 +25,9 @@ fn source(text: &str) -> Result<String> {
         return Ok(text.into());
     }
     let path =
-        std::path::absolute(Path::new(text)).with_context(|| format!("`{text}` is no path"))?;
+        std::path::absolute(Path::new(text)).with_context(|| format!("`{text}` is not a path"))?;
     if !path.exists() {
         bail!("source: {}", not_found_message(text, &path));
     }
-    path.into_os_string()
-        .into_string()
-        .ok()
-        .context("a path that is not UTF-8 text cannot be used: rename it")
+    path.into_os_string().into_string().ok().context("the path is not UTF-8 text: rename it")
 }

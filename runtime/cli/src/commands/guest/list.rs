@@ -1,8 +1,8 @@
-//! `pylon guest list`: who is in which slot. How they do, only the node that runs knows.
+//! `pylon guest list`: the guests in all slots. Only a running node has their statistics.
 
 use crate::args::guest::ListArgs;
 use crate::commands::block_on;
-use crate::output::{json, say, table};
+use crate::output::{json, print, table};
 use anyhow::Result;
 use pylon_control_api::{Client, ClientError, Guests};
 use pylon_core::installation::Installation;
@@ -15,12 +15,12 @@ use pylon_node::home::Home;
 use pylon_nostr::identity::npub_of;
 use pylon_slots::SlotHistory;
 
-/// As it is now, or as it came to be.
+/// Lists the current guests, or all past changes.
 pub(super) fn run(args: &ListArgs) -> Result<()> {
     let home = Home::from_env()?;
     if args.history {
         let history = SlotHistory::read(&home.database())?.installations;
-        return if args.json { json(&history) } else { say(&past(&history)) };
+        return if args.json { json(&history) } else { print(&history_table(&history)) };
     }
     let guests = block_on(async {
         match Client::new(home.socket()).guests().await {
@@ -30,16 +30,16 @@ pub(super) fn run(args: &ListArgs) -> Result<()> {
             answer => Ok(answer?),
         }
     })?;
-    if args.json { json(&guests) } else { say(&present(&guests.guests, SystemClock.now())) }
+    if args.json { json(&guests) } else { print(&guest_table(&guests.guests, SystemClock.now())) }
 }
 
-fn present(guests: &[SlotStatus], now: UnixTime) -> String {
+fn guest_table(guests: &[SlotStatus], now: UnixTime) -> String {
     let count = |value: Option<u64>| value.map_or_else(|| "-".into(), |value| value.to_string());
     let row = |one: &SlotStatus| {
-        let (stats, seen) = (one.stats.unwrap_or_default(), one.stats.is_some());
-        let role = match (one.role.as_str(), one.skipped) {
+        let (stats, has_stats) = (one.stats.unwrap_or_default(), one.stats.is_some());
+        let note = match (one.role.as_str(), one.skipped) {
             ("shadow", Some(skipped)) if skipped > 0 => {
-                format!("  (shadow, {skipped} questions skipped)")
+                format!("  (shadow, {skipped} calls skipped)")
             }
             ("shadow", _) => "  (shadow)".into(),
             ("approval", _) => {
@@ -53,25 +53,25 @@ fn present(guests: &[SlotStatus], now: UnixTime) -> String {
             one.digest.short(),
             one.publisher.map_or_else(|| "-".into(), short_npub),
             count(one.revision),
-            count(seen.then_some(stats.calls)),
-            count(seen.then_some(stats.traps)),
+            count(has_stats.then_some(stats.calls)),
+            count(has_stats.then_some(stats.traps)),
             count(stats.p50_us),
             count(stats.p99_us),
             count(stats.fuel.or(stats.cpu_us)),
-            format!("{}{role}", ago(now.since(UnixTime::new(one.since)))),
+            format!("{}{note}", ago(now.since(UnixTime::new(one.since)))),
         ]
     };
-    let heads =
-        "SLOT  GUEST  DIGEST  PUBLISHER  >GEN  >CALLS  >TRAPS  >P50 US  >P99 US  >COST  SINCE";
-    table(heads, &guests.iter().map(row).collect::<Vec<_>>())
+    let headers =
+        "SLOT  GUEST  DIGEST  PUBLISHER  >REV  >CALLS  >TRAPS  >P50 US  >P99 US  >COST  SINCE";
+    table(headers, &guests.iter().map(row).collect::<Vec<_>>())
 }
 
-/// Enough of a public key to tell it from others.
+/// The beginning of a public key.
 fn short_npub(key: PublicKey) -> String {
     npub_of(key).chars().take(16).collect()
 }
 
-fn past(history: &[Installation]) -> String {
+fn history_table(history: &[Installation]) -> String {
     let row = |row: &Installation| {
         let guest = row.guest.as_ref().map_or_else(
             || "(empty)".into(),
@@ -87,5 +87,5 @@ fn past(history: &[Installation]) -> String {
         );
         [row.revision.to_string(), format_utc(row.at), row.slot.clone(), row.cause.clone(), guest]
     };
-    table(">GEN  WHEN  SLOT  WHY  GUEST", &history.iter().map(row).collect::<Vec<_>>())
+    table(">REV  WHEN  SLOT  CAUSE  GUEST", &history.iter().map(row).collect::<Vec<_>>())
 }

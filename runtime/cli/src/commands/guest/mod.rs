@@ -1,4 +1,4 @@
-//! `pylon guest`: a file for each command.
+//! `pylon guest`: one file for each command.
 
 mod activate;
 mod approve;
@@ -12,11 +12,11 @@ mod inspect;
 mod install;
 mod list;
 mod new;
-mod order;
 mod records;
 mod replay;
 mod rollback;
 mod sign;
+mod slot_change;
 mod test;
 mod verify_log;
 

@@ -1,7 +1,7 @@
-//! `pylon guest new`: a crate to begin with, in the folder where one is.
+//! `pylon guest new`: creates the crate of a new guest in the current folder.
 
 use crate::args::guest::NewCommand;
-use crate::output::say;
+use crate::output::print;
 use anyhow::{Context, Result, bail};
 use pylon_authoring::scaffold::{self, Plan};
 use pylon_sandbox::Role;
@@ -9,7 +9,7 @@ use pylon_slots::component;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// Makes it.
+/// Creates the crate.
 pub(super) fn run(command: &NewCommand) -> Result<()> {
     let plan = match command {
         NewCommand::Policy(args) => Plan { name: &args.name, role: args.world.role(), kind: None },
@@ -21,16 +21,17 @@ pub(super) fn run(command: &NewCommand) -> Result<()> {
         bail!("{} is the name of a guest that comes with pylon: choose another name", plan.name);
     }
     match scaffold::write(Path::new(""), plan) {
-        Ok(_) => say(&page(plan.name)),
+        Ok(_) => print(&page(plan.name)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            bail!("{} is there already: choose another name", plan.name)
+            bail!("{} already exists: choose another name", plan.name)
         }
-        Err(error) => Err(error).with_context(|| format!("cannot make {}", plan.name)),
+        Err(error) => Err(error).with_context(|| format!("cannot create {}", plan.name)),
     }
 }
 
 fn page(name: &str) -> String {
     format!(
-        "{name}/src/lib.rs       the guest\n{name}/{name}.cases.toml  what it must answer\n\nNext: pylon guest test {name}, then change both\n"
+        "{name}/src/lib.rs       the guest\n{name}/{name}.cases.toml  its test cases\n\nNext: pylon guest test {name}, then \
+         change both\n"
     )
 }

@@ -1,6 +1,7 @@
-//! What a command about old decisions works with: the books, the guests of before, and the key that decisions are sealed with.
+//! What commands about recorded decisions need: the journal, the historical guests, and the key for
+//! the MACs of the decisions.
 
-use crate::commands::compile_component::apart;
+use crate::subprocess_compiler::subprocess_compiler;
 use anyhow::{Context, Result};
 use pylon_journal::{ReadOnlyJournal, TextCipher};
 use pylon_node::home::Home;
@@ -9,34 +10,35 @@ use pylon_nostr::identity::purpose_key;
 use pylon_sandbox::{Config, Sandbox};
 use pylon_slots::HistoricalGuests;
 
-/// Calls at one moment: more are never made.
+/// Concurrent calls.
 const INSTANCES: u32 = 4;
 
-/// All of it, open.
+/// The open records of this home.
 pub(super) struct Records {
-    pub(super) books: ReadOnlyJournal,
+    pub(super) journal: ReadOnlyJournal,
     pub(super) past: HistoricalGuests,
-    /// `None` without an identity: then no seal can be looked at.
-    pub(super) safe: Option<TextCipher>,
+    /// `None` without an identity: then no MAC can be checked.
+    pub(super) cipher: Option<TextCipher>,
 }
 
 impl Records {
-    /// Of this home, whether a node runs or not.
+    /// Opens the records. A node may run meanwhile.
     pub(super) fn open() -> Result<Self> {
         let home = Home::from_env()?;
-        let books = ReadOnlyJournal::open(&home.database())?;
+        let journal = ReadOnlyJournal::open(&home.database())?;
         let state = home.open()?;
         let config = Config {
             cache: Some(state.folder("cache")?),
-            compilation: apart()?,
+            compilation: subprocess_compiler()?,
             policy_instances: INSTANCES,
             handler_instances: INSTANCES,
             ..Config::default()
         };
-        let sandbox = Sandbox::open(config).context("guests cannot be run here")?;
-        let past = HistoricalGuests::new(sandbox, state.components()?, books.installations()?);
-        let safe = home.identity_file().exists().then(|| Identity::load(&home)).transpose()?;
-        let safe = safe.map(|identity| TextCipher::new(&purpose_key(identity.keys(), "journal")));
-        Ok(Self { books, past, safe })
+        let sandbox = Sandbox::open(config).context("cannot run guests on this machine")?;
+        let past = HistoricalGuests::new(sandbox, state.components()?, journal.installations()?);
+        let identity = home.identity_file().exists().then(|| Identity::load(&home)).transpose()?;
+        let cipher =
+            identity.map(|identity| TextCipher::new(&purpose_key(identity.keys(), "journal")));
+        Ok(Self { journal, past, cipher })
     }
 }

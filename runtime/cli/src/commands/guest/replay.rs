@@ -1,80 +1,61 @@
-//! `pylon guest replay`: what was decided about one job, asked again.
+//! `pylon guest replay`: repeats the recorded decisions about one job, and compares.
 
 use super::records::Records;
-use crate::args::guest::records::ReplayArgs;
+use crate::args::records::ReplayArgs;
 use crate::commands::block_on;
+use crate::commands::find_job::find_job_or_refusal;
 use crate::commands::jobs_show::cost;
-use crate::output::{SaidNo, json, say, table};
+use crate::output::{SilentFailure, json, print, table};
 use anyhow::{Result, bail};
 use pylon_authoring::replay::{Outcome, Subject, check};
 use pylon_core::JobId;
 use pylon_core::decision_summary;
 use pylon_core::text::sanitize_line;
-use pylon_journal::{MacCheck, ReadOnlyJournal, RecordedDecision};
+use pylon_journal::{MacCheck, RecordedDecision};
 use serde_json::{Value, json as value};
 use std::fmt::Write as _;
 
-/// Asks again and shows what came of it.
+/// Repeats the decisions and prints the comparison.
 pub(super) fn run(args: &ReplayArgs) -> Result<()> {
     let mut records = Records::open()?;
-    let job = find(&records.books, &args.job)?;
+    let job = find_job_or_refusal(&records.journal, &args.job)?;
     let (subject, checked) = block_on(async {
-        let subject = Subject::of(&records.books, job)?;
+        let subject = Subject::of(&records.journal, job)?;
         let mut checked = Vec::new();
-        for recorded in records.books.recorded_of(job)? {
-            let seal = records.safe.as_ref().map(|safe| recorded.check_mac(safe));
-            let outcome = check(&mut records.past, &records.books, &recorded, &subject).await?;
-            checked.push(Checked { recorded, seal, outcome });
+        for recorded in records.journal.recorded_of(job)? {
+            let mac = records.cipher.as_ref().map(|cipher| recorded.check_mac(cipher));
+            let outcome = check(&mut records.past, &records.journal, &recorded, &subject).await?;
+            checked.push(Checked { recorded, mac, outcome });
         }
         Ok((subject, checked))
     })?;
     if checked.is_empty() {
-        bail!("nothing was decided about {} that is still kept", job.short());
+        bail!("no decision about {} is stored", job.short());
     }
     if args.json {
         json(&facts(job, &checked))?;
     } else {
-        say(&page(&subject, &checked))?;
+        print(&page(&subject, &checked))?;
     }
-    if checked.iter().all(Checked::is_good) { Ok(()) } else { Err(SaidNo.into()) }
+    if checked.iter().all(Checked::is_good) { Ok(()) } else { Err(SilentFailure.into()) }
 }
 
-/// One decision, asked again.
+/// One repeated decision.
 struct Checked {
     recorded: RecordedDecision,
-    seal: Option<MacCheck>,
+    mac: Option<MacCheck>,
     outcome: Outcome,
 }
 
 impl Checked {
     fn is_good(&self) -> bool {
-        !matches!(self.outcome, Outcome::Differs(_)) && self.seal != Some(MacCheck::Invalid)
-    }
-}
-
-fn find(books: &ReadOnlyJournal, prefix: &str) -> Result<JobId> {
-    let prefix = prefix.to_lowercase();
-    if prefix.is_empty()
-        || prefix.len() > 64
-        || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        bail!(
-            "`{}` is no job's id: give its hex digits, or as many as no other begins with",
-            sanitize_line(&prefix)
-        );
-    }
-    let mut found = books.jobs_by_prefix(&prefix)?;
-    found.extend(books.refusals_by_prefix(&prefix)?);
-    match *found {
-        [id] => Ok(id),
-        [] => bail!("no job begins with {prefix}: `pylon jobs list` shows the latest"),
-        _ => bail!("more than one job begins with {prefix}: give more digits"),
+        !matches!(self.outcome, Outcome::Differs(_)) && self.mac != Some(MacCheck::Invalid)
     }
 }
 
 fn facts(job: JobId, checked: &[Checked]) -> Value {
     let decision = |one: &Checked| {
-        let (recorded, (outcome, why)) = (&one.recorded, word(&one.outcome));
+        let (recorded, (outcome, cause)) = (&one.recorded, outcome_name(&one.outcome));
         let differences = match &one.outcome {
             Outcome::Differs(all) => all
                 .iter()
@@ -85,19 +66,21 @@ fn facts(job: JobId, checked: &[Checked]) -> Value {
         value!({
             "id": recorded.id, "function": recorded.function, "attempt": recorded.attempt, "slot": recorded.slot,
             "name": recorded.name, "version": recorded.version, "digest": recorded.digest, "revision": recorded.revision,
-            "outcome": outcome, "why": why, "differences": differences, "seal": one.seal.map(seal_word),
+            "outcome": outcome, "cause": cause, "differences": differences, "mac": one.mac.map(mac_name),
         })
     };
-    let count = |wanted: &str| checked.iter().filter(|one| word(&one.outcome).0 == wanted).count();
-    let gone = checked.iter().filter(|one| matches!(one.outcome, Outcome::Gone(_))).count();
+    let count =
+        |wanted: &str| checked.iter().filter(|one| outcome_name(&one.outcome).0 == wanted).count();
+    let not_replayable =
+        checked.iter().filter(|one| matches!(one.outcome, Outcome::Gone(_))).count();
     value!({
-        "job": job, "equal": count("equal"), "other_engine": count("other_engine"), "differs": count("differs"), "gone": gone,
+        "job": job, "equal": count("equal"), "other_engine": count("other_engine"), "differs": count("differs"), "not_replayable": not_replayable,
         "decisions": checked.iter().map(decision).collect::<Vec<_>>(),
     })
 }
 
-/// An outcome in a word and, where there is more to it, in a line.
-fn word(outcome: &Outcome) -> (&'static str, Option<String>) {
+/// The name of an outcome, and its cause if it was not repeated.
+fn outcome_name(outcome: &Outcome) -> (&'static str, Option<String>) {
     match outcome {
         Outcome::Equal => ("equal", None),
         Outcome::OtherEngine => ("other_engine", None),
@@ -106,11 +89,11 @@ fn word(outcome: &Outcome) -> (&'static str, Option<String>) {
     }
 }
 
-const fn seal_word(seal: MacCheck) -> &'static str {
+const fn mac_name(seal: MacCheck) -> &'static str {
     match seal {
-        MacCheck::Valid => "holds",
-        MacCheck::Invalid => "broken",
-        MacCheck::Missing => "absent",
+        MacCheck::Valid => "valid",
+        MacCheck::Invalid => "invalid",
+        MacCheck::Missing => "missing",
     }
 }
 
@@ -120,21 +103,21 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
         let guest = format!("{} {} ({})", recorded.name, recorded.version, recorded.digest.short());
         let outcome = match &one.outcome {
             Outcome::Equal => "equal".into(),
-            Outcome::OtherEngine => "equal; another engine, so fuel is not compared".into(),
+            Outcome::OtherEngine => "equal (another engine, fuel not compared)".into(),
             Outcome::Differs(all) => format!(
                 "DIFFERS in {}",
                 all.iter().map(|it| it.what).collect::<Vec<_>>().join(", ")
             ),
             Outcome::Gone(gone) => gone.words(),
         };
-        let broken = if one.seal == Some(MacCheck::Invalid) { "; its seal is BROKEN" } else { "" };
+        let invalid = if one.mac == Some(MacCheck::Invalid) { "; the MAC is INVALID" } else { "" };
         let answer = match one.outcome {
             Outcome::Gone(_) => String::new(),
             _ => decision_summary::summarize(&recorded.function, &recorded.output),
         };
         let (function, attempt, cost) =
             (recorded.function.clone(), recorded.attempt.to_string(), cost(recorded.cost));
-        [function, guest, attempt, cost, format!("{outcome}{broken}"), answer]
+        [function, guest, attempt, cost, format!("{outcome}{invalid}"), answer]
     };
     let rows: Vec<_> = checked.iter().map(row).collect();
     let mut page = table("DECISION  GUEST  >ATTEMPT  >COST  REPLAY  ANSWER", &rows);
@@ -144,7 +127,7 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
         let (status, delivery) = (state.execution.as_str(), state.delivery.as_str());
         let _ = writeln!(
             page,
-            "\nThe job is not over (status {status}, delivery {delivery}): this is all that was decided so far."
+            "\nThe job is not finished (status {status}, delivery {delivery}); later decisions may follow."
         );
     }
     for one in checked {

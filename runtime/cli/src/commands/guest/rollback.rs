@@ -1,11 +1,14 @@
-//! `pylon guest rollback`.
+//! `pylon guest rollback`: restores an earlier guest.
 
-use super::order;
+use super::slot_change;
 use crate::args::guest::RollbackArgs;
 use anyhow::Result;
 use pylon_core::slots::SlotChange;
 
-/// One swap back: history grows by it and loses nothing.
+/// Restores a guest. The rollback is a new revision in the history.
 pub(super) fn run(args: &RollbackArgs) -> Result<()> {
-    order::apply(&SlotChange::Rollback { slot: args.slot.to_string(), to: args.to }, args.json)
+    slot_change::apply(
+        &SlotChange::Rollback { slot: args.slot.to_string(), to: args.to },
+        args.json,
+    )
 }

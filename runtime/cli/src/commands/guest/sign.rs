@@ -1,9 +1,9 @@
-//! `pylon guest sign`: says in the author's name that a component, or an image of one, is theirs.
+//! `pylon guest sign`: signs a component or a precompiled file with the author's key.
 
 use super::component;
 use crate::args::guest::SignArgs;
 use crate::commands::block_on;
-use crate::output::say;
+use crate::output::print;
 use anyhow::{Context, Result, bail};
 use pylon_core::Digest;
 use pylon_core::ports::clock::Clock as _;
@@ -17,13 +17,13 @@ use std::path::{Path, PathBuf};
 
 const DAY_SECONDS: u64 = 24 * 3600;
 
-/// Writes the release beside the file, in place of any that is there.
+/// Writes the release to the folder of the file, and replaces an existing one.
 pub(super) fn run(args: &SignArgs) -> Result<()> {
     let Some(secret) =
-        secret_file::read(&args.key, "put an nsec, 64 hex digits or a recovery phrase there")?
+        secret_file::read(&args.key, "write an nsec, 64 hex digits or a recovery phrase to it")?
     else {
         bail!(
-            "{} is not there: give a file with an nsec, 64 hex digits or a recovery phrase",
+            "{} does not exist: give a file with an nsec, 64 hex digits or a recovery phrase",
             args.key.display()
         );
     };
@@ -31,7 +31,7 @@ pub(super) fn run(args: &SignArgs) -> Result<()> {
     let now = SystemClock.now();
     let expires_at = args.expires.map(|days| now.plus(u64::from(days) * DAY_SECONDS));
     let file = component::at(&args.file)?;
-    let (what, signed) = match image_name(&file) {
+    let (subject, signed) = match image_name(&file) {
         Some((component, engine)) => image(&file, component, engine, |claim| {
             image_release::sign(&keys, claim, now, expires_at)
         }),
@@ -40,10 +40,10 @@ pub(super) fn run(args: &SignArgs) -> Result<()> {
     .with_context(|| file.display().to_string())?;
     let path = component::release_file(&file);
     component::write(&path, format!("{signed}\n").as_bytes())?;
-    say(&format!("{}  {what} by {}\n", path.display(), identity::npub(&keys)))
+    print(&format!("{}  {subject} by {}\n", path.display(), identity::npub(&keys)))
 }
 
-/// What a component says of itself. What no node would run is not worth a name.
+/// Signs a component. One that no node can run is refused.
 fn guest(
     file: &Path,
     sign: impl Fn(&Claim) -> Result<String, ReleaseError>,
@@ -66,7 +66,7 @@ fn image_name(file: &Path) -> Option<(PathBuf, &str)> {
     Some((file.with_file_name(component), engine))
 }
 
-/// Its component is the file beside it, or what its name says where that is a digest.
+/// Signs a precompiled file. Its component is the file in the same folder, or the digest in its name.
 fn image(
     file: &Path,
     component: PathBuf,
@@ -77,11 +77,11 @@ fn image(
     let component = match named {
         Some(digest) => digest,
         None => Digest::of(
-            &component::read(&component).context("an image is signed beside its component")?,
+            &component::read(&component).context("the component must be in the same folder")?,
         ),
     };
-    let bytes = component::read_most(file, PRECOMPILED_BYTES_MAX as u64)?;
+    let bytes = component::read_limited(file, PRECOMPILED_BYTES_MAX as u64)?;
     let (digest, size, engine) = (Digest::of(&bytes), bytes.len() as u64, engine.to_owned());
     let claim = ImageClaim { digest, size, component, engine };
-    Ok((format!("image of {} for {}", component.short(), claim.engine), sign(&claim)?))
+    Ok((format!("code of {} for {}", component.short(), claim.engine), sign(&claim)?))
 }

@@ -1,9 +1,10 @@
-//! `pylon guest test`: asks a guest the questions of its cases on the engine of a node, and shows the budget.
+//! `pylon guest test`: runs the test cases of a guest on the engine of a node, and shows the cost of
+//! each call.
 
 use super::{build, component};
 use crate::args::guest::TestArgs;
 use crate::commands::block_on;
-use crate::output::{SaidNo, json, say};
+use crate::output::{SilentFailure, json, print};
 use anyhow::{Context, Result, anyhow, bail};
 use pylon_authoring::cases::{self, Asked};
 use pylon_core::guest::Cost;
@@ -14,21 +15,21 @@ use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// Runs them all.
+/// Runs all cases.
 pub(super) fn run(args: &TestArgs) -> Result<()> {
     let is_crate = args.path.join("Cargo.toml").is_file();
     let file = if is_crate { build::build(&args.path)? } else { component::at(&args.path)? };
     let bytes = component::read(&file)?;
-    // `NAME.cases.toml` beside `NAME.wasm`.
+    // `NAME.cases.toml` in the folder of `NAME.wasm`.
     let path = file.with_extension("cases.toml");
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => bail!("{}", no_cases(&file, &bytes)),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    let cases = cases::parse(&text).map_err(|why| anyhow!("{}: {why}", path.display()))?;
+    let cases = cases::parse(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
     // Compiled once, for all cases.
-    let cache = tempfile::tempdir().context("no folder for compiled code")?;
+    let cache = tempfile::tempdir().context("cannot create a folder for compiled code")?;
     let (guest, asked) = block_on(async {
         let sandbox = component::sandbox(Some(cache.path()))?;
         let guest = sandbox.inspect(&bytes).await.with_context(|| file.display().to_string())?;
@@ -36,16 +37,16 @@ pub(super) fn run(args: &TestArgs) -> Result<()> {
         Ok((guest, asked))
     })?;
     if args.json {
-        json(&facts(&guest, &asked))?;
+        json(&report(&guest, &asked))?;
     } else {
-        say(&page(&guest, &asked))?;
+        print(&page(&guest, &asked))?;
     }
-    if asked.iter().all(|case| case.unmet.is_empty()) { Ok(()) } else { Err(SaidNo.into()) }
+    if asked.iter().all(|case| case.unmet.is_empty()) { Ok(()) } else { Err(SilentFailure.into()) }
 }
 
-/// Where they are looked for, and one to begin with.
+/// The error for a missing file, with a first case.
 fn no_cases(file: &Path, component: &[u8]) -> String {
-    let least = match ComponentInterface::read(component).and_then(|outline| outline.role()) {
+    let example = match ComponentInterface::read(component).and_then(|outline| outline.role()) {
         Ok(Role::Pricing) => "function = \"quote\", expect = { terms = \"on-delivery\" }",
         Ok(Role::Routing) => "function = \"rank\", expect = { order = [0] }",
         Ok(Role::Verification) => "function = \"judge\", expect = { verdict = \"accept\" }",
@@ -54,15 +55,12 @@ fn no_cases(file: &Path, component: &[u8]) -> String {
         }
         Err(error) => return format!("{}: {error}", file.display()),
     };
-    let first = format!("case = [{{ name = \"first\", {least} }}]");
+    let first = format!("case = [{{ name = \"first\", {example} }}]");
     let path = file.with_extension("cases.toml");
-    format!(
-        "no cases are in {}: write {first} to begin with; guests/README.md says more",
-        path.display()
-    )
+    format!("no test cases in {}: start with {first}; see guests/README.md", path.display())
 }
 
-fn facts(guest: &Inspection, asked: &[Asked]) -> serde_json::Value {
+fn report(guest: &Inspection, asked: &[Asked]) -> serde_json::Value {
     let case = |case: &Asked| {
         let (fuel, cpu_us) = match case.cost {
             Cost::Fuel(fuel) => (Some(fuel), None),
@@ -104,7 +102,7 @@ fn page(guest: &Inspection, asked: &[Asked]) -> String {
     page
 }
 
-/// In hundredths of a percent, whole percents first.
+/// The share in percent and hundredths of a percent.
 fn share(cost: u64, budget: u64) -> (u64, u64) {
     let part = u128::from(cost) * 10_000 / u128::from(budget.max(1));
     let part = u64::try_from(part).unwrap_or(u64::MAX);

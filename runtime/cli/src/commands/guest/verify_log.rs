@@ -1,9 +1,9 @@
-//! `pylon guest verify-log`: is all that was decided as it was written?
+//! `pylon guest verify-log`: replays all recorded decisions, and checks their MACs.
 
 use super::records::Records;
-use crate::args::guest::records::VerifyLogArgs;
+use crate::args::records::VerifyLogArgs;
 use crate::commands::block_on;
-use crate::output::{SaidNo, json, say};
+use crate::output::{SilentFailure, json, print};
 use crate::progress::Progress;
 use anyhow::Result;
 use pylon_authoring::replay::{Problem, Verified, verify};
@@ -14,33 +14,33 @@ use pylon_node::clock::SystemClock;
 use serde_json::{Value, json as value};
 use std::fmt::Write as _;
 
-/// Asks everything again.
+/// Verifies the log and prints the result.
 pub(super) fn run(args: &VerifyLogArgs) -> Result<()> {
     let mut records = Records::open()?;
     let since = args.since.map_or(UnixTime::new(0), |age| SystemClock.now().minus(age));
     let verified = block_on(async {
-        let progress = Progress::new("decisions", records.books.decision_count()?);
-        Ok(verify(&mut records.past, &records.books, records.safe.as_ref(), since, |done| {
-            progress.at(done)
+        let progress = Progress::new("decisions", records.journal.decision_count()?);
+        Ok(verify(&mut records.past, &records.journal, records.cipher.as_ref(), since, |done| {
+            progress.update(done)
         })
         .await?)
     })?;
     if args.json {
-        json(&facts(&verified))?;
+        json(&report(&verified))?;
     } else {
-        say(&page(&verified))?;
+        print(&page(&verified))?;
     }
-    if verified.is_good() { Ok(()) } else { Err(SaidNo.into()) }
+    if verified.is_good() { Ok(()) } else { Err(SilentFailure.into()) }
 }
 
-fn facts(verified: &Verified) -> Value {
-    let problem = |it: &Problem| value!({"id": it.id, "job": it.job, "function": it.function, "what": it.what});
+fn report(verified: &Verified) -> Value {
+    let problem = |it: &Problem| value!({"id": it.id, "job": it.job, "function": it.function, "message": it.what});
     value!({
         "good": verified.is_good(), "decisions": verified.decisions, "equal": verified.equal,
-        "other_engine": verified.other_engine, "differs": verified.differs, "gone": verified.gone,
-        "seals": verified.seals.map(|seals| value!({
-            "hold": seals.hold, "broken": seals.broken, "before": seals.before, "missing": seals.missing,
-            "headless": seals.headless,
+        "other_engine": verified.other_engine, "differs": verified.differs, "not_replayable": verified.gone,
+        "macs": verified.seals.map(|macs| value!({
+            "valid": macs.hold, "invalid": macs.broken, "unsealed": macs.before,
+            "missing": macs.missing, "head_missing": macs.headless,
         })),
         "problems": verified.problems.iter().map(problem).collect::<Vec<_>>(),
     })
@@ -52,28 +52,28 @@ fn page(verified: &Verified) -> String {
         let _ = writeln!(page, "{count:>10} {what}");
     };
     row(verified.decisions, "decisions");
-    row(verified.equal, "asked again: the same answer");
+    row(verified.equal, "replayed: equal");
     if verified.other_engine > 0 {
-        row(
-            verified.other_engine,
-            "asked again on another engine: the same answer, fuel is not compared",
-        );
+        row(verified.other_engine, "replayed on another engine: equal (fuel not compared)");
     }
-    row(verified.differs, "asked again: NOT as recorded");
-    for (word, count) in &verified.gone {
-        row(*count, &format!("not asked again ({word})"));
+    row(verified.differs, "replayed: DIFFERENT");
+    for (reason, count) in &verified.gone {
+        row(*count, &format!("not replayed ({reason})"));
     }
     match verified.seals {
-        None => page.push_str("No identity is here, so no seal was looked at: what replay cannot see was not looked for.\n"),
-        Some(seals) => {
-            row(seals.hold, "seals hold");
-            row(seals.broken, "seals are broken");
-            row(seals.missing, "decisions are missing");
-            if seals.before > 0 {
-                row(seals.before, "decisions are from before there were seals under this identity");
+        None => page.push_str(
+            "No MAC was checked, because this home has no identity: changes that a replay does not \
+             find are not detected.\n",
+        ),
+        Some(macs) => {
+            row(macs.hold, "MACs are valid");
+            row(macs.broken, "MACs are invalid");
+            row(macs.missing, "decisions are missing");
+            if macs.before > 0 {
+                row(macs.before, "decisions have no MAC of this identity");
             }
-            if seals.headless {
-                page.push_str("The seal over all decisions is gone: somebody removed it.\n");
+            if macs.headless {
+                page.push_str("The MAC of the whole log is missing: it was removed.\n");
             }
         }
     }
@@ -88,9 +88,9 @@ fn page(verified: &Verified) -> String {
         );
     }
     page.push_str(if verified.is_good() {
-        "The log is as it was written.\n"
+        "The log is intact.\n"
     } else {
-        "The log is NOT as it was written.\n"
+        "The log is NOT intact.\n"
     });
     page
 }

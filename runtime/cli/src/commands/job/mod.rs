@@ -1,12 +1,12 @@
-//! `pylon job`: buying from others, with this node's identity.
+//! `pylon job`: buys jobs from other providers, with this node's identity.
 
+mod display;
 mod submit;
-mod tell;
 
 use crate::args::job::{CancelArgs, JobArgs, JobCommand, ListArgs};
 use crate::log;
-use crate::output::{note, say, table};
-use crate::purchases::{Purchase, Purchases};
+use crate::output::{eprint, print, table};
+use crate::sent_requests::{SentRequest, SentRequests};
 use anyhow::{Context, Result, bail};
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::units::ago;
@@ -24,7 +24,7 @@ pub(crate) fn run(command: &JobCommand) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("no thread to run on")?;
+        .context("cannot create a thread")?;
     runtime.block_on(async {
         match command {
             JobCommand::Submit(args) => submit::run(args).await,
@@ -36,99 +36,104 @@ pub(crate) fn run(command: &JobCommand) -> Result<()> {
     })
 }
 
-/// What was bought, and a connection to where it was asked for.
-struct Counter {
+/// A sent request with a connection to its relays.
+struct OpenRequest {
     request: Request,
-    purchase: Purchase,
-    purchases: Purchases,
-    desk: RelayReader,
+    sent: SentRequest,
+    store: SentRequests,
+    reader: RelayReader,
 }
 
-impl Counter {
+impl OpenRequest {
     async fn open(job: &str) -> Result<Self> {
         let home = Home::from_env()?;
-        let purchases = Purchases::open(&home.open()?)?;
-        let purchase = purchases.find(job)?;
-        let desk =
-            RelayReader::connect(Identity::load(&home)?.keys().clone(), &purchase.relays).await?;
-        Ok(Self { request: purchase.request()?, purchase, purchases, desk })
+        let store = SentRequests::open(&home.open()?)?;
+        let sent = store.find(job)?;
+        let reader =
+            RelayReader::connect(Identity::load(&home)?.keys().clone(), &sent.relays).await?;
+        Ok(Self { request: sent.request()?, sent, store, reader })
     }
 
-    async fn said(&self) -> Result<Vec<ProviderMessage>> {
-        let said = self.desk.responses(&self.request, RelayReader::ALL_TIMEOUT).await?;
-        tell::unanswered(&said);
-        Ok(said.messages)
+    /// All messages of providers about the request.
+    async fn messages(&self) -> Result<Vec<ProviderMessage>> {
+        let responses = self.reader.responses(&self.request, RelayReader::ALL_TIMEOUT).await?;
+        display::warn_unanswered(&responses);
+        Ok(responses.messages)
     }
 
-    /// What is to be known before all else, if it is so.
+    /// A note if the request was withdrawn.
     fn withdrawn(&self) -> Option<String> {
-        let at = self.purchase.withdrawn_at?;
+        let at = self.sent.withdrawn_at?;
         Some(format!(
-            "withdrawn {} ago: providers need not answer it any more",
+            "withdrawn {} ago: providers may no longer answer it",
             ago(SystemClock.now().since(at))
         ))
     }
 }
 
 async fn status(args: &JobArgs) -> Result<()> {
-    let counter = Counter::open(&args.job).await?;
-    let standings = tell::standings(&counter.request, &counter.said().await?);
+    let open = OpenRequest::open(&args.job).await?;
+    let providers = display::provider_states(&open.request, &open.messages().await?);
     if args.json {
-        let (request, withdrawn_at) = (&counter.request, counter.purchase.withdrawn_at);
-        let facts = json!({"job": request.id(), "kind": request.kind(), "withdrawn_at": withdrawn_at, "providers": standings});
-        return say(&format!("{facts}\n"));
+        let (request, withdrawn_at) = (&open.request, open.sent.withdrawn_at);
+        let status = json!({
+            "job": request.id(), "kind": request.kind(), "withdrawn_at": withdrawn_at,
+            "providers": providers,
+        });
+        return print(&format!("{status}\n"));
     }
-    let mut out = format!("Job {} (kind {})\n", counter.request.id(), counter.request.kind());
-    out.extend(counter.withdrawn().map(|words| format!("It was {words}.\n")));
-    if standings.is_empty() {
+    let mut out = format!("Job {} (kind {})\n", open.request.id(), open.request.kind());
+    out.extend(open.withdrawn().map(|note| format!("It was {note}.\n")));
+    if providers.is_empty() {
         out.push_str("No provider has answered.\n");
     }
-    for standing in standings {
-        out.push_str(&format!("  {standing}\n"));
+    for state in providers {
+        out.push_str(&format!("  {state}\n"));
     }
-    say(&out)
+    print(&out)
 }
 
 async fn results(args: &JobArgs) -> Result<()> {
-    let counter = Counter::open(&args.job).await?;
-    let (good, bad): (Vec<Delivered>, Vec<_>) = tell::sort(&counter.request, counter.said().await?);
-    for (provider, why) in bad {
-        note(&format!("pylon: a result of {} is not shown: {why}", npub_of(provider)));
+    let open = OpenRequest::open(&args.job).await?;
+    let (valid, invalid): (Vec<Delivered>, Vec<_>) =
+        display::check_results(&open.request, open.messages().await?);
+    for (provider, cause) in invalid {
+        eprint(&format!("pylon: invalid result of {}: {cause}", npub_of(provider)));
     }
-    if let Some(words) = counter.withdrawn() {
-        note(&format!("pylon: this job was {words}"));
+    if let Some(note) = open.withdrawn() {
+        eprint(&format!("pylon: this job was {note}"));
     }
-    if good.is_empty() {
-        bail!(
-            "no result yet: `pylon job status {}` says how it stands",
-            counter.request.id().short()
-        );
+    if valid.is_empty() {
+        bail!("no result yet: `pylon job status {}` shows the status", open.request.id().short());
     }
-    good.iter().try_for_each(|result| {
-        say(&tell::result(&counter.request, result, counter.purchase.bid, args.json))
+    valid.iter().try_for_each(|result| {
+        print(&display::format_result(&open.request, result, open.sent.bid, args.json))
     })
 }
 
 async fn cancel(args: &CancelArgs) -> Result<()> {
-    let counter = Counter::open(&args.job).await?;
-    counter.desk.cancel(counter.request.id(), counter.request.kind()).await?;
-    counter.purchases.withdraw(&counter.purchase, SystemClock.now())?;
-    say(&format!("Withdrawn: {}\n", counter.request.id()))
+    let open = OpenRequest::open(&args.job).await?;
+    open.reader.cancel(open.request.id(), open.request.kind()).await?;
+    open.store.withdraw(&open.sent, SystemClock.now())?;
+    print(&format!("Withdrawn: {}\n", open.request.id()))
 }
 
 fn list(args: &ListArgs) -> Result<()> {
-    let bought = Purchases::open(&Home::from_env()?.open()?)?.latest(args.limit as usize)?;
+    let requests = SentRequests::open(&Home::from_env()?.open()?)?.latest(args.limit as usize)?;
     if args.json {
-        let row = |(request, purchase): &(Request, Purchase)| {
+        let row = |(request, sent): &(Request, SentRequest)| {
             let (job, kind, created_at) = (request.id(), request.kind(), request.created_at());
-            json!({"job": job, "kind": kind, "created_at": created_at, "withdrawn_at": purchase.withdrawn_at})
+            json!({
+                "job": job, "kind": kind, "created_at": created_at,
+                "withdrawn_at": sent.withdrawn_at,
+            })
         };
-        return say(&format!("{}\n", json!(bought.iter().map(row).collect::<Vec<_>>())));
+        return print(&format!("{}\n", json!(requests.iter().map(row).collect::<Vec<_>>())));
     }
-    let row = |(request, purchase): &(Request, Purchase)| {
+    let row = |(request, sent): &(Request, SentRequest)| {
         let age = ago(SystemClock.now().since(request.created_at()));
-        let withdrawn = if purchase.withdrawn_at.is_some() { "  (withdrawn)" } else { "" };
+        let withdrawn = if sent.withdrawn_at.is_some() { "  (withdrawn)" } else { "" };
         [request.id().to_hex(), request.kind().to_string(), format!("{age} ago{withdrawn}")]
     };
-    say(&table("JOB  KIND  ASKED", &bought.iter().map(row).collect::<Vec<_>>()))
+    print(&table("JOB  KIND  SUBMITTED", &requests.iter().map(row).collect::<Vec<_>>()))
 }

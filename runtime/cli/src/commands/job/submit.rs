@@ -1,9 +1,9 @@
-//! `pylon job submit`: a request is written down, goes out, and may be waited for.
+//! `pylon job submit`: stores a request, publishes it, and optionally waits for the result.
 
-use super::tell;
+use super::display;
 use crate::args::job::SubmitArgs;
-use crate::output::{note, say};
-use crate::purchases::{Purchase, Purchases};
+use crate::output::{eprint, print};
+use crate::sent_requests::{SentRequest, SentRequests};
 use anyhow::{Context, Result, bail};
 use pylon_core::Msat;
 use pylon_core::ports::clock::Clock as _;
@@ -20,42 +20,41 @@ use std::io::Read;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// After the time given to the wait: a look, and the parts of an answer.
-const LAST_LOOK_WITHIN: Duration = Duration::from_secs(30);
-/// Lines about one wait: whoever may answer may also talk without an end.
+/// The final query after the wait, including the parts of a large result.
+const FINAL_QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Lines printed during one wait, because a provider may send any number of messages.
 const LINES_MAX: usize = 200;
-/// The same request so often in one second.
-const SAME_MAX: u64 = 60;
+/// Equal requests within one second.
+const EQUAL_REQUESTS_MAX: u64 = 60;
 
 pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
     if args.pay {
         bail!(
-            "--pay needs a wallet that can spend, and none can be connected: leave it out, and pay the invoice that comes; nothing was sent"
+            "--pay needs a wallet that can send payments, which this version does not have: submit without \
+             --pay, and pay the invoice yourself; nothing was sent"
         );
     }
     let prompt = prompt(args)?;
     if prompt.as_deref() == Some("") {
-        bail!(
-            "the prompt is empty, and no provider answers that: say what is asked for; nothing was sent"
-        );
+        bail!("the prompt is empty: write what the job must do; nothing was sent");
     }
     let tags = args.tags(prompt);
     let home = Home::from_env()?;
     let identity = Identity::load(&home)?;
     if args.provider == Some(public_key(identity.keys())) {
-        bail!("that provider is this node itself, which takes no orders of its own: name another");
+        bail!("cannot submit to this node's own key: choose another provider; nothing was sent");
     }
     let relays = match &args.relays[..] {
         [] => Config::load_or_default(&home.config_file())?.market.relays,
         named => named.to_vec(),
     };
-    let purchases = Purchases::open(&home.open()?)?;
+    let store = SentRequests::open(&home.open()?)?;
     let buyer = Buyer::connect(identity.keys().clone(), &relays).await?;
-    let request = write_down(args, &tags, relays, &buyer, &purchases)?;
+    let request = sign_and_store(args, &tags, relays, &buyer, &store)?;
     buyer.submit(&request).await?;
     if !args.wait {
         let job = request.id();
-        return say(&if args.json {
+        return print(&if args.json {
             format!("{}\n", json!({"job": job}))
         } else {
             format!("{job}\n")
@@ -64,18 +63,19 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
     wait(args, buyer, &request).await
 }
 
-/// Signs the request and keeps it. What was asked for in this second already is dated one later: the same twice in one second would be one request.
-fn write_down(
+/// Signs the request and stores it. An equal request within the same second would be the same event, so
+/// it gets a later time.
+fn sign_and_store(
     args: &SubmitArgs,
     tags: &[RequestTag],
     relays: Vec<String>,
     buyer: &Buyer,
-    purchases: &Purchases,
+    store: &SentRequests,
 ) -> Result<Request> {
     let (now, bid) = (SystemClock.now(), args.bid.map(Msat::new));
-    for later in 0..SAME_MAX {
+    for later in 0..EQUAL_REQUESTS_MAX {
         let request = buyer.sign(args.kind, tags, now.plus(later))?;
-        if purchases.add(&Purchase {
+        if store.add(&SentRequest {
             request: request.to_json(),
             relays: relays.clone(),
             bid,
@@ -85,7 +85,8 @@ fn write_down(
         }
     }
     bail!(
-        "the same was asked for {SAME_MAX} times in a moment: try again in a minute; nothing was sent"
+        "{EQUAL_REQUESTS_MAX} equal requests were submitted within a minute: try again later; nothing was \
+         sent"
     )
 }
 
@@ -99,54 +100,55 @@ fn prompt(args: &SubmitArgs) -> Result<Option<String>> {
         .read_to_string(&mut text)
         .context("stdin is not UTF-8 text")?;
     if text.len() > REQUEST_BYTES_MAX {
-        bail!("stdin is longer than a request can be: {REQUEST_BYTES_MAX} bytes");
+        bail!("stdin is longer than a request may be: at most {REQUEST_BYTES_MAX} bytes");
     }
     Ok(Some(text))
 }
 
-/// Until the first result that is what was asked for, or until whoever was asked has said no. What is said meanwhile is told on stderr.
+/// Waits for the first valid result, or for a refusal of the requested provider. Feedback is printed to
+/// stderr.
 async fn wait(args: &SubmitArgs, mut buyer: Buyer, request: &Request) -> Result<()> {
-    let (until, id) = (Instant::now() + Duration::from_secs(args.timeout), request.id());
-    let (mut news, mut refusal) = (News::default(), None);
+    let (deadline, id) = (Instant::now() + Duration::from_secs(args.timeout), request.id());
+    let (mut log, mut refusal) = (WaitLog::default(), None);
     let show = |result: &Delivered| {
-        say(&tell::result(request, result, args.bid.map(Msat::new), args.json))
+        print(&display::format_result(request, result, args.bid.map(Msat::new), args.json))
     };
-    note(&format!("Job {id}: waiting for a result, {} s at most", args.timeout));
+    eprint(&format!("Job {id}: waiting for a result, {} s at most", args.timeout));
     loop {
-        let Ok(heard) = timeout_at(until, buyer.next()).await else {
-            return match last_look(buyer.into_reader(), request).await {
+        let Ok(message) = timeout_at(deadline, buyer.next()).await else {
+            return match final_query(buyer.into_reader(), request).await {
                 Some(result) => show(&result),
                 None => bail!(
-                    "{} within {} s: `pylon job results {id}` looks again",
-                    news.end(args, refusal),
+                    "{} within {} s: `pylon job results {id}` checks again",
+                    log.failure(args, refusal),
                     args.timeout
                 ),
             };
         };
-        match heard? {
+        match message? {
             ProviderMessage::Feedback(feedback) if feedback.job == id => {
                 if feedback.status == FeedbackStatus::Error {
-                    let words = tell::clipped(&feedback.message);
-                    // One provider's refusal says nothing about the others.
+                    let message = display::clip(&feedback.message);
+                    // Without a requested provider, another one may still accept the job.
                     if args.provider == Some(feedback.provider) {
-                        bail!("the provider says: {words}");
+                        bail!("the provider reports: {message}");
                     }
-                    refusal = Some(words);
+                    refusal = Some(message);
                 }
-                news.heard(&tell::news(&feedback, args.bid.map(Msat::new)));
+                log.line(&display::feedback_line(&feedback, args.bid.map(Msat::new)));
             }
             ProviderMessage::Result(result) if result.job == id => match request.check(&result) {
                 Ok(()) => return show(&result),
-                Err(why) => news.heard(&format!(
-                    "pylon: a result of {} is passed over: {why}",
+                Err(cause) => log.line(&format!(
+                    "pylon: ignored a result of {}: {cause}",
                     npub_of(result.provider)
                 )),
             },
             ProviderMessage::Unreadable { job, provider, why } if job == id => {
-                news.heard(&format!(
-                    "pylon: a message of {} is passed over: {}",
+                log.line(&format!(
+                    "pylon: ignored a message of {}: {}",
                     npub_of(provider),
-                    tell::clipped(&why)
+                    display::clip(&why)
                 ));
             }
             ProviderMessage::Feedback(_)
@@ -156,42 +158,42 @@ async fn wait(args: &SubmitArgs, mut buyer: Buyer, request: &Request) -> Result<
     }
 }
 
-/// What is told while somebody waits.
+/// Prints messages during the wait.
 #[derive(Default)]
-struct News {
-    heard: usize,
+struct WaitLog {
+    lines: usize,
 }
 
-impl News {
-    fn heard(&mut self, line: &str) {
-        self.heard = self.heard.saturating_add(1);
-        match self.heard {
-            LINES_MAX => note("More is said, and not shown here."),
-            count if count < LINES_MAX => note(line),
+impl WaitLog {
+    fn line(&mut self, line: &str) {
+        self.lines = self.lines.saturating_add(1);
+        match self.lines {
+            LINES_MAX => eprint("Further messages are not shown."),
+            count if count < LINES_MAX => eprint(line),
             _ => {}
         }
     }
 
-    /// How it stood when the time was over.
-    fn end(&self, args: &SubmitArgs, refusal: Option<String>) -> String {
+    /// Why there is no result after the timeout.
+    fn failure(&self, args: &SubmitArgs, refusal: Option<String>) -> String {
         match refusal {
-            Some(words) => format!("no result (a provider says: {words})"),
-            None if self.heard > 0 => "no result".into(),
-            None if args.provider.is_some() => "no answer of the provider".into(),
-            None => "no answer of any provider (this node's own sells nothing to itself)".into(),
+            Some(message) => format!("no result (a provider reports: {message})"),
+            None if self.lines > 0 => "no result".into(),
+            None if args.provider.is_some() => "no answer from the provider".into(),
+            None => "no answer from any provider (this node ignores its own requests)".into(),
         }
     }
 }
 
-/// A relay may have a result that it did not pass on: because it closed the subscription, or could not keep up.
-async fn last_look(desk: RelayReader, request: &Request) -> Option<Delivered> {
-    match desk.responses(request, LAST_LOOK_WITHIN).await {
-        Ok(said) => {
-            tell::unanswered(&said);
-            tell::sort(request, said.messages).0.into_iter().next()
+/// A relay may have a result that it did not forward, because it closed the subscription or was too slow.
+async fn final_query(reader: RelayReader, request: &Request) -> Option<Delivered> {
+    match reader.responses(request, FINAL_QUERY_TIMEOUT).await {
+        Ok(responses) => {
+            display::warn_unanswered(&responses);
+            display::check_results(request, responses.messages).0.into_iter().next()
         }
         Err(error) => {
-            note(&format!("pylon: {}", sanitize_line(&error.to_string())));
+            eprint(&format!("pylon: {}", sanitize_line(&error.to_string())));
             None
         }
     }

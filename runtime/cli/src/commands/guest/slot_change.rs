@@ -1,8 +1,9 @@
-//! A change of a slot: by the node that runs, or, without one, in its journal, for the next start.
+//! Applies a change of a slot: through the running node, or without one in the journal, for the next
+//! start.
 
 use crate::commands::block_on;
-use crate::commands::compile_component::apart;
-use crate::output::{json, say};
+use crate::output::{json, print};
+use crate::subprocess_compiler::subprocess_compiler;
 use anyhow::{Result, anyhow};
 use pylon_control_api::{Client, ClientError};
 use pylon_core::ports::clock::Clock;
@@ -13,31 +14,35 @@ use pylon_egress::policy::EgressPolicy;
 use pylon_journal::SqliteJournal;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::Source;
-use pylon_node::home::{Holder, Home};
+use pylon_node::home::{Home, LockHolder};
 use pylon_node::identity::Identity;
 use pylon_nostr::identity::npub_of;
 use pylon_slots::{SlotHistory, SlotManager};
 
-/// Does it and says who is there then.
+/// Applies the change and prints the affected guest.
 pub(super) fn apply(change: &SlotChange, as_json: bool) -> Result<()> {
     let home = Home::from_env()?;
-    let (status, live) = block_on(async {
+    let (slot, is_live) = block_on(async {
         match Client::new(home.socket()).change(change).await {
-            Ok(status) => Ok((status, true)),
+            Ok(slot) => Ok((slot, true)),
             Err(ClientError::NotRunning) => Ok((without_node(&home, change).await?, false)),
             Err(error) => Err(error.into()),
         }
     })?;
-    if as_json { json(&status) } else { say(&page(&status, live)) }
+    if as_json { json(&slot) } else { print(&page(&slot, is_live)) }
 }
 
 async fn without_node(home: &Home, change: &SlotChange) -> Result<SlotStatus> {
-    // A home that nobody has made is a mistyped one.
+    // A home without an identity is probably a wrong PYLON_HOME.
     Identity::load(home)?;
     let state = home.open()?;
-    let _lock = state.lock(Holder::Command)?;
+    let _lock = state.lock(LockHolder::Command)?;
     let config = Source::new(home, None).load()?;
-    let sandbox = pylon_slots::sandbox(state.folder("cache")?, apart()?, &config.slots.lockdown)?;
+    let sandbox = pylon_slots::sandbox(
+        state.folder("cache")?,
+        subprocess_compiler()?,
+        &config.slots.lockdown,
+    )?;
     let journal = SqliteJournal::open(&home.database())?;
     let history =
         SlotHistory { installations: journal.installations()?, pending: journal.pending_guests()? };
@@ -52,16 +57,16 @@ async fn without_node(home: &Home, change: &SlotChange) -> Result<SlotStatus> {
     done.map_err(|failure| anyhow!("{}: {}", failure.code, failure.message))
 }
 
-fn page(status: &SlotStatus, live: bool) -> String {
+fn page(status: &SlotStatus, is_live: bool) -> String {
     let SlotStatus { slot, name, version, digest, .. } = status;
     let mut out = match (status.role.as_str(), status.revision) {
         (REMOVED, Some(number)) => {
-            format!("{slot}: {name} {version} is removed, and nobody came, revision {number}")
+            format!("{slot}: {name} {version} removed; the slot is now empty, revision {number}")
         }
         ("serving", Some(number)) => format!("{slot}: {name} {version}, revision {number}"),
-        _ => format!("{slot}: {name} {version} beside the guest that serves"),
+        _ => format!("{slot}: {name} {version} as a shadow"),
     };
-    out.push_str(if live { "\n" } else { ", from the next start on\n" });
+    out.push_str(if is_live { "\n" } else { ", effective at the next start\n" });
     out.push_str(&format!("  sha256    {digest}\n"));
     if let Some(publisher) = status.publisher {
         out.push_str(&format!("  publisher {}\n", npub_of(publisher)));

@@ -1,6 +1,6 @@
-//! What the demo shows, one moment after the other: as lines for a person or as JSON, one object each.
+//! The steps that the demo shows, as text or as one JSON object per line.
 
-use crate::output::say;
+use crate::output::print;
 use anyhow::Result;
 use pylon_core::guest::{Call, Cost, GuestFunction};
 use pylon_core::text::sanitize;
@@ -8,35 +8,35 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Something to show.
+/// A step of the demo.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
-pub(super) enum Moment {
-    /// Something is in place.
-    Ready { what: &'static str, detail: String },
+pub(super) enum DemoStep {
+    /// A part of the market is ready.
+    Ready { part: &'static str, detail: String },
     /// The customer has published a request.
     Request { job: String, number: usize, of: usize, kind: u16, prompt: String, bid_msats: u64 },
-    /// The node did something itself.
-    Native { job: String, what: &'static str, us: u64 },
+    /// The node executed a native step.
+    Native { job: String, what: &'static str, wall_us: u64 },
     /// A guest was called.
     Guest {
         job: String,
         function: GuestFunction,
         #[serde(flatten)]
         guest: GuestCall,
-        said: String,
+        answer: String,
     },
-    /// The customer has heard how the job stands.
-    Feedback { job: String, status: String, words: String },
-    /// The customer has read more of the answer.
+    /// The customer received feedback.
+    Feedback { job: String, status: String, message: String },
+    /// The customer received more of the text.
     Text { job: String, text: String },
-    /// The customer has the result.
+    /// The customer received the result.
     Result { job: String, kind: u16, amount_msats: u64, bolt11: Option<String> },
     /// The customer has paid.
     Paid { job: String, amount_msats: u64, preimage: String },
-    /// The books have it.
+    /// The payment is in the journal.
     Earned { job: String, amount_msats: u64 },
-    /// All about one job, or all there is to say at the end.
+    /// The summary of one job; the last one has the total.
     Summary(Box<Summary>),
 }
 
@@ -50,7 +50,7 @@ pub(super) struct GuestCall {
     pub(super) fuel: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cpu_us: Option<u64>,
-    pub(super) us: u64,
+    pub(super) wall_us: u64,
 }
 
 impl From<&Call> for GuestCall {
@@ -65,12 +65,12 @@ impl From<&Call> for GuestCall {
             digest: call.guest.digest.to_hex(),
             fuel,
             cpu_us,
-            us: call.wall_us,
+            wall_us: call.wall_us,
         }
     }
 }
 
-/// How a job went.
+/// The summary of one job.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Summary {
     pub(super) job: String,
@@ -86,12 +86,12 @@ pub(super) struct Summary {
     pub(super) earned_msats: u64,
     pub(super) elapsed_ms: u64,
     pub(super) node_overhead_us: u64,
-    /// Over all jobs, when there were several.
+    /// Of all jobs, if there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) total: Option<Total>,
 }
 
-/// All jobs together.
+/// The total of all jobs.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Total {
     pub(super) jobs: usize,
@@ -100,101 +100,108 @@ pub(super) struct Total {
     pub(super) elapsed_ms: u64,
 }
 
-/// Where moments are shown.
-pub(super) struct Screen {
+/// Prints the steps.
+pub(super) struct Renderer {
     json: bool,
-    begun: Instant,
-    /// Text of the answer shown on the open line.
+    started: Instant,
+    /// Whether the current line has streamed text.
     streaming: bool,
-    /// What the node did meanwhile: shown after the answer, so as not to tear it apart.
-    meanwhile: Vec<String>,
+    /// Steps of the node during the stream, which are printed after the text.
+    pending: Vec<String>,
 }
 
-impl Screen {
+impl Renderer {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, begun: Instant::now(), streaming: false, meanwhile: Vec::new() }
+        Self { json, started: Instant::now(), streaming: false, pending: Vec::new() }
     }
 
-    /// From here on time is counted from the request.
+    /// Restarts the clock with a new request.
     pub(super) fn restart_clock(&mut self) {
-        self.begun = Instant::now();
+        self.started = Instant::now();
     }
 
-    pub(super) fn show(&mut self, moment: &Moment) -> Result<()> {
+    pub(super) fn show(&mut self, step: &DemoStep) -> Result<()> {
         if self.json {
-            return say(&format!("{}\n", serde_json::to_string(moment)?));
+            return print(&format!("{}\n", serde_json::to_string(step)?));
         }
-        match moment {
-            Moment::Text { text, .. } => {
-                let begin =
+        match step {
+            DemoStep::Text { text, .. } => {
+                let start =
                     if std::mem::replace(&mut self.streaming, true) { "" } else { "\n    " };
-                say(&format!("{begin}{}", sanitize(text).replace('\n', "\n    ")))
+                print(&format!("{start}{}", sanitize(text).replace('\n', "\n    ")))
             }
-            Moment::Native { .. } | Moment::Guest { .. } if self.streaming => {
-                self.meanwhile.push(self.line(moment));
+            DemoStep::Native { .. } | DemoStep::Guest { .. } if self.streaming => {
+                self.pending.push(self.line(step));
                 Ok(())
             }
             _ => {
                 let end = if std::mem::take(&mut self.streaming) { "\n\n" } else { "" };
-                self.meanwhile.push(self.line(moment));
-                let lines = std::mem::take(&mut self.meanwhile).join("\n");
-                say(&format!("{end}{lines}\n"))
+                self.pending.push(self.line(step));
+                let lines = std::mem::take(&mut self.pending).join("\n");
+                print(&format!("{end}{lines}\n"))
             }
         }
     }
 
-    /// The end: the books, and where they are if they are kept.
-    pub(super) fn farewell(&self, books: &str, kept: Option<PathBuf>) -> Result<()> {
+    /// Prints the earnings, and the path of the database if it is kept.
+    pub(super) fn finish(&self, earnings: &str, kept: Option<PathBuf>) -> Result<()> {
         if self.json {
             return Ok(());
         }
         let kept =
             kept.map(|database| format!("Kept: {}\n", database.display())).unwrap_or_default();
-        say(&format!("\nIn play money, which is worth nothing:\n\n{books}\n{kept}"))
+        print(&format!("\nIn play money, which has no value:\n\n{earnings}\n{kept}"))
     }
 
-    fn line(&self, moment: &Moment) -> String {
-        let at = format!("{:>9.1} ms", self.begun.elapsed().as_secs_f64() * 1000.0);
-        match moment {
-            Moment::Ready { what, detail } => format!("  {what:<9} {}", sanitize(detail)),
-            Moment::Request { job, number, of, kind, prompt, bid_msats } => format!(
-                "\nA customer asks ({number} of {of}): {prompt}\n\n{at}  customer  publishes kind {kind}, job {}, bid {bid_msats} msat",
+    fn line(&self, step: &DemoStep) -> String {
+        let at = format!("{:>9.1} ms", self.started.elapsed().as_secs_f64() * 1000.0);
+        match step {
+            DemoStep::Ready { part, detail } => format!("  {part:<9} {}", sanitize(detail)),
+            DemoStep::Request { job, number, of, kind, prompt, bid_msats } => format!(
+                "\nJob {number} of {of}: {prompt}\n\n{at}  customer  publishes kind {kind}, job {}, bid \
+                 {bid_msats} msat",
                 short(job)
             ),
-            Moment::Native { what, us, .. } => format!("{at}  native    {what}, {us} µs"),
-            Moment::Guest { function, guest, said, .. } => {
+            DemoStep::Native { what, wall_us, .. } => {
+                format!("{at}  native    {what}, {wall_us} µs")
+            }
+            DemoStep::Guest { function, guest, answer, .. } => {
                 let cost = match (guest.fuel, guest.cpu_us) {
                     (Some(fuel), _) => format!("{fuel} fuel"),
                     (_, Some(cpu)) => format!("{cpu} µs CPU"),
                     _ => String::new(),
                 };
-                let who =
+                let name =
                     format!("{}.{function}  {} {}", guest.slot, guest.name, short(&guest.digest));
-                format!("{at}  guest     {who}, {cost}, {} µs  {}", guest.us, sanitize(said))
+                format!(
+                    "{at}  guest     {name}, {cost}, {} µs  {}",
+                    guest.wall_us,
+                    sanitize(answer)
+                )
             }
-            Moment::Feedback { status, words, .. } => {
-                format!("{at}  customer  hears kind 7000 `{status}` {}", sanitize(words))
+            DemoStep::Feedback { status, message, .. } => {
+                format!("{at}  customer  receives kind 7000 `{status}` {}", sanitize(message))
                     .trim_end()
                     .to_owned()
             }
-            Moment::Text { text, .. } => sanitize(text),
-            Moment::Result { kind, amount_msats, bolt11, .. } => {
+            DemoStep::Text { text, .. } => sanitize(text),
+            DemoStep::Result { kind, amount_msats, bolt11, .. } => {
                 let invoice = bolt11.as_deref().map_or("nothing to pay".into(), |bolt11| {
                     format!("{amount_msats} msat due, {}…", bolt11.get(..24).unwrap_or(bolt11))
                 });
-                format!("{at}  customer  has kind {kind}, checked: {invoice}")
+                format!("{at}  customer  receives kind {kind}, verified: {invoice}")
             }
-            Moment::Paid { amount_msats, preimage, .. } => {
+            DemoStep::Paid { amount_msats, preimage, .. } => {
                 format!(
                     "{at}  customer  pays {amount_msats} play msat, preimage {}",
                     short(preimage)
                 )
             }
-            Moment::Earned { amount_msats, .. } => {
-                format!("{at}  native    {amount_msats} msat in the books")
+            DemoStep::Earned { amount_msats, .. } => {
+                format!("{at}  native    {amount_msats} msat recorded as earned")
             }
-            Moment::Summary(summary) => format!(
-                "\n  {} in {} ms, of which the node itself took {} µs; {} tokens in, {} out, by {} on {}",
+            DemoStep::Summary(summary) => format!(
+                "\n  {} in {} ms, of which {} µs in the node; {} tokens in, {} out, model {} on {}",
                 summary.status,
                 summary.elapsed_ms,
                 summary.node_overhead_us,

@@ -1,8 +1,8 @@
-//! The wiring of the part that sells: a market, what may be fetched for a job, the provider, and what is said of them on the market.
+//! Composes the parts that sell: the market, the inputs, the provider and the announcement.
 
+use crate::announcement::{self, Profile};
 use crate::config::{Config, MarketConfig, Network};
 use crate::drain;
-use crate::presence::{self, Words};
 use pylon_adapters::inputs::{self, Fetcher};
 use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
@@ -23,13 +23,13 @@ use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
-/// How long a page or a message may take.
-const FETCH_WITHIN: Duration = Duration::from_secs(20);
-/// How long taking back the announcement may take.
-const WITHDRAW_WITHIN: Duration = Duration::from_secs(5);
+/// The timeout for a web page or an event.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
+/// The timeout for the withdrawal of the announcement.
+const WITHDRAW_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a seller shares with the rest of the node.
-pub(crate) struct Shared {
+/// Parts that are shared with the rest of the node.
+pub(crate) struct Context {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) backends: Arc<Backends>,
     pub(crate) wallet: Option<Arc<dyn Wallet>>,
@@ -38,50 +38,52 @@ pub(crate) struct Shared {
     pub(crate) market: Options,
 }
 
-/// The part of a node that sells.
-pub(crate) struct Seller {
+/// The parts of a node that sell; absent in host mode.
+pub(crate) struct MarketService {
     pub(crate) market: Arc<NostrMarket>,
     provider: Provider,
-    addresses: Arc<EgressPolicy>,
-    words: watch::Sender<Words>,
-    watchers: [JoinHandle<()>; 3],
+    egress: Arc<EgressPolicy>,
+    profile: watch::Sender<Profile>,
+    tasks: [JoinHandle<()>; 3],
     clock: Arc<dyn Clock>,
-    /// Seconds that jobs have left when their guests are replaced.
+    /// `guest_drain_seconds`.
     drain_seconds: Arc<AtomicU32>,
 }
 
-impl Seller {
-    /// Enters the market and begins to take jobs.
+impl MarketService {
+    /// Connects to the market and starts to accept jobs.
     pub(crate) async fn open(
         config: &Config,
         keys: Keys,
         guests: &Slots,
-        shared: Shared,
+        context: Context,
     ) -> anyhow::Result<Self> {
-        let Shared { journal, backends, wallet, bus, clock, market: options } = shared;
+        let Context { journal, backends, wallet, bus, clock, market: options } = context;
         let entry = Entry { keys, urls: config.market.relays.clone(), kinds: guests.kinds() };
         let (market, changes) = NostrMarket::connect(entry, options).await?;
-        let addresses = Arc::new(EgressPolicy::new(&config.network.allow));
-        market.set_customer_relays(config.market.customer_relays.then(|| Arc::clone(&addresses)));
+        let egress = Arc::new(EgressPolicy::new(&config.network.allow));
+        market.set_customer_relays(config.market.customer_relays.then(|| Arc::clone(&egress)));
         let market = Arc::new(market);
-        let relays = tokio::spawn(tell_of_relays(changes, bus.clone(), Arc::clone(&clock)));
-        let (words, said) = watch::channel(words(&config.market, wallet.is_none()));
-        let watched = bus.listen();
+        let relays = tokio::spawn(report_relays(changes, bus.clone(), Arc::clone(&clock)));
+        let (profile, published) = watch::channel(profile(&config.market, wallet.is_none()));
+        let backend_events = bus.listen();
         let ports = Ports {
             market: market.clone(),
             journal: Arc::clone(&journal),
             guests: guests.guests(),
             observer: guests.observer(),
             wallet,
-            inputs: Arc::new(fetcher(&config.network, Arc::clone(&addresses), &market)),
+            inputs: Arc::new(fetcher(&config.network, Arc::clone(&egress), &market)),
             backends: Arc::clone(&backends),
             clock: Arc::clone(&clock),
         };
         let provider = Provider::start(ports, &config.provider, bus)?;
-        let speaker = Arc::clone(&market);
+        let announcer = Arc::clone(&market);
         let generations = Arc::clone(&guests.guest_sets);
-        let news = presence::News { backends: watched, guests: guests.manager.changes() };
-        let announcing = tokio::spawn(presence::run(said, generations, backends, news, speaker));
+        let changes =
+            announcement::Changes { backends: backend_events, guests: guests.manager.changes() };
+        let announcing =
+            tokio::spawn(announcement::run(published, generations, backends, changes, announcer));
         let drain_seconds = Arc::new(AtomicU32::new(config.slots.guest_drain_seconds));
         let manager = Arc::clone(&guests.manager);
         let drain = tokio::spawn(drain::run(
@@ -94,63 +96,66 @@ impl Seller {
         Ok(Self {
             market,
             provider,
-            addresses,
-            words,
-            watchers: [relays, announcing, drain],
+            egress,
+            profile,
+            tasks: [relays, announcing, drain],
             clock,
             drain_seconds,
         })
     }
 
-    /// Is on these relays from now on. An error has changed nothing.
-    pub(crate) async fn move_to(&self, relays: &[String]) -> anyhow::Result<()> {
+    /// Replaces the relays. An error changes nothing.
+    pub(crate) async fn set_relays(&self, relays: &[String]) -> anyhow::Result<()> {
         Ok(self.market.set_relays(relays).await?)
     }
 
-    /// Works by these from now on, but for the relays.
+    /// Applies these settings, except for the relays.
     pub(crate) fn set(&self, config: &Config) {
-        self.market.set_customer_relays(
-            config.market.customer_relays.then(|| Arc::clone(&self.addresses)),
-        );
-        self.words.send_modify(|said| *said = words(&config.market, said.free));
+        self.market
+            .set_customer_relays(config.market.customer_relays.then(|| Arc::clone(&self.egress)));
+        self.profile.send_modify(|current| *current = profile(&config.market, current.free));
         self.provider.set(&config.provider);
         self.drain_seconds.store(config.slots.guest_drain_seconds, Ordering::Relaxed);
     }
 
-    /// Sends a result that waits for the operator, or does not.
-    pub(crate) async fn review(&self, job: JobId, release: bool) -> anyhow::Result<()> {
-        self.provider.review(job, release, self.clock.now()).await
+    /// Accepts or rejects a result that waits for review.
+    pub(crate) async fn review(&self, job: JobId, accept: bool) -> anyhow::Result<()> {
+        self.provider.review(job, accept, self.clock.now()).await
     }
 
-    /// Takes nothing new, lets what is at work end, sends what waits, and leaves.
-    pub(crate) async fn stop(self, within: Duration) {
-        // Nobody shall be sent here any more; what is at work may still end.
-        self.watchers.iter().for_each(JoinHandle::abort);
-        tokio::join!(self.market.withdraw(within.min(WITHDRAW_WITHIN)), self.provider.stop(within));
+    /// Accepts no more jobs, waits for running jobs and outgoing messages, and disconnects.
+    pub(crate) async fn stop(self, timeout: Duration) {
+        // The announcement ends first; running jobs may still finish.
+        self.tasks.iter().for_each(JoinHandle::abort);
+        tokio::join!(
+            self.market.withdraw(timeout.min(WITHDRAW_TIMEOUT)),
+            self.provider.stop(timeout)
+        );
         self.market.close().await;
     }
 }
 
-fn words(config: &MarketConfig, free: bool) -> Words {
-    Words { name: config.name.clone(), about: config.description.clone(), free }
+fn profile(config: &MarketConfig, free: bool) -> Profile {
+    Profile { name: config.name.clone(), about: config.description.clone(), free }
 }
 
-fn fetcher(network: &Network, addresses: Arc<EgressPolicy>, market: &Arc<NostrMarket>) -> Fetcher {
-    let events = Arc::new(MarketEvents::new(Arc::clone(market), Arc::clone(&addresses)));
+fn fetcher(network: &Network, egress: Arc<EgressPolicy>, market: &Arc<NostrMarket>) -> Fetcher {
+    let events = Arc::new(MarketEvents::new(Arc::clone(market), Arc::clone(&egress)));
     let options = inputs::Options {
         granted: Granted {
             urls: network.fetch_urls,
             events: network.fetch_events,
             jobs: network.chain_jobs,
         },
-        egress: addresses,
-        fetch_timeout: FETCH_WITHIN,
+        egress,
+        fetch_timeout: FETCH_TIMEOUT,
         chain_timeout: Duration::from_secs(network.chain_wait_seconds.into()),
     };
     Fetcher::new(options, events)
 }
 
-async fn tell_of_relays(mut changes: broadcast::Receiver<Change>, bus: Bus, clock: Arc<dyn Clock>) {
+/// Emits the connection changes of the relays as events.
+async fn report_relays(mut changes: broadcast::Receiver<Change>, bus: Bus, clock: Arc<dyn Clock>) {
     loop {
         match changes.recv().await {
             Ok(Change { url, connected: true, .. }) => {

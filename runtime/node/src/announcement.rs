@@ -1,5 +1,5 @@
-//! What the node says of itself on the market: the kinds that can be served at this moment, and with which models. Looked at again whenever a
-//! backend comes or goes or the operator finds other words, and now and then for whatever else may have changed.
+//! The node's announcement on the market: the kinds it can serve now, with the models. It is updated
+//! when a backend, a guest or the profile changes, and at intervals.
 
 use pylon_core::decision::Candidate;
 use pylon_core::event::DomainEvent;
@@ -15,37 +15,39 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// An observer may miss that a backend has changed.
-const LOOK_EVERY: Duration = Duration::from_secs(300);
+/// The update interval without a change, because an observer may miss one.
+const UPDATE_INTERVAL: Duration = Duration::from_secs(300);
 
-/// What the operator says of the node.
+/// The operator's description of the node.
 #[derive(Clone, Debug, Default)]
-pub struct Words {
-    /// Shown to people.
+pub struct Profile {
+    /// The name, shown to people.
     pub name: String,
-    /// Shown to people.
+    /// The description, shown to people.
     pub about: String,
-    /// Nothing is charged.
+    /// Whether jobs are free.
     pub free: bool,
 }
 
-/// Pure: what to say. A kind that nobody could serve now is not announced, and its requests are still answered.
-pub fn presence(
-    words: &Words,
+/// The announcement, as a pure function. Kinds without a usable backend are left out; their requests
+/// are still answered.
+pub fn announcement(
+    profile: &Profile,
     handled: &[HandledKind],
     candidates: &[Candidate],
 ) -> NodeAnnouncement {
     let is_model =
         |candidate: &Candidate| matches!(candidate.route.target, ExecutionTarget::Model { .. });
-    let (models_there, agents_there) =
+    let (has_model, has_agent) =
         (candidates.iter().any(is_model), candidates.iter().any(|candidate| !is_model(candidate)));
-    // Every job needs a route, also of a kind whose handler asks for nothing.
-    let able = |handled: &&HandledKind| {
-        (!handled.inference || models_there)
-            && (!handled.agent || agents_there)
-            && (models_there || agents_there)
+    // Every job needs a route, even if its handler needs no backend.
+    let is_served = |handled: &&HandledKind| {
+        (!handled.inference || has_model)
+            && (!handled.agent || has_agent)
+            && (has_model || has_agent)
     };
-    let mut kinds: Vec<u16> = handled.iter().filter(able).map(|handled| handled.kind).collect();
+    let mut kinds: Vec<u16> =
+        handled.iter().filter(is_served).map(|handled| handled.kind).collect();
     kinds.sort_unstable();
     let mut models = Vec::new();
     for candidate in candidates {
@@ -56,44 +58,44 @@ pub fn presence(
         }
     }
     NodeAnnouncement {
-        name: words.name.clone(),
-        about: words.about.clone(),
+        name: profile.name.clone(),
+        about: profile.about.clone(),
         kinds,
         models,
-        free: words.free,
+        free: profile.free,
     }
 }
 
-/// Keeps the market told, and asked for the kinds that have a handler, until stopped.
+/// Updates the announcement and the subscribed kinds until aborted.
 pub async fn run(
-    mut words: watch::Receiver<Words>,
+    mut profile: watch::Receiver<Profile>,
     generations: Arc<GuestSetRegistry>,
     backends: Arc<Backends>,
-    mut news: News,
+    mut changes: Changes,
     market: Arc<NostrMarket>,
 ) {
     loop {
         let handled = handled_kinds(&generations);
         market.set_kinds(handled.iter().map(|handled| handled.kind).collect());
-        let said = words.borrow_and_update().clone();
-        market.announce(presence(&said, &handled, &backends.candidates()));
+        let current = profile.borrow_and_update().clone();
+        market.announce(announcement(&current, &handled, &backends.candidates()));
         tokio::select! {
-            _ = timeout(LOOK_EVERY, news.next()) => {}
-            Ok(()) = words.changed() => {}
+            _ = timeout(UPDATE_INTERVAL, changes.next()) => {}
+            Ok(()) = profile.changed() => {}
         }
     }
 }
 
-/// What may change what is said.
-pub struct News {
-    /// Backends come and go.
+/// The changes that update the announcement.
+pub struct Changes {
+    /// Events of the backends.
     pub backends: broadcast::Receiver<Observation>,
-    /// Handlers, too.
+    /// Changes of the guests.
     pub guests: watch::Receiver<u64>,
 }
 
-impl News {
-    /// A backend or a guest has come, gone or changed.
+impl Changes {
+    /// Waits for a change of a backend or a guest.
     async fn next(&mut self) {
         tokio::select! {
             () = changed(&mut self.backends) => {}
@@ -102,10 +104,10 @@ impl News {
     }
 }
 
-/// A backend has come, gone or changed.
-async fn changed(watched: &mut broadcast::Receiver<Observation>) {
+/// Waits for a change of a backend.
+async fn changed(events: &mut broadcast::Receiver<Observation>) {
     loop {
-        match watched.recv().await {
+        match events.recv().await {
             Ok(Observation::Event(
                 DomainEvent::BackendAvailable { .. }
                 | DomainEvent::BackendUnavailable { .. }
@@ -113,7 +115,7 @@ async fn changed(watched: &mut broadcast::Receiver<Observation>) {
             ))
             | Err(RecvError::Lagged(_)) => return,
             Ok(_) => {}
-            // Nobody is left who could tell: the next look comes with time.
+            // No sender is left: only the interval updates the announcement.
             Err(RecvError::Closed) => std::future::pending().await,
         }
     }
@@ -138,9 +140,10 @@ mod tests {
         }
     }
 
-    /// Goal: what cannot be served is not announced. Method: two kinds, one that needs a model and one that needs an agent, against who is there.
+    /// Goal: only kinds that can be served are announced. Method: a kind that needs a model and one that
+    /// needs an agent, with different backends.
     #[test]
-    fn only_what_can_be_served_is_announced() {
+    fn only_kinds_that_can_be_served_are_announced() {
         let handled = [
             HandledKind { kind: 5932, inference: false, agent: true },
             HandledKind { kind: 5050, inference: true, agent: false },
@@ -159,9 +162,9 @@ mod tests {
             (vec![agent, model("m")], vec![5050, 5932], vec!["m"]),
         ];
         for (candidates, kinds, models) in rows {
-            let said = presence(&Words::default(), &handled, &candidates);
+            let announced = announcement(&Profile::default(), &handled, &candidates);
             assert_eq!(
-                (said.kinds, said.models),
+                (announced.kinds, announced.models),
                 (kinds, models.into_iter().map(str::to_owned).collect())
             );
         }
