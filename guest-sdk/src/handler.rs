@@ -34,9 +34,9 @@
 //! | fault | cause |
 //! |---|---|
 //! | `cpu`, `wall`, `memory`, `stack` | a limit was reached |
-//! | `traffic` | a limit of data for the host was reached, or the result is too large |
+//! | `host_call_bytes` | a limit of data for the host was reached, or the result is too large |
 //! | `trap` | a trap, for example a panic or `exit` |
-//! | `nonsense` | a MIME type with control characters, or an attribute without a name |
+//! | `invalid_output` | a MIME type with control characters, or an attribute without a name |
 
 use crate::description::Manifest;
 use crate::types::{Job, Output, Param};

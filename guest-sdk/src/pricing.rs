@@ -24,9 +24,9 @@
 //! | fault | cause |
 //! |---|---|
 //! | `fuel`, `memory`, `stack` | a limit was reached |
-//! | `traffic` | the answer is too large |
+//! | `host_call_bytes` | the answer is too large |
 //! | `trap` | a trap, for example a panic |
-//! | `nonsense` | the offer is not valid, see below |
+//! | `invalid_output` | the offer is not valid, see below |
 //!
 //! An offer is not valid with
 //!

@@ -24,9 +24,9 @@
 //! | fault | cause |
 //! |---|---|
 //! | `fuel`, `memory`, `stack` | a limit was reached |
-//! | `traffic` | the answer is too large |
+//! | `host_call_bytes` | the answer is too large |
 //! | `trap` | a trap, for example a panic |
-//! | `nonsense` | the order is empty, or has an index twice or out of range |
+//! | `invalid_output` | the order is empty, or has an index twice or out of range |
 
 use crate::description::Manifest;
 use crate::types::{Job, Refusal, Situation};

@@ -30,9 +30,9 @@
 //! | fault | cause |
 //! |---|---|
 //! | `fuel`, `memory`, `stack` | a limit was reached |
-//! | `traffic` | the answer is too large |
+//! | `host_call_bytes` | the answer is too large |
 //! | `trap` | a trap, for example a panic |
-//! | `nonsense` | the reason is too long |
+//! | `invalid_output` | the reason is too long |
 
 use crate::InvalidSetting;
 use crate::description::Manifest;

@@ -201,7 +201,8 @@ impl TestMarket {
     /// Starts the node in its home.
     pub async fn start_node(&mut self) {
         let home = Home::at(self.folder.path());
-        let backend = llama_cpp(&client().unwrap(), &self.stub.url()).await.unwrap();
+        let url = self.stub.url();
+        let backend = llama_cpp::connect(&client().unwrap(), "llama_cpp", &url).await.unwrap();
         let wallet = self.wallet.then(|| Arc::new(self.bank.wallet()) as _);
         let (backends, bus) = (Some(vec![Arc::new(backend) as _]), self.bus.clone());
         let parts = Parts { wallet, backends, bus, market: self.nostr, ..Parts::default() };

@@ -1,5 +1,5 @@
-//! What the author of a guest works with: a crate to begin with, cases, replay of recorded decisions,
-//! and back-tests of another policy over recorded jobs.
+//! The tools of a guest's author: a crate to start with, cases, replay of recorded decisions, and
+//! back-tests of another policy over recorded jobs.
 
 pub mod backtest;
 pub mod cases;

@@ -1,4 +1,5 @@
-//! A guest to begin with: a crate that builds and passes its own cases at once, with the SDK and the contract beside it.
+//! The crate of a new guest: it builds and passes its own cases at once. The SDK and the contract
+//! are copied into it.
 
 use pylon_sandbox::Role;
 use std::path::{Path, PathBuf};
@@ -7,8 +8,8 @@ use std::{fs, io};
 include!(concat!(env!("OUT_DIR"), "/scaffold.rs"));
 
 const NAME_BYTES_MAX: usize = 64;
-/// Names of crates that a guest has already, and words that Rust keeps for itself.
-const TAKEN: [&str; 53] = [
+/// Crates that a guest depends on, and keywords of Rust.
+const RESERVED: [&str; 53] = [
     "alloc",
     "core",
     "proc_macro",
@@ -63,23 +64,23 @@ const TAKEN: [&str; 53] = [
     "type",
     "unsafe",
 ];
-/// What the templates say in place of a name and of a kind.
+/// Name and kind in the templates.
 const PLACEHOLDER: &str = "GUEST";
 const PLACEHOLDER_KIND: &str = "5999";
 
-/// A guest that does not exist yet.
+/// A guest to create.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan<'a> {
-    /// Of the crate.
+pub struct NewGuest<'a> {
+    /// The name of its crate.
     pub name: &'a str,
-    /// What it will be.
+    /// Its role.
     pub role: Role,
-    /// For a handler: what it will do.
+    /// The job kind of a handler.
     pub kind: Option<u16>,
 }
 
-/// The name of a crate, short enough for a stamp.
-pub fn name(text: &str) -> Result<String, String> {
+/// Checks the name of a guest's crate.
+pub fn parse_name(text: &str) -> Result<String, String> {
     let letters = text.bytes().all(|byte| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
     });
@@ -88,10 +89,11 @@ pub fn name(text: &str) -> Result<String, String> {
         || text.len() > NAME_BYTES_MAX
     {
         return Err(format!(
-            "expected the name of a crate: a lowercase letter, then those, digits, `_` or `-`, {NAME_BYTES_MAX} at most"
+            "expected the name of a crate: a lowercase letter, then lowercase letters, digits, `_` \
+             or `-`, {NAME_BYTES_MAX} at most"
         ));
     }
-    if TAKEN.contains(&text) {
+    if RESERVED.contains(&text) {
         return Err(format!(
             "`{text}` has a meaning in Rust or is a crate of the SDK: choose another name"
         ));
@@ -99,11 +101,11 @@ pub fn name(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
-/// Makes the crate as a folder of its name in `parent`. What is there already is never touched.
-pub fn write(parent: &Path, plan: Plan<'_>) -> io::Result<PathBuf> {
-    let crate_dir = parent.join(plan.name);
+/// Creates the crate as a folder of its name in `parent`. Fails if the folder exists.
+pub fn create(parent: &Path, guest: NewGuest<'_>) -> io::Result<PathBuf> {
+    let crate_dir = parent.join(guest.name);
     fs::create_dir(&crate_dir)?;
-    for (path, text) in files(plan) {
+    for (path, text) in files(guest) {
         let file = crate_dir.join(path);
         fs::create_dir_all(file.parent().unwrap_or(&crate_dir))?;
         fs::write(file, text)?;
@@ -111,30 +113,33 @@ pub fn write(parent: &Path, plan: Plan<'_>) -> io::Result<PathBuf> {
     Ok(crate_dir)
 }
 
-/// Where each file of ours goes, if this guest has it.
-fn files(plan: Plan<'_>) -> impl Iterator<Item = (PathBuf, String)> {
+/// The files of this guest: path and text.
+fn files(guest: NewGuest<'_>) -> impl Iterator<Item = (PathBuf, String)> {
     FILES.iter().filter_map(move |(path, text)| {
         let Some(template) = path.strip_prefix("guests/templates/") else {
             return Some((PathBuf::from(path.replace("guest-sdk/", "sdk/")), (*text).into()));
         };
         let (role, family) = (
-            plan.role.name(),
-            if plan.role == Role::Handler { "handler.toml" } else { "policy.toml" },
+            guest.role.name(),
+            if guest.role == Role::Handler { "handler.toml" } else { "policy.toml" },
         );
-        let place = match template {
+        let target = match template {
             "README.md" => "README.md".into(),
             "config.toml" => ".cargo/config.toml".into(),
             "gitignore" => ".gitignore".into(),
-            "build.rs" if plan.role != Role::Handler => "build.rs".into(),
+            "build.rs" if guest.role != Role::Handler => "build.rs".into(),
             _ if template == family => "Cargo.toml".into(),
             _ if template.strip_suffix(".rs") == Some(role) => "src/lib.rs".into(),
             _ if template.strip_suffix(".cases.toml") == Some(role) => {
-                format!("{}.cases.toml", plan.name)
+                format!("{}.cases.toml", guest.name)
             }
             _ => return None,
         };
-        let kind = plan.kind.map_or_else(|| PLACEHOLDER_KIND.into(), |kind| kind.to_string());
-        Some((place.into(), text.replace(PLACEHOLDER, plan.name).replace(PLACEHOLDER_KIND, &kind)))
+        let kind = guest.kind.map_or_else(|| PLACEHOLDER_KIND.into(), |kind| kind.to_string());
+        Some((
+            target.into(),
+            text.replace(PLACEHOLDER, guest.name).replace(PLACEHOLDER_KIND, &kind),
+        ))
     })
 }
 
@@ -142,11 +147,11 @@ fn files(plan: Plan<'_>) -> impl Iterator<Item = (PathBuf, String)> {
 mod tests {
     use super::*;
 
-    /// Goal: what Cargo would refuse later is refused at once. Method: one name a row.
+    /// Goal: names that Cargo would refuse later are refused at once. Method: one name a row.
     #[test]
-    fn names_are_those_of_crates() {
+    fn names_are_names_of_crates() {
         for good in ["a", "happy_hours", "happy-hours", "p2"] {
-            assert_eq!(name(good), Ok(good.into()));
+            assert_eq!(parse_name(good), Ok(good.into()));
         }
         for bad in [
             "",
@@ -163,15 +168,16 @@ mod tests {
             "pylon-guest",
             &"a".repeat(65),
         ] {
-            assert!(name(bad).is_err(), "{bad}");
+            assert!(parse_name(bad).is_err(), "{bad}");
         }
     }
 
-    /// Goal: each role has all it needs and nothing of the others. Method: the paths, and what must not be left in them.
+    /// Goal: each role has all its files and none of another role. Method: the paths, and a search
+    /// for placeholders.
     #[test]
     fn each_role_has_its_files() {
         let own = |role, kind| {
-            let all: Vec<_> = files(Plan { name: "mine", role, kind }).collect();
+            let all: Vec<_> = files(NewGuest { name: "mine", role, kind }).collect();
             let own =
                 all.iter().filter(|(path, _)| !path.starts_with("sdk") && !path.starts_with("wit"));
             assert!(

@@ -2,13 +2,13 @@
 
 use crate::error::ConfigError;
 use anyhow::{Context, Result, bail};
-use pylon_core::settings::Section;
+use pylon_core::settings::{Section, TypedTables, closest, nearest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use toml::Spanned;
-use toml::de::{DeTable, Deserializer};
+use toml::de::{DeTable, DeValue, Deserializer};
 
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -54,6 +54,9 @@ impl<'text> Document<'text> {
     ) -> Result<S, ConfigError> {
         let known = toml::Table::try_from(S::default()).unwrap_or_default();
         let names: Vec<String> = known.keys().cloned().collect();
+        if let Some(tables) = S::TYPED_TABLES {
+            self.tag(&tables)?;
+        }
         let section: S = self.read(&names)?;
         self.known.extend(names);
         section.check().map_err(|invalid| ConfigError::value(self.text, invalid))?;
@@ -81,6 +84,50 @@ impl<'text> Document<'text> {
         let table: Spanned<DeTable<'_>> = Spanned::new(0..self.text.len(), taken);
         T::deserialize(Deserializer::from(table))
             .map_err(|error| ConfigError::syntax(self.text, &error))
+    }
+
+    /// Moves the keys of each typed table below its type, which is what serde reads as an enum.
+    fn tag(&mut self, tables: &TypedTables) -> Result<(), ConfigError> {
+        let outer = self.keys.get_mut(tables.key).map(Spanned::get_mut);
+        let Some(DeValue::Table(outer)) = outer else { return Ok(()) };
+        let types = || tables.types.iter().copied();
+        for (name, value) in outer.iter_mut() {
+            let span = value.span();
+            let DeValue::Table(table) = value.get_mut() else {
+                let message = format!("`{}` in [{}] is not a table", name.get_ref(), tables.key);
+                return Err(ConfigError::at(self.text, name.span(), message));
+            };
+            let type_name = match table.remove("type") {
+                Some(found) => match found.get_ref() {
+                    DeValue::String(text) if types().any(|known| known == text) => {
+                        Spanned::new(found.span(), text.clone())
+                    }
+                    other => {
+                        let message = match other.as_str() {
+                            Some(text) => format!("`type` is `{text}`; {}", nearest(text, types())),
+                            None => format!("`type` is not a text; {}", nearest("", types())),
+                        };
+                        return Err(ConfigError::at(self.text, found.span(), message));
+                    }
+                },
+                None if types().any(|known| known == name.get_ref()) => name.clone(),
+                None => {
+                    let (key, at, name) = (tables.key, name.span(), name.get_ref());
+                    let message = match closest(name, types()) {
+                        Some(near) => {
+                            format!("unknown key `{name}` in [{key}]; did you mean `{near}`?")
+                        }
+                        None => {
+                            format!("[{key}.{name}] needs a `type`; {}", nearest(name, types()))
+                        }
+                    };
+                    return Err(ConfigError::at(self.text, at, message));
+                }
+            };
+            let keys = std::mem::take(table);
+            table.insert(type_name, Spanned::new(span, DeValue::Table(keys)));
+        }
+        Ok(())
     }
 
     /// Rejects keys that belong to no section.

@@ -41,6 +41,11 @@ impl ConfigError {
         Self { line: line(text, span_of(text, &invalid.key)), message: invalid.message }
     }
 
+    /// An error at this place.
+    pub(crate) fn at(text: &str, span: Range<usize>, message: String) -> Self {
+        Self { line: line(text, Some(span)), message }
+    }
+
     /// This top-level key belongs to no section.
     pub(crate) fn unknown<'a>(
         text: &str,

@@ -23,8 +23,20 @@ impl InvalidSetting {
     }
 }
 
+/// A table of tables that have a `type`. A table with the name of a type needs none.
+#[derive(Clone, Copy, Debug)]
+pub struct TypedTables {
+    /// The key of the outer table.
+    pub key: &'static str,
+    /// The types.
+    pub types: &'static [&'static str],
+}
+
 /// A section of the settings.
 pub trait Section: Clone {
+    /// The typed tables of the section. They are read as maps from name to enum.
+    const TYPED_TABLES: Option<TypedTables> = None;
+
     /// Rejects invalid values.
     fn check(&self) -> Result<(), InvalidSetting>;
 

@@ -1,6 +1,7 @@
 //! Outgoing connections: the policy for addresses that customers and servers name, and the HTTP
 //! clients that obey it.
 
+pub mod configured_url;
 pub mod download;
 pub mod http;
 pub mod pinned_client;

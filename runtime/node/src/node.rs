@@ -7,7 +7,6 @@ use crate::home::{Home, StateDir};
 use crate::market_service::{self, MarketService};
 use crate::retention;
 use anyhow::{Context, ensure};
-use pylon_adapters::inference;
 use pylon_control_api::Reloaded;
 use pylon_core::JobId;
 use pylon_core::ports::clock::Clock;
@@ -226,12 +225,7 @@ impl Node {
 
 /// The configured backends, available or not.
 pub async fn configured(config: &Config) -> anyhow::Result<Vec<Arc<dyn Inference>>> {
-    let llama_cpp = inference::llama_cpp(
-        &pylon_egress::http::client()?,
-        &config.inference.inference.llama_cpp.url,
-    )
-    .await?;
-    Ok(vec![Arc::new(llama_cpp)])
+    Ok(config.inference.build(&pylon_egress::http::client()?).await?)
 }
 
 /// The preferred backend and model.

@@ -14,7 +14,7 @@ mod bare;
 mod filled;
 
 use filled::Filled;
-use pylon_authoring::backtest::{Span, run};
+use pylon_authoring::backtest::{Filter, run};
 use pylon_core::UnixTime;
 use pylon_journal::ReadOnlyJournal;
 use pylon_sandbox::{Config, Installed, Role, Sandbox, Setup, Slot};
@@ -75,12 +75,17 @@ async fn candidate() -> Arc<Installed> {
 
 /// CPU of each decision in µs, and the time of all in seconds.
 fn again(filled: &Filled, guest: &Installed) -> (f64, f64) {
-    let span = Span { since: UnixTime::new(0), kind: None };
+    let filter = Filter { since: UnixTime::new(0), kind: None };
     let begun = Instant::now();
     let cpu = micros_cpu(filled.decisions, || {
-        let report =
-            run(ReadOnlyJournal::open(&filled.path()).unwrap(), guest, Role::Pricing, span, |_| {})
-                .unwrap();
+        let report = run(
+            ReadOnlyJournal::open(&filled.path()).unwrap(),
+            guest,
+            Role::Pricing,
+            filter,
+            |_| {},
+        )
+        .unwrap();
         assert_eq!(
             (report.compared * 2, report.changed, report.known.cases),
             (filled.decisions, 0, report.compared)

@@ -1,9 +1,8 @@
 //! Time from start to subscription: a node with its guests in the code cache, against the same
 //! parts without guests.
 
-use pylon_adapters::inference::llama_cpp;
+use pylon_adapters::inference::{BackendConfig, llama_cpp};
 use pylon_core::ports::clock::Clock as _;
-use pylon_core::ports::inference::Inference as _;
 use pylon_core::ports::journal::Journal as _;
 use pylon_egress::http::client;
 use pylon_journal::SqliteJournal;
@@ -17,6 +16,7 @@ use pylon_nostr::market::{NostrMarket, Options};
 use pylon_nostr::relay::InProcessRelay;
 use pylon_tests::figures::{Figure, Goal, median};
 use pylon_tests::stub::{Script, Stub};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,8 @@ pub(crate) async fn measure() -> Figure {
     );
     let mut config = Config::default();
     config.market.relays = vec![relay.url().to_owned()];
-    config.inference.inference.llama_cpp.url = stub.url();
+    let backend = BackendConfig::LlamaCpp(llama_cpp::Config { url: stub.url() });
+    config.inference.inference = BTreeMap::from([("llama_cpp".to_owned(), backend)]);
     // Fills the cache.
     whole(folder.path(), &config).await;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -63,9 +64,8 @@ async fn without_guests(home: &Path, config: &Config) -> f64 {
     let _state = home.open().unwrap();
     let journal = SqliteJournal::open(&home.database()).unwrap();
     journal.unfinished().unwrap();
-    let backend =
-        llama_cpp(&client().unwrap(), &config.inference.inference.llama_cpp.url).await.unwrap();
-    backend.models().await.unwrap();
+    let backends = config.inference.build(&client().unwrap()).await.unwrap();
+    backends[0].models().await.unwrap();
     let entry = Entry { keys, urls: config.market.relays.clone(), kinds: vec![5050] };
     let (market, _changes) = NostrMarket::connect(entry, Options::default()).await.unwrap();
     assert!(market.ready(TEST_TIMEOUT).await && SystemClock.now().get() > 0);

@@ -2,12 +2,12 @@
 
 use super::sold_jobs::SoldJobs;
 use crate::component;
-use pylon_authoring::backtest::{Report, Span, Sum, Unknown, run};
+use pylon_authoring::backtest::{Counts, Filter, Report, Sum, Unknown, run};
 use pylon_core::{Msat, Param, UnixTime};
 use pylon_sandbox::{Installed, Role, Setup, Slot};
 use std::sync::Arc;
 
-const ALL: Span = Span { since: UnixTime::new(0), kind: None };
+const ALL: Filter = Filter { since: UnixTime::new(0), kind: None };
 
 async fn candidate(
     sold: &SoldJobs,
@@ -28,6 +28,10 @@ async fn report(sold: &SoldJobs, role: Role, name: &str, settings: &[(&str, &str
     run(sold.books(), &guest, role, ALL, |_| {}).unwrap()
 }
 
+const fn counts(then: u64, now: u64, both: u64) -> Counts {
+    Counts { then, now, both }
+}
+
 fn earned(sold: &SoldJobs) -> Msat {
     sold.books().earnings(0).unwrap().total
 }
@@ -44,7 +48,7 @@ async fn backtest_of_the_same_policy_changes_nothing() {
     ] {
         let report = report(&sold, role, name, &[]).await;
         assert_eq!(
-            (report.compared, report.changed, report.gone["confidential"]),
+            (report.compared, report.changed, report.not_replayable["confidential"]),
             (compared, 0, 1),
             "{name}"
         );
@@ -63,14 +67,18 @@ async fn backtest_separates_known_from_unknown_outcomes() {
     let total = earned(&sold);
     let cheaper = report(&sold, Role::Pricing, "token_pricing", &[("base-msat", "500")]).await;
     let less = Sum { cases: 3, then: total, now: total.saturating_sub(Msat::new(1500)) };
-    assert_eq!((cheaper.known, cheaper.yes, cheaper.changed), (less, (4, 4, 4), 5), "{cheaper:?}");
+    assert_eq!(
+        (cheaper.known, cheaper.accepted, cheaper.changed),
+        (less, counts(4, 4, 4), 5),
+        "{cheaper:?}"
+    );
     // In progress when the node stopped, so its outcome is unknown.
-    assert_eq!(cheaper.unknown[&Unknown::Open].cases, 1);
+    assert_eq!(cheaper.unknown[&Unknown::InProgress].cases, 1);
 
-    let dearer = report(&sold, Role::Pricing, "token_pricing", &[("base-msat", "2000")]).await;
+    let higher = report(&sold, Role::Pricing, "token_pricing", &[("base-msat", "2000")]).await;
     let more = Sum { cases: 3, then: total, now: total.saturating_add(Msat::new(3000)) };
     assert_eq!(
-        (dearer.known, dearer.unknown[&Unknown::Dearer]),
+        (higher.known, higher.unknown[&Unknown::PriceHigher]),
         (Sum::default(), more),
         "reported, not counted"
     );
@@ -78,7 +86,7 @@ async fn backtest_separates_known_from_unknown_outcomes() {
     let numbers =
         [("base-msat", "2000"), ("input-per-1k-msat", "400"), ("output-per-1k-msat", "2000")];
     let double = report(&sold, Role::Pricing, "token_pricing", &numbers).await;
-    let Sum { cases, then, now } = double.unknown[&Unknown::Dearer];
+    let Sum { cases, then, now } = double.unknown[&Unknown::PriceHigher];
     // Each of the three was rounded down to a whole msat.
     assert!(
         (cases, then) == (3, total) && (0..=3).contains(&(now.get() - 2 * total.get())),
@@ -88,10 +96,10 @@ async fn backtest_separates_known_from_unknown_outcomes() {
 
     let generous = report(&sold, Role::Pricing, "token_pricing", &[("terms", "free")]).await;
     assert_eq!(
-        (generous.yes, generous.known.now, generous.unknown[&Unknown::Usage].cases),
-        ((4, 5, 4), Msat::ZERO, 1)
+        (generous.accepted, generous.known.now, generous.unknown[&Unknown::Usage].cases),
+        (counts(4, 5, 4), Msat::ZERO, 1)
     );
-    assert_eq!(generous.no["bid_too_low"], (1, 0));
+    assert_eq!(generous.refused["bid_too_low"], (1, 0));
     let example = generous.examples.iter().find(|example| example.job == sold.refused).unwrap();
     assert!(
         example.then.starts_with("refused: bid too low") && example.now == "free",
@@ -100,12 +108,12 @@ async fn backtest_separates_known_from_unknown_outcomes() {
 
     let strict = report(&sold, Role::Pricing, "token_pricing", &[("base-msat", "60000")]).await;
     let nothing = Sum { cases: 3, then: total, now: Msat::ZERO };
-    assert_eq!((strict.yes, strict.known, strict.lost), ((4, 0, 0), nothing, nothing));
+    assert_eq!((strict.accepted, strict.known, strict.lost), (counts(4, 0, 0), nothing, nothing));
 
     let earlier = report(&sold, Role::Pricing, "token_pricing", &[("terms", "before-work")]).await;
     assert_eq!(earlier.unknown[&Unknown::Terms].cases, 3);
     let shorter = report(&sold, Role::Pricing, "token_pricing", &[("max-tokens-limit", "4")]).await;
-    assert_eq!(shorter.unknown[&Unknown::Cut].cases, 1, "one of them wrote eight tokens");
+    assert_eq!(shorter.unknown[&Unknown::OverLimit].cases, 1, "one of them wrote eight tokens");
 }
 
 /// Goal: a candidate that breaks limits is reported and sells nothing. Method: one that traps.
@@ -114,8 +122,8 @@ async fn traps_of_a_candidate_are_counted() {
     let sold = SoldJobs::new().await;
     let report = report(&sold, Role::Pricing, "hostile_pricing", &[("do", "trap")]).await;
     assert_eq!(
-        (report.yes, report.faults["trapped"], report.known.now),
-        ((4, 0, 0), 5, Msat::ZERO)
+        (report.accepted, report.faults["trapped"], report.known.now),
+        (counts(4, 0, 0), 5, Msat::ZERO)
     );
 }
 
@@ -128,7 +136,7 @@ async fn backtest_command_prints_table_json_and_chart() {
     let run = |args: &[&str]| pylon_tests::process::run(home, args);
     let settings = home.join("cheap.toml");
     std::fs::write(&settings, "base-msat = 500\n").unwrap();
-    let (settings, picture) = (settings.to_str().unwrap(), home.join("out.svg"));
+    let (settings, chart) = (settings.to_str().unwrap(), home.join("out.svg"));
     let args = [
         "guest",
         "backtest",
@@ -136,7 +144,7 @@ async fn backtest_command_prints_table_json_and_chart() {
         "--settings",
         settings,
         "--svg",
-        picture.to_str().unwrap(),
+        chart.to_str().unwrap(),
         "--json",
     ];
     let output = run(&args);
@@ -152,7 +160,7 @@ async fn backtest_command_prints_table_json_and_chart() {
     );
     assert_eq!((then, then - now), (earned(&sold).get(), 1500));
     assert_eq!(found["models"][0]["model"], "stub-model");
-    let drawn = std::fs::read_to_string(&picture).unwrap();
+    let drawn = std::fs::read_to_string(&chart).unwrap();
     assert!(
         drawn.starts_with("<svg")
             && drawn.trim_end().ends_with("</svg>")

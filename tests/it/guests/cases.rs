@@ -1,6 +1,6 @@
 //! Cases: those of the shipped guests, and each mistake that a case can have.
 
-use super::{cases_of as asked, guest};
+use super::{cases_of, guest};
 use crate::component;
 use pylon_authoring::cases::parse;
 use pylon_tests::program::{check_failure, said};
@@ -19,7 +19,7 @@ async fn shipped_guests_pass_their_cases() {
             let name = source.file_stem().unwrap().to_str().unwrap();
             let cases = std::fs::read_to_string(source.with_extension("cases.toml"))
                 .unwrap_or_else(|_| panic!("{name} has no cases"));
-            for case in asked(component(name), &cases).await {
+            for case in cases_of(component(name), &cases).await {
                 assert!(case.unmet.is_empty(), "{name}: {}: {}", case.name, case.unmet.join("; "));
             }
         }
@@ -42,16 +42,52 @@ fn invalid_case_is_explained() {
         ),
         (
             "[[case]]\nname = \"a\"\nfunction = \"quote\"\njob.bid = 1\nexpect = {}\n",
-            "line 4: unknown key `bid`",
+            "line 4: unknown key `bid` in `job`; did you mean `bid_msat`?",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.note = \"\"\n[case.job]\nkind = 4000\n",
+            "line 5: `job.kind` is 4000",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"quote\"\njob.inputs = [{ urk = \"a\" }]\nexpect.note = \"\"\n",
+            "line 4: an input is a text, or a table with one of `text`, `url`, `event`, `job`",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"quote\"\ncontext.customer.paid = 1\nexpect.note = \"\"\n",
+            "line 4: unknown key `paid` in `context.customer`; did you mean `paid_msat`?",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"quote\"\ncontext.market = { offers = 3, low_msat = 1 }\nexpect.note = \"\"\n",
+            "line 4: `context.market`: missing field `median_msat`",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"quote\"\nsituation.queued = -1\nexpect.note = \"\"\n",
+            "line 4: `situation.queued`: invalid value: integer `-1`, expected a whole number",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"settle\"\noffer = { terms = \"hold\" }\nexpect.due_msat = 1\n",
+            "line 4: `offer` has no `price_msat`",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"rank\"\ncandidates = [\n  { backend = \"b\" },\n  { limt = 1 },\n]\nexpect.first = \"a\"\n",
+            "line 6: unknown key `limt` in `candidates`; did you mean `limit`?",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"judge\"\nevidence.checks = [{ name = \"a\", passd = true }]\nexpect.verdict = \"accept\"\n",
+            "line 4: `evidence.checks`: unknown variant `passd`, expected one of `passed`",
+        ),
+        (
+            "[[case]]\nname = \"a\"\nfunction = \"run\"\nanswers = [\"a\", { error = \"late\" }]\nexpect.content = \"\"\n",
+            "line 4: `answers.error`: unknown variant `late`, expected one of `no_backend`",
         ),
         (
             "[[case]]\nname = \"a\"\nfunction = \"quote\"\nsettings.x = 1\nexpect = {}\n",
-            "numbers are written as texts",
+            "write numbers as texts, too",
         ),
         ("[[case]]\nname = \"a\"\nfunction = \"quote\"\n", "missing field `expect`"),
         (
             "[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect = {}\n",
-            "case `a`: `expect` says nothing",
+            "case `a`: `expect` is empty",
         ),
         (
             "[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.prise_msat = 1\n",
@@ -67,18 +103,18 @@ fn invalid_case_is_explained() {
         ),
         (
             "[[case]]\nname = \"a\"\nfunction = \"rank\"\nusage = {}\nexpect.first = \"a\"\n",
-            "`usage` is nothing that `rank` is asked with",
+            "`rank` is not called with `usage`",
         ),
         (
             "[[case]]\nname = \"a\"\nfunction = \"run\"\nagent = {}\nexpect.content = \"\"\n",
-            "`agent`: this version of the node links no agents",
+            "`agent`: this version has no agents",
         ),
     ] {
         let error = parse(text).expect_err(text);
         assert!(error.contains(words) && !error.contains('\n'), "{text}{error}");
     }
     let twice = "[[case]]\nname = \"a\"\nfunction = \"quote\"\nexpect.note = \"\"\n".repeat(2);
-    assert_eq!(parse(&twice).unwrap_err(), "case `a`: another has this name");
+    assert_eq!(parse(&twice).unwrap_err(), "case `a`: another case has this name");
 }
 
 /// Goal: the author of a component without cases learns where they go, and gets a first one.
@@ -131,15 +167,15 @@ async fn failed_case_shows_the_answer() {
             "max_work_ms = { at_least = 60001 }",
             "expected max_work_ms { at_least = 60001 }, found 60000",
         ),
-        ("answer", "refused = 'blocked'", "expected refused \"blocked\", and there was none"),
+        ("answer", "refused = 'blocked'", "expected refused \"blocked\", found none"),
         ("answer", "fuel = { at_most = 1 }", "expected fuel { at_most = 1 }, found "),
         ("refuse", "refused = 'bid_too_low', lowest_msat = { at_least = 1 }", ""),
         ("fuel", "fault = 'fuel', fuel = { at_least = 10000000 }", ""),
         ("memory", "fault = 'memory'", ""),
-        ("terms", "fault = 'nonsense'", ""),
-        ("trap", "price_msat = 0", "expected price_msat 0, and there was none"),
+        ("terms", "fault = 'invalid_output'", ""),
+        ("trap", "price_msat = 0", "expected price_msat 0, found none"),
     ] {
-        let found = asked(component("hostile_pricing"), &case(what, expect)).await;
+        let found = cases_of(component("hostile_pricing"), &case(what, expect)).await;
         let unmet_text = found[0].unmet.join("; ");
         assert!(
             if unmet.is_empty() { unmet_text.is_empty() } else { unmet_text.starts_with(unmet) },
@@ -149,12 +185,12 @@ async fn failed_case_shows_the_answer() {
     let unknown =
         "[[case]]\nname = 'a'\nfunction = 'quote'\nsettings.undo = 'x'\nexpect.note = ''\n";
     assert_eq!(
-        asked(component("hostile_pricing"), unknown).await[0].unmet,
+        cases_of(component("hostile_pricing"), unknown).await[0].unmet,
         ["has no setting `undo`, or it has no value; there is `do`, `tried`"]
     );
     let other = "[[case]]\nname = 'a'\nfunction = 'rank'\nexpect.note = ''\n";
     assert_eq!(
-        asked(component("hostile_pricing"), other).await[0].unmet,
-        ["`rank` is asked of a routing-policy, and this is a pricing-policy"]
+        cases_of(component("hostile_pricing"), other).await[0].unmet,
+        ["`rank` is a function of a routing-policy, not of a pricing-policy"]
     );
 }

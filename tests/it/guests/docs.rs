@@ -76,7 +76,7 @@ fn documented_limits_match_the_node() {
         for limit in limits {
             assert!(text.contains(limit), "{world}: `{limit}`");
         }
-        assert!(text.contains("# Errors") && text.contains("`nonsense`"), "{world}");
+        assert!(text.contains("# Errors") && text.contains("`invalid_output`"), "{world}");
         assert!(example(world).contains("export!("), "{world}");
     }
 }

@@ -14,7 +14,7 @@ mod walkthrough;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use pylon_authoring::cases::{Asked, ask, parse};
+use pylon_authoring::cases::{CaseResult, parse, run};
 use pylon_sandbox::{Config, Sandbox};
 use pylon_tests::process::pylon;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn guest(folder: &Path, args: &[&str]) -> Output {
 }
 
 /// Runs these cases of a component.
-async fn cases_of(guest: &[u8], cases: &str) -> Vec<Asked> {
+async fn cases_of(guest: &[u8], cases: &str) -> Vec<CaseResult> {
     let cache = tempfile::tempdir().unwrap();
     let cache_dir = Dir::open_ambient_dir(cache.path(), ambient_authority()).unwrap();
     let sandbox = Sandbox::open(Config {
@@ -45,5 +45,5 @@ async fn cases_of(guest: &[u8], cases: &str) -> Vec<Asked> {
     });
     let sandbox = sandbox.unwrap();
     let inspection = sandbox.inspect(guest).await.unwrap();
-    ask(&sandbox, guest, &inspection, &parse(cases).unwrap()).await
+    run(&sandbox, guest, &inspection, &parse(cases).unwrap()).await
 }

@@ -1,7 +1,7 @@
 //! Replay of recorded decisions, and detection of a changed log.
 
 use super::sold_jobs::SoldJobs;
-use pylon_authoring::replay::{Gone, Outcome, Subject, Verified, check, verify};
+use pylon_authoring::replay::{LogReport, NotReplayable, ReplayOutcome, Subject, check, verify};
 use pylon_core::guest::GuestFunction;
 use pylon_core::{JobId, UnixTime};
 use pylon_journal::{MacCheck, ReadOnlyJournal, TextCipher};
@@ -16,9 +16,9 @@ async fn outcomes(
     sold: &SoldJobs,
     past: &mut pylon_slots::HistoricalGuests,
     job: JobId,
-) -> Vec<(String, Outcome)> {
+) -> Vec<(String, ReplayOutcome)> {
     let books = sold.books();
-    let subject = Subject::of(&books, job).unwrap();
+    let subject = Subject::read(&books, job).unwrap();
     let mut all = Vec::new();
     for recorded in books.recorded_of(job).unwrap() {
         assert_eq!(recorded.check_mac(&sold.safe()), MacCheck::Valid);
@@ -43,24 +43,30 @@ async fn replay_repeats_recorded_jobs() {
         let found = outcomes(&sold, &mut past, *job).await;
         let functions: Vec<_> = found.iter().map(|(function, _)| function.as_str()).collect();
         assert_eq!(functions, ["rank", "quote", "run", "judge", "settle"]);
-        assert!(found.iter().all(|(_, outcome)| *outcome == Outcome::Equal), "{found:?}");
+        assert!(found.iter().all(|(_, outcome)| *outcome == ReplayOutcome::Equal), "{found:?}");
     }
     let refused = outcomes(&sold, &mut past, sold.refused).await;
     assert!(
-        refused.len() == 2 && refused.iter().all(|(_, outcome)| *outcome == Outcome::Equal),
+        refused.len() == 2 && refused.iter().all(|(_, outcome)| *outcome == ReplayOutcome::Equal),
         "{refused:?}"
     );
     let hidden = outcomes(&sold, &mut past, sold.confidential).await;
     assert!(
-        hidden.iter().all(|(_, outcome)| *outcome == Outcome::Gone(Gone::Confidential)),
+        hidden
+            .iter()
+            .all(|(_, outcome)| *outcome
+                == ReplayOutcome::NotReplayable(NotReplayable::Confidential)),
         "{hidden:?}"
     );
 
     let verified =
         verify(&mut past, &sold.books(), Some(&sold.safe()), ALWAYS, |_| {}).await.unwrap();
     assert!(verified.is_good(), "{verified:?}");
-    assert_eq!((verified.equal, verified.gone["confidential"], verified.decisions), (22, 5, 27));
-    assert_eq!(verified.seals.unwrap().hold, 27);
+    assert_eq!(
+        (verified.equal, verified.not_replayable["confidential"], verified.decisions),
+        (22, 5, 27)
+    );
+    assert_eq!(verified.macs.unwrap().valid, 27);
 }
 
 /// Goal: a purged job is reported and counted separately, the log stays valid, and a change is
@@ -72,10 +78,10 @@ async fn purged_texts_are_not_changes() {
     let mut past = sold.past();
     for job in &sold.paid {
         let found = outcomes(&sold, &mut past, *job).await;
-        let gone = Outcome::Gone(Gone::Text);
+        let gone = ReplayOutcome::NotReplayable(NotReplayable::TextPurged);
         let all: Vec<_> =
             found.iter().map(|(function, outcome)| (function.as_str(), outcome)).collect();
-        let (equal, gone) = (&Outcome::Equal, &gone);
+        let (equal, gone) = (&ReplayOutcome::Equal, &gone);
         assert_eq!(
             all,
             [("rank", equal), ("quote", equal), ("run", gone), ("judge", gone), ("settle", equal)]
@@ -85,21 +91,22 @@ async fn purged_texts_are_not_changes() {
         verify(&mut past, &sold.books(), Some(&sold.safe()), ALWAYS, |_| {}).await.unwrap();
     assert!(verified.is_good(), "{verified:?}");
     assert_eq!(
-        (verified.gone["text_gone"], verified.gone["confidential"], verified.seals.unwrap().hold),
+        (
+            verified.not_replayable["text_purged"],
+            verified.not_replayable["confidential"],
+            verified.macs.unwrap().valid
+        ),
         (6, 5, 27)
     );
     let change = "UPDATE decisions SET output = replace(output, 'hmac', 'hmaC') WHERE id = 3";
     let verified = changed(&sold, &mut past, Some(&sold.safe()), change).await;
-    assert!(!verified.is_good() && verified.seals.unwrap().broken == 1, "{verified:?}");
+    assert!(!verified.is_good() && verified.macs.unwrap().invalid == 1, "{verified:?}");
     let output = pylon_tests::process::run(
         sold.market.folder.path(),
         &["guest", "replay", &sold.paid[0].to_hex()],
     );
     let page = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        page.contains("its text is gone: it is no longer kept") && page.contains("equal"),
-        "{page}"
-    );
+    assert!(page.contains("its text was purged") && page.contains("equal"), "{page}");
 }
 
 /// Goal: a transcript has nothing of a confidential job, and each text once. Method: the inputs of
@@ -122,7 +129,7 @@ async fn changed(
     past: &mut pylon_slots::HistoricalGuests,
     safe: Option<&TextCipher>,
     change: &str,
-) -> Verified {
+) -> LogReport {
     let folder = tempfile::tempdir().unwrap();
     let path = sold.copy(folder.path());
     let outside = rusqlite::Connection::open(&path).unwrap();
@@ -165,9 +172,9 @@ async fn every_change_of_the_log_is_found() {
             &format!("UPDATE decisions SET {set} WHERE id = 2"),
         )
         .await;
-        let seals = verified.seals.unwrap();
+        let macs = verified.macs.unwrap();
         assert!(
-            !verified.is_good() && (seals.broken > 0 || seals.missing > 0),
+            !verified.is_good() && (macs.invalid > 0 || macs.missing > 0),
             "{set}: {verified:?}"
         );
         assert!(
@@ -183,7 +190,7 @@ async fn every_change_of_the_log_is_found() {
             &format!("DELETE FROM decisions WHERE id = {id}"),
         )
         .await;
-        assert_eq!(verified.seals.unwrap().missing, 1, "{id}: {verified:?}");
+        assert_eq!(verified.macs.unwrap().missing, 1, "{id}: {verified:?}");
         assert_eq!(verified.problems.iter().find(|problem| problem.job.is_none()).unwrap().id, id);
     }
     for cut in ["DELETE FROM decision_log_head", "UPDATE decision_log_head SET last = 5"] {
@@ -194,11 +201,11 @@ async fn every_change_of_the_log_is_found() {
             &format!("DELETE FROM decisions WHERE id > 5; {cut}"),
         )
         .await;
-        assert!(!verified.is_good() && verified.seals.unwrap().headless, "{cut}: {verified:?}");
+        assert!(!verified.is_good() && verified.macs.unwrap().head_missing, "{cut}: {verified:?}");
     }
     let forged = "DELETE FROM decisions WHERE id = 4; INSERT INTO purged_decisions VALUES (4, 4, zeroblob(16))";
     assert_eq!(
-        changed(&sold, &mut past, Some(&safe), forged).await.seals.unwrap().missing,
+        changed(&sold, &mut past, Some(&safe), forged).await.macs.unwrap().missing,
         1,
         "a purge without a seal"
     );
@@ -235,7 +242,7 @@ async fn replay_finds_changes_without_a_key() {
         ("output", "UPDATE decisions SET output = '1' WHERE id = 5"),
     ] {
         let verified = changed(&sold, &mut past, None, change).await;
-        assert!(!verified.is_good() && verified.seals.is_none(), "{change}");
+        assert!(!verified.is_good() && verified.macs.is_none(), "{change}");
         assert!(
             verified.problems.iter().any(|problem| problem.what.contains(what)),
             "{change}: {verified:?}"
@@ -262,7 +269,11 @@ async fn replay_finds_changes_without_a_key() {
     let mut past =
         pylon_slots::HistoricalGuests::new(sandbox, store, books.installations().unwrap());
     let verified = verify(&mut past, &books, None, ALWAYS, |_| {}).await.unwrap();
-    assert_eq!((verified.differs, verified.gone["component_gone"]), (0, 9), "{verified:?}");
+    assert_eq!(
+        (verified.differs, verified.not_replayable["component_unavailable"]),
+        (0, 9),
+        "{verified:?}"
+    );
 }
 
 fn database(home: &Path) -> rusqlite::Connection {

@@ -1,9 +1,11 @@
-//! Inference backends. One adapter for the OpenAI API, a table of the servers that are detected,
-//! and a managed server for the demo. The core decides what may be sold to which customer.
+//! Inference backends: servers that generate text. `config` has a row for each type; a type is a
+//! file here. `openai` is the API that they have in common, `managed` a server that is fetched and
+//! run for the demo and for tests.
 
-mod detect;
+mod config;
+pub mod llama_cpp;
 pub mod managed;
 mod openai;
 
-pub use detect::{detect, llama_cpp};
+pub use config::{Backend, BackendConfig, Config};
 pub use openai::OpenAi;

@@ -1,4 +1,5 @@
-//! One decision, as it was and as a candidate would have made it. What nobody can know of the money is a case of its own.
+//! One recorded decision, and the candidate's. Where the money of the candidate's decision cannot
+//! be known, the reason is part of the case.
 
 use pylon_core::guest::Fault;
 use pylon_core::{JobId, Msat, PublicKey, UnixTime};
@@ -6,75 +7,75 @@ use pylon_core::{JobId, Msat, PublicKey, UnixTime};
 /// One decision, then and now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// Which job or request.
+    /// The job or request.
     pub job: JobId,
     /// Its kind.
     pub kind: u16,
-    /// Who asked.
+    /// Its customer.
     pub customer: PublicKey,
-    /// When it was decided.
+    /// The time of the recorded decision.
     pub at: UnixTime,
-    /// What was decided.
-    pub then: Stand,
-    /// What the candidate says.
-    pub now: Stand,
-    /// What both mean in money.
+    /// The recorded decision.
+    pub then: Outcome,
+    /// The candidate's decision.
+    pub now: Outcome,
+    /// The money of both.
     pub money: Money,
-    /// What the recorded answer took.
+    /// Fuel of the recorded answer.
     pub fuel_then: u64,
-    /// What each answer of the candidate took.
+    /// Fuel of each answer of the candidate.
     pub fuel_now: Vec<u64>,
-    /// The limits that the candidate broke.
+    /// Limits that the candidate exceeded.
     pub faults: Vec<Fault>,
 }
 
-/// What became of a request by one decision.
+/// What a decision means for the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stand {
-    /// Taken, or accepted.
-    Yes {
-        /// In a few words.
-        words: String,
-        /// What was asked for it; only where a price was decided.
+pub enum Outcome {
+    /// The job or its output is accepted.
+    Accepted {
+        /// A few words for people.
+        summary: String,
+        /// The price; only of pricing decisions.
         price: Option<Msat>,
-        /// Where the work was to be done.
+        /// The model that was to do the work.
         model: String,
     },
-    /// Refused, or rejected.
-    No {
-        /// The kind of no.
+    /// The job is refused, or its output rejected.
+    Refused {
+        /// The kind of refusal, for programs.
         code: &'static str,
-        /// In a few words.
-        words: String,
+        /// A few words for people.
+        summary: String,
     },
 }
 
-impl Stand {
-    /// Is it a yes?
-    pub const fn is_yes(&self) -> bool {
-        matches!(self, Self::Yes { .. })
+impl Outcome {
+    /// Whether it is accepted.
+    pub const fn is_accepted(&self) -> bool {
+        matches!(self, Self::Accepted { .. })
     }
 
-    /// In a few words.
-    pub fn words(&self) -> &str {
+    /// A few words for people.
+    pub fn summary(&self) -> &str {
         match self {
-            Self::Yes { words, .. } | Self::No { words, .. } => words,
+            Self::Accepted { summary, .. } | Self::Refused { summary, .. } => summary,
         }
     }
 
-    /// What was asked.
+    /// The price of an offer.
     pub const fn price(&self) -> Option<Msat> {
         match self {
-            Self::Yes { price, .. } => *price,
-            Self::No { .. } => None,
+            Self::Accepted { price, .. } => *price,
+            Self::Refused { .. } => None,
         }
     }
 
-    /// Where the work was to be done.
+    /// The model that was to do the work.
     pub fn model(&self) -> Option<&str> {
         match self {
-            Self::Yes { model, .. } => Some(model),
-            Self::No { .. } => None,
+            Self::Accepted { model, .. } => Some(model),
+            Self::Refused { .. } => None,
         }
     }
 }
@@ -84,73 +85,71 @@ impl Stand {
 pub enum Money {
     /// Nothing was earned, and nothing would have been.
     Nothing,
-    /// What came then, and what would have come.
+    /// Both amounts are known.
     Known {
-        /// Then.
+        /// Earned.
         then: Msat,
-        /// Now.
+        /// Would have been earned.
         now: Msat,
     },
-    /// What came then; what would have come nobody knows.
+    /// What would have been earned cannot be known.
     Unknown {
-        /// Why nobody knows.
+        /// The reason.
         why: Unknown,
-        /// Then.
+        /// Earned.
         then: Msat,
-        /// What the candidate asks for: told, never counted.
+        /// The candidate's price: reported, never counted.
         asked: Msat,
     },
 }
 
-/// Why nobody knows.
+/// Why it cannot be known what would have been earned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unknown {
-    /// It was refused: nobody knows what it would have used.
+    /// The request was refused: its usage is unknown.
     Usage,
-    /// It would have cost more: nobody knows whether the customer would have paid that.
-    Dearer,
-    /// It would have been paid earlier: nobody knows whether the customer would have.
+    /// The price would have been higher: the customer might not have paid.
+    PriceHigher,
+    /// Payment would have been due earlier: the customer might not have paid.
     Terms,
-    /// It was not paid: nobody knows whether the customer would have paid another price.
+    /// The job was not paid: another price might have been.
     Unpaid,
-    /// It used more than the candidate allows: nobody knows what the rest would have been worth.
-    Cut,
-    /// Another route would have done it.
+    /// The job used more than the candidate allows.
+    OverLimit,
+    /// Another route would have done the work.
     Route,
-    /// It was rejected: nobody has asked what was due.
-    Due,
-    /// It is not over.
-    Open,
+    /// The output was rejected: no amount was settled.
+    NotSettled,
+    /// The job is in progress.
+    InProgress,
 }
 
 impl Unknown {
-    /// In a word, for programs.
-    pub const fn word(self) -> &'static str {
+    /// A word for programs.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Usage => "usage",
-            Self::Dearer => "dearer",
+            Self::PriceHigher => "price_higher",
             Self::Terms => "terms",
             Self::Unpaid => "unpaid",
-            Self::Cut => "cut",
+            Self::OverLimit => "over_limit",
             Self::Route => "route",
-            Self::Due => "due",
-            Self::Open => "open",
+            Self::NotSettled => "not_settled",
+            Self::InProgress => "in_progress",
         }
     }
 
-    /// For people.
-    pub const fn words(self) -> &'static str {
+    /// For people, after a number of jobs.
+    pub const fn message(self) -> &'static str {
         match self {
-            Self::Usage => "were refused then: what they would have used is not known",
-            Self::Dearer => {
-                "would have cost more: whether customers would have paid that is not known"
-            }
-            Self::Terms => "would have been paid before: whether customers would have is not known",
-            Self::Unpaid => "were never paid: whether another price would have been is not known",
-            Self::Cut => "used more than is allowed now: what less would have cost is not known",
-            Self::Route => "would have run elsewhere: what that would have used is not known",
-            Self::Due => "were rejected then: what they would have cost is not known",
-            Self::Open => "are not over yet",
+            Self::Usage => "were refused: their usage is unknown",
+            Self::PriceHigher => "would have cost more: the customers might not have paid",
+            Self::Terms => "would have been due before work: the customers might not have paid",
+            Self::Unpaid => "were not paid: another price might have been",
+            Self::OverLimit => "used more than the candidate allows",
+            Self::Route => "would have run on another route: their usage there is unknown",
+            Self::NotSettled => "were rejected: no amount was settled",
+            Self::InProgress => "are in progress",
         }
     }
 }

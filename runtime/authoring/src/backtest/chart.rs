@@ -1,6 +1,6 @@
-//! The report as a picture: earnings by day, and how prices compare.
+//! The report as SVG: earnings by day, and the ratios of prices.
 
-use super::report::{OTHERS, RATIOS, Report};
+use super::report::{OTHERS, Report, ratio_label};
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 use pylon_core::UnixTime;
@@ -8,17 +8,16 @@ use pylon_core::units::format_utc;
 
 const SIZE: (u32, u32) = (960, 720);
 const DAY_SECONDS: u64 = 86_400;
-/// Wider spans are shown by their newest days.
+/// The newest days are drawn.
 const DAYS_MAX: usize = 60;
 const THEN: RGBColor = RGBColor(120, 144, 156);
 const NOW: RGBColor = RGBColor(46, 125, 50);
 const UNKNOWN: RGBColor = RGBColor(255, 183, 77);
 
-/// Draws it as SVG. `title` is one line.
+/// Draws the report as SVG; `title` is one line.
 pub fn svg(report: &Report, title: &str) -> Result<String> {
     let mut text = String::new();
-    draw(report, title, &mut text)
-        .map_err(|error| anyhow!("the picture cannot be drawn: {error}"))?;
+    draw(report, title, &mut text).map_err(|error| anyhow!("cannot draw the chart: {error}"))?;
     Ok(text)
 }
 
@@ -35,7 +34,7 @@ fn draw(report: &Report, title: &str, text: &mut String) -> Result<(), Box<dyn s
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
-/// Three bars for each day: earned then, earned now, and then where now is not known.
+/// Three bars for each day: earned then, earned now, and earned then where now is unknown.
 fn days(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>> {
     let mut rows: Vec<(u64, [f64; 3])> = report
         .days
@@ -50,12 +49,12 @@ fn days(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Erro
     rows.sort_by_key(|(day, _)| *day);
     let shown = rows.split_off(rows.len().saturating_sub(DAYS_MAX));
     let most = shown.iter().flat_map(|(_, sats)| sats).fold(1.0_f64, |most, sats| most.max(*sats));
-    let label = |place: &f64| {
-        let place = (0..shown.len()).find(|index| (*place - position(*index)).abs() < 0.01);
-        let day = place
+    let label = |at: &f64| {
+        let index = (0..shown.len()).find(|index| (*at - position(*index)).abs() < 0.01);
+        let day = index
             .and_then(|index| shown.get(index))
             .map(|(day, _)| format_utc(UnixTime::new(day * DAY_SECONDS)));
-        day.and_then(|format_utc| format_utc.get(5..10).map(str::to_owned)).unwrap_or_default()
+        day.and_then(|day| day.get(5..10).map(str::to_owned)).unwrap_or_default()
     };
     let mut chart = ChartBuilder::on(area)
         .caption("Earnings by day, in sats", ("sans-serif", 16))
@@ -69,7 +68,7 @@ fn days(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Erro
         .x_labels(shown.len().clamp(2, 16))
         .x_label_formatter(&label)
         .draw()?;
-    let names = [("then", THEN), ("now", NOW), ("then, and now not known", UNKNOWN)];
+    let names = [("then", THEN), ("now", NOW), ("then, where now is unknown", UNKNOWN)];
     for (which, (name, colour)) in names.into_iter().enumerate() {
         let bars = shown.iter().enumerate().map(|(index, (_, sats))| {
             let left = position(index) - 0.4 + position(which) * 0.27;
@@ -89,16 +88,16 @@ fn days(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Erro
     Ok(())
 }
 
-/// A bar for each range of prices now as parts of prices then.
+/// One bar for each range of ratios.
 fn ratios(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>> {
     let most = report.ratios.iter().copied().max().unwrap_or(0).max(1);
     let count = report.ratios.len();
-    let label = |place: &f64| {
-        let place = (0..count).find(|index| (*place - position(*index) - 0.5).abs() < 0.01);
-        place.map(range_words).unwrap_or_default()
+    let label = |at: &f64| {
+        let index = (0..count).find(|index| (*at - position(*index) - 0.5).abs() < 0.01);
+        index.map(ratio_label).unwrap_or_default()
     };
     let mut chart = ChartBuilder::on(area)
-        .caption("Price now as a part of the price then, jobs", ("sans-serif", 16))
+        .caption("Price now ÷ price then, jobs", ("sans-serif", 16))
         .margin(12)
         .x_label_area_size(28)
         .y_label_area_size(72)
@@ -111,26 +110,13 @@ fn ratios(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Er
     chart.draw_series(bars)?;
     let style = ("sans-serif", 11).into_font();
     let names = (0..count).map(|index| {
-        Text::new(range_words(index), (position(index) + 0.15, amount(most) * 1.06), style.clone())
+        Text::new(ratio_label(index), (position(index) + 0.15, amount(most) * 1.06), style.clone())
     });
     chart.draw_series(names)?;
     Ok(())
 }
 
-/// A range of [`RATIOS`] in a few signs.
-pub fn range_words(index: usize) -> String {
-    let times = |permille: u64| format!("{}.{:02}", permille / 1000, permille % 1000 / 10);
-    match (index.checked_sub(1).and_then(|before| RATIOS.get(before)), RATIOS.get(index)) {
-        (_, Some(1000)) => "the same".into(),
-        (_, Some(999)) => "< 1".into(),
-        (None, Some(end)) => format!("≤ {}", times(*end)),
-        (Some(_), Some(end)) => format!("≤ {}", times(*end)),
-        (Some(begin), None) => format!("> {}", times(*begin)),
-        (None, None) => String::new(),
-    }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a place in a picture")]
+#[allow(clippy::cast_precision_loss, reason = "a position in a chart")]
 fn position(index: usize) -> f64 {
     index as f64
 }

@@ -1,10 +1,11 @@
-//! Quantiles of many numbers in little memory: buckets that grow with what they count, each within 2 % of the next.
+//! Quantiles of many numbers in little memory: buckets whose width grows with the numbers in them,
+//! each within 2 % of the next.
 
-/// Buckets to a power of two.
+/// Buckets for each power of two, as a power of two.
 const FINE_BITS: u32 = 6;
 const FINE: usize = 1 << FINE_BITS;
 
-/// Counts of numbers by their size.
+/// Numbers counted by size.
 #[derive(Clone, Debug, Default)]
 pub struct Quantiles {
     buckets: Vec<u64>,
@@ -12,7 +13,7 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// One more.
+    /// Counts a number.
     pub fn add(&mut self, number: u64) {
         let bucket = bucket(number);
         if self.buckets.len() <= bucket {
@@ -24,7 +25,7 @@ impl Quantiles {
         self.count += 1;
     }
 
-    /// A number that so many in a hundred are not above, within 2 %; 0 without any.
+    /// This percentile, within 2 %; 0 without numbers.
     pub fn percentile(&self, percent: u64) -> u64 {
         let wanted = self.count.saturating_mul(percent).div_ceil(100).max(1);
         let mut seen = 0;
@@ -36,27 +37,28 @@ impl Quantiles {
     }
 }
 
-/// Small numbers have a bucket each, larger ones share it with those that begin with the same bits.
+/// Small numbers have a bucket each; larger ones share it with those that have the same first bits.
 fn bucket(number: u64) -> usize {
     let shift = (u64::BITS - number.leading_zeros()).saturating_sub(FINE_BITS + 1);
-    let place = usize::try_from(number >> shift).unwrap_or(usize::MAX);
-    place.saturating_add(shift as usize * FINE)
+    let offset = usize::try_from(number >> shift).unwrap_or(usize::MAX);
+    offset.saturating_add(shift as usize * FINE)
 }
 
 /// The largest number in a bucket.
 fn highest(bucket: usize) -> u64 {
     let shift = (bucket / FINE).saturating_sub(1);
-    let place = (bucket - shift * FINE) as u128;
-    u64::try_from(((place + 1) << shift) - 1).unwrap_or(u64::MAX)
+    let offset = (bucket - shift * FINE) as u128;
+    u64::try_from(((offset + 1) << shift) - 1).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Goal: quantiles are within 2 %, from the smallest number to the largest. Method: even numbers, and single ones of every size.
+    /// Goal: quantiles are within 2 %, from the smallest number to the largest. Method: a uniform
+    /// distribution, and single numbers of every size.
     #[test]
-    fn within_two_percent() {
+    fn percentiles_are_within_two_percent() {
         let mut quantiles = Quantiles::default();
         assert_eq!(quantiles.percentile(50), 0);
         (1..=10_000).for_each(|number| quantiles.add(number));

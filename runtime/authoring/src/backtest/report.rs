@@ -1,67 +1,78 @@
-//! What a back-test has found, put together case by case, in memory that does not grow with their number. Pure.
+//! The result of a back-test, added up case by case. Its size does not grow with their number.
 
-use super::case::{Case, Money, Stand, Unknown};
+use super::case::{Case, Money, Outcome, Unknown};
 use super::quantiles::Quantiles;
 use pylon_core::guest::Fault;
 use pylon_core::{JobId, Msat};
 use std::collections::BTreeMap;
 
-/// Changes that are told one by one.
+/// Changes that are listed.
 const EXAMPLES_MAX: usize = 10;
-/// Customers, models and days that have a row of their own; what comes after them is one row, [`OTHERS`].
+/// Rows of a breakdown; later ones are added up as [`OTHERS`].
 const ROWS_MAX: usize = 1000;
-/// Stands for all rows that there is no room for.
+/// The name of the row for all that have no row of their own.
 pub const OTHERS: &str = "others";
 const DAY_SECONDS: u64 = 86_400;
 
-/// Prices now as parts of prices then, in thousandths: the end of each range but the last.
+/// The upper end of each range of ratios but the last: price now ÷ price then, in permille.
 pub const RATIOS: [u64; 11] = [100, 250, 500, 750, 900, 999, 1000, 1100, 1500, 2000, 4000];
 
-/// All of it.
+/// The result for all cases.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Decisions that the candidate was asked about.
+    /// Decisions that were compared.
     pub compared: u64,
-    /// Decisions that it could not be asked about, by reason.
-    pub gone: BTreeMap<&'static str, u64>,
-    /// Yes then, yes now, yes both times.
-    pub yes: (u64, u64, u64),
-    /// No, by its code: then and now.
-    pub no: BTreeMap<&'static str, (u64, u64)>,
+    /// Decisions that could not be compared, by reason.
+    pub not_replayable: BTreeMap<&'static str, u64>,
+    /// Accepted requests.
+    pub accepted: Counts,
+    /// Refused requests by code: then and now.
+    pub refused: BTreeMap<&'static str, (u64, u64)>,
     /// Cases whose money is known.
     pub known: Sum,
-    /// Of these, what was earned then and would not have been: refused now.
+    /// Those of them that earned something and would have been refused.
     pub lost: Sum,
-    /// Cases whose money nobody knows.
+    /// Cases whose money is unknown.
     pub unknown: BTreeMap<Unknown, Sum>,
-    /// The money of each customer, by public key.
-    pub customers: Rows,
-    /// The money of each model, by what was chosen then.
-    pub models: Rows,
-    /// The money of each day since 1970.
-    pub days: Rows,
-    /// Prices now as parts of prices then, where both said yes: one more than [`RATIOS`].
+    /// By public key of the customer.
+    pub customers: Breakdown,
+    /// By model; of a refused request, the candidate's.
+    pub models: Breakdown,
+    /// By day since 1970.
+    pub days: Breakdown,
+    /// Cases by price now ÷ price then, where both are accepted. One more than [`RATIOS`].
     pub ratios: [u64; RATIOS.len() + 1],
     /// Cases in which something changed.
     pub changed: u64,
     /// The first of them.
-    pub examples: Vec<Example>,
+    pub examples: Vec<Change>,
     /// Of the recorded answers.
     pub fuel_then: Quantiles,
     /// Of the candidate's answers.
     pub fuel_now: Quantiles,
-    /// Limits that the candidate broke.
+    /// Limits that the candidate exceeded.
     pub faults: BTreeMap<String, u64>,
+}
+
+/// Numbers of cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Then.
+    pub then: u64,
+    /// Now.
+    pub now: u64,
+    /// Both then and now.
+    pub both: u64,
 }
 
 /// A number of cases and their money.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// How many.
+    /// Number of cases.
     pub cases: u64,
-    /// Earned then.
+    /// Earned.
     pub then: Msat,
-    /// Earned now; of what is not known, asked for.
+    /// Would have been earned; where that is unknown, the candidate's price.
     pub now: Msat,
 }
 
@@ -73,81 +84,83 @@ impl Sum {
     }
 }
 
-/// One change.
+/// A case in which something changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Example {
-    /// Which job or request.
+pub struct Change {
+    /// The job or request.
     pub job: JobId,
     /// Its kind.
     pub kind: u16,
-    /// What was decided.
+    /// The recorded decision.
     pub then: String,
-    /// What the candidate says.
+    /// The candidate's decision.
     pub now: String,
 }
 
-/// Rows by a name, as many as there is room for.
+/// Sums by name, in a limited number of rows.
 #[derive(Clone, Debug, Default)]
-pub struct Rows(BTreeMap<String, RowSum>);
+pub struct Breakdown(BTreeMap<String, BreakdownRow>);
 
-/// The money of one name.
+/// The sums of one name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RowSum {
-    /// Where it is known.
+pub struct BreakdownRow {
+    /// Cases whose money is known.
     pub known: Sum,
-    /// Where it is not.
+    /// Cases whose money is unknown.
     pub unknown: Sum,
-    /// Yes then.
-    pub yes_then: u64,
-    /// Yes now.
-    pub yes_now: u64,
+    /// Accepted then.
+    pub accepted_then: u64,
+    /// Accepted now.
+    pub accepted_now: u64,
 }
 
-impl Rows {
-    fn of(&mut self, name: &str) -> &mut RowSum {
+impl Breakdown {
+    fn row(&mut self, name: &str) -> &mut BreakdownRow {
         let name = if self.0.len() < ROWS_MAX || self.0.contains_key(name) { name } else { OTHERS };
         self.0.entry(name.to_owned()).or_default()
     }
 
-    /// In the order of their names.
-    pub fn by_name(&self) -> impl Iterator<Item = (&str, &RowSum)> {
+    /// The rows by name.
+    pub fn by_name(&self) -> impl Iterator<Item = (&str, &BreakdownRow)> {
         self.0.iter().map(|(name, row)| (name.as_str(), row))
     }
 
-    /// The most money first, whatever is known of it.
-    pub fn by_money(&self) -> Vec<(&str, &RowSum)> {
+    /// The rows by money, known or unknown, largest first.
+    pub fn by_money(&self) -> Vec<(&str, &BreakdownRow)> {
         let mut rows: Vec<_> = self.by_name().collect();
-        let weight = |row: &RowSum| {
+        let weight = |row: &BreakdownRow| {
             row.known.then.max(row.known.now).saturating_add(row.unknown.then.max(row.unknown.now))
         };
-        rows.sort_by_key(|(_, row)| std::cmp::Reverse((weight(row), row.yes_then, row.yes_now)));
+        rows.sort_by_key(|(_, row)| {
+            std::cmp::Reverse((weight(row), row.accepted_then, row.accepted_now))
+        });
         rows
     }
 }
 
 impl Report {
-    /// Was there nothing to ask about?
+    /// Whether there was no decision at all.
     pub fn is_empty(&self) -> bool {
-        self.compared == 0 && self.gone.is_empty()
+        self.compared == 0 && self.not_replayable.is_empty()
     }
 
-    /// A decision that the candidate cannot be asked about.
+    /// Counts a decision that cannot be compared.
     pub fn skip(&mut self, why: &'static str) {
-        *self.gone.entry(why).or_default() += 1;
+        *self.not_replayable.entry(why).or_default() += 1;
     }
 
-    /// One more case.
+    /// Adds a case.
     pub fn add(&mut self, case: &Case) {
         self.compared += 1;
-        let (then, now) = (case.then.is_yes(), case.now.is_yes());
-        self.yes.0 += u64::from(then);
-        self.yes.1 += u64::from(now);
-        self.yes.2 += u64::from(then && now);
-        if let Stand::No { code, .. } = &case.then {
-            self.no.entry(code).or_default().0 += 1;
+        let (then, now) = (case.then.is_accepted(), case.now.is_accepted());
+        self.accepted.then += u64::from(then);
+        self.accepted.now += u64::from(now);
+        self.accepted.both += u64::from(then && now);
+        if let Outcome::Refused { code, .. } = &case.then {
+            self.refused.entry(code).or_default().0 += 1;
         }
-        if let Stand::No { code, .. } = &case.now {
-            self.no.entry(code).or_default().1 += 1;
+        if let Outcome::Refused { code, .. } = &case.now {
+            self.refused.entry(code).or_default().1 += 1;
         }
         self.fuel_then.add(case.fuel_then);
         case.fuel_now.iter().for_each(|fuel| self.fuel_now.add(*fuel));
@@ -166,10 +179,10 @@ impl Report {
             (0, 0) => 1000,
             (0, _) => u64::MAX,
             (then, now) => {
-                let part = u128::from(now) * 1000 / u128::from(then);
-                // What is a little more or less is not the same.
-                let part = if now > then { part.max(1001) } else { part };
-                u64::try_from(part).unwrap_or(u64::MAX)
+                let ratio = u128::from(now) * 1000 / u128::from(then);
+                // 1000 is an equal price, also when rounded.
+                let ratio = if now > then { ratio.max(1001) } else { ratio };
+                u64::try_from(ratio).unwrap_or(u64::MAX)
             }
         };
         let range = RATIOS.iter().position(|end| permille <= *end).unwrap_or(RATIOS.len());
@@ -186,7 +199,7 @@ impl Report {
             Money::Nothing => {}
             Money::Known { then, now } => {
                 self.known.add(then, now);
-                if !case.now.is_yes() && !then.is_zero() {
+                if !case.now.is_accepted() && !then.is_zero() {
                     self.lost.add(then, now);
                 }
             }
@@ -194,9 +207,9 @@ impl Report {
                 self.unknown.entry(why).or_default().add(then, asked)
             }
         }
-        for row in [self.customers.of(&customer), self.models.of(model), self.days.of(&day)] {
-            row.yes_then += u64::from(case.then.is_yes());
-            row.yes_now += u64::from(case.now.is_yes());
+        for row in [self.customers.row(&customer), self.models.row(model), self.days.row(&day)] {
+            row.accepted_then += u64::from(case.then.is_accepted());
+            row.accepted_now += u64::from(case.now.is_accepted());
             match case.money {
                 Money::Nothing => {}
                 Money::Known { then, now } => row.known.add(then, now),
@@ -206,16 +219,28 @@ impl Report {
     }
 
     fn change(&mut self, case: &Case) {
-        let is_same =
-            case.then.is_yes() == case.now.is_yes() && case.then.words() == case.now.words();
-        if is_same {
+        let (then, now) = (&case.then, &case.now);
+        if then.is_accepted() == now.is_accepted() && then.summary() == now.summary() {
             return;
         }
         self.changed += 1;
         if self.examples.len() < EXAMPLES_MAX {
-            let (then, now) = (case.then.words().to_owned(), case.now.words().to_owned());
-            self.examples.push(Example { job: case.job, kind: case.kind, then, now });
+            let (then, now) = (then.summary().to_owned(), now.summary().to_owned());
+            self.examples.push(Change { job: case.job, kind: case.kind, then, now });
         }
+    }
+}
+
+/// A range of [`RATIOS`] for people, such as `≤ 0.50`.
+pub fn ratio_label(index: usize) -> String {
+    let times = |permille: u64| format!("{}.{:02}", permille / 1000, permille % 1000 / 10);
+    match (index.checked_sub(1).and_then(|before| RATIOS.get(before)), RATIOS.get(index)) {
+        (_, Some(1000)) => "the same".into(),
+        (_, Some(999)) => "< 1".into(),
+        (None, Some(end)) => format!("≤ {}", times(*end)),
+        (Some(_), Some(end)) => format!("≤ {}", times(*end)),
+        (Some(begin), None) => format!("> {}", times(*begin)),
+        (None, None) => String::new(),
     }
 }
 
@@ -224,19 +249,19 @@ mod tests {
     use super::*;
     use pylon_core::{PublicKey, UnixTime};
 
-    fn yes(price: u64) -> Stand {
-        Stand::Yes {
-            words: format!("{price} msats"),
+    fn accepted(price: u64) -> Outcome {
+        Outcome::Accepted {
+            summary: format!("{price} msats"),
             price: Some(Msat::new(price)),
             model: "m".into(),
         }
     }
 
-    fn no() -> Stand {
-        Stand::No { code: "blocked", words: "not served".into() }
+    fn refused() -> Outcome {
+        Outcome::Refused { code: "blocked", summary: "not served".into() }
     }
 
-    fn case(number: u64, then: Stand, now: Stand, money: Money) -> Case {
+    fn case(number: u64, then: Outcome, now: Outcome, money: Money) -> Case {
         let customer =
             PublicKey::from_bytes(*pylon_core::Digest::of(&number.to_le_bytes()).as_bytes());
         let (job, at) = (JobId::from_bytes([1; 32]), UnixTime::new(DAY_SECONDS * (number % 3)));
@@ -258,30 +283,41 @@ mod tests {
         Msat::new(amount)
     }
 
-    /// Goal: what is not known is told and never counted. Method: one case of each kind of money.
+    /// Goal: what is unknown is reported and never counted. Method: one case of each kind of money.
     #[test]
-    fn what_is_unknown_is_apart() {
+    fn unknown_money_is_counted_separately() {
         let mut report = Report::default();
-        report.add(&case(1, yes(10), yes(8), Money::Known { then: msat(10), now: msat(8) }));
-        report.add(&case(2, yes(10), no(), Money::Known { then: msat(10), now: msat(0) }));
-        let dearer = Money::Unknown { why: Unknown::Dearer, then: msat(10), asked: msat(30) };
-        report.add(&case(3, yes(10), yes(30), dearer));
+        report.add(&case(
+            1,
+            accepted(10),
+            accepted(8),
+            Money::Known { then: msat(10), now: msat(8) },
+        ));
+        report.add(&case(
+            2,
+            accepted(10),
+            refused(),
+            Money::Known { then: msat(10), now: msat(0) },
+        ));
+        let higher = Money::Unknown { why: Unknown::PriceHigher, then: msat(10), asked: msat(30) };
+        report.add(&case(3, accepted(10), accepted(30), higher));
         report.add(&case(
             4,
-            no(),
-            yes(9),
+            refused(),
+            accepted(9),
             Money::Unknown { why: Unknown::Usage, then: msat(0), asked: msat(9) },
         ));
-        report.add(&case(5, no(), no(), Money::Nothing));
+        report.add(&case(5, refused(), refused(), Money::Nothing));
         report.skip("confidential");
-        assert_eq!((report.compared, report.yes, report.changed), (5, (3, 3, 2), 4));
+        let counts = Counts { then: 3, now: 3, both: 2 };
+        assert_eq!((report.compared, report.accepted, report.changed), (5, counts, 4));
         assert_eq!(report.known, Sum { cases: 2, then: msat(20), now: msat(8) });
         assert_eq!(report.lost, Sum { cases: 1, then: msat(10), now: msat(0) });
         assert_eq!(
-            report.unknown[&Unknown::Dearer],
+            report.unknown[&Unknown::PriceHigher],
             Sum { cases: 1, then: msat(10), now: msat(30) }
         );
-        assert_eq!(report.no["blocked"], (2, 2));
+        assert_eq!(report.refused["blocked"], (2, 2));
         assert_eq!(report.faults["trapped"], 5);
         assert_eq!((report.fuel_then.percentile(50), report.fuel_now.percentile(99)), (10, 30));
         let model = report.models.by_money();
@@ -292,13 +328,19 @@ mod tests {
         assert_eq!(report.days.by_name().count(), 3);
     }
 
-    /// Goal: a report does not grow with the journal. Method: more customers and changes than it has rows for.
+    /// Goal: a report does not grow with the journal. Method: more customers and changes than it has
+    /// rows for.
     #[test]
-    fn rows_have_a_bound() {
+    fn size_of_a_report_is_limited() {
         let mut report = Report::default();
         let customers = 2 * ROWS_MAX as u64;
         for number in 0..customers {
-            report.add(&case(number, yes(1), no(), Money::Known { then: msat(1), now: msat(0) }));
+            report.add(&case(
+                number,
+                accepted(1),
+                refused(),
+                Money::Known { then: msat(1), now: msat(0) },
+            ));
         }
         assert_eq!(report.customers.by_name().count(), ROWS_MAX + 1);
         let others = report.customers.by_money()[0];
@@ -306,9 +348,9 @@ mod tests {
         assert_eq!((report.examples.len(), report.changed), (EXAMPLES_MAX, customers));
     }
 
-    /// Each price falls into the range that it belongs to; what is the same has a range of its own.
+    /// Each ratio is in its range; equal prices have a range of their own.
     #[test]
-    fn ratios() {
+    fn prices_are_compared_in_ranges() {
         for (then, now, range) in [
             (1000, 0, 0),
             (1000, 100, 0),

@@ -1,53 +1,55 @@
-//! A routing policy asked again: who would have been tried first.
+//! Routing: the route that the candidate would have tried first.
 
-use super::asked::Asked;
-use super::case::{Case, Money, Stand, Unknown};
-use super::pricing::{known, no, note, open, over};
+use super::case::{Case, Money, Outcome, Unknown};
+use super::pricing::{add_call, earned, in_progress, known, refusal};
+use super::recorded::RecordedQuestion;
 use crate::replay::{Question, Subject};
 use pylon_core::Msat;
 use pylon_core::decision::{Candidate, Ranking, Refusal};
 use pylon_core::guest::Fault;
 use pylon_sandbox::Installed;
 
-/// Asks the candidate; `None` if this is no question about routes.
-pub(super) fn case(guest: &Installed, asked: &Asked) -> Option<Case> {
-    let Ok(Question::Rank { job, candidates, situation }) = &asked.question else { return None };
-    let mut case = asked.case(job);
+/// Asks the candidate for an order; `None` if the question is another.
+pub(super) fn case(guest: &Installed, recorded: &RecordedQuestion) -> Option<Case> {
+    let Ok(Question::Rank { job, candidates, situation }) = &recorded.question else {
+        return None;
+    };
+    let mut case = recorded.case(job);
     let answer = guest.rank(job, candidates, situation);
-    note(&mut case, &answer);
-    let recorded = match &asked.recorded.output {
-        Ok(said) => serde_json::from_str(said).map_err(|_| Fault::InvalidOutput),
+    add_call(&mut case, &answer);
+    let answered_then = match &recorded.decision.output {
+        Ok(json) => serde_json::from_str(json).map_err(|_| Fault::InvalidOutput),
         Err(fault) => Err(*fault),
     };
-    case.then = stand(&recorded, candidates);
-    case.now = stand(&answer.value, candidates);
+    case.then = outcome(&answered_then, candidates);
+    case.now = outcome(&answer.value, candidates);
     let is_same = case.then == case.now;
-    case.money = match &asked.subject {
-        Subject::Taken(state) => match over(state) {
-            None => open(),
+    case.money = match &recorded.subject {
+        Subject::Accepted(state) => match earned(state) {
+            None => in_progress(),
             Some(then) if is_same => known(then, then),
-            Some(then) if !case.now.is_yes() => known(then, Msat::ZERO),
+            Some(then) if !case.now.is_accepted() => known(then, Msat::ZERO),
             Some(then) => Money::Unknown { why: Unknown::Route, then, asked: Msat::ZERO },
         },
-        // Routing said yes then, too, and pricing said no.
-        _ if case.then.is_yes() || !case.now.is_yes() => Money::Nothing,
+        // Routing accepted the request, and pricing refused it.
+        _ if case.then.is_accepted() || !case.now.is_accepted() => Money::Nothing,
         _ => Money::Unknown { why: Unknown::Usage, then: Msat::ZERO, asked: Msat::ZERO },
     };
     Some(case)
 }
 
-fn stand(said: &Result<Result<Ranking, Refusal>, Fault>, candidates: &[Candidate]) -> Stand {
-    let first = match said {
+fn outcome(answer: &Result<Result<Ranking, Refusal>, Fault>, candidates: &[Candidate]) -> Outcome {
+    let first = match answer {
         Ok(Ok(ranking)) => ranking.order.first().map_or(0, |index| *index as usize),
-        Ok(Err(refusal)) => return no(refusal),
-        // Routing that fails costs an order, not a job.
+        Ok(Err(why)) => return refusal(why),
+        // The node's rule: after a fault, the candidates are tried in their order.
         Err(_) => 0,
     };
     match candidates.get(first).map(|candidate| &candidate.route.target) {
-        Some(place) => {
-            let words = format!("{} on {} first", place.model(), place.backend());
-            Stand::Yes { words, price: None, model: place.model().into() }
+        Some(target) => {
+            let summary = format!("{} on {} first", target.model(), target.backend());
+            Outcome::Accepted { summary, price: None, model: target.model().into() }
         }
-        None => no(&Refusal::NoBackend),
+        None => refusal(&Refusal::NoBackend),
     }
 }

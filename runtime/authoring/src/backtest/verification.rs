@@ -1,8 +1,8 @@
-//! A verification policy asked again: whether the output would have been delivered.
+//! Verification: whether the candidate would have delivered the output.
 
-use super::asked::Asked;
-use super::case::{Case, Money, Stand, Unknown};
-use super::pricing::{known, note, open, over};
+use super::case::{Case, Money, Outcome, Unknown};
+use super::pricing::{add_call, earned, in_progress, known};
+use super::recorded::RecordedQuestion;
 use crate::replay::{Question, Subject};
 use pylon_core::Msat;
 use pylon_core::decision::Verdict;
@@ -10,49 +10,48 @@ use pylon_core::decision_summary::Summarize as _;
 use pylon_core::guest::Fault;
 use pylon_sandbox::Installed;
 
-/// Asks the candidate; `None` if this is no question about an output.
-pub(super) fn case(guest: &Installed, asked: &Asked) -> Option<Case> {
-    let Ok(Question::Judge { job, output, evidence, situation }) = &asked.question else {
+/// Asks the candidate for a verdict; `None` if the question is another.
+pub(super) fn case(guest: &Installed, recorded: &RecordedQuestion) -> Option<Case> {
+    let Ok(Question::Judge { job, output, evidence, situation }) = &recorded.question else {
         return None;
     };
-    let mut case = asked.case(job);
+    let mut case = recorded.case(job);
     let answer = guest.judge(job, output, evidence, situation);
-    note(&mut case, &answer);
-    let recorded = match &asked.recorded.output {
-        Ok(said) => serde_json::from_str(said).map_err(|_| Fault::InvalidOutput),
+    add_call(&mut case, &answer);
+    let answered_then = match &recorded.decision.output {
+        Ok(json) => serde_json::from_str(json).map_err(|_| Fault::InvalidOutput),
         Err(fault) => Err(*fault),
     };
     let model = evidence.route.target.model();
-    case.then = stand(&recorded, model);
-    case.now = stand(&answer.value, model);
-    // A job's money hangs on its last attempt.
-    let last = match &asked.subject {
-        Subject::Taken(state) if state.attempt == asked.recorded.attempt => Some(state),
+    case.then = outcome(&answered_then, model);
+    case.now = outcome(&answer.value, model);
+    // The money of a job depends on its last attempt.
+    let last = match &recorded.subject {
+        Subject::Accepted(state) if state.attempt == recorded.decision.attempt => Some(state),
         _ => None,
     };
-    case.money = match last.map(|state| over(state)) {
+    case.money = match last.map(|state| earned(state)) {
         None => Money::Nothing,
-        Some(None) => open(),
-        Some(Some(then)) => match (case.then.is_yes(), case.now.is_yes()) {
+        Some(None) => in_progress(),
+        Some(Some(then)) => match (case.then.is_accepted(), case.now.is_accepted()) {
             (true, true) => known(then, then),
             (true, false) => known(then, Msat::ZERO),
-            (false, true) => Money::Unknown { why: Unknown::Due, then, asked: Msat::ZERO },
+            (false, true) => Money::Unknown { why: Unknown::NotSettled, then, asked: Msat::ZERO },
             (false, false) => Money::Nothing,
         },
     };
     Some(case)
 }
 
-fn stand(said: &Result<Verdict, Fault>, model: &str) -> Stand {
-    match said {
+fn outcome(answer: &Result<Verdict, Fault>, model: &str) -> Outcome {
+    let refused = |code, summary| Outcome::Refused { code, summary };
+    match answer {
         Ok(verdict @ Verdict::Accept) => {
-            Stand::Yes { words: verdict.summary(), price: None, model: model.into() }
+            Outcome::Accepted { summary: verdict.summary(), price: None, model: model.into() }
         }
-        Ok(verdict @ Verdict::Reject(_)) => Stand::No { code: "reject", words: verdict.summary() },
-        Ok(verdict @ Verdict::Retry(_)) => Stand::No { code: "retry", words: verdict.summary() },
-        Ok(verdict @ Verdict::InvalidSetting(_)) => {
-            Stand::No { code: "invalid_setting", words: verdict.summary() }
-        }
-        Err(fault) => Stand::No { code: "fault", words: format!("no verdict: {fault}") },
+        Ok(verdict @ Verdict::Reject(_)) => refused("reject", verdict.summary()),
+        Ok(verdict @ Verdict::Retry(_)) => refused("retry", verdict.summary()),
+        Ok(verdict @ Verdict::InvalidSetting(_)) => refused("invalid_setting", verdict.summary()),
+        Err(fault) => refused("fault", format!("no verdict: {fault}")),
     }
 }

@@ -1,29 +1,73 @@
-//! What a handler finds behind its imports in a case: inputs and answers that the author wrote down, and a memory of what was asked.
+//! What a handler finds behind its imports in a case: the inputs and the answers of the model that
+//! its author wrote down. It counts what the handler does.
 
-use super::form::{Answer, Case, Input, NoText, Scripted};
+use super::file::Case;
+use super::{defaults, overlay};
 use async_trait::async_trait;
 use pylon_core::completion::{CompletionSummary, GuestCompletionRequest, GuestInferenceError};
 use pylon_core::guest::LogLevel;
 use pylon_core::input::InputError;
 use pylon_core::ports::guests::{GuestStream, HandlerHost};
 use pylon_core::work::Usage;
+use serde::Deserialize;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use toml::Value;
 
 /// Bytes of an answer that come at once, about a token.
-const PIECE_BYTES: usize = 8;
+const CHUNK_BYTES: usize = 8;
 
-/// One for each case.
-pub(super) struct Host {
-    inputs: Vec<Option<String>>,
-    /// `None`: every generation has the same answer.
-    answers: Mutex<Option<VecDeque<Answer>>>,
-    seen: Mutex<Seen>,
+/// An answer of the model.
+#[derive(Clone, Debug)]
+pub(super) struct Script {
+    text: String,
+    end: Result<CompletionSummary, GuestInferenceError>,
 }
 
-/// What a guest did.
+impl Script {
+    /// A complete answer with this text.
+    fn text(text: &str) -> Self {
+        Self { text: text.to_owned(), end: Ok(defaults::summary()) }
+    }
+
+    /// A text, a table with how it ends, or a table with an error.
+    pub(super) fn read(value: &Value) -> Result<Self, String> {
+        const EXPECTED: &str = "an answer is a text, a table of `text`, `length`, `model`, \
+                                `ignored_params`, `usage`, or a table with `error`";
+        let mut table = match value {
+            Value::String(text) => return Ok(Self::text(text)),
+            Value::Table(table) => table.clone(),
+            _ => return Err(EXPECTED.into()),
+        };
+        let text = match table.remove("text") {
+            Some(Value::String(text)) => text,
+            None => String::new(),
+            Some(_) => return Err(EXPECTED.into()),
+        };
+        let Some(error) = table.remove("error") else {
+            let end = overlay::overlay("answers", &defaults::summary(), &table)?;
+            return Ok(Self { text, end: Ok(end) });
+        };
+        if !(table.is_empty() && text.is_empty()) {
+            return Err("`answers`: an error has no text".into());
+        }
+        let error = GuestInferenceError::deserialize(error)
+            .map_err(|error| format!("`answers.error`: {}", error.message()))?;
+        Ok(Self { text, end: Err(error) })
+    }
+}
+
+/// The host of one case.
+pub(super) struct ScriptedHost {
+    texts: Vec<Option<String>>,
+    /// `None`: each generation has the same answer.
+    answers: Mutex<Option<VecDeque<Script>>>,
+    observed: Mutex<Observed>,
+}
+
+/// What a handler did.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Observed {
     pub generations: u64,
     /// All messages of the last generation.
     pub prompt: String,
@@ -31,71 +75,58 @@ pub(super) struct Seen {
     pub log: Vec<String>,
 }
 
-impl Host {
+impl ScriptedHost {
     pub(super) fn new(case: &Case) -> Self {
-        let text = |input: &Input| match input {
-            Input::Text(text) => Some(text.clone()),
-            Input::Place(place) => place.text.clone().or_else(|| place.fetched.clone()),
-        };
         Self {
-            inputs: case.job.inputs.iter().map(text).collect(),
+            texts: case.texts.clone(),
             answers: Mutex::new(case.answers.clone().map(Into::into)),
-            seen: Mutex::default(),
+            observed: Mutex::default(),
         }
     }
 
-    pub(super) fn seen(&self) -> Seen {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn observed(&self) -> Observed {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn see(&self, change: impl FnOnce(&mut Seen)) {
-        change(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    fn observe(&self, change: impl FnOnce(&mut Observed)) {
+        change(&mut self.observed.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn answer(&self) -> Result<Scripted, GuestInferenceError> {
-        let answer = match &mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(answers) => answers.pop_front(),
-            None => Some(Answer::Text("An answer.".into())),
-        };
-        match answer {
-            Some(Answer::Text(text)) => Ok(Scripted { text, ..Scripted::default() }),
-            Some(Answer::Scripted(scripted)) => Ok(scripted),
-            None => Err(GuestInferenceError::Other("the case has no further answer".into())),
+    fn next_answer(&self) -> Result<Script, GuestInferenceError> {
+        match &mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(answers) => answers
+                .pop_front()
+                .ok_or_else(|| GuestInferenceError::Other("the case has no further answer".into())),
+            None => Ok(Script::text("An answer.")),
         }
     }
 }
 
 #[async_trait]
-impl HandlerHost for Host {
+impl HandlerHost for ScriptedHost {
     async fn generate(
         &self,
         request: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
-        let prompt = request
-            .messages
-            .iter()
-            .map(|message| message.content.as_str())
-            .collect::<Vec<_>>()
-            .join("\n");
-        let read = prompt.len() as u64;
-        self.see(|seen| {
-            seen.generations += 1;
-            seen.prompt = prompt;
+        let texts: Vec<_> = request.messages.iter().map(|message| &*message.content).collect();
+        let prompt = texts.join("\n");
+        let prompt_bytes = prompt.len() as u64;
+        self.observe(|observed| {
+            observed.generations += 1;
+            observed.prompt = prompt;
         });
-        let script = self.answer()?;
-        match script.error {
-            None => Ok(Box::new(Stream { script, input_tokens: Usage::estimate(read), told: 0 })),
-            Some(NoText::NoBackend) => Err(GuestInferenceError::NoBackend),
-            Some(NoText::TooLong) => Err(GuestInferenceError::TooLong(0)),
-            Some(NoText::Unsupported) => Err(GuestInferenceError::Unsupported(script.text)),
-            Some(NoText::Timeout) => Err(GuestInferenceError::Timeout),
-            Some(NoText::Cancelled) => Err(GuestInferenceError::Cancelled),
-            Some(NoText::Other) => Err(GuestInferenceError::Other(script.text)),
+        let Script { text, end } = self.next_answer()?;
+        let mut summary = end?;
+        // What the case says was used, or an estimate.
+        if summary.usage == defaults::summary().usage {
+            summary.usage.input_tokens = Usage::estimate(prompt_bytes);
+            summary.usage.output_tokens = Usage::estimate(text.len() as u64);
         }
+        Ok(Box::new(ScriptedStream { text, summary, sent: 0 }))
     }
 
     async fn partial(&self, _: String) -> bool {
-        self.see(|seen| seen.partials += 1);
+        self.observe(|observed| observed.partials += 1);
         true
     }
 
@@ -104,44 +135,33 @@ impl HandlerHost for Host {
     }
 
     async fn read(&self, index: u32) -> Result<String, InputError> {
-        let input = usize::try_from(index).ok().and_then(|index| self.inputs.get(index));
-        input.cloned().flatten().ok_or(InputError::Denied)
+        let text = usize::try_from(index).ok().and_then(|index| self.texts.get(index));
+        text.cloned().flatten().ok_or(InputError::Denied)
     }
 
     fn log(&self, _: LogLevel, message: &str) {
-        self.see(|seen| seen.log.push(message.into()));
+        self.observe(|observed| observed.log.push(message.into()));
     }
 }
 
-struct Stream {
-    script: Scripted,
-    input_tokens: u64,
-    told: usize,
+struct ScriptedStream {
+    text: String,
+    summary: CompletionSummary,
+    sent: usize,
 }
 
 #[async_trait]
-impl GuestStream for Stream {
+impl GuestStream for ScriptedStream {
     async fn next(&mut self) -> Result<Option<String>, GuestInferenceError> {
-        let rest = self.script.text.get(self.told..).unwrap_or_default();
+        let rest = self.text.get(self.sent..).unwrap_or_default();
         let end =
-            (PIECE_BYTES..rest.len()).find(|end| rest.is_char_boundary(*end)).unwrap_or(rest.len());
-        let piece = rest.get(..end).unwrap_or_default().to_owned();
-        self.told += piece.len();
-        Ok((!piece.is_empty()).then_some(piece))
+            (CHUNK_BYTES..rest.len()).find(|end| rest.is_char_boundary(*end)).unwrap_or(rest.len());
+        let chunk = rest.get(..end).unwrap_or_default().to_owned();
+        self.sent += chunk.len();
+        Ok((!chunk.is_empty()).then_some(chunk))
     }
 
     fn summary(&self) -> Option<CompletionSummary> {
-        let output_tokens = Usage::estimate(self.script.text.len() as u64);
-        (self.told == self.script.text.len()).then(|| CompletionSummary {
-            length: self.script.cut,
-            model: self.script.model.clone().unwrap_or_else(|| "model".into()),
-            ignored_params: self.script.ignored_params.clone(),
-            usage: Usage {
-                input_tokens: self.input_tokens,
-                output_tokens,
-                estimated: true,
-                ..Usage::default()
-            },
-        })
+        (self.sent == self.text.len()).then(|| self.summary.clone())
     }
 }

@@ -1,252 +1,119 @@
-//! A guest's cases: questions that its author wrote down with the answers they must have, asked on the engine of a node. `form` is what may be
-//! written, `question` fills in the rest, `host` stands where a node would be, `expect` compares.
+//! The cases of a guest: calls that its author wrote down, with what the answers must be, made on
+//! the engine of a node.
+//!
+//! `file` reads them, `overlay` sets what a case says in values of the core, `defaults` has the
+//! rest, `host` is what a handler finds behind its imports, `answer` names what was answered and
+//! `expect` compares.
 
+mod answer;
+mod defaults;
 mod expect;
-mod form;
+mod file;
 mod host;
-mod question;
+mod overlay;
 
-pub use form::{Case, parse};
+pub use file::{Case, parse};
 
-use expect::{Fact, Facts};
-use host::Host;
-use pylon_core::decision::{Candidate, Offer, QuoteContext, Ranking, Refusal, Situation, Verdict};
-use pylon_core::guest::{Cost, GuestAnswer, GuestFunction};
-use pylon_core::job::JobError;
-use pylon_core::work::Output;
-use pylon_core::{Job, Msat};
+use answer::CaseAnswer;
+use host::ScriptedHost;
+use pylon_core::Job;
+use pylon_core::decision::Refusal;
+use pylon_core::guest::{Cost, GuestFunction};
 use pylon_sandbox::{Grants, Inspection, Installed, Role, Sandbox, Setup, Slot};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const DEADLINE_MS: u64 = 60_000;
-
-/// A case that was asked.
+/// The result of one case.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    /// The case.
+pub struct CaseResult {
+    /// The name of the case.
     pub name: String,
-    /// What was asked.
+    /// The function that was called.
     pub function: GuestFunction,
-    /// What is not as it must be, one line each; empty: all is.
+    /// The expectations that are not met, one line each. Empty: the case passed.
     pub unmet: Vec<String>,
-    /// What the answer took.
+    /// The cost of the call.
     pub cost: Cost,
-    /// The most that it may take, in the unit of `cost`.
+    /// The largest cost allowed, in the unit of `cost`.
     pub budget: u64,
 }
 
-/// Asks a guest all of these. A case that cannot be asked is one that is not met. Compiled code should be cached: each case loads the guest with
-/// its own settings.
-pub async fn ask(
+/// Runs all cases of a guest. A case that cannot be run has failed. Each case loads the guest with
+/// its own settings, so the sandbox should have a cache for compiled code.
+pub async fn run(
     sandbox: &Sandbox,
     bytes: &[u8],
     guest: &Inspection,
     cases: &[Case],
-) -> Vec<Asked> {
-    let mut asked = Vec::with_capacity(cases.len());
+) -> Vec<CaseResult> {
+    let mut results = Vec::with_capacity(cases.len());
+    let (no_cost, budget) = match guest.role {
+        Role::Handler => (Cost::CpuUs(0), guest.limits.cpu_ms.saturating_mul(1000)),
+        _ => (Cost::Fuel(0), guest.limits.fuel),
+    };
     for case in cases {
-        let (unmet, cost) = match one(sandbox, bytes, guest, case).await {
-            Ok((facts, cost)) => (case.expect.unmet(&facts), Some(cost)),
-            Err(why) => (vec![why], None),
+        let (unmet, cost) = match run_case(sandbox, bytes, guest, case).await {
+            Ok((answer, cost)) => (case.expect.unmet(&answer), cost),
+            Err(why) => (vec![why], no_cost),
         };
-        let (nothing, budget) = match guest.role {
-            Role::Handler => (Cost::CpuUs(0), guest.limits.cpu_ms.saturating_mul(1000)),
-            _ => (Cost::Fuel(0), guest.limits.fuel),
-        };
-        let cost = cost.unwrap_or(nothing);
-        asked.push(Asked { name: case.name.clone(), function: case.function, unmet, cost, budget });
+        let (name, function) = (case.name.clone(), case.function);
+        results.push(CaseResult { name, function, unmet, cost, budget });
     }
-    asked
+    results
 }
 
-/// The answer to one case and what it took, or why it cannot be asked.
-async fn one(
+/// The answer and its cost, or why the call cannot be made.
+async fn run_case(
     sandbox: &Sandbox,
     bytes: &[u8],
     guest: &Inspection,
     case: &Case,
-) -> Result<(Facts, Cost), String> {
-    let role = Role::of(case.function);
+) -> Result<(CaseAnswer, Cost), String> {
+    let function = case.function;
+    let role = Role::of(function);
     if role != guest.role {
         let (wanted, is) = (role.world(), guest.role.world());
-        return Err(format!("`{}` is asked of a {wanted}, and this is a {is}", case.function));
+        return Err(format!("`{function}` is a function of a {wanted}, not of a {is}"));
     }
-    let job = question::job(case, guest.manifest.kinds.first().map(|served| served.kind))?;
+    let job = case.job(guest.manifest.kinds.first().map(|served| served.kind));
     let slot = Slot::policy(guest.role)
         .or_else(|| Slot::of_kind(guest.role, job.kind))
-        .ok_or("no slot is for it")?;
+        .ok_or("it fits in no slot")?;
     let setup = Setup {
-        settings: question::params(&case.settings),
+        settings: case.settings.clone(),
         grants: Grants::all(),
         skip_self_test: true,
         ..Setup::default()
     };
     let guest = sandbox.load(slot, bytes, setup).await.map_err(|error| error.to_string())?;
-    let situation = question::situation(case, &job);
-    match case.function {
-        GuestFunction::Quote => {
-            Ok(offered(guest.quote(&job, &question::context(case, &job), &situation)))
-        }
-        GuestFunction::Settle => settled(&guest, case, &job, &situation),
+    Ok(match function {
+        GuestFunction::Quote => answer::quote(guest.quote(&job, &case.context, &case.situation)),
+        GuestFunction::Settle => settle(&guest, case, &job)?,
         GuestFunction::Rank => {
-            let candidates = question::candidates(case);
-            Ok(ranked(guest.rank(&job, &candidates, &situation), &candidates))
+            let ranking = guest.rank(&job, &case.candidates, &case.situation);
+            answer::rank(ranking, &case.candidates)
         }
-        GuestFunction::Judge => Ok(judged(guest.judge(
-            &job,
-            &question::output(case),
-            &question::evidence(case)?,
-            &situation,
-        ))),
+        GuestFunction::Judge => {
+            answer::judge(guest.judge(&job, &case.output, &case.evidence, &case.situation))
+        }
         GuestFunction::Run => {
-            let host = Arc::new(Host::new(case));
-            let answer = guest
-                .run(&job, case.deadline_ms.unwrap_or(DEADLINE_MS), Arc::clone(&host) as Arc<_>)
-                .await;
-            Ok(done(answer, &host))
+            let host = Arc::new(ScriptedHost::new(case));
+            let output = guest.run(&job, case.deadline_ms, Arc::clone(&host) as Arc<_>).await;
+            answer::run(output, &host)
         }
-    }
+    })
 }
 
-/// Without an offer in the case, that of the guest itself.
-fn settled(
-    guest: &Installed,
-    case: &Case,
-    job: &Job,
-    situation: &Situation,
-) -> Result<(Facts, Cost), String> {
-    let context: QuoteContext = question::context(case, job);
+/// Without an offer in the case, the guest settles its own.
+fn settle(guest: &Installed, case: &Case, job: &Job) -> Result<(CaseAnswer, Cost), String> {
+    let no_offer = |why: String| format!("the guest makes no offer for this job: {why}");
     let offer = match &case.offer {
-        Some(offer) => question::offer(offer),
-        None => match guest.quote(job, &context, situation).value {
-            Ok(Ok(offer)) => offer,
-            Ok(Err(refusal)) => {
-                return Err(format!(
-                    "the guest makes no offer for this job: {}",
-                    refusal.message()
-                ));
-            }
-            Err(fault) => return Err(format!("the guest makes no offer for this job: {fault}")),
-        },
+        Some(offer) => offer.clone(),
+        None => {
+            let answer = guest.quote(job, &case.context, &case.situation).value;
+            let refused = |refusal: Refusal| no_offer(refusal.message());
+            answer.map_err(|fault| no_offer(fault.to_string()))?.map_err(refused)?
+        }
     };
-    let route = case.route.as_ref().map_or_else(|| context.route.clone(), question::route);
-    let usage = question::usage(&case.usage.clone().unwrap_or_default());
-    let answer = guest.settle(job, &context, &offer, &route, &usage, situation);
-    Ok(told(answer, |due: Msat, facts| drop(facts.insert("due_msat", due.get().into()))))
-}
-
-/// What was answered, with its cost; a fault is an answer, too.
-fn told<T>(answer: GuestAnswer<T>, tell: impl FnOnce(T, &mut Facts)) -> (Facts, Cost) {
-    let mut facts = Facts::new();
-    match answer.value {
-        Ok(value) => tell(value, &mut facts),
-        Err(fault) => drop(facts.insert("fault", Fact::Text(fault.as_str().into()))),
-    }
-    match answer.call.cost {
-        Cost::Fuel(fuel) => facts.insert("fuel", fuel.into()),
-        Cost::CpuUs(micros) => facts.insert("cpu_us", micros.into()),
-    };
-    (facts, answer.call.cost)
-}
-
-fn offered(answer: GuestAnswer<Result<Offer, Refusal>>) -> (Facts, Cost) {
-    told(answer, |offer, facts| match offer {
-        Ok(offer) => facts.extend([
-            ("terms", terms(&offer).into()),
-            ("price_msat", offer.price.get().into()),
-            ("cap_msat", offer.cap.get().into()),
-            ("max_output_tokens", offer.max_output_tokens.into()),
-            ("max_work_ms", offer.max_work_ms.into()),
-            ("valid_seconds", u64::from(offer.valid_seconds).into()),
-            ("priority", Fact::Number(offer.priority.into())),
-            ("note", Fact::Text(offer.note)),
-        ]),
-        Err(refusal) => refused(&refusal, facts),
-    })
-}
-
-const fn terms(offer: &Offer) -> &'static str {
-    use pylon_core::decision::Terms;
-    match offer.terms {
-        Terms::Free => "free",
-        Terms::OnDelivery => "on-delivery",
-        Terms::BeforeWork => "before-work",
-        Terms::Hold => "hold",
-    }
-}
-
-fn refused(refusal: &Refusal, facts: &mut Facts) {
-    facts.insert("refused", refusal.code().into());
-    facts.insert("words", Fact::Text(refusal.message()));
-    if let Refusal::BidTooLow(lowest) = refusal {
-        facts.insert("lowest_msat", lowest.get().into());
-    }
-}
-
-fn ranked(
-    answer: GuestAnswer<Result<Ranking, Refusal>>,
-    candidates: &[Candidate],
-) -> (Facts, Cost) {
-    told(answer, |ranking, facts| match ranking {
-        Ok(ranking) => {
-            let first = ranking
-                .order
-                .first()
-                .and_then(|index| candidates.get(usize::try_from(*index).ok()?));
-            let first = first.map(|candidate| &candidate.route.target);
-            let first = first
-                .map(|place| format!("{}/{}", place.backend(), place.model()))
-                .unwrap_or_default();
-            facts.insert(
-                "order",
-                Fact::List(ranking.order.iter().map(|index| u64::from(*index).into()).collect()),
-            );
-            facts.insert("first", Fact::Text(first));
-            facts.insert("note", Fact::Text(ranking.note));
-        }
-        Err(refusal) => refused(&refusal, facts),
-    })
-}
-
-fn judged(answer: GuestAnswer<Verdict>) -> (Facts, Cost) {
-    told(answer, |verdict, facts| {
-        let (word, reason) = match verdict {
-            Verdict::Accept => ("accept", None),
-            Verdict::Reject(reason) => ("reject", Some(reason)),
-            Verdict::Retry(reason) => ("retry", Some(reason)),
-            Verdict::InvalidSetting(name) => ("invalid_setting", Some(name)),
-        };
-        facts.insert("verdict", word.into());
-        facts.extend(reason.map(|reason| ("reason", Fact::Text(reason))));
-    })
-}
-
-fn done(answer: GuestAnswer<Result<Output, JobError>>, host: &Host) -> (Facts, Cost) {
-    let (mut facts, cost) = told(answer, |output, facts| match output {
-        Ok(output) => {
-            let attributes: BTreeMap<_, _> =
-                output.attributes.into_iter().map(|it| (it.name, Fact::Text(it.value))).collect();
-            facts.insert("content", Fact::Text(output.content));
-            facts.insert("mime", Fact::Text(output.mime));
-            facts.insert("attributes", Fact::Named(attributes));
-        }
-        Err(error) => {
-            let (word, words) = match error {
-                JobError::Invalid(words) => ("invalid", words),
-                JobError::NoBackend => ("no_backend", String::new()),
-                JobError::Timeout => ("timeout", String::new()),
-                JobError::Failed(words) => ("failed", words),
-                JobError::InvalidSetting(name) => ("invalid_setting", name),
-            };
-            facts.insert("error", word.into());
-            facts.insert("words", Fact::Text(words));
-        }
-    });
-    let seen = host.seen();
-    facts.insert("generations", seen.generations.into());
-    facts.insert("prompt", Fact::Text(seen.prompt));
-    facts.insert("partials", seen.partials.into());
-    facts.insert("log", Fact::Text(seen.log.join("\n")));
-    (facts, cost)
+    let due = guest.settle(job, &case.context, &offer, &case.route, &case.usage, &case.situation);
+    Ok(answer::settle(due))
 }

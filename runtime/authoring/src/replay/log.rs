@@ -1,209 +1,204 @@
-//! All decisions asked again, one after the other, and their seals looked at: what was changed is found by either, what is missing by the seals.
+//! All decisions, replayed one after the other, with a check of their MACs. A change is found by
+//! either, a missing row by the MACs.
 
-use super::{Outcome, Subject, check};
+use super::{ReplayOutcome, Subject, check};
 use pylon_core::ports::journal::JournalError;
 use pylon_core::{JobId, UnixTime};
-use pylon_journal::{LogHead, MacCheck, Page, ReadOnlyJournal, RecordedDecision};
+use pylon_journal::{LogHead, MacCheck, Page, ReadOnlyJournal, RecordedDecision, TextCipher};
 use pylon_slots::HistoricalGuests;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Problems that are told one by one.
-const SHOWN: usize = 20;
-/// Jobs whose rows are kept at hand: as many as are at work at once, mostly.
-const SUBJECTS: usize = 16;
+/// Problems that are listed.
+const PROBLEMS_MAX: usize = 20;
+/// Jobs whose rows are cached: about as many as run at the same time.
+const SUBJECTS_MAX: usize = 16;
 
-/// What came of it.
+/// The result for the whole log.
 #[derive(Clone, Debug, Default)]
-pub struct Verified {
-    /// All that were read.
+pub struct LogReport {
+    /// All decisions that were read.
     pub decisions: u64,
     /// The same answer and the same fuel.
     pub equal: u64,
     /// The same answer on another engine.
     pub other_engine: u64,
-    /// Another answer, another fuel, or nothing that could be asked.
+    /// Another answer, another fuel, or an input that cannot be read.
     pub differs: u64,
-    /// What cannot be asked again, by [`Gone::word`](super::Gone::word).
-    pub gone: BTreeMap<&'static str, u64>,
-    /// Of decisions that have one; `None` where no key was there to look.
-    pub seals: Option<Seals>,
-    /// The first of what is wrong.
+    /// What cannot be replayed, by [`NotReplayable::as_str`](super::NotReplayable::as_str).
+    pub not_replayable: BTreeMap<&'static str, u64>,
+    /// Of the MACs; `None` without a key.
+    pub macs: Option<MacReport>,
+    /// The first problems.
     pub problems: Vec<Problem>,
 }
 
-/// What the seals say.
+/// The result for the MACs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seals {
-    /// As they were written.
-    pub hold: u64,
-    /// Changed, or without a seal where there was one.
-    pub broken: u64,
-    /// From before there were seals under this key.
-    pub before: u64,
-    /// Gone, and nobody said why.
+pub struct MacReport {
+    /// Unchanged rows.
+    pub valid: u64,
+    /// Changed rows, and rows whose MAC was removed.
+    pub invalid: u64,
+    /// Rows from before there were MACs under this key.
+    pub unsealed: u64,
+    /// Rows that are missing although they were not purged.
     pub missing: u64,
-    /// The seal over all of them is not there, or not ours.
-    pub headless: bool,
+    /// The head of the log, which covers all rows, is missing or invalid.
+    pub head_missing: bool,
 }
 
-/// Something that is wrong.
+/// A decision that differs, or decisions that are missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The number of the decision.
+    /// The id of the decision.
     pub id: u64,
-    /// Its job; `None` for one that is missing.
+    /// Its job; `None` for a missing decision.
     pub job: Option<JobId>,
     /// Its function.
     pub function: String,
-    /// What is wrong with it, in a line.
+    /// What is wrong, in one line.
     pub what: String,
 }
 
-impl Verified {
-    /// Is the log as it was written?
+impl LogReport {
+    /// Whether the log is unchanged.
     pub fn is_good(&self) -> bool {
-        self.differs == 0
-            && self
-                .seals
-                .is_none_or(|seals| seals.broken == 0 && seals.missing == 0 && !seals.headless)
+        let is_good =
+            |macs: MacReport| macs.invalid == 0 && macs.missing == 0 && !macs.head_missing;
+        self.differs == 0 && self.macs.is_none_or(is_good)
     }
 
     fn problem(&mut self, id: u64, of: Option<&RecordedDecision>, what: String) {
-        if self.problems.len() < SHOWN {
+        if self.problems.len() < PROBLEMS_MAX {
             let function = of.map(|recorded| recorded.function.clone()).unwrap_or_default();
-            self.problems.push(Problem {
-                id,
-                job: of.map(|recorded| recorded.job),
-                function,
-                what,
-            });
+            let job = of.map(|recorded| recorded.job);
+            self.problems.push(Problem { id, job, function, what });
         }
     }
 }
 
-/// Reads them all, and says now and then how many it has read.
+/// Replays all decisions. `progress` gets the number of decisions so far.
 pub async fn verify(
     past: &mut HistoricalGuests,
     books: &ReadOnlyJournal,
-    safe: Option<&pylon_journal::TextCipher>,
+    safe: Option<&TextCipher>,
     since: UnixTime,
     mut progress: impl FnMut(u64),
-) -> Result<Verified, JournalError> {
-    let mut verified = Verified { seals: safe.map(|_| Seals::default()), ..Verified::default() };
-    let sealed = safe.map(|safe| books.log_head(safe)).transpose()?.flatten();
+) -> Result<LogReport, JournalError> {
+    let mut report = LogReport { macs: safe.map(|_| MacReport::default()), ..LogReport::default() };
+    let head = safe.map(|safe| books.log_head(safe)).transpose()?.flatten();
     let mut after = if since == UnixTime::new(0) { 0 } else { books.last_id_before(since)? };
-    let mut order = safe.map(|safe| Order { books, safe, sealed, next: after + 1 });
-    let mut subjects = Subjects::default();
+    let mut sequence = safe.map(|safe| LogSequence { books, safe, head, next: after + 1 });
+    let mut subjects = SubjectCache::default();
     loop {
         let page = books.recorded(Page { after, function: None, since: UnixTime::new(0) })?;
         let Some(last) = page.last() else { break };
         after = last.id;
         for recorded in &page {
-            verified.decisions += 1;
-            if let Some(order) = &mut order {
-                order.look(recorded, &mut verified)?;
+            report.decisions += 1;
+            if let Some(sequence) = &mut sequence {
+                sequence.check(recorded, &mut report)?;
             }
-            let subject = subjects.of(books, recorded.job)?;
+            let subject = subjects.get(books, recorded.job)?;
             match check(past, books, recorded, subject).await? {
-                Outcome::Equal => verified.equal += 1,
-                Outcome::OtherEngine => verified.other_engine += 1,
-                Outcome::Gone(gone) => *verified.gone.entry(gone.word()).or_default() += 1,
-                Outcome::Differs(all) => {
-                    verified.differs += 1;
+                ReplayOutcome::Equal => report.equal += 1,
+                ReplayOutcome::OtherEngine => report.other_engine += 1,
+                ReplayOutcome::NotReplayable(why) => {
+                    *report.not_replayable.entry(why.as_str()).or_default() += 1;
+                }
+                ReplayOutcome::Differs(all) => {
+                    report.differs += 1;
                     let what = all.iter().map(|it| it.what).collect::<Vec<_>>().join(" and ");
-                    verified.problem(
+                    report.problem(
                         recorded.id,
                         Some(recorded),
-                        format!("asked again, its {what} is another"),
+                        format!("replay differs in {what}"),
                     );
                 }
             }
         }
-        progress(verified.decisions);
+        progress(report.decisions);
     }
-    if let Some(order) = &mut order {
-        order.end(&mut verified)?;
+    if let Some(sequence) = &mut sequence {
+        sequence.end(&mut report)?;
     }
-    Ok(verified)
+    Ok(report)
 }
 
-/// Whether each decision is sealed and follows the one before it.
-struct Order<'a> {
+/// Checks that each decision has a valid MAC and follows the one before it.
+struct LogSequence<'a> {
     books: &'a ReadOnlyJournal,
-    safe: &'a pylon_journal::TextCipher,
-    sealed: Option<LogHead>,
-    /// The number that comes next if nothing is missing.
+    safe: &'a TextCipher,
+    head: Option<LogHead>,
+    /// The next id if nothing is missing.
     next: u64,
 }
 
-impl Order<'_> {
-    fn look(
+impl LogSequence<'_> {
+    fn check(
         &mut self,
         recorded: &RecordedDecision,
-        verified: &mut Verified,
+        report: &mut LogReport,
     ) -> Result<(), JournalError> {
-        let seal = recorded.check_mac(self.safe);
-        let from = self.sealed.map_or(u64::MAX, |sealed| sealed.first);
-        let mut seals = verified.seals.unwrap_or_default();
-        match seal {
-            MacCheck::Valid => seals.hold += 1,
-            _ if recorded.id < from => {
-                seals.before += 1;
-                // A seal, but nothing that says since when there are any.
-                seals.headless |= self.sealed.is_none() && seal == MacCheck::Invalid;
+        let mac = recorded.check_mac(self.safe);
+        let first = self.head.map_or(u64::MAX, |head| head.first);
+        let mut macs = report.macs.unwrap_or_default();
+        match mac {
+            MacCheck::Valid => macs.valid += 1,
+            _ if recorded.id < first => {
+                macs.unsealed += 1;
+                // It has a MAC, but no head says from which row on there are any.
+                macs.head_missing |= self.head.is_none() && mac == MacCheck::Invalid;
             }
             MacCheck::Invalid | MacCheck::Missing => {
-                seals.broken += 1;
-                verified.problem(
-                    recorded.id,
-                    Some(recorded),
-                    "it is not as it was written: its seal is broken".into(),
-                );
+                macs.invalid += 1;
+                let what = "the row was changed: its MAC is invalid".to_owned();
+                report.problem(recorded.id, Some(recorded), what);
             }
         }
-        seals.headless |= self.sealed.is_none() && seal == MacCheck::Valid;
-        verified.seals = Some(seals);
-        self.gap(recorded.id, verified)?;
+        macs.head_missing |= self.head.is_none() && mac == MacCheck::Valid;
+        report.macs = Some(macs);
+        self.gap(recorded.id, report)?;
         self.next = recorded.id + 1;
         Ok(())
     }
 
-    /// Up to this number there should be nothing.
-    fn gap(&self, end: u64, verified: &mut Verified) -> Result<(), JournalError> {
-        let Some(sealed) = self.sealed else { return Ok(()) };
-        let first = self.next.max(sealed.first);
+    /// Reports the rows between the last one and this id, unless they were purged.
+    fn gap(&self, end: u64, report: &mut LogReport) -> Result<(), JournalError> {
+        let Some(head) = self.head else { return Ok(()) };
+        let first = self.next.max(head.first);
         if first >= end || self.books.is_purged(self.safe, first, end - 1)? {
             return Ok(());
         }
         let missing = end - first;
-        let mut seals = verified.seals.unwrap_or_default();
-        seals.missing += missing;
-        verified.seals = Some(seals);
-        verified.problem(first, None, format!("{missing} missing from this number on"));
+        let mut macs = report.macs.unwrap_or_default();
+        macs.missing += missing;
+        report.macs = Some(macs);
+        report.problem(first, None, format!("{missing} missing from this id on"));
         Ok(())
     }
 
-    fn end(&mut self, verified: &mut Verified) -> Result<(), JournalError> {
-        match self.sealed {
-            Some(sealed) => self.gap(sealed.last + 1, verified),
+    fn end(&mut self, report: &mut LogReport) -> Result<(), JournalError> {
+        match self.head {
+            Some(head) => self.gap(head.last + 1, report),
             None => Ok(()),
         }
     }
 }
 
-/// The jobs asked about last.
+/// The subjects of the latest decisions.
 #[derive(Default)]
-struct Subjects(VecDeque<(JobId, Subject)>);
+struct SubjectCache(VecDeque<(JobId, Subject)>);
 
-impl Subjects {
-    fn of(&mut self, books: &ReadOnlyJournal, id: JobId) -> Result<&Subject, JournalError> {
-        let place = self.0.iter().position(|(known, _)| *known == id);
-        let found = match place.and_then(|place| self.0.remove(place)) {
+impl SubjectCache {
+    fn get(&mut self, books: &ReadOnlyJournal, id: JobId) -> Result<&Subject, JournalError> {
+        let index = self.0.iter().position(|(known, _)| *known == id);
+        let found = match index.and_then(|index| self.0.remove(index)) {
             Some(found) => found,
-            None => (id, Subject::of(books, id)?),
+            None => (id, Subject::read(books, id)?),
         };
-        self.0.truncate(SUBJECTS - 1);
+        self.0.truncate(SUBJECTS_MAX - 1);
         self.0.push_front(found);
-        Ok(self.0.front().map_or(&Subject::Forgotten, |(_, subject)| subject))
+        Ok(self.0.front().map_or(&Subject::Purged, |(_, subject)| subject))
     }
 }

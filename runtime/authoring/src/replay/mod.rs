@@ -1,16 +1,17 @@
-//! Asks what was asked before, of the guests of that time, and compares: a policy answers the same with the same fuel, a handler makes the same of
-//! what it heard from its host.
+//! Replay of recorded decisions with the guests of that time. A policy has to answer the same with
+//! the same fuel; a handler has to make the same output of what its host answered.
 //!
-//! `log` does it for all, `subject` is what a decision was about, `question` what was asked, `playback` a host that says again what it said.
+//! `log` replays all decisions, `subject` is the request of a decision, `question` the recorded
+//! call, `host` repeats the answers of a recorded host.
 
+mod host;
 mod log;
-mod playback;
 mod question;
 mod subject;
 
-pub use log::{Problem, Seals, Verified, verify};
-pub use playback::Playback;
-pub use question::{Question, Unasked};
+pub use host::ReplayHost;
+pub use log::{LogReport, MacReport, Problem, verify};
+pub use question::{Question, QuestionError};
 pub use subject::Subject;
 
 use pylon_core::guest::{Cost, Fault, GuestAnswer, GuestFunction};
@@ -23,136 +24,143 @@ use pylon_slots::HistoricalGuests;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// What came of asking again.
+/// The result of replaying one decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReplayOutcome {
     /// The same answer, and of a policy the same fuel.
     Equal,
-    /// The same answer on another engine, whose fuel is another.
+    /// The same answer on another engine, whose fuel differs.
     OtherEngine,
-    /// Something is not as it was written.
+    /// Something differs from the record.
     Differs(Vec<Difference>),
-    /// It cannot be asked again.
-    Gone(Gone),
+    /// It cannot be replayed.
+    NotReplayable(NotReplayable),
 }
 
-/// What is not as it was written.
+/// Something that differs from the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// `output`, `fuel`, `input`, `guest`, `row`, ….
+    /// `output`, `fuel`, `input`, `guest`, `function`.
     pub what: &'static str,
-    /// As it was written.
+    /// In the record.
     pub recorded: String,
-    /// As it comes out.
+    /// Now.
     pub found: String,
 }
 
-/// Why a question cannot be asked again.
+/// Why a decision cannot be replayed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Gone {
+pub enum NotReplayable {
     /// The text of a confidential job is not kept.
     Confidential,
-    /// The text was kept for its time, and let go.
-    Text,
-    /// What was heard was never written down: by an older pylon, or because it was too much.
+    /// The text was purged at the end of its retention.
+    TextPurged,
+    /// The input was never recorded: by an older version, or because of its size.
     Unrecorded,
-    /// A clock ended the call, and no clock runs twice the same.
-    Timed,
-    /// The component cannot be run; in a line.
-    Component(String),
+    /// A time limit ended the call, which is not deterministic.
+    Timeout,
+    /// The component cannot be loaded, with the reason.
+    ComponentUnavailable(String),
 }
 
-impl Gone {
-    /// In a word, for programs.
-    pub const fn word(&self) -> &'static str {
+impl NotReplayable {
+    /// A word for programs.
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Confidential => "confidential",
-            Self::Text => "text_gone",
+            Self::TextPurged => "text_purged",
             Self::Unrecorded => "unrecorded",
-            Self::Timed => "timed",
-            Self::Component(_) => "component_gone",
+            Self::Timeout => "timeout",
+            Self::ComponentUnavailable(_) => "component_unavailable",
         }
     }
 
-    /// In a line, for people.
-    pub fn words(&self) -> String {
+    /// A line for people.
+    pub fn message(&self) -> String {
         match self {
-            Self::Confidential => "its text is gone: the job was confidential".into(),
-            Self::Text => "its text is gone: it is no longer kept".into(),
-            Self::Unrecorded => "what was heard is not recorded".into(),
-            Self::Timed => "a clock ended it, which does not come out the same again".into(),
-            Self::Component(why) => format!("its guest is gone: {why}"),
+            Self::Confidential => {
+                "not replayable: the text of a confidential job is not kept".into()
+            }
+            Self::TextPurged => "not replayable: its text was purged".into(),
+            Self::Unrecorded => "not replayable: its input is not recorded".into(),
+            Self::Timeout => "not replayable: a time limit ended it".into(),
+            Self::ComponentUnavailable(why) => {
+                format!("not replayable: its component is unavailable: {why}")
+            }
         }
     }
 }
 
-/// Asks one question again.
+/// Replays one decision and compares.
 pub async fn check(
     past: &mut HistoricalGuests,
     books: &ReadOnlyJournal,
     recorded: &RecordedDecision,
     subject: &Subject,
-) -> Result<Outcome, JournalError> {
-    let question = match Question::of(books, recorded, subject)? {
+) -> Result<ReplayOutcome, JournalError> {
+    let question = match Question::read(books, recorded, subject)? {
         Ok(question) => question,
-        Err(question::Unasked::Gone(gone)) => return Ok(Outcome::Gone(gone)),
-        Err(question::Unasked::Differs(difference)) => {
-            return Ok(Outcome::Differs(vec![difference]));
+        Err(QuestionError::NotReplayable(why)) => return Ok(ReplayOutcome::NotReplayable(why)),
+        Err(QuestionError::Differs(difference)) => {
+            return Ok(ReplayOutcome::Differs(vec![difference]));
         }
     };
-    let guest = match past.guest(recorded.revision, question.role(), question.job().kind).await {
+    let (role, kind) = (question.role(), question.job().kind);
+    let guest = match past.guest(recorded.revision, role, kind).await {
         Ok(guest) => guest,
-        Err(why) => return Ok(Outcome::Gone(Gone::Component(why))),
+        Err(why) => {
+            return Ok(ReplayOutcome::NotReplayable(NotReplayable::ComponentUnavailable(why)));
+        }
     };
     if let Some(difference) =
         other_guest(&guest, recorded).or_else(|| other_result(subject, recorded))
     {
-        return Ok(Outcome::Differs(vec![difference]));
+        return Ok(ReplayOutcome::Differs(vec![difference]));
     }
-    Ok(ask(question, &guest, recorded).await)
+    Ok(call(question, &guest, recorded).await)
 }
 
 fn unknown_function(recorded: &RecordedDecision) -> Difference {
     Difference {
         what: "function",
         recorded: recorded.function.clone(),
-        found: "no question is called so".into(),
+        found: "there is no such function".into(),
     }
 }
 
-/// The history of the slots says who it was, too.
+/// The slot changes name the guest of that time, too.
 fn other_guest(guest: &Installed, recorded: &RecordedDecision) -> Option<Difference> {
     let guest_ref = guest.guest_ref();
     let is_same = guest_ref.digest == recorded.digest
         && (&guest_ref.slot, &guest_ref.name, &guest_ref.version)
             == (&recorded.slot, &recorded.name, &recorded.version);
-    let words = |slot: &str, name: &str, version: &str, digest: pylon_core::Digest| {
+    let line = |slot: &str, name: &str, version: &str, digest: pylon_core::Digest| {
         format!("{slot} {name} {version} {digest}")
     };
     (!is_same).then(|| Difference {
         what: "guest",
-        recorded: words(&recorded.slot, &recorded.name, &recorded.version, recorded.digest),
-        found: words(&guest_ref.slot, &guest_ref.name, &guest_ref.version, guest_ref.digest),
+        recorded: line(&recorded.slot, &recorded.name, &recorded.version, recorded.digest),
+        found: line(&guest_ref.slot, &guest_ref.name, &guest_ref.version, guest_ref.digest),
     })
 }
 
-/// What the last attempt made is in the job's row, too.
+/// The row of the job has the output of the last attempt, too.
 fn other_result(subject: &Subject, recorded: &RecordedDecision) -> Option<Difference> {
-    let Subject::Taken(state) = subject else { return None };
-    let made = state.output.as_ref().filter(|_| {
+    let Subject::Accepted(state) = subject else { return None };
+    let in_row = state.output.as_ref().filter(|_| {
         recorded.function == GuestFunction::Run.as_str() && recorded.attempt == state.attempt
     })?;
-    let written: Result<Output, JobError> =
+    let answer: Result<Output, JobError> =
         serde_json::from_str(recorded.output.as_ref().ok()?).ok()?;
-    let is_same = written.as_ref().is_ok_and(|written| written == made);
+    let is_same = answer.as_ref().is_ok_and(|output| output == in_row);
     (!is_same).then(|| Difference {
         what: "output",
         recorded: recorded.output.clone().unwrap_or_default(),
-        found: serde_json::to_string(made).unwrap_or_default(),
+        found: serde_json::to_string(in_row).unwrap_or_default(),
     })
 }
 
-async fn ask(question: Question, guest: &Installed, recorded: &RecordedDecision) -> Outcome {
+async fn call(question: Question, guest: &Installed, recorded: &RecordedDecision) -> ReplayOutcome {
     match question {
         Question::Rank { job, candidates, situation } => {
             compare(&guest.rank(&job, &candidates, &situation), recorded)
@@ -167,27 +175,27 @@ async fn ask(question: Question, guest: &Installed, recorded: &RecordedDecision)
             compare(&guest.judge(&job, &output, &evidence, &situation), recorded)
         }
         Question::Run { job, deadline_ms, transcript, content } => {
-            let host = match Playback::of(Arc::clone(&job), transcript, content) {
+            let host = match ReplayHost::new(Arc::clone(&job), transcript, content) {
                 Ok(host) => Arc::new(host),
-                Err(difference) => return Outcome::Differs(vec![difference]),
+                Err(difference) => return ReplayOutcome::Differs(vec![difference]),
             };
             let answer = guest.run(&job, deadline_ms, Arc::clone(&host) as _).await;
-            match host.strayed() {
-                Some(difference) => Outcome::Differs(vec![difference]),
+            match host.divergence() {
+                Some(difference) => ReplayOutcome::Differs(vec![difference]),
                 None => compare(&answer, recorded),
             }
         }
     }
 }
 
-fn compare<T>(answer: &GuestAnswer<T>, recorded: &RecordedDecision) -> Outcome
+fn compare<T>(answer: &GuestAnswer<T>, recorded: &RecordedDecision) -> ReplayOutcome
 where
     T: DeserializeOwned + PartialEq + serde::Serialize,
 {
     let is_same = match (&answer.value, &recorded.output) {
-        // Read, not compared as it is written: a later pylon may write more of it.
-        (Ok(said), Ok(written)) => {
-            serde_json::from_str::<T>(written).is_ok_and(|written| written == *said)
+        // Values, not texts: a later version may write more fields.
+        (Ok(found), Ok(written)) => {
+            serde_json::from_str::<T>(written).is_ok_and(|written| written == *found)
         }
         (Err(fault), Err(written)) => fault == written,
         _ => false,
@@ -195,7 +203,11 @@ where
     let mut differences = Vec::new();
     if !is_same {
         let written = recorded.output.as_ref().map_or_else(Fault::to_string, Clone::clone);
-        differences.push(Difference { what: "output", recorded: written, found: said(answer) });
+        differences.push(Difference {
+            what: "output",
+            recorded: written,
+            found: as_recorded(answer),
+        });
     }
     let is_same_engine = *answer.call.engine == *recorded.engine;
     if is_same_engine
@@ -209,16 +221,16 @@ where
         });
     }
     match (differences.is_empty(), is_same_engine) {
-        (false, _) => Outcome::Differs(differences),
-        (true, true) => Outcome::Equal,
-        (true, false) => Outcome::OtherEngine,
+        (false, _) => ReplayOutcome::Differs(differences),
+        (true, true) => ReplayOutcome::Equal,
+        (true, false) => ReplayOutcome::OtherEngine,
     }
 }
 
-/// An answer as the journal would have it.
-fn said<T: serde::Serialize>(answer: &GuestAnswer<T>) -> String {
+/// An answer as the journal stores it.
+fn as_recorded<T: serde::Serialize>(answer: &GuestAnswer<T>) -> String {
     match &answer.value {
-        Ok(said) => serde_json::to_string(said).unwrap_or_default(),
+        Ok(value) => serde_json::to_string(value).unwrap_or_default(),
         Err(fault) => fault.to_string(),
     }
 }

@@ -1,6 +1,7 @@
-//! A recorded question, put together from the decision, the job's row and, for a verdict, from what the attempt made.
+//! A recorded call of a guest with its arguments: from the decision, the row of the job and, for a
+//! verdict, the output of the attempt.
 
-use super::{Difference, Gone, Subject};
+use super::{Difference, NotReplayable, Subject};
 use pylon_core::Job;
 use pylon_core::decision::{Candidate, Offer, QuoteContext, Situation};
 use pylon_core::guest::{Fault, GuestFunction};
@@ -14,7 +15,7 @@ use pylon_sandbox::Role;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// One question to a guest, with all that it needs.
+/// A call of a guest, with its arguments.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the functions of the WIT, and their arguments")]
 pub enum Question {
@@ -50,47 +51,47 @@ pub enum Question {
     },
 }
 
-/// Why a question is not asked again.
+/// Why a call cannot be repeated.
 #[derive(Clone, Debug)]
-pub enum Unasked {
-    /// Something that it needs is not there.
-    Gone(Gone),
-    /// Something that it needs is not what was written.
+pub enum QuestionError {
+    /// Something that it needs is not available.
+    NotReplayable(NotReplayable),
+    /// Something that it needs was changed.
     Differs(Difference),
 }
 
-impl From<Gone> for Unasked {
-    fn from(gone: Gone) -> Self {
-        Self::Gone(gone)
+impl From<NotReplayable> for QuestionError {
+    fn from(why: NotReplayable) -> Self {
+        Self::NotReplayable(why)
     }
 }
 
 impl Question {
-    /// What was asked.
-    pub fn of(
+    /// Reads the recorded call.
+    pub fn read(
         books: &ReadOnlyJournal,
         recorded: &RecordedDecision,
         subject: &Subject,
-    ) -> Result<Result<Self, Unasked>, JournalError> {
+    ) -> Result<Result<Self, QuestionError>, JournalError> {
         let attempt = if recorded.function == GuestFunction::Judge.as_str() {
             books.recorded_last(recorded.job, GuestFunction::Run, recorded.attempt)?
         } else {
             None
         };
-        Ok(Self::put(recorded, subject, attempt.as_ref()))
+        Ok(Self::build(recorded, subject, attempt.as_ref()))
     }
 
-    fn put(
+    fn build(
         recorded: &RecordedDecision,
         subject: &Subject,
         attempt: Option<&RecordedDecision>,
-    ) -> Result<Self, Unasked> {
-        let job = subject.summary()?;
+    ) -> Result<Self, QuestionError> {
+        let job = subject.policy_view()?;
         if recorded.revision == 0 {
-            return Err(Gone::Unrecorded.into());
+            return Err(NotReplayable::Unrecorded.into());
         }
         if recorded.text_purged_at.is_some() {
-            return Err(Gone::Text.into());
+            return Err(NotReplayable::TextPurged.into());
         }
         match recorded.function.parse() {
             Ok(GuestFunction::Rank) => {
@@ -103,7 +104,7 @@ impl Question {
             }
             Ok(GuestFunction::Settle) => {
                 let (route, usage, situation) = read(recorded)?;
-                let plan = Arc::clone(&taken(subject, recorded)?.plan);
+                let plan = Arc::clone(&accepted(subject, recorded)?.plan);
                 Ok(Self::Settle {
                     job,
                     context: plan.context.clone(),
@@ -115,37 +116,36 @@ impl Question {
             }
             Ok(GuestFunction::Judge) => {
                 let (evidence, situation) = read(recorded)?;
-                let made =
-                    attempt.filter(|run| run.attempt == recorded.attempt).map(|run| &run.output);
-                let Some(Ok(made)) = made else {
-                    return Err(not_there(recorded, "its attempt made nothing"));
+                let run = attempt.filter(|run| run.attempt == recorded.attempt);
+                let Some(Ok(answer)) = run.map(|run| &run.output) else {
+                    return Err(invalid_input(recorded, "its attempt has no record"));
                 };
-                match serde_json::from_str::<Result<Output, JobError>>(made) {
+                match serde_json::from_str::<Result<Output, JobError>>(answer) {
                     Ok(Ok(output)) => Ok(Self::Judge { job, output, evidence, situation }),
-                    _ => Err(not_there(recorded, "its attempt made no output")),
+                    _ => Err(invalid_input(recorded, "its attempt has no output")),
                 }
             }
-            Ok(GuestFunction::Run) => Self::run(recorded, taken(subject, recorded)?),
-            Err(_) => Err(Unasked::Differs(super::unknown_function(recorded))),
+            Ok(GuestFunction::Run) => Self::run(recorded, accepted(subject, recorded)?),
+            Err(_) => Err(QuestionError::Differs(super::unknown_function(recorded))),
         }
     }
 
-    fn run(recorded: &RecordedDecision, state: &JobState) -> Result<Self, Unasked> {
+    fn run(recorded: &RecordedDecision, state: &JobState) -> Result<Self, QuestionError> {
         if matches!(recorded.output, Err(Fault::Wall | Fault::Cpu)) {
-            return Err(Gone::Timed.into());
+            return Err(NotReplayable::Timeout.into());
         }
         let transcript = match serde_json::from_str::<serde_json::Value>(&recorded.input) {
             Ok(serde_json::Value::Null | serde_json::Value::String(_)) => {
-                return Err(Gone::Unrecorded.into());
+                return Err(NotReplayable::Unrecorded.into());
             }
             _ => read(recorded)?,
         };
-        let made = recorded
+        let answer = recorded
             .output
             .as_ref()
             .ok()
-            .and_then(|made| serde_json::from_str::<Result<Output, JobError>>(made).ok());
-        let content = made.and_then(Result::ok).map(|output| output.content);
+            .and_then(|answer| serde_json::from_str::<Result<Output, JobError>>(answer).ok());
+        let content = answer.and_then(Result::ok).map(|output| output.content);
         Ok(Self::Run {
             job: Arc::clone(&state.job),
             deadline_ms: state.plan.offer.max_work_ms,
@@ -176,21 +176,25 @@ impl Question {
     }
 }
 
-fn taken<'a>(subject: &'a Subject, recorded: &RecordedDecision) -> Result<&'a JobState, Unasked> {
+fn accepted<'a>(
+    subject: &'a Subject,
+    recorded: &RecordedDecision,
+) -> Result<&'a JobState, QuestionError> {
     match subject {
-        Subject::Taken(state) => Ok(state),
-        Subject::Refused(_) | Subject::Forgotten => {
-            Err(not_there(recorded, "its job was never taken"))
+        Subject::Accepted(state) => Ok(state),
+        Subject::Refused(_) | Subject::Purged => {
+            Err(invalid_input(recorded, "its job was never accepted"))
         }
     }
 }
 
-fn read<T: DeserializeOwned>(recorded: &RecordedDecision) -> Result<T, Unasked> {
-    serde_json::from_str(&recorded.input).map_err(|error| not_there(recorded, &error.to_string()))
+fn read<T: DeserializeOwned>(recorded: &RecordedDecision) -> Result<T, QuestionError> {
+    serde_json::from_str(&recorded.input)
+        .map_err(|error| invalid_input(recorded, &error.to_string()))
 }
 
-fn not_there(recorded: &RecordedDecision, why: &str) -> Unasked {
-    Unasked::Differs(Difference {
+fn invalid_input(recorded: &RecordedDecision, why: &str) -> QuestionError {
+    QuestionError::Differs(Difference {
         what: "input",
         recorded: recorded.input.clone(),
         found: why.into(),

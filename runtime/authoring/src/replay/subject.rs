@@ -1,47 +1,47 @@
-//! What a decision was about: a job that was taken, or a request that was refused.
+//! The request that a decision was about.
 
-use super::Gone;
+use super::NotReplayable;
 use pylon_core::machine::JobState;
 use pylon_core::ports::journal::JournalError;
 use pylon_core::{Job, JobId};
 use pylon_journal::ReadOnlyJournal;
 
-/// A job or a request.
+/// What the journal has of a request.
 #[derive(Clone, Debug)]
 pub enum Subject {
-    /// It was taken: this is its row.
-    Taken(Box<JobState>),
-    /// It was refused: this is its outline.
+    /// It was accepted: the row of the job.
+    Accepted(Box<JobState>),
+    /// It was refused: what is kept of the request.
     Refused(Box<Job>),
-    /// It was refused, and no more is kept of it.
-    Forgotten,
+    /// It was refused, and the request is no longer kept.
+    Purged,
 }
 
 impl Subject {
-    /// From the journal.
-    pub fn of(books: &ReadOnlyJournal, id: JobId) -> Result<Self, JournalError> {
+    /// Reads it from the journal.
+    pub fn read(books: &ReadOnlyJournal, id: JobId) -> Result<Self, JournalError> {
         if let Some(state) = books.job(id)? {
-            return Ok(Self::Taken(Box::new(state)));
+            return Ok(Self::Accepted(Box::new(state)));
         }
-        Ok(books.refused_request(id)?.map_or(Self::Forgotten, |job| Self::Refused(Box::new(job))))
+        Ok(books.refused_request(id)?.map_or(Self::Purged, |job| Self::Refused(Box::new(job))))
     }
 
     /// What is kept of the request.
     pub fn job(&self) -> Option<&Job> {
         match self {
-            Self::Taken(state) => Some(&state.job),
+            Self::Accepted(state) => Some(&state.job),
             Self::Refused(job) => Some(job),
-            Self::Forgotten => None,
+            Self::Purged => None,
         }
     }
 
-    /// The job as policies saw it.
-    pub fn summary(&self) -> Result<Job, Gone> {
+    /// The job as policies see it.
+    pub fn policy_view(&self) -> Result<Job, NotReplayable> {
         match (self, self.job()) {
-            (_, Some(job)) if job.confidential => Err(Gone::Confidential),
-            (Self::Taken(state), _) => Ok(state.job.policy_view(&state.plan.public)),
+            (_, Some(job)) if job.confidential => Err(NotReplayable::Confidential),
+            (Self::Accepted(state), _) => Ok(state.job.policy_view(&state.plan.public)),
             (Self::Refused(job), _) => Ok(Job::clone(job)),
-            (Self::Forgotten, _) => Err(Gone::Text),
+            (Self::Purged, _) => Err(NotReplayable::TextPurged),
         }
     }
 }

@@ -72,7 +72,7 @@ pub(crate) struct NewPolicyArgs {
     /// The kind of policy
     pub world: PolicyWorld,
     /// The name of the crate and of its new folder
-    #[arg(value_parser = scaffold::name)]
+    #[arg(value_parser = scaffold::parse_name)]
     pub name: String,
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct NewHandlerArgs {
     #[arg(value_parser = parse::kind)]
     pub kind: u16,
     /// The name of the crate and of its new folder
-    #[arg(value_parser = scaffold::name)]
+    #[arg(value_parser = scaffold::parse_name)]
     pub name: String,
 }
 

@@ -5,7 +5,7 @@ use super::steps::{DemoStep, Renderer};
 use crate::output::eprint;
 use anyhow::Context;
 use pylon_adapters::inference::managed::ManagedServer;
-use pylon_adapters::inference::{OpenAi, detect, llama_cpp};
+use pylon_adapters::inference::{OpenAi, llama_cpp};
 use pylon_core::ports::inference::Inference;
 use pylon_egress::http::client;
 use std::path::Path;
@@ -25,8 +25,8 @@ pub(super) async fn choose(
 ) -> anyhow::Result<Chosen> {
     let http = client()?;
     let (adapter, server, origin): (OpenAi, _, _) = match url {
-        Some(url) => (llama_cpp(&http, url).await?, None, "given with --backend"),
-        None => match detect(&http).await {
+        Some(url) => (llama_cpp::connect(&http, "llama_cpp", url).await?, None, "given with --backend"),
+        None => match llama_cpp::detect(&http).await {
             Some(adapter) => (adapter, None, "found on this machine"),
             None => {
                 let server = ManagedServer::start(&http, cache, logs, &eprint).await?;

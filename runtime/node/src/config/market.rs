@@ -1,6 +1,5 @@
 //! The settings of the market: the node's profile on Nostr, and its relays.
 
-use super::url::check_url;
 use pylon_core::settings::{InvalidSetting, Section};
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +58,7 @@ impl Section for Config {
             )));
         }
         for relay in &self.relays {
-            check_url(relay, &["ws", "wss"])
+            pylon_egress::configured_url::check(relay, &["ws", "wss"])
                 .map_err(|cause| invalid(format!("`relays`: {cause}")))?;
         }
         Ok(())

@@ -3,15 +3,12 @@
 //! `pylon.example.toml` shows every key with its default; a test compares the two. Nothing here acts
 //! on a setting.
 
-mod inference;
 mod journal;
 mod market;
 mod network;
 #[cfg(test)]
 mod tests;
-mod url;
 
-pub use inference::{Backends, LlamaCpp};
 pub use journal::Config as JournalConfig;
 pub use market::Config as MarketConfig;
 pub use network::Config as Network;
@@ -30,7 +27,7 @@ pub struct Config {
     /// `name`, `description`, `relays`, `customer_relays`.
     pub market: market::Config,
     /// `default_backend`, `default_model`, `[inference]`.
-    pub inference: inference::Config,
+    pub inference: pylon_adapters::inference::Config,
     /// `max_concurrent_jobs`, `max_queued_jobs`.
     pub provider: pylon_provider::Config,
     /// `[journal]`.

@@ -1,10 +1,16 @@
 //! Settings are parsed, rejected with a line number, reloaded and explained.
 
 use super::*;
+use pylon_adapters::inference::{BackendConfig, llama_cpp};
 use pylon_core::slots::GuestConfig;
 use std::collections::BTreeMap;
 
 const EXAMPLE: &str = include_str!("../../../../pylon.example.toml");
+
+fn backend(name: &str, url: &str) -> BTreeMap<String, BackendConfig> {
+    let config = llama_cpp::Config { url: url.into() };
+    BTreeMap::from([(name.to_owned(), BackendConfig::LlamaCpp(config))])
+}
 
 /// Goal: the example file is correct. Method: it parses, equals the defaults, and has every key.
 #[test]
@@ -67,8 +73,16 @@ fn partial_file_changes_only_its_keys() {
         format!("inference.llama_cpp.url = '{url}'"),
         format!("[inference.llama_cpp]\nurl = '{url}'"),
     ] {
-        check(&text, &|config| config.inference.inference.llama_cpp.url = url.into());
+        check(&text, &|config| config.inference.inference = backend("llama_cpp", url));
     }
+    // Named backends replace the default one.
+    for text in [
+        format!("[inference.gpu]\ntype = 'llama_cpp'\nurl = '{url}'"),
+        format!("inference = {{ gpu = {{ url = '{url}', type = 'llama_cpp' }} }}"),
+    ] {
+        check(&text, &|config| config.inference.inference = backend("gpu", url));
+    }
+    check("[inference.llama_cpp]\ntype = 'llama_cpp'", &|_| ());
     for text in [
         "[guests.pricing]\nsettings = { base-msat = '1000' }",
         "[guests.pricing.settings]\nbase-msat = '1000'",
@@ -142,6 +156,24 @@ fn errors_have_a_line_number_and_a_hint() {
         "[inference.llama_cpp]\nport = 1",
         "2: unknown key `port` in [inference.llama_cpp]; there is `url`",
     );
+    check(
+        "[inference.gpu]\nurl = 'http://x'",
+        "1: [inference.gpu] needs a `type`; there is `llama_cpp`",
+    );
+    check(
+        "[inference.gpu]\nurl = 'http://x'\ntype = 'lama_cpp'",
+        "3: `type` is `lama_cpp`; did you mean `llama_cpp`?",
+    );
+    check("[inference.gpu]\ntype = 1", "2: `type` is not a text; there is `llama_cpp`");
+    check(
+        "[inference.gpu]\ntype = 'llama_cpp'\nport = 1",
+        "3: unknown key `port` in [inference.gpu]; there is `url`",
+    );
+    check(
+        "default_backend = 'llama_cpp'\n[inference.gpu]\ntype = 'llama_cpp'",
+        "1: `default_backend`: no backend `llama_cpp`; there is `gpu`",
+    );
+    check("[inference]\ngpu = 1", "2: `gpu` in [inference] is not a table");
     check(
         "[guests.pricing]\nsetting = {}",
         "2: unknown key `setting` in [guests.pricing]; did you mean `settings`?",
@@ -229,6 +261,10 @@ fn errors_have_a_line_number_and_a_hint() {
     check(
         "[inference]\nllama_cpp.url = 'localhost:8080'",
         "2: `url`: `localhost:8080` is not a http:// or https:// address",
+    );
+    check(
+        "[inference.gpu]\ntype = 'llama_cpp'\nurl = 1",
+        "3: invalid type: integer `1`, expected a string",
     );
     check("[network]\nchain_wait_seconds = 0", "2: `chain_wait_seconds` is 0: it can be 1 to 3600");
     check("[journal]\nkeep_text_days = 3651", "2: `keep_text_days` is 3651: it can be 0 to 3650");

@@ -73,7 +73,8 @@ async fn read(
 async fn real_llama_cpp() {
     let (http, logs) = (client().unwrap(), tempfile::tempdir().unwrap());
     let Some(server) = start(&http, logs.path()).await else { return };
-    let backend = crate::inference::llama_cpp(&http, server.url()).await.unwrap();
+    let backend =
+        crate::inference::llama_cpp::connect(&http, "llama_cpp", server.url()).await.unwrap();
     assert_eq!((backend.id(), backend.max_concurrency()), (ID, CONCURRENCY));
     let models = backend.models().await.unwrap();
     assert_eq!(

@@ -411,12 +411,17 @@ async fn a_backend_reports_its_concurrency() {
     let http = client().unwrap();
     let llama = listing(200, LIST).route("/props", get(|| async { r#"{"total_slots":3}"# }));
     for (server, slots) in [(llama, 3), (listing(200, LIST), 1)] {
-        let found = llama_cpp(&http, &format!("{}/v1", serve(server).await)).await.unwrap();
+        let found = llama_cpp::connect(&http, "llama_cpp", &format!("{}/v1", serve(server).await))
+            .await
+            .unwrap();
         assert_eq!((found.id(), found.max_concurrency()), ("llama_cpp", slots));
     }
     for bad in ["localhost:8080", "ftp://localhost", "http://", "http://x/?a=b", "", "nonsense"] {
         assert!(
-            matches!(llama_cpp(&http, bad).await, Err(InferenceError::Unsupported(_))),
+            matches!(
+                llama_cpp::connect(&http, "llama_cpp", bad).await,
+                Err(InferenceError::Unsupported(_))
+            ),
             "{bad}"
         );
     }

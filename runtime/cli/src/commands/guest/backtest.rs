@@ -7,8 +7,10 @@ use crate::commands::block_on;
 use crate::output::{json, print};
 use crate::progress::Progress;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use pylon_authoring::backtest::chart::{range_words, svg};
-use pylon_authoring::backtest::{Report, RowSum, Rows, Span, Sum, run as backtest};
+use pylon_authoring::backtest::{
+    Breakdown, BreakdownRow, CHARTS, Change, Counts, Filter, Report, Sum, ratio_label,
+    run as backtest, svg,
+};
 use pylon_core::Param;
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::text::sanitize_line;
@@ -24,6 +26,10 @@ const ROWS_MAX: usize = 10;
 
 /// Runs the candidate on all decisions of the period.
 pub(super) fn run(args: &BacktestArgs) -> Result<()> {
+    ensure!(
+        args.svg.is_none() || CHARTS,
+        "`--svg`: this program was built without charts: build it with the feature `full`"
+    );
     let records = Records::open()?;
     let slot = args.slot.as_deref().map(str::parse::<Slot>).transpose()?;
     let setup = Setup {
@@ -43,9 +49,9 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
         }
         (asked, of_slot) => asked.or(of_slot),
     };
-    let span = Span { since: SystemClock.now().minus(args.since), kind };
+    let filter = Filter { since: SystemClock.now().minus(args.since), kind };
     let progress = Progress::new("decisions", records.journal.decision_count()?);
-    let report = backtest(records.journal, &guest, role, span, |done| progress.update(done))?;
+    let report = backtest(records.journal, &guest, role, filter, |done| progress.update(done))?;
     drop(progress);
     if report.is_empty() {
         bail!(
@@ -61,7 +67,7 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     if args.json {
-        json(&facts(&report, &guest, role, span))
+        json(&facts(&report, &guest, role, filter))
     } else {
         print(&page(&report, &guest, role))
     }
@@ -111,11 +117,11 @@ async fn candidate(
     Ok((role, sandbox.load(slot, bytes, setup).await?))
 }
 
-fn facts(report: &Report, guest: &Installed, role: Role, span: Span) -> Value {
+fn facts(report: &Report, guest: &Installed, role: Role, filter: Filter) -> Value {
     let guest_ref = guest.guest_ref();
-    let (then, now, both) = report.yes;
+    let Counts { then, now, both } = report.accepted;
     let no: Map<_, _> = report
-        .no
+        .refused
         .iter()
         .map(|(code, (then, now))| ((*code).into(), value!({"then": then, "now": now})))
         .collect();
@@ -124,7 +130,7 @@ fn facts(report: &Report, guest: &Installed, role: Role, span: Span) -> Value {
         .iter()
         .map(|(why, sum)| {
             (
-                why.word().into(),
+                why.as_str().into(),
                 value!({"cases": sum.cases, "then_msats": sum.then, "asked_msats": sum.now}),
             )
         })
@@ -133,12 +139,13 @@ fn facts(report: &Report, guest: &Installed, role: Role, span: Span) -> Value {
         .ratios
         .iter()
         .enumerate()
-        .map(|(index, count)| value!({"range": range_words(index), "jobs": count}))
+        .map(|(index, count)| value!({"range": ratio_label(index), "jobs": count}))
         .collect();
-    let example = |it: &pylon_authoring::backtest::Example| value!({"job": it.job, "kind": it.kind, "then": it.then, "now": it.now});
+    let example =
+        |it: &Change| value!({"job": it.job, "kind": it.kind, "then": it.then, "now": it.now});
     value!({
         "candidate": {"role": role.name(), "name": guest_ref.name, "version": guest_ref.version, "digest": guest_ref.digest},
-        "since": span.since, "kind": span.kind, "compared": report.compared, "not_replayable": report.gone,
+        "since": filter.since, "kind": filter.kind, "compared": report.compared, "not_replayable": report.not_replayable,
         "accepted": {"then": then, "now": now, "both": both, "only_then": then - both, "only_now": now - both},
         "refused": no,
         "earnings": {
@@ -157,10 +164,10 @@ fn facts(report: &Report, guest: &Installed, role: Role, span: Span) -> Value {
     })
 }
 
-fn rows(rows: &Rows, name: &str) -> Vec<Value> {
-    let row = |(key, row): (&str, &RowSum)| {
+fn rows(rows: &Breakdown, name: &str) -> Vec<Value> {
+    let row = |(key, row): (&str, &BreakdownRow)| {
         value!({
-            name: key, "accepted_then": row.yes_then, "accepted_now": row.yes_now, "then_msats": row.known.then,
+            name: key, "accepted_then": row.accepted_then, "accepted_now": row.accepted_now, "then_msats": row.known.then,
             "now_msats": row.known.now, "unknown_cases": row.unknown.cases, "unknown_then_msats": row.unknown.then,
         })
     };
@@ -168,7 +175,7 @@ fn rows(rows: &Rows, name: &str) -> Vec<Value> {
 }
 
 fn page(report: &Report, guest: &Installed, role: Role) -> String {
-    let (guest_ref, (then, now, both)) = (guest.guest_ref(), report.yes);
+    let (guest_ref, Counts { then, now, both }) = (guest.guest_ref(), report.accepted);
     let mut page = format!(
         "{} {} ({}) for {}, on {} decisions\n\n",
         sanitize_line(&guest_ref.name),
@@ -177,7 +184,7 @@ fn page(report: &Report, guest: &Installed, role: Role) -> String {
         role.name(),
         report.compared
     );
-    for (why, count) in &report.gone {
+    for (why, count) in &report.not_replayable {
         let _ = writeln!(page, "{count:>10} more could not be tested ({why})");
     }
     let _ = writeln!(page, "{:<16} {:>14} {:>14}", "", "THEN", "NOW");
@@ -186,7 +193,7 @@ fn page(report: &Report, guest: &Installed, role: Role) -> String {
     };
     row("accepted", then, now);
     row("  in both", both, both);
-    for (code, (then, now)) in &report.no {
+    for (code, (then, now)) in &report.refused {
         row(&format!("  {code}"), *then, *now);
     }
     row("earned, msats", report.known.then.get(), report.known.now.get());
@@ -235,7 +242,7 @@ fn money(report: &Report, page: &mut String) {
             page,
             "{:>10} {} ({} msats earned then, price {} msats now)",
             sum.cases,
-            why.words(),
+            why.message(),
             sum.then.get(),
             sum.now.get()
         );
@@ -245,7 +252,7 @@ fn money(report: &Report, page: &mut String) {
     }
 }
 
-fn table(rows: &Rows, name: &str, page: &mut String) {
+fn table(rows: &Breakdown, name: &str, page: &mut String) {
     let _ =
         writeln!(page, "\n{name:<16} {:>14} {:>14} {:>14}", "THEN, msats", "NOW, msats", "UNKNOWN");
     for (key, row) in rows.by_money().into_iter().take(ROWS_MAX) {

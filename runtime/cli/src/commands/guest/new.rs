@@ -3,7 +3,7 @@
 use crate::args::guest::NewCommand;
 use crate::output::print;
 use anyhow::{Context, Result, bail};
-use pylon_authoring::scaffold::{self, Plan};
+use pylon_authoring::scaffold::{self, NewGuest};
 use pylon_sandbox::Role;
 use pylon_slots::component;
 use std::io::ErrorKind;
@@ -12,15 +12,17 @@ use std::path::Path;
 /// Creates the crate.
 pub(super) fn run(command: &NewCommand) -> Result<()> {
     let plan = match command {
-        NewCommand::Policy(args) => Plan { name: &args.name, role: args.world.role(), kind: None },
+        NewCommand::Policy(args) => {
+            NewGuest { name: &args.name, role: args.world.role(), kind: None }
+        }
         NewCommand::Handler(args) => {
-            Plan { name: &args.name, role: Role::Handler, kind: Some(args.kind) }
+            NewGuest { name: &args.name, role: Role::Handler, kind: Some(args.kind) }
         }
     };
     if component(plan.name).is_some() {
         bail!("{} is the name of a guest that comes with pylon: choose another name", plan.name);
     }
-    match scaffold::write(Path::new(""), plan) {
+    match scaffold::create(Path::new(""), plan) {
         Ok(_) => print(&page(plan.name)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             bail!("{} already exists: choose another name", plan.name)

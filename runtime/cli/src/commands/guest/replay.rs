@@ -7,7 +7,7 @@ use crate::commands::find_job::find_job_or_refusal;
 use crate::commands::jobs_show::cost;
 use crate::output::{SilentFailure, json, print, table};
 use anyhow::{Result, bail};
-use pylon_authoring::replay::{Outcome, Subject, check};
+use pylon_authoring::replay::{ReplayOutcome, Subject, check};
 use pylon_core::JobId;
 use pylon_core::decision_summary;
 use pylon_core::text::sanitize_line;
@@ -20,7 +20,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<()> {
     let mut records = Records::open()?;
     let job = find_job_or_refusal(&records.journal, &args.job)?;
     let (subject, checked) = block_on(async {
-        let subject = Subject::of(&records.journal, job)?;
+        let subject = Subject::read(&records.journal, job)?;
         let mut checked = Vec::new();
         for recorded in records.journal.recorded_of(job)? {
             let mac = records.cipher.as_ref().map(|cipher| recorded.check_mac(cipher));
@@ -44,12 +44,12 @@ pub(super) fn run(args: &ReplayArgs) -> Result<()> {
 struct Checked {
     recorded: RecordedDecision,
     mac: Option<MacCheck>,
-    outcome: Outcome,
+    outcome: ReplayOutcome,
 }
 
 impl Checked {
     fn is_good(&self) -> bool {
-        !matches!(self.outcome, Outcome::Differs(_)) && self.mac != Some(MacCheck::Invalid)
+        !matches!(self.outcome, ReplayOutcome::Differs(_)) && self.mac != Some(MacCheck::Invalid)
     }
 }
 
@@ -57,7 +57,7 @@ fn facts(job: JobId, checked: &[Checked]) -> Value {
     let decision = |one: &Checked| {
         let (recorded, (outcome, cause)) = (&one.recorded, outcome_name(&one.outcome));
         let differences = match &one.outcome {
-            Outcome::Differs(all) => all
+            ReplayOutcome::Differs(all) => all
                 .iter()
                 .map(|it| value!({"what": it.what, "recorded": it.recorded, "found": it.found}))
                 .collect(),
@@ -72,7 +72,7 @@ fn facts(job: JobId, checked: &[Checked]) -> Value {
     let count =
         |wanted: &str| checked.iter().filter(|one| outcome_name(&one.outcome).0 == wanted).count();
     let not_replayable =
-        checked.iter().filter(|one| matches!(one.outcome, Outcome::Gone(_))).count();
+        checked.iter().filter(|one| matches!(one.outcome, ReplayOutcome::NotReplayable(_))).count();
     value!({
         "job": job, "equal": count("equal"), "other_engine": count("other_engine"), "differs": count("differs"), "not_replayable": not_replayable,
         "decisions": checked.iter().map(decision).collect::<Vec<_>>(),
@@ -80,12 +80,12 @@ fn facts(job: JobId, checked: &[Checked]) -> Value {
 }
 
 /// The name of an outcome, and its cause if it was not repeated.
-fn outcome_name(outcome: &Outcome) -> (&'static str, Option<String>) {
+fn outcome_name(outcome: &ReplayOutcome) -> (&'static str, Option<String>) {
     match outcome {
-        Outcome::Equal => ("equal", None),
-        Outcome::OtherEngine => ("other_engine", None),
-        Outcome::Differs(_) => ("differs", None),
-        Outcome::Gone(gone) => (gone.word(), Some(gone.words())),
+        ReplayOutcome::Equal => ("equal", None),
+        ReplayOutcome::OtherEngine => ("other_engine", None),
+        ReplayOutcome::Differs(_) => ("differs", None),
+        ReplayOutcome::NotReplayable(why) => (why.as_str(), Some(why.message())),
     }
 }
 
@@ -102,17 +102,17 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
         let recorded = &one.recorded;
         let guest = format!("{} {} ({})", recorded.name, recorded.version, recorded.digest.short());
         let outcome = match &one.outcome {
-            Outcome::Equal => "equal".into(),
-            Outcome::OtherEngine => "equal (another engine, fuel not compared)".into(),
-            Outcome::Differs(all) => format!(
+            ReplayOutcome::Equal => "equal".into(),
+            ReplayOutcome::OtherEngine => "equal (another engine, fuel not compared)".into(),
+            ReplayOutcome::Differs(all) => format!(
                 "DIFFERS in {}",
                 all.iter().map(|it| it.what).collect::<Vec<_>>().join(", ")
             ),
-            Outcome::Gone(gone) => gone.words(),
+            ReplayOutcome::NotReplayable(why) => why.message(),
         };
         let invalid = if one.mac == Some(MacCheck::Invalid) { "; the MAC is INVALID" } else { "" };
         let answer = match one.outcome {
-            Outcome::Gone(_) => String::new(),
+            ReplayOutcome::NotReplayable(_) => String::new(),
             _ => decision_summary::summarize(&recorded.function, &recorded.output),
         };
         let (function, attempt, cost) =
@@ -121,7 +121,7 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
     };
     let rows: Vec<_> = checked.iter().map(row).collect();
     let mut page = table("DECISION  GUEST  >ATTEMPT  >COST  REPLAY  ANSWER", &rows);
-    if let Subject::Taken(state) = subject
+    if let Subject::Accepted(state) = subject
         && !state.is_closed()
     {
         let (status, delivery) = (state.execution.as_str(), state.delivery.as_str());
@@ -131,7 +131,7 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
         );
     }
     for one in checked {
-        if let Outcome::Differs(all) = &one.outcome {
+        if let ReplayOutcome::Differs(all) = &one.outcome {
             for it in all {
                 let _ = writeln!(
                     page,

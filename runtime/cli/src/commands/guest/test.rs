@@ -6,7 +6,7 @@ use crate::args::guest::TestArgs;
 use crate::commands::block_on;
 use crate::output::{SilentFailure, json, print};
 use anyhow::{Context, Result, anyhow, bail};
-use pylon_authoring::cases::{self, Asked};
+use pylon_authoring::cases::{self, CaseResult};
 use pylon_core::guest::Cost;
 use pylon_core::text::sanitize_line;
 use pylon_sandbox::{ComponentInterface, Inspection, Role};
@@ -33,7 +33,7 @@ pub(super) fn run(args: &TestArgs) -> Result<()> {
     let (guest, asked) = block_on(async {
         let sandbox = component::sandbox(Some(cache.path()))?;
         let guest = sandbox.inspect(&bytes).await.with_context(|| file.display().to_string())?;
-        let asked = cases::ask(&sandbox, &bytes, &guest, &cases).await;
+        let asked = cases::run(&sandbox, &bytes, &guest, &cases).await;
         Ok((guest, asked))
     })?;
     if args.json {
@@ -60,8 +60,8 @@ fn no_cases(file: &Path, component: &[u8]) -> String {
     format!("no test cases in {}: start with {first}; see guests/README.md", path.display())
 }
 
-fn report(guest: &Inspection, asked: &[Asked]) -> serde_json::Value {
-    let case = |case: &Asked| {
+fn report(guest: &Inspection, asked: &[CaseResult]) -> serde_json::Value {
+    let case = |case: &CaseResult| {
         let (fuel, cpu_us) = match case.cost {
             Cost::Fuel(fuel) => (Some(fuel), None),
             Cost::CpuUs(micros) => (None, Some(micros)),
@@ -78,7 +78,7 @@ fn report(guest: &Inspection, asked: &[Asked]) -> serde_json::Value {
     })
 }
 
-fn page(guest: &Inspection, asked: &[Asked]) -> String {
+fn page(guest: &Inspection, asked: &[CaseResult]) -> String {
     let width = asked.iter().map(|case| case.name.chars().count()).max().unwrap_or(0).clamp(4, 60);
     let unit = if guest.role == Role::Handler { "CPU µs" } else { "FUEL" };
     let mut page = format!("{:<width$}  RESULT  {unit:>9}  OF BUDGET\n", "CASE");

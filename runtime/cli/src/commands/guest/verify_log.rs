@@ -6,7 +6,7 @@ use crate::commands::block_on;
 use crate::output::{SilentFailure, json, print};
 use crate::progress::Progress;
 use anyhow::Result;
-use pylon_authoring::replay::{Problem, Verified, verify};
+use pylon_authoring::replay::{LogReport, Problem, verify};
 use pylon_core::UnixTime;
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::text::sanitize_line;
@@ -33,20 +33,20 @@ pub(super) fn run(args: &VerifyLogArgs) -> Result<()> {
     if verified.is_good() { Ok(()) } else { Err(SilentFailure.into()) }
 }
 
-fn report(verified: &Verified) -> Value {
+fn report(verified: &LogReport) -> Value {
     let problem = |it: &Problem| value!({"id": it.id, "job": it.job, "function": it.function, "message": it.what});
     value!({
         "good": verified.is_good(), "decisions": verified.decisions, "equal": verified.equal,
-        "other_engine": verified.other_engine, "differs": verified.differs, "not_replayable": verified.gone,
-        "macs": verified.seals.map(|macs| value!({
-            "valid": macs.hold, "invalid": macs.broken, "unsealed": macs.before,
-            "missing": macs.missing, "head_missing": macs.headless,
+        "other_engine": verified.other_engine, "differs": verified.differs, "not_replayable": verified.not_replayable,
+        "macs": verified.macs.map(|macs| value!({
+            "valid": macs.valid, "invalid": macs.invalid, "unsealed": macs.unsealed,
+            "missing": macs.missing, "head_missing": macs.head_missing,
         })),
         "problems": verified.problems.iter().map(problem).collect::<Vec<_>>(),
     })
 }
 
-fn page(verified: &Verified) -> String {
+fn page(verified: &LogReport) -> String {
     let mut page = String::new();
     let mut row = |count: u64, what: &str| {
         let _ = writeln!(page, "{count:>10} {what}");
@@ -57,22 +57,22 @@ fn page(verified: &Verified) -> String {
         row(verified.other_engine, "replayed on another engine: equal (fuel not compared)");
     }
     row(verified.differs, "replayed: DIFFERENT");
-    for (reason, count) in &verified.gone {
+    for (reason, count) in &verified.not_replayable {
         row(*count, &format!("not replayed ({reason})"));
     }
-    match verified.seals {
+    match verified.macs {
         None => page.push_str(
             "No MAC was checked, because this home has no identity: changes that a replay does not \
              find are not detected.\n",
         ),
         Some(macs) => {
-            row(macs.hold, "MACs are valid");
-            row(macs.broken, "MACs are invalid");
+            row(macs.valid, "MACs are valid");
+            row(macs.invalid, "MACs are invalid");
             row(macs.missing, "decisions are missing");
-            if macs.before > 0 {
-                row(macs.before, "decisions have no MAC of this identity");
+            if macs.unsealed > 0 {
+                row(macs.unsealed, "decisions have no MAC of this identity");
             }
-            if macs.headless {
+            if macs.head_missing {
                 page.push_str("The MAC of the whole log is missing: it was removed.\n");
             }
         }

@@ -1,9 +1,9 @@
-//! The check of configured addresses.
+//! The check of an address that the operator configured.
 
 use url::Url;
 
 /// An error if this is not an absolute address with one of these schemes, or has credentials.
-pub(super) fn check_url(text: &str, schemes: &[&str]) -> Result<(), String> {
+pub fn check(text: &str, schemes: &[&str]) -> Result<(), String> {
     let expected = || {
         let schemes: Vec<_> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();
         format!("`{text}` is not a {} address", schemes.join(" or "))

@@ -1,7 +1,7 @@
-//! A recorded question with all that a candidate needs to answer it, read from the books.
+//! RecordedDecision questions with all that a candidate needs to answer them, read from the journal.
 
-use super::case::{Case, Money, Stand};
-use crate::replay::{Gone, Question, Subject, Unasked};
+use super::case::{Case, Money, Outcome};
+use crate::replay::{NotReplayable, Question, QuestionError, Subject};
 use pylon_core::decision::Situation;
 use pylon_core::guest::{Cost, GuestFunction};
 use pylon_core::machine::Execution;
@@ -11,25 +11,25 @@ use pylon_core::{Job, UnixTime};
 use pylon_journal::{Page, ReadOnlyJournal, RecordedDecision};
 use pylon_sandbox::Role;
 
-/// One of them.
-pub(super) struct Asked {
-    pub(super) recorded: RecordedDecision,
+/// A question to the guest of that time.
+pub(super) struct RecordedQuestion {
+    pub(super) decision: RecordedDecision,
     pub(super) subject: Subject,
-    pub(super) question: Result<Question, Gone>,
-    /// How things were when it was asked what is due.
-    pub(super) settled: Option<Situation>,
+    pub(super) question: Result<Question, NotReplayable>,
+    /// The situation in which the amount due was settled.
+    pub(super) settled_in: Option<Situation>,
 }
 
-impl Asked {
-    /// A case of it, in which nothing is said yet.
+impl RecordedQuestion {
+    /// A case without any answer yet.
     pub(super) fn case(&self, job: &Job) -> Case {
-        let nothing = Stand::No { code: "fault", words: String::new() };
-        let fuel_then = if let Cost::Fuel(fuel) = self.recorded.cost { fuel } else { 0 };
+        let nothing = Outcome::Refused { code: "fault", summary: String::new() };
+        let fuel_then = if let Cost::Fuel(fuel) = self.decision.cost { fuel } else { 0 };
         Case {
             job: job.id,
             kind: job.kind,
             customer: job.customer,
-            at: self.recorded.at,
+            at: self.decision.at,
             then: nothing.clone(),
             now: nothing,
             money: Money::Nothing,
@@ -40,7 +40,7 @@ impl Asked {
     }
 }
 
-/// What is asked of a policy of this role first; `None` for handlers.
+/// The function of a policy whose decisions are compared; `None` for handlers.
 pub(super) const fn function(role: Role) -> Option<GuestFunction> {
     match role {
         Role::Routing => Some(GuestFunction::Rank),
@@ -50,13 +50,13 @@ pub(super) const fn function(role: Role) -> Option<GuestFunction> {
     }
 }
 
-/// Hands all questions of this name to `each`, in order and in pages, until it wants no more.
+/// Hands all questions to this function to `each`, in order and in pages, until that returns false.
 pub(super) fn read(
     books: &ReadOnlyJournal,
     function: GuestFunction,
     since: UnixTime,
     kind: Option<u16>,
-    mut each: impl FnMut(Vec<Asked>) -> bool,
+    mut each: impl FnMut(Vec<RecordedQuestion>) -> bool,
 ) -> Result<(), JournalError> {
     let mut after = books.last_id_before(since)?;
     loop {
@@ -64,10 +64,10 @@ pub(super) fn read(
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id;
         let mut batch = Vec::with_capacity(page.len());
-        for recorded in page {
-            let subject = Subject::of(books, recorded.job)?;
+        for decision in page {
+            let subject = Subject::read(books, decision.job)?;
             if kind.is_none() || kind == subject.job().map(|job| job.kind) {
-                batch.push(asked(books, recorded, subject)?);
+                batch.push(question(books, decision, subject)?);
             }
         }
         if !each(batch) {
@@ -76,27 +76,28 @@ pub(super) fn read(
     }
 }
 
-fn asked(
+fn question(
     books: &ReadOnlyJournal,
-    recorded: RecordedDecision,
+    decision: RecordedDecision,
     subject: Subject,
-) -> Result<Asked, JournalError> {
-    let question = Question::of(books, &recorded, &subject)?.map_err(|unasked| match unasked {
-        Unasked::Gone(gone) => gone,
-        // `verify-log` says more about that.
-        Unasked::Differs(_) => Gone::Unrecorded,
+) -> Result<RecordedQuestion, JournalError> {
+    let question = Question::read(books, &decision, &subject)?.map_err(|error| match error {
+        QuestionError::NotReplayable(why) => why,
+        // `verify-log` reports the details.
+        QuestionError::Differs(_) => NotReplayable::Unrecorded,
     });
-    let settled = match &subject {
-        Subject::Taken(state)
-            if recorded.function == GuestFunction::Quote.as_str()
+    let settled_in = match &subject {
+        Subject::Accepted(state)
+            if decision.function == GuestFunction::Quote.as_str()
                 && state.execution == Execution::Completed =>
         {
-            let last = books.recorded_last(recorded.job, GuestFunction::Settle, state.attempt)?;
+            let last = books.recorded_last(decision.job, GuestFunction::Settle, state.attempt)?;
             last.and_then(|settled| {
                 serde_json::from_str::<(Route, Usage, Situation)>(&settled.input).ok()
             })
         }
         _ => None,
     };
-    Ok(Asked { recorded, subject, question, settled: settled.map(|(_, _, situation)| situation) })
+    let settled_in = settled_in.map(|(_, _, situation)| situation);
+    Ok(RecordedQuestion { decision, subject, question, settled_in })
 }

@@ -1,4 +1,5 @@
-//! A host that says again what it said. A handler that asks for anything else has strayed, and what it makes of that is no answer.
+//! A host that repeats the answers of a recorded one. A handler that asks for anything else has
+//! diverged: its output is not compared.
 
 use super::Difference;
 use async_trait::async_trait;
@@ -11,25 +12,27 @@ use pylon_core::{Digest, InputSource, Job};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a host said in one attempt.
-pub struct Playback {
+/// The host of one recorded attempt.
+pub struct ReplayHost {
     job: Arc<Job>,
     transcript: Transcript,
-    /// What is still to be heard, the next generation last.
-    generations: Mutex<Vec<HostReply>>,
-    told: AtomicU32,
-    strayed: Arc<AtomicBool>,
+    /// Those not requested yet, the next one last.
+    completions: Mutex<Vec<HostReply>>,
+    /// Partial outputs and reports so far.
+    messages: AtomicU32,
+    diverged: Arc<AtomicBool>,
 }
 
-impl Playback {
-    /// Of this transcript; `content` is what the attempt made, which the transcript may quote. A difference if it is not what is quoted.
-    pub fn of(
+impl ReplayHost {
+    /// The host with this transcript. `content` is the output of the attempt, which the transcript
+    /// may refer to by digest; the error is a content with another digest.
+    pub fn new(
         job: Arc<Job>,
         mut transcript: Transcript,
         content: Option<String>,
     ) -> Result<Self, Difference> {
-        for heard in &mut transcript.completions {
-            if let HostReply::Answered { text, .. } = heard
+        for reply in &mut transcript.completions {
+            if let HostReply::Answered { text, .. } = reply
                 && let RecordedText::Output(digest) = text
             {
                 let content = content.clone().unwrap_or_default();
@@ -44,30 +47,30 @@ impl Playback {
                 *text = RecordedText::Inline(content);
             }
         }
-        let generations = std::mem::take(&mut transcript.completions).into_iter().rev().collect();
-        let strayed = Arc::new(AtomicBool::new(false));
+        let completions = std::mem::take(&mut transcript.completions).into_iter().rev().collect();
         Ok(Self {
             job,
             transcript,
-            generations: Mutex::new(generations),
-            told: AtomicU32::new(0),
-            strayed,
+            completions: Mutex::new(completions),
+            messages: AtomicU32::new(0),
+            diverged: Arc::new(AtomicBool::new(false)),
         })
     }
 
-    /// Was it asked for something that it was not asked before?
-    pub fn strayed(&self) -> Option<Difference> {
-        let left = self.generations.lock().unwrap_or_else(PoisonError::into_inner).len();
-        let strayed = self.strayed.load(Ordering::Relaxed) || left > 0;
-        strayed.then(|| Difference {
+    /// The difference if the handler asked for more, for less or for something else.
+    pub fn divergence(&self) -> Option<Difference> {
+        let left = self.completions.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let diverged = self.diverged.load(Ordering::Relaxed) || left > 0;
+        diverged.then(|| Difference {
             what: "input",
-            recorded: "what the handler heard".into(),
+            recorded: "what the handler asked its host for".into(),
             found: "it asks its host for something else".into(),
         })
     }
 
-    fn tell(&self) -> bool {
-        !self.transcript.stops.contains(&self.told.fetch_add(1, Ordering::Relaxed))
+    /// Whether the recorded host accepted a message at this place.
+    fn accepts(&self) -> bool {
+        !self.transcript.stops.contains(&self.messages.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -76,36 +79,36 @@ fn not_recorded() -> String {
 }
 
 #[async_trait]
-impl HandlerHost for Playback {
+impl HandlerHost for ReplayHost {
     async fn generate(
         &self,
         _: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
-        match self.generations.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+        match self.completions.lock().unwrap_or_else(PoisonError::into_inner).pop() {
             Some(HostReply::Refused(error)) => Err(error),
             Some(HostReply::Answered { text: RecordedText::Inline(text), chunks, end }) => {
-                Ok(Box::new(Again {
+                Ok(Box::new(ReplayStream {
                     text,
                     chunks: chunks.into_iter(),
                     at: 0,
                     end,
                     ended: false,
-                    strayed: Arc::clone(&self.strayed),
+                    diverged: Arc::clone(&self.diverged),
                 }))
             }
             Some(HostReply::Answered { .. }) | None => {
-                self.strayed.store(true, Ordering::Relaxed);
+                self.diverged.store(true, Ordering::Relaxed);
                 Err(GuestInferenceError::Other(not_recorded()))
             }
         }
     }
 
     async fn partial(&self, _: String) -> bool {
-        self.tell()
+        self.accepts()
     }
 
     async fn report(&self, _: Option<u32>, _: String) -> bool {
-        self.tell()
+        self.accepts()
     }
 
     async fn read(&self, index: u32) -> Result<String, InputError> {
@@ -115,7 +118,7 @@ impl HandlerHost for Playback {
             (Some(Ok(RecordedText::Request)), Some(InputSource::Text(text))) => Ok(text.clone()),
             (Some(Err(error)), _) => Err(error.clone()),
             _ => {
-                self.strayed.store(true, Ordering::Relaxed);
+                self.diverged.store(true, Ordering::Relaxed);
                 Err(InputError::Other(not_recorded()))
             }
         }
@@ -124,18 +127,18 @@ impl HandlerHost for Playback {
     fn log(&self, _: LogLevel, _: &str) {}
 }
 
-/// A generation that is heard again, cut as it was.
-struct Again {
+/// A recorded completion, in its recorded chunks.
+struct ReplayStream {
     text: String,
     chunks: std::vec::IntoIter<u32>,
     at: usize,
     end: Option<StreamEnd>,
     ended: bool,
-    strayed: Arc<AtomicBool>,
+    diverged: Arc<AtomicBool>,
 }
 
 #[async_trait]
-impl GuestStream for Again {
+impl GuestStream for ReplayStream {
     async fn next(&mut self) -> Result<Option<String>, GuestInferenceError> {
         if let Some(length) = self.chunks.next() {
             let end = self.at.saturating_add(length as usize);
@@ -152,7 +155,7 @@ impl GuestStream for Again {
             }
             Some(StreamEnd::Broken(error)) if self.at == self.text.len() => Err(error.clone()),
             _ => {
-                self.strayed.store(true, Ordering::Relaxed);
+                self.diverged.store(true, Ordering::Relaxed);
                 Err(GuestInferenceError::Other(not_recorded()))
             }
         }

@@ -1,0 +1,142 @@
+//! The settings of inference backends: a table `[inference.<name>]` for each, whose `type` says what
+//! it is. A table with the name of a type needs no `type`.
+
+use super::llama_cpp;
+use async_trait::async_trait;
+use pylon_core::ports::inference::{Inference, InferenceError};
+use pylon_core::settings::{InvalidSetting, Section, TypedTables, nearest};
+use reqwest::Client;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The settings of one type of backend.
+#[async_trait]
+pub trait Backend: Sync {
+    /// Refuses values that make no sense.
+    fn check(&self) -> Result<(), InvalidSetting>;
+
+    /// Builds the backend of this name, whether its server runs or not.
+    async fn build(&self, http: &Client, name: &str) -> Result<Arc<dyn Inference>, InferenceError>;
+}
+
+macro_rules! backends {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $config:ty;)*) => {
+        /// The settings of a backend, by its type.
+        #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+        pub enum BackendConfig {
+            $($(#[$doc])* #[serde(rename = $name)] $variant($config),)*
+        }
+
+        impl BackendConfig {
+            /// All types.
+            pub const TYPES: &[&str] = &[$($name),*];
+
+            /// The name of the type.
+            pub const fn type_name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)* }
+            }
+
+            fn backend(&self) -> &dyn Backend {
+                match self { $(Self::$variant(config) => config,)* }
+            }
+        }
+
+        /// Without the type, which depends on the name of the table.
+        impl Serialize for BackendConfig {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self { $(Self::$variant(config) => config.serialize(serializer),)* }
+            }
+        }
+    };
+}
+
+backends! {
+    /// A llama.cpp server.
+    LlamaCpp = "llama_cpp", llama_cpp::Config;
+}
+
+/// The inference backends, and which one is preferred.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The preferred backend; if empty, the first that is ready.
+    pub default_backend: String,
+    /// The model for jobs that name none; if empty, the first of the backend.
+    pub default_model: String,
+    /// The backends by name. A file that names none has the default.
+    #[serde(deserialize_with = "read_backends", serialize_with = "write_backends")]
+    pub inference: BTreeMap<String, BackendConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            default_backend: String::new(),
+            default_model: String::new(),
+            inference: default_backends(),
+        }
+    }
+}
+
+fn default_backends() -> BTreeMap<String, BackendConfig> {
+    let llama_cpp = BackendConfig::LlamaCpp(llama_cpp::Config::default());
+    BTreeMap::from([("llama_cpp".to_owned(), llama_cpp)])
+}
+
+fn read_backends<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, BackendConfig>, D::Error> {
+    let backends = BTreeMap::deserialize(deserializer)?;
+    Ok(if backends.is_empty() { default_backends() } else { backends })
+}
+
+fn write_backends<S: Serializer>(
+    backends: &BTreeMap<String, BackendConfig>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Table<'a> {
+        #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+        type_name: Option<&'static str>,
+        #[serde(flatten)]
+        backend: &'a BackendConfig,
+    }
+    serializer.collect_map(backends.iter().map(|(name, backend)| {
+        let type_name = Some(backend.type_name()).filter(|type_name| type_name != name);
+        (name, Table { type_name, backend })
+    }))
+}
+
+impl Section for Config {
+    const TYPED_TABLES: Option<TypedTables> =
+        Some(TypedTables { key: "inference", types: BackendConfig::TYPES });
+
+    fn check(&self) -> Result<(), InvalidSetting> {
+        let (wanted, names) = (&self.default_backend, self.inference.keys().map(String::as_str));
+        if !wanted.is_empty() && !self.inference.contains_key(wanted) {
+            let message =
+                format!("`default_backend`: no backend `{wanted}`; {}", nearest(wanted, names));
+            return Err(InvalidSetting::new(&["default_backend"], message));
+        }
+        self.inference.iter().try_for_each(|(name, config)| {
+            config.backend().check().map_err(|invalid| invalid.below(name).below("inference"))
+        })
+    }
+
+    fn reloaded(&self, next: &Self) -> Self {
+        let Self { default_backend, default_model, inference: _ } = next.clone();
+        Self { default_backend, default_model, inference: self.inference.clone() }
+    }
+}
+
+impl Config {
+    /// Builds all backends, whether their servers run or not.
+    pub async fn build(&self, http: &Client) -> Result<Vec<Arc<dyn Inference>>, InferenceError> {
+        let mut backends = Vec::with_capacity(self.inference.len());
+        for (name, config) in &self.inference {
+            backends.push(config.backend().build(http, name).await?);
+        }
+        Ok(backends)
+    }
+}
