@@ -193,7 +193,7 @@ fn input_error(index: u32, error: InputError) -> JobError {
         InputError::Denied => {
             JobError::Invalid(format!("input {input}: not allowed here, send the text itself"))
         }
-        InputError::Unreachable => JobError::Invalid(format!("input {input}: is not reachable")),
+        InputError::Unreachable => JobError::Invalid(format!("input {input}: cannot be reached")),
         InputError::TooLarge(bytes) => {
             JobError::Invalid(format!("input {input}: larger than {bytes} bytes"))
         }

@@ -219,7 +219,7 @@ impl Tariff {
             .find(is_possible)
     }
 
-    /// Rounded down to whole msat. A price that does not fit in a `u64` is so high that nobody can
+    /// Rounded down to whole msat. A price that does not fit in a `u64` saturates; no customer can
     /// pay it.
     fn price(&self, input_tokens: u64, output_tokens: u64, route: &Route, permille: u64) -> Msat {
         let token_price = self.token_price(input_tokens, output_tokens);

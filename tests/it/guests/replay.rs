@@ -154,7 +154,7 @@ async fn every_change_of_the_log_is_found() {
         "function = 'settle'",
         "attempt = 1",
         "input = replace(input, '\"queued\":0', '\"queued\":1')",
-        "output = replace(output, 'by tokens', 'by magic')",
+        "output = replace(output, 'per token', 'by magic')",
         "output = NULL, fault = 'trap'",
         "fuel = fuel + 1",
         "fuel = NULL, cpu_us = fuel",
@@ -221,7 +221,7 @@ async fn replay_finds_changes_without_a_key() {
     for (what, change) in [
         (
             "output",
-            "UPDATE decisions SET output = replace(output, 'by tokens', 'by magic') WHERE id = 2",
+            "UPDATE decisions SET output = replace(output, 'per token', 'by magic') WHERE id = 2",
         ),
         ("fuel", "UPDATE decisions SET fuel = fuel + 1 WHERE id = 1"),
         (

@@ -145,7 +145,7 @@ fn component_that_no_node_runs_is_not_signed() {
         ("empty", b"", "does not begin as WebAssembly does"),
         ("garbage", &[0xa5; 4096], "does not begin as WebAssembly does"),
         ("core module", b"\0asm\x01\0\0\0", "is a core module"),
-        ("truncated", &good[..good.len() / 2], "is no component"),
+        ("truncated", &good[..good.len() / 2], "is not a valid component"),
         ("no world", b"\0asm\x0d\0\x01\0", "exports none of the worlds"),
         ("describe loops", component("endless_describe"), "cannot describe itself: out of fuel"),
     ];

@@ -31,9 +31,5 @@ pub(crate) fn settings(
 fn available(manifest: &Manifest) -> String {
     let names: Vec<_> =
         manifest.settings.iter().map(|setting| format!("`{}`", setting.name)).collect();
-    if names.is_empty() {
-        "it has no settings".into()
-    } else {
-        format!("available: {}", names.join(", "))
-    }
+    if names.is_empty() { "it has none".into() } else { format!("there is {}", names.join(", ")) }
 }
