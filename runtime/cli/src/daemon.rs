@@ -46,16 +46,16 @@ pub(crate) fn start(home: &Home, args: &StartArgs) -> Result<Status> {
     wait_until_ready(home, child, &mut stderr)
 }
 
-/// Keeps file descriptors of the caller from the node, which would hold a lock or pipe as long as it
-/// runs. On a system without `/dev/fd` nothing is changed.
+/// Keeps file descriptors of the caller from the node, which would hold a lock or pipe as long as
+/// it runs. On a system without `/dev/fd` nothing is changed.
 fn close_on_exec() {
     let open = std::fs::read_dir("/dev/fd").into_iter().flatten().flatten();
     let open: Vec<RawFd> =
         open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     for file in open.into_iter().filter(|file| *file > 2) {
         #[allow(unsafe_code, reason = "inherited descriptors have no owner in this program")]
-        // SAFETY: the descriptor is used for this call only, and the call sets a flag that has an effect
-        // only on new programs.
+        // SAFETY: the descriptor is used for this call only, and the call sets a flag that has an
+        // effect only on new programs.
         let file = unsafe { BorrowedFd::borrow_raw(file) };
         // Fails for the descriptor of `/dev/fd` itself, which is closed by now.
         let _ = fcntl_setfd(file, FdFlags::CLOEXEC);

@@ -1,9 +1,9 @@
 //! The log, on stderr or in a file, filtered by `RUST_LOG`.
 //!
-//! A name in `RUST_LOG` matches every target that begins with it, so `pylon` covers all of our crates
-//! (`pylon_core`, `pylon_sandbox`, …). The target `compute` traces every message of the market and is
-//! off by default. A level without a name applies to these two; libraries then log warnings only,
-//! unless they are named.
+//! A name in `RUST_LOG` matches every target that begins with it, so `pylon` covers all of our
+//! crates (`pylon_core`, `pylon_sandbox`, …). The target `compute` traces every message of the
+//! market and is off by default. A level without a name applies to these two; libraries then log
+//! warnings only, unless they are named.
 
 mod rolling;
 
@@ -105,7 +105,8 @@ mod tests {
         }
     }
 
-    /// Goal: `RUST_LOG` selects the lines that it names. Method: the same seven lines with each filter.
+    /// Goal: `RUST_LOG` selects the lines that it names. Method: the same seven lines with each
+    /// filter.
     #[test]
     fn filter_selects_the_named_targets() {
         let check = |directives: Option<&str>, expected: &str| {

@@ -35,8 +35,8 @@ pub(crate) fn eprint(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// A table whose columns are as wide as their widest cell. Two spaces separate the headers; `>` before
-/// a header aligns its column to the right.
+/// A table whose columns are as wide as their widest cell. Two spaces separate the headers; `>`
+/// before a header aligns its column to the right.
 pub(crate) fn table<const N: usize>(headers: &str, rows: &[[String; N]]) -> String {
     let headers: Vec<_> = headers
         .split("  ")
@@ -70,8 +70,8 @@ pub(crate) fn table<const N: usize>(headers: &str, rows: &[[String; N]]) -> Stri
 mod tests {
     use super::*;
 
-    /// Goal: columns are aligned, and text from the market stays in its cell. Method: cells narrower and
-    /// wider than their headers.
+    /// Goal: columns are aligned, and text from the market stays in its cell. Method: cells
+    /// narrower and wider than their headers.
     #[test]
     fn columns_are_aligned() {
         let rows =

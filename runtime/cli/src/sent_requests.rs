@@ -1,5 +1,5 @@
-//! The job requests sent from this home: one file each, written before the request is published. The
-//! answers are on the relays.
+//! The job requests sent from this home: one file each, written before the request is published.
+//! The answers are on the relays.
 
 use crate::output::eprint;
 use anyhow::{Context, Result, bail};
@@ -48,8 +48,8 @@ impl SentRequests {
         state.folder(FOLDER).map(Self)
     }
 
-    /// Stores a request before it is published. `false` if it is already stored, or is just being stored
-    /// by another command.
+    /// Stores a request before it is published. `false` if it is already stored, or is just being
+    /// stored by another command.
     pub(crate) fn add(&self, sent: &SentRequest) -> Result<bool> {
         let name = format!("{}.json", sent.request()?.id().to_hex());
         let (part, text) = (format!("{name}.part"), serde_json::to_string(sent)?);

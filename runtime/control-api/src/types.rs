@@ -1,5 +1,5 @@
-//! The types of the control API, which `--json` prints too. Fields are only ever added. Units are in
-//! their names, times are Unix seconds, and an absent field is unknown.
+//! The types of the control API, which `--json` prints too. Fields are only ever added. Units are
+//! in their names, times are Unix seconds, and an absent field is unknown.
 
 use pylon_core::UnixTime;
 use pylon_core::slots::Lockdown;

@@ -23,7 +23,7 @@ pub struct Installation {
     /// after it has changed.
     pub config: String,
     /// What caused the change: `start`, `reload`, `install`, `activate`, `rollback`, `approve`,
-    /// `traps`, or `release` for an expired release.
+    /// `faults` (too many failed calls), or `expired` for an expired or deleted release.
     pub cause: String,
     /// When.
     pub at: UnixTime,
@@ -55,7 +55,8 @@ pub struct InstalledGuest {
 pub struct Audit {
     /// When.
     pub at: UnixTime,
-    /// `install`, `activate`, `rollback`, `approve`, `shadow`, `remove`, `release`, `reject`.
+    /// `start`, `reload`, `install`, `shadow`, `activate`, `rollback`, `approve`, `remove`,
+    /// `shadow_removed`, `release`, `reject`.
     pub action: String,
     /// The slot.
     pub slot: String,

@@ -32,7 +32,8 @@ pub struct GuestConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lockdown {
-    /// Only releases of these publishers are accepted, each an npub or hex. Empty: of any publisher.
+    /// Only releases of these publishers are accepted, each an npub or hex. Empty: of any
+    /// publisher.
     pub trusted_publishers: Vec<String>,
     /// Every guest needs a release.
     pub require_signature: bool,
@@ -225,8 +226,8 @@ pub struct StatsSnapshot {
 mod tests {
     use super::*;
 
-    /// Goal: a misspelled field of a change is an error. Method: an approval as it is serialized, and
-    /// with an unknown field.
+    /// Goal: a misspelled field of a change is an error. Method: an approval as it is serialized,
+    /// and with an unknown field.
     #[test]
     fn unknown_field_of_a_change_is_refused() {
         let digest = Digest::of(b"seen");

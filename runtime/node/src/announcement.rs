@@ -1,5 +1,5 @@
-//! The node's announcement on the market: the kinds it can serve now, with the models. It is updated
-//! when a backend, a guest or the profile changes, and at intervals.
+//! The node's announcement on the market: the kinds it can serve now, with the models. It is
+//! updated when a backend, a guest or the profile changes, and at intervals.
 
 use pylon_core::decision::Candidate;
 use pylon_core::event::DomainEvent;
@@ -29,8 +29,8 @@ pub struct Profile {
     pub free: bool,
 }
 
-/// The announcement, as a pure function. Kinds without a usable backend are left out; their requests
-/// are still answered.
+/// The announcement, as a pure function. Kinds without a usable backend are left out; their
+/// requests are still answered.
 pub fn announcement(
     profile: &Profile,
     handled: &[HandledKind],
@@ -140,8 +140,8 @@ mod tests {
         }
     }
 
-    /// Goal: only kinds that can be served are announced. Method: a kind that needs a model and one that
-    /// needs an agent, with different backends.
+    /// Goal: only kinds that can be served are announced. Method: a kind that needs a model and one
+    /// that needs an agent, with different backends.
     #[test]
     fn only_kinds_that_can_be_served_are_announced() {
         let handled = [

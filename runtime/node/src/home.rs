@@ -1,20 +1,13 @@
-//! The paths of a node and the lock that allows one node per home. The formats of the files are
-//! defined by the modules that write them. `PYLON_HOME` replaces `~` everywhere.
+//! The paths of a node. The formats of the files are defined by the modules that write them.
+//! `PYLON_HOME` replaces `~` everywhere.
 
+use crate::lock::{Lock, LockHolder, LockOwner};
 use anyhow::{Context, Result, anyhow, bail};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use pylon_slots::ComponentStore;
 use std::ffi::OsString;
-use std::fmt;
-use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// A command that checks whether a node runs holds the lock for a moment.
-const LOCK_TRIES_MAX: u32 = 10;
-const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 const LOCK: &str = "pylon.lock";
 const SOCKET: &str = "pylon.sock";
@@ -110,60 +103,10 @@ impl Home {
         Ok(StateDir { dir, path })
     }
 
-    /// The process that holds the lock of this home, if any. Creates no file, so it works on a read-only
-    /// home.
+    /// The process that holds the lock of this home, if any. Creates no file, so it works on a
+    /// read-only home.
     pub fn lock_owner(&self) -> Result<Option<LockOwner>> {
-        let path = self.state_dir().join(LOCK);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
-            }
-        };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(read_owner(&mut file))),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot read the lock {}", path.display()))
-            }
-        }
-    }
-}
-
-/// The kind of process that holds the lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockHolder {
-    /// A node, which has a control socket and can be stopped.
-    Node,
-    /// A command, which ends by itself and is never signalled.
-    Command,
-}
-
-/// The process that holds the lock of a home.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LockOwner {
-    /// The process id; unknown only while the process starts.
-    pub pid: Option<u32>,
-    /// The kind of process.
-    pub holder: LockHolder,
-}
-
-impl fmt::Display for LockOwner {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pid = self.pid.map(|pid| format!(" (PID {pid})")).unwrap_or_default();
-        match self.holder {
-            LockHolder::Node => write!(
-                formatter,
-                "another pylon{pid} runs on this home: stop it first, or set PYLON_HOME to another \
-                 folder"
-            ),
-            LockHolder::Command => write!(
-                formatter,
-                "a pylon command{pid} is using this home: wait until it ends, or set PYLON_HOME to \
-                 another folder"
-            ),
-        }
+        LockOwner::read(&self.state_dir().join(LOCK))
     }
 }
 
@@ -205,55 +148,9 @@ impl StateDir {
         let path = self.path.join(LOCK);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).mode(0o600);
-        let mut file =
-            self.dir.open_with(LOCK, &options).with_context(|| unusable(&path))?.into_std();
-        let mut tries = 0;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES_MAX => {
-                    tries += 1;
-                    std::thread::sleep(LOCK_RETRY_INTERVAL);
-                }
-                Err(TryLockError::WouldBlock) => bail!("{}", read_owner(&mut file)),
-                Err(TryLockError::Error(error)) => {
-                    return Err(error).with_context(|| {
-                        format!(
-                            "cannot lock {}: use a file system that supports locks",
-                            path.display()
-                        )
-                    });
-                }
-            }
-        }
-        // For messages only. The lock decides, so an old or reused process id has no effect.
-        let suffix = if holder == LockHolder::Node { "" } else { COMMAND };
-        let written = file.set_len(0).and_then(|()| file.rewind());
-        let written = written.and_then(|()| writeln!(file, "{}{suffix}", std::process::id()));
-        written.with_context(|| unusable(&path))?;
-        Ok(Lock { _file: file })
+        let file = self.dir.open_with(LOCK, &options).with_context(|| unusable(&path))?;
+        Lock::acquire(file.into_std(), &path, holder)
     }
-}
-
-/// The lock of a home, released when dropped.
-#[derive(Debug)]
-pub struct Lock {
-    _file: File,
-}
-
-/// Follows the process id of a command in the lock file.
-const COMMAND: &str = " command";
-
-/// The owner according to the lock file.
-fn read_owner(file: &mut File) -> LockOwner {
-    let mut text = String::new();
-    // If the file cannot be read, the process id is unknown.
-    let _ = file.take(32).read_to_string(&mut text);
-    let (pid, holder) = match text.trim().strip_suffix(COMMAND) {
-        Some(pid) => (pid, LockHolder::Command),
-        None => (text.trim(), LockHolder::Node),
-    };
-    LockOwner { pid: pid.parse().ok(), holder }
 }
 
 fn create_private(path: &Path) -> Result<()> {
@@ -281,8 +178,8 @@ mod tests {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
 
-    /// Goal: the home is the configured one, or the error says what to set. Method: both variables in
-    /// every state.
+    /// Goal: the home is the configured one, or the error says what to set. Method: both variables
+    /// in every state.
     #[test]
     fn home_is_chosen_from_the_environment() {
         let check = |pylon_home: Option<&str>, home: Option<&str>, expected: Result<&str, &str>| {
@@ -346,54 +243,5 @@ mod tests {
         let state = home.open().unwrap();
         std::os::unix::fs::symlink(elsewhere.path(), home.state_dir().join("guests")).unwrap();
         assert!(state.folder("guests").is_err());
-    }
-
-    /// Goal: one node per home, decided by the lock and not by the process id in it. Method: lock twice,
-    /// then over the content that other processes left.
-    #[test]
-    fn second_node_on_a_home_is_refused() {
-        let root = tempfile::tempdir().unwrap();
-        let home = Home::at(root.path());
-        let state = home.open().unwrap();
-        let file = home.state_dir().join("pylon.lock");
-        let first = state.lock(LockHolder::Node).unwrap();
-        let own = std::process::id();
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{own}\n"));
-        let error = home.open().unwrap().lock(LockHolder::Node).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            format!(
-                "another pylon (PID {own}) runs on this home: stop it first, or set PYLON_HOME to \
-                 another folder"
-            )
-        );
-        drop(first);
-        for left in ["1\n", "", "not a number", "99999999999999999999999999999999999999"] {
-            std::fs::write(&file, left).unwrap();
-            let lock = state.lock(LockHolder::Node).unwrap();
-            assert_eq!(
-                std::fs::read_to_string(&file).unwrap(),
-                format!("{own}\n"),
-                "over {left:?}"
-            );
-            std::fs::write(&file, "being written").unwrap();
-            let error = state.lock(LockHolder::Node).unwrap_err().to_string();
-            assert!(error.starts_with("another pylon runs on this home"), "{error}");
-            drop(lock);
-        }
-        let lock = state.lock(LockHolder::Command).unwrap();
-        assert_eq!(
-            home.lock_owner().unwrap(),
-            Some(LockOwner { pid: Some(own), holder: LockHolder::Command })
-        );
-        let error = state.lock(LockHolder::Node).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            format!(
-                "a pylon command (PID {own}) is using this home: wait until it ends, or set \
-                 PYLON_HOME to another folder"
-            )
-        );
-        drop(lock);
     }
 }

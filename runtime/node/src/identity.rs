@@ -65,7 +65,8 @@ impl Identity {
         let path = home.identity_file();
         if path.symlink_metadata().is_ok() {
             bail!(
-                "identity exists: {} (nothing was changed; `--force` renames it and creates a new one)",
+                "identity exists: {} (nothing was changed; `--force` renames it and creates a new \
+                 one)",
                 path.display()
             );
         }
@@ -119,10 +120,10 @@ pub struct Phrase(String);
 
 impl Phrase {
     /// Parses and checks a phrase. Errors contain none of its words.
-    pub fn parse(words: &str) -> Result<Self> {
-        let words = words.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
-        identity::keys(&words)?;
-        Ok(Self(words))
+    pub fn parse(phrase: &str) -> Result<Self> {
+        let phrase = phrase.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
+        identity::keys(&phrase)?;
+        Ok(Self(phrase))
     }
 
     /// The phrase in plain text.
@@ -162,8 +163,8 @@ mod tests {
         (root, home)
     }
 
-    /// Goal: the key is the one that other Nostr programs derive. Method: the test vector of NIP-06 in
-    /// several notations.
+    /// Goal: the key is the one that other Nostr programs derive. Method: the test vector of NIP-06
+    /// in several notations.
     #[test]
     fn key_is_derived_as_in_nip_06() {
         for text in [
@@ -185,8 +186,8 @@ mod tests {
         }
     }
 
-    /// Goal: each error in the file has its message, without a word of the phrase. Method: one error per
-    /// row.
+    /// Goal: each error in the file has its message, without a word of the phrase. Method: one
+    /// error per row.
     #[test]
     fn file_errors_do_not_repeat_the_phrase() {
         let check = |text: &[u8], mode: u32, expected: &str| {
@@ -228,8 +229,8 @@ mod tests {
         );
     }
 
-    /// Goal: a created identity can be loaded, is private, and is never replaced. Method: create twice,
-    /// also over a symbolic link.
+    /// Goal: a created identity can be loaded, is private, and is never replaced. Method: create
+    /// twice, also over a symbolic link.
     #[test]
     fn identity_is_created_once() {
         let root = tempfile::tempdir().unwrap();

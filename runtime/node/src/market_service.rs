@@ -29,7 +29,7 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
 const WITHDRAW_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Parts that are shared with the rest of the node.
-pub(crate) struct Context {
+pub(crate) struct MarketParts {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) backends: Arc<Backends>,
     pub(crate) wallet: Option<Arc<dyn Wallet>>,
@@ -56,9 +56,9 @@ impl MarketService {
         config: &Config,
         keys: Keys,
         guests: &Slots,
-        context: Context,
+        context: MarketParts,
     ) -> anyhow::Result<Self> {
-        let Context { journal, backends, wallet, bus, clock, market: options } = context;
+        let MarketParts { journal, backends, wallet, bus, clock, market: options } = context;
         let entry = Entry { keys, urls: config.market.relays.clone(), kinds: guests.kinds() };
         let (market, changes) = NostrMarket::connect(entry, options).await?;
         let egress = Arc::new(EgressPolicy::new(&config.network.allow));

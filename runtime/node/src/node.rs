@@ -118,7 +118,7 @@ impl Node {
         let service = if host_only {
             None
         } else {
-            let context = market_service::Context {
+            let context = market_service::MarketParts {
                 journal: journal.clone(),
                 backends: Arc::clone(&backends),
                 wallet,

@@ -9,8 +9,8 @@ use pylon_sandbox::Slot;
 /// The outcome of a change that was made.
 const DONE: &str = "done";
 
-/// The rows of installations: each with its audit row, and without a guest that waited for approval,
-/// because the slot that its additional grants were compared with has changed.
+/// The rows of installations: each with its audit row, and without a guest that waited for
+/// approval, because the slot that its additional grants were compared with has changed.
 pub(crate) fn installed(rows: &[Installation], action: &str) -> Vec<Row> {
     let rows = rows.iter().flat_map(|row| {
         let audit = match (&row.guest, row.slot.parse()) {
@@ -87,12 +87,12 @@ pub(crate) fn rejected(action: &str, slot: Slot, rejected: &Rejected, at: UnixTi
         outcome: failure.code.into(),
         detail: failure.message.clone(),
     };
-    let pending = approval.clone().map(|(guest, beyond)| {
+    let pending = approval.clone().map(|(guest, extra_grants)| {
         Row::PutPending(Box::new(PendingGuest {
             slot: slot.to_string(),
             kind: PendingKind::Approval,
             guest,
-            extra_grants: beyond,
+            extra_grants,
             since: at,
         }))
     });

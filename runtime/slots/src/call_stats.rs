@@ -1,13 +1,13 @@
-//! Statistics of a guest's calls since its installation: bounded, in memory, for the operator and for
-//! the automatic rollback.
+//! Statistics of a guest's calls since its installation: bounded, in memory, for the operator and
+//! for the automatic rollback.
 
 use pylon_core::guest::{Cost, Fault};
 use pylon_core::rows::DecisionRow;
 use pylon_core::slots::StatsSnapshot;
 use std::collections::VecDeque;
 
-/// A guest is rolled back after this many failed calls of the latest [`FAULT_WINDOW`]: more than the
-/// bad luck of a request that no guest can answer, and early enough that few customers notice.
+/// A guest is rolled back after this many failed calls of the latest [`FAULT_WINDOW`]: more than
+/// the bad luck of a request that no guest can answer, and early enough that few customers notice.
 pub(crate) const FAULTS_MAX: usize = 5;
 /// Number of latest calls in which failures are counted.
 pub(crate) const FAULT_WINDOW: usize = 20;
@@ -34,7 +34,7 @@ impl CallStats {
         let failed = decision.output.as_ref().is_err_and(|fault| *fault != Fault::Wall);
         let (cost, is_fuel) = match decision.cost {
             Cost::Fuel(units) => (units, true),
-            Cost::CpuUs(micros) => (micros, false),
+            Cost::CpuUs(us) => (us, false),
         };
         self.calls += 1;
         self.traps += u64::from(failed);
@@ -78,7 +78,7 @@ fn percentile(values: &VecDeque<u64>, percent: usize) -> Option<u64> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use pylon_core::guest::GuestRef;
+    use pylon_core::guest::{GuestFunction, GuestRef};
     use pylon_core::{Digest, JobId, UnixTime};
 
     pub(crate) fn decision(output: Result<String, Fault>, micros: u64) -> DecisionRow {
@@ -92,7 +92,7 @@ pub(crate) mod tests {
             },
             revision: 1,
             engine: "e".into(),
-            function: pylon_core::guest::GuestFunction::Quote,
+            function: GuestFunction::Quote,
             attempt: 0,
             input: String::new(),
             output,
@@ -102,8 +102,8 @@ pub(crate) mod tests {
         }
     }
 
-    /// Goal: five failures in the latest twenty calls are too many, four are not, and a wall timeout
-    /// does not count. Method: calls that succeed and calls that fail.
+    /// Goal: five failures in the latest twenty calls are too many, four are not, and a wall
+    /// timeout does not count. Method: calls that succeed and calls that fail.
     #[test]
     fn failures_are_counted_in_a_window() {
         let mut stats = CallStats::default();

@@ -32,7 +32,10 @@ impl InstallFailure {
 
 /// A slot whose guest cannot be loaded, so that the node does not start or reload.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot load the guest of `guests.{slot}` ({}): {}; {}", .failure.code, .failure.message, self.hint())]
+#[error(
+    "cannot load the guest of `guests.{slot}` ({}): {}; {}",
+    .failure.code, .failure.message, self.hint()
+)]
 pub struct UnfilledSlot {
     /// Which slot.
     pub slot: Slot,

@@ -4,14 +4,14 @@
 use pylon_sandbox::{Capability, Grants};
 
 /// The names of these capabilities.
-pub(crate) fn names(wants: &[Capability]) -> Vec<String> {
-    let of = |want: &Capability| match want {
+pub(crate) fn names(capabilities: &[Capability]) -> Vec<String> {
+    let names = |capability: &Capability| match capability {
         Capability::Urls(patterns) => {
             patterns.iter().map(|pattern| format!("urls:{pattern}")).collect()
         }
         other => vec![other.name().to_owned()],
     };
-    wants.iter().flat_map(of).collect()
+    capabilities.iter().flat_map(names).collect()
 }
 
 /// The grants with these names; `urls` alone is every host.
@@ -80,15 +80,18 @@ mod tests {
     /// name, and invalid ones.
     #[test]
     fn grants_are_parsed_by_name() {
-        let wants = [
+        let capabilities = [
             Capability::Inference,
             Capability::Progress,
             Capability::Urls(vec!["a.org".into(), "*.b.org".into()]),
             Capability::Jobs,
         ];
-        let written = names(&wants);
+        let written = names(&capabilities);
         assert_eq!(written, ["inference", "progress", "urls:a.org", "urls:*.b.org", "jobs"]);
-        assert_eq!(parse(&written).unwrap().split(&wants), (wants.to_vec(), Vec::new()));
+        assert_eq!(
+            parse(&written).unwrap().split(&capabilities),
+            (capabilities.to_vec(), Vec::new())
+        );
         assert_eq!(parse(&list(&["urls"])).unwrap().urls, ["*"]);
         for wrong in ["", "Inference", "urls:", "inference:x", "url"] {
             assert!(parse(&list(&[wrong])).is_err(), "{wrong}");

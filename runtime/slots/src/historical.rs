@@ -34,8 +34,8 @@ impl HistoricalGuests {
         &self.sandbox
     }
 
-    /// The guest that served jobs of this kind in this role, with its settings, limits and grants of
-    /// that time. The error is one line.
+    /// The guest that served jobs of this kind in this role, with its settings, limits and grants
+    /// of that time. The error is one line.
     pub async fn guest(
         &mut self,
         revision: u64,

@@ -68,8 +68,8 @@ pub(crate) fn current(history: &[Installation]) -> BTreeMap<Slot, &InstalledGues
     guests_at(history, newest(history))
 }
 
-/// The guests that serve jobs of this kind in this revision: one for each role, from the slot of the
-/// kind or the default slot.
+/// The guests that serve jobs of this kind in this revision: one for each role, from the slot of
+/// the kind or the default slot.
 pub(crate) fn serving(
     history: &[Installation],
     revision: u64,

@@ -83,8 +83,8 @@ impl Slots {
         Ok((Self { guest_sets, manager: Arc::new(manager) }, events))
     }
 
-    /// Loads the guests of earlier revisions that unfinished jobs need, by revision and job kind. If
-    /// a guest is unavailable, that is logged, and those jobs have no guests.
+    /// Loads the guests of earlier revisions that unfinished jobs need, by revision and job kind.
+    /// If a guest is unavailable, that is logged, and those jobs have no guests.
     pub async fn restore(&self, needed: BTreeSet<(u64, u16)>, now: UnixTime) {
         for (revision, kind) in needed {
             self.manager.restore(revision, kind, now).await;
@@ -121,12 +121,12 @@ pub struct HandledKind {
 /// The job kinds that these guests handle.
 pub fn handled_kinds(guest_sets: &GuestSetRegistry) -> Vec<HandledKind> {
     let handled = |(slot, guest): (Slot, Arc<Installed>)| {
-        let wants = &guest.manifest().requests;
+        let requests = &guest.manifest().requests;
         let kind = slot.kind().filter(|_| slot.role() == Role::Handler)?;
         Some(HandledKind {
             kind,
-            inference: wants.contains(&Capability::Inference),
-            agent: wants.contains(&Capability::Agent),
+            inference: requests.contains(&Capability::Inference),
+            agent: requests.contains(&Capability::Agent),
         })
     };
     guest_sets.list().into_iter().filter_map(handled).collect()

@@ -12,8 +12,8 @@ pub(crate) const FAULTS: &str = "faults";
 pub(crate) const EXPIRED: &str = "expired";
 const ROLLBACK_CAUSES: [&str; 3] = [ROLLBACK, FAULTS, EXPIRED];
 
-/// At most this many candidates are tried, the newest ones and the first of all: each may have to be
-/// compiled.
+/// At most this many candidates are tried, the newest ones and the first of all: each may have to
+/// be compiled.
 const CANDIDATES_MAX: usize = 8;
 
 /// The guest that a slot is rolled back to: the one of revision `to` (0: before the first), or the
@@ -32,9 +32,9 @@ pub(crate) fn target(
     guest.map(Some).or(empty)
 }
 
-/// The guests that a slot can be rolled back to, newest first, each component once: the predecessors
-/// of the present guest, without those that the slot was rolled back from. The slot of a policy for
-/// one kind can be emptied last, because the default policy serves that kind then.
+/// The guests that a slot can be rolled back to, newest first, each component once: the
+/// predecessors of the present guest, without those that the slot was rolled back from. The slot of
+/// a policy for one kind can be emptied last, because the default policy serves that kind then.
 pub(crate) fn rollback_candidates(
     history: &[Installation],
     slot: Slot,
@@ -170,9 +170,9 @@ mod tests {
         check(&[first], Some(2), 0);
     }
 
-    /// Goal: there are candidates for the case that the predecessor is unavailable, and their number
-    /// is limited. Method: histories and their candidates; a component with other settings counts
-    /// once, and a guest that the slot was rolled back from does not.
+    /// Goal: there are candidates for the case that the predecessor is unavailable, and their
+    /// number is limited. Method: histories and their candidates; a component with other settings
+    /// counts once, and a guest that the slot was rolled back from does not.
     #[test]
     fn candidates_are_all_predecessors() {
         let check = |slot: &str, rows: &[(Option<u8>, &str)], expected: &[Option<u8>]| {
@@ -228,8 +228,8 @@ mod tests {
         check("handler:5050", &["install"], Some(1), None);
     }
 
-    /// Goal: the message says why there is no predecessor, and what can be done. Method: slots whose
-    /// first guest came before the node's first start, and others.
+    /// Goal: the message says why there is no predecessor, and what can be done. Method: slots
+    /// whose first guest came before the node's first start, and others.
     #[test]
     fn missing_predecessor_is_explained() {
         let check = |slot: &str, rows: &[(Option<u8>, &str)], expected: &str| {

@@ -108,7 +108,8 @@ pub fn find_component(path: &Path) -> Result<PathBuf, InstallFailure> {
 mod tests {
     use super::*;
 
-    /// Goal: each text names one source or is refused. Method: each kind of source, and invalid ones.
+    /// Goal: each text names one source or is refused. Method: each kind of source, and invalid
+    /// ones.
     #[test]
     fn source_is_parsed() {
         let parse = ComponentSource::parse;

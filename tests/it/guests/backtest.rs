@@ -172,7 +172,7 @@ async fn backtest_command_prints_table_json_and_chart() {
         "on 5 decisions",
         "earned, msats",
         "  not counted  ",
-        "Not counted, because the outcome is unknown:",
+        "Not counted, because it cannot be known:",
         "CUSTOMER",
     ] {
         assert!(page.contains(words), "{words}: {page}");

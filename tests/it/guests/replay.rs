@@ -315,7 +315,7 @@ async fn replay_commands_report_changes() {
     let found = program.run(&["guest", "replay", &job.to_hex()]);
     assert_eq!(found.status.code(), Some(1));
     let page = String::from_utf8(found.stdout).unwrap();
-    assert!(page.contains("DIFFERS in fuel; the MAC is INVALID"), "{page}");
+    assert!(page.contains("DIFFERS in fuel; its MAC is INVALID"), "{page}");
     let found = program.run(&["guest", "verify-log", "--json"]);
     assert_eq!((found.status.code(), said(&found).as_str()), (Some(1), ""), "{PHRASE}");
     let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();

@@ -21,8 +21,8 @@ async fn trap(customer: &mut Customer, words: &str, times: usize) {
     }
 }
 
-/// Goal: after five faults a guest is rolled back automatically, each time it is installed. Method: a
-/// pricing that traps at one bid, twice.
+/// Goal: after five faults a guest is rolled back automatically, each time it is installed. Method:
+/// a pricing that traps at one bid, twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn failing_guest_is_rolled_back() {
     let market =
@@ -127,8 +127,8 @@ async fn configured_guest_of_a_new_node_has_no_predecessor() {
     assert_eq!(offline.journal.installations().unwrap().len(), 3);
 }
 
-/// Goal: a rollback that is not possible is reported once, not at every fifth fault. Method: the only
-/// handler of a kind traps again and again.
+/// Goal: a rollback that is not possible is reported once, not at every fifth fault. Method: the
+/// only handler of a kind traps again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn impossible_rollback_is_reported_once() {
     let market =
@@ -176,11 +176,13 @@ async fn late_alert_does_not_affect_the_next_guest() {
 async fn alert_after_an_unavailable_guest(
     offline: &OfflineSlots,
     slot: &str,
-    gone: &str,
+    unavailable: &str,
     bad: &str,
 ) -> FaultAlert {
-    let status =
-        offline.apply(install(slot, guest(offline.file(component(gone)), &[]))).await.unwrap();
+    let status = offline
+        .apply(install(slot, guest(offline.file(component(unavailable)), &[])))
+        .await
+        .unwrap();
     let kept =
         offline.folder.path().join(format!(".openagents/pylon/guests/{}.wasm", status.digest));
     std::fs::remove_file(kept).unwrap();
@@ -210,9 +212,9 @@ async fn rollback_skips_unavailable_guests() {
     let offline = OfflineSlots::open(&Config::default());
     offline.apply(install("pricing", guest("token_pricing", &[]))).await.unwrap();
     let path = offline.file(component("volume_discount"));
-    let over =
+    let expiring =
         release(&Keys::generate(), Digest::of(component("volume_discount")), Some(NOW.plus(60)));
-    std::fs::write(sidecar(&path, "release"), over).unwrap();
+    std::fs::write(sidecar(&path, "release"), expiring).unwrap();
     offline.apply(install("pricing", guest(path, &[]))).await.unwrap();
     let alert =
         alert_after_an_unavailable_guest(&offline, "pricing", "market_pricing", "hostile_pricing")

@@ -92,18 +92,18 @@ impl SlowSlots {
 /// slot had.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_compiler_blocks_no_other_slot() {
-    let turns = SlowSlots::open("hostile_handler").await;
-    let slow = guest(turns.offline.file(component("hostile_handler")), &[]);
+    let opened = SlowSlots::open("hostile_handler").await;
+    let slow = guest(opened.offline.file(component("hostile_handler")), &[]);
     let others = async {
-        turns.begun().await;
-        turns.apply(install("pricing:5051", guest("token_pricing", &[]))).await;
-        turns
-            .apply(install("handler:5999", guest(turns.offline.file(component("probe")), &[])))
+        opened.begun().await;
+        opened.apply(install("pricing:5051", guest("token_pricing", &[]))).await;
+        opened
+            .apply(install("handler:5999", guest(opened.offline.file(component("probe")), &[])))
             .await;
-        turns.slow.go.add_permits(9);
+        opened.slow.go.add_permits(9);
     };
     let change = install("handler:5999", slow);
-    let change = turns.manager.apply(&change, &turns.offline.journal, NOW);
+    let change = opened.manager.apply(&change, &opened.offline.journal, NOW);
     let (done, ()) = timeout(TEST_TIMEOUT, async { join!(change, others) }).await.unwrap();
     assert_eq!(done.unwrap_err().code, "grant", "it is held against the slot as it is by now");
 }
@@ -112,7 +112,7 @@ async fn slow_compiler_blocks_no_other_slot() {
 /// and a slot that is emptied each time before it is compiled.
 #[tokio::test(flavor = "multi_thread")]
 async fn reload_ends_while_commands_change_slots() {
-    let turns = SlowSlots::open("hostile_pricing").await;
+    let opened = SlowSlots::open("hostile_pricing").await;
     let slots = [
         "pricing:5051",
         "pricing:5052",
@@ -122,35 +122,35 @@ async fn reload_ends_while_commands_change_slots() {
         "pricing:5056",
     ];
     for slot in slots {
-        turns.apply(install(slot, guest("token_pricing", &[]))).await;
+        opened.apply(install(slot, guest("token_pricing", &[]))).await;
     }
     let mut config = Config::default();
     config
         .guests
-        .insert("pricing".into(), guest(turns.offline.file(component("hostile_pricing")), &[]));
+        .insert("pricing".into(), guest(opened.offline.file(component("hostile_pricing")), &[]));
     let reload = async {
         let done =
-            turns.manager.reload(&config, &turns.offline.journal, NOW, async { Ok(()) }).await;
-        turns.slow.go.close();
+            opened.manager.reload(&config, &opened.offline.journal, NOW, async { Ok(()) }).await;
+        opened.slow.go.close();
         done
     };
     let others = async {
         let empty = async |slot: &str| {
-            turns.apply(SlotChange::Rollback { slot: slot.into(), to: Some(0) }).await
+            opened.apply(SlotChange::Rollback { slot: slot.into(), to: Some(0) }).await
         };
         let (free, held) = slots.split_at(3);
         for slot in free {
-            turns.begun().await;
+            opened.begun().await;
             empty(slot).await;
-            turns.slow.go.add_permits(1);
+            opened.slow.go.add_permits(1);
         }
-        turns.begun().await;
-        let go = async { turns.slow.go.add_permits(1) };
+        opened.begun().await;
+        let go = async { opened.slow.go.add_permits(1) };
         join!(async { empty(held[0]).await }, go).0
     };
     let (done, _) = timeout(TEST_TIMEOUT, async { join!(reload, others) }).await.unwrap();
     done.unwrap();
-    let history = turns.offline.journal.installations().unwrap();
+    let history = opened.offline.journal.installations().unwrap();
     let last: Vec<_> =
         history.iter().rev().take(2).map(|row| format!("{} {}", row.slot, row.cause)).collect();
     assert_eq!(last, ["pricing:5054 rollback", "pricing reload"], "the last one waited");

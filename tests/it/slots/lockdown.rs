@@ -473,7 +473,7 @@ async fn reload_reports_jobs_of_guests_that_the_new_rules_refuse() {
     signed.slots.lockdown.require_signature = true;
     let warnings = market.node().reload(&signed).await.unwrap().warnings;
     assert!(
-        matches!(&warnings[..], [one] if one.contains("refuses now: 1; they continue for at most 3")),
+        matches!(&warnings[..], [one] if one.contains("now: 1; they continue for at most 3")),
         "{warnings:?}"
     );
     (0..2).for_each(|_| market.stub.release());

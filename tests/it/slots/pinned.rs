@@ -127,8 +127,8 @@ async fn job_ends_if_a_guest_it_needs_is_unavailable() {
     assert_eq!((state.settlement, state.paid > Msat::ZERO), (Settlement::RefundDue, true));
     assert_eq!(customer.result(kept).await.content, "kept");
     assert!(market.job(kept).unwrap().plan.revision > state.plan.revision);
-    let gone = SlotChange::Rollback { slot: "verification".into(), to: status.revision };
-    assert_eq!(market.node().change(&gone).await.unwrap_err().code, "unavailable");
+    let unavailable = SlotChange::Rollback { slot: "verification".into(), to: status.revision };
+    assert_eq!(market.node().change(&unavailable).await.unwrap_err().code, "unavailable");
     assert_eq!(audit(&market, 1), ["rollback verification unavailable"]);
     market.stop_node(TEST_TIMEOUT).await;
 }
@@ -159,13 +159,13 @@ async fn job_continues_without_its_routing_guest() {
 /// revision, at that one's price.
 #[tokio::test(flavor = "multi_thread")]
 async fn swaps_under_load_lose_no_job() {
-    const AT_ONCE: usize = 8;
+    const OPEN_MAX: usize = 8;
     let market =
         TestMarket::start(MarketOptions { pricing: CHEAP, ..MarketOptions::default() }).await;
     let mut customer = market.customer().await;
     let (mut open, mut answered) = (VecDeque::new(), Vec::new());
-    for number in 0..40 + AT_ONCE {
-        if number >= AT_ONCE {
+    for number in 0..40 + OPEN_MAX {
+        if number >= OPEN_MAX {
             let job = open.pop_front().unwrap();
             answered.push((job, customer.result(job).await.due.unwrap().0.get()));
         }
@@ -193,6 +193,7 @@ async fn swaps_under_load_lose_no_job() {
     let outside =
         rusqlite::Connection::open(market.folder.path().join(".openagents/pylon/pylon.db"))
             .unwrap();
-    let mixed = "SELECT count(*) FROM (SELECT job_id FROM decisions GROUP BY job_id HAVING count(DISTINCT revision) > 1)";
+    let mixed = "SELECT count(*) FROM (SELECT job_id FROM decisions GROUP BY job_id \
+                 HAVING count(DISTINCT revision) > 1)";
     assert_eq!(outside.query_row(mixed, [], |row| row.get::<_, u32>(0)).unwrap(), 0);
 }

@@ -141,7 +141,10 @@ pub(crate) struct SignArgs {
     #[arg(short, long, value_name = "FILE")]
     pub key: PathBuf,
     /// Days until the release expires [default: never]
-    #[arg(short, long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    #[arg(
+        short, long, value_name = "DAYS",
+        value_parser = clap::value_parser!(u32).range(1..=36_500)
+    )]
     pub expires: Option<u32>,
     /// The component, a folder with one, or a file made by `pylon guest compile`
     pub file: PathBuf,

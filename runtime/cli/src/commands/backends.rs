@@ -1,4 +1,5 @@
-//! `pylon backends`: the inference backends, from the running node or, without one, by probing them.
+//! `pylon backends`: the inference backends, from the running node or, without one, by probing
+//! them.
 
 use crate::args::JsonArgs;
 use crate::output::{json, print};

@@ -40,8 +40,8 @@ pub(crate) fn run(args: &BackupArgs) -> Result<()> {
         .and_then(|folder| folder.sync_all())
         .with_context(|| folder.display().to_string())?;
     print(&format!(
-        "{} has {jobs} jobs and their earnings\nIt does not contain the identity: keep its recovery \
-         phrase separately.\n",
+        "{} has {jobs} jobs and their earnings\nIt does not contain the identity: keep its \
+         recovery phrase separately.\n",
         file.display()
     ))
 }

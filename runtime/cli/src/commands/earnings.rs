@@ -29,13 +29,13 @@ pub(crate) fn run(args: &EarningsArgs) -> Result<()> {
 
 #[derive(Serialize)]
 struct EarningsView {
-    summary: Summary,
+    summary: EarningsSummary,
     refused: Refused,
     recent: Vec<Recent>,
 }
 
 #[derive(Serialize)]
-struct Summary {
+struct EarningsSummary {
     total_sats: u64,
     total_msats: u64,
     job_count: u64,
@@ -56,7 +56,7 @@ impl EarningsView {
     fn new(earnings: &Earnings, refused: Refused) -> Self {
         Self {
             refused,
-            summary: Summary {
+            summary: EarningsSummary {
                 total_sats: earnings.total.sats(),
                 total_msats: earnings.total.get(),
                 job_count: earnings.jobs_completed,

@@ -54,8 +54,8 @@ fn row(line: &str) -> String {
 mod tests {
     use super::row;
 
-    /// Goal: an event is one readable line without control characters. Method: an event with an escape
-    /// sequence, and a gap.
+    /// Goal: an event is one readable line without control characters. Method: an event with an
+    /// escape sequence, and a gap.
     #[test]
     fn event_is_one_sanitized_line() {
         let line =

@@ -6,8 +6,9 @@ use crate::secret;
 use anyhow::{Context, Result};
 use pylon_journal::SqliteJournal;
 use pylon_node::config;
-use pylon_node::home::{Home, LockHolder};
+use pylon_node::home::Home;
 use pylon_node::identity::{Identity, Phrase};
+use pylon_node::lock::LockHolder;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
@@ -64,8 +65,8 @@ fn page(
     let mut out = String::new();
     if let Some(phrase) = new {
         out.push_str(
-            "The recovery phrase of this node, which is shown only once. Write it down, and keep it \
-             secret:\n\n",
+            "The recovery phrase of this node, which is shown only once. Write it down, and keep \
+             it secret:\n\n",
         );
         let _ = writeln!(out, "    {}\n", phrase.reveal());
     }
@@ -88,8 +89,8 @@ fn page(
 mod tests {
     use super::*;
 
-    /// Goal: the output has everything that the operator needs, and the phrase once. Method: the output
-    /// for a fresh home.
+    /// Goal: the output has everything that the operator needs, and the phrase once. Method: the
+    /// output for a fresh home.
     #[test]
     fn output_has_paths_and_the_phrase_once() {
         let root = tempfile::tempdir().unwrap();

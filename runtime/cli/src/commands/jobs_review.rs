@@ -1,5 +1,5 @@
-//! `pylon jobs accept` and `pylon jobs reject`: the operator's decision about a result for which the
-//! verification guest gave no verdict.
+//! `pylon jobs accept` and `pylon jobs reject`: the operator's decision about a result for which
+//! the verification guest gave no verdict.
 
 use super::find_job::find_job;
 use crate::args::JobsReviewArgs;

@@ -14,9 +14,10 @@ use pylon_core::ports::clock::Clock;
 use pylon_core::text::sanitize_line;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::Source;
-use pylon_node::control::{Command, ControlContext, NodeStatus, Ring, Server};
-use pylon_node::home::{Home, LockHolder};
+use pylon_node::control::{ControlCommand, ControlContext, NodeStatus, Ring, Server};
+use pylon_node::home::Home;
 use pylon_node::identity::Identity;
+use pylon_node::lock::LockHolder;
 use pylon_node::node::{Node, Parts};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -131,7 +132,7 @@ fn log_started(mode: Mode, status: &NodeStatus) {
                 backends,
                 ?relays,
                 ?kinds,
-                "accepting jobs, which are free without a wallet"
+                "listening for jobs, which are free without a wallet"
             );
         }
     }
@@ -160,13 +161,13 @@ impl Signals {
     }
 }
 
-/// Executes commands until one stops the node, and returns its timeout. A slow command does not block
-/// others.
+/// Executes commands until one stops the node, and returns its timeout. A slow command does not
+/// block others.
 async fn run_until_stop(
     node: &Node,
     source: &Source,
     signals: &mut Signals,
-    commands: &mut mpsc::Receiver<Command>,
+    commands: &mut mpsc::Receiver<ControlCommand>,
 ) -> Duration {
     let mut running = FuturesUnordered::new();
     loop {
@@ -174,25 +175,25 @@ async fn run_until_stop(
             _ = signals.terminate.recv() => return DRAIN_TIMEOUT,
             _ = signals.interrupt.recv() => return DRAIN_TIMEOUT,
             _ = signals.hang_up.recv(), if running.len() < COMMAND_CONCURRENCY => {
-                Command::Reload(oneshot::channel().0)
+                ControlCommand::Reload(oneshot::channel().0)
             }
             Some(()) = running.next(), if !running.is_empty() => continue,
             Some(command) = commands.recv(), if running.len() < COMMAND_CONCURRENCY => command,
         };
         match command {
-            Command::Stop(timeout) => return timeout,
+            ControlCommand::Stop(timeout) => return timeout,
             command => running.push(execute(command, node, source)),
         }
     }
 }
 
 /// Executes a command and sends the reply, unless the client has disconnected.
-async fn execute(command: Command, node: &Node, source: &Source) {
+async fn execute(command: ControlCommand, node: &Node, source: &Source) {
     match command {
-        Command::Stop(_) => {}
-        Command::Reload(reply) => drop(reply.send(reload(node, source).await)),
-        Command::Change(change, reply) => drop(reply.send(node.change(&change).await)),
-        Command::Review(review, reply) => {
+        ControlCommand::Stop(_) => {}
+        ControlCommand::Reload(reply) => drop(reply.send(reload(node, source).await)),
+        ControlCommand::Change(change, reply) => drop(reply.send(node.change(&change).await)),
+        ControlCommand::Review(review, reply) => {
             let result = node.review(review.job, review.accept).await;
             drop(reply.send(result.map_err(|error| format!("{error:#}"))));
         }
@@ -222,12 +223,14 @@ async fn stop(
     node: Node,
     timeout: Duration,
     signals: &mut Signals,
-    commands: &mut mpsc::Receiver<Command>,
+    commands: &mut mpsc::Receiver<ControlCommand>,
 ) {
     tracing::info!("stopping: no new jobs, at most {} s for running jobs", timeout.as_secs());
     tokio::select! {
         () = node.stop(timeout) => {}
-        () = signals.stop() => tracing::warn!("second signal: unfinished jobs continue after the next start"),
+        () = signals.stop() => {
+            tracing::warn!("second signal: unfinished jobs continue after the next start");
+        }
         () = shorter_stop(commands) => {
             tracing::warn!("second stop command: unfinished jobs continue after the next start");
         }
@@ -235,10 +238,10 @@ async fn stop(
 }
 
 /// Waits for another stop command, and then for its timeout.
-async fn shorter_stop(commands: &mut mpsc::Receiver<Command>) {
+async fn shorter_stop(commands: &mut mpsc::Receiver<ControlCommand>) {
     loop {
         match commands.recv().await {
-            Some(Command::Stop(timeout)) => return tokio::time::sleep(timeout).await,
+            Some(ControlCommand::Stop(timeout)) => return tokio::time::sleep(timeout).await,
             // Dropping the reply of another command reports that the node is stopping.
             Some(_) => {}
             None => return std::future::pending().await,

@@ -8,7 +8,8 @@ use pylon_control_api::{Backend, Client, ClientError, Status};
 use pylon_core::Msat;
 use pylon_core::text::sanitize_line;
 use pylon_core::units::{sats, span};
-use pylon_node::home::{Home, LockHolder};
+use pylon_node::home::Home;
+use pylon_node::lock::LockHolder;
 use std::fmt::Write as _;
 
 /// The request kinds of agents.
@@ -159,7 +160,8 @@ Relays:
         assert_eq!(page(&Status { refused, ..with_refund_due }), with_refusals);
     }
 
-    /// Goal: absent parts have no line, and a broken one is reported. Method: a status with few parts.
+    /// Goal: absent parts have no line, and a broken one is reported. Method: a status with few
+    /// parts.
     #[test]
     fn absent_parts_have_no_line() {
         let status = Status {

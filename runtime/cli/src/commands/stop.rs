@@ -4,7 +4,8 @@ use crate::args::StopArgs;
 use crate::output::print;
 use anyhow::{Context, Result, bail};
 use pylon_control_api::{Client, ClientError};
-use pylon_node::home::{Home, LockHolder, LockOwner};
+use pylon_node::home::Home;
+use pylon_node::lock::{LockHolder, LockOwner};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 use std::time::{Duration, Instant};
@@ -59,8 +60,8 @@ fn send(home: &Home, owner: LockOwner, signal: Signal) -> Result<()> {
     }
 }
 
-/// Signals a process if `is_owner` still holds. The process is opened before the check, because its id
-/// may be reused by another process.
+/// Signals a process if `is_owner` still holds. The process is opened before the check, because its
+/// id may be reused by another process.
 #[cfg(target_os = "linux")]
 fn signal_if(
     pid: Pid,
@@ -107,8 +108,8 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Command, Stdio};
 
-    /// Goal: only the owner of the lock is signalled. Method: a process that is or is not the owner at the
-    /// second check.
+    /// Goal: only the owner of the lock is signalled. Method: a process that is or is not the owner
+    /// at the second check.
     #[test]
     fn only_the_lock_owner_is_signalled() {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();

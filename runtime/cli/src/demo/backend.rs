@@ -1,5 +1,5 @@
-//! The inference backend of the demo: the given one, one that already runs on this machine, or a small
-//! server that the demo downloads and manages.
+//! The inference backend of the demo: the given one, one that already runs on this machine, or a
+//! small server that the demo downloads and manages.
 
 use super::steps::{DemoStep, Renderer};
 use crate::output::eprint;
@@ -25,7 +25,9 @@ pub(super) async fn choose(
 ) -> anyhow::Result<Chosen> {
     let http = client()?;
     let (adapter, server, origin): (OpenAi, _, _) = match url {
-        Some(url) => (llama_cpp::connect(&http, "llama_cpp", url).await?, None, "given with --backend"),
+        Some(url) => {
+            (llama_cpp::connect(&http, "llama_cpp", url).await?, None, "given with --backend")
+        }
         None => match llama_cpp::detect(&http).await {
             Some(adapter) => (adapter, None, "found on this machine"),
             None => {

@@ -1,5 +1,5 @@
-//! The customer of the demo, with its own key, relay connection and play money. It verifies a result
-//! before it pays.
+//! The customer of the demo, with its own key, relay connection and play money. It verifies a
+//! result before it pays.
 
 use anyhow::ensure;
 use pylon_adapters::payments::play_money::{Paid, PlayBank};

@@ -1,5 +1,5 @@
-//! `pylon demo`: paid jobs on one machine, with a relay in this process, a node in a temporary home, and
-//! a customer with another key. Only the money is play money.
+//! `pylon demo`: paid jobs on one machine, with a relay in this process, a node in a temporary
+//! home, and a customer with another key. Only the money is play money.
 
 mod backend;
 mod customer;
@@ -17,8 +17,9 @@ use pylon_core::Msat;
 use pylon_core::ports::clock::Clock;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::{Config, MarketConfig};
-use pylon_node::home::{Home, LockHolder};
+use pylon_node::home::Home;
 use pylon_node::identity::Identity;
+use pylon_node::lock::LockHolder;
 use pylon_node::node::{Node, Parts};
 use pylon_nostr::buyer::Buyer;
 use pylon_nostr::identity::{generate, keys, npub, public_key};
@@ -141,8 +142,8 @@ impl Root {
     }
 }
 
-/// Marks the folder as the demo's. A folder with other files is refused, so that play money never gets
-/// into a real journal.
+/// Marks the folder as the demo's. A folder with other files is refused, so that play money never
+/// gets into a real journal.
 fn claim(path: &Path) -> anyhow::Result<()> {
     let mark = path.join("pylon-demo");
     let in_use = || std::fs::read_dir(path).map(|mut entries| entries.next().is_some());

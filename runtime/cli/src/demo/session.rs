@@ -2,7 +2,7 @@
 
 use super::customer::{BID, Customer, KIND};
 use super::prompts::PROMPTS;
-use super::steps::{DemoStep, GuestCall, Renderer, Summary, Total};
+use super::steps::{DemoStep, GuestCall, JobSummary, Renderer, Total};
 use crate::progress::Progress;
 use anyhow::{Context, bail};
 use pylon_core::JobId;
@@ -73,7 +73,11 @@ impl Session {
     }
 
     /// Buys one job, from the request to the recorded payment.
-    async fn job(&mut self, prompt: &str, (number, of): (usize, usize)) -> anyhow::Result<Summary> {
+    async fn job(
+        &mut self,
+        prompt: &str,
+        (number, of): (usize, usize),
+    ) -> anyhow::Result<JobSummary> {
         let mut observations = self.bus.listen();
         self.renderer.restart_clock();
         let started = Instant::now();
@@ -213,12 +217,12 @@ impl Session {
         job: JobId,
         started: Instant,
         progress: JobProgress,
-    ) -> anyhow::Result<Summary> {
+    ) -> anyhow::Result<JobSummary> {
         let Some(state) = self.node.journal().job(job)? else {
             bail!("the job was refused: {}", progress.error.unwrap_or_default());
         };
         let evidence = state.evidence.as_ref();
-        Ok(Summary {
+        Ok(JobSummary {
             job: job.to_hex(),
             kind: state.job.kind,
             status: state.execution.as_str().into(),

@@ -37,7 +37,7 @@ pub(super) enum DemoStep {
     /// The payment is in the journal.
     Earned { job: String, amount_msats: u64 },
     /// The summary of one job; the last one has the total.
-    Summary(Box<Summary>),
+    Summary(Box<JobSummary>),
 }
 
 /// A call to a guest.
@@ -72,7 +72,7 @@ impl From<&Call> for GuestCall {
 
 /// The summary of one job.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Summary {
+pub(super) struct JobSummary {
     pub(super) job: String,
     pub(super) kind: u16,
     pub(super) status: String,
@@ -158,8 +158,8 @@ impl Renderer {
         match step {
             DemoStep::Ready { part, detail } => format!("  {part:<9} {}", sanitize(detail)),
             DemoStep::Request { job, number, of, kind, prompt, bid_msats } => format!(
-                "\nJob {number} of {of}: {prompt}\n\n{at}  customer  publishes kind {kind}, job {}, bid \
-                 {bid_msats} msat",
+                "\nJob {number} of {of}: {prompt}\n\n{at}  customer  publishes kind {kind}, job {}, \
+                 bid {bid_msats} msat",
                 short(job)
             ),
             DemoStep::Native { what, wall_us, .. } => {

@@ -1,5 +1,5 @@
-//! A log file with a constant name, which `tail -F` can follow. A full file is renamed with a number,
-//! and the oldest one is deleted.
+//! A log file with a constant name, which `tail -F` can follow. A full file is renamed with a
+//! number, and the oldest one is deleted.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -77,8 +77,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    /// Goal: the size of the log is limited, and the newest lines are kept. Method: many lines into small
-    /// files, reopened in between.
+    /// Goal: the size of the log is limited, and the newest lines are kept. Method: many lines into
+    /// small files, reopened in between.
     #[test]
     fn old_files_are_deleted() {
         let folder = tempfile::tempdir().unwrap();

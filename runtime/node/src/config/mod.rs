@@ -1,7 +1,7 @@
 //! The settings of a node: each crate's section, read from one file.
 //!
-//! `pylon.example.toml` shows every key with its default; a test compares the two. Nothing here acts
-//! on a setting.
+//! `pylon.example.toml` shows every key with its default; a test compares the two. Nothing here
+//! acts on a setting.
 
 mod journal;
 mod market;

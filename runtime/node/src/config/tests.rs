@@ -132,148 +132,173 @@ fn reload_keeps_settings_that_need_a_restart() {
     );
 }
 
-/// Goal: an error is one line with the position and the expected value. Method: one error per row.
+/// An error is one line with the position and the expected value.
+fn check_error(text: &str, expected: &str) {
+    let error = Config::parse(text).unwrap_err().to_string();
+    assert!(error.contains(expected), "{text:?}: {error}");
+    assert!(!error.contains('\n'), "{error}");
+}
+
+/// Goal: an unknown key or name is reported with its line and the nearest known one. Method: one
+/// error per row.
 #[test]
-fn errors_have_a_line_number_and_a_hint() {
-    let check = |text: &str, expected: &str| {
-        let error = Config::parse(text).unwrap_err().to_string();
-        assert!(error.contains(expected), "{text:?}: {error}");
-        assert!(!error.contains('\n'), "{error}");
-    };
-    // Names.
-    check("# mine\n\nrelay = []", "3: unknown key `relay`; did you mean `relays`?");
-    check(
+fn unknown_key_is_reported_with_the_nearest_one() {
+    check_error("# mine\n\nrelay = []", "3: unknown key `relay`; did you mean `relays`?");
+    check_error(
         "max_concurent_jobs = 2",
         "1: unknown key `max_concurent_jobs`; did you mean `max_concurrent_jobs`?",
     );
-    check("[codex]\nenabled = true", "1: `codex` is not supported by this version: remove it");
-    check("colour = 'red'", "1: unknown key `colour`; there is `");
-    check(
+    check_error(
+        "[codex]\nenabled = true",
+        "1: `codex` is not supported by this version: remove it",
+    );
+    check_error("colour = 'red'", "1: unknown key `colour`; there is `");
+    check_error(
         "[inference.lama_cpp]\nurl = 'http://x'",
         "1: unknown key `lama_cpp` in [inference]; did you mean `llama_cpp`?",
     );
-    check(
+    check_error(
         "[inference.llama_cpp]\nport = 1",
         "2: unknown key `port` in [inference.llama_cpp]; there is `url`",
     );
-    check(
+    check_error(
         "[inference.gpu]\nurl = 'http://x'",
         "1: [inference.gpu] needs a `type`; there is `llama_cpp`",
     );
-    check(
+    check_error(
         "[inference.gpu]\nurl = 'http://x'\ntype = 'lama_cpp'",
         "3: `type` is `lama_cpp`; did you mean `llama_cpp`?",
     );
-    check("[inference.gpu]\ntype = 1", "2: `type` is not a text; there is `llama_cpp`");
-    check(
+    check_error("[inference.gpu]\ntype = 1", "2: `type` is not a text; there is `llama_cpp`");
+    check_error(
         "[inference.gpu]\ntype = 'llama_cpp'\nport = 1",
         "3: unknown key `port` in [inference.gpu]; there is `url`",
     );
-    check(
+    check_error(
         "default_backend = 'llama_cpp'\n[inference.gpu]\ntype = 'llama_cpp'",
         "1: `default_backend`: no backend `llama_cpp`; there is `gpu`",
     );
-    check("[inference]\ngpu = 1", "2: `gpu` in [inference] is not a table");
-    check(
+    check_error("[inference]\ngpu = 1", "2: `gpu` in [inference] is not a table");
+    check_error(
         "[guests.pricing]\nsetting = {}",
         "2: unknown key `setting` in [guests.pricing]; did you mean `settings`?",
     );
-    check(
+    check_error(
         "[guests.pricing]\nsource = 'market_prising'",
         "2: `source`: no shipped guest is named `market_prising`; did you mean `market_pricing`?",
     );
-    check(
+    check_error(
         "[guests.pricing]\nsource = './mine.wasm'",
         "2: `source`: `./mine.wasm`: the path must be absolute: begin it with /",
     );
-    check(
+    check_error(
         "[guests]\n\"pricing:5050\" = { sauce = '' }",
         "2: unknown key `sauce` in [guests.\"pricing:5050\"]; did you mean `source`?",
     );
-    check("[guests.princing]", "1: `princing` is not a slot; did you mean `pricing`?");
-    check("\n[guests.handler]", "2: `handler` is not a slot; did you mean `handler:5050`?");
-    check("[guests.\"handler:50\"]", "1: `handler:50` is not a slot; did you mean `handler:5050`?");
-    check("[guests.\"handler:6050\"]", "1: `handler:6050` is not a slot");
-    check(
+    check_error("[guests.princing]", "1: `princing` is not a slot; did you mean `pricing`?");
+    check_error("\n[guests.handler]", "2: `handler` is not a slot; did you mean `handler:5050`?");
+    check_error(
+        "[guests.\"handler:50\"]",
+        "1: `handler:50` is not a slot; did you mean `handler:5050`?",
+    );
+    check_error("[guests.\"handler:6050\"]", "1: `handler:6050` is not a slot");
+    check_error(
         "[guests.\"pricng:5932\"]",
         "1: `pricng:5932` is not a slot; did you mean `pricing:5932`?",
     );
-    check(
+    check_error(
         "[guests.\"handler:05050\"]",
         "1: `handler:05050` is not a slot; did you mean `handler:5050`?",
     );
-    check(
+    check_error(
         "[lockdown]\nmax_grants.\"pricing:+5050\" = []",
         "2: `max_grants`: write `pricing:5050`, not `pricing:+5050`",
     );
-    check("[guests.zzz]", "1: `zzz` is not a slot; there is ");
-    check(
+    check_error("[guests.zzz]", "1: `zzz` is not a slot; there is ");
+    check_error(
         "default_backend = 'lama_cpp'",
         "1: `default_backend`: no backend `lama_cpp`; did you mean `llama_cpp`?",
     );
-    // Types.
-    check("max_queued_jobs = 'many'", "1: invalid type: string \"many\", expected a whole number");
-    check(
+}
+
+/// Goal: a value of a wrong type is reported with the expected type. Method: one error per row.
+#[test]
+fn value_of_a_wrong_type_is_reported() {
+    check_error(
+        "max_queued_jobs = 'many'",
+        "1: invalid type: string \"many\", expected a whole number",
+    );
+    check_error(
         "max_queued_jobs = 1.5",
         "1: invalid type: floating point `1.5`, expected a whole number",
     );
-    check("max_queued_jobs = -1", "1: out of range: integer `-1`, expected a whole number");
-    check(
+    check_error("max_queued_jobs = -1", "1: out of range: integer `-1`, expected a whole number");
+    check_error(
         "max_queued_jobs = 5000000000",
         "1: out of range: integer `5000000000`, expected a whole number",
     );
-    check(
+    check_error(
         "\nrelays = 'wss://nos.lol'",
         "2: invalid type: string \"wss://nos.lol\", expected a list such as [\"…\"]",
     );
-    check("relays = [\n  7\n]", "2: invalid type: integer `7`, expected a string");
-    check("inference = 1", "1: invalid type: integer `1`, expected a table");
-    check("guests = 1", "1: invalid type: integer `1`, expected a table");
-    check(
+    check_error("relays = [\n  7\n]", "2: invalid type: integer `7`, expected a string");
+    check_error("inference = 1", "1: invalid type: integer `1`, expected a table");
+    check_error("guests = 1", "1: invalid type: integer `1`, expected a table");
+    check_error(
         "[guests.pricing]\nsettings = { base-msat = 1000 }",
         "2: invalid type: integer `1000`, expected a string",
     );
-    // Values.
-    check(&format!("name = '{}'", "n".repeat(65)), "1: `name` is 65 bytes long: at most 64");
-    check(
+}
+
+/// Goal: an invalid value is reported with the allowed ones. Method: one error per row.
+#[test]
+fn invalid_value_is_reported() {
+    check_error(&format!("name = '{}'", "n".repeat(65)), "1: `name` is 65 bytes long: at most 64");
+    check_error(
         &format!("description = '{}'", "d".repeat(1025)),
         "1: `description` is 1025 bytes long: at most 1024",
     );
-    check("relays = []", "1: `relays` is empty");
-    check(
+    check_error("relays = []", "1: `relays` is empty");
+    check_error(
         "\nrelays = ['https://nos.lol']",
         "2: `relays`: `https://nos.lol` is not a ws:// or wss:// address",
     );
-    check("relays = ['nos.lol']", "1: `relays`: `nos.lol` is not a ws:// or wss:// address");
-    check("relays = ['wss://']", "is not a ws:// or wss:// address");
-    check(
+    check_error("relays = ['nos.lol']", "1: `relays`: `nos.lol` is not a ws:// or wss:// address");
+    check_error("relays = ['wss://']", "is not a ws:// or wss:// address");
+    check_error(
         "relays = ['wss://me:secret@nos.lol']",
         "the address of `nos.lol` contains a user or password",
     );
     let many = vec!["'wss://nos.lol'"; 33].join(",");
-    check(&format!("relays = [{many}]"), "1: `relays` names 33: at most 32");
-    check("max_concurrent_jobs = 0", "1: `max_concurrent_jobs` is 0: it can be 1 to 256");
-    check("max_concurrent_jobs = 257", "1: `max_concurrent_jobs` is 257");
-    check(
+    check_error(&format!("relays = [{many}]"), "1: `relays` names 33: at most 32");
+    check_error("max_concurrent_jobs = 0", "1: `max_concurrent_jobs` is 0: it can be 1 to 256");
+    check_error("max_concurrent_jobs = 257", "1: `max_concurrent_jobs` is 257");
+    check_error(
         "default_model = 'x'\nmax_queued_jobs = 0",
         "2: `max_queued_jobs` is 0: it can be 1 to 100000",
     );
-    check(
+    check_error(
         "[inference]\nllama_cpp.url = 'localhost:8080'",
         "2: `url`: `localhost:8080` is not a http:// or https:// address",
     );
-    check(
+    check_error(
         "[inference.gpu]\ntype = 'llama_cpp'\nurl = 1",
         "3: invalid type: integer `1`, expected a string",
     );
-    check("[network]\nchain_wait_seconds = 0", "2: `chain_wait_seconds` is 0: it can be 1 to 3600");
-    check("[journal]\nkeep_text_days = 3651", "2: `keep_text_days` is 3651: it can be 0 to 3650");
-    check("[journal]\nkeep_text_mb = 0", "2: `keep_text_mb` is 0: it can be 1 to 1048576");
-    check(
+    check_error(
+        "[network]\nchain_wait_seconds = 0",
+        "2: `chain_wait_seconds` is 0: it can be 1 to 3600",
+    );
+    check_error(
+        "[journal]\nkeep_text_days = 3651",
+        "2: `keep_text_days` is 3651: it can be 0 to 3650",
+    );
+    check_error("[journal]\nkeep_text_mb = 0", "2: `keep_text_mb` is 0: it can be 1 to 1048576");
+    check_error(
         "[journal]\nkeep_text_day = 0",
         "2: unknown key `keep_text_day` in [journal]; did you mean `keep_text_days`?",
     );
-    check(
+    check_error(
         "[network]\nfetch_url = true",
         "2: unknown key `fetch_url` in [network]; did you mean `fetch_urls`?",
     );
@@ -287,17 +312,21 @@ fn errors_have_a_line_number_and_a_hint() {
         "::1:80",
         "2130706433:80",
     ] {
-        check(
+        check_error(
             &format!("[network]\nallow = ['{address}']"),
             &format!("2: `allow`: `{address}` is not HOST:PORT"),
         );
     }
     let many = vec!["'a:1'"; 65].join(",");
-    check(&format!("network.allow = [{many}]"), "1: `allow` names 65: at most 64");
-    // Form.
-    check("max_queued_jobs = ", "1: ");
-    check("max_queued_jobs = 1\nmax_queued_jobs = 2", "2: duplicate key");
-    check("relays = ['wss://nos.lol'\n", "unclosed array");
+    check_error(&format!("network.allow = [{many}]"), "1: `allow` names 65: at most 64");
+}
+
+/// Goal: a syntax error is reported with its line. Method: one error per row.
+#[test]
+fn invalid_toml_is_reported() {
+    check_error("max_queued_jobs = ", "1: ");
+    check_error("max_queued_jobs = 1\nmax_queued_jobs = 2", "2: duplicate key");
+    check_error("relays = ['wss://nos.lol'\n", "unclosed array");
 }
 
 /// Goal: every setting is shown with the line that sets it. Method: a file that sets some of them,

@@ -1,8 +1,8 @@
 //! The server of the control API, on a Unix socket that only the operator can open.
 //!
 //! `server` limits connections and their duration, `routes` answers from `status` or passes a
-//! `Command` to the program that runs the node, `ring` holds the latest events. The lock of the home
-//! decides which node runs, so a socket left by a killed node is replaced.
+//! `ControlCommand` to the program that runs the node, `ring` holds the latest events. The lock of the
+//! home decides which node runs, so a socket left by a killed node is replaced.
 
 mod deadline;
 mod ring;
@@ -11,7 +11,7 @@ mod server;
 mod status;
 
 pub use ring::Ring;
-pub use routes::{Command, ControlContext};
+pub use routes::{ControlCommand, ControlContext};
 pub use server::Server;
 pub(crate) use status::totals;
 pub use status::{NodeStatus, REFUSED_MAX, REFUSED_SECONDS, backends};

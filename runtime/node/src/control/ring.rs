@@ -1,4 +1,5 @@
-//! The latest events, for queries and followers. A slow follower loses events, and is told how many.
+//! The latest events, for queries and followers. A slow follower loses events, and is told how
+//! many.
 
 use pylon_provider::{Bus, Observation};
 use std::collections::VecDeque;
@@ -113,8 +114,8 @@ mod tests {
         DomainEvent::BackendAvailable { backend_id, timestamp: UnixTime::new(1) }
     }
 
-    /// Goal: the buffer is limited in lines and bytes, and the newest events stay. Method: many small
-    /// events, then large ones.
+    /// Goal: the buffer is limited in lines and bytes, and the newest events stay. Method: many
+    /// small events, then large ones.
     #[tokio::test]
     async fn newest_events_stay_within_the_limits() {
         let bus = Bus::default();

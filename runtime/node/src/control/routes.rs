@@ -1,5 +1,5 @@
 //! The routes of the control API. Queries are answered from `NodeStatus`; changes are passed as a
-//! `Command` to the program that runs the node.
+//! `ControlCommand` to the program that runs the node.
 
 use super::deadline::RequestDeadline;
 use super::ring::{self, Ring};
@@ -34,7 +34,7 @@ const FOLLOWERS_MAX: usize = 16;
 const DRAIN_SECONDS_MAX: u64 = 24 * 3600;
 
 /// A command for the program that runs the node. Most have a channel for the reply.
-pub enum Command {
+pub enum ControlCommand {
     /// InstallFailure; running jobs have this long to finish.
     Stop(Duration),
     /// Read the settings again; the error is one line.
@@ -56,16 +56,17 @@ pub struct ControlContext {
     /// When the process started.
     pub started: Instant,
     /// Receives the commands.
-    pub commands: mpsc::Sender<Command>,
+    pub commands: mpsc::Sender<ControlCommand>,
 }
 
-struct Context {
+struct RouterState {
     control: ControlContext,
     followers: Arc<Semaphore>,
 }
 
 pub(super) fn router(control: ControlContext) -> Router {
-    let context = Arc::new(Context { control, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)) });
+    let context =
+        Arc::new(RouterState { control, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)) });
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/backends", get(backends))
@@ -91,7 +92,7 @@ fn refuse(code: StatusCode, error: impl Into<String>) -> Response {
     (code, Json(Failure { code: None, error: error.into() })).into_response()
 }
 
-async fn status(State(context): State<Arc<Context>>) -> Response {
+async fn status(State(context): State<Arc<RouterState>>) -> Response {
     let ControlContext { status, daemon, started, .. } = &context.control;
     match status.stats().and_then(|stats| Ok((stats, status.refused()?))) {
         Ok((stats, refused)) => Json(Status {
@@ -108,7 +109,7 @@ async fn status(State(context): State<Arc<Context>>) -> Response {
     }
 }
 
-async fn backends(State(context): State<Arc<Context>>) -> Json<Backends> {
+async fn backends(State(context): State<Arc<RouterState>>) -> Json<Backends> {
     Json(Backends { backends: context.control.status.fresh_backends().await })
 }
 
@@ -121,7 +122,7 @@ struct EventsQuery {
 }
 
 async fn events(
-    State(context): State<Arc<Context>>,
+    State(context): State<Arc<RouterState>>,
     Extension(deadline): Extension<RequestDeadline>,
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Response {
@@ -169,14 +170,14 @@ fn event_stream(ring: &Ring, limit: usize, permit: OwnedSemaphorePermit) -> Resp
 }
 
 async fn stop(
-    State(context): State<Arc<Context>>,
+    State(context): State<Arc<RouterState>>,
     request: Result<Json<StopRequest>, JsonRejection>,
 ) -> Response {
     let StopRequest { drain_seconds } = match request {
         Ok(Json(request)) => request,
         Err(error) => return refuse(error.status(), error.body_text()),
     };
-    let command = Command::Stop(Duration::from_secs(drain_seconds.min(DRAIN_SECONDS_MAX)));
+    let command = ControlCommand::Stop(Duration::from_secs(drain_seconds.min(DRAIN_SECONDS_MAX)));
     match context.control.commands.try_send(command) {
         Ok(()) => (StatusCode::ACCEPTED, Json(Stopping { pid: context.control.daemon.pid }))
             .into_response(),
@@ -185,11 +186,11 @@ async fn stop(
 }
 
 async fn reload(
-    State(context): State<Arc<Context>>,
+    State(context): State<Arc<RouterState>>,
     Extension(deadline): Extension<RequestDeadline>,
 ) -> Response {
     deadline.extend();
-    match execute(&context, Command::Reload).await {
+    match execute(&context, ControlCommand::Reload).await {
         Ok(Ok(reloaded)) => Json(reloaded).into_response(),
         Ok(Err(error)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, error),
         Err(response) => response,
@@ -197,7 +198,7 @@ async fn reload(
 }
 
 async fn guests(
-    State(context): State<Arc<Context>>,
+    State(context): State<Arc<RouterState>>,
     Extension(deadline): Extension<RequestDeadline>,
 ) -> Json<Guests> {
     // The slots may be locked by a change.
@@ -207,7 +208,7 @@ async fn guests(
 }
 
 async fn change(
-    State(context): State<Arc<Context>>,
+    State(context): State<Arc<RouterState>>,
     Extension(deadline): Extension<RequestDeadline>,
     change: Result<Json<SlotChange>, JsonRejection>,
 ) -> Response {
@@ -216,7 +217,7 @@ async fn change(
         Err(error) => return refuse(error.status(), error.body_text()),
     };
     deadline.extend();
-    match execute(&context, |reply| Command::Change(change, reply)).await {
+    match execute(&context, |reply| ControlCommand::Change(change, reply)).await {
         Ok(Ok(slot)) => Json(slot).into_response(),
         Ok(Err(InstallFailure { code, message })) => {
             let failure = Failure { code: Some(code.into()), error: format!("{code}: {message}") };
@@ -227,7 +228,7 @@ async fn change(
 }
 
 async fn review(
-    State(context): State<Arc<Context>>,
+    State(context): State<Arc<RouterState>>,
     Extension(deadline): Extension<RequestDeadline>,
     request: Result<Json<Review>, JsonRejection>,
 ) -> Response {
@@ -236,7 +237,7 @@ async fn review(
         Err(error) => return refuse(error.status(), error.body_text()),
     };
     deadline.extend();
-    match execute(&context, |reply| Command::Review(request, reply)).await {
+    match execute(&context, |reply| ControlCommand::Review(request, reply)).await {
         Ok(Ok(())) => Json(request).into_response(),
         Ok(Err(error)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, error),
         Err(response) => response,
@@ -245,8 +246,8 @@ async fn review(
 
 /// Passes a command to the program that runs the node and waits for its reply.
 async fn execute<T>(
-    context: &Context,
-    command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    context: &RouterState,
+    command: impl FnOnce(oneshot::Sender<T>) -> ControlCommand,
 ) -> Result<T, Response> {
     let (reply, answer) = oneshot::channel();
     context.control.commands.try_send(command(reply)).map_err(|_| busy())?;

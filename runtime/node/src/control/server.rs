@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Concurrent connections; further ones wait.
@@ -41,8 +41,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the socket in the state folder. The caller holds the lock, so an existing socket is left
-    /// from a node that no longer runs.
+    /// Opens the socket in the state folder. The caller holds the lock, so an existing socket is
+    /// left from a node that no longer runs.
     pub fn open(state: &StateDir, context: ControlContext) -> Result<Self> {
         let path = state.socket();
         let listener = bind(&path)?;
@@ -83,7 +83,9 @@ async fn accept(listener: UnixListener, router: Router, closing: CancellationTok
         tokio::select! {
             () = closing.cancelled() => return,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(tokio::spawn(serve(stream, router.clone(), closing.clone(), permit))),
+                Ok((stream, _)) => {
+                    drop(tokio::spawn(serve(stream, router.clone(), closing.clone(), permit)));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a control connection, retrying");
                     tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
@@ -120,7 +122,7 @@ async fn serve(
         tokio::select! {
             _ = &mut connection => return,
             () = closing.cancelled() => return,
-            () = async { if let Some(until) = until { sleep_until(until).await } }, if until.is_some() => {
+            () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
                 if until == deadline.get() {
                     return;
                 }

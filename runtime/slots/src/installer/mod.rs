@@ -288,8 +288,8 @@ impl Installer<'_> {
         self.load_code(slot, &bytes, precompiled.as_ref(), setup, now).await.with_context(guest)
     }
 
-    /// Loads a recorded guest that does not serve now: if it has a release, that must be valid, even
-    /// where the rules do not require one.
+    /// Loads a recorded guest that does not serve now: if it has a release, that must be valid,
+    /// even where the rules do not require one.
     pub(crate) async fn load_predecessor(
         self,
         slot: Slot,

@@ -19,8 +19,8 @@ const EXPIRED: &str = "expired";
 const DELETED: &str = "deleted by its author";
 
 impl Installer<'_> {
-    /// The publisher of a component, if it has a release and the rules accept it. An invalid release
-    /// is an error even where none is required.
+    /// The publisher of a component, if it has a release and the rules accept it. An invalid
+    /// release is an error even where none is required.
     pub(super) fn check_publisher(
         self,
         fetched: &FetchedComponent,
@@ -121,7 +121,8 @@ impl Installer<'_> {
             .min()
     }
 
-    /// Why a guest must not serve any more because of its releases. What cannot be read is no reason.
+    /// Why a guest must not serve any more because of its releases. What cannot be read is no
+    /// reason.
     pub(crate) fn expiry(
         self,
         slot: Slot,

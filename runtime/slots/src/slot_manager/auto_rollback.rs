@@ -192,7 +192,7 @@ impl SlotManager {
     }
 }
 
-/// Reports that a guest could not be replaced, once in a while.
+/// Reports that a guest could not be replaced, at most once per [`REPORT_INTERVAL_SECONDS`].
 async fn report_stuck(
     state: &mut State,
     alert: FaultAlert,

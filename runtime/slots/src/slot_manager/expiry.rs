@@ -1,17 +1,14 @@
 //! Removes guests whose required releases expired or were deleted while they serve: as a failing
 //! guest is rolled back. Shadows are removed.
 
-use super::SlotManager;
 use super::auto_rollback::Cause;
+use super::{RETRY_SECONDS, SlotManager};
 use crate::audit::shadow_removed;
 use crate::health::FaultAlert;
 use crate::history;
 use futures::future::join_all;
 use pylon_core::UnixTime;
 use pylon_core::ports::journal::Journal;
-
-/// When to try again to remove an expired guest.
-pub(crate) const RETRY_SECONDS: u64 = 600;
 
 impl SlotManager {
     /// Removes the guests with expired or deleted releases.
@@ -56,8 +53,8 @@ impl SlotManager {
         times.min()
     }
 
-    /// Queries the URLs that guests came from for deletions of their releases. A server that does not
-    /// respond has not deleted any.
+    /// Queries the URLs that guests came from for deletions of their releases. A server that does
+    /// not respond has not deleted any.
     pub async fn query_deletions(&self, now: UnixTime) {
         let state = self.state.lock().await.clone();
         let installer = self.installer(&state.config);

@@ -1,15 +1,13 @@
 //! Changes the slots, one change after the other: it is prepared, recorded in the journal with an
-//! audit row, and only then made. With a node, it applies to the jobs admitted from then on; without
-//! one, from the next start. `operator` has the changes by command, `reconcile` those by settings,
-//! `auto_rollback` and `expiry` those that the node makes.
+//! audit row, and only then made. With a node, it applies to the jobs admitted from then on;
+//! without one, from the next start. `operator` has the changes by command, `reconcile` those by
+//! settings, `auto_rollback` and `expiry` those that the node makes.
 
 mod auto_rollback;
 mod expiry;
 mod operator;
 mod reconcile;
 mod state;
-
-pub(crate) use expiry::RETRY_SECONDS;
 
 use crate::audit::rejected;
 use crate::config::Config;
@@ -32,6 +30,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{Mutex, MutexGuard, watch};
 
+/// When to try again to remove an expired guest.
+pub(crate) const RETRY_SECONDS: u64 = 600;
 /// A change is prepared again this many times if others were made meanwhile; then others wait.
 const CONCURRENT_ATTEMPTS_MAX: usize = 3;
 

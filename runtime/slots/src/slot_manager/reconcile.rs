@@ -150,8 +150,8 @@ impl SlotManager {
         }
     }
 
-    /// Applies other settings: all of them or none. `before_commit` runs after everything is checked
-    /// and before anything is recorded; if it fails, so does the reload.
+    /// Applies other settings: all of them or none. `before_commit` runs after everything is
+    /// checked and before anything is recorded; if it fails, so does the reload.
     pub async fn reload(
         &self,
         config: &Config,

@@ -18,7 +18,8 @@ pub(super) struct State {
     pub(super) history: Vec<Installation>,
     pub(super) pending: Vec<PendingGuest>,
     pub(super) config: Config,
-    /// The last report about a guest that could not be rolled back: its revision, the code and when.
+    /// The last report about a guest that could not be rolled back: its revision, the code and
+    /// when.
     pub(super) reported: BTreeMap<Slot, (u64, &'static str, UnixTime)>,
 }
 
@@ -35,17 +36,15 @@ impl State {
         &self,
         slot: Slot,
         guest: Option<InstalledGuest>,
-        why: &str,
+        cause: &str,
         at: UnixTime,
     ) -> Installation {
-        let revision = history::newest(&self.history) + 1;
-        let stanza = history::config_json(&self.config, slot);
         Installation {
-            revision,
+            revision: history::newest(&self.history) + 1,
             slot: slot.to_string(),
             guest,
-            config: stanza,
-            cause: why.into(),
+            config: history::config_json(&self.config, slot),
+            cause: cause.into(),
             at,
         }
     }
@@ -106,10 +105,10 @@ impl State {
         }
     }
 
-    fn pending_guest(&self, slot: Slot, purpose: PendingKind) -> Option<InstalledGuest> {
+    fn pending_guest(&self, slot: Slot, kind: PendingKind) -> Option<InstalledGuest> {
         let name = slot.to_string();
         let mut all = self.pending.iter();
-        all.find(|pending| pending.slot == name && pending.kind == purpose)
+        all.find(|pending| pending.slot == name && pending.kind == kind)
             .map(|pending| pending.guest.clone())
     }
 
@@ -157,8 +156,8 @@ impl State {
                     self.pending.retain(|one| (&one.slot, one.kind) != (&new.slot, new.kind));
                     self.pending.push(PendingGuest::clone(new));
                 }
-                Row::RemovePending(slot, purpose) => {
-                    self.pending.retain(|one| (&one.slot, one.kind) != (slot, *purpose));
+                Row::RemovePending(slot, kind) => {
+                    self.pending.retain(|one| (&one.slot, one.kind) != (slot, *kind));
                 }
                 _ => {}
             }

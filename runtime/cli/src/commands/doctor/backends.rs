@@ -1,6 +1,6 @@
 //! Checks that the backends respond and have the preferred model.
 
-use super::row::Row;
+use super::row::CheckRow;
 use pylon_core::completion::ModelInfo;
 use pylon_node::config::Config;
 use pylon_node::node;
@@ -10,11 +10,11 @@ use tokio::time::timeout;
 const CHECK: &str = "backend";
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) async fn check(config: &Config) -> Vec<Row> {
+pub(super) async fn check(config: &Config) -> Vec<CheckRow> {
     let adapters = match node::configured(config).await {
         Ok(adapters) => adapters,
         Err(error) => {
-            return vec![Row::broken(
+            return vec![CheckRow::broken(
                 CHECK,
                 format!("{error:#}"),
                 "correct `[inference]` in the settings",
@@ -28,16 +28,16 @@ pub(super) async fn check(config: &Config) -> Vec<Row> {
         let start = || format!("start the server, or set `inference.{id}.url`");
         rows.push(match timeout(RESPONSE_TIMEOUT, adapter.models()).await {
             Ok(Ok(models)) if models.is_empty() => {
-                Row::broken(CHECK, format!("{id} has no model"), "load a model")
+                CheckRow::broken(CHECK, format!("{id} has no model"), "load a model")
             }
             Ok(Ok(models)) => {
                 let names: Vec<_> = models.iter().map(|model| model.id.as_str()).collect();
-                let row = Row::ok(CHECK, format!("{id} has {}", names.join(", ")));
+                let row = CheckRow::ok(CHECK, format!("{id} has {}", names.join(", ")));
                 served.extend(models);
                 row
             }
-            Ok(Err(error)) => Row::broken(CHECK, format!("{id}: {error}"), start()),
-            Err(_) => Row::broken(
+            Ok(Err(error)) => CheckRow::broken(CHECK, format!("{id}: {error}"), start()),
+            Err(_) => CheckRow::broken(
                 CHECK,
                 format!("{id} did not respond within {} s", RESPONSE_TIMEOUT.as_secs()),
                 start(),
@@ -50,7 +50,11 @@ pub(super) async fn check(config: &Config) -> Vec<Row> {
         && !served.iter().any(|model| model.id == *preferred)
     {
         let detail = format!("`default_model` is {preferred}, which no backend has");
-        rows.push(Row::warning(CHECK, detail, "correct it: the first model is used until then"));
+        rows.push(CheckRow::warning(
+            CHECK,
+            detail,
+            "correct it: the first model is used until then",
+        ));
     }
     rows
 }

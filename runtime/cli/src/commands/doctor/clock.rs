@@ -1,6 +1,6 @@
 //! Checks the system clock, because relays reject events whose time is too far from theirs.
 
-use super::row::Row;
+use super::row::CheckRow;
 use pylon_nostr::probe::Probe;
 
 const CHECK: &str = "clock";
@@ -9,32 +9,34 @@ const OFFSET_SECONDS_MAX: u64 = 30;
 /// Many relays reject events beyond this.
 const REJECTED_OFFSET_SECONDS: u64 = 600;
 
-pub(super) fn check(relays: &[Probe]) -> Row {
+pub(super) fn check(relays: &[Probe]) -> CheckRow {
     let mut ahead: Vec<_> = relays.iter().filter_map(|relay| relay.ahead_seconds).collect();
     ahead.sort_unstable();
     // The median, because one relay may be wrong.
     match ahead.get(ahead.len() / 2) {
         Some(ahead) => row(*ahead, relays.len()),
-        None => Row::warning(CHECK, "no relay reports its time", "check the clock of this machine"),
+        None => {
+            CheckRow::warning(CHECK, "no relay reports its time", "check the clock of this machine")
+        }
     }
 }
 
-fn row(ahead: i64, relays: usize) -> Row {
+fn row(ahead: i64, relays: usize) -> CheckRow {
     let off = ahead.unsigned_abs();
     let direction = if ahead >= 0 { "ahead of" } else { "behind" };
     let detail = format!("{off} s {direction} the relays ({relays} queried)");
     if off <= OFFSET_SECONDS_MAX {
-        Row::ok(CHECK, detail)
+        CheckRow::ok(CHECK, detail)
     } else if off <= REJECTED_OFFSET_SECONDS {
-        Row::warning(CHECK, detail, "set the clock (NTP): it dates jobs and results")
+        CheckRow::warning(CHECK, detail, "set the clock (NTP): it dates jobs and results")
     } else {
-        Row::broken(CHECK, detail, "set the clock (NTP): relays reject events with this time")
+        CheckRow::broken(CHECK, detail, "set the clock (NTP): relays reject events with this time")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::State;
+    use super::super::row::CheckState;
     use super::*;
 
     fn relay(ahead_seconds: Option<i64>) -> Probe {
@@ -47,19 +49,20 @@ mod tests {
         }
     }
 
-    /// Goal: a wrong clock is reported, and a single wrong relay has no effect. Method: one row for each.
+    /// Goal: a wrong clock is reported, and a single wrong relay has no effect. Method: one row for
+    /// each.
     #[test]
     fn wrong_clock_is_reported() {
-        let check = |ahead: &[Option<i64>], state: State| {
+        let check = |ahead: &[Option<i64>], state: CheckState| {
             let relays: Vec<_> = ahead.iter().map(|ahead| relay(*ahead)).collect();
             assert_eq!(check(&relays).state, state, "{ahead:?}");
         };
-        check(&[], State::Warning);
-        check(&[None], State::Warning);
-        check(&[Some(0)], State::Ok);
-        check(&[Some(-30), None], State::Ok);
-        check(&[Some(31)], State::Warning);
-        check(&[Some(-601)], State::Broken);
-        check(&[Some(1), Some(i64::MIN), Some(2)], State::Ok);
+        check(&[], CheckState::Warning);
+        check(&[None], CheckState::Warning);
+        check(&[Some(0)], CheckState::Ok);
+        check(&[Some(-30), None], CheckState::Ok);
+        check(&[Some(31)], CheckState::Warning);
+        check(&[Some(-601)], CheckState::Broken);
+        check(&[Some(1), Some(i64::MIN), Some(2)], CheckState::Ok);
     }
 }

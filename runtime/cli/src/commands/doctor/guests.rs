@@ -1,6 +1,6 @@
 //! Checks that all guests can be loaded with their settings.
 
-use super::row::Row;
+use super::row::CheckRow;
 use crate::subprocess_compiler::subprocess_compiler;
 use anyhow::Result;
 use pylon_core::ports::clock::Clock;
@@ -12,25 +12,25 @@ use pylon_slots::{SlotHistory, Slots, UnfilledSlot};
 
 const CHECK: &str = "guests";
 
-pub(super) async fn check(home: &Home, config: &Config) -> Row {
+pub(super) async fn check(home: &Home, config: &Config) -> CheckRow {
     match open(home, config).await {
         Ok(guests) => {
             let list = guests.guest_sets.list();
             let guests = list.iter().map(|(slot, guest)| {
                 format!("{slot} {} {}", guest.guest_ref().name, guest.guest_ref().version)
             });
-            Row::ok(CHECK, guests.collect::<Vec<_>>().join(", "))
+            CheckRow::ok(CHECK, guests.collect::<Vec<_>>().join(", "))
         }
         Err(error) => match error.downcast_ref::<UnfilledSlot>() {
             Some(unfilled) => {
                 let UnfilledSlot { slot, failure } = unfilled;
-                Row::broken(
+                CheckRow::broken(
                     CHECK,
                     format!("{slot} has no guest ({}): {}", failure.code, failure.message),
                     unfilled.hint(),
                 )
             }
-            None => Row::broken(
+            None => CheckRow::broken(
                 CHECK,
                 format!("{error:#}"),
                 "make the state folder readable and writable for this user",

@@ -1,6 +1,6 @@
 //! Shows which guests may be installed, and which installed guests did not come with the program.
 
-use super::row::Row;
+use super::row::CheckRow;
 use pylon_control_api::Client;
 use pylon_node::config::Config;
 use pylon_node::home::Home;
@@ -9,7 +9,7 @@ use pylon_slots::SlotHistory;
 
 const CHECK: &str = "lockdown";
 
-pub(super) async fn check(home: &Home, config: &Config) -> Row {
+pub(super) async fn check(home: &Home, config: &Config) -> CheckRow {
     let rules = &config.slots.lockdown;
     let mut details = vec![match (rules.trusted_publishers.len(), rules.require_signature) {
         (0, false) => "guests of any author, signed or not".to_owned(),
@@ -41,14 +41,14 @@ pub(super) async fn check(home: &Home, config: &Config) -> Row {
     let running = Client::new(home.socket()).guests().await.ok().and_then(|guests| guests.lockdown);
     if running.is_some_and(|running| running != *rules) {
         details.push("the running node has other rules".into());
-        return Row::warning(CHECK, details.join("; "), "run `pylon reload`");
+        return CheckRow::warning(CHECK, details.join("; "), "run `pylon reload`");
     }
     let waiting = guests.iter().filter(|one| one.role == "approval").count();
     match waiting {
-        0 => Row::ok(CHECK, details.join("; ")),
+        0 => CheckRow::ok(CHECK, details.join("; ")),
         count => {
             details.push(format!("{count} guests wait for approval"));
-            Row::warning(
+            CheckRow::warning(
                 CHECK,
                 details.join("; "),
                 "check them with `pylon guest list`, then run `pylon guest approve SLOT`",

@@ -1,5 +1,5 @@
-//! `pylon doctor`: checks everything that a node needs, and prints a row for each check with a hint. A
-//! check is a file here and a line in `run_checks`.
+//! `pylon doctor`: checks everything that a node needs, and prints a row for each check with a
+//! hint. A check is a file here and a line in `run_checks`.
 
 mod announcement;
 mod backends;
@@ -24,7 +24,7 @@ use pylon_control_api::{Client, Status};
 use pylon_core::text::sanitize_line;
 use pylon_node::config::{Config, Source};
 use pylon_node::home::Home;
-use row::{Row, State};
+use row::{CheckRow, CheckState};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -63,7 +63,7 @@ fn source(home: &Home, args: &DoctorArgs, node: Option<&Status>) -> Source {
     }
 }
 
-async fn run_checks(home: &Home, source: &Source, node: Option<&Status>) -> Report {
+async fn run_checks(home: &Home, source: &Source, node: Option<&Status>) -> DoctorReport {
     let (checked, config, settings) = settings::check(source);
     let mut checks = vec![process::check(home).await, identity::check(home), checked];
     let guests = guests(home, config.as_ref()).await;
@@ -80,10 +80,14 @@ async fn run_checks(home: &Home, source: &Source, node: Option<&Status>) -> Repo
     checks.extend(relays.iter().map(relays::check));
     checks.extend(announcement);
     checks.push(clock::check(&relays));
-    Report { healthy: checks.iter().all(|row| row.state != State::Broken), checks, settings }
+    DoctorReport {
+        healthy: checks.iter().all(|row| row.state != CheckState::Broken),
+        checks,
+        settings,
+    }
 }
 
-async fn others(home: &Home, config: &Config) -> Vec<Row> {
+async fn others(home: &Home, config: &Config) -> Vec<CheckRow> {
     let mut rows = backends::check(config).await;
     rows.push(wallet::check());
     rows.push(review::check(home, config));
@@ -93,26 +97,26 @@ async fn others(home: &Home, config: &Config) -> Vec<Row> {
 }
 
 /// Skipped with invalid settings: the defaults might run code that the operator has forbidden.
-async fn guests(home: &Home, config: Option<&Config>) -> Vec<Row> {
+async fn guests(home: &Home, config: Option<&Config>) -> Vec<CheckRow> {
     let Some(config) = config else { return Vec::new() };
     vec![guests::check(home, config).await, lockdown::check(home, config).await]
 }
 
 #[derive(Serialize)]
-struct Report {
+struct DoctorReport {
     /// No configured part is broken.
     healthy: bool,
-    checks: Vec<Row>,
+    checks: Vec<CheckRow>,
     settings: Vec<Setting>,
 }
 
-fn page(report: &Report, source: &Source) -> String {
+fn page(report: &DoctorReport, source: &Source) -> String {
     let mut out = String::new();
     for row in &report.checks {
         let state = match row.state {
-            State::Ok => "ok",
-            State::Warning => "warning",
-            State::Broken => "broken",
+            CheckState::Ok => "ok",
+            CheckState::Warning => "warning",
+            CheckState::Broken => "broken",
         };
         let _ = writeln!(out, "{state:<8} {:<12} {}", row.check, sanitize_line(&row.detail));
         if let Some(hint) = &row.hint {

@@ -1,17 +1,18 @@
 //! Checks whether a node runs and responds.
 
-use super::row::Row;
+use super::row::CheckRow;
 use pylon_control_api::{Client, ClientError};
 use pylon_core::units::span;
-use pylon_node::home::{Home, LockHolder, LockOwner};
+use pylon_node::home::Home;
+use pylon_node::lock::{LockHolder, LockOwner};
 
 const CHECK: &str = "node";
 
-pub(super) async fn check(home: &Home) -> Row {
+pub(super) async fn check(home: &Home) -> CheckRow {
     let owner = match home.lock_owner() {
         Ok(owner) => owner,
         Err(error) => {
-            return Row::broken(
+            return CheckRow::broken(
                 CHECK,
                 format!("{error:#}"),
                 "make the state folder readable for this user",
@@ -19,18 +20,18 @@ pub(super) async fn check(home: &Home) -> Row {
         }
     };
     match (owner, Client::new(home.socket()).status().await) {
-        (_, Ok(status)) => Row::ok(
+        (_, Ok(status)) => CheckRow::ok(
             CHECK,
             format!("running (PID {}) for {}", status.daemon.pid, span(status.daemon.uptime_secs)),
         ),
-        (None, Err(ClientError::NotRunning)) => Row::ok(CHECK, "not running (`pylon start`)"),
+        (None, Err(ClientError::NotRunning)) => CheckRow::ok(CHECK, "not running (`pylon start`)"),
         (Some(LockOwner { holder: LockHolder::Command, .. }), Err(ClientError::NotRunning)) => {
-            Row::ok(CHECK, "not running; a command is using this home")
+            CheckRow::ok(CHECK, "not running; a command is using this home")
         }
         (Some(_), Err(ClientError::NotRunning)) => {
-            Row::warning(CHECK, "starting or stopping", "run this command again in a moment")
+            CheckRow::warning(CHECK, "starting or stopping", "run this command again in a moment")
         }
-        (_, Err(error)) => Row::broken(
+        (_, Err(error)) => CheckRow::broken(
             CHECK,
             error.to_string(),
             "check its log, then run `pylon stop --force` and `pylon start`",

@@ -1,6 +1,6 @@
 //! Checks that each relay responds, how fast, and with which limits.
 
-use super::row::Row;
+use super::row::CheckRow;
 use futures::future::join_all;
 use pylon_nostr::probe::{Probe, relay};
 use std::time::Duration;
@@ -16,12 +16,12 @@ pub(super) async fn probe(urls: &[String]) -> Vec<Probe> {
     join_all(urls.iter().map(|url| relay(url, RESPONSE_TIMEOUT))).await
 }
 
-pub(super) fn check(probe: &Probe) -> Row {
+pub(super) fn check(probe: &Probe) -> CheckRow {
     let url = &probe.url;
     let latency = match &probe.latency {
         Ok(latency) => *latency,
         Err(error) => {
-            return Row::broken(
+            return CheckRow::broken(
                 CHECK,
                 format!("{url}: {error}"),
                 "check the address and the network, or remove it from `relays`",
@@ -36,17 +36,17 @@ pub(super) fn check(probe: &Probe) -> Row {
         .is_some_and(|max| max < MESSAGE_BYTES_MIN);
     let is_paid = probe.about.as_ref().is_some_and(|about| about.payment_required == Some(true));
     if is_paid {
-        Row::warning(
+        CheckRow::warning(
             CHECK,
             detail,
             "this relay requires a payment: pay it, or remove it from `relays`",
         )
     } else if is_small {
-        Row::warning(CHECK, detail, "it rejects long results: add another relay")
+        CheckRow::warning(CHECK, detail, "it rejects long results: add another relay")
     } else if latency > LATENCY_MAX {
-        Row::warning(CHECK, detail, "it is slow: add a faster relay")
+        CheckRow::warning(CHECK, detail, "it is slow: add a faster relay")
     } else {
-        Row::ok(CHECK, detail)
+        CheckRow::ok(CHECK, detail)
     }
 }
 

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 /// A row of the report.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
+pub(super) struct CheckRow {
     pub(super) check: &'static str,
-    pub(super) state: State,
+    pub(super) state: CheckState,
     pub(super) detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hint: Option<String>,
@@ -14,15 +14,15 @@ pub(super) struct Row {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum State {
+pub(super) enum CheckState {
     Ok,
     Warning,
     Broken,
 }
 
-impl Row {
+impl CheckRow {
     pub(super) fn ok(check: &'static str, detail: impl Into<String>) -> Self {
-        Self { check, state: State::Ok, detail: detail.into(), hint: None }
+        Self { check, state: CheckState::Ok, detail: detail.into(), hint: None }
     }
 
     pub(super) fn warning(
@@ -30,7 +30,7 @@ impl Row {
         detail: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self { state: State::Warning, hint: Some(hint.into()), ..Self::ok(check, detail) }
+        Self { state: CheckState::Warning, hint: Some(hint.into()), ..Self::ok(check, detail) }
     }
 
     pub(super) fn broken(
@@ -38,6 +38,6 @@ impl Row {
         detail: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self { state: State::Broken, hint: Some(hint.into()), ..Self::ok(check, detail) }
+        Self { state: CheckState::Broken, hint: Some(hint.into()), ..Self::ok(check, detail) }
     }
 }

@@ -1,23 +1,23 @@
 //! Checks that the settings are valid.
 
-use super::row::Row;
+use super::row::CheckRow;
 use pylon_config::Setting;
 use pylon_node::config::{Config, Source};
 
 const CHECK: &str = "settings";
 
-pub(super) fn check(source: &Source) -> (Row, Option<Config>, Vec<Setting>) {
+pub(super) fn check(source: &Source) -> (CheckRow, Option<Config>, Vec<Setting>) {
     match (source.load(), source.explain()) {
         (Ok(config), Ok(settings)) => {
             let set = settings.iter().filter(|setting| setting.line.is_some()).count();
-            let row = Row::ok(
+            let row = CheckRow::ok(
                 CHECK,
                 format!("{set} of {} set in {}", settings.len(), source.path().display()),
             );
             (row, Some(config), settings)
         }
         (Err(error), _) | (_, Err(error)) => {
-            let row = Row::broken(
+            let row = CheckRow::broken(
                 CHECK,
                 format!("{error:#}"),
                 "correct that line; the list below has the defaults",

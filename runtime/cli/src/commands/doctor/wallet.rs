@@ -1,7 +1,7 @@
 //! Shows the wallet.
 
-use super::row::Row;
+use super::row::CheckRow;
 
-pub(super) fn check() -> Row {
-    Row::ok("wallet", "none: all jobs are free")
+pub(super) fn check() -> CheckRow {
+    CheckRow::ok("wallet", "none: all jobs are free")
 }

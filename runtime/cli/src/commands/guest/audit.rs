@@ -1,4 +1,5 @@
-//! `pylon guest audit`: the changes of slots, including failed ones, with or without a running node.
+//! `pylon guest audit`: the changes of slots, including failed ones, with or without a running
+//! node.
 
 use crate::args::guest::AuditArgs;
 use crate::output::{json, print, table};

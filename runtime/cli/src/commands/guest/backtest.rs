@@ -55,7 +55,8 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
     drop(progress);
     if report.is_empty() {
         bail!(
-            "no decisions of {} in this period: choose an earlier `--since`; `pylon jobs list` shows the jobs",
+            "no decisions of {} in this period: choose an earlier `--since`; `pylon jobs list` \
+             shows the jobs",
             role.name()
         );
     }
@@ -67,7 +68,7 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     if args.json {
-        json(&facts(&report, &guest, role, filter))
+        json(&to_json(&report, &guest, role, filter))
     } else {
         print(&page(&report, &guest, role))
     }
@@ -105,7 +106,8 @@ async fn candidate(
     let role = ComponentInterface::read(bytes)?.role()?;
     let Some(of_world) = Slot::policy(role) else {
         bail!(
-            "not a policy: a backtest compares decisions of policies; `pylon guest replay` runs a handler again"
+            "not a policy: a backtest compares decisions of policies; `pylon guest replay` runs a \
+             handler again"
         );
     };
     let slot = slot.unwrap_or(of_world);
@@ -117,7 +119,7 @@ async fn candidate(
     Ok((role, sandbox.load(slot, bytes, setup).await?))
 }
 
-fn facts(report: &Report, guest: &Installed, role: Role, filter: Filter) -> Value {
+fn to_json(report: &Report, guest: &Installed, role: Role, filter: Filter) -> Value {
     let guest_ref = guest.guest_ref();
     let Counts { then, now, both } = report.accepted;
     let no: Map<_, _> = report
@@ -144,18 +146,28 @@ fn facts(report: &Report, guest: &Installed, role: Role, filter: Filter) -> Valu
     let example =
         |it: &Change| value!({"job": it.job, "kind": it.kind, "then": it.then, "now": it.now});
     value!({
-        "candidate": {"role": role.name(), "name": guest_ref.name, "version": guest_ref.version, "digest": guest_ref.digest},
-        "since": filter.since, "kind": filter.kind, "compared": report.compared, "not_replayable": report.not_replayable,
-        "accepted": {"then": then, "now": now, "both": both, "only_then": then - both, "only_now": now - both},
+        "candidate": {
+            "role": role.name(), "name": guest_ref.name, "version": guest_ref.version,
+            "digest": guest_ref.digest,
+        },
+        "since": filter.since, "kind": filter.kind, "compared": report.compared,
+        "not_replayable": report.not_replayable,
+        "accepted": {
+            "then": then, "now": now, "both": both, "only_then": then - both,
+            "only_now": now - both,
+        },
         "refused": no,
         "earnings": {
-            "cases": report.known.cases, "then_msats": report.known.then, "now_msats": report.known.now,
+            "cases": report.known.cases, "then_msats": report.known.then,
+            "now_msats": report.known.now,
             "lost": {"cases": report.lost.cases, "msats": report.lost.then},
         },
         "unknown": unknown,
-        "customers": rows(&report.customers, "customer_pubkey"), "models": rows(&report.models, "model"),
+        "customers": rows(&report.customers, "customer_pubkey"),
+        "models": rows(&report.models, "model"),
         "days": rows(&report.days, "day"), "price_ratios": ratios,
-        "changed": report.changed, "examples": report.examples.iter().map(example).collect::<Vec<_>>(),
+        "changed": report.changed,
+        "examples": report.examples.iter().map(example).collect::<Vec<_>>(),
         "fuel": {
             "then": {"p50": report.fuel_then.percentile(50), "p99": report.fuel_then.percentile(99)},
             "now": {"p50": report.fuel_now.percentile(50), "p99": report.fuel_now.percentile(99)},
@@ -167,8 +179,9 @@ fn facts(report: &Report, guest: &Installed, role: Role, filter: Filter) -> Valu
 fn rows(rows: &Breakdown, name: &str) -> Vec<Value> {
     let row = |(key, row): (&str, &BreakdownRow)| {
         value!({
-            name: key, "accepted_then": row.accepted_then, "accepted_now": row.accepted_now, "then_msats": row.known.then,
-            "now_msats": row.known.now, "unknown_cases": row.unknown.cases, "unknown_then_msats": row.unknown.then,
+            name: key, "accepted_then": row.accepted_then, "accepted_now": row.accepted_now,
+            "then_msats": row.known.then, "now_msats": row.known.now,
+            "unknown_cases": row.unknown.cases, "unknown_then_msats": row.unknown.then,
         })
     };
     rows.by_money().into_iter().map(row).collect()
@@ -185,7 +198,7 @@ fn page(report: &Report, guest: &Installed, role: Role) -> String {
         report.compared
     );
     for (why, count) in &report.not_replayable {
-        let _ = writeln!(page, "{count:>10} more could not be tested ({why})");
+        let _ = writeln!(page, "{count:>10} more cannot be replayed ({why})");
     }
     let _ = writeln!(page, "{:<16} {:>14} {:>14}", "", "THEN", "NOW");
     let mut row = |what: &str, then: u64, now: u64| {
@@ -235,7 +248,7 @@ fn money(report: &Report, page: &mut String) {
         );
     }
     if !report.unknown.is_empty() {
-        page.push_str("\nNot counted, because the outcome is unknown:\n");
+        page.push_str("\nNot counted, because it cannot be known:\n");
     }
     for (why, sum) in &report.unknown {
         let _ = writeln!(

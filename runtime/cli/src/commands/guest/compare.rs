@@ -1,4 +1,5 @@
-//! `pylon guest compare`: compares the recorded answers of a shadow with those of the serving guest.
+//! `pylon guest compare`: compares the recorded answers of a shadow with those of the serving
+//! guest.
 
 use crate::args::guest::SlotArgs;
 use crate::output::{json, print};
@@ -80,7 +81,8 @@ pub(super) fn run(args: &SlotArgs) -> Result<()> {
     let Some(shadow) = guests.into_iter().find(|one| one.slot == slot && one.role == "shadow")
     else {
         bail!(
-            "{slot} has no shadow: install one with `pylon guest install SOURCE --slot {slot} --shadow`"
+            "{slot} has no shadow: install one with `pylon guest install SOURCE --slot {slot} \
+             --shadow`"
         );
     };
     let mut comparison = Comparison {
@@ -190,31 +192,31 @@ fn price(answer: &Value) -> Option<u64> {
     answer.get("Ok")?.get("price")?.as_u64()
 }
 
-fn page(found: &Comparison) -> String {
-    if found.questions == 0 {
+fn page(comparison: &Comparison) -> String {
+    if comparison.questions == 0 {
         return format!(
             "{} as a shadow of {}: no calls yet\n",
-            sanitize_line(&found.shadow),
-            found.slot
+            sanitize_line(&comparison.shadow),
+            comparison.slot
         );
     }
     let mut out = format!(
         "{} as a shadow of {}: {} of {} answers are equal",
-        sanitize_line(&found.shadow),
-        found.slot,
-        found.same,
-        found.questions
+        sanitize_line(&comparison.shadow),
+        comparison.slot,
+        comparison.same,
+        comparison.questions
     );
     let _ = writeln!(
         out,
         " (failed calls: {} active, {} shadow)",
-        found.active_traps, found.shadow_traps
+        comparison.active_traps, comparison.shadow_traps
     );
-    for (name, function) in &found.by_function {
+    for (name, function) in &comparison.by_function {
         let _ = writeln!(out, "  {name:<6} {} of {} equal", function.same, function.questions);
     }
     let sats = |msats: u64| sats(Msat::new(msats));
-    let Quotes { both, only_active, only_shadow, neither, sums } = &found.quotes;
+    let Quotes { both, only_active, only_shadow, neither, sums } = &comparison.quotes;
     if both + only_active + only_shadow + neither > 0 {
         let (active, shadow) = (sats(sums.active_msats), sats(sums.shadow_msats));
         let _ = writeln!(
@@ -223,16 +225,17 @@ fn page(found: &Comparison) -> String {
         );
         let _ = writeln!(
             out,
-            "          {only_active} only by the active guest, {only_shadow} only by the shadow, {neither} by \
-             neither"
+            "          {only_active} only by the active guest, {only_shadow} only by the shadow, \
+             {neither} by neither"
         );
     }
-    if found.settled != Sums::default() {
-        let (active, shadow) = (sats(found.settled.active_msats), sats(found.settled.shadow_msats));
+    if comparison.settled != Sums::default() {
+        let (active, shadow) =
+            (sats(comparison.settled.active_msats), sats(comparison.settled.shadow_msats));
         let _ =
             writeln!(out, "  amounts due: {active} by the active guest, {shadow} by the shadow");
     }
-    for one in &found.examples {
+    for one in &comparison.examples {
         let (job, [active, shadow, fields]) =
             (one.job.get(..8).unwrap_or_default(), &one.summaries);
         let _ = writeln!(out, "  {job} {:<6}  {active}\n           shadow  {shadow}", one.function);
@@ -263,11 +266,11 @@ mod tests {
         }
     }
 
-    /// Goal: the sums have only jobs that both have priced, and notes are not compared. Method: one pair
-    /// of each kind.
+    /// Goal: the sums have only jobs that both have priced, and notes are not compared. Method: one
+    /// pair of each kind.
     #[test]
     fn notes_and_one_sided_offers_are_not_compared() {
-        let mut found = Comparison::default();
+        let mut comparison = Comparison::default();
         let offer = |price: u64, note: &str| {
             let rest =
                 "\"max_output_tokens\":9,\"max_work_ms\":1,\"valid_seconds\":1,\"priority\":0";
@@ -284,25 +287,31 @@ mod tests {
             (Ok(busy), Ok(twelve.as_str())),
             (Ok(ten.as_str()), Err(Fault::Fuel)),
         ] {
-            found.add(&pair("quote", active, shadow));
+            comparison.add(&pair("quote", active, shadow));
         }
-        found.add(&pair("settle", Ok("7"), Ok("9")));
+        comparison.add(&pair("settle", Ok("7"), Ok("9")));
         assert_eq!(
-            (found.questions, found.same, found.active_traps, found.shadow_traps),
+            (
+                comparison.questions,
+                comparison.same,
+                comparison.active_traps,
+                comparison.shadow_traps
+            ),
             (6, 1, 0, 1)
         );
         let sums = Sums { active_msats: 20, shadow_msats: 22 };
         assert_eq!(
-            found.quotes,
+            comparison.quotes,
             Quotes { both: 2, only_active: 2, only_shadow: 1, neither: 0, sums }
         );
-        assert_eq!(found.settled, Sums { active_msats: 7, shadow_msats: 9 });
-        assert_eq!(found.examples.len(), 5);
-        let page = page(&found);
+        assert_eq!(comparison.settled, Sums { active_msats: 7, shadow_msats: 9 });
+        assert_eq!(comparison.examples.len(), 5);
+        let page = page(&comparison);
         for line in [
             "1 of 6 answers are equal",
             "0 sats (20 msats) by the active guest, 0 sats (22 msats) by the shadow",
-            "quote   10 msat held until success\n           shadow  12 msat held until success\n                   price 10 / 12\n",
+            "quote   10 msat held until success\n           shadow  12 msat held until success\n",
+            "                   price 10 / 12\n",
             "shadow  refused: busy: try again in 9 s\n",
             "shadow  no answer: out of fuel\n",
         ] {

@@ -31,6 +31,7 @@ pub(super) fn run(args: &CompileArgs) -> Result<()> {
     component::write(&path, &code)?;
     let path = path.display();
     print(&format!(
-        "{path}\n\nNext: pylon guest sign --key KEYFILE {path}, then copy it and its release to {target}\n"
+        "{path}\n\nNext: pylon guest sign --key KEYFILE {path}, then copy it and its release to \
+         {target}\n"
     ))
 }

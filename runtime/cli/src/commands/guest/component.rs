@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// Larger than any component that a node accepts.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// The path of a component: a file, or the only one in a folder, such as the folder of a built crate.
+/// The path of a component: a file, or the only one in a folder, such as the folder of a built
+/// crate.
 pub(super) fn at(path: &Path) -> Result<PathBuf> {
     guests::find_component(path).map_err(|failure| anyhow!(failure.message))
 }

@@ -1,5 +1,5 @@
-//! `pylon guest inspect`: describes a component, from its sections and from its own description in the
-//! sandbox.
+//! `pylon guest inspect`: describes a component, from its sections and from its own description in
+//! the sandbox.
 
 use super::component;
 use crate::args::guest::InspectArgs;
@@ -18,7 +18,7 @@ use serde_json::{Value, json as value};
 use std::fmt::Write as _;
 
 /// The description of a component.
-struct Report {
+struct ComponentReport {
     file: String,
     digest: Digest,
     size: usize,
@@ -39,7 +39,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
         release::verify(&text, digest, SystemClock.now()).map_err(|error| error.to_string())
     };
     let release = component::release(&file)?.map(verify);
-    let report = Report {
+    let report = ComponentReport {
         file: file.display().to_string(),
         digest,
         size: bytes.len(),
@@ -58,14 +58,15 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
     }
 }
 
-impl Report {
+impl ComponentReport {
     fn to_json(&self) -> Value {
         let import = |import: &pylon_sandbox::Import| value!({"name": import.name, "types_only": import.types_only});
+        let publisher = self.release.as_ref().and_then(|release| release.as_ref().ok());
         let mut fields = value!({
             "file": self.file, "digest": self.digest, "size": self.size,
             "imports": self.outline.imports.iter().map(import).collect::<Vec<_>>(),
             "exports": self.outline.exports,
-            "publisher": self.release.as_ref().and_then(|release| release.as_ref().ok()).map(|release| value!({
+            "publisher": publisher.map(|release| value!({
                 "npub": npub_of(release.publisher), "hex": release.publisher,
                 "signed_at": release.signed_at, "expires_at": release.expires_at,
             })),
@@ -77,9 +78,15 @@ impl Report {
             let setting = |it: &pylon_sandbox::Setting| value!({"name": it.name, "default": it.default, "help": it.help});
             let kinds = about.kinds.iter().map(|served| {
                 let param = |(name, help, required): &(String, String, bool)| {
-                    value!({"name": name, "help": help, "required": required, "public": served.public_params.contains(name)})
+                    value!({
+                        "name": name, "help": help, "required": required,
+                        "public": served.public_params.contains(name),
+                    })
                 };
-                value!({"kind": served.kind, "summary": served.summary, "params": served.params.iter().map(param).collect::<Vec<_>>()})
+                value!({
+                    "kind": served.kind, "summary": served.summary,
+                    "params": served.params.iter().map(param).collect::<Vec<_>>(),
+                })
             });
             map.insert("world".into(), guest.role.world().into());
             map.insert("name".into(), about.name.clone().into());

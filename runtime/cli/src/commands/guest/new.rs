@@ -33,7 +33,7 @@ pub(super) fn run(command: &NewCommand) -> Result<()> {
 
 fn page(name: &str) -> String {
     format!(
-        "{name}/src/lib.rs       the guest\n{name}/{name}.cases.toml  its test cases\n\nNext: pylon guest test {name}, then \
-         change both\n"
+        "{name}/src/lib.rs       the guest\n{name}/{name}.cases.toml  its test cases\n\nNext: \
+         pylon guest test {name}, then change both\n"
     )
 }

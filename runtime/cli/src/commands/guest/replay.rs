@@ -33,7 +33,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<()> {
         bail!("no decision about {} is stored", job.short());
     }
     if args.json {
-        json(&facts(job, &checked))?;
+        json(&to_json(job, &checked))?;
     } else {
         print(&page(&subject, &checked))?;
     }
@@ -53,9 +53,9 @@ impl Checked {
     }
 }
 
-fn facts(job: JobId, checked: &[Checked]) -> Value {
+fn to_json(job: JobId, checked: &[Checked]) -> Value {
     let decision = |one: &Checked| {
-        let (recorded, (outcome, cause)) = (&one.recorded, outcome_name(&one.outcome));
+        let (recorded, (outcome, message)) = (&one.recorded, outcome_name(&one.outcome));
         let differences = match &one.outcome {
             ReplayOutcome::Differs(all) => all
                 .iter()
@@ -64,9 +64,10 @@ fn facts(job: JobId, checked: &[Checked]) -> Value {
             _ => Vec::new(),
         };
         value!({
-            "id": recorded.id, "function": recorded.function, "attempt": recorded.attempt, "slot": recorded.slot,
-            "name": recorded.name, "version": recorded.version, "digest": recorded.digest, "revision": recorded.revision,
-            "outcome": outcome, "cause": cause, "differences": differences, "mac": one.mac.map(mac_name),
+            "id": recorded.id, "function": recorded.function, "attempt": recorded.attempt,
+            "slot": recorded.slot, "name": recorded.name, "version": recorded.version,
+            "digest": recorded.digest, "revision": recorded.revision, "outcome": outcome,
+            "message": message, "differences": differences, "mac": one.mac.map(mac_name),
         })
     };
     let count =
@@ -74,7 +75,8 @@ fn facts(job: JobId, checked: &[Checked]) -> Value {
     let not_replayable =
         checked.iter().filter(|one| matches!(one.outcome, ReplayOutcome::NotReplayable(_))).count();
     value!({
-        "job": job, "equal": count("equal"), "other_engine": count("other_engine"), "differs": count("differs"), "not_replayable": not_replayable,
+        "job": job, "equal": count("equal"), "other_engine": count("other_engine"),
+        "differs": count("differs"), "not_replayable": not_replayable,
         "decisions": checked.iter().map(decision).collect::<Vec<_>>(),
     })
 }
@@ -110,7 +112,7 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
             ),
             ReplayOutcome::NotReplayable(why) => why.message(),
         };
-        let invalid = if one.mac == Some(MacCheck::Invalid) { "; the MAC is INVALID" } else { "" };
+        let invalid = if one.mac == Some(MacCheck::Invalid) { "; its MAC is INVALID" } else { "" };
         let answer = match one.outcome {
             ReplayOutcome::NotReplayable(_) => String::new(),
             _ => decision_summary::summarize(&recorded.function, &recorded.output),
@@ -127,7 +129,8 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
         let (status, delivery) = (state.execution.as_str(), state.delivery.as_str());
         let _ = writeln!(
             page,
-            "\nThe job is not finished (status {status}, delivery {delivery}); later decisions may follow."
+            "\nThe job is not finished (status {status}, delivery {delivery}): more decisions may \
+             follow."
         );
     }
     for one in checked {

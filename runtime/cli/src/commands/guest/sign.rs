@@ -31,11 +31,11 @@ pub(super) fn run(args: &SignArgs) -> Result<()> {
     let now = SystemClock.now();
     let expires_at = args.expires.map(|days| now.plus(u64::from(days) * DAY_SECONDS));
     let file = component::at(&args.file)?;
-    let (subject, signed) = match image_name(&file) {
-        Some((component, engine)) => image(&file, component, engine, |claim| {
+    let (subject, signed) = match precompiled_name(&file) {
+        Some((component, engine)) => sign_precompiled(&file, component, engine, |claim| {
             image_release::sign(&keys, claim, now, expires_at)
         }),
-        None => guest(&file, |claim| release::sign(&keys, claim, now, expires_at)),
+        None => sign_component(&file, |claim| release::sign(&keys, claim, now, expires_at)),
     }
     .with_context(|| file.display().to_string())?;
     let path = component::release_file(&file);
@@ -44,7 +44,7 @@ pub(super) fn run(args: &SignArgs) -> Result<()> {
 }
 
 /// Signs a component. One that no node can run is refused.
-fn guest(
+fn sign_component(
     file: &Path,
     sign: impl Fn(&Claim) -> Result<String, ReleaseError>,
 ) -> Result<(String, String)> {
@@ -60,14 +60,15 @@ fn guest(
 }
 
 /// COMPONENT and ENGINE of COMPONENT.ENGINE.cwasm.
-fn image_name(file: &Path) -> Option<(PathBuf, &str)> {
+fn precompiled_name(file: &Path) -> Option<(PathBuf, &str)> {
     let (component, engine) =
         file.file_name()?.to_str()?.strip_suffix(".cwasm")?.rsplit_once('.')?;
     Some((file.with_file_name(component), engine))
 }
 
-/// Signs a precompiled file. Its component is the file in the same folder, or the digest in its name.
-fn image(
+/// Signs a precompiled file. Its component is the file in the same folder, or the digest in its
+/// name.
+fn sign_precompiled(
     file: &Path,
     component: PathBuf,
     engine: &str,

@@ -1,5 +1,5 @@
-//! Applies a change of a slot: through the running node, or without one in the journal, for the next
-//! start.
+//! Applies a change of a slot: through the running node, or without one in the journal, for the
+//! next start.
 
 use crate::commands::block_on;
 use crate::output::{json, print};
@@ -14,8 +14,9 @@ use pylon_egress::policy::EgressPolicy;
 use pylon_journal::SqliteJournal;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::Source;
-use pylon_node::home::{Home, LockHolder};
+use pylon_node::home::Home;
 use pylon_node::identity::Identity;
+use pylon_node::lock::LockHolder;
 use pylon_nostr::identity::npub_of;
 use pylon_slots::{SlotHistory, SlotManager};
 

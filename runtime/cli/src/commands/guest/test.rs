@@ -1,5 +1,5 @@
-//! `pylon guest test`: runs the test cases of a guest on the engine of a node, and shows the cost of
-//! each call.
+//! `pylon guest test`: runs the test cases of a guest on the engine of a node, and shows the cost
+//! of each call.
 
 use super::{build, component};
 use crate::args::guest::TestArgs;
@@ -37,7 +37,7 @@ pub(super) fn run(args: &TestArgs) -> Result<()> {
         Ok((guest, asked))
     })?;
     if args.json {
-        json(&report(&guest, &asked))?;
+        json(&to_json(&guest, &asked))?;
     } else {
         print(&page(&guest, &asked))?;
     }
@@ -60,21 +60,23 @@ fn no_cases(file: &Path, component: &[u8]) -> String {
     format!("no test cases in {}: start with {first}; see guests/README.md", path.display())
 }
 
-fn report(guest: &Inspection, asked: &[CaseResult]) -> serde_json::Value {
+fn to_json(guest: &Inspection, asked: &[CaseResult]) -> serde_json::Value {
     let case = |case: &CaseResult| {
         let (fuel, cpu_us) = match case.cost {
             Cost::Fuel(fuel) => (Some(fuel), None),
             Cost::CpuUs(micros) => (None, Some(micros)),
         };
         value!({
-            "name": case.name, "function": case.function.as_str(), "passed": case.unmet.is_empty(), "unmet": case.unmet,
+            "name": case.name, "function": case.function.as_str(), "passed": case.unmet.is_empty(),
+            "unmet": case.unmet,
             "fuel": fuel, "cpu_us": cpu_us, "budget": case.budget,
         })
     };
     let passed = asked.iter().filter(|case| case.unmet.is_empty()).count();
     value!({
         "name": guest.manifest.name, "version": guest.manifest.version, "world": guest.role.world(),
-        "cases": asked.iter().map(case).collect::<Vec<_>>(), "passed": passed, "failed": asked.len() - passed,
+        "cases": asked.iter().map(case).collect::<Vec<_>>(), "passed": passed,
+        "failed": asked.len() - passed,
     })
 }
 

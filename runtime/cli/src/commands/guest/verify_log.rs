@@ -26,18 +26,19 @@ pub(super) fn run(args: &VerifyLogArgs) -> Result<()> {
         .await?)
     })?;
     if args.json {
-        json(&report(&verified))?;
+        json(&to_json(&verified))?;
     } else {
         print(&page(&verified))?;
     }
     if verified.is_good() { Ok(()) } else { Err(SilentFailure.into()) }
 }
 
-fn report(verified: &LogReport) -> Value {
+fn to_json(verified: &LogReport) -> Value {
     let problem = |it: &Problem| value!({"id": it.id, "job": it.job, "function": it.function, "message": it.what});
     value!({
         "good": verified.is_good(), "decisions": verified.decisions, "equal": verified.equal,
-        "other_engine": verified.other_engine, "differs": verified.differs, "not_replayable": verified.not_replayable,
+        "other_engine": verified.other_engine, "differs": verified.differs,
+        "not_replayable": verified.not_replayable,
         "macs": verified.macs.map(|macs| value!({
             "valid": macs.valid, "invalid": macs.invalid, "unsealed": macs.unsealed,
             "missing": macs.missing, "head_missing": macs.head_missing,

@@ -175,7 +175,8 @@ pub(super) fn format_result(
     if request.is_answered_in_clear(result) {
         let provider = npub_of(result.provider);
         eprint(&format!(
-            "pylon: {provider} has answered this encrypted request in plain text, which anyone can read"
+            "pylon: {provider} has answered this encrypted request in plain text, which anyone can \
+             read"
         ));
     }
     if !json {

@@ -30,8 +30,8 @@ const EQUAL_REQUESTS_MAX: u64 = 60;
 pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
     if args.pay {
         bail!(
-            "--pay needs a wallet that can send payments, which this version does not have: submit without \
-             --pay, and pay the invoice yourself; nothing was sent"
+            "--pay needs a wallet that can send payments, which this version does not have: submit \
+             without --pay, and pay the invoice yourself; nothing was sent"
         );
     }
     let prompt = prompt(args)?;
@@ -63,8 +63,8 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
     wait(args, buyer, &request).await
 }
 
-/// Signs the request and stores it. An equal request within the same second would be the same event, so
-/// it gets a later time.
+/// Signs the request and stores it. An equal request within the same second would be the same
+/// event, so it gets a later time.
 fn sign_and_store(
     args: &SubmitArgs,
     tags: &[RequestTag],
@@ -85,8 +85,8 @@ fn sign_and_store(
         }
     }
     bail!(
-        "{EQUAL_REQUESTS_MAX} equal requests were submitted within a minute: try again later; nothing was \
-         sent"
+        "{EQUAL_REQUESTS_MAX} equal requests were submitted within a minute: try again later; \
+         nothing was sent"
     )
 }
 
@@ -105,8 +105,8 @@ fn prompt(args: &SubmitArgs) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// Waits for the first valid result, or for a refusal of the requested provider. Feedback is printed to
-/// stderr.
+/// Waits for the first valid result, or for a refusal of the requested provider. Feedback is
+/// printed to stderr.
 async fn wait(args: &SubmitArgs, mut buyer: Buyer, request: &Request) -> Result<()> {
     let (deadline, id) = (Instant::now() + Duration::from_secs(args.timeout), request.id());
     let (mut log, mut refusal) = (WaitLog::default(), None);
@@ -185,7 +185,8 @@ impl WaitLog {
     }
 }
 
-/// A relay may have a result that it did not forward, because it closed the subscription or was too slow.
+/// A relay may have a result that it did not forward, because it closed the subscription or was too
+/// slow.
 async fn final_query(reader: RelayReader, request: &Request) -> Option<Delivered> {
     match reader.responses(request, FINAL_QUERY_TIMEOUT).await {
         Ok(responses) => {
