@@ -12,6 +12,7 @@ mod announcement;
 mod buyer;
 mod cli;
 mod confidential;
+mod conformance;
 mod control;
 mod daemon;
 mod events;

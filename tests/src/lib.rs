@@ -10,6 +10,7 @@
 )]
 
 pub mod baseline;
+pub mod conformance;
 pub mod figures;
 pub mod market;
 pub mod process;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
 /// The model that it lists.
@@ -49,6 +49,7 @@ struct Inner {
     gate: Semaphore,
     requests: AtomicUsize,
     failing: AtomicBool,
+    open_answers: watch::Sender<usize>,
 }
 
 /// A running server, stopped on drop.
@@ -66,6 +67,7 @@ impl Stub {
             gate: Semaphore::new(0),
             requests: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
+            open_answers: watch::Sender::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -98,6 +100,16 @@ impl Stub {
     /// Answers normally again.
     pub fn recover(&self) {
         self.inner.failing.store(false, Ordering::SeqCst);
+    }
+
+    /// Number of answers that are being streamed.
+    pub fn open_answers(&self) -> usize {
+        *self.inner.open_answers.borrow()
+    }
+
+    /// Waits until no answer is being streamed.
+    pub async fn idle(&self) {
+        self.inner.open_answers.subscribe().wait_for(|open| *open == 0).await.unwrap();
     }
 
     /// Number of completion requests so far.
@@ -139,8 +151,10 @@ async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -
     let text = match &inner.script {
         Script::Reply(words) => (*words).to_owned(),
         Script::Empty => String::new(),
-        Script::EchoOrEndless(word) if prompt.contains(word) => return answer(endless(prompt)),
-        Script::Truncate => return answer(stream::iter(words(prompt).collect::<Vec<_>>())),
+        Script::EchoOrEndless(word) if prompt.contains(word) => {
+            return answer(&inner, endless(prompt));
+        }
+        Script::Truncate => return answer(&inner, stream::iter(words(prompt).collect::<Vec<_>>())),
         Script::Echo | Script::EchoOrEndless(_) => prompt.to_owned(),
         Script::Wait => {
             inner.gate.acquire().await.unwrap().forget();
@@ -159,7 +173,7 @@ async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -
     let tokens = text.split_whitespace().count();
     frames.push(frame(&json!({"choices": [], "model": MODEL, "usage": {"prompt_tokens": prompt.len() / 4 + 1, "completion_tokens": tokens, "total_tokens": prompt.len() / 4 + 1 + tokens}})));
     frames.push("data: [DONE]\n\n".into());
-    answer(stream::iter(frames))
+    answer(&inner, stream::iter(frames))
 }
 
 /// The text, repeated.
@@ -185,10 +199,31 @@ fn frame(data: &Value) -> Bytes {
     format!("data: {data}\n\n").into()
 }
 
-fn answer(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+/// Counts an answer until its stream is dropped: at its end, or when the client disconnects.
+struct OpenAnswer(Arc<Inner>);
+
+impl OpenAnswer {
+    fn new(inner: &Arc<Inner>) -> Self {
+        inner.open_answers.send_modify(|open| *open += 1);
+        Self(Arc::clone(inner))
+    }
+}
+
+impl Drop for OpenAnswer {
+    fn drop(&mut self) {
+        self.0.open_answers.send_modify(|open| *open -= 1);
+    }
+}
+
+fn answer(inner: &Arc<Inner>, frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let open = OpenAnswer::new(inner);
+    let frames = frames.map(move |frame| {
+        let _ = &open;
+        Ok::<_, Infallible>(frame)
+    });
     Response::builder()
         .header("content-type", "text/event-stream")
         .header("server", "llama.cpp")
-        .body(Body::from_stream(frames.map(Ok::<_, Infallible>)))
+        .body(Body::from_stream(frames))
         .unwrap()
 }

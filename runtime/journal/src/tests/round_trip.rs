@@ -71,23 +71,6 @@ async fn a_state_is_read_as_written() {
     }
 }
 
-/// Goal: an update leaves nothing of the previous state. Method: two states alternately in one row.
-#[tokio::test]
-async fn an_update_replaces_everything() {
-    let test = TestJournal::new();
-    test.journal.commit(vec![Row::Admit(Box::new(job(1)))].into()).await.unwrap();
-    let mut other = done(1);
-    other.invoice.as_mut().unwrap().payment_hash = hash(99);
-    for state in [done(1), other, job(1), done(1)] {
-        test.journal.commit(vec![Row::Update(Box::new(state.clone()))].into()).await.unwrap();
-        assert_eq!(test.journal.job(id(1)).unwrap(), Some(state.clone()));
-        for number in [1, 99] {
-            let expected = (state.payment_hash() == Some(hash(number))).then_some(id(1));
-            assert_eq!(test.journal.job_of_payment(hash(number)).unwrap(), expected);
-        }
-    }
-}
-
 /// Goal: the schema allows exactly the words of the core. Method: parse the lists of the schema.
 #[test]
 fn the_schema_allows_the_words_of_the_core() {
@@ -217,22 +200,4 @@ async fn an_invoice_has_a_row() {
         })
         .unwrap();
     assert_eq!(expired, "expired");
-}
-
-/// Goal: each guest that decided about a job is listed once, in order. Method: decisions of four
-/// guests, two of them repeated, and one about another job.
-#[tokio::test]
-async fn the_guests_of_a_job_are_listed_once() {
-    let test = TestJournal::new();
-    let guest = |slot: &str| GuestRef { slot: slot.into(), ..decision(1).guest };
-    let asked = ["routing", "pricing", "handler", "verification", "handler", "pricing"]
-        .map(|slot| (1, guest(slot)));
-    let rows = asked.into_iter().chain([(2, guest("other"))]);
-    let rows = rows.map(|(number, guest)| {
-        Row::Decision(Box::new(DecisionRow { job: id(number), guest, ..decision(1) }))
-    });
-    test.journal.commit(rows.collect()).await.unwrap();
-    let expected = ["routing", "pricing", "handler", "verification"].map(guest);
-    assert_eq!(test.journal.guests_of(id(1)).unwrap(), expected);
-    assert_eq!(test.journal.guests_of(id(3)).unwrap(), []);
 }
