@@ -10,7 +10,7 @@ use pylon_node::config::{Config, MarketConfig, Network};
 use pylon_nostr::announcement::{Subject, parse};
 use pylon_nostr::market::read_announcement;
 use pylon_nostr::relay::InProcessRelay;
-use pylon_provider::Observation;
+use pylon_provider::NodeEvent;
 use pylon_tests::market::{MarketOptions, TEST_TIMEOUT, TestMarket, text};
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -163,7 +163,7 @@ async fn relays_can_be_added_and_removed_while_running() {
     assert_eq!(market.node().reload(&only_second).await.unwrap().applied, ["relays"]);
     let left = timeout(TEST_TIMEOUT, async {
         loop {
-            if let Observation::Event(DomainEvent::RelayDisconnected { url, reason, .. }) =
+            if let NodeEvent::Domain(DomainEvent::RelayDisconnected { url, reason, .. }) =
                 seen.recv().await.unwrap()
             {
                 return (url, reason);

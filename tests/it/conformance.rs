@@ -5,13 +5,15 @@ use futures::FutureExt as _;
 use pylon_adapters::inference::{BackendConfig, Config};
 use pylon_adapters::inputs::{Fetcher, Options};
 use pylon_core::ports::clock::Clock as _;
+use pylon_core::ports::executor::Executor;
+use pylon_core::ports::guests::GuestSets;
 use pylon_core::ports::inference::Inference;
 use pylon_core::ports::inputs::Inputs;
 use pylon_core::ports::journal::Journal;
 use pylon_core::{JobId, PublicKey};
 use pylon_egress::http::client;
 use pylon_egress::policy::EgressPolicy;
-use pylon_journal::SqliteJournal;
+use pylon_journal::{SqliteJournal, TextCipher};
 use pylon_node::clock::SystemClock;
 use pylon_nostr::Entry;
 use pylon_nostr::buyer::{Buyer, ProviderMessage};
@@ -19,7 +21,8 @@ use pylon_nostr::identity::{generate, keys};
 use pylon_nostr::market::{self, NostrMarket};
 use pylon_nostr::nip90::RequestTag;
 use pylon_nostr::relay::InProcessRelay;
-use pylon_tests::conformance::{inference, inputs, journal, market as suite};
+use pylon_provider::{Backends, LocalExecutor};
+use pylon_tests::conformance::{executor, inference, inputs, journal, market as suite};
 use pylon_tests::market::{TEST_TIMEOUT, text};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,11 +39,12 @@ async fn every_journal_conforms() {
 }
 
 fn sqlite(folder: &Path) -> Arc<dyn Journal> {
-    Arc::new(SqliteJournal::open(&folder.join("pylon.db")).unwrap())
+    let cipher = TextCipher::new(&[7; 32]);
+    Arc::new(SqliteJournal::open_with(&folder.join("pylon.db"), cipher).unwrap())
 }
 
-/// Goal: every type of backend keeps the promises of its port. Method: the suite, with a server that
-/// speaks the OpenAI API.
+/// Goal: every type of backend keeps the promises of its port. Method: the suite, with a server
+/// that speaks the OpenAI API.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_inference_backend_conforms() {
     const ROWS: [(&str, inference::Connect); 1] =
@@ -76,6 +80,19 @@ fn fetcher(setup: inputs::Setup) -> Arc<dyn Inputs> {
     let egress = Arc::new(EgressPolicy::new(&allow));
     let options = Options { granted, egress, fetch_timeout: timeout, chain_timeout: timeout };
     Arc::new(Fetcher::new(options, events))
+}
+
+/// Goal: every executor keeps the promises of its port. Method: the suite.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_executor_conforms() {
+    const ROWS: [executor::Make; 1] = [local];
+    for make in ROWS {
+        executor::check(make).await;
+    }
+}
+
+fn local(guests: Arc<dyn GuestSets>, backends: Arc<Backends>) -> Arc<dyn Executor> {
+    Arc::new(LocalExecutor::new(guests, backends))
 }
 
 /// Goal: every market keeps the promises of its port. Method: the suite.

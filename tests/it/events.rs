@@ -2,7 +2,7 @@
 
 use pylon_core::machine::{Delivery, Execution, Settlement};
 use pylon_nostr::identity::keys;
-use pylon_provider::Observation;
+use pylon_provider::NodeEvent;
 use pylon_tests::market::{MarketOptions, TEST_TIMEOUT, TestMarket, text};
 use pylon_tests::program::{PHRASE, Program, started};
 use pylon_tests::stub::{MODEL, Script};
@@ -29,10 +29,10 @@ const FIELDS: [(&str, &[&str]); 13] = [
 ];
 
 /// Waits for this event, and checks its fields.
-async fn next(seen: &mut Receiver<Observation>, name: &str) -> Value {
+async fn next(seen: &mut Receiver<NodeEvent>, name: &str) -> Value {
     let found = async {
         loop {
-            let Observation::Event(event) = seen.recv().await.unwrap() else { continue };
+            let NodeEvent::Domain(event) = seen.recv().await.unwrap() else { continue };
             let event = serde_json::to_value(&event).unwrap();
             if event["event"] == name {
                 return event;

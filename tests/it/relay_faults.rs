@@ -6,7 +6,7 @@ use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
 use pylon_core::machine::{Delivery, Execution};
 use pylon_nostr::market::Options;
-use pylon_provider::Observation;
+use pylon_provider::NodeEvent;
 use pylon_tests::market::{Customer, MarketOptions, TEST_TIMEOUT, TestMarket, text};
 use pylon_tests::proxy::{Direction, FaultAction, Frame, event_in};
 use pylon_tests::stub::Script;
@@ -222,7 +222,7 @@ async fn malformed_frames_do_not_stop_the_node() {
     let lost = tokio::time::timeout(TEST_TIMEOUT, async {
         while !matches!(
             seen.recv().await.unwrap(),
-            Observation::Event(DomainEvent::RelayDisconnected { .. })
+            NodeEvent::Domain(DomainEvent::RelayDisconnected { .. })
         ) {}
     });
     lost.await.expect("the last one costs the connection");

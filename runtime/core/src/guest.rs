@@ -35,7 +35,7 @@ named_enum! {
 }
 
 /// What one call to a guest cost.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// The guest that was called.
     pub guest: Arc<GuestRef>,
@@ -58,7 +58,7 @@ pub enum Cost {
 }
 
 /// A guest's answer, or the limit it exceeded, with the cost of the call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GuestAnswer<T> {
     /// The answer.
     pub value: Result<T, Fault>,

@@ -56,7 +56,7 @@ pub struct Audit {
     /// When.
     pub at: UnixTime,
     /// `start`, `reload`, `install`, `shadow`, `activate`, `rollback`, `approve`, `remove`,
-    /// `shadow_removed`, `release`, `reject`.
+    /// `shadow_removed`, `accept`, `reject`.
     pub action: String,
     /// The slot.
     pub slot: String,

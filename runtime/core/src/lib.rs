@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod admission;
+pub mod backoff;
 pub mod completion;
 pub mod decision;
 pub mod decision_summary;
@@ -31,6 +32,7 @@ pub mod schedule;
 pub mod settings;
 pub mod slots;
 pub mod sources;
+pub mod sync;
 pub mod text;
 pub mod time;
 pub mod transcript;

@@ -6,7 +6,7 @@ use pylon_core::event::DomainEvent;
 use pylon_core::work::ExecutionTarget;
 use pylon_nostr::announcement::NodeAnnouncement;
 use pylon_nostr::market::NostrMarket;
-use pylon_provider::{Backends, Observation};
+use pylon_provider::{Backends, NodeEvent};
 use pylon_sandbox::GuestSetRegistry;
 use pylon_slots::{HandledKind, handled_kinds};
 use std::sync::Arc;
@@ -89,7 +89,7 @@ pub async fn run(
 /// The changes that update the announcement.
 pub struct Changes {
     /// Events of the backends.
-    pub backends: broadcast::Receiver<Observation>,
+    pub backends: broadcast::Receiver<NodeEvent>,
     /// Changes of the guests.
     pub guests: watch::Receiver<u64>,
 }
@@ -105,10 +105,10 @@ impl Changes {
 }
 
 /// Waits for a change of a backend.
-async fn changed(events: &mut broadcast::Receiver<Observation>) {
+async fn changed(events: &mut broadcast::Receiver<NodeEvent>) {
     loop {
         match events.recv().await {
-            Ok(Observation::Event(
+            Ok(NodeEvent::Domain(
                 DomainEvent::BackendAvailable { .. }
                 | DomainEvent::BackendUnavailable { .. }
                 | DomainEvent::ModelsRefreshed { .. },

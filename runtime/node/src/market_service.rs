@@ -15,7 +15,7 @@ use pylon_nostr::event_source::MarketEvents;
 use pylon_nostr::identity::Keys;
 use pylon_nostr::market::{NostrMarket, Options};
 use pylon_nostr::{Change, Entry};
-use pylon_provider::{Backends, Bus, Ports, Provider};
+use pylon_provider::{Backends, Bus, LocalExecutor, Ports, Provider};
 use pylon_slots::Slots;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -71,6 +71,7 @@ impl MarketService {
             market: market.clone(),
             journal: Arc::clone(&journal),
             guests: guests.guests(),
+            executor: Arc::new(LocalExecutor::new(guests.guests(), Arc::clone(&backends))),
             observer: guests.observer(),
             wallet,
             inputs: Arc::new(fetcher(&config.network, Arc::clone(&egress), &market)),
@@ -114,7 +115,7 @@ impl MarketService {
         self.market
             .set_customer_relays(config.market.customer_relays.then(|| Arc::clone(&self.egress)));
         self.profile.send_modify(|current| *current = profile(&config.market, current.free));
-        self.provider.set(&config.provider);
+        self.provider.apply(&config.provider);
         self.drain_seconds.store(config.slots.guest_drain_seconds, Ordering::Relaxed);
     }
 
@@ -159,10 +160,10 @@ async fn report_relays(mut changes: broadcast::Receiver<Change>, bus: Bus, clock
     loop {
         match changes.recv().await {
             Ok(Change { url, connected: true, .. }) => {
-                bus.announce(DomainEvent::RelayConnected { url, timestamp: clock.now() })
+                bus.emit(DomainEvent::RelayConnected { url, timestamp: clock.now() })
             }
             Ok(Change { url, reason, .. }) => {
-                bus.announce(DomainEvent::RelayDisconnected { url, reason, timestamp: clock.now() })
+                bus.emit(DomainEvent::RelayDisconnected { url, reason, timestamp: clock.now() })
             }
             Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return,

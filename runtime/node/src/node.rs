@@ -98,7 +98,7 @@ impl Node {
         };
         let backends =
             Backends::watch(adapters, preference(config), bus.clone(), Arc::clone(&clock)).await;
-        if let Some(warning) = backends.misfit() {
+        if let Some(warning) = backends.preference_warning() {
             tracing::warn!("{warning}");
         }
         let (guests, reports) = guests.await.context("cannot load the guests")??;
@@ -185,8 +185,9 @@ impl Node {
         let jobs = self.status.journal.unfinished().unwrap_or_default();
         let refused_guests =
             self.guests.manager.refused_guests_warning(&jobs, SystemClock.now()).await;
-        let warnings =
-            Vec::from_iter(self.status.backends.misfit().into_iter().chain(refused_guests));
+        let warnings = Vec::from_iter(
+            self.status.backends.preference_warning().into_iter().chain(refused_guests),
+        );
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let applied = running.differences(&next);
         let reloaded = Reloaded { applied, needs_restart: next.differences(config), warnings };

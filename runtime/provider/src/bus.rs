@@ -1,51 +1,53 @@
-//! What observers are told. A slow one loses lines and never delays a job; nothing that must be stored hangs on it.
+//! Events for observers. A slow observer loses some and never delays a job; nothing that must be
+//! stored depends on them.
 
 use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
 use pylon_core::guest::{Call, GuestFunction};
+use std::time::Duration;
 use tokio::sync::broadcast;
 
-/// Lines an observer may be behind before it loses some.
+/// Events an observer may be behind before it loses some.
 const CAPACITY: usize = 1024;
 
-/// Something to see.
+/// Something that happened in the node.
 #[derive(Clone, Debug)]
-pub enum Observation {
-    /// For everybody.
-    Event(DomainEvent),
-    /// For those who follow one job.
-    Step(JobId, Step),
+pub enum NodeEvent {
+    /// A domain event.
+    Domain(DomainEvent),
+    /// A step of this job, for observers that follow it.
+    Step(JobId, JobStep),
 }
 
-/// A step on the way of one job.
+/// A step of one job.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub enum JobStep {
     /// The node did something itself.
     Native {
         /// What.
         what: &'static str,
-        /// How long it took.
-        micros: u64,
+        /// Wall time in microseconds.
+        wall_us: u64,
     },
     /// A guest was called.
     Guest {
-        /// Which function of its world.
+        /// The function of its world.
         function: GuestFunction,
-        /// Who, and what it took.
+        /// The guest, and what the call cost.
         call: Call,
-        /// Its answer in a few words, or the limit it broke.
-        said: String,
+        /// The answer in a few words, or the limit that was exceeded.
+        summary: String,
     },
     /// The work is over.
-    Over {
-        /// What the node itself took: neither backend nor relay nor wallet nor waiting.
-        node_micros: u64,
+    Finished {
+        /// The node's own time in microseconds: without backends, relays, wallet and queues.
+        node_us: u64,
     },
 }
 
-/// The place where observers listen.
+/// Where observers subscribe.
 #[derive(Clone, Debug)]
-pub struct Bus(broadcast::Sender<Observation>);
+pub struct Bus(broadcast::Sender<NodeEvent>);
 
 impl Default for Bus {
     fn default() -> Self {
@@ -55,23 +57,28 @@ impl Default for Bus {
 
 impl Bus {
     /// Everything from now on.
-    pub fn listen(&self) -> broadcast::Receiver<Observation> {
+    pub fn listen(&self) -> broadcast::Receiver<NodeEvent> {
         self.0.subscribe()
     }
 
-    /// Logs an event and tells it to those who listen.
-    pub fn announce(&self, event: DomainEvent) {
+    /// Logs an event and sends it to all observers.
+    pub fn emit(&self, event: DomainEvent) {
         if tracing::enabled!(tracing::Level::INFO) {
             let line = serde_json::to_string(&event).unwrap_or_default();
             tracing::info!("{line}");
         }
-        let _ = self.0.send(Observation::Event(event));
+        let _ = self.0.send(NodeEvent::Domain(event));
     }
 
-    /// Tells a step to those who listen; made only if somebody does.
-    pub(super) fn step(&self, job: JobId, step: impl FnOnce() -> Step) {
+    /// Sends a step to all observers. It is built only if there are any.
+    pub(crate) fn emit_step(&self, job: JobId, step: impl FnOnce() -> JobStep) {
         if self.0.receiver_count() > 0 {
-            let _ = self.0.send(Observation::Step(job, step()));
+            let _ = self.0.send(NodeEvent::Step(job, step()));
         }
     }
+}
+
+/// Whole microseconds.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

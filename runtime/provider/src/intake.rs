@@ -1,127 +1,200 @@
-//! What the market brings, one thing after the other: known things are dropped, a place is reserved, and the rest is left to the job's own task.
+//! Takes requests from the market, one after the other: duplicates are dropped, capacity is
+//! reserved, and the decision is left to a task of its own.
 
-use super::Shared;
-use super::admit::{self, Asked};
-use super::registry;
+use crate::admission::{Admission, AdmissionRequest, Decisions};
+use crate::capacity::{Capacity, Reservation};
+use crate::job_task::{JobSetup, Mailbox};
+use crate::payments::Payments;
+use crate::recorder::JobRecorder;
+use crate::refusals::{Refusals, RequestMeta};
+use crate::registry::Registry;
 use pylon_core::decision::{REDACTED, Refusal};
-use pylon_core::machine::Event;
+use pylon_core::machine::{self, Event};
 use pylon_core::message::Incoming;
+use pylon_core::ports::guests::GuestSet;
 use pylon_core::recent::RecentSet;
+use pylon_core::rows::DecisionContext;
 use pylon_core::{Job, JobId, PublicKey};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-/// Withdrawals that are remembered because their requests have not come: relays bring stored events in any order, mostly the newest first.
-const WITHDRAWN: usize = 4096;
-/// Told to those for whom there is no place.
+/// Remembered withdrawals of requests that have not arrived: relays send stored events in any
+/// order, usually the newest first.
+const WITHDRAWN_MAX: usize = 4096;
+/// When a customer may try again after a refusal for lack of capacity.
 const BUSY_SECONDS: u32 = 30;
 
-pub(super) async fn run(shared: Arc<Shared>) {
-    let mut withdrawn = RecentSet::new(WITHDRAWN);
-    loop {
-        let incoming = tokio::select! {
-            () = shared.closing.cancelled() => return,
-            incoming = shared.market.next() => incoming,
+/// What the intake needs.
+#[derive(Clone)]
+pub(crate) struct JobIntake {
+    pub(crate) recorder: Arc<JobRecorder>,
+    pub(crate) payments: Arc<Payments>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) refusals: Arc<Refusals>,
+    pub(crate) capacity: Arc<Capacity>,
+    pub(crate) registry: Arc<Registry>,
+}
+
+/// A request that is not a duplicate and has a reservation.
+struct Accepted {
+    job: Job,
+    begun: Instant,
+    guests: Arc<dyn GuestSet>,
+    reservation: Reservation,
+    mailbox: Mailbox,
+}
+
+impl JobIntake {
+    /// Takes requests until the market closes or the node stops.
+    pub(crate) async fn run(self, closing: CancellationToken) {
+        let mut withdrawn = RecentSet::new(WITHDRAWN_MAX);
+        loop {
+            let incoming = tokio::select! {
+                () = closing.cancelled() => return,
+                incoming = self.recorder.market.next() => incoming,
+            };
+            match incoming {
+                Some(Incoming::Job(job)) if withdrawn.holds(&(job.customer, job.id)) => {
+                    tracing::debug!(job = %job.id.short(), "withdrawn before it arrived");
+                }
+                Some(Incoming::Job(job)) => self.take(*job).await,
+                Some(malformed @ Incoming::Malformed { .. }) => self.reject(malformed).await,
+                Some(Incoming::Cancel { customer, jobs }) => {
+                    for id in jobs {
+                        self.cancel(customer, id, &mut withdrawn).await;
+                    }
+                }
+                None => return,
+            }
+        }
+    }
+
+    async fn take(&self, job: Job) {
+        let begun = Instant::now();
+        if self.is_known(job.id) {
+            return;
+        }
+        let guests = match self.admission.guest_set(job.kind) {
+            Ok(guests) => guests,
+            Err(refusal) => return self.refuse_if_targeted(&job, refusal).await,
         };
-        match incoming {
-            Some(Incoming::Job(job)) if withdrawn.holds(&(job.customer, job.id)) => {
-                tracing::debug!(job = %job.id.short(), "withdrawn before it came");
+        let reserve = |preferred: bool| self.capacity.reserve(job.customer, preferred);
+        // A request whose inputs are fetched can hold its reservation for long at no cost.
+        let preferred = || job.is_complete() && self.payments.has_paid(job.customer);
+        let Some(reservation) = reserve(false).or_else(|| reserve(preferred())) else {
+            if !job.targeted {
+                tracing::warn!(job = %job.id.short(), "broadcast dropped: no capacity");
             }
-            Some(Incoming::Job(job)) => take(&shared, *job).await,
-            Some(Incoming::Malformed {
-                id,
-                kind,
-                customer,
-                created_at,
-                targeted,
-                reason,
-                confidential,
-            }) => {
-                let asked =
-                    Asked { id, kind, customer, created_at, targeted, confidential, outline: None };
-                if targeted && !is_known(&shared, id) {
-                    refuse(&shared, asked, Refusal::Invalid(reason)).await;
+            return self.refuse_if_targeted(&job, Refusal::Busy(BUSY_SECONDS)).await;
+        };
+        if let Some(mailbox) = self.registry.open(job.id, Some(job.customer)) {
+            let accepted = Accepted { job, begun, guests, reservation, mailbox };
+            tokio::spawn(self.clone().decide(accepted));
+        }
+    }
+
+    /// Has the request decided about, and runs the job if it is admitted.
+    async fn decide(self, accepted: Accepted) {
+        let Accepted { job, begun, guests, reservation, mailbox } = accepted;
+        let id = job.id;
+        let policy_view = Arc::new(job.policy_view(guests.public_params(job.kind)));
+        let mut decisions = Decisions::default();
+        let request = AdmissionRequest { job: &job, policy_view: &policy_view, guests: &*guests };
+        match self.admission.decide(&request, &mut decisions) {
+            Ok(plan) => {
+                let (state, step) = machine::admit(job, plan, self.recorder.now());
+                let setup = JobSetup {
+                    state,
+                    policy_view,
+                    guests,
+                    is_orphan: false,
+                    guest_refs: decisions.guests,
+                    reservation: Some(reservation),
+                };
+                self.registry.admit(setup, mailbox, step, decisions.rows, begun).await;
+            }
+            Err(refusal) => {
+                let permit = self.refusals.permit().await;
+                // A request that only has to be recorded needs no capacity.
+                drop(reservation);
+                let meta = if decisions.rows.is_empty() {
+                    RequestMeta::of(&job)
                 } else {
-                    // What is wrong with a confidential request may quote it.
-                    let reason = if asked.confidential.is_some() { REDACTED } else { &reason };
-                    tracing::debug!(job = %id.short(), reason, "ignored");
-                }
+                    RequestMeta::retaining(&job, &policy_view)
+                };
+                let context = DecisionContext { job: &policy_view, plan: None, output: None };
+                self.refusals.refuse(meta, refusal, decisions.rows, Some(context)).await;
+                drop(permit);
+                self.registry.close(id);
             }
-            Some(Incoming::Cancel { customer, jobs }) => {
-                for id in jobs {
-                    cancel(&shared, customer, id, &mut withdrawn).await;
-                }
-            }
-            None => return,
         }
     }
-}
 
-async fn take(shared: &Arc<Shared>, job: Job) {
-    let begun = Instant::now();
-    if is_known(shared, job.id) {
-        return;
-    }
-    let guests = shared.guests.current();
-    if !guests.serves(job.kind) {
-        if job.targeted {
-            refuse(shared, Asked::of(&job), Refusal::Unsupported(format!("kind {}", job.kind)))
-                .await;
-        }
-        return;
-    }
-    let reserve = |preferred: bool| shared.places.reserve(job.customer, preferred);
-    // What has to be fetched first may hold its place for long, and cost nobody anything.
-    let preferred = || job.is_complete() && shared.has_paid(job.customer);
-    let Some(place) = reserve(false).or_else(|| reserve(preferred())) else {
-        if job.targeted {
-            refuse(shared, Asked::of(&job), Refusal::Busy(BUSY_SECONDS)).await;
+    async fn reject(&self, malformed: Incoming) {
+        let Incoming::Malformed { id, kind, customer, created_at, targeted, reason, confidential } =
+            malformed
+        else {
+            return;
+        };
+        if targeted && !self.is_known(id) {
+            let retained = None;
+            let meta =
+                RequestMeta { id, kind, customer, created_at, targeted, confidential, retained };
+            self.refuse(meta, Refusal::Invalid(reason)).await;
         } else {
-            tracing::warn!(job = %job.id.short(), "dropped: every place is taken");
+            // The reason may quote a confidential request.
+            let reason = if confidential.is_some() { REDACTED } else { &reason };
+            tracing::debug!(job = %id.short(), reason, "malformed request ignored");
         }
-        return;
-    };
-    if let Some(mailbox) = shared.registry.open(job.id, Some(job.customer)) {
-        tokio::spawn(admit::decide(Arc::clone(shared), job, begun, guests, place, mailbox));
     }
-}
 
-/// Says no beside what comes next; only when very many are being written already, what comes next waits.
-async fn refuse(shared: &Arc<Shared>, asked: Asked, refusal: Refusal) {
-    let Ok(writing) = Arc::clone(&shared.refusals).acquire_owned().await else { return };
-    let shared = Arc::clone(shared);
-    tokio::spawn(async move {
-        admit::refuse(&shared, asked, refusal, Vec::new()).await;
-        drop(writing);
-    });
-}
-
-/// Seen before: live, or in the journal. A journal that cannot be read takes nothing.
-fn is_known(shared: &Shared, id: JobId) -> bool {
-    shared.registry.holds(id)
-        || shared.journal.knows(id).unwrap_or_else(|error| {
-            tracing::error!(%error, "a request is passed over");
-            true
-        })
-}
-
-/// Only the author of a request may withdraw it (NIP-09).
-async fn cancel(
-    shared: &Arc<Shared>,
-    customer: PublicKey,
-    id: JobId,
-    withdrawn: &mut RecentSet<(PublicKey, JobId)>,
-) {
-    let author = match shared.registry.customer(id) {
-        Some(author) => Ok(Some(author)),
-        None => shared.journal.customer_of_open(id),
-    };
-    match author {
-        Ok(Some(author)) if author == customer => {
-            registry::tell(shared, id, Event::Cancelled.into()).await;
+    async fn refuse_if_targeted(&self, job: &Job, refusal: Refusal) {
+        if job.targeted {
+            self.refuse(RequestMeta::of(job), refusal).await;
         }
-        Ok(Some(_)) => {}
-        Ok(None) => drop(withdrawn.remember((customer, id))),
-        Err(error) => tracing::error!(%error, "a cancellation is passed over"),
+    }
+
+    /// Refuses in a task of its own. The intake waits only if there are very many.
+    async fn refuse(&self, request: RequestMeta, refusal: Refusal) {
+        let Some(permit) = self.refusals.permit().await else { return };
+        let refusals = Arc::clone(&self.refusals);
+        tokio::spawn(async move {
+            refusals.refuse(request, refusal, Vec::new(), None).await;
+            drop(permit);
+        });
+    }
+
+    /// Whether a task or the journal has this id. If the journal cannot be read, every request
+    /// counts as known.
+    fn is_known(&self, id: JobId) -> bool {
+        self.registry.holds(id)
+            || self.recorder.journal.knows(id).unwrap_or_else(|error| {
+                tracing::error!(%error, "cannot read the journal: request ignored");
+                true
+            })
+    }
+
+    /// Only the author of a request may withdraw it (NIP-09).
+    async fn cancel(
+        &self,
+        customer: PublicKey,
+        id: JobId,
+        withdrawn: &mut RecentSet<(PublicKey, JobId)>,
+    ) {
+        let author = match self.registry.customer(id) {
+            Some(author) => Ok(Some(author)),
+            None => self.recorder.journal.customer_of_open(id),
+        };
+        match author {
+            Ok(Some(author)) if author == customer => {
+                self.registry.deliver(id, Event::Cancelled.into()).await;
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => drop(withdrawn.remember((customer, id))),
+            Err(error) => {
+                tracing::error!(%error, "cannot read the journal: cancellation ignored");
+            }
+        }
     }
 }

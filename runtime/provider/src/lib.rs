@@ -1,194 +1,193 @@
-//! The provider: takes what the market brings through the way of one job. It knows ports and pure decisions, no concrete part.
+//! The provider drives jobs: it takes requests from the market, runs them, and delivers and charges
+//! their results. It knows ports and pure decisions, and no concrete adapter.
 //!
-//! Each live job is one task that owns its row: whatever happens to the job comes to it as a note, is stepped by the pure machine,
-//! committed, and only then acted on. Nothing but the line for a worker is shared between jobs.
+//! Each job has a task that owns its row. Whatever happens to the job is delivered to the task as
+//! an event, applied by the pure machine, committed, and only then acted on. Tasks share the
+//! scheduler, the capacity and the outbox, and no state of a job.
 
-mod admit;
-mod attempt;
+mod admission;
+mod backend;
 mod backends;
 mod bus;
-mod commit;
+mod capacity;
 mod config;
-mod errands;
-mod gather;
-mod generation;
+mod delivery;
+mod delivery_queue;
+mod envelope;
+mod executor;
+mod inputs;
 mod intake;
-mod line;
-mod listener;
-mod live;
+mod job_task;
 mod outbox;
-mod places;
-mod record;
+mod payments;
+mod recorder;
+mod refusals;
 mod registry;
 mod review;
-mod till;
+mod scheduler;
 
 pub use backends::{Backends, Preference};
-pub use bus::{Bus, Observation, Step};
+pub use bus::{Bus, JobStep, NodeEvent};
 pub use config::Config;
+pub use executor::LocalExecutor;
 pub use review::Drainer;
 
-use line::Line;
+use admission::Admission;
+use capacity::Capacity;
+use delivery::DeliveryWorker;
+use envelope::Envelope;
+use inputs::InputFetcher;
+use intake::JobIntake;
+use job_task::Services;
 use outbox::Outbox;
-use places::Places;
-use pylon_core::PublicKey;
-use pylon_core::payment::WalletCapabilities;
+use payments::Payments;
+use pylon_core::machine::Event;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::decision_observer::DecisionObserver;
+use pylon_core::ports::executor::Executor;
 use pylon_core::ports::guests::GuestSets;
 use pylon_core::ports::inputs::Inputs;
 use pylon_core::ports::journal::{Journal, JournalError};
 use pylon_core::ports::market::Market;
 use pylon_core::ports::payments::Wallet;
-use pylon_core::refusal_limit::RefusalRateLimiter;
-use pylon_core::rows::{DecisionContext, DecisionRow, Row};
+use pylon_core::{JobId, UnixTime};
+use recorder::JobRecorder;
+use refusals::Refusals;
 use registry::Registry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use scheduler::Scheduler;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// The world, as the provider knows it.
+/// What the provider works with.
 pub struct Ports {
-    /// Where jobs come from.
+    /// Where jobs come from and results go.
     pub market: Arc<dyn Market>,
-    /// What must not be forgotten.
+    /// Durable storage.
     pub journal: Arc<dyn Journal>,
-    /// Who decides and who does the work.
+    /// Policies and handlers.
     pub guests: Arc<dyn GuestSets>,
-    /// Who hears of what they decide.
+    /// Is notified of every decision.
     pub observer: Arc<dyn DecisionObserver>,
+    /// Runs the attempts.
+    pub executor: Arc<dyn Executor>,
     /// Without one, jobs are free.
     pub wallet: Option<Arc<dyn Wallet>>,
-    /// What the customer only pointed to.
+    /// Fetches inputs that a request only refers to.
     pub inputs: Arc<dyn Inputs>,
-    /// Who generates text.
+    /// The candidates for routing.
     pub backends: Arc<Backends>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
-/// Bytes of input of one job, fetched or not.
-const INPUT_BYTES_MAX: u64 = 64 * 1024;
-
-/// What every part of the provider shares.
-struct Shared {
-    market: Arc<dyn Market>,
-    journal: Arc<dyn Journal>,
-    guests: Arc<dyn GuestSets>,
-    observer: Arc<dyn DecisionObserver>,
-    wallet: Option<Arc<dyn Wallet>>,
-    inputs: Arc<dyn Inputs>,
-    clock: Arc<dyn Clock>,
-    backends: Arc<Backends>,
-    bus: Bus,
-    line: Arc<Line>,
-    outbox: Outbox,
-    registry: Registry,
-    places: Arc<Places>,
-    refusal_limiter: Mutex<RefusalRateLimiter>,
-    /// Taken while a refusal is written.
-    refusals: Arc<Semaphore>,
-    closing: CancellationToken,
-}
-
-impl Shared {
-    fn capabilities(&self) -> WalletCapabilities {
-        self.wallet.as_ref().map_or_else(WalletCapabilities::none, |wallet| wallet.capabilities())
-    }
-
-    /// No stranger: has paid us lately. Where nobody can pay, nobody is one.
-    fn has_paid(&self, customer: PublicKey) -> bool {
-        let history = || self.journal.customer_history(customer, self.clock.now());
-        self.wallet.is_none() || history().is_ok_and(|history| !history.recent_paid.is_zero())
-    }
-
-    /// The decisions among these rows are written.
-    fn decided(&self, rows: &[Row], about: DecisionContext<'_>) {
-        for row in rows {
-            if let Row::Decision(decision) = row {
-                let DecisionRow { job, guest, function, output, wall_us: micros, .. } = &**decision;
-                let (job, fault) = (job.short(), output.as_ref().err());
-                tracing::debug!(
-                    job,
-                    guest = guest.name.as_str(),
-                    %function,
-                    micros,
-                    ?fault,
-                    "a guest was asked"
-                );
-                self.observer.on_decision(decision, about);
-            }
-        }
-    }
-
-    fn refusal_limiter(&self) -> MutexGuard<'_, RefusalRateLimiter> {
-        self.refusal_limiter.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A provider at work.
+/// A running provider.
 pub struct Provider {
-    shared: Arc<Shared>,
+    recorder: Arc<JobRecorder>,
+    scheduler: Arc<Scheduler>,
+    capacity: Arc<Capacity>,
+    registry: Arc<Registry>,
+    closing: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Provider {
-    /// Goes on with what the journal holds, then takes what the market brings.
+    /// Resumes the jobs of the journal, then takes requests from the market.
     pub fn start(ports: Ports, config: &Config, bus: Bus) -> Result<Self, JournalError> {
-        let closing = CancellationToken::new();
-        let (outbox, outbox_queue) = Outbox::new();
-        let shared = Arc::new(Shared {
-            market: ports.market,
-            journal: ports.journal,
-            guests: ports.guests,
-            observer: ports.observer,
-            wallet: ports.wallet,
-            inputs: ports.inputs,
-            backends: ports.backends,
+        let Ports { market, journal, guests, observer, executor, wallet, inputs, backends, clock } =
+            ports;
+        let (outbox, outgoing) = Outbox::new();
+        let recorder = Arc::new(JobRecorder {
+            journal: Arc::clone(&journal),
+            market: Arc::clone(&market),
+            clock: Arc::clone(&clock),
+            observer,
             bus,
-            line: Line::new(config.limits(), Arc::clone(&ports.clock)),
-            clock: ports.clock,
-            outbox,
-            registry: Registry::default(),
-            places: Places::new(config.capacity()),
-            refusal_limiter: Mutex::default(),
-            refusals: Arc::new(Semaphore::new(admit::REFUSALS)),
-            closing: closing.clone(),
+            outbox: Arc::clone(&outbox),
+            stopped: CancellationToken::new(),
         });
-        for state in shared.journal.unfinished()? {
-            registry::resume(&shared, state);
+        let scheduler = Scheduler::new(config.limits(), Arc::clone(&clock));
+        let capacity = Capacity::new(config.capacity());
+        let inputs = Arc::new(InputFetcher { inputs, journal: Arc::clone(&journal) });
+        let payments =
+            Arc::new(Payments { wallet, journal: Arc::clone(&journal), clock: Arc::clone(&clock) });
+        let services = Arc::new(Services {
+            recorder: Arc::clone(&recorder),
+            scheduler: Arc::clone(&scheduler),
+            inputs: Arc::clone(&inputs),
+            payments: Arc::clone(&payments),
+            executor,
+        });
+        let registry = Registry::new(services, Arc::clone(&guests), Arc::clone(&capacity));
+        for state in journal.unfinished()? {
+            registry.resume(state);
         }
-        let mut tasks = vec![
-            tokio::spawn(outbox::run(Arc::clone(&shared), outbox_queue)),
-            tokio::spawn(intake::run(Arc::clone(&shared))),
+        let intake = JobIntake {
+            recorder: Arc::clone(&recorder),
+            payments: Arc::clone(&payments),
+            refusals: Refusals::new(Arc::clone(&recorder), Arc::clone(&payments)),
+            capacity: Arc::clone(&capacity),
+            registry: Arc::clone(&registry),
+            admission: Arc::new(Admission {
+                recorder: Arc::clone(&recorder),
+                guests,
+                backends,
+                inputs,
+                payments: Arc::clone(&payments),
+                scheduler: Arc::clone(&scheduler),
+            }),
+        };
+        let delivery =
+            DeliveryWorker { market, journal, clock, outbox, registry: Arc::clone(&registry) };
+        let closing = CancellationToken::new();
+        let tasks = vec![
+            tokio::spawn(delivery.run(outgoing)),
+            tokio::spawn(intake.run(closing.clone())),
+            tokio::spawn(watch_payments(payments, Arc::clone(&registry))),
         ];
-        if let Some(wallet) = shared.wallet.clone() {
-            tasks.push(tokio::spawn(till::run(Arc::clone(&shared), wallet)));
-        }
-        Ok(Self { shared, tasks })
+        Ok(Self { recorder, scheduler, capacity, registry, closing, tasks })
     }
 
-    /// Works by these from now on. What is at work or waits stays, even where there are more than there may be.
-    pub fn set(&self, config: &Config) {
-        self.shared.line.limit(config.limits());
-        self.shared.places.resize(config.capacity());
+    /// Applies other settings. Jobs that run or wait are kept, also above the new limits.
+    pub fn apply(&self, config: &Config) {
+        self.scheduler.set_limits(config.limits());
+        self.capacity.resize(config.capacity());
     }
 
-    /// Takes nothing new, lets what is at work end within the deadline, and sends what waits. What is not done then is in the journal.
-    pub async fn stop(self, deadline: Duration) {
-        self.shared.closing.cancel();
-        self.shared.line.close();
-        let _ = tokio::time::timeout(deadline, async {
-            self.shared.line.drained().await;
-            self.shared.outbox.drained().await;
+    /// Ends jobs whose guests were replaced.
+    pub fn drainer(&self) -> Drainer {
+        Drainer(Arc::clone(&self.registry))
+    }
+
+    /// Accepts or rejects a result that waits for the operator.
+    pub async fn review(&self, job: JobId, accept: bool, now: UnixTime) -> anyhow::Result<()> {
+        review::review(&*self.recorder.journal, &self.registry, job, accept, now).await
+    }
+
+    /// Takes no further requests, and waits within the timeout for running jobs to end and for
+    /// messages to be sent. The journal has what is left.
+    pub async fn stop(self, drain_timeout: Duration) {
+        self.closing.cancel();
+        self.scheduler.close();
+        let _ = tokio::time::timeout(drain_timeout, async {
+            self.scheduler.drained().await;
+            self.recorder.outbox.drained().await;
         })
         .await;
-        self.shared.registry.close();
+        self.recorder.stopped.cancel();
+        self.registry.close_all();
         for task in self.tasks {
             task.abort();
             let _ = task.await;
         }
     }
+}
+
+async fn watch_payments(payments: Arc<Payments>, registry: Arc<Registry>) {
+    let deliver = |job, event: Event| {
+        let registry = &registry;
+        async move { registry.deliver(job, Envelope::from(event)).await }
+    };
+    payments.watch(deliver).await;
 }

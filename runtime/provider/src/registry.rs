@@ -1,136 +1,190 @@
-//! The mailboxes of the live jobs, and how a job that is not live is woken.
+//! Which jobs have a task: each has a mailbox, and a job without a task is taken from the journal
+//! when something is delivered to it.
 
-use super::Shared;
-use super::live::Live;
-use pylon_core::machine::{Event, Invoicing, JobState};
+use crate::capacity::Capacity;
+use crate::envelope::Envelope;
+use crate::job_task::{JobSetup, JobTask, Mailbox, Services};
+use pylon_core::machine::{Event, Invoicing, JobState, Step};
+use pylon_core::ports::guests::{GuestSet, GuestSets};
 use pylon_core::rows::Row;
+use pylon_core::sync::lock;
 use pylon_core::{JobId, PublicKey};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use tokio::sync::mpsc;
 
-/// Notes a job may be behind; who sends more waits.
-const MAILBOX: usize = 16;
+/// Envelopes in a mailbox. While it is full, senders wait.
+const MAILBOX_MAX: usize = 16;
 
-/// Something that happened to a job, with rows that are to be written with it.
-pub(super) struct Note {
-    pub(super) event: Event,
-    pub(super) rows: Vec<Row>,
-    /// For the operator's word on a result: told when it is written, and dropped where no result waits.
-    pub(super) heard: Option<oneshot::Sender<()>>,
+/// The mailboxes of all job tasks.
+pub(crate) struct Registry {
+    mailboxes: Mutex<Mailboxes>,
+    services: Arc<Services>,
+    guests: Arc<dyn GuestSets>,
+    capacity: Arc<Capacity>,
 }
-
-impl Note {
-    pub(super) fn with(event: Event, rows: Vec<Row>) -> Self {
-        Self { event, rows, heard: None }
-    }
-}
-
-impl From<Event> for Note {
-    fn from(event: Event) -> Self {
-        Self::with(event, Vec::new())
-    }
-}
-
-/// The mailboxes of all live jobs.
-#[derive(Default)]
-pub(super) struct Registry(Mutex<Mailboxes>);
 
 #[derive(Default)]
 struct Mailboxes {
-    open: HashMap<JobId, Mailbox>,
+    open: HashMap<JobId, OpenMailbox>,
     closed: bool,
 }
 
-struct Mailbox {
-    /// Whose job it is, as long as the journal may not know.
+struct OpenMailbox {
+    /// The author of a request that may not be in the journal yet.
     customer: Option<PublicKey>,
-    sender: mpsc::Sender<Note>,
+    sender: mpsc::Sender<Envelope>,
 }
 
 impl Registry {
-    fn lock(&self) -> MutexGuard<'_, Mailboxes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn new(
+        services: Arc<Services>,
+        guests: Arc<dyn GuestSets>,
+        capacity: Arc<Capacity>,
+    ) -> Arc<Self> {
+        Arc::new(Self { mailboxes: Mutex::default(), services, guests, capacity })
     }
 
-    pub(super) fn holds(&self, id: JobId) -> bool {
-        self.lock().open.contains_key(&id)
+    pub(crate) fn holds(&self, id: JobId) -> bool {
+        lock(&self.mailboxes).open.contains_key(&id)
     }
 
-    /// Whose job this is, if it is live and began here.
-    pub(super) fn customer(&self, id: JobId) -> Option<PublicKey> {
-        self.lock().open.get(&id)?.customer
+    /// The author of a request that this registry took in.
+    pub(crate) fn customer(&self, id: JobId) -> Option<PublicKey> {
+        lock(&self.mailboxes).open.get(&id)?.customer
     }
 
     /// Opens a mailbox, unless one is open.
-    pub(super) fn open(
-        &self,
-        id: JobId,
-        customer: Option<PublicKey>,
-    ) -> Option<mpsc::Receiver<Note>> {
-        let mut mailboxes = self.lock();
+    pub(crate) fn open(&self, id: JobId, customer: Option<PublicKey>) -> Option<Mailbox> {
+        let mut mailboxes = lock(&self.mailboxes);
         if mailboxes.closed || mailboxes.open.contains_key(&id) {
             return None;
         }
-        let (sender, receiver) = mpsc::channel(MAILBOX);
-        mailboxes.open.insert(id, Mailbox { customer, sender });
-        Some(receiver)
+        let (sender, mailbox) = mpsc::channel(MAILBOX_MAX);
+        mailboxes.open.insert(id, OpenMailbox { customer, sender });
+        Some(mailbox)
     }
 
-    /// A task that ended without closing its mailbox cannot be told anything.
-    fn forget_closed(&self, id: JobId) {
-        let mut mailboxes = self.lock();
-        if mailboxes.open.get(&id).is_some_and(|mailbox| mailbox.sender.is_closed()) {
-            mailboxes.open.remove(&id);
-        }
+    /// Closes the mailbox of a request that did not become a job.
+    pub(crate) fn close(&self, id: JobId) {
+        lock(&self.mailboxes).open.remove(&id);
     }
 
-    pub(super) fn forget(&self, id: JobId) {
-        self.lock().open.remove(&id);
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.lock().closed
-    }
-
-    /// No job begins or goes on after this.
-    pub(super) fn close(&self) {
-        let mut mailboxes = self.lock();
+    /// Closes all mailboxes. No task starts after this.
+    pub(crate) fn close_all(&self) {
+        let mut mailboxes = lock(&self.mailboxes);
         mailboxes.closed = true;
         mailboxes.open.clear();
     }
-}
 
-/// Tells a job what happened; one that is not live is taken from the journal for it.
-pub(super) async fn tell(shared: &Arc<Shared>, id: JobId, mut note: Note) {
-    loop {
-        let sender = shared.registry.lock().open.get(&id).map(|mailbox| mailbox.sender.clone());
-        let Some(sender) = sender else { break };
-        match sender.send(note).await {
-            Ok(()) => return,
-            // It has just ended: its row in the journal is the latest.
-            Err(mpsc::error::SendError(back)) => note = back,
-        }
-        shared.registry.forget_closed(id);
+    /// Commits the admission of a job and runs its task to the end.
+    pub(crate) async fn admit(
+        self: &Arc<Self>,
+        setup: JobSetup,
+        mailbox: Mailbox,
+        step: Step,
+        rows: Vec<Row>,
+        begun: Instant,
+    ) {
+        let id = setup.state.job.id;
+        let task = JobTask::new(Arc::clone(&self.services), setup, mailbox);
+        let mailbox = task.admit(step, rows, begun).await;
+        self.finish(id, mailbox).await;
     }
-    // First the mailbox, then the row: nobody else can change it in between.
-    let Some(mailbox) = shared.registry.open(id, None) else { return };
-    match shared.journal.job(id) {
-        Ok(Some(state)) => Live::from_journal(shared, state, mailbox).go_on(note),
-        Ok(None) => shared.registry.forget(id),
-        Err(error) => {
-            tracing::error!(job = %id.short(), %error, "cannot be taken from the journal");
-            shared.registry.forget(id);
-        }
-    }
-}
 
-/// Goes on with a job after a start.
-pub(super) fn resume(shared: &Arc<Shared>, state: JobState) {
-    if state.is_over() && state.invoicing != Invoicing::Created {
-        return;
+    /// Resumes a job after a restart.
+    pub(crate) fn resume(self: &Arc<Self>, state: JobState) {
+        if state.is_over() && state.invoicing != Invoicing::Created {
+            return;
+        }
+        if let Some(mailbox) = self.open(state.job.id, None) {
+            let setup = self.restore(state);
+            let event =
+                if setup.is_orphan { Event::RestartedWithoutGuests } else { Event::Restarted };
+            self.start(setup, mailbox, event.into());
+        }
     }
-    if let Some(mailbox) = shared.registry.open(state.job.id, None) {
-        Live::from_journal(shared, state, mailbox).resume();
+
+    /// Delivers an envelope to the job's task, and starts one if there is none.
+    pub(crate) async fn deliver(self: &Arc<Self>, id: JobId, mut envelope: Envelope) {
+        loop {
+            let open = lock(&self.mailboxes).open.get(&id).map(|mailbox| mailbox.sender.clone());
+            let Some(sender) = open else { break };
+            match sender.send(envelope).await {
+                Ok(()) => return,
+                // The task has just ended: its row in the journal is the latest.
+                Err(mpsc::error::SendError(returned)) => envelope = returned,
+            }
+            self.remove_closed(id);
+        }
+        // The mailbox is opened before the row is read, so that no other task can change the row in
+        // between.
+        let Some(mailbox) = self.open(id, None) else { return };
+        match self.services.recorder.journal.job(id) {
+            Ok(Some(state)) => self.start(self.restore(state), mailbox, envelope),
+            Ok(None) => self.close(id),
+            Err(error) => {
+                tracing::error!(job = %id.short(), %error, "cannot read the job from the journal");
+                self.close(id);
+            }
+        }
+    }
+
+    fn start(self: &Arc<Self>, setup: JobSetup, mailbox: Mailbox, first: Envelope) {
+        let registry = Arc::clone(self);
+        tokio::spawn(async move {
+            let id = setup.state.job.id;
+            let task = JobTask::new(Arc::clone(&registry.services), setup, mailbox);
+            let mailbox = task.run(first).await;
+            registry.finish(id, mailbox).await;
+        });
+    }
+
+    /// After a task has ended. A sender that found the mailbox before it was closed may have sent
+    /// something until now: that is delivered to the row in the journal.
+    async fn finish(self: &Arc<Self>, id: JobId, mut mailbox: Mailbox) {
+        self.close(id);
+        mailbox.close();
+        while let Some(envelope) = mailbox.recv().await {
+            self.deliver(id, envelope).await;
+        }
+    }
+
+    /// A job as its row describes it.
+    fn restore(&self, state: JobState) -> JobSetup {
+        let id = state.job.id;
+        let guests = self.guests_of(&state);
+        let is_orphan = guests.is_none();
+        let guests = guests.unwrap_or_else(|| self.guests.current());
+        let policy_view = Arc::new(state.job.policy_view(guests.public_params(state.job.kind)));
+        let (mut guest_refs, mut reservation) = (Vec::new(), None);
+        if !state.is_over() {
+            guest_refs = self.services.recorder.journal.guests_of(id).unwrap_or_else(|error| {
+                tracing::error!(job = %id.short(), %error, "its result will not name earlier guests");
+                Vec::new()
+            });
+            reservation = Some(self.capacity.resume(state.job.customer));
+        }
+        JobSetup { state, policy_view, guests, is_orphan, guest_refs, reservation }
+    }
+
+    /// The guest set that the job was admitted with, unless it is unavailable. A job without
+    /// further decisions can use any, and so can the rows of the first versions.
+    fn guests_of(&self, state: &JobState) -> Option<Arc<dyn GuestSet>> {
+        let revision = state.plan.revision;
+        if state.is_over() || revision == 0 {
+            Some(self.guests.current())
+        } else {
+            self.guests.at(revision, state.job.kind)
+        }
+    }
+
+    /// Removes the mailbox of a task that ended without closing it.
+    fn remove_closed(&self, id: JobId) {
+        let mut mailboxes = lock(&self.mailboxes);
+        if mailboxes.open.get(&id).is_some_and(|mailbox| mailbox.sender.is_closed()) {
+            mailboxes.open.remove(&id);
+        }
     }
 }

@@ -12,14 +12,18 @@ use pylon_core::guest::{Call, Cost, GuestAnswer, GuestRef};
 use pylon_core::job::JobError;
 use pylon_core::ports::guests::{GuestSet, GuestSets, HandlerHost};
 use pylon_core::sources::Sources;
+use pylon_core::sync::lock;
 use pylon_core::work::{Evidence, Output, Route, Usage};
 use pylon_core::{Digest, Job, Msat};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Weak};
 
 /// The current guest set, and older ones that unfinished jobs still refer to.
 pub struct GuestSetRegistry {
     current: ArcSwap<InstalledSet>,
+    /// Sets that were current, oldest first, while a job holds them. A guest whose limits change is
+    /// replaced within its revision, so that a revision can have several sets.
+    replaced: Mutex<Vec<Weak<InstalledSet>>>,
     /// By revision and job kind.
     older: Mutex<BTreeMap<(u64, u16), Arc<InstalledSet>>>,
 }
@@ -65,6 +69,7 @@ impl GuestSetRegistry {
     ) -> Result<Self, InstallError> {
         Ok(Self {
             current: ArcSwap::from_pointee(InstalledSet::new(revision, guests)?),
+            replaced: Mutex::default(),
             older: Mutex::default(),
         })
     }
@@ -75,6 +80,10 @@ impl GuestSetRegistry {
         for (slot, guest) in changes {
             guest.as_ref().map_or(Ok(()), |guest| check(*slot, guest))?;
         }
+        // Before the swap, so that each revision that a job holds can be found at any time.
+        let mut replaced = lock(&self.replaced);
+        replaced.retain(|set| set.strong_count() > 0);
+        replaced.push(Arc::downgrade(&self.current.load_full()));
         self.current.rcu(|set| {
             let mut next = InstalledSet { revision, ..InstalledSet::clone(set) };
             for (slot, guest) in changes {
@@ -122,7 +131,7 @@ impl GuestSetRegistry {
             .map(|slot| (slot, Arc::clone(&self.current.load().routing)));
         let guests = routing.into_iter().chain(guests.into_iter().map(for_all_kinds)).collect();
         let set = Arc::new(InstalledSet::new(revision, guests)?);
-        self.older.lock().unwrap_or_else(PoisonError::into_inner).insert((revision, kind), set);
+        lock(&self.older).insert((revision, kind), set);
         Ok(())
     }
 
@@ -151,8 +160,10 @@ impl GuestSets for GuestSetRegistry {
         if current.revision == revision {
             return Some(current);
         }
-        let older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
-        older.get(&(revision, kind)).map(|set| Arc::clone(set) as Arc<dyn GuestSet>)
+        let held = |set: &Weak<InstalledSet>| set.upgrade().filter(|set| set.revision == revision);
+        let replaced = lock(&self.replaced).iter().rev().find_map(held);
+        let set = replaced.or_else(|| lock(&self.older).get(&(revision, kind)).map(Arc::clone))?;
+        Some(set)
     }
 }
 

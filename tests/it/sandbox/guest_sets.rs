@@ -18,7 +18,8 @@ fn slot(text: &str) -> Slot {
     text.parse().unwrap()
 }
 
-/// A swap and a rollback, seen by a job from before and by a new one.
+/// A swap and a rollback, seen by a job from before and by a new one. The set of a job can be found
+/// by its revision while the job holds it.
 #[tokio::test]
 async fn a_job_keeps_its_guest_set() {
     let sandbox = sandbox();
@@ -30,6 +31,10 @@ async fn a_job_keeps_its_guest_set() {
     assert_eq!(guests.current().quote(&job(1), &context(), &situation()).value, Err(Fault::Trap));
     guests.install(slot("pricing"), &first).unwrap();
     assert!(guests.current().quote(&job(1), &context(), &situation()).value.is_ok());
+    let revision = before.revision();
+    assert_eq!(guests.at(revision, KIND).map(|set| set.revision()), Some(revision));
+    drop(before);
+    assert!(guests.at(revision, KIND).is_none());
 }
 
 /// A policy for one kind takes precedence for that kind only.

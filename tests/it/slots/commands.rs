@@ -231,9 +231,5 @@ async fn result_in_review_is_accepted_by_command() {
         format!("accepted {}\n", job.short())
     );
     assert_eq!(customer.result(job).await.content, "please break");
-    check_failure(
-        "twice",
-        &program.run(&["jobs", "reject", &id]),
-        &["no result that waits for you"],
-    );
+    check_failure("twice", &program.run(&["jobs", "reject", &id]), &["no result in review"]);
 }

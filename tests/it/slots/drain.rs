@@ -29,7 +29,7 @@ async fn replaced_guests_are_drained() {
     let free = guest("token_pricing", &[("terms", "free")]);
     market.node().change(&install("pricing", free)).await.unwrap();
     let error = customer.feedback(job, "error").await;
-    assert!(error.message.contains("ask again"), "{}", error.message);
+    assert!(error.message.contains("please resubmit"), "{}", error.message);
     let state = market.wait_until(job, |state| state.execution == Execution::Failed).await;
     assert_eq!(
         (state.settlement, state.paid > pylon_core::Msat::ZERO),

@@ -122,7 +122,7 @@ async fn job_ends_if_a_guest_it_needs_is_unavailable() {
     }
     market.start_node().await;
     let error = customer.feedback(orphan, "error").await;
-    assert!(error.message.contains("ask again"), "{}", error.message);
+    assert!(error.message.contains("please resubmit"), "{}", error.message);
     let state = market.wait_until(orphan, |state| state.execution == Execution::Failed).await;
     assert_eq!((state.settlement, state.paid > Msat::ZERO), (Settlement::RefundDue, true));
     assert_eq!(customer.result(kept).await.content, "kept");

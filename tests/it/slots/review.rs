@@ -20,10 +20,10 @@ async fn market(pricing: &'static [(&'static str, &'static str)]) -> (TestMarket
     (market, customer, job)
 }
 
-/// Goal: a result in review is sent and paid like any other once the operator releases it, also
-/// after a restart. Method: release it, twice.
+/// Goal: a result in review is sent and paid like any other once the operator accepts it, also
+/// after a restart. Method: accept it, twice.
 #[tokio::test(flavor = "multi_thread")]
-async fn released_result_is_sent_and_paid() {
+async fn accepted_result_is_sent_and_paid() {
     let (mut market, mut customer, job) = market(&[]).await;
     market.stop_node(Duration::ZERO).await;
     market.start_node().await;
@@ -44,9 +44,9 @@ async fn released_result_is_sent_and_paid() {
         })
         .await;
     assert_eq!(market.stub.requests(), 1, "nothing was done twice");
-    assert_eq!(audit(&market, 1), ["release verification:5050 done"]);
+    assert_eq!(audit(&market, 1), ["accept verification:5050 done"]);
     let again = market.node().review(job, true).await.unwrap_err().to_string();
-    assert!(again.contains("no result that waits"), "{again}");
+    assert!(again.contains("no result in review"), "{again}");
 }
 
 /// Goal: a rejected result is never charged. Method: a prepaid job and one with a hold invoice.
@@ -74,11 +74,11 @@ async fn first_review_decision_counts() {
         tokio::join!(market.node().review(job, true), market.node().review(job, false));
     assert!(one.is_ok() && other.is_err(), "{one:?} {other:?}");
     customer.result(job).await;
-    assert_eq!(audit(&market, 2), ["release verification:5050 done", "install verification done"]);
+    assert_eq!(audit(&market, 2), ["accept verification:5050 done", "install verification done"]);
     let next = customer.ask(vec![text("please break again")]).await;
     market.wait_until(next, |state| state.delivery == Delivery::InReview).await;
     customer.buyer.cancel(next, 5050).await.unwrap();
     market.wait_until(next, |state| state.execution == Execution::Cancelled).await;
     assert!(market.node().review(next, true).await.is_err());
-    assert_eq!(audit(&market, 1), ["release verification:5050 done"]);
+    assert_eq!(audit(&market, 1), ["accept verification:5050 done"]);
 }

@@ -41,7 +41,7 @@ pub async fn check(fixture: Fixture) {
     let job = request_arrives_once(&*market, &mut *customer).await;
     signing_is_pure(&*market, &job);
     sent_messages_reach_the_customer(&*market, &mut *customer, &job).await;
-    assert_eq!(market.prices(5050, NOW), None, "nobody else sells here");
+    assert_eq!(market.prices(5050, NOW), None, "no other provider sells here");
 
     customer.cancel(job.id).await;
     let withdrawn = Incoming::Cancel { customer: job.customer, jobs: vec![job.id] };

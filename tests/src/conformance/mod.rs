@@ -1,6 +1,7 @@
 //! What each port promises, as checks of any adapter behind it. `tests/it/conformance.rs` runs them
 //! for every row; an adapter's own tests cover what is special about it.
 
+pub mod executor;
 pub mod inference;
 pub mod inputs;
 pub mod journal;

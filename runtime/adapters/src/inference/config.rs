@@ -1,5 +1,5 @@
-//! The settings of inference backends: a table `[inference.<name>]` for each, whose `type` says what
-//! it is. A table with the name of a type needs no `type`.
+//! The settings of inference backends: a table `[inference.<name>]` for each, with its `type`. A
+//! table with the name of a type needs none.
 
 use super::llama_cpp;
 use async_trait::async_trait;

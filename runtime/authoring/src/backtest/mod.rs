@@ -50,8 +50,8 @@ pub struct Filter {
     pub kind: Option<u16>,
 }
 
-/// Puts all recorded questions of its role to the candidate. One thread reads ahead; `progress` gets
-/// the number of questions so far.
+/// Puts all recorded questions of its role to the candidate. One thread reads ahead; `progress`
+/// gets the number of questions so far.
 pub fn run(
     books: ReadOnlyJournal,
     guest: &Installed,

@@ -1,4 +1,4 @@
-//! RecordedDecision questions with all that a candidate needs to answer them, read from the journal.
+//! Recorded questions with all that a candidate needs to answer them, read from the journal.
 
 use super::case::{Case, Money, Outcome};
 use crate::replay::{NotReplayable, Question, QuestionError, Subject};

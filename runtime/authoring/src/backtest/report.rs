@@ -328,8 +328,8 @@ mod tests {
         assert_eq!(report.days.by_name().count(), 3);
     }
 
-    /// Goal: a report does not grow with the journal. Method: more customers and changes than it has
-    /// rows for.
+    /// Goal: a report does not grow with the journal. Method: more customers and changes than it
+    /// has rows for.
     #[test]
     fn size_of_a_report_is_limited() {
         let mut report = Report::default();

@@ -10,7 +10,7 @@ use pylon_core::event::DomainEvent;
 use pylon_node::node::Node;
 use pylon_nostr::buyer::ProviderMessage;
 use pylon_nostr::nip90::FeedbackStatus;
-use pylon_provider::{Bus, Observation, Step};
+use pylon_provider::{Bus, JobStep, NodeEvent};
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
 
@@ -94,8 +94,8 @@ impl Session {
         let mut progress = JobProgress::default();
         while !(progress.answered && progress.finished && !progress.paying) {
             tokio::select! {
-                observation = observations.recv() => match observation {
-                    Ok(observation) => self.observe(job, observation, &mut progress)?,
+                event = observations.recv() => match event {
+                    Ok(event) => self.observe(job, event, &mut progress)?,
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => bail!("the node has stopped"),
                 },
@@ -111,32 +111,28 @@ impl Session {
     fn observe(
         &mut self,
         job: JobId,
-        observation: Observation,
+        event: NodeEvent,
         progress: &mut JobProgress,
     ) -> anyhow::Result<()> {
-        match observation {
-            Observation::Step(of, Step::Native { what, micros }) if of == job => {
-                self.renderer.show(&DemoStep::Native {
-                    job: job.to_hex(),
-                    what,
-                    wall_us: micros,
-                })?;
+        match event {
+            NodeEvent::Step(of, JobStep::Native { what, wall_us }) if of == job => {
+                self.renderer.show(&DemoStep::Native { job: job.to_hex(), what, wall_us })?;
             }
-            Observation::Step(of, Step::Guest { function, call, said }) if of == job => {
+            NodeEvent::Step(of, JobStep::Guest { function, call, summary }) if of == job => {
                 let guest = GuestCall::from(&call);
                 progress.guests.push(guest.clone());
                 self.renderer.show(&DemoStep::Guest {
                     job: job.to_hex(),
                     function,
                     guest,
-                    answer: said,
+                    answer: summary,
                 })?;
             }
-            Observation::Step(of, Step::Over { node_micros }) if of == job => {
+            NodeEvent::Step(of, JobStep::Finished { node_us }) if of == job => {
                 progress.finished = true;
-                progress.node_overhead_us = node_micros;
+                progress.node_overhead_us = node_us;
             }
-            Observation::Event(DomainEvent::PaymentReceived { job_id, amount_msats, .. })
+            NodeEvent::Domain(DomainEvent::PaymentReceived { job_id, amount_msats, .. })
                 if job_id == job =>
             {
                 progress.paying = false;
@@ -145,7 +141,7 @@ impl Session {
                     amount_msats: amount_msats.get(),
                 })?;
             }
-            Observation::Event(_) | Observation::Step(..) => {}
+            NodeEvent::Domain(_) | NodeEvent::Step(..) => {}
         }
         Ok(())
     }

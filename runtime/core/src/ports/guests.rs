@@ -109,8 +109,8 @@ pub trait GuestSets: Send + Sync {
     /// The revision for new jobs.
     fn current(&self) -> Arc<dyn GuestSet>;
 
-    /// An older revision as it served this kind, for jobs admitted before a restart. `None` if the
-    /// pricing, verification or handler guest of that revision is unavailable. Routing is not
-    /// needed: the order of the routes is in the job's plan.
+    /// A revision as it serves or served this kind. Found while a job holds it, and after a restart
+    /// if its pricing, verification and handler guests are available. Routing is not needed: the
+    /// order of the routes is in the job's plan.
     fn at(&self, revision: u64, kind: u16) -> Option<Arc<dyn GuestSet>>;
 }

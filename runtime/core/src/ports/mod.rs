@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod decision_observer;
 pub mod event_source;
+pub mod executor;
 pub mod guests;
 pub mod inference;
 pub mod inputs;

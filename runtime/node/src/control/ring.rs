@@ -1,7 +1,7 @@
 //! The latest events, for queries and followers. A slow follower loses events, and is told how
 //! many.
 
-use pylon_provider::{Bus, Observation};
+use pylon_provider::{Bus, NodeEvent};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -44,10 +44,10 @@ impl Ring {
         let task = tokio::spawn(async move {
             loop {
                 match events.recv().await {
-                    Ok(Observation::Event(event)) => {
+                    Ok(NodeEvent::Domain(event)) => {
                         writer.push(serde_json::to_string(&event).unwrap_or_default().into())
                     }
-                    Ok(Observation::Step(..)) => {}
+                    Ok(NodeEvent::Step(..)) => {}
                     Err(RecvError::Lagged(count)) => writer.push(skipped(count)),
                     Err(RecvError::Closed) => return,
                 }
@@ -122,7 +122,7 @@ mod tests {
         let ring = Ring::listen(&bus);
         let (_, mut new) = ring.follow(0);
         for number in 0..1100 {
-            bus.announce(event(number, 1));
+            bus.emit(event(number, 1));
             new.recv().await.unwrap();
         }
         let latest = ring.latest(usize::MAX);
@@ -130,7 +130,7 @@ mod tests {
         assert!(latest.last().unwrap().contains("\"1099-x\""), "{:?}", latest.last());
         assert_eq!(ring.latest(3).len(), 3);
         for number in 0..20 {
-            bus.announce(event(number, BYTES_MAX / 10));
+            bus.emit(event(number, BYTES_MAX / 10));
             new.recv().await.unwrap();
         }
         assert_eq!(ring.latest(usize::MAX).len(), 9, "nine of them fit");
@@ -142,10 +142,10 @@ mod tests {
         let bus = Bus::default();
         let ring = Ring::listen(&bus);
         let (_, mut stored) = ring.follow(0);
-        bus.announce(event(1, 0));
+        bus.emit(event(1, 0));
         stored.recv().await.unwrap();
         let (before, mut after) = ring.follow(10);
-        bus.announce(event(2, 0));
+        bus.emit(event(2, 0));
         assert_eq!(before.len(), 1);
         assert!(after.recv().await.unwrap().contains("\"2-\""));
     }

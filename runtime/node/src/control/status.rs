@@ -57,7 +57,7 @@ impl NodeStatus {
 
     /// The backends, probed now.
     pub async fn fresh_backends(&self) -> Vec<Backend> {
-        self.backends.look().await;
+        self.backends.probe().await;
         self.backends()
     }
 

@@ -1,70 +1,68 @@
-//! Between a handler and its host: passes everything on, and writes down what the handler heard.
+//! A host that passes everything on and records its replies.
 
 use async_trait::async_trait;
 use pylon_core::completion::{CompletionSummary, GuestCompletionRequest, GuestInferenceError};
 use pylon_core::guest::LogLevel;
 use pylon_core::input::InputError;
 use pylon_core::ports::guests::{GuestStream, HandlerHost};
+use pylon_core::sync::lock;
 use pylon_core::transcript::{RecordedText, Recorder, StreamEnd, Transcript};
 use pylon_core::work::Output;
 use pylon_core::{InputSource, Job};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-/// A host that is listened to.
-pub(super) struct Listener {
+/// Records the replies of another host.
+pub(super) struct RecordingHost {
     host: Arc<dyn HandlerHost>,
     job: Arc<Job>,
-    heard: Arc<Mutex<Recorder>>,
+    recorder: Arc<Mutex<Recorder>>,
 }
 
-impl Listener {
+impl RecordingHost {
     pub(super) fn new(host: Arc<dyn HandlerHost>, job: Arc<Job>) -> Self {
-        Self { host, job, heard: Arc::new(Mutex::new(Recorder::new())) }
+        Self { host, job, recorder: Arc::new(Mutex::new(Recorder::new())) }
     }
 
-    /// All that was heard by the handler that made this.
+    /// The replies to the handler that returned this output.
     pub(super) fn finish(&self, output: Option<&Output>) -> Option<Transcript> {
-        lock(&self.heard).finish(output)
+        lock(&self.recorder).finish(output)
     }
-}
-
-fn lock(heard: &Mutex<Recorder>) -> MutexGuard<'_, Recorder> {
-    heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
-impl HandlerHost for Listener {
+impl HandlerHost for RecordingHost {
     async fn generate(
         &self,
         request: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
-        let begun = self.host.generate(request).await;
-        let number = lock(&self.heard).completion(begun.as_ref().err().cloned());
-        Ok(Box::new(Stream { stream: begun?, number, heard: Arc::clone(&self.heard), end: None }))
+        let stream = self.host.generate(request).await;
+        let number = lock(&self.recorder).completion(stream.as_ref().err().cloned());
+        let recorder = Arc::clone(&self.recorder);
+        Ok(Box::new(RecordingStream { stream: stream?, number, recorder, end: None }))
     }
 
     async fn partial(&self, text: String) -> bool {
-        let goes_on = self.host.partial(text).await;
-        lock(&self.heard).feedback(goes_on);
-        goes_on
+        let continues = self.host.partial(text).await;
+        lock(&self.recorder).feedback(continues);
+        continues
     }
 
     async fn report(&self, permille: Option<u32>, note: String) -> bool {
-        let goes_on = self.host.report(permille, note).await;
-        lock(&self.heard).feedback(goes_on);
-        goes_on
+        let continues = self.host.report(permille, note).await;
+        lock(&self.recorder).feedback(continues);
+        continues
     }
 
     async fn read(&self, index: u32) -> Result<String, InputError> {
         let text = self.host.read(index).await;
-        let in_request = matches!(
+        let is_in_request = matches!(
             self.job.inputs.get(index as usize).map(|input| &input.source),
             Some(InputSource::Text(_))
         );
-        let kept = text.as_ref().map(|text| {
-            if in_request { RecordedText::Request } else { RecordedText::Inline(text.clone()) }
+        let recorded = text.as_ref().map(|text| {
+            if is_in_request { RecordedText::Request } else { RecordedText::Inline(text.clone()) }
         });
-        lock(&self.heard).input(index, kept.map_err(Clone::clone));
+        lock(&self.recorder).input(index, recorded.map_err(Clone::clone));
         text
     }
 
@@ -73,31 +71,31 @@ impl HandlerHost for Listener {
     }
 }
 
-/// A generation that is listened to. Its end is its end: whoever asks again hears the same.
-struct Stream {
+/// A recorded completion. After its end, further calls get the same end.
+struct RecordingStream {
     stream: Box<dyn GuestStream>,
     number: usize,
-    heard: Arc<Mutex<Recorder>>,
+    recorder: Arc<Mutex<Recorder>>,
     end: Option<Result<(), GuestInferenceError>>,
 }
 
 #[async_trait]
-impl GuestStream for Stream {
+impl GuestStream for RecordingStream {
     async fn next(&mut self) -> Result<Option<String>, GuestInferenceError> {
         if let Some(end) = &self.end {
             return end.clone().map(|()| None);
         }
         let next = self.stream.next().await;
-        let mut heard = lock(&self.heard);
+        let mut recorder = lock(&self.recorder);
         match &next {
-            Ok(Some(text)) => heard.chunk(self.number, text),
+            Ok(Some(text)) => recorder.chunk(self.number, text),
             Ok(None) => {
                 self.end = Some(Ok(()));
-                heard.end(self.number, StreamEnd::Complete(self.stream.summary()));
+                recorder.end(self.number, StreamEnd::Complete(self.stream.summary()));
             }
             Err(error) => {
                 self.end = Some(Err(error.clone()));
-                heard.end(self.number, StreamEnd::Broken(error.clone()));
+                recorder.end(self.number, StreamEnd::Broken(error.clone()));
             }
         }
         next

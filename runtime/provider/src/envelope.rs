@@ -1,0 +1,26 @@
+//! What is delivered to a job task.
+
+use pylon_core::machine::Event;
+use pylon_core::rows::Row;
+use tokio::sync::oneshot;
+
+/// An event of a job, with rows that are committed with it.
+pub(crate) struct Envelope {
+    pub(crate) event: Event,
+    pub(crate) rows: Vec<Row>,
+    /// For the operator's decision on a result: notified after the commit, dropped if no result
+    /// waits for one.
+    pub(crate) ack: Option<oneshot::Sender<()>>,
+}
+
+impl Envelope {
+    pub(crate) fn with(event: Event, rows: Vec<Row>) -> Self {
+        Self { event, rows, ack: None }
+    }
+}
+
+impl From<Event> for Envelope {
+    fn from(event: Event) -> Self {
+        Self::with(event, Vec::new())
+    }
+}
