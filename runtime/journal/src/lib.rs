@@ -48,11 +48,12 @@ use pylon_core::machine::JobState;
 use pylon_core::ports::installations::Installations;
 use pylon_core::ports::journal::{Journal, JournalError};
 use pylon_core::rows::{OpenInvoice, OutboxRow, Row};
+use pylon_core::sync::lock;
 use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// The journal in one SQLite file. Dropping it writes all queued batches and closes the file.
 pub struct SqliteJournal {
@@ -114,7 +115,7 @@ impl SqliteJournal {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, JournalError> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = lock(&self.reader);
         query(&reader).map_err(unreadable)
     }
 }

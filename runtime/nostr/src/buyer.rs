@@ -16,10 +16,11 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use nostr_sdk::{Filter, Keys, Kind, RelayPoolNotification, Timestamp};
+use pylon_core::sync::lock;
 use pylon_core::{JobId, UnixTime};
 use relay_reader::ASSEMBLY_CONCURRENCY;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
@@ -176,7 +177,7 @@ impl Buyer {
     }
 
     fn asked(&self) -> MutexGuard<'_, HashMap<JobId, Request>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.asked)
     }
 
     /// Disconnects from the relays.

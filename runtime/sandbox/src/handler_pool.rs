@@ -3,9 +3,10 @@
 //! its quota does not block others.
 
 use pylon_core::PublicKey;
+use pylon_core::sync::lock;
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 /// Default quota of a kind or a customer: the pool divided by this.
@@ -105,7 +106,7 @@ impl HandlerPool {
     }
 
     fn used(&self) -> MutexGuard<'_, Used> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.used)
     }
 }
 

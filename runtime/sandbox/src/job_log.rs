@@ -2,7 +2,8 @@
 
 use pylon_core::guest::{Fault, LogLevel};
 use pylon_core::ports::guests::HandlerHost;
-use std::sync::{Arc, Mutex, PoisonError};
+use pylon_core::sync::lock;
+use std::sync::{Arc, Mutex};
 
 /// Longer lines are split.
 const LINE_BYTES_MAX: usize = 4096;
@@ -39,13 +40,13 @@ impl JobLog {
     }
 
     pub(crate) fn line(&self, level: LogLevel, message: &str) -> Result<(), Fault> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).take(message.len())?;
+        lock(&self.written).take(message.len())?;
         self.host.log(level, message);
         Ok(())
     }
 
     pub(crate) fn stream(&self, stream: Stream, bytes: &[u8]) -> Result<(), Fault> {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = lock(&self.written);
         written.take(bytes.len())?;
         let line = written.line_of(stream);
         line.extend_from_slice(bytes);
@@ -62,7 +63,7 @@ impl JobLog {
 
     /// Writes unfinished lines, for example the message of a panic.
     pub(crate) fn flush(&self) {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = lock(&self.written);
         for stream in [Stream::Out, Stream::Err] {
             let line = std::mem::take(written.line_of(stream));
             if !line.is_empty() {

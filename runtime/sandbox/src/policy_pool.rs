@@ -1,6 +1,7 @@
 //! Permits for the pool of policy instances. A call acquires one before its store exists, so the
 //! pool is never exhausted.
 
+use pylon_core::sync::lock;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Policies are called inline and take microseconds, so a call without a permit blocks its thread.
@@ -18,7 +19,7 @@ impl PolicyPool {
     }
 
     pub(crate) fn acquire(&self) -> PolicyPermit<'_> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = lock(&self.free);
         let mut free = self
             .released
             .wait_while(free, |free| *free == 0)
@@ -30,7 +31,7 @@ impl PolicyPool {
 
 impl Drop for PolicyPermit<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *lock(&self.0.free) += 1;
         self.0.released.notify_one();
     }
 }

@@ -7,9 +7,10 @@ use pylon_core::Digest;
 use pylon_core::ports::decision_observer::DecisionObserver;
 use pylon_core::rows::{DecisionContext, DecisionRow};
 use pylon_core::slots::StatsSnapshot;
+use pylon_core::sync::lock;
 use pylon_sandbox::{Installed, Role, Slot};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
 /// Queued alerts. A full queue is no loss: a slot raises its next alert after more failures.
@@ -100,7 +101,7 @@ impl HealthMonitor {
     }
 
     fn lock(&self) -> MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.watched)
     }
 }
 

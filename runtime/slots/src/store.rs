@@ -4,11 +4,12 @@
 use crate::precompiled::{self, Precompiled};
 use anyhow::{Context, Result, anyhow, ensure};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use pylon_core::sync::lock;
 use pylon_core::{Digest, MessageId, PublicKey};
 use pylon_nostr::release;
 use pylon_sandbox::{COMPONENT_BYTES_MAX, PRECOMPILED_BYTES_MAX};
 use std::io::{ErrorKind, Read, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// The folder of components.
 pub struct ComponentStore {
@@ -133,7 +134,7 @@ impl ComponentStore {
 
     /// Writes a file atomically.
     fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = lock(&self.writing);
         let temporary = format!("{name}.{}", std::process::id());
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);

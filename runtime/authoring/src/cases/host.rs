@@ -8,10 +8,11 @@ use pylon_core::completion::{CompletionSummary, GuestCompletionRequest, GuestInf
 use pylon_core::guest::LogLevel;
 use pylon_core::input::InputError;
 use pylon_core::ports::guests::{GuestStream, HandlerHost};
+use pylon_core::sync::lock;
 use pylon_core::work::Usage;
 use serde::Deserialize;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use toml::Value;
 
 /// Bytes of an answer that come at once, about a token.
@@ -85,15 +86,15 @@ impl ScriptedHost {
     }
 
     pub(super) fn observed(&self) -> Observed {
-        self.observed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.observed).clone()
     }
 
     fn observe(&self, change: impl FnOnce(&mut Observed)) {
-        change(&mut self.observed.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut lock(&self.observed));
     }
 
     fn next_answer(&self) -> Result<Script, GuestInferenceError> {
-        match &mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &mut *lock(&self.answers) {
             Some(answers) => answers
                 .pop_front()
                 .ok_or_else(|| GuestInferenceError::Other("the case has no further answer".into())),

@@ -7,10 +7,11 @@ use pylon_core::completion::{CompletionSummary, GuestCompletionRequest, GuestInf
 use pylon_core::guest::LogLevel;
 use pylon_core::input::InputError;
 use pylon_core::ports::guests::{GuestStream, HandlerHost};
+use pylon_core::sync::lock;
 use pylon_core::transcript::{HostReply, RecordedText, StreamEnd, Transcript};
 use pylon_core::{Digest, InputSource, Job};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// The host of one recorded attempt.
 pub struct ReplayHost {
@@ -59,7 +60,7 @@ impl ReplayHost {
 
     /// The difference if the handler asked for more, for less or for something else.
     pub fn divergence(&self) -> Option<Difference> {
-        let left = self.completions.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let left = lock(&self.completions).len();
         let diverged = self.diverged.load(Ordering::Relaxed) || left > 0;
         diverged.then(|| Difference {
             what: "input",
@@ -84,7 +85,7 @@ impl HandlerHost for ReplayHost {
         &self,
         _: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
-        match self.completions.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+        match lock(&self.completions).pop() {
             Some(HostReply::Refused(error)) => Err(error),
             Some(HostReply::Answered { text: RecordedText::Inline(text), chunks, end }) => {
                 Ok(Box::new(ReplayStream {

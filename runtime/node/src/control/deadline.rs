@@ -1,6 +1,7 @@
 //! The deadline of one exchange on the control socket.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use pylon_core::sync::lock;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -30,10 +31,10 @@ impl RequestDeadline {
 
     /// The current deadline, if there is one.
     pub(super) fn get(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.0)
     }
 
     fn set(&self, deadline: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+        *lock(&self.0) = deadline;
     }
 }

@@ -1,9 +1,10 @@
 //! The latest events, for queries and followers. A slow follower loses events, and is told how
 //! many.
 
+use pylon_core::sync::lock;
 use pylon_provider::{Bus, NodeEvent};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::AbortHandle;
 
@@ -76,7 +77,7 @@ impl Drop for Ring {
 
 impl Buffer {
     fn lock(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.lines)
     }
 
     fn push(&self, line: Line) {

@@ -10,9 +10,11 @@ use crate::identity::Keys;
 use futures::future::join_all;
 use nostr_sdk::prelude::{Client, Event, Relay, RelayUrl};
 use pylon_core::PublicKey;
+use pylon_core::backoff::Backoff;
 use pylon_core::message::SendOutcome;
+use pylon_core::sync::lock;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
@@ -42,7 +44,7 @@ impl LatestEvents {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Event>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -75,7 +77,8 @@ impl Announcer {
         let mut relays = self.relays.clone();
         let all =
             || self.all().iter().map(|relay| relay.url().clone()).collect::<HashSet<RelayUrl>>();
-        let (mut open, mut due, mut pause) = (all(), None, BACKOFF_MIN);
+        let (mut open, mut due) = (all(), None);
+        let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
         let mut remind = Instant::now() + self.reannounce_interval;
         loop {
             tokio::select! {
@@ -83,25 +86,29 @@ impl Announcer {
                     if changed.is_err() {
                         return;
                     }
-                    (open, due, pause) = (all(), Some(Instant::now() + self.debounce), BACKOFF_MIN);
+                    (open, due) = (all(), Some(Instant::now() + self.debounce));
+                    backoff.reset();
                 }
                 changed = relays.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    (open, due, pause) = (all(), Some(Instant::now() + self.debounce), BACKOFF_MIN);
+                    (open, due) = (all(), Some(Instant::now() + self.debounce));
+                    backoff.reset();
                 }
                 change = changes.recv() => match change {
                     Ok(Change { url, connected: true, .. }) => {
                         open.extend(RelayUrl::parse(&url));
-                        (due, pause) = (Some(Instant::now() + self.debounce), BACKOFF_MIN);
+                        due = Some(Instant::now() + self.debounce);
+                        backoff.reset();
                     }
                     Ok(_) => {}
                     Err(RecvError::Lagged(_)) => (open, due) = (all(), Some(Instant::now() + self.debounce)),
                     Err(RecvError::Closed) => return,
                 },
                 () = sleep_until(remind) => {
-                    (open, due, pause) = (all(), Some(Instant::now()), BACKOFF_MIN);
+                    (open, due) = (all(), Some(Instant::now()));
+                    backoff.reset();
                     remind = Instant::now() + self.reannounce_interval;
                 }
                 () = async { if let Some(at) = due { sleep_until(at).await } }, if due.is_some() => {
@@ -111,8 +118,7 @@ impl Announcer {
                     self.sync(&node, &mut open).await;
                     // A disconnected relay is handled when it is connected again.
                     if self.connected().iter().any(|relay| open.contains(relay.url())) {
-                        due = Some(Instant::now() + pause);
-                        pause = (pause * 2).min(BACKOFF_MAX);
+                        due = Some(Instant::now() + backoff.next_pause());
                     }
                 }
             }

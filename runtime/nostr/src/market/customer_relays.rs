@@ -5,9 +5,10 @@
 use super::one_shot::OneShotRelayClient;
 use crate::nip90::FEEDBACK_KIND;
 use nostr_sdk::prelude::{Event, EventId, JsonUtil, RelayUrl};
+use pylon_core::sync::lock;
 use pylon_egress::policy::{EgressPolicy, Scheme};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -51,7 +52,7 @@ impl CustomerRelays {
         if relays.is_empty() {
             return;
         }
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = lock(&self.remembered);
         if remembered.relays.insert(request.id, relays).is_none() {
             remembered.order.push_back(request.id);
         }
@@ -107,7 +108,7 @@ impl CustomerRelays {
     /// but to these only once.
     fn not_offered(&self, answer: &Event, ours: &[RelayUrl]) -> Vec<RelayUrl> {
         let Some(job) = answer.tags.event_ids().next() else { return Vec::new() };
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = lock(&self.remembered);
         if remembered.offered.contains(&answer.id) {
             return Vec::new();
         }

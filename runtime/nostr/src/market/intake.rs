@@ -15,8 +15,9 @@ use nostr_sdk::prelude::{
     AdmitPolicy, AdmitStatus, BoxedFuture, Event, EventId, PolicyError, RelayUrl, SubscriptionId,
 };
 use pylon_core::recent::RecentSet;
+use pylon_core::sync::lock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
@@ -185,7 +186,7 @@ impl Intake {
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, RecentSet<EventId>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seen)
     }
 }
 

@@ -3,12 +3,13 @@
 
 use crate::nip90::{EVENT_BYTES_MIN, SizeLimit};
 use nostr_sdk::prelude::{RelayUrl, Url};
+use pylon_core::sync::lock;
 use pylon_egress::http;
 use reqwest::header::ACCEPT;
 use reqwest::{Client, Response};
 use serde::Deserialize;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Timeout of the request.
@@ -104,7 +105,7 @@ impl Limits {
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<RelayUrl, Limitation>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }
 

@@ -44,6 +44,7 @@ use price_feed::PriceFeed;
 use pylon_core::decision::MarketView;
 use pylon_core::message::{Incoming, Message, SendOutcome, SignedMessage};
 use pylon_core::ports::market::{Market, MarketError};
+use pylon_core::sync::lock;
 use pylon_core::work::Output;
 use pylon_core::{Job, JobId, MessageId, PublicKey, UnixTime};
 use pylon_egress::policy::EgressPolicy;
@@ -51,7 +52,7 @@ use queries::RelayQueries;
 use relays::Relays;
 use results::{ResultError, Results};
 use session::SessionContext;
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Mutex, broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
@@ -187,7 +188,7 @@ impl NostrMarket {
     }
 
     fn customer_relays(&self) -> MutexGuard<'_, Option<Arc<CustomerRelays>>> {
-        self.customer_relays.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.customer_relays)
     }
 
     /// Replaces the relays and announces it there. A relay that is no longer used keeps our

@@ -2,9 +2,10 @@
 
 use nostr_sdk::prelude::{ClientMessage, Event, EventId, MachineReadablePrefix, Relay, RelayUrl};
 use pylon_core::message::SendOutcome;
+use pylon_core::sync::lock;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -108,7 +109,7 @@ impl Outgoing {
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<EventId, Answers>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }
 

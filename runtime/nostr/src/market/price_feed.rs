@@ -8,7 +8,8 @@ use pylon_core::UnixTime;
 use pylon_core::decision::MarketView;
 use pylon_core::price_index::{ObservedPrice, PriceIndex};
 use pylon_core::recent::RecentSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use pylon_core::sync::lock;
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 
 /// The id of the subscription.
@@ -72,11 +73,11 @@ impl PriceFeed {
     }
 
     fn requests(&self) -> MutexGuard<'_, RecentSet<(u16, EventId)>> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.requests)
     }
 
     fn asks(&self) -> MutexGuard<'_, PriceIndex> {
-        self.asks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.asks)
     }
 }
 

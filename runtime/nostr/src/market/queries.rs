@@ -5,10 +5,11 @@ use crate::has_valid_id;
 use nostr_sdk::prelude::{
     ClientMessage, Event, Filter, MatchEventOptions, Relay, RelayUrl, SubscriptionId,
 };
+use pylon_core::sync::lock;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -129,7 +130,7 @@ impl RelayQueries {
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, HashMap<SubscriptionId, Pending>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 }
 

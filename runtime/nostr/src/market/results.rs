@@ -15,8 +15,9 @@ use crate::nip90::{
 use nostr_sdk::prelude::{
     Alphabet, Event, EventId, Filter, JsonUtil, Kind, PublicKey, SingleLetterTag,
 };
+use pylon_core::sync::lock;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -138,7 +139,7 @@ impl Results {
     }
 
     fn lock(&self) -> MutexGuard<'_, (u64, Vec<Waiter>)> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }
 

@@ -19,8 +19,9 @@ use pylon_core::decision::Terms;
 use pylon_core::payment::{Invoice, InvoiceRequest, InvoiceState, Receipt, WalletCapabilities};
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::payments::{Wallet, WalletError};
+use pylon_core::sync::lock;
 use pylon_core::{Msat, PaymentHash};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 use url::{Host, Url};
@@ -111,7 +112,7 @@ impl PlayBank {
 impl Bank {
     /// The ledger is consistent between two calls, also after a panic in a test.
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.ledger)
     }
 
     fn announce(&self, payment_hash: PaymentHash) {
