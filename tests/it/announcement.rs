@@ -6,7 +6,7 @@ use nostr_sdk::prelude::{
 use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
 use pylon_core::machine::{Delivery, Execution};
-use pylon_node::config::{Config, MarketConfig, Network};
+use pylon_node::config::Config;
 use pylon_nostr::announcement::{Subject, parse};
 use pylon_nostr::market::read_announcement;
 use pylon_nostr::relay::InProcessRelay;
@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 use tokio::time::timeout;
 
 /// The settings of the node with a changed `market` section.
-fn with_market(market: &TestMarket, change: impl FnOnce(&mut MarketConfig)) -> Config {
+fn with_market(market: &TestMarket, change: impl FnOnce(&mut pylon_nostr::Config)) -> Config {
     let mut config = market.config.clone();
     change(&mut config.market);
     config
@@ -276,7 +276,7 @@ async fn answers_are_sent_to_customer_relays_if_allowed() {
         let theirs = InProcessRelay::start().await.unwrap();
         let place = theirs.url().trim_start_matches("ws://").to_owned();
         let allow = if allowed { vec![place] } else { Vec::new() };
-        let network = Network { allow, ..Network::default() };
+        let network = pylon_egress::Config { allow, ..pylon_egress::Config::default() };
         let market = TestMarket::start(MarketOptions {
             wallet: false,
             customer_relays: at_first,

@@ -6,7 +6,6 @@ use axum::routing::get;
 use nostr_sdk::prelude::{Client, Event, EventBuilder, JsonUtil, Keys, Kind, Tag};
 use pylon_core::machine::{Delivery, Execution, JobState, Settlement};
 use pylon_core::{Input, InputSource, JobId, MessageId};
-use pylon_node::config::Network;
 use pylon_nostr::nip90::{self, RequestTag};
 use pylon_nostr::relay::InProcessRelay;
 use pylon_tests::market::{MarketOptions, TEST_TIMEOUT, TestMarket, text};
@@ -34,8 +33,14 @@ fn event(event: &Event, hint: Option<&str>) -> RequestTag {
     input(InputSource::Event(MessageId::from_bytes(event.id.to_bytes())), hint)
 }
 
-fn everything(allow: Vec<String>) -> Network {
-    Network { fetch_urls: true, fetch_events: true, chain_jobs: true, allow, ..Network::default() }
+fn everything(allow: Vec<String>) -> pylon_egress::Config {
+    pylon_egress::Config {
+        fetch_urls: true,
+        fetch_events: true,
+        chain_jobs: true,
+        allow,
+        ..pylon_egress::Config::default()
+    }
 }
 
 /// A web server on loopback.
@@ -331,7 +336,7 @@ async fn failure_of_the_awaited_job_is_reported_at_once() {
 /// then wait for a job that does not exist.
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_result_ends_in_an_error_and_a_refund_due() {
-    let network = Network { chain_wait_seconds: 1, ..everything(vec![]) };
+    let network = pylon_egress::Config { chain_wait_seconds: 1, ..everything(vec![]) };
     let market = TestMarket::start(MarketOptions {
         pricing: &[("terms", "before-work")],
         network,

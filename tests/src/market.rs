@@ -13,7 +13,7 @@ use pylon_core::slots::GuestConfig;
 use pylon_core::{Input, InputSource, JobId, Msat, Param, PublicKey};
 use pylon_egress::http::client;
 use pylon_node::clock::SystemClock;
-use pylon_node::config::{Config, MarketConfig, Network};
+use pylon_node::config::Config;
 use pylon_node::home::Home;
 use pylon_node::node::{Node, Parts};
 use pylon_nostr::buyer::{Buyer, ProviderMessage};
@@ -50,7 +50,7 @@ pub struct MarketOptions {
     /// Relays reject larger messages.
     pub message_bytes_max: Option<usize>,
     /// The egress policy.
-    pub network: Network,
+    pub network: pylon_egress::Config,
     /// Answers are also sent to relays that the request names.
     pub customer_relays: bool,
     /// Puts a proxy in front of each relay, with this relay information document (NIP-11).
@@ -70,7 +70,7 @@ impl Default for MarketOptions {
             max_queued_jobs: 64,
             rejected_kind: None,
             message_bytes_max: None,
-            network: Network::default(),
+            network: pylon_egress::Config::default(),
             customer_relays: false,
             relay_info: None,
             nostr: Options::default(),
@@ -168,10 +168,10 @@ impl TestMarket {
             GuestConfig { source: options.policy.into(), settings, ..GuestConfig::default() };
         let guests = BTreeMap::from([("pricing".to_owned(), guest)]);
         let config = Config {
-            market: MarketConfig {
+            market: pylon_nostr::Config {
                 relays: if options.relay_info.is_some() { proxied } else { urls.clone() },
                 customer_relays: options.customer_relays,
-                ..MarketConfig::default()
+                ..pylon_nostr::Config::default()
             },
             provider: pylon_provider::Config {
                 max_queued_jobs: options.max_queued_jobs,

@@ -8,6 +8,7 @@
 //! The core decides what a row means; this crate decides nothing about a job.
 
 mod columns;
+mod config;
 mod connection;
 mod decision_log;
 mod decision_queries;
@@ -30,6 +31,7 @@ mod text_cipher;
 mod totals;
 mod writer;
 
+pub use config::Config;
 pub use decision_log::LogHead;
 pub use decision_queries::Page;
 pub use decisions::{MacCheck, RecordedDecision};

@@ -1,7 +1,7 @@
 //! Composes the parts that sell: the market, the inputs, the provider and the announcement.
 
 use crate::announcement::{self, Profile};
-use crate::config::{Config, MarketConfig, Network};
+use crate::config::Config;
 use crate::drain;
 use pylon_adapters::inputs::{self, Fetcher};
 use pylon_core::JobId;
@@ -136,11 +136,15 @@ impl MarketService {
     }
 }
 
-fn profile(config: &MarketConfig, free: bool) -> Profile {
+fn profile(config: &pylon_nostr::Config, free: bool) -> Profile {
     Profile { name: config.name.clone(), about: config.description.clone(), free }
 }
 
-fn fetcher(network: &Network, egress: Arc<EgressPolicy>, market: &Arc<NostrMarket>) -> Fetcher {
+fn fetcher(
+    network: &pylon_egress::Config,
+    egress: Arc<EgressPolicy>,
+    market: &Arc<NostrMarket>,
+) -> Fetcher {
     let events = Arc::new(MarketEvents::new(Arc::clone(market), Arc::clone(&egress)));
     let options = inputs::Options {
         granted: Granted {

@@ -181,7 +181,7 @@ impl Node {
             service.set(&next);
         }
         self.status.backends.prefer(preference(&next));
-        self.status.journal.set_retention(retention::from_settings(&next.journal));
+        self.status.journal.set_retention(next.journal.retention());
         let jobs = self.status.journal.unfinished().unwrap_or_default();
         let refused_guests =
             self.guests.manager.refused_guests_warning(&jobs, SystemClock.now()).await;

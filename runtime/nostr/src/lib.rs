@@ -3,6 +3,7 @@
 
 pub mod announcement;
 pub mod buyer;
+mod config;
 pub mod deletion;
 pub mod event_source;
 pub mod identity;
@@ -12,6 +13,8 @@ pub mod nip90;
 pub mod probe;
 pub mod relay;
 pub mod release;
+
+pub use config::Config;
 
 use nostr_sdk::{Event, Keys, Timestamp};
 use pylon_core::UnixTime;

@@ -16,7 +16,7 @@ use pylon_control_api::Refused;
 use pylon_core::Msat;
 use pylon_core::ports::clock::Clock;
 use pylon_node::clock::SystemClock;
-use pylon_node::config::{Config, MarketConfig};
+use pylon_node::config::Config;
 use pylon_node::home::Home;
 use pylon_node::identity::Identity;
 use pylon_node::lock::LockHolder;
@@ -74,7 +74,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         Identity::create(&home)?.0
     };
     let config = Config {
-        market: MarketConfig { relays: relays.clone(), ..MarketConfig::default() },
+        market: pylon_nostr::Config { relays: relays.clone(), ..pylon_nostr::Config::default() },
         ..Config::default()
     };
     let bank = PlayBank::open(&relays, INITIAL_BALANCE, Arc::new(SystemClock))?;

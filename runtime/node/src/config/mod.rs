@@ -3,16 +3,8 @@
 //! `pylon.example.toml` shows every key with its default; a test compares the two. Nothing here
 //! acts on a setting.
 
-mod journal;
-mod market;
-mod network;
 #[cfg(test)]
 mod tests;
-
-pub use journal::Config as JournalConfig;
-pub use market::Config as MarketConfig;
-pub use network::Config as Network;
-pub use pylon_core::slots::{GuestConfig, Lockdown};
 
 use crate::home::Home;
 use anyhow::{Context, Result, bail};
@@ -25,15 +17,15 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// `name`, `description`, `relays`, `customer_relays`.
-    pub market: market::Config,
+    pub market: pylon_nostr::Config,
     /// `default_backend`, `default_model`, `[inference]`.
     pub inference: pylon_adapters::inference::Config,
     /// `max_concurrent_jobs`, `max_queued_jobs`.
     pub provider: pylon_provider::Config,
     /// `[journal]`.
-    pub journal: journal::Config,
+    pub journal: pylon_journal::Config,
     /// `[network]`.
-    pub network: network::Config,
+    pub network: pylon_egress::Config,
     /// `guest_drain_seconds`, `[guests]`, `[lockdown]`.
     pub slots: pylon_slots::Config,
 }

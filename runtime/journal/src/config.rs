@@ -1,8 +1,11 @@
 //! `[journal]`: how long the texts of finished jobs are kept. Their metadata is permanent.
 
+use crate::Retention;
 use pylon_core::settings::{InvalidSetting, Section};
 use serde::{Deserialize, Serialize};
 
+const DAY_SECONDS: u64 = 86_400;
+const MIB: u64 = 1 << 20;
 const KEEP_TEXT_DAYS_MAX: u32 = 3650;
 const KEEP_TEXT_MB_MAX: u32 = 1024 * 1024;
 
@@ -43,5 +46,15 @@ impl Section for Config {
     fn reloaded(&self, next: &Self) -> Self {
         let Self { keep_text_days, keep_text_mb } = *next;
         Self { keep_text_days, keep_text_mb }
+    }
+}
+
+impl Config {
+    /// The retention that these settings ask for.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            seconds: u64::from(self.keep_text_days) * DAY_SECONDS,
+            bytes: u64::from(self.keep_text_mb) * MIB,
+        }
     }
 }
