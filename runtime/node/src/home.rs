@@ -5,7 +5,8 @@ use crate::lock::{Lock, LockHolder, LockOwner};
 use anyhow::{Context, Result, anyhow, bail};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
-use pylon_slots::ComponentStore;
+use pylon_journal::ReadOnlyJournal;
+use pylon_slots::{ComponentStore, SlotHistory};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -92,6 +93,19 @@ impl Home {
         let path = self.config_dir();
         create_private(&path)?;
         Ok(path)
+    }
+
+    /// The history of the guest slots, read from the database; empty without one.
+    pub fn slot_history(&self) -> Result<SlotHistory> {
+        let database = self.database();
+        if !database.exists() {
+            return Ok(SlotHistory::default());
+        }
+        let journal = ReadOnlyJournal::open(&database)?;
+        Ok(SlotHistory {
+            installations: journal.installations()?,
+            pending: journal.pending_guests()?,
+        })
     }
 
     /// Opens the state folder. If it does not exist, it is created, accessible only to this user.

@@ -1,16 +1,13 @@
 //! The history of the slots: which guest serves, which one served, and what the settings change.
-//! Pure, except for [`SlotHistory::read`].
+//! Pure.
 
 use crate::config::Config;
 use crate::shipped::{self, PREFIX};
-use anyhow::Result;
 use pylon_core::UnixTime;
 use pylon_core::installation::{Installation, InstalledGuest, PendingGuest};
 use pylon_core::slots::{GuestConfig, SlotStatus};
-use pylon_journal::ReadOnlyJournal;
 use pylon_sandbox::{Role, Slot};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// The slots as the journal has them.
 #[derive(Clone, Debug, Default)]
@@ -22,15 +19,6 @@ pub struct SlotHistory {
 }
 
 impl SlotHistory {
-    /// Reads the database of a node; empty if there is none.
-    pub fn read(database: &Path) -> Result<Self> {
-        if !database.exists() {
-            return Ok(Self::default());
-        }
-        let journal = ReadOnlyJournal::open(database)?;
-        Ok(Self { installations: journal.installations()?, pending: journal.pending_guests()? })
-    }
-
     /// Time of the first change, which is at latest the first start, as that fills the slots.
     pub fn first_change(&self) -> Option<UnixTime> {
         self.installations.first().map(|row| row.at)

@@ -8,7 +8,7 @@ use pylon_egress::policy::EgressPolicy;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::Config;
 use pylon_node::home::Home;
-use pylon_slots::{SlotHistory, Slots, UnfilledSlot};
+use pylon_slots::{Slots, UnfilledSlot};
 
 const CHECK: &str = "guests";
 
@@ -47,7 +47,7 @@ async fn open(home: &Home, config: &Config) -> Result<Slots> {
         subprocess_compiler()?,
         &config.slots.lockdown,
     )?;
-    let history = SlotHistory::read(&home.database())?;
+    let history = home.slot_history()?;
     let store = state.components()?;
     let egress = EgressPolicy::new(&config.network.allow);
     let now = SystemClock.now();

@@ -5,7 +5,6 @@ use pylon_control_api::Client;
 use pylon_node::config::Config;
 use pylon_node::home::Home;
 use pylon_nostr::identity::npub_of;
-use pylon_slots::SlotHistory;
 
 const CHECK: &str = "lockdown";
 
@@ -25,7 +24,7 @@ pub(super) async fn check(home: &Home, config: &Config) -> CheckRow {
     } else {
         "guests are not compiled on this machine, only signed precompiled guests run".into()
     });
-    let guests = match SlotHistory::read(&home.database()) {
+    let guests = match home.slot_history() {
         Ok(history) => history.status(),
         // An error of the journal is reported by another check.
         Err(_) => Vec::new(),

@@ -7,12 +7,12 @@ use anyhow::Result;
 use pylon_core::slots::SlotChange;
 use pylon_core::text::sanitize_line;
 use pylon_node::home::Home;
-use pylon_slots::SlotHistory;
 
 /// Shows the additional grants and installs the guest.
 pub(super) fn run(args: &SlotArgs) -> Result<()> {
     let slot = args.slot.to_string();
-    let waiting = SlotHistory::read(&Home::from_env()?.database())?
+    let waiting = Home::from_env()?
+        .slot_history()?
         .status()
         .into_iter()
         .find(|one| one.slot == slot && one.role == "approval");

@@ -10,7 +10,6 @@ use pylon_core::units::sats;
 use pylon_core::{Msat, UnixTime, decision_summary};
 use pylon_journal::{AnswerPair, ReadOnlyJournal};
 use pylon_node::home::Home;
-use pylon_slots::SlotHistory;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -77,7 +76,7 @@ struct Example {
 /// Compares the current shadow of a slot.
 pub(super) fn run(args: &SlotArgs) -> Result<()> {
     let (home, slot) = (Home::from_env()?, args.slot.to_string());
-    let guests = SlotHistory::read(&home.database())?.status();
+    let guests = home.slot_history()?.status();
     let Some(shadow) = guests.into_iter().find(|one| one.slot == slot && one.role == "shadow")
     else {
         bail!(

@@ -13,19 +13,18 @@ use pylon_core::{PublicKey, UnixTime};
 use pylon_node::clock::SystemClock;
 use pylon_node::home::Home;
 use pylon_nostr::identity::npub_of;
-use pylon_slots::SlotHistory;
 
 /// Lists the current guests, or all past changes.
 pub(super) fn run(args: &ListArgs) -> Result<()> {
     let home = Home::from_env()?;
     if args.history {
-        let history = SlotHistory::read(&home.database())?.installations;
+        let history = home.slot_history()?.installations;
         return if args.json { json(&history) } else { print(&history_table(&history)) };
     }
     let guests = block_on(async {
         match Client::new(home.socket()).guests().await {
             Err(ClientError::NotRunning) => {
-                Ok(Guests { guests: SlotHistory::read(&home.database())?.status(), lockdown: None })
+                Ok(Guests { guests: home.slot_history()?.status(), lockdown: None })
             }
             answer => Ok(answer?),
         }
