@@ -10,7 +10,7 @@
 //! | table elements | 20 000 |
 //! | stack | 256 KiB |
 //! | data from guest to host in one call | 8 MiB |
-//! | host resources at once (generations, streams) | 64 |
+//! | host resources at once (completions, streams) | 64 |
 //! | progress messages and partial outputs | 10 000, with 64 MiB of text |
 //! | log lines | 64 KiB |
 //! | result: content, MIME type (128 bytes), 64 attributes (names of 64 bytes) | 4 MiB |

@@ -215,7 +215,7 @@ fn job_error(error: InferenceError) -> JobError {
         InferenceError::Unsupported(what) => JobError::Invalid(format!("unsupported: {what}")),
         InferenceError::Timeout => JobError::Timeout,
         InferenceError::Denied => {
-            JobError::Failed("the job reached its limit of generations".into())
+            JobError::Failed("the job reached its limit of completions".into())
         }
         InferenceError::Cancelled => JobError::Failed("cancelled".into()),
         InferenceError::Other(reason) => JobError::Failed(reason),

@@ -69,13 +69,13 @@ pub fn announcement(
 /// Updates the announcement and the subscribed kinds until aborted.
 pub async fn run(
     mut profile: watch::Receiver<Profile>,
-    generations: Arc<GuestSetRegistry>,
+    guest_sets: Arc<GuestSetRegistry>,
     backends: Arc<Backends>,
     mut changes: Changes,
     market: Arc<NostrMarket>,
 ) {
     loop {
-        let handled = handled_kinds(&generations);
+        let handled = handled_kinds(&guest_sets);
         market.set_kinds(handled.iter().map(|handled| handled.kind).collect());
         let current = profile.borrow_and_update().clone();
         market.announce(announcement(&current, &handled, &backends.candidates()));

@@ -80,11 +80,11 @@ impl MarketService {
         };
         let provider = Provider::start(ports, &config.provider, bus)?;
         let announcer = Arc::clone(&market);
-        let generations = Arc::clone(&guests.guest_sets);
+        let guest_sets = Arc::clone(&guests.guest_sets);
         let changes =
             announcement::Changes { backends: backend_events, guests: guests.manager.changes() };
         let announcing =
-            tokio::spawn(announcement::run(published, generations, backends, changes, announcer));
+            tokio::spawn(announcement::run(published, guest_sets, backends, changes, announcer));
         let drain_seconds = Arc::new(AtomicU32::new(config.slots.guest_drain_seconds));
         let manager = Arc::clone(&guests.manager);
         let drain = tokio::spawn(drain::run(

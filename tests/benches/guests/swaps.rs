@@ -30,12 +30,12 @@ pub(crate) async fn measure() -> Vec<Figure> {
     let refuses = load(&sandbox, "pricing", "hostile_pricing", Some("refuse"), None).await;
     let routing = load(&sandbox, "routing", "preferred_routing", None, None).await;
     let verification = load(&sandbox, "verification", "basic_verification", None, None).await;
-    let generations = GuestSetRegistry::new(routing, Arc::clone(&offers), verification).unwrap();
+    let guest_sets = GuestSetRegistry::new(routing, Arc::clone(&offers), verification).unwrap();
     let (mut with, mut without, mut all) = (Vec::new(), Vec::new(), Seen::default());
     for _ in 0..ROUNDS {
-        without.push(median(round(&generations, None).micros));
+        without.push(median(round(&guest_sets, None).micros));
         // The same two guests in the same shares, without swaps between them.
-        let seen = round(&generations, Some([&offers, &refuses]));
+        let seen = round(&guest_sets, Some([&offers, &refuses]));
         with.push(median(seen.micros));
         all.dropped += seen.dropped;
         all.mixed += seen.mixed;
@@ -60,17 +60,17 @@ pub(crate) async fn measure() -> Vec<Figure> {
     ]
 }
 
-fn round(generations: &GuestSetRegistry, swapped: Option<[&Arc<Installed>; 2]>) -> Seen {
+fn round(guest_sets: &GuestSetRegistry, swapped: Option<[&Arc<Installed>; 2]>) -> Seen {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let callers: Vec<_> =
-            (0..CALLERS).map(|_| scope.spawn(|| call(generations, &done))).collect();
+            (0..CALLERS).map(|_| scope.spawn(|| call(guest_sets, &done))).collect();
         let (begun, mut number) = (Instant::now(), 0);
         while begun.elapsed() < ROUND {
             std::thread::sleep(EVERY);
             if let Some(guests) = swapped {
                 number += 1;
-                generations.install("pricing".parse().unwrap(), guests[number % 2]).unwrap();
+                guest_sets.install("pricing".parse().unwrap(), guests[number % 2]).unwrap();
             }
         }
         done.store(true, Ordering::SeqCst);
@@ -82,7 +82,7 @@ fn round(generations: &GuestSetRegistry, swapped: Option<[&Arc<Installed>; 2]>) 
             (0..2).for_each(|which| all.answers[which] += seen.answers[which]);
         }
         if let Some(guests) = swapped {
-            generations.install("pricing".parse().unwrap(), guests[0]).unwrap();
+            guest_sets.install("pricing".parse().unwrap(), guests[0]).unwrap();
         }
         all
     })
@@ -90,11 +90,11 @@ fn round(generations: &GuestSetRegistry, swapped: Option<[&Arc<Installed>; 2]>) 
 
 /// Takes a guest set as a job does, and calls it twice: both answers are by one guest, the one that
 /// they name. Only calls of the guest that also serves without swaps are timed.
-fn call(generations: &GuestSetRegistry, done: &AtomicBool) -> Seen {
+fn call(guest_sets: &GuestSetRegistry, done: &AtomicBool) -> Seen {
     let (job, context, situation) = (job(1), context(), situation());
     let mut seen = Seen::default();
     while !done.load(Ordering::SeqCst) {
-        let pinned = generations.current();
+        let pinned = guest_sets.current();
         let begun = Instant::now();
         let first = pinned.quote(&job, &context, &situation);
         let micros = begun.elapsed().as_secs_f64() * 1e6;

@@ -59,7 +59,7 @@ fn documented_limits_match_the_node() {
         format!("| table elements | {} |", thousands(handler.table_elements)),
         format!("| stack | {} |", size(Limits::STACK_BYTES)),
         format!("| data from guest to host in one call | {} |", size(handler.hostcall_bytes)),
-        format!("| host resources at once (generations, streams) | {} |", handler.resources),
+        format!("| host resources at once (completions, streams) | {} |", handler.resources),
         format!("| progress messages and partial outputs | {}", thousands(handler.emit_count)),
         format!("with {} of text |", size(handler.emit_bytes)),
         format!("| log lines | {} |", size(handler.log_bytes)),

@@ -19,7 +19,7 @@ async fn kill_while_slots_change() {
     let mut results = BTreeMap::<JobId, u32>::new();
     for round in 0..4 {
         let (node, log, _) = started(program.home(), None);
-        let (generations, jobs) = (count(&program, "slot_changes"), count(&program, "jobs"));
+        let (changes, jobs) = (count(&program, "slot_changes"), count(&program, "jobs"));
         let over = AtomicBool::new(false);
         std::thread::scope(|threads| {
             threads.spawn(|| {
@@ -51,7 +51,7 @@ async fn kill_while_slots_change() {
                                 0,
                             );
                         }
-                        while count(&program, "slot_changes") < generations + 5
+                        while count(&program, "slot_changes") < changes + 5
                             || count(&program, "jobs") < jobs + 5
                         {
                             tokio::task::yield_now().await;

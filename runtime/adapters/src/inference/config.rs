@@ -1,24 +1,14 @@
 //! The settings of inference backends: a table `[inference.<name>]` for each, with its `type`. A
 //! table with the name of a type needs none.
 
+use super::backend::Backend;
 use super::llama_cpp;
-use async_trait::async_trait;
 use pylon_core::ports::inference::{Inference, InferenceError};
 use pylon_core::settings::{InvalidSetting, Section, TypedTables, nearest};
 use reqwest::Client;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The settings of one type of backend.
-#[async_trait]
-pub trait Backend: Sync {
-    /// Refuses values that make no sense.
-    fn check(&self) -> Result<(), InvalidSetting>;
-
-    /// Builds the backend of this name, whether its server runs or not.
-    async fn build(&self, http: &Client, name: &str) -> Result<Arc<dyn Inference>, InferenceError>;
-}
 
 macro_rules! backends {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $config:ty;)*) => {

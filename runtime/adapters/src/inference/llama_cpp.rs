@@ -1,6 +1,6 @@
 //! A llama.cpp server: the OpenAI API, with a health check and the number of its slots.
 
-use super::config::Backend;
+use super::backend::Backend;
 use super::openai::wire::{ModelList, Props};
 use super::openai::{BaseUrl, OpenAi};
 use async_trait::async_trait;

@@ -2,10 +2,12 @@
 //! file here. `openai` is the API that they have in common, `managed` a server that is fetched and
 //! run for the demo and for tests.
 
+mod backend;
 mod config;
 pub mod llama_cpp;
 pub mod managed;
 mod openai;
 
-pub use config::{Backend, BackendConfig, Config};
+pub use backend::Backend;
+pub use config::{BackendConfig, Config};
 pub use openai::OpenAi;

@@ -18,7 +18,7 @@ pub(super) type CaseAnswer = Table;
 const REFUSAL: [&str; 3] = ["refused", "message", "lowest_msat"];
 const POLICY: [&str; 2] = ["fuel", "fault"];
 const RUN: [&str; 8] =
-    ["error", "message", "generations", "prompt", "partials", "log", "cpu_us", "fault"];
+    ["error", "message", "completions", "prompt", "partials", "log", "cpu_us", "fault"];
 
 /// The names that an answer of this function can have.
 pub(super) fn names(function: GuestFunction) -> Vec<String> {
@@ -96,7 +96,7 @@ pub(super) fn run(
         }
     });
     let observed = host.observed();
-    found.insert("generations".into(), number(observed.generations));
+    found.insert("completions".into(), number(observed.completions));
     found.insert("prompt".into(), observed.prompt.into());
     found.insert("partials".into(), number(observed.partials));
     found.insert("log".into(), observed.log.join("\n").into());

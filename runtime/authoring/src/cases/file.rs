@@ -3,8 +3,8 @@
 
 use super::defaults;
 use super::expect::Expected;
-use super::host::Script;
 use super::overlay::{self, Texts, overlay, params};
+use super::script::Script;
 use pylon_config::ConfigError;
 use pylon_core::decision::{Candidate, Offer, QuoteContext, Situation};
 use pylon_core::guest::GuestFunction;

@@ -1,8 +1,8 @@
 //! What a handler finds behind its imports in a case: the inputs and the answers of the model that
 //! its author wrote down. It counts what the handler does.
 
-use super::file::Case;
-use super::{defaults, overlay};
+use super::defaults;
+use super::script::Script;
 use async_trait::async_trait;
 use pylon_core::completion::{CompletionSummary, GuestCompletionRequest, GuestInferenceError};
 use pylon_core::guest::LogLevel;
@@ -10,53 +10,11 @@ use pylon_core::input::InputError;
 use pylon_core::ports::guests::{GuestStream, HandlerHost};
 use pylon_core::sync::lock;
 use pylon_core::work::Usage;
-use serde::Deserialize;
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use toml::Value;
 
 /// Bytes of an answer that come at once, about a token.
 const CHUNK_BYTES: usize = 8;
-
-/// An answer of the model.
-#[derive(Clone, Debug)]
-pub(super) struct Script {
-    text: String,
-    end: Result<CompletionSummary, GuestInferenceError>,
-}
-
-impl Script {
-    /// A complete answer with this text.
-    fn text(text: &str) -> Self {
-        Self { text: text.to_owned(), end: Ok(defaults::summary()) }
-    }
-
-    /// A text, a table with how it ends, or a table with an error.
-    pub(super) fn read(value: &Value) -> Result<Self, String> {
-        const EXPECTED: &str = "an answer is a text, a table of `text`, `length`, `model`, \
-                                `ignored_params`, `usage`, or a table with `error`";
-        let mut table = match value {
-            Value::String(text) => return Ok(Self::text(text)),
-            Value::Table(table) => table.clone(),
-            _ => return Err(EXPECTED.into()),
-        };
-        let text = match table.remove("text") {
-            Some(Value::String(text)) => text,
-            None => String::new(),
-            Some(_) => return Err(EXPECTED.into()),
-        };
-        let Some(error) = table.remove("error") else {
-            let end = overlay::overlay("answers", &defaults::summary(), &table)?;
-            return Ok(Self { text, end: Ok(end) });
-        };
-        if !(table.is_empty() && text.is_empty()) {
-            return Err("`answers`: an error has no text".into());
-        }
-        let error = GuestInferenceError::deserialize(error)
-            .map_err(|error| format!("`answers.error`: {}", error.message()))?;
-        Ok(Self { text, end: Err(error) })
-    }
-}
 
 /// The host of one case.
 pub(super) struct ScriptedHost {
@@ -69,7 +27,7 @@ pub(super) struct ScriptedHost {
 /// What a handler did.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Observed {
-    pub generations: u64,
+    pub completions: u64,
     /// All messages of the last generation.
     pub prompt: String,
     pub partials: u64,
@@ -77,12 +35,8 @@ pub(super) struct Observed {
 }
 
 impl ScriptedHost {
-    pub(super) fn new(case: &Case) -> Self {
-        Self {
-            texts: case.texts.clone(),
-            answers: Mutex::new(case.answers.clone().map(Into::into)),
-            observed: Mutex::default(),
-        }
+    pub(super) fn new(texts: Vec<Option<String>>, answers: Option<Vec<Script>>) -> Self {
+        Self { texts, answers: Mutex::new(answers.map(Into::into)), observed: Mutex::default() }
     }
 
     pub(super) fn observed(&self) -> Observed {
@@ -113,7 +67,7 @@ impl HandlerHost for ScriptedHost {
         let prompt = texts.join("\n");
         let prompt_bytes = prompt.len() as u64;
         self.observe(|observed| {
-            observed.generations += 1;
+            observed.completions += 1;
             observed.prompt = prompt;
         });
         let Script { text, end } = self.next_answer()?;

@@ -11,6 +11,7 @@ mod expect;
 mod file;
 mod host;
 mod overlay;
+mod script;
 
 pub use file::{Case, parse};
 
@@ -96,7 +97,7 @@ async fn run_case(
             answer::judge(guest.judge(&job, &case.output, &case.evidence, &case.situation))
         }
         GuestFunction::Run => {
-            let host = Arc::new(ScriptedHost::new(case));
+            let host = Arc::new(ScriptedHost::new(case.texts.clone(), case.answers.clone()));
             let output = guest.run(&job, case.deadline_ms, Arc::clone(&host) as Arc<_>).await;
             answer::run(output, &host)
         }

@@ -51,7 +51,7 @@ fn no_cases(file: &Path, component: &[u8]) -> String {
         Ok(Role::Routing) => "function = \"rank\", expect = { order = [0] }",
         Ok(Role::Verification) => "function = \"judge\", expect = { verdict = \"accept\" }",
         Ok(Role::Handler) => {
-            "function = \"run\", job = { inputs = [\"Hello\"] }, expect = { generations = 1 }"
+            "function = \"run\", job = { inputs = [\"Hello\"] }, expect = { completions = 1 }"
         }
         Err(error) => return format!("{}: {error}", file.display()),
     };

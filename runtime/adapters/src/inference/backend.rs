@@ -1,0 +1,17 @@
+//! What each type of backend implements for its settings.
+
+use async_trait::async_trait;
+use pylon_core::ports::inference::{Inference, InferenceError};
+use pylon_core::settings::InvalidSetting;
+use reqwest::Client;
+use std::sync::Arc;
+
+/// The settings of one type of backend.
+#[async_trait]
+pub trait Backend: Sync {
+    /// Refuses values that make no sense.
+    fn check(&self) -> Result<(), InvalidSetting>;
+
+    /// Builds the backend of this name, whether its server runs or not.
+    async fn build(&self, http: &Client, name: &str) -> Result<Arc<dyn Inference>, InferenceError>;
+}
