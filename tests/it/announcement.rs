@@ -7,7 +7,7 @@ use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
 use pylon_core::machine::{Delivery, Execution};
 use pylon_node::config::Config;
-use pylon_nostr::announcement::{Subject, parse};
+use pylon_nostr::announcement::{AnnouncementKind, parse};
 use pylon_nostr::market::read_announcement;
 use pylon_nostr::relay::InProcessRelay;
 use pylon_provider::NodeEvent;
@@ -36,7 +36,7 @@ impl Reader {
         client.try_connect(TEST_TIMEOUT).await;
         let events = client.notifications();
         let us = nostr_sdk::PublicKey::from_byte_array(*market.provider().as_bytes());
-        let kinds = Subject::ALL
+        let kinds = AnnouncementKind::ALL
             .map(|subject| Kind::from_u16(subject.kind()))
             .into_iter()
             .chain([Kind::EventDeletion]);
@@ -85,10 +85,12 @@ async fn announcement_is_published_and_withdrawn() {
     }
     assert_eq!(ids[0], ids[1]);
     let mut reader = Reader::of(&market, 0).await;
-    let profile = reader.until("a profile", |event| Subject::Profile.is_of(event)).await;
+    let profile = reader.until("a profile", |event| AnnouncementKind::Profile.is_of(event)).await;
     assert!(profile.content.contains("Pylon Provider"), "{}", profile.content);
-    let list =
-        Reader::of(&market, 0).await.until("relays", |event| Subject::Relays.is_of(event)).await;
+    let list = Reader::of(&market, 0)
+        .await
+        .until("relays", |event| AnnouncementKind::Relays.is_of(event))
+        .await;
     assert_eq!(list.tags.len(), 2);
 
     let asked = Keys::generate();
@@ -113,7 +115,7 @@ async fn announcement_is_published_and_withdrawn() {
     reader.announcement().await;
     let kept = Reader::of(&market, 0)
         .await
-        .until("a profile", |event| Subject::Profile.is_of(event))
+        .until("a profile", |event| AnnouncementKind::Profile.is_of(event))
         .await;
     assert_eq!(kept.id, profile.id, "said already");
 }
@@ -132,7 +134,7 @@ async fn changed_profile_is_published_at_once() {
     assert_eq!(market.node().reload(&settings).await.unwrap().applied, ["description", "name"]);
     let profile = reader
         .until("a new profile", |event| {
-            Subject::Profile.is_of(event) && event.content.contains("Another")
+            AnnouncementKind::Profile.is_of(event) && event.content.contains("Another")
         })
         .await;
     assert!(profile.content.contains("new words"), "{}", profile.content);
@@ -174,7 +176,7 @@ async fn relays_can_be_added_and_removed_while_running() {
     assert_eq!(market.node().status().relays().len(), 1);
     Reader::of(&market, 1)
         .await
-        .until("one relay", |event| Subject::Relays.is_of(event) && event.tags.len() == 1)
+        .until("one relay", |event| AnnouncementKind::Relays.is_of(event) && event.tags.len() == 1)
         .await;
 
     let unheard = first.ask(vec![text("is anybody here?")]).await;
@@ -186,7 +188,9 @@ async fn relays_can_be_added_and_removed_while_running() {
     assert_eq!(first.result(unheard).await.content, "is anybody here?");
     Reader::of(&market, 0)
         .await
-        .until("both relays", |event| Subject::Relays.is_of(event) && event.tags.len() == 2)
+        .until("both relays", |event| {
+            AnnouncementKind::Relays.is_of(event) && event.tags.len() == 2
+        })
         .await;
     let mistake = with_market(&market, |section| {
         section.relays = vec![urls[0].clone(), "https://x".into()];
@@ -207,7 +211,8 @@ async fn no_kind_is_announced_without_a_backend() {
     market.stub.fail();
     // A failed request makes the node probe its backend at once.
     market.customer().await.ask(vec![text("is anybody there?")]).await;
-    let replaced = reader.until("a replacement", |event| Subject::Announcement.is_of(event)).await;
+    let replaced =
+        reader.until("a replacement", |event| AnnouncementKind::Announcement.is_of(event)).await;
     assert!(replaced.created_at > announced.created_at);
     assert_eq!(parse(&replaced), None);
     market.stop_node(TEST_TIMEOUT).await;

@@ -21,7 +21,7 @@ use pylon_nostr::identity::{generate, keys};
 use pylon_nostr::market::{self, NostrMarket};
 use pylon_nostr::nip90::RequestTag;
 use pylon_nostr::relay::InProcessRelay;
-use pylon_provider::{Backends, LocalExecutor};
+use pylon_provider::{BackendRegistry, LocalExecutor};
 use pylon_tests::conformance::{executor, inference, inputs, journal, market as suite};
 use pylon_tests::market::{TEST_TIMEOUT, text};
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ async fn every_executor_conforms() {
     }
 }
 
-fn local(guests: Arc<dyn GuestSets>, backends: Arc<Backends>) -> Arc<dyn Executor> {
+fn local(guests: Arc<dyn GuestSets>, backends: Arc<BackendRegistry>) -> Arc<dyn Executor> {
     Arc::new(LocalExecutor::new(guests, backends))
 }
 

@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 /// One setting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Setting {
+pub struct EffectiveSetting {
     /// The dotted key as written in the file: `inference.llama_cpp.url`.
     pub key: String,
     /// The value as TOML.
@@ -27,7 +27,7 @@ pub fn differences(one: &toml::Table, other: &toml::Table) -> Vec<String> {
 }
 
 /// Every setting with its effective value, and the line of `text` that sets it.
-pub fn explain(settings: &toml::Table, text: &str) -> Vec<Setting> {
+pub fn explain(settings: &toml::Table, text: &str) -> Vec<EffectiveSetting> {
     let parsed = DeTable::parse(text).ok();
     let line = |path: &[String]| {
         let start = find(parsed.as_ref()?.get_ref(), path)?;
@@ -35,7 +35,7 @@ pub fn explain(settings: &toml::Table, text: &str) -> Vec<Setting> {
     };
     let leaves = leaves(settings).into_iter();
     leaves
-        .map(|leaf| Setting {
+        .map(|leaf| EffectiveSetting {
             key: leaf.key(),
             line: line(&leaf.path),
             value: leaf.value.to_string(),

@@ -10,4 +10,4 @@ mod explain;
 
 pub use document::{Document, read_text};
 pub use error::ConfigError;
-pub use explain::{Setting, differences, explain};
+pub use explain::{EffectiveSetting, differences, explain};

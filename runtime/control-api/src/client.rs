@@ -2,7 +2,7 @@
 
 use crate::socket::socket_path_error;
 use crate::types::{
-    Backends, Events, Failure, Guests, Reloaded, Review, Status, StopRequest, Stopping, VERSION,
+    ApiError, Backends, Events, Guests, Reloaded, Review, Status, StopRequest, Stopping, VERSION,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -188,7 +188,7 @@ impl Client {
             return Ok(response);
         }
         let code = response.status();
-        match parse::<Failure>(response).await {
+        match parse::<ApiError>(response).await {
             Ok(failure) => Err(ClientError::Refused(failure.error)),
             Err(_) => Err(ClientError::UnexpectedResponse(format!("HTTP {}", code.as_u16()))),
         }

@@ -188,7 +188,7 @@ pub struct Review {
 
 /// The body of every error response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct ApiError {
     /// The step that failed, for requests with several steps.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub code: Option<String>,

@@ -6,7 +6,7 @@ use pylon_core::event::DomainEvent;
 use pylon_core::work::ExecutionTarget;
 use pylon_nostr::announcement::NodeAnnouncement;
 use pylon_nostr::market::NostrMarket;
-use pylon_provider::{Backends, NodeEvent};
+use pylon_provider::{BackendRegistry, NodeEvent};
 use pylon_sandbox::GuestSetRegistry;
 use pylon_slots::{HandledKind, handled_kinds};
 use std::sync::Arc;
@@ -70,7 +70,7 @@ pub fn announcement(
 pub async fn run(
     mut profile: watch::Receiver<Profile>,
     guest_sets: Arc<GuestSetRegistry>,
-    backends: Arc<Backends>,
+    backends: Arc<BackendRegistry>,
     mut changes: Changes,
     market: Arc<NostrMarket>,
 ) {

@@ -14,8 +14,8 @@ use pylon_egress::policy::EgressPolicy;
 use pylon_nostr::event_source::MarketEvents;
 use pylon_nostr::identity::Keys;
 use pylon_nostr::market::{NostrMarket, Options};
-use pylon_nostr::{Change, Entry};
-use pylon_provider::{Backends, Bus, LocalExecutor, Ports, Provider};
+use pylon_nostr::{Entry, RelayChange};
+use pylon_provider::{BackendRegistry, Bus, LocalExecutor, Ports, Provider};
 use pylon_slots::Slots;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,7 +31,7 @@ const WITHDRAW_TIMEOUT: Duration = Duration::from_secs(5);
 /// Parts that are shared with the rest of the node.
 pub(crate) struct MarketParts {
     pub(crate) journal: Arc<dyn Journal>,
-    pub(crate) backends: Arc<Backends>,
+    pub(crate) backends: Arc<BackendRegistry>,
     pub(crate) wallet: Option<Arc<dyn Wallet>>,
     pub(crate) bus: Bus,
     pub(crate) clock: Arc<dyn Clock>,
@@ -160,13 +160,17 @@ fn fetcher(
 }
 
 /// Emits the connection changes of the relays as events.
-async fn report_relays(mut changes: broadcast::Receiver<Change>, bus: Bus, clock: Arc<dyn Clock>) {
+async fn report_relays(
+    mut changes: broadcast::Receiver<RelayChange>,
+    bus: Bus,
+    clock: Arc<dyn Clock>,
+) {
     loop {
         match changes.recv().await {
-            Ok(Change { url, connected: true, .. }) => {
+            Ok(RelayChange { url, connected: true, .. }) => {
                 bus.emit(DomainEvent::RelayConnected { url, timestamp: clock.now() })
             }
-            Ok(Change { url, reason, .. }) => {
+            Ok(RelayChange { url, reason, .. }) => {
                 bus.emit(DomainEvent::RelayDisconnected { url, reason, timestamp: clock.now() })
             }
             Err(broadcast::error::RecvError::Lagged(_)) => {}

@@ -19,7 +19,7 @@ use pylon_egress::policy::EgressPolicy;
 use pylon_journal::{SqliteJournal, TextCipher};
 use pylon_nostr::identity::{self, Keys};
 use pylon_nostr::market::Options;
-use pylon_provider::{Backends, Bus, Preference};
+use pylon_provider::{BackendRegistry, Bus, Preference};
 use pylon_sandbox::Compilation;
 use pylon_slots::{InstallFailure, SlotHistory, Slots, supervisor};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ const BEFORE_FIRST_START_SECONDS: u64 = 300;
 pub struct Parts {
     /// The wallet; without one, jobs are free.
     pub wallet: Option<Arc<dyn Wallet>>,
-    /// Backends that replace the configured ones.
+    /// BackendRegistry that replace the configured ones.
     pub backends: Option<Vec<Arc<dyn Inference>>>,
     /// The bus for events.
     pub bus: Bus,
@@ -97,7 +97,8 @@ impl Node {
             None => configured(config).await?,
         };
         let backends =
-            Backends::watch(adapters, preference(config), bus.clone(), Arc::clone(&clock)).await;
+            BackendRegistry::watch(adapters, preference(config), bus.clone(), Arc::clone(&clock))
+                .await;
         if let Some(warning) = backends.preference_warning() {
             tracing::warn!("{warning}");
         }

@@ -47,7 +47,7 @@ pub struct NodeAnnouncement {
 
 /// The subjects, each a replaceable event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Subject {
+pub enum AnnouncementKind {
     /// The profile.
     Profile,
     /// The list of relays.
@@ -56,7 +56,7 @@ pub enum Subject {
     Announcement,
 }
 
-impl Subject {
+impl AnnouncementKind {
     /// All subjects in the order in which they are published.
     pub const ALL: [Self; 3] = [Self::Profile, Self::Relays, Self::Announcement];
 
@@ -78,22 +78,24 @@ impl Subject {
 
 /// All events of this key about these subjects.
 pub fn filter(us: PublicKey) -> Filter {
-    Filter::new().author(us).kinds(Subject::ALL.map(|subject| Kind::from_u16(subject.kind())))
+    Filter::new()
+        .author(us)
+        .kinds(AnnouncementKind::ALL.map(|subject| Kind::from_u16(subject.kind())))
 }
 
 /// The event to publish after `last`. `None` if `last` is still right, or if there is nothing to
 /// publish.
 pub fn due(
-    subject: Subject,
+    subject: AnnouncementKind,
     node: &NodeAnnouncement,
     relays: &[String],
     last: Option<&Event>,
     now: UnixTime,
 ) -> Option<EventBuilder> {
     let (content, tags) = match subject {
-        Subject::Profile => (profile(node, last)?, Vec::new()),
-        Subject::Relays => (String::new(), relay_list(relays, last)?),
-        Subject::Announcement => announcement(node, last, now)?,
+        AnnouncementKind::Profile => (profile(node, last)?, Vec::new()),
+        AnnouncementKind::Relays => (String::new(), relay_list(relays, last)?),
+        AnnouncementKind::Announcement => announcement(node, last, now)?,
     };
     Some(after(last, EventBuilder::new(Kind::from_u16(subject.kind()), content).tags(tags), now))
 }
@@ -101,15 +103,16 @@ pub fn due(
 /// The event that replaces the announcement when the node leaves. `None` if there is none or it is
 /// empty already.
 pub fn emptied(last: Option<&Event>, now: UnixTime) -> Option<EventBuilder> {
-    due(Subject::Announcement, &NodeAnnouncement::default(), &[], last, now)
+    due(AnnouncementKind::Announcement, &NodeAnnouncement::default(), &[], last, now)
 }
 
 /// The deletion of all announcements so far.
 pub fn deletion(last: &Event, earlier: Option<&Event>, now: UnixTime) -> EventBuilder {
-    let address = format!("{}:{}:{IDENTIFIER}", Subject::Announcement.kind(), last.pubkey.to_hex());
+    let address =
+        format!("{}:{}:{IDENTIFIER}", AnnouncementKind::Announcement.kind(), last.pubkey.to_hex());
     let ids =
         [Some(last), earlier].into_iter().flatten().map(|event| tag("e", [event.id.to_hex()]));
-    let tags = [tag("a", [address]), tag("k", [Subject::Announcement.kind().to_string()])]
+    let tags = [tag("a", [address]), tag("k", [AnnouncementKind::Announcement.kind().to_string()])]
         .into_iter()
         .chain(ids);
     let at = UnixTime::new(last.created_at.as_secs()).max(now);
@@ -133,7 +136,7 @@ pub struct Announced {
 
 /// Parses an announcement. `None` if it is invalid or empty.
 pub fn parse(event: &Event) -> Option<Announced> {
-    if !Subject::Announcement.is_of(event) {
+    if !AnnouncementKind::Announcement.is_of(event) {
         return None;
     }
     let kinds: Vec<u16> = values(event, "k").filter_map(|kind| kind.parse().ok()).collect();
@@ -253,7 +256,7 @@ mod tests {
 
     fn due_event(
         keys: &Keys,
-        subject: Subject,
+        subject: AnnouncementKind,
         node: &NodeAnnouncement,
         last: Option<&Event>,
     ) -> Option<Event> {
@@ -272,20 +275,26 @@ mod tests {
             models: vec!["m".into(), "n".into()],
             ..node()
         };
-        for subject in Subject::ALL {
+        for subject in AnnouncementKind::ALL {
             let first = due_event(&keys, subject, &node(), None).unwrap();
             assert!(subject.is_of(&first));
             assert_eq!(due_event(&keys, subject, &node(), Some(&first)), None, "{subject:?}");
             let second = match subject {
-                Subject::Relays => due(subject, &node(), &["wss://q/".into()], Some(&first), NOW)
-                    .map(|event| event.sign_with_keys(&keys).unwrap()),
+                AnnouncementKind::Relays => {
+                    due(subject, &node(), &["wss://q/".into()], Some(&first), NOW)
+                        .map(|event| event.sign_with_keys(&keys).unwrap())
+                }
                 _ => due_event(&keys, subject, &changed, Some(&first)),
             };
             assert_eq!(second.unwrap().created_at.as_secs(), NOW.get() + 1, "{subject:?}");
             let tomorrow = NOW.plus(FRESH_SECONDS);
             let again =
                 due(subject, &node(), &["wss://r/".into()], Some(&first), tomorrow).is_some();
-            assert_eq!(again, subject == Subject::Announcement, "{subject:?} on the next day");
+            assert_eq!(
+                again,
+                subject == AnnouncementKind::Announcement,
+                "{subject:?} on the next day"
+            );
         }
     }
 
@@ -294,7 +303,7 @@ mod tests {
     #[test]
     fn an_announcement_is_parsed_as_written() {
         let keys = Keys::generate();
-        let event = due_event(&keys, Subject::Announcement, &node(), None).unwrap();
+        let event = due_event(&keys, AnnouncementKind::Announcement, &node(), None).unwrap();
         let content: Value = serde_json::from_str(&event.content).unwrap();
         assert_eq!(content["amount"], "flexible");
         assert_eq!(event.tags.identifier(), Some("pylon"));
@@ -305,7 +314,7 @@ mod tests {
         );
         let many = NodeAnnouncement { models: (0..100).map(|n| n.to_string()).collect(), ..node() };
         assert_eq!(
-            parse(&due_event(&keys, Subject::Announcement, &many, None).unwrap())
+            parse(&due_event(&keys, AnnouncementKind::Announcement, &many, None).unwrap())
                 .unwrap()
                 .models
                 .len(),
@@ -313,11 +322,12 @@ mod tests {
         );
         let nothing = NodeAnnouncement { kinds: Vec::new(), ..node() };
         assert_eq!(
-            due_event(&keys, Subject::Announcement, &nothing, None),
+            due_event(&keys, AnnouncementKind::Announcement, &nothing, None),
             None,
             "nothing to publish"
         );
-        let gone = due_event(&keys, Subject::Announcement, &nothing, Some(&event)).unwrap();
+        let gone =
+            due_event(&keys, AnnouncementKind::Announcement, &nothing, Some(&event)).unwrap();
         assert_eq!((gone.content.as_str(), parse(&gone)), ("", None));
         assert_eq!(emptied(Some(&gone), NOW).map(drop), None);
         let deletion = deletion(&gone, Some(&event), NOW).sign_with_keys(&keys).unwrap();
@@ -339,15 +349,15 @@ mod tests {
             |event: Option<Event>| serde_json::from_str::<Value>(&event.unwrap().content).unwrap();
         let theirs = of(r#"{"picture":"https://p/","about":"mine","name":"old"}"#);
         let silent = NodeAnnouncement { about: String::new(), ..node() };
-        let merged = read(due_event(&keys, Subject::Profile, &silent, Some(&theirs)));
+        let merged = read(due_event(&keys, AnnouncementKind::Profile, &silent, Some(&theirs)));
         assert_eq!(merged, json!({"picture": "https://p/", "about": "mine", "name": "n"}));
         assert_eq!(
-            read(due_event(&keys, Subject::Profile, &silent, Some(&of("junk")))),
+            read(due_event(&keys, AnnouncementKind::Profile, &silent, Some(&of("junk")))),
             json!({"name": "n"})
         );
         let nameless = NodeAnnouncement { name: String::new(), ..node() };
         assert_eq!(
-            due_event(&keys, Subject::Profile, &nameless, Some(&theirs)),
+            due_event(&keys, AnnouncementKind::Profile, &nameless, Some(&theirs)),
             None,
             "not changed"
         );

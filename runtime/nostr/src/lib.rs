@@ -31,7 +31,7 @@ pub struct Entry {
 
 /// A relay was connected or disconnected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct RelayChange {
     /// The relay's address.
     pub url: String,
     /// Is it connected now?
@@ -42,7 +42,7 @@ pub struct Change {
 
 /// Why a market cannot be entered.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum ConnectError {
     /// No address is given.
     #[error("no relay is configured")]
     NoRelay,

@@ -1,7 +1,7 @@
 //! Decides about a request: checks that need no guest, then routing, then pricing. The answer is an
 //! agreed plan or a refusal.
 
-use crate::backends::Backends;
+use crate::backends::BackendRegistry;
 use crate::bus::{JobStep, micros};
 use crate::inputs::{INPUT_BYTES_MAX, InputFetcher};
 use crate::payments::Payments;
@@ -30,7 +30,7 @@ const RETRY_PRICING_SECONDS: u32 = 60;
 pub(crate) struct Admission {
     pub(crate) recorder: Arc<JobRecorder>,
     pub(crate) guests: Arc<dyn GuestSets>,
-    pub(crate) backends: Arc<Backends>,
+    pub(crate) backends: Arc<BackendRegistry>,
     pub(crate) inputs: Arc<InputFetcher>,
     pub(crate) payments: Arc<Payments>,
     pub(crate) scheduler: Arc<Scheduler>,

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// A new measurement moves an average by one part in this many.
 const AVERAGE_INERTIA: u32 = 8;
 
-pub(crate) struct Backend {
+pub(crate) struct BackendEntry {
     pub(crate) adapter: Arc<dyn Inference>,
     /// Concurrency is limited here: a server's own queue is unordered and cannot be observed.
     permits: Arc<Semaphore>,
@@ -28,7 +28,7 @@ pub(crate) struct Backend {
     failure_permille: Average,
 }
 
-impl Backend {
+impl BackendEntry {
     pub(crate) fn new(adapter: Arc<dyn Inference>) -> Self {
         let max_concurrency = adapter.max_concurrency().max(1);
         Self {

@@ -1,6 +1,6 @@
 //! All inference backends: which are available, and which the operator prefers.
 
-use crate::backend::Backend;
+use crate::backend::BackendEntry;
 use crate::bus::Bus;
 use pylon_core::decision::Candidate;
 use pylon_core::event::DomainEvent;
@@ -21,8 +21,8 @@ const PROBE_INTERVAL_MIN: Duration = Duration::from_secs(1);
 const REQUESTED_PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// All backends of this node.
-pub struct Backends {
-    rows: Vec<Arc<Backend>>,
+pub struct BackendRegistry {
+    rows: Vec<Arc<BackendEntry>>,
     preference: RwLock<Preference>,
     probe_requested: Arc<Notify>,
     /// Changes after each probe.
@@ -40,7 +40,7 @@ pub struct Preference {
     pub model: String,
 }
 
-impl Backends {
+impl BackendRegistry {
     /// Probes all backends, and keeps probing them while the result is held.
     pub async fn watch(
         adapters: Vec<Arc<dyn Inference>>,
@@ -49,7 +49,7 @@ impl Backends {
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
         let rows: Vec<_> =
-            adapters.into_iter().map(|adapter| Arc::new(Backend::new(adapter))).collect();
+            adapters.into_iter().map(|adapter| Arc::new(BackendEntry::new(adapter))).collect();
         let backend_ids = rows.iter().map(|row| row.adapter.id().to_owned()).collect();
         bus.emit(DomainEvent::BackendsRegistered { backend_ids, timestamp: clock.now() });
         let probe_requested = Arc::new(Notify::new());
@@ -123,7 +123,7 @@ impl Backends {
         self.probe_requested.notify_one();
     }
 
-    pub(crate) fn find(&self, id: &str) -> Option<&Arc<Backend>> {
+    pub(crate) fn find(&self, id: &str) -> Option<&Arc<BackendEntry>> {
         self.rows.iter().find(|row| row.adapter.id() == id)
     }
 
@@ -139,7 +139,7 @@ impl Backends {
     }
 
     /// Lists the models of a backend, and emits what has changed.
-    async fn probe_one(&self, row: &Backend) -> ProbeOutcome {
+    async fn probe_one(&self, row: &BackendEntry) -> ProbeOutcome {
         let listed = timeout(PROBE_TIMEOUT, row.adapter.models())
             .await
             .unwrap_or(Err(InferenceError::Timeout))
@@ -184,7 +184,7 @@ impl Preference {
 
 /// Until no one holds the backends.
 async fn keep_probing(
-    backends: Weak<Backends>,
+    backends: Weak<BackendRegistry>,
     requested: Arc<Notify>,
     mut backoff: ProbeBackoff,
     mut pause: Duration,

@@ -26,7 +26,7 @@ mod registry;
 mod review;
 mod scheduler;
 
-pub use backends::{Backends, Preference};
+pub use backends::{BackendRegistry, Preference};
 pub use bus::{Bus, JobStep, NodeEvent};
 pub use config::Config;
 pub use executor::LocalExecutor;
@@ -77,7 +77,7 @@ pub struct Ports {
     /// Fetches inputs that a request only refers to.
     pub inputs: Arc<dyn Inputs>,
     /// The candidates for routing.
-    pub backends: Arc<Backends>,
+    pub backends: Arc<BackendRegistry>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }

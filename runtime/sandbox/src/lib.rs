@@ -48,5 +48,5 @@ pub use installed::Installed;
 pub use limits::{COMPONENT_BYTES_MAX, Limits};
 pub use manifest::{Capability, Manifest, ServedKind, Setting};
 pub use precompiled::{CodeOrigin, PRECOMPILED_BYTES_MAX, SignedPrecompiled};
-pub use sandbox::{Config, OpenError, Sandbox};
+pub use sandbox::{Config, Sandbox, SandboxError};
 pub use slot::{EngineKind, InvalidSlot, Role, Slot};

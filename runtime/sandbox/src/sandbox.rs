@@ -67,7 +67,7 @@ impl Default for Config {
 
 /// Why a sandbox cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum SandboxError {
     /// Not even the smallest pool can be reserved, or this machine is not supported.
     #[error("cannot start the engine for {0}: {1}")]
     Engine(&'static str, String),
@@ -93,25 +93,25 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Reserves the pools. If a pool cannot be reserved, a smaller one is used and logged.
-    pub fn open(config: Config) -> Result<Self, OpenError> {
+    pub fn open(config: Config) -> Result<Self, SandboxError> {
         let policies = engine::policies(
             &config.policy_limits,
             config.policy_instances.saturating_add(SPARE_INSTANCES),
         )
-        .map_err(|error| OpenError::Engine("policies", format!("{error:#}")))?;
+        .map_err(|error| SandboxError::Engine("policies", format!("{error:#}")))?;
         let handlers = engine::handlers(
             &config.handler_limits,
             config.handler_instances.saturating_add(SPARE_INSTANCES),
         )
-        .map_err(|error| OpenError::Engine("handlers", format!("{error:#}")))?;
+        .map_err(|error| SandboxError::Engine("handlers", format!("{error:#}")))?;
         let ids = [engine_id(&policies.engine), engine_id(&handlers.engine)].map(Arc::from);
         let cache = config
             .cache
             .map(|dir| Cache::open(dir, ids.clone()))
             .transpose()
-            .map_err(OpenError::Cache)?
+            .map_err(SandboxError::Cache)?
             .map(Arc::new);
-        let ticker = EpochTicker::start(&handlers.engine).map_err(OpenError::Clock)?;
+        let ticker = EpochTicker::start(&handlers.engine).map_err(SandboxError::Clock)?;
         let size = PoolSize {
             instances: handlers.instances - SPARE_INSTANCES,
             per_kind: config.handlers_per_kind,

@@ -1,7 +1,9 @@
 //! Replay of recorded decisions, and detection of a changed log.
 
 use super::sold_jobs::SoldJobs;
-use pylon_authoring::replay::{LogReport, NotReplayable, ReplayOutcome, Subject, check, verify};
+use pylon_authoring::replay::{
+    LogReport, NotReplayable, ReplayOutcome, ReplaySubject, check, verify,
+};
 use pylon_core::guest::GuestFunction;
 use pylon_core::{JobId, UnixTime};
 use pylon_journal::{MacCheck, ReadOnlyJournal, TextCipher};
@@ -18,7 +20,7 @@ async fn outcomes(
     job: JobId,
 ) -> Vec<(String, ReplayOutcome)> {
     let books = sold.books();
-    let subject = Subject::read(&books, job).unwrap();
+    let subject = ReplaySubject::read(&books, job).unwrap();
     let mut all = Vec::new();
     for recorded in books.recorded_of(job).unwrap() {
         assert_eq!(recorded.check_mac(&sold.safe()), MacCheck::Valid);

@@ -20,14 +20,14 @@ use pylon_core::sources::Sources;
 use pylon_core::sync::lock;
 use pylon_core::work::{Evidence, ExecutionTarget, Output, Route, Usage};
 use pylon_core::{Digest, Input, InputSource, Job, JobId, Msat, UnixTime};
-use pylon_provider::{Backends, Bus, Preference};
+use pylon_provider::{BackendRegistry, Bus, Preference};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// Makes an executor that has these guests and backends.
-pub type Make = fn(Arc<dyn GuestSets>, Arc<Backends>) -> Arc<dyn Executor>;
+pub type Make = fn(Arc<dyn GuestSets>, Arc<BackendRegistry>) -> Arc<dyn Executor>;
 
 /// The revision of the guest set that exists.
 const REVISION: u64 = 3;
@@ -282,7 +282,7 @@ impl Fixture {
             adapters.push(Arc::new(ScriptedBackend { id, steps: steps.to_vec(), open }));
         }
         let (bus, clock) = (Bus::default(), Arc::new(FixedClock));
-        let rows = Backends::watch(adapters, Preference::default(), bus, clock).await;
+        let rows = BackendRegistry::watch(adapters, Preference::default(), bus, clock).await;
         Self { executor: make(Arc::new(FixedGuests(handler)), rows), backends }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// The settings of one type of backend.
 #[async_trait]
-pub trait Backend: Sync {
+pub trait BackendType: Sync {
     /// Refuses values that make no sense.
     fn check(&self) -> Result<(), InvalidSetting>;
 

@@ -1,7 +1,7 @@
 //! The settings of inference backends: a table `[inference.<name>]` for each, with its `type`. A
 //! table with the name of a type needs none.
 
-use super::backend::Backend;
+use super::backend::BackendType;
 use super::llama_cpp;
 use pylon_core::ports::inference::{Inference, InferenceError};
 use pylon_core::settings::{InvalidSetting, Section, TypedTables, nearest};
@@ -27,7 +27,7 @@ macro_rules! backends {
                 match self { $(Self::$variant(_) => $name,)* }
             }
 
-            fn backend(&self) -> &dyn Backend {
+            fn backend(&self) -> &dyn BackendType {
                 match self { $(Self::$variant(config) => config,)* }
             }
         }

@@ -1,6 +1,6 @@
 //! A llama.cpp server: the OpenAI API, with a health check and the number of its slots.
 
-use super::backend::Backend;
+use super::backend::BackendType;
 use super::openai::wire::{ModelList, Props};
 use super::openai::{BaseUrl, OpenAi};
 use async_trait::async_trait;
@@ -39,7 +39,7 @@ impl Default for Config {
 }
 
 #[async_trait]
-impl Backend for Config {
+impl BackendType for Config {
     fn check(&self) -> Result<(), InvalidSetting> {
         pylon_egress::configured_url::check(&self.url, &["http", "https"])
             .map_err(|why| InvalidSetting::new(&["url"], format!("`url`: {why}")))

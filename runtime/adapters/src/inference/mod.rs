@@ -8,6 +8,6 @@ pub mod llama_cpp;
 pub mod managed;
 mod openai;
 
-pub use backend::Backend;
+pub use backend::BackendType;
 pub use config::{BackendConfig, Config};
 pub use openai::OpenAi;

@@ -6,7 +6,7 @@ use pylon_core::{JobId, Msat, PublicKey, UnixTime};
 
 /// One decision, then and now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Case {
+pub struct RecordedCase {
     /// The job or request.
     pub job: JobId,
     /// Its kind.

@@ -14,12 +14,12 @@ mod report;
 mod routing;
 mod verification;
 
-pub use case::{Case, Money, Outcome, Unknown};
+pub use case::{Money, Outcome, RecordedCase, Unknown};
 #[cfg(feature = "chart")]
 pub use chart::svg;
 pub use quantiles::Quantiles;
 pub use report::{
-    Breakdown, BreakdownRow, Change, Counts, OTHERS, RATIOS, Report, Sum, ratio_label,
+    AnswerChange, Breakdown, BreakdownRow, Counts, OTHERS, RATIOS, Report, Sum, ratio_label,
 };
 
 use anyhow::{Context, Result, anyhow};

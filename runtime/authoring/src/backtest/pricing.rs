@@ -1,8 +1,8 @@
 //! Pricing: the candidate's offer and, for a completed job, the amount due by that offer.
 
-use super::case::{Case, Money, Outcome, Unknown};
+use super::case::{Money, Outcome, RecordedCase, Unknown};
 use super::recorded::RecordedQuestion;
-use crate::replay::{Question, Subject};
+use crate::replay::{Question, ReplaySubject};
 use pylon_core::decision::{Offer, QuoteContext, Refusal, Situation, Terms};
 use pylon_core::decision_summary::{offer_summary, refusal_summary};
 use pylon_core::guest::{Cost, GuestAnswer};
@@ -11,7 +11,7 @@ use pylon_core::{Job, Msat};
 use pylon_sandbox::Installed;
 
 /// Asks the candidate for a price; `None` if the question is another.
-pub(super) fn case(guest: &Installed, recorded: &RecordedQuestion) -> Option<Case> {
+pub(super) fn case(guest: &Installed, recorded: &RecordedQuestion) -> Option<RecordedCase> {
     let Ok(Question::Quote { job, context, situation }) = &recorded.question else { return None };
     let mut case = recorded.case(job);
     let answer = guest.quote(job, context, situation);
@@ -21,16 +21,16 @@ pub(super) fn case(guest: &Installed, recorded: &RecordedQuestion) -> Option<Cas
     let answered_then =
         recorded.decision.output.as_ref().ok().and_then(|json| serde_json::from_str(json).ok());
     case.then = match (&recorded.subject, answered_then) {
-        (Subject::Accepted(state), _) => accepted(&state.plan.offer, model),
+        (ReplaySubject::Accepted(state), _) => accepted(&state.plan.offer, model),
         (_, Some(answer)) => outcome(&within_bid(job, Ok(answer)), model),
         (_, None) => refusal(&Refusal::Busy(0)),
     };
     case.now = outcome(&offer, model);
     case.money = match (&recorded.subject, &offer) {
-        (Subject::Accepted(state), Err(_)) => {
+        (ReplaySubject::Accepted(state), Err(_)) => {
             earned(state).map_or_else(in_progress, |then| known(then, Msat::ZERO))
         }
-        (Subject::Accepted(state), Ok(offer)) => {
+        (ReplaySubject::Accepted(state), Ok(offer)) => {
             let settled_in = recorded.settled_in.as_ref().unwrap_or(situation);
             money(guest, &mut case, job, context, state, offer, settled_in)
         }
@@ -74,7 +74,7 @@ pub(super) fn refusal(refusal: &Refusal) -> Outcome {
 }
 
 /// Adds fuel and fault of a call.
-pub(super) fn add_call<T>(case: &mut Case, answer: &GuestAnswer<T>) {
+pub(super) fn add_call<T>(case: &mut RecordedCase, answer: &GuestAnswer<T>) {
     if let Cost::Fuel(fuel) = answer.call.cost {
         case.fuel_now.push(fuel);
     }
@@ -98,7 +98,7 @@ pub(super) fn earned(state: &JobState) -> Option<Msat> {
 /// Of a job that was accepted and that the candidate accepts, too.
 fn money(
     guest: &Installed,
-    case: &mut Case,
+    case: &mut RecordedCase,
     job: &Job,
     context: &QuoteContext,
     state: &JobState,

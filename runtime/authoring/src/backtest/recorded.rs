@@ -1,7 +1,7 @@
 //! Recorded questions with all that a candidate needs to answer them, read from the journal.
 
-use super::case::{Case, Money, Outcome};
-use crate::replay::{NotReplayable, Question, QuestionError, Subject};
+use super::case::{Money, Outcome, RecordedCase};
+use crate::replay::{NotReplayable, Question, QuestionError, ReplaySubject};
 use pylon_core::decision::Situation;
 use pylon_core::guest::{Cost, GuestFunction};
 use pylon_core::machine::Execution;
@@ -14,7 +14,7 @@ use pylon_sandbox::Role;
 /// A question to the guest of that time.
 pub(super) struct RecordedQuestion {
     pub(super) decision: RecordedDecision,
-    pub(super) subject: Subject,
+    pub(super) subject: ReplaySubject,
     pub(super) question: Result<Question, NotReplayable>,
     /// The situation in which the amount due was settled.
     pub(super) settled_in: Option<Situation>,
@@ -22,10 +22,10 @@ pub(super) struct RecordedQuestion {
 
 impl RecordedQuestion {
     /// A case without any answer yet.
-    pub(super) fn case(&self, job: &Job) -> Case {
+    pub(super) fn case(&self, job: &Job) -> RecordedCase {
         let nothing = Outcome::Refused { code: "fault", summary: String::new() };
         let fuel_then = if let Cost::Fuel(fuel) = self.decision.cost { fuel } else { 0 };
-        Case {
+        RecordedCase {
             job: job.id,
             kind: job.kind,
             customer: job.customer,
@@ -65,7 +65,7 @@ pub(super) fn read(
         after = last.id;
         let mut batch = Vec::with_capacity(page.len());
         for decision in page {
-            let subject = Subject::read(books, decision.job)?;
+            let subject = ReplaySubject::read(books, decision.job)?;
             if kind.is_none() || kind == subject.job().map(|job| job.kind) {
                 batch.push(question(books, decision, subject)?);
             }
@@ -79,7 +79,7 @@ pub(super) fn read(
 fn question(
     books: &ReadOnlyJournal,
     decision: RecordedDecision,
-    subject: Subject,
+    subject: ReplaySubject,
 ) -> Result<RecordedQuestion, JournalError> {
     let question = Question::read(books, &decision, &subject)?.map_err(|error| match error {
         QuestionError::NotReplayable(why) => why,
@@ -87,7 +87,7 @@ fn question(
         QuestionError::Differs(_) => NotReplayable::Unrecorded,
     });
     let settled_in = match &subject {
-        Subject::Accepted(state)
+        ReplaySubject::Accepted(state)
             if decision.function == GuestFunction::Quote.as_str()
                 && state.execution == Execution::Completed =>
         {

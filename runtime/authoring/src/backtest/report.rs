@@ -1,6 +1,6 @@
 //! The result of a back-test, added up case by case. Its size does not grow with their number.
 
-use super::case::{Case, Money, Outcome, Unknown};
+use super::case::{Money, Outcome, RecordedCase, Unknown};
 use super::quantiles::Quantiles;
 use pylon_core::guest::Fault;
 use pylon_core::{JobId, Msat};
@@ -45,7 +45,7 @@ pub struct Report {
     /// Cases in which something changed.
     pub changed: u64,
     /// The first of them.
-    pub examples: Vec<Change>,
+    pub examples: Vec<AnswerChange>,
     /// Of the recorded answers.
     pub fuel_then: Quantiles,
     /// Of the candidate's answers.
@@ -86,7 +86,7 @@ impl Sum {
 
 /// A case in which something changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct AnswerChange {
     /// The job or request.
     pub job: JobId,
     /// Its kind.
@@ -150,7 +150,7 @@ impl Report {
     }
 
     /// Adds a case.
-    pub fn add(&mut self, case: &Case) {
+    pub fn add(&mut self, case: &RecordedCase) {
         self.compared += 1;
         let (then, now) = (case.then.is_accepted(), case.now.is_accepted());
         self.accepted.then += u64::from(then);
@@ -191,7 +191,7 @@ impl Report {
         }
     }
 
-    fn money(&mut self, case: &Case) {
+    fn money(&mut self, case: &RecordedCase) {
         let model = case.then.model().or_else(|| case.now.model()).unwrap_or_default();
         let day = (case.at.get() / DAY_SECONDS).to_string();
         let customer = case.customer.to_hex();
@@ -218,7 +218,7 @@ impl Report {
         }
     }
 
-    fn change(&mut self, case: &Case) {
+    fn change(&mut self, case: &RecordedCase) {
         let (then, now) = (&case.then, &case.now);
         if then.is_accepted() == now.is_accepted() && then.summary() == now.summary() {
             return;
@@ -226,7 +226,7 @@ impl Report {
         self.changed += 1;
         if self.examples.len() < EXAMPLES_MAX {
             let (then, now) = (then.summary().to_owned(), now.summary().to_owned());
-            self.examples.push(Change { job: case.job, kind: case.kind, then, now });
+            self.examples.push(AnswerChange { job: case.job, kind: case.kind, then, now });
         }
     }
 }
@@ -261,11 +261,11 @@ mod tests {
         Outcome::Refused { code: "blocked", summary: "not served".into() }
     }
 
-    fn case(number: u64, then: Outcome, now: Outcome, money: Money) -> Case {
+    fn case(number: u64, then: Outcome, now: Outcome, money: Money) -> RecordedCase {
         let customer =
             PublicKey::from_bytes(*pylon_core::Digest::of(&number.to_le_bytes()).as_bytes());
         let (job, at) = (JobId::from_bytes([1; 32]), UnixTime::new(DAY_SECONDS * (number % 3)));
-        Case {
+        RecordedCase {
             job,
             kind: 5050,
             customer,

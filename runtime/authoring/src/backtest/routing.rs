@@ -1,16 +1,16 @@
 //! Routing: the route that the candidate would have tried first.
 
-use super::case::{Case, Money, Outcome, Unknown};
+use super::case::{Money, Outcome, RecordedCase, Unknown};
 use super::pricing::{add_call, earned, in_progress, known, refusal};
 use super::recorded::RecordedQuestion;
-use crate::replay::{Question, Subject};
+use crate::replay::{Question, ReplaySubject};
 use pylon_core::Msat;
 use pylon_core::decision::{Candidate, Ranking, Refusal};
 use pylon_core::guest::Fault;
 use pylon_sandbox::Installed;
 
 /// Asks the candidate for an order; `None` if the question is another.
-pub(super) fn case(guest: &Installed, recorded: &RecordedQuestion) -> Option<Case> {
+pub(super) fn case(guest: &Installed, recorded: &RecordedQuestion) -> Option<RecordedCase> {
     let Ok(Question::Rank { job, candidates, situation }) = &recorded.question else {
         return None;
     };
@@ -25,7 +25,7 @@ pub(super) fn case(guest: &Installed, recorded: &RecordedQuestion) -> Option<Cas
     case.now = outcome(&answer.value, candidates);
     let is_same = case.then == case.now;
     case.money = match &recorded.subject {
-        Subject::Accepted(state) => match earned(state) {
+        ReplaySubject::Accepted(state) => match earned(state) {
             None => in_progress(),
             Some(then) if is_same => known(then, then),
             Some(then) if !case.now.is_accepted() => known(then, Msat::ZERO),

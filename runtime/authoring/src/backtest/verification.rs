@@ -1,9 +1,9 @@
 //! Verification: whether the candidate would have delivered the output.
 
-use super::case::{Case, Money, Outcome, Unknown};
+use super::case::{Money, Outcome, RecordedCase, Unknown};
 use super::pricing::{add_call, earned, in_progress, known};
 use super::recorded::RecordedQuestion;
-use crate::replay::{Question, Subject};
+use crate::replay::{Question, ReplaySubject};
 use pylon_core::Msat;
 use pylon_core::decision::Verdict;
 use pylon_core::decision_summary::Summarize as _;
@@ -11,7 +11,7 @@ use pylon_core::guest::Fault;
 use pylon_sandbox::Installed;
 
 /// Asks the candidate for a verdict; `None` if the question is another.
-pub(super) fn case(guest: &Installed, recorded: &RecordedQuestion) -> Option<Case> {
+pub(super) fn case(guest: &Installed, recorded: &RecordedQuestion) -> Option<RecordedCase> {
     let Ok(Question::Judge { job, output, evidence, situation }) = &recorded.question else {
         return None;
     };
@@ -27,7 +27,7 @@ pub(super) fn case(guest: &Installed, recorded: &RecordedQuestion) -> Option<Cas
     case.now = outcome(&answer.value, model);
     // The money of a job depends on its last attempt.
     let last = match &recorded.subject {
-        Subject::Accepted(state) if state.attempt == recorded.decision.attempt => Some(state),
+        ReplaySubject::Accepted(state) if state.attempt == recorded.decision.attempt => Some(state),
         _ => None,
     };
     case.money = match last.map(|state| earned(state)) {

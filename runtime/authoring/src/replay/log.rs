@@ -1,7 +1,7 @@
 //! All decisions, replayed one after the other, with a check of their MACs. A change is found by
 //! either, a missing row by the MACs.
 
-use super::{ReplayOutcome, Subject, check};
+use super::{ReplayOutcome, ReplaySubject, check};
 use pylon_core::ports::journal::JournalError;
 use pylon_core::{JobId, UnixTime};
 use pylon_journal::{LogHead, MacCheck, Page, ReadOnlyJournal, RecordedDecision, TextCipher};
@@ -88,7 +88,7 @@ pub async fn verify(
     let mut report = LogReport { macs: safe.map(|_| MacReport::default()), ..LogReport::default() };
     let head = safe.map(|safe| books.log_head(safe)).transpose()?.flatten();
     let mut after = if since == UnixTime::new(0) { 0 } else { books.last_id_before(since)? };
-    let mut sequence = safe.map(|safe| LogSequence { books, safe, head, next: after + 1 });
+    let mut sequence = safe.map(|safe| SequenceCheck { books, safe, head, next: after + 1 });
     let mut subjects = SubjectCache::default();
     loop {
         let page = books.recorded(Page { after, function: None, since: UnixTime::new(0) })?;
@@ -126,7 +126,7 @@ pub async fn verify(
 }
 
 /// Checks that each decision has a valid MAC and follows the one before it.
-struct LogSequence<'a> {
+struct SequenceCheck<'a> {
     books: &'a ReadOnlyJournal,
     safe: &'a TextCipher,
     head: Option<LogHead>,
@@ -134,7 +134,7 @@ struct LogSequence<'a> {
     next: u64,
 }
 
-impl LogSequence<'_> {
+impl SequenceCheck<'_> {
     fn check(
         &mut self,
         recorded: &RecordedDecision,
@@ -188,17 +188,17 @@ impl LogSequence<'_> {
 
 /// The subjects of the latest decisions.
 #[derive(Default)]
-struct SubjectCache(VecDeque<(JobId, Subject)>);
+struct SubjectCache(VecDeque<(JobId, ReplaySubject)>);
 
 impl SubjectCache {
-    fn get(&mut self, books: &ReadOnlyJournal, id: JobId) -> Result<&Subject, JournalError> {
+    fn get(&mut self, books: &ReadOnlyJournal, id: JobId) -> Result<&ReplaySubject, JournalError> {
         let index = self.0.iter().position(|(known, _)| *known == id);
         let found = match index.and_then(|index| self.0.remove(index)) {
             Some(found) => found,
-            None => (id, Subject::read(books, id)?),
+            None => (id, ReplaySubject::read(books, id)?),
         };
         self.0.truncate(SUBJECTS_MAX - 1);
         self.0.push_front(found);
-        Ok(self.0.front().map_or(&Subject::Purged, |(_, subject)| subject))
+        Ok(self.0.front().map_or(&ReplaySubject::Purged, |(_, subject)| subject))
     }
 }

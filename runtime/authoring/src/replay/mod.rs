@@ -12,7 +12,7 @@ mod subject;
 pub use host::ReplayHost;
 pub use log::{LogReport, MacReport, Problem, verify};
 pub use question::{Question, QuestionError};
-pub use subject::Subject;
+pub use subject::ReplaySubject;
 
 use pylon_core::guest::{Cost, Fault, GuestAnswer, GuestFunction};
 use pylon_core::job::JobError;
@@ -96,7 +96,7 @@ pub async fn check(
     past: &mut HistoricalGuests,
     books: &ReadOnlyJournal,
     recorded: &RecordedDecision,
-    subject: &Subject,
+    subject: &ReplaySubject,
 ) -> Result<ReplayOutcome, JournalError> {
     let question = match Question::read(books, recorded, subject)? {
         Ok(question) => question,
@@ -145,8 +145,8 @@ fn other_guest(guest: &Installed, recorded: &RecordedDecision) -> Option<Differe
 }
 
 /// The row of the job has the output of the last attempt, too.
-fn other_result(subject: &Subject, recorded: &RecordedDecision) -> Option<Difference> {
-    let Subject::Accepted(state) = subject else { return None };
+fn other_result(subject: &ReplaySubject, recorded: &RecordedDecision) -> Option<Difference> {
+    let ReplaySubject::Accepted(state) = subject else { return None };
     let in_row = state.output.as_ref().filter(|_| {
         recorded.function == GuestFunction::Run.as_str() && recorded.attempt == state.attempt
     })?;

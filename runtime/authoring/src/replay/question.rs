@@ -1,7 +1,7 @@
 //! A recorded call of a guest with its arguments: from the decision, the row of the job and, for a
 //! verdict, the output of the attempt.
 
-use super::{Difference, NotReplayable, Subject};
+use super::{Difference, NotReplayable, ReplaySubject};
 use pylon_core::Job;
 use pylon_core::decision::{Candidate, Offer, QuoteContext, Situation};
 use pylon_core::guest::{Fault, GuestFunction};
@@ -71,7 +71,7 @@ impl Question {
     pub fn read(
         books: &ReadOnlyJournal,
         recorded: &RecordedDecision,
-        subject: &Subject,
+        subject: &ReplaySubject,
     ) -> Result<Result<Self, QuestionError>, JournalError> {
         let attempt = if recorded.function == GuestFunction::Judge.as_str() {
             books.recorded_last(recorded.job, GuestFunction::Run, recorded.attempt)?
@@ -83,7 +83,7 @@ impl Question {
 
     fn build(
         recorded: &RecordedDecision,
-        subject: &Subject,
+        subject: &ReplaySubject,
         attempt: Option<&RecordedDecision>,
     ) -> Result<Self, QuestionError> {
         let job = subject.policy_view()?;
@@ -177,12 +177,12 @@ impl Question {
 }
 
 fn accepted<'a>(
-    subject: &'a Subject,
+    subject: &'a ReplaySubject,
     recorded: &RecordedDecision,
 ) -> Result<&'a JobState, QuestionError> {
     match subject {
-        Subject::Accepted(state) => Ok(state),
-        Subject::Refused(_) | Subject::Purged => {
+        ReplaySubject::Accepted(state) => Ok(state),
+        ReplaySubject::Refused(_) | ReplaySubject::Purged => {
             Err(invalid_input(recorded, "its job was never accepted"))
         }
     }

@@ -8,7 +8,7 @@ use pylon_journal::ReadOnlyJournal;
 
 /// What the journal has of a request.
 #[derive(Clone, Debug)]
-pub enum Subject {
+pub enum ReplaySubject {
     /// It was accepted: the row of the job.
     Accepted(Box<JobState>),
     /// It was refused: what is kept of the request.
@@ -17,7 +17,7 @@ pub enum Subject {
     Purged,
 }
 
-impl Subject {
+impl ReplaySubject {
     /// Reads it from the journal.
     pub fn read(books: &ReadOnlyJournal, id: JobId) -> Result<Self, JournalError> {
         if let Some(state) = books.job(id)? {

@@ -29,7 +29,7 @@ pub(super) fn find(home: &Home) -> Result<Backends> {
                 let config = Source::new(home, None).load()?;
                 let adapters = node::configured(&config).await?;
                 let preference = node::preference(&config);
-                let probed = pylon_provider::Backends::watch(
+                let probed = pylon_provider::BackendRegistry::watch(
                     adapters,
                     preference,
                     Bus::default(),

@@ -8,7 +8,7 @@ mod tests;
 
 use crate::home::Home;
 use anyhow::{Context, Result, bail};
-use pylon_config::{ConfigError, Document, Setting};
+use pylon_config::{ConfigError, Document, EffectiveSetting};
 use pylon_core::settings::Section as _;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ impl Config {
     }
 
     /// Every setting, and the line of `text` that sets it.
-    pub fn explain(&self, text: &str) -> Vec<Setting> {
+    pub fn explain(&self, text: &str) -> Vec<EffectiveSetting> {
         pylon_config::explain(&self.table(), text)
     }
 
@@ -144,7 +144,7 @@ impl Source {
     }
 
     /// Every setting with its effective value, and the line that sets it.
-    pub fn explain(&self) -> Result<Vec<Setting>> {
+    pub fn explain(&self) -> Result<Vec<EffectiveSetting>> {
         let config = self.load()?;
         let text = pylon_config::read_text(&self.path)?.unwrap_or_default();
         Ok(config.explain(&text))

@@ -14,7 +14,7 @@ use axum::{Extension, Json, Router};
 use futures::StreamExt;
 use futures::stream;
 use pylon_control_api::{
-    Backends, Daemon, Events, Failure, Guests, Reloaded, Review, Status, StopRequest, Stopping,
+    ApiError, Backends, Daemon, Events, Guests, Reloaded, Review, Status, StopRequest, Stopping,
 };
 use pylon_core::slots::{SlotChange, SlotStatus};
 use pylon_slots::InstallFailure;
@@ -89,7 +89,7 @@ pub(super) fn router(control: ControlContext) -> Router {
 }
 
 fn refuse(code: StatusCode, error: impl Into<String>) -> Response {
-    (code, Json(Failure { code: None, error: error.into() })).into_response()
+    (code, Json(ApiError { code: None, error: error.into() })).into_response()
 }
 
 async fn status(State(context): State<Arc<RouterState>>) -> Response {
@@ -220,7 +220,7 @@ async fn change(
     match execute(&context, |reply| ControlCommand::Change(change, reply)).await {
         Ok(Ok(slot)) => Json(slot).into_response(),
         Ok(Err(InstallFailure { code, message })) => {
-            let failure = Failure { code: Some(code.into()), error: format!("{code}: {message}") };
+            let failure = ApiError { code: Some(code.into()), error: format!("{code}: {message}") };
             (StatusCode::UNPROCESSABLE_ENTITY, Json(failure)).into_response()
         }
         Err(response) => response,

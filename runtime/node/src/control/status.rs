@@ -9,7 +9,7 @@ use pylon_core::slots::Lockdown;
 use pylon_core::slots::SlotStatus;
 use pylon_journal::SqliteJournal;
 use pylon_nostr::market::NostrMarket;
-use pylon_provider::Backends;
+use pylon_provider::BackendRegistry;
 use pylon_sandbox::GuestSetRegistry;
 use pylon_slots::{SlotManager, handled_kinds};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub const REFUSED_MAX: usize = 10_000;
 #[derive(Clone)]
 pub struct NodeStatus {
     pub(crate) journal: Arc<SqliteJournal>,
-    pub(crate) backends: Arc<Backends>,
+    pub(crate) backends: Arc<BackendRegistry>,
     /// Absent in host mode.
     pub(crate) market: Option<Arc<NostrMarket>>,
     /// Absent in host mode.
@@ -85,7 +85,7 @@ impl NodeStatus {
 }
 
 /// The backends, as of the last probe.
-pub fn backends(backends: &Backends) -> Vec<Backend> {
+pub fn backends(backends: &BackendRegistry) -> Vec<Backend> {
     let candidates = backends.candidates();
     let of = |id: &str| {
         candidates

@@ -4,8 +4,8 @@
 
 use super::outgoing::Outgoing;
 use super::queries::{QueryError, RelayQueries};
-use crate::Change;
-use crate::announcement::{self, Announced, NodeAnnouncement, Subject};
+use crate::RelayChange;
+use crate::announcement::{self, Announced, AnnouncementKind, NodeAnnouncement};
 use crate::identity::Keys;
 use futures::future::join_all;
 use nostr_sdk::prelude::{Client, Event, Relay, RelayUrl};
@@ -28,14 +28,14 @@ const BACKOFF_MAX: Duration = Duration::from_secs(3600);
 
 /// The latest event of each subject, from any relay.
 #[derive(Default)]
-pub(super) struct LatestEvents(Mutex<HashMap<Subject, Event>>);
+pub(super) struct LatestEvents(Mutex<HashMap<AnnouncementKind, Event>>);
 
 impl LatestEvents {
-    fn get(&self, subject: Subject) -> Option<Event> {
+    fn get(&self, subject: AnnouncementKind) -> Option<Event> {
         self.lock().get(&subject).cloned()
     }
 
-    fn put(&self, subject: Subject, event: Event) {
+    fn put(&self, subject: AnnouncementKind, event: Event) {
         let mut latest = self.lock();
         let newer = latest.get(&subject).is_none_or(|last| replaces(&event, last));
         if newer {
@@ -43,7 +43,7 @@ impl LatestEvents {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Event>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AnnouncementKind, Event>> {
         lock(&self.0)
     }
 }
@@ -72,7 +72,7 @@ impl Announcer {
     pub(super) async fn run(
         self: Arc<Self>,
         mut wanted: watch::Receiver<Option<NodeAnnouncement>>,
-        mut changes: broadcast::Receiver<Change>,
+        mut changes: broadcast::Receiver<RelayChange>,
     ) {
         let mut relays = self.relays.clone();
         let all =
@@ -97,7 +97,7 @@ impl Announcer {
                     backoff.reset();
                 }
                 change = changes.recv() => match change {
-                    Ok(Change { url, connected: true, .. }) => {
+                    Ok(RelayChange { url, connected: true, .. }) => {
                         open.extend(RelayUrl::parse(&url));
                         due = Some(Instant::now() + self.debounce);
                         backoff.reset();
@@ -159,7 +159,7 @@ impl Announcer {
             return;
         }
         let mut not_accepted: HashSet<&RelayUrl> = HashSet::new();
-        for subject in Subject::ALL {
+        for subject in AnnouncementKind::ALL {
             for event in
                 answers.iter().flat_map(|(_, events)| events).filter(|event| subject.is_of(event))
             {
@@ -189,7 +189,11 @@ impl Announcer {
     }
 
     /// The event to publish: the latest one, if it is still right, or a new one.
-    fn event_to_publish(&self, subject: Subject, node: &NodeAnnouncement) -> Option<Event> {
+    fn event_to_publish(
+        &self,
+        subject: AnnouncementKind,
+        node: &NodeAnnouncement,
+    ) -> Option<Event> {
         let last = self.latest.get(subject);
         let urls: Vec<String> = self.all().iter().map(|relay| relay.url().to_string()).collect();
         match announcement::due(subject, node, &urls, last.as_ref(), crate::now()) {
@@ -219,7 +223,7 @@ impl Announcer {
 
     /// Deletes the announcement.
     pub(super) async fn withdraw(&self) {
-        let Some(last) = self.latest.get(Subject::Announcement) else { return };
+        let Some(last) = self.latest.get(AnnouncementKind::Announcement) else { return };
         let connected = self.connected();
         let now = crate::now();
         let emptied = announcement::emptied(Some(&last), now)

@@ -67,12 +67,12 @@ pub enum LimitsError {
 }
 
 /// The limits of all relays.
-pub(super) struct Limits {
+pub(super) struct RelayLimits {
     http: Client,
     known: Mutex<HashMap<RelayUrl, Limitation>>,
 }
 
-impl Limits {
+impl RelayLimits {
     pub(super) fn new() -> Result<Self, reqwest::Error> {
         Ok(Self {
             http: http::client_with_connect_timeout(REQUEST_TIMEOUT)?,
@@ -215,7 +215,7 @@ mod tests {
             .await,
         ];
         let relays: Vec<RelayUrl> = urls.iter().map(|url| RelayUrl::parse(url).unwrap()).collect();
-        let limits = Arc::new(Limits::new().unwrap());
+        let limits = Arc::new(RelayLimits::new().unwrap());
         assert_eq!(limits.size_limit(&relays), default);
         Arc::clone(&limits).refresh(relays[0].clone()).await;
         assert_eq!(limits.size_limit(&relays), default, "the default applies to the other relay");

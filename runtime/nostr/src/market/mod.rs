@@ -25,7 +25,7 @@ pub use options::Options;
 
 use crate::announcement::NodeAnnouncement;
 use crate::nip90::{Reader, check, job_id_of, status_of, write};
-use crate::{Change, Entry, OpenError, identity, now};
+use crate::{ConnectError, Entry, RelayChange, identity, now};
 use announcer::{Announcer, LatestEvents};
 use async_trait::async_trait;
 use customer_relays::CustomerRelays;
@@ -33,7 +33,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use intake::{Intake, IntakePolicy, QueueLimits, Queued};
-use limits::{Limitation, Limits};
+use limits::{Limitation, RelayLimits};
 use nostr_sdk::prelude::{
     Client, ClientOptions, Event, EventId, Filter, JsonUtil, Keys, RelayPoolOptions,
 };
@@ -67,7 +67,7 @@ pub struct NostrMarket {
     intake: Arc<Intake>,
     inbox: Mutex<mpsc::Receiver<Queued>>,
     outgoing: Arc<Outgoing>,
-    limits: Arc<Limits>,
+    limits: Arc<RelayLimits>,
     live: watch::Receiver<usize>,
     kinds: watch::Sender<Arc<[u16]>>,
     queries: Arc<RelayQueries>,
@@ -86,7 +86,7 @@ impl NostrMarket {
     pub async fn connect(
         entry: Entry,
         options: Options,
-    ) -> Result<(Self, broadcast::Receiver<Change>), OpenError> {
+    ) -> Result<(Self, broadcast::Receiver<RelayChange>), ConnectError> {
         let Entry { keys, urls, kinds } = entry;
         let reader = Reader::new(identity::public_key(&keys));
         let (kinds, served) = watch::channel(Arc::from(kinds));
@@ -117,10 +117,10 @@ impl NostrMarket {
             })
             .opts(ClientOptions::new().pool(pool))
             .build();
-        let limits = Arc::new(
-            Limits::new()
-                .map_err(|error| OpenError::Relay("no HTTP client".into(), error.to_string()))?,
-        );
+        let limits =
+            Arc::new(RelayLimits::new().map_err(|error| {
+                ConnectError::Relay("no HTTP client".into(), error.to_string())
+            })?);
 
         let (changes, first_changes) = broadcast::channel(CHANGES_MAX);
         let (live, live_now) = watch::channel(0);
@@ -193,7 +193,7 @@ impl NostrMarket {
 
     /// Replaces the relays and announces it there. A relay that is no longer used keeps our
     /// announcement. On an error nothing has changed.
-    pub async fn set_relays(&self, urls: &[String]) -> Result<(), OpenError> {
+    pub async fn set_relays(&self, urls: &[String]) -> Result<(), ConnectError> {
         self.relays.hold(urls).await
     }
 

@@ -2,7 +2,7 @@
 
 use super::options::{MESSAGE_BYTES_MAX, NOTIFICATIONS_MAX};
 use super::session::{RelaySession, SessionContext};
-use crate::OpenError;
+use crate::ConnectError;
 use crate::nip90::TAGS_MAX;
 use nostr_sdk::prelude::{Relay, RelayLimits, RelayOptions, RelayPool, RelayUrl};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Relays {
 
     /// Replaces the relays: connects to new ones and leaves the others. On an error nothing has
     /// changed.
-    pub(super) async fn hold(&self, urls: &[String]) -> Result<(), OpenError> {
+    pub(super) async fn hold(&self, urls: &[String]) -> Result<(), ConnectError> {
         let mut links = self.links.lock().await;
         let wanted = parse(urls)?;
         let before = self.all();
@@ -82,7 +82,7 @@ impl Relays {
         self.pool.shutdown().await;
     }
 
-    async fn add(&self, url: &RelayUrl) -> Result<Relay, OpenError> {
+    async fn add(&self, url: &RelayUrl) -> Result<Relay, ConnectError> {
         let mut limits = RelayLimits::default();
         limits.messages.max_size = Some(MESSAGE_BYTES_MAX);
         // A request that is somewhat too large is still answered; for an absurd one not even the
@@ -90,7 +90,7 @@ impl Relays {
         limits.events.max_num_tags = u16::try_from(TAGS_MAX * 2).ok();
         let options = RelayOptions::new().limits(limits).retry_interval(self.shared.options.retry);
         let failed =
-            |error: &dyn std::fmt::Display| OpenError::Relay(url.to_string(), error.to_string());
+            |error: &dyn std::fmt::Display| ConnectError::Relay(url.to_string(), error.to_string());
         self.pool
             .add_relay(url, options.notification_channel_size(NOTIFICATIONS_MAX))
             .await
@@ -114,13 +114,13 @@ impl Drop for Relays {
 }
 
 /// Pure: two spellings of the same relay give one relay.
-fn parse(urls: &[String]) -> Result<Vec<RelayUrl>, OpenError> {
+fn parse(urls: &[String]) -> Result<Vec<RelayUrl>, ConnectError> {
     let mut parsed = Vec::with_capacity(urls.len());
     for text in urls {
-        let url = RelayUrl::parse(text).map_err(|_| OpenError::Address(text.clone()))?;
+        let url = RelayUrl::parse(text).map_err(|_| ConnectError::Address(text.clone()))?;
         if !parsed.contains(&url) {
             parsed.push(url);
         }
     }
-    if parsed.is_empty() { Err(OpenError::NoRelay) } else { Ok(parsed) }
+    if parsed.is_empty() { Err(ConnectError::NoRelay) } else { Ok(parsed) }
 }

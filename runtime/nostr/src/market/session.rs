@@ -4,13 +4,13 @@
 //! Subscriptions are managed here and not by the library, which forgets one that a relay closes,
 //! and repeats an old `since`.
 
-use super::limits::Limits;
+use super::limits::RelayLimits;
 use super::options::Options;
 use super::outgoing::Outgoing;
 use super::queries::RelayQueries;
 use super::results::Results;
 use super::subscription::{Subscription, SubscriptionKind, Wanted};
-use crate::Change;
+use crate::RelayChange;
 use nostr_sdk::prelude::{
     ClientMessage, PublicKey, Relay, RelayMessage, RelayNotification, RelayStatus, RelayUrl,
     SubscriptionId,
@@ -30,10 +30,10 @@ pub(super) struct SessionContext {
     /// The current relays.
     pub(super) held: watch::Sender<Arc<[Relay]>>,
     pub(super) kinds: watch::Receiver<Arc<[u16]>>,
-    pub(super) changes: broadcast::Sender<Change>,
+    pub(super) changes: broadcast::Sender<RelayChange>,
     pub(super) live: watch::Sender<usize>,
     pub(super) outgoing: Arc<Outgoing>,
-    pub(super) limits: Arc<Limits>,
+    pub(super) limits: Arc<RelayLimits>,
     pub(super) queries: Arc<RelayQueries>,
     pub(super) results: Arc<Results>,
     pub(super) disconnect: broadcast::Sender<RelayUrl>,
@@ -199,7 +199,7 @@ impl RelaySession {
         };
         self.connected = Some(connected);
         // There may be no receiver.
-        let _ = self.shared.changes.send(Change {
+        let _ = self.shared.changes.send(RelayChange {
             url: self.relay.url().to_string(),
             connected,
             reason,

@@ -36,7 +36,10 @@ fn quick() -> Options {
     }
 }
 
-async fn market(urls: &[&str], options: Options) -> (NostrMarket, broadcast::Receiver<Change>) {
+async fn market(
+    urls: &[&str],
+    options: Options,
+) -> (NostrMarket, broadcast::Receiver<RelayChange>) {
     let urls = urls.iter().map(ToString::to_string).collect();
     NostrMarket::connect(Entry { keys: Keys::generate(), urls, kinds: vec![5050] }, options)
         .await
@@ -86,9 +89,9 @@ async fn a_market_needs_relays() {
         let urls = urls.iter().map(ToString::to_string).collect();
         NostrMarket::connect(Entry { keys: Keys::generate(), urls, kinds: vec![5050] }, quick())
     };
-    assert!(matches!(open(&[]).await, Err(OpenError::NoRelay)));
+    assert!(matches!(open(&[]).await, Err(ConnectError::NoRelay)));
     assert!(
-        matches!(open(&["https://x"]).await, Err(OpenError::Address(text)) if text == "https://x")
+        matches!(open(&["https://x"]).await, Err(ConnectError::Address(text)) if text == "https://x")
     );
 }
 

@@ -2,8 +2,8 @@
 
 use super::completion_guard::CompletionGuard;
 use super::stats::AttemptStats;
-use crate::backend::Backend;
-use crate::backends::Backends;
+use crate::backend::BackendEntry;
+use crate::backends::BackendRegistry;
 use async_trait::async_trait;
 use pylon_core::completion::{
     Chunk, CompletionEnd, CompletionRequest, CompletionSummary, GuestCompletionRequest,
@@ -24,7 +24,7 @@ const FIRST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Begins on the first route that answers. The rest of the offer's tokens limits the request.
 pub(super) async fn begin(
-    backends: &Backends,
+    backends: &BackendRegistry,
     routes: &[Route],
     request: GuestCompletionRequest,
     max_output_tokens: u64,
@@ -105,7 +105,7 @@ fn failed(fault: BackendFault) -> GuestInferenceError {
 
 /// A stream of a backend, with a permit of it.
 struct BackendStream {
-    backend: Arc<Backend>,
+    backend: Arc<BackendEntry>,
     stream: Box<dyn CompletionStream>,
     first: Option<Chunk>,
     first_output: Duration,
@@ -116,7 +116,7 @@ struct BackendStream {
 impl BackendStream {
     /// Waits for the first text: until then another route may still answer.
     async fn begin(
-        backend: &Arc<Backend>,
+        backend: &Arc<BackendEntry>,
         request: &CompletionRequest,
     ) -> Result<Self, InferenceError> {
         let permit = timeout(FIRST_OUTPUT_TIMEOUT, backend.acquire())

@@ -2,7 +2,7 @@
 
 use super::completion;
 use super::stats::AttemptStats;
-use crate::backends::Backends;
+use crate::backends::BackendRegistry;
 use async_trait::async_trait;
 use pylon_core::InputSource;
 use pylon_core::completion::{GuestCompletionRequest, GuestInferenceError};
@@ -20,7 +20,7 @@ use std::time::Instant;
 /// The host of one attempt.
 pub(super) struct AttemptHost {
     pub(super) spec: AttemptSpec,
-    pub(super) backends: Arc<Backends>,
+    pub(super) backends: Arc<BackendRegistry>,
     pub(super) begun: Instant,
     pub(super) updates: Arc<dyn AttemptSink>,
     pub(super) stats: Arc<Mutex<AttemptStats>>,

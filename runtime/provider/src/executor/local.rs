@@ -3,7 +3,7 @@
 use super::host::AttemptHost;
 use super::recording_host::RecordingHost;
 use super::stats::AttemptStats;
-use crate::backends::Backends;
+use crate::backends::BackendRegistry;
 use async_trait::async_trait;
 use pylon_core::guest::{Fault, GuestAnswer};
 use pylon_core::job::JobError;
@@ -21,12 +21,12 @@ const NO_HANDLER: &str = "the handler for this job was replaced; please resubmit
 /// Runs attempts in this process.
 pub struct LocalExecutor {
     guests: Arc<dyn GuestSets>,
-    backends: Arc<Backends>,
+    backends: Arc<BackendRegistry>,
 }
 
 impl LocalExecutor {
     /// With these guests and backends.
-    pub fn new(guests: Arc<dyn GuestSets>, backends: Arc<Backends>) -> Self {
+    pub fn new(guests: Arc<dyn GuestSets>, backends: Arc<BackendRegistry>) -> Self {
         Self { guests, backends }
     }
 

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Changes that are prepared, and the rows of their revisions.
-struct Prepared {
+struct PreparedChanges {
     changes: Vec<SlotAssignment>,
     rows: Vec<Installation>,
 }
@@ -93,7 +93,8 @@ impl SlotManager {
         now: UnixTime,
     ) -> Result<(Vec<(Slot, Arc<Installed>)>, Vec<Installation>), Failed> {
         let config = &state.config;
-        let Prepared { changes, rows } = self.prepare_changes(state, config, "start", now).await?;
+        let PreparedChanges { changes, rows } =
+            self.prepare_changes(state, config, "start", now).await?;
         let changed: BTreeMap<_, _> = changes.into_iter().collect();
         let serving = history::current(&state.history).into_iter();
         let unchanged = serving.filter(|(slot, _)| !changed.contains_key(slot));
@@ -174,7 +175,7 @@ impl SlotManager {
             }
         };
         before_commit.await?;
-        let Prepared { changes, rows } = prepared;
+        let PreparedChanges { changes, rows } = prepared;
         let untrusted = state
             .shadows()
             .filter(|(slot, _)| state.is_filled_after(&rows, *slot))
@@ -224,7 +225,7 @@ impl SlotManager {
         config: &Config,
         action: &str,
         now: UnixTime,
-    ) -> Result<Prepared, Failed> {
+    ) -> Result<PreparedChanges, Failed> {
         let installer = self.installer(config);
         let serving = history::current(&state.history);
         let required = history::changes(&state.history, config);
@@ -258,7 +259,7 @@ impl SlotManager {
             });
             changes.push((slot, loaded));
         }
-        Ok(Prepared { changes, rows })
+        Ok(PreparedChanges { changes, rows })
     }
 
     /// Loads serving guests again that get other grants from the new settings. The revision stays,

@@ -19,7 +19,7 @@ mod wallet;
 use crate::args::DoctorArgs;
 use crate::output::{SilentFailure, json, print};
 use anyhow::{Context, Result};
-use pylon_config::Setting;
+use pylon_config::EffectiveSetting;
 use pylon_control_api::{Client, Status};
 use pylon_core::text::sanitize_line;
 use pylon_node::config::{Config, Source};
@@ -107,7 +107,7 @@ struct DoctorReport {
     /// No configured part is broken.
     healthy: bool,
     checks: Vec<CheckRow>,
-    settings: Vec<Setting>,
+    settings: Vec<EffectiveSetting>,
 }
 
 fn page(report: &DoctorReport, source: &Source) -> String {

@@ -1,12 +1,12 @@
 //! Checks that the settings are valid.
 
 use super::row::CheckRow;
-use pylon_config::Setting;
+use pylon_config::EffectiveSetting;
 use pylon_node::config::{Config, Source};
 
 const CHECK: &str = "settings";
 
-pub(super) fn check(source: &Source) -> (CheckRow, Option<Config>, Vec<Setting>) {
+pub(super) fn check(source: &Source) -> (CheckRow, Option<Config>, Vec<EffectiveSetting>) {
     match (source.load(), source.explain()) {
         (Ok(config), Ok(settings)) => {
             let set = settings.iter().filter(|setting| setting.line.is_some()).count();

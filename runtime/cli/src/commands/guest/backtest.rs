@@ -8,7 +8,7 @@ use crate::output::{json, print};
 use crate::progress::Progress;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pylon_authoring::backtest::{
-    Breakdown, BreakdownRow, CHARTS, Change, Counts, Filter, Report, Sum, ratio_label,
+    AnswerChange, Breakdown, BreakdownRow, CHARTS, Counts, Filter, Report, Sum, ratio_label,
     run as backtest, svg,
 };
 use pylon_core::Param;
@@ -143,8 +143,7 @@ fn to_json(report: &Report, guest: &Installed, role: Role, filter: Filter) -> Va
         .enumerate()
         .map(|(index, count)| value!({"range": ratio_label(index), "jobs": count}))
         .collect();
-    let example =
-        |it: &Change| value!({"job": it.job, "kind": it.kind, "then": it.then, "now": it.now});
+    let example = |it: &AnswerChange| value!({"job": it.job, "kind": it.kind, "then": it.then, "now": it.now});
     value!({
         "candidate": {
             "role": role.name(), "name": guest_ref.name, "version": guest_ref.version,

@@ -7,7 +7,7 @@ use crate::commands::find_job::find_job_or_refusal;
 use crate::commands::jobs_show::cost;
 use crate::output::{SilentFailure, json, print, table};
 use anyhow::{Result, bail};
-use pylon_authoring::replay::{ReplayOutcome, Subject, check};
+use pylon_authoring::replay::{ReplayOutcome, ReplaySubject, check};
 use pylon_core::JobId;
 use pylon_core::decision_summary;
 use pylon_core::text::sanitize_line;
@@ -20,7 +20,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<()> {
     let mut records = Records::open()?;
     let job = find_job_or_refusal(&records.journal, &args.job)?;
     let (subject, checked) = block_on(async {
-        let subject = Subject::read(&records.journal, job)?;
+        let subject = ReplaySubject::read(&records.journal, job)?;
         let mut checked = Vec::new();
         for recorded in records.journal.recorded_of(job)? {
             let mac = records.cipher.as_ref().map(|cipher| recorded.check_mac(cipher));
@@ -99,7 +99,7 @@ const fn mac_name(seal: MacCheck) -> &'static str {
     }
 }
 
-fn page(subject: &Subject, checked: &[Checked]) -> String {
+fn page(subject: &ReplaySubject, checked: &[Checked]) -> String {
     let row = |one: &Checked| {
         let recorded = &one.recorded;
         let guest = format!("{} {} ({})", recorded.name, recorded.version, recorded.digest.short());
@@ -123,7 +123,7 @@ fn page(subject: &Subject, checked: &[Checked]) -> String {
     };
     let rows: Vec<_> = checked.iter().map(row).collect();
     let mut page = table("DECISION  GUEST  >ATTEMPT  >COST  REPLAY  ANSWER", &rows);
-    if let Subject::Accepted(state) = subject
+    if let ReplaySubject::Accepted(state) = subject
         && !state.is_closed()
     {
         let (status, delivery) = (state.execution.as_str(), state.delivery.as_str());
