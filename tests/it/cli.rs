@@ -126,11 +126,7 @@ fn failed_start_says_why_in_one_line() {
         &["token_pricing", "guests.pricing:5050", "there is"],
     );
     configure(home.path(), "[guests.\"handler:5051\"]\n");
-    check_failure(
-        "a kind that is not served",
-        &start(home.path()),
-        &["handler:5051", "leave it out"],
-    );
+    check_failure("a kind that is not served", &start(home.path()), &["handler:5051", "remove it"]);
 
     let home = with_identity();
     let file = home.path().join(".config/pylon/identity.mnemonic");

@@ -128,8 +128,8 @@ fn first_case_is_proposed_and_passes() {
         check_failure(name, &bare, &["mine.cases.toml", "guests/README.md"]);
         let output = said(&bare);
         let case = output
-            .split_once("write ")
-            .and_then(|(_, rest)| rest.split_once(" to begin with"))
+            .split_once("start with ")
+            .and_then(|(_, rest)| rest.split_once("; see "))
             .unwrap()
             .0;
         let cases = folder.path().join("mine.cases.toml");

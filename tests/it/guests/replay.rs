@@ -162,10 +162,10 @@ async fn every_change_of_the_log_is_found() {
         "fuel = NULL, cpu_us = fuel",
         "wall_us = wall_us + 1",
         "decided_at = decided_at - 60",
-        "generation = 0",
+        "revision = 0",
         "engine = 'other'",
-        "seal = NULL",
-        "seal = zeroblob(48)",
+        "mac = NULL",
+        "mac = zeroblob(48)",
     ] {
         let verified = changed(
             &sold,

@@ -142,8 +142,8 @@ fn component_that_no_node_runs_is_not_signed() {
     put(folder, "key", PHRASE.as_bytes(), 0o600);
     let good = component("token_pricing");
     let rows: [(&str, &[u8], &str); 6] = [
-        ("empty", b"", "does not begin as WebAssembly does"),
-        ("garbage", &[0xa5; 4096], "does not begin as WebAssembly does"),
+        ("empty", b"", "it is not WebAssembly"),
+        ("garbage", &[0xa5; 4096], "it is not WebAssembly"),
         ("core module", b"\0asm\x01\0\0\0", "is a core module"),
         ("truncated", &good[..good.len() / 2], "is not a valid component"),
         ("no world", b"\0asm\x0d\0\x01\0", "exports none of the worlds"),
@@ -158,7 +158,7 @@ fn component_that_no_node_runs_is_not_signed() {
             &["bad.wasm", words],
         );
     }
-    put(folder, "bad.wasm", component("wants_agent"), 0o644);
+    put(folder, "bad.wasm", component("requests_agent"), 0o644);
     let output = guest(folder, &["inspect", "bad.wasm", "--json"]);
     let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -113,7 +113,12 @@ pub fn parse(text: &str) -> Result<Vec<Case>, String> {
             return Err(format!("case `{}`: another case has this name", written.name));
         }
     }
-    file.cases.into_iter().map(|written| read(written, text)).collect()
+    let read = |written| {
+        let case = read(written, text)?;
+        case.expect.check(case.function).map_err(|why| format!("case `{}`: {why}", case.name))?;
+        Ok(case)
+    };
+    file.cases.into_iter().map(read).collect()
 }
 
 fn check(written: &Written) -> Result<(), String> {
@@ -142,7 +147,7 @@ fn check(written: &Written) -> Result<(), String> {
             "`{function}` is not called with `{key}`: there is `job`, `settings`, `{known}`"
         ));
     }
-    written.expect.check(written.function)
+    Ok(())
 }
 
 fn read(written: Written, text: &str) -> Result<Case, String> {
