@@ -106,7 +106,7 @@ async fn result_too_large_for_every_relay_is_an_error() {
     market.bank.pay(&bolt11.unwrap()).unwrap();
     let error = customer.feedback(job, "error").await.message;
     assert!(
-        error.starts_with("processing error: ") && error.ends_with("even in parts: ask for less"),
+        error.starts_with("processing error: ") && error.ends_with("even in parts: request less"),
         "{error}"
     );
     let state = market.wait_until(job, |state| state.settlement == Settlement::Cancelled).await;

@@ -27,7 +27,7 @@ async fn reload_applies_settings() {
     check_failure(
         "a kind that is not served",
         &program.run(&["reload"]),
-        &["handler:5999", "leave it out", "nothing was changed"],
+        &["handler:5999", "remove it", "nothing was changed"],
     );
     for more in ["[guests.\"pricing:5050\"]\nsettings = { base-msat = \"7\" }", ""] {
         program.configure(more);

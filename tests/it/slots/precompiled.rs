@@ -159,7 +159,11 @@ fn node_without_a_compiler_is_set_up_by_commands() {
             .to_string()
     };
     assert!(check("guests").contains("compilation is disabled"), "{}", check("guests"));
-    assert!(check("lockdown").contains("only signed images run"), "{}", check("lockdown"));
+    assert!(
+        check("lockdown").contains("only signed precompiled guests run"),
+        "{}",
+        check("lockdown")
+    );
     let store = home.join(".openagents/pylon/guests");
     let place = format!("in {}: ", store.display());
     assert!(check("guests").contains(&place), "the folder itself is named: {}", check("guests"));

@@ -1,8 +1,8 @@
 //! The server of the control API, on a Unix socket that only the operator can open.
 //!
 //! `server` limits connections and their duration, `routes` answers from `status` or passes a
-//! `ControlCommand` to the program that runs the node, `ring` holds the latest events. The lock of the
-//! home decides which node runs, so a socket left by a killed node is replaced.
+//! `ControlCommand` to the program that runs the node, `ring` holds the latest events. The lock of
+//! the home decides which node runs, so a socket left by a killed node is replaced.
 
 mod deadline;
 mod ring;

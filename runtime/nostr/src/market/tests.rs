@@ -95,8 +95,8 @@ async fn a_market_needs_relays() {
     );
 }
 
-/// Goal: the answers of relays give the right `SendOutcome`. Method: relays that block everything, and
-/// one that is not reachable.
+/// Goal: the answers of relays give the right `SendOutcome`. Method: relays that block everything,
+/// and one that is not reachable.
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_final_only_if_all_relays_refuse() {
     #[derive(Debug)]
