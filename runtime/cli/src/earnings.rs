@@ -19,7 +19,7 @@ pub(crate) fn table(earnings: &Earnings, refused: &Refused, limit: usize, now: U
     let _ = writeln!(out, "  Jobs completed: {}", earnings.jobs_completed);
     out.push_str(&refused_line(refused));
     out.push_str(&refund_line(earnings.refund_due));
-    out.push_str("\nBy EarningSource:\n");
+    out.push_str("\nBy Source:\n");
     // A journal without earnings shows a zero.
     let none = [(EarningSource::Job, Msat::ZERO)];
     let by_source =
@@ -105,7 +105,7 @@ Summary:
   Total earned: 1234 sats (1234000 msats)
   Jobs completed: 42
 
-By EarningSource:
+By Source:
   job: 1200 sats
   tip: 34 sats
 
@@ -120,7 +120,7 @@ SATS     SOURCE     TIME AGO
         let none = table(&Earnings::default(), &none_refused, 10, now);
         assert!(
             none.contains("\n  Total earned: 0 sats (0 msats)\n")
-                && none.contains("By EarningSource:\n  job: 0 sats\n"),
+                && none.contains("By Source:\n  job: 0 sats\n"),
             "{none}"
         );
         let with_refund = Earnings { refund_due: Msat::new(21_500), ..earnings };
