@@ -104,11 +104,14 @@ pub(crate) fn path(parts: &[impl AsRef<str>]) -> String {
 fn plain_types(message: &str) -> String {
     const REPLACEMENTS: [(&str, &str); 5] = [
         ("expected u32", "expected a whole number"),
+        ("expected u64", "expected a whole number"),
         ("expected a sequence", "expected a list such as [\"…\"]"),
         ("expected a map", "expected a table"),
-        ("expected struct ", "expected a table for "),
         ("invalid value: ", "out of range: "),
     ];
+    if let Some((found, _)) = message.split_once("expected struct ") {
+        return format!("{found}expected a table");
+    }
     REPLACEMENTS.iter().fold(message.to_owned(), |message, (from, to)| message.replace(from, to))
 }
 

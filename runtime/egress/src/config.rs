@@ -59,8 +59,10 @@ impl Section for Config {
         }
     }
 
-    fn reloaded(&self, _: &Self) -> Self {
+    fn reloaded(&self, next: &Self) -> Self {
         // The clients are built from these settings at the start.
+        let Self { fetch_urls: _, fetch_events: _, chain_jobs: _, chain_wait_seconds: _, allow: _ } =
+            next;
         self.clone()
     }
 }

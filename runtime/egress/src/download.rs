@@ -29,7 +29,7 @@ pub enum DownloadError {
     #[error("more than {0} bytes")]
     TooLarge(usize),
     /// The download took longer than this many seconds.
-    #[error("not complete timeout {0} s")]
+    #[error("not complete within {0} s")]
     TimedOut(u64),
 }
 

@@ -35,7 +35,7 @@ const BEFORE_FIRST_START_SECONDS: u64 = 300;
 pub struct Parts {
     /// The wallet; without one, jobs are free.
     pub wallet: Option<Arc<dyn Wallet>>,
-    /// BackendRegistry that replace the configured ones.
+    /// Backends that replace the configured ones.
     pub backends: Option<Vec<Arc<dyn Inference>>>,
     /// The bus for events.
     pub bus: Bus,

@@ -107,8 +107,8 @@ impl HealthMonitor {
 
 impl DecisionObserver for HealthMonitor {
     fn on_decision(&self, decision: &DecisionRow, context: DecisionContext<'_>) {
-        let roles = [Role::Routing, Role::Pricing, Role::Verification, Role::Handler];
-        let Some(role) = roles.into_iter().find(|role| role.name() == decision.guest.slot) else {
+        let mut roles = Role::ALL.into_iter();
+        let Some(role) = roles.find(|role| role.name() == decision.guest.slot) else {
             return;
         };
         let mut watched = self.lock();

@@ -115,8 +115,16 @@ impl Section for Config {
     }
 
     fn reloaded(&self, next: &Self) -> Self {
-        let Self { default_backend, default_model, inference: _ } = next.clone();
-        Self { default_backend, default_model, inference: self.inference.clone() }
+        let Self { default_backend, default_model, inference: _ } = next;
+        // A backend that a restart will add cannot be preferred before it.
+        if !default_backend.is_empty() && !self.inference.contains_key(default_backend) {
+            return self.clone();
+        }
+        Self {
+            default_backend: default_backend.clone(),
+            default_model: default_model.clone(),
+            inference: self.inference.clone(),
+        }
     }
 }
 
@@ -128,5 +136,31 @@ impl Config {
             backends.push(config.backend().build(http, name).await?);
         }
         Ok(backends)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a reload changes the preference, but not to a backend that needs a restart. Method: a
+    /// backend that runs, then one that the file adds.
+    #[test]
+    fn a_reload_prefers_only_running_backends() {
+        let running = Config::default();
+        let prefer = |backend: &str| {
+            let mut next = Config { default_model: "m".into(), ..Config::default() };
+            backend.clone_into(&mut next.default_backend);
+            let added = BackendConfig::LlamaCpp(llama_cpp::Config::default());
+            next.inference.insert("added".into(), added);
+            assert_eq!(next.check(), Ok(()));
+            next
+        };
+        for backend in ["", "llama_cpp"] {
+            let next = prefer(backend);
+            let expected = Config { inference: running.inference.clone(), ..next.clone() };
+            assert_eq!(running.reloaded(&next), expected, "{backend}");
+        }
+        assert_eq!(running.reloaded(&prefer("added")), running);
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &EventsArgs) -> Result<()> {
     })
 }
 
-/// DemoStep, name and fields: `2026-01-31 12:00:00  JobStarted  job_id=… model=…`.
+/// Time, name and fields: `2026-01-31 12:00:00  JobStarted  job_id=… model=…`.
 fn row(line: &str) -> String {
     let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else {
         return sanitize_line(line);

@@ -8,11 +8,12 @@ use crate::transcript::Transcript;
 use crate::work::{Evidence, Output, Route};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// One attempt at a job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct AttemptSpec {
     /// Counted from 1.
     pub attempt: u32,
@@ -33,7 +34,7 @@ pub struct AttemptSpec {
 }
 
 /// The end of an attempt.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct AttemptResult {
     /// As in the spec.
     pub attempt: u32,
@@ -52,7 +53,7 @@ pub struct AttemptResult {
 }
 
 /// An update of a running attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AttemptUpdate {
     /// Progress in thousandths.
     Progress(u32),
@@ -72,6 +73,36 @@ pub trait Executor: Send + Sync {
     /// Runs one attempt. Dropping the future stops the handler and the backend, and ends the
     /// updates.
     async fn run(&self, spec: AttemptSpec, updates: Arc<dyn AttemptSink>) -> AttemptResult;
+}
+
+/// Without texts, here and below: the job may be confidential.
+impl fmt::Debug for AttemptSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttemptSpec")
+            .field("job", &self.job.id)
+            .field("attempt", &self.attempt)
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AttemptResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttemptResult")
+            .field("attempt", &self.attempt)
+            .field("is_ok", &self.outcome.is_ok())
+            .field("elapsed", &self.elapsed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AttemptUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Progress(permille) => write!(f, "Progress({permille})"),
+            Self::Partial(text) => write!(f, "Partial({} bytes)", text.len()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -138,5 +169,33 @@ mod tests {
             let json = serde_json::to_string(&result).unwrap();
             assert_eq!(serde_json::from_str::<AttemptResult>(&json).unwrap(), result);
         }
+    }
+
+    /// Goal: no log has a text of a job. Method: `Debug` of what crosses the port, with one text
+    /// everywhere.
+    #[test]
+    fn debug_has_no_text() {
+        let (text, secret) = (|| "secret".to_owned(), JobError::Failed("secret".into()));
+        let spec = AttemptSpec {
+            attempt: 1,
+            job: Arc::new(Job { output: Some(text()), origin: text(), ..Job::placeholder(5050) }),
+            texts: Some(Arc::from(vec![text()])),
+            routes: Vec::new(),
+            revision: 1,
+            max_output_tokens: 1,
+            max_work_ms: 1,
+            wants_partials: true,
+        };
+        let result = AttemptResult {
+            attempt: 1,
+            answer: None,
+            outcome: Err(secret),
+            transcript: None,
+            partial_sent: false,
+            backend_time: Duration::ZERO,
+            elapsed: Duration::ZERO,
+        };
+        let shown = format!("{spec:?} {result:?} {:?}", AttemptUpdate::Partial(text()));
+        assert!(!shown.contains("secret") && shown.contains("6 bytes"), "{shown}");
     }
 }

@@ -132,6 +132,22 @@ fn reload_keeps_settings_that_need_a_restart() {
     );
 }
 
+#[test]
+fn new_backend_becomes_the_default_after_a_restart() {
+    let running = Config::default();
+    let text = "default_backend = 'gpu'\ndefault_model = 'm'\n\
+                [inference.gpu]\ntype = 'llama_cpp'\n[inference.llama_cpp]\n";
+    let file = Config::parse(text).unwrap();
+    let next = running.reloaded(&file);
+    assert_eq!(running.differences(&next), ["default_model"]);
+    assert_eq!(
+        next.differences(&file),
+        ["default_backend", "inference.gpu.type", "inference.gpu.url"]
+    );
+    let known = Config::parse("default_backend = 'llama_cpp'").unwrap();
+    assert_eq!(running.reloaded(&known), known);
+}
+
 /// An error is one line with the position and the expected value.
 fn check_error(text: &str, expected: &str) {
     let error = Config::parse(text).unwrap_err().to_string();
@@ -244,6 +260,14 @@ fn value_of_a_wrong_type_is_reported() {
     check_error("relays = [\n  7\n]", "2: invalid type: integer `7`, expected a string");
     check_error("inference = 1", "1: invalid type: integer `1`, expected a table");
     check_error("guests = 1", "1: invalid type: integer `1`, expected a table");
+    for (text, table) in [("journal = 1", 1), ("lockdown = 1", 1), ("[guests]\npricing = 1", 2)] {
+        let error = Config::parse(text).unwrap_err().to_string();
+        assert_eq!(error, format!("{table}: invalid type: integer `1`, expected a table"));
+    }
+    check_error(
+        "[guests.pricing]\nlimits = { fuel = -1 }",
+        "2: out of range: integer `-1`, expected a whole number",
+    );
     check_error(
         "[guests.pricing]\nsettings = { base-msat = 1000 }",
         "2: invalid type: integer `1000`, expected a string",

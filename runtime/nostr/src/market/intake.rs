@@ -63,7 +63,7 @@ pub(super) struct Queued {
     _room: OwnedSemaphorePermit,
 }
 
-/// RelayLimits of the queue.
+/// Limits of the queue.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QueueLimits {
     pub(super) events: usize,

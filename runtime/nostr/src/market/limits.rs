@@ -115,7 +115,7 @@ pub async fn fetch(http: &Client, relay: &str) -> Result<Limitation, LimitsError
     read(ask(http, relay, REQUEST_TIMEOUT).await?).await
 }
 
-/// Requests the document, following redirects.
+/// Requests the document. Redirects are not followed.
 pub(crate) async fn ask(
     http: &Client,
     relay: &str,

@@ -12,6 +12,7 @@ use pylon_core::machine::Event;
 use pylon_core::ports::executor::{AttemptResult, AttemptSpec};
 use pylon_core::schedule::QueueEntry;
 use std::sync::Arc;
+use std::time::Instant;
 
 impl JobTask {
     /// Fetches the inputs that are not in the request.
@@ -81,12 +82,14 @@ impl JobTask {
         self.node_time += result.elapsed.saturating_sub(result.backend_time);
         let decision =
             answer.map(|answer| self.decision(GuestFunction::Run, attempt, &transcript, &answer));
+        let begun = Instant::now();
         // A result that cannot be delivered is not charged.
         if let Ok((output, _)) = &outcome
             && let Err(error) = self.services.recorder.market.check(&self.state.job, output)
         {
             outcome = Err(JobError::Failed(error.to_string()));
         }
+        self.node_time += begun.elapsed();
         let outcome = Box::new(outcome);
         let event = Event::AttemptFinished { attempt, partial_sent, outcome };
         Envelope::with(event, decision.into_iter().collect())

@@ -1,5 +1,5 @@
 //! Any server with the OpenAI API: llama.cpp, vLLM, LM Studio and others. Differences between them
-//! are in `detect.rs`, not here.
+//! are in the files of the types, not here.
 
 mod answer;
 #[cfg(test)]

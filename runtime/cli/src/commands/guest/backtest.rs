@@ -78,8 +78,9 @@ pub(super) fn run(args: &BacktestArgs) -> Result<()> {
 fn settings(file: &Path) -> Result<Vec<Param>> {
     let usage =
         "`--settings` needs a TOML file with one setting per line, such as base-msat = 1000";
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("{usage}: cannot read {}", file.display()))?;
+    let text = pylon_config::read_text(file)
+        .context(usage)?
+        .with_context(|| format!("{usage}: {}: no such file", file.display()))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         anyhow!("{usage}: {}: {}", file.display(), error.message())
     })?;
