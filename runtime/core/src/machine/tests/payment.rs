@@ -52,6 +52,14 @@ fn paid_on_delivery() {
         "completed queued open pending",
         &[],
     );
+}
+
+#[test]
+fn delivered_result_is_paid_or_not() {
+    let check = |what, more: Vec<Event>, columns, last: &[&str]| {
+        let events = [vec![Scheduled, ran(1), accept(1)], more].concat();
+        check(what, Terms::OnDelivery, events, columns, last);
+    };
     let open = || vec![amount_due(1, 900), invoiced(900)];
     let with = |event| [open(), vec![event]].concat();
     check("paid", with(paid(900)), "completed queued open paid", &["earn job 900"]);

@@ -93,6 +93,11 @@ fn payment_of_a_result_in_review() {
         "cancelled none open refund_due",
         &["abort"],
     );
+}
+
+#[test]
+fn held_payment_of_a_result_in_review() {
+    let paid_out = &["earn job 5000", "deliver"];
     let on_hold = |events: Vec<Event>| {
         [vec![invoiced(PRICE), held(PRICE), Scheduled, ran(1), no_verdict(1)], events].concat()
     };
