@@ -22,8 +22,8 @@
 //!
 //! `inputs` (texts) and `log` are always linked. `inference` and `progress` are linked if the
 //! manifest requests them and the operator grants them; a guest that imports an interface without
-//! that is not installed. std has an empty environment, a clock that stands still at the date of
-//! the job and randomness that is derived from the job. There are no files and no sockets.
+//! that is not installed. std has an empty environment, a clock fixed at the date of the job,
+//! and randomness that is derived from the job. There are no files and no sockets.
 //!
 //! # Errors
 //!

@@ -37,13 +37,13 @@ const UNPAID_BEFORE_WORK: Number = Number {
     name: "unpaid-before-work",
     default: "1",
     max: 1_000_000,
-    help: "Unpaid jobs from which on payment before the work is required, up to 10^6.",
+    help: "Number of unpaid jobs at which payment before the work is required, up to 10^6.",
 };
 const UNPAID_BLOCKED: Number = Number {
     name: "unpaid-blocked",
     default: "3",
     max: 1_000_000,
-    help: "Unpaid jobs from which on the customer is not served, up to 10^6; 0: never.",
+    help: "Number of unpaid jobs at which the customer is no longer served, up to 10^6; 0: never.",
 };
 
 struct ReputationPricing;

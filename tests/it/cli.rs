@@ -117,13 +117,13 @@ fn failed_start_says_why_in_one_line() {
     check_failure(
         "unknown setting of a guest",
         &start(home.path()),
-        &["token_pricing", "price", "there is `base-msat`"],
+        &["token_pricing", "price", "expected one of `base-msat`"],
     );
     configure(home.path(), "[guests.\"pricing:5050\".settings]\nprice = \"1\"\n");
     check_failure(
         "unknown setting for one kind",
         &start(home.path()),
-        &["token_pricing", "guests.pricing:5050", "there is"],
+        &["token_pricing", "guests.pricing:5050", "expected one of"],
     );
     configure(home.path(), "[guests.\"handler:5051\"]\n");
     check_failure("a kind that is not served", &start(home.path()), &["handler:5051", "remove it"]);

@@ -48,10 +48,12 @@ async fn large_result_is_delivered_in_parts() {
     let market = TestMarket::start(set).await;
     let mut customer = market.customer().await;
     let (client, mut published) = listener(&market).await;
-    for secrecy in [None, Some(RequestTag::Encrypted)] {
-        let confidential = secrecy.is_some();
+    for encryption in [None, Some(RequestTag::Encrypted)] {
+        let confidential = encryption.is_some();
         let job = customer
-            .ask([text("much"), param("max_tokens", "4000")].into_iter().chain(secrecy).collect())
+            .ask(
+                [text("much"), param("max_tokens", "4000")].into_iter().chain(encryption).collect(),
+            )
             .await;
         let result = customer.result(job).await;
         assert!(result.content == answer, "{} of {} bytes", result.content.len(), answer.len());

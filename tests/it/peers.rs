@@ -18,7 +18,7 @@ const NOSTR_TOOLS: &str = "nostr-tools";
 const NDK: &str = "ndk";
 const NOSTR_DVM: &str = "nostr-dvm";
 /// For all modes of a customer. Each waits up to a minute for an answer.
-const CUSTOMER_WITHIN: Duration = Duration::from_secs(240);
+const CUSTOMER_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// Goal: customers that share no code with us get what they pay for. Method: requests to any
 /// provider, to us, invalid ones, and one cancelled while it runs; each answer is checked by the
@@ -104,9 +104,10 @@ async fn buys(peer: &str, home: &Path, relay: &str, provider: PublicKey, modes: 
         .arg(provider.to_hex())
         .args(modes)
         .kill_on_drop(true);
-    let output = tokio::time::timeout(CUSTOMER_WITHIN, customer.output()).await;
-    let output =
-        output.unwrap_or_else(|_| panic!("{peer} is not done within {CUSTOMER_WITHIN:?}")).unwrap();
+    let output = tokio::time::timeout(CUSTOMER_TIMEOUT, customer.output()).await;
+    let output = output
+        .unwrap_or_else(|_| panic!("{peer} is not done within {CUSTOMER_TIMEOUT:?}"))
+        .unwrap();
     let (checks, said) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}\nafter these:\n{checks}");

@@ -105,7 +105,7 @@ impl<'text> Document<'text> {
                     other => {
                         let message = match other.as_str() {
                             Some(text) => format!("`type` is `{text}`; {}", nearest(text, types())),
-                            None => format!("`type` is not a text; {}", nearest("", types())),
+                            None => format!("`type` is not a string; {}", nearest("", types())),
                         };
                         return Err(ConfigError::at(self.text, found.span(), message));
                     }

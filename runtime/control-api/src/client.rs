@@ -118,7 +118,7 @@ impl Client {
 
     /// The guests in all slots.
     pub async fn guests(&self) -> Result<Guests, ClientError> {
-        self.get_within(WORK_TIMEOUT, "/guests").await
+        self.get_with_timeout(WORK_TIMEOUT, "/guests").await
     }
 
     /// Changes a slot; returns the status of the affected guest.
@@ -132,10 +132,10 @@ impl Client {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.get_within(RESPONSE_TIMEOUT, path).await
+        self.get_with_timeout(RESPONSE_TIMEOUT, path).await
     }
 
-    async fn get_within<T: DeserializeOwned>(
+    async fn get_with_timeout<T: DeserializeOwned>(
         &self,
         limit: Duration,
         path: &str,

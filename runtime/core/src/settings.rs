@@ -51,11 +51,15 @@ pub trait Section: Clone {
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
     match closest(name, names.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!(
-            "there is {}",
-            names.map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")
-        ),
+        None => one_of(names),
     }
+}
+
+/// `` expected `a` `` or `` expected one of `a`, `b` ``.
+pub fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.map(|known| format!("`{known}`")).collect();
+    let expected = if names.len() > 1 { "expected one of" } else { "expected" };
+    format!("{expected} {}", names.join(", "))
 }
 
 /// The closest name, if it is close enough to be a misspelling.

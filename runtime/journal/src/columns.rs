@@ -23,8 +23,8 @@ pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Unix
     Ok(row.get::<_, Option<i64>>(column)?.map(|at| UnixTime::new(number(at))))
 }
 
-/// A column with one of a fixed list of words.
-pub(super) fn word<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+/// A column whose text is one of a fixed list of values.
+pub(super) fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
     text.parse().map_err(|_| invalid(column, format!("unknown value `{text}`")))
 }
@@ -84,8 +84,8 @@ pub(super) fn cost(row: &Row<'_>, fuel: usize) -> rusqlite::Result<Cost> {
     Ok(fuel.map_or(Cost::CpuUs(number(cpu.unwrap_or(0))), |fuel| Cost::Fuel(number(fuel))))
 }
 
-/// An unknown word counts as invalid output.
-fn fault_from_str(word: Option<String>) -> Fault {
-    word.and_then(|word| serde_json::from_value(serde_json::Value::String(word)).ok())
+/// An unknown name counts as invalid output.
+fn fault_from_str(text: Option<String>) -> Fault {
+    text.and_then(|text| serde_json::from_value(serde_json::Value::String(text)).ok())
         .unwrap_or(Fault::InvalidOutput)
 }

@@ -24,7 +24,7 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, JournalError> {
     make_private(path).map_err(|error| {
         JournalError::Unwritable(format!(
             "pylon.db cannot be opened for writing: {}",
-            cause(&error)
+            open_error_message(&error)
         ))
     })?;
     let mut conn = connect(path)?;
@@ -135,7 +135,7 @@ fn restrict(_: &File) -> io::Result<()> {
     Ok(())
 }
 
-fn cause(error: &io::Error) -> String {
+fn open_error_message(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "its folder does not exist".into(),
         io::ErrorKind::PermissionDenied => "permission denied".into(),

@@ -3,7 +3,7 @@
 
 use crate::columns::{from_optional_json, integer, number};
 use crate::decision_log::{self, LogHead};
-use crate::decisions::{COLUMNS, RecordedDecision, recorded};
+use crate::decisions::{COLUMNS, RecordedDecision, decision_of_row};
 use crate::error::unreadable;
 use crate::read_only::ReadOnlyJournal;
 use crate::text_cipher::TextCipher;
@@ -47,7 +47,7 @@ impl ReadOnlyJournal {
             while bytes < PAGE_BYTES_MAX
                 && let Some(row) = rows.next()?
             {
-                let one = recorded(row)?;
+                let one = decision_of_row(row)?;
                 bytes += one.input.len() + one.output.as_ref().map_or(0, String::len);
                 found.push(one);
             }
@@ -86,7 +86,7 @@ impl ReadOnlyJournal {
         let read = || {
             self.conn
                 .prepare_cached(&query)?
-                .query_map([job.to_hex()], recorded)?
+                .query_map([job.to_hex()], decision_of_row)?
                 .collect::<rusqlite::Result<_>>()
         };
         read().map_err(unreadable)
@@ -106,7 +106,7 @@ impl ReadOnlyJournal {
         let read = || {
             self.conn
                 .prepare_cached(&query)?
-                .query_row(params![job.to_hex(), function.as_str(), attempt], recorded)
+                .query_row(params![job.to_hex(), function.as_str(), attempt], decision_of_row)
                 .optional()
         };
         read().map_err(unreadable)

@@ -38,7 +38,7 @@ pub struct RecordedDecision {
     /// What the call consumed.
     pub cost: Cost,
     /// Wall time.
-    pub micros: u64,
+    pub wall_us: u64,
     /// When the guest was called.
     pub at: UnixTime,
     /// The revision of the guest set.
@@ -85,7 +85,7 @@ impl RecordedDecision {
             output: self.output.as_ref().ok().map(String::as_str),
             fault: self.output.as_ref().err().map(|fault| fault.as_str()),
             cost: self.cost,
-            wall_us: integer(self.micros),
+            wall_us: integer(self.wall_us),
             at: integer(self.at.get()),
             revision: integer(self.revision),
             engine: &self.engine,
@@ -94,7 +94,7 @@ impl RecordedDecision {
     }
 }
 
-pub(super) fn recorded(row: &Row<'_>) -> rusqlite::Result<RecordedDecision> {
+pub(super) fn decision_of_row(row: &Row<'_>) -> rusqlite::Result<RecordedDecision> {
     // An id that was changed to an invalid one reads as zero: its MAC is invalid then.
     let text = |column| row.get_ref(column)?.as_str().map_err(|_| invalid(column, "not a text"));
     Ok(RecordedDecision {
@@ -109,7 +109,7 @@ pub(super) fn recorded(row: &Row<'_>) -> rusqlite::Result<RecordedDecision> {
         input: row.get(8)?,
         output: answer(row, 9, 10)?,
         cost: cost(row, 11)?,
-        micros: number(row.get(13)?),
+        wall_us: number(row.get(13)?),
         at: UnixTime::new(number(row.get(14)?)),
         revision: number(row.get(15)?),
         engine: row.get(16)?,

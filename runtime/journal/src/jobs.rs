@@ -2,7 +2,7 @@
 //! indexes that it does not change.
 
 use crate::columns::unserializable;
-use crate::columns::{from_json, from_optional_json, integer, invalid, json, number, time, word};
+use crate::columns::{from_json, from_optional_json, integer, invalid, json, number, parsed, time};
 use crate::redaction::redact_decisions;
 use crate::request_column;
 use crate::text_cipher::TextCipher;
@@ -155,9 +155,9 @@ pub(super) fn stored(conn: &Connection, id: JobId) -> rusqlite::Result<Option<St
     .query_row([id.to_hex()], |row| {
         Ok(Stored {
             rowid: row.get(0)?,
-            execution: word(row, 1)?,
-            invoicing: word(row, 2)?,
-            settlement: word(row, 3)?,
+            execution: parsed(row, 1)?,
+            invoicing: parsed(row, 2)?,
+            settlement: parsed(row, 3)?,
             paid: Msat::new(number(row.get(4)?)),
             payment_hash: row.get(5)?,
             closed: row.get(6)?,
@@ -293,10 +293,10 @@ fn plain_columns(row: &Row<'_>) -> rusqlite::Result<JobState> {
             .map_err(|error| invalid(0, error))?
             .into(),
         plan: from_json(row, 1)?,
-        execution: word(row, 2)?,
-        delivery: word(row, 3)?,
-        invoicing: word(row, 4)?,
-        settlement: word(row, 5)?,
+        execution: parsed(row, 2)?,
+        delivery: parsed(row, 3)?,
+        invoicing: parsed(row, 4)?,
+        settlement: parsed(row, 5)?,
         attempt: row.get(6)?,
         route: row.get(7)?,
         due: Msat::new(number(row.get(8)?)),

@@ -62,7 +62,7 @@ pub struct SqliteJournal {
     writer: writer::Writer,
     reader: Mutex<Connection>,
     cipher: TextCipher,
-    retention: retention::RetentionSetting,
+    retention: retention::SharedRetention,
 }
 
 impl SqliteJournal {
@@ -85,7 +85,7 @@ impl SqliteJournal {
         reader: Connection,
         cipher: TextCipher,
     ) -> Result<Self, JournalError> {
-        let retention = retention::RetentionSetting::unlimited();
+        let retention = retention::SharedRetention::unlimited();
         let writer = writer::Writer::start(writer, cipher.clone(), retention.clone())?;
         Ok(Self { writer, reader: Mutex::new(reader), cipher, retention })
     }

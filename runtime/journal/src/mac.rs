@@ -37,7 +37,7 @@ impl MacInput<'_> {
     pub(super) fn mac(&self, key: &Key) -> [u8; MAC_BYTES] {
         let (cost, unit) = match self.cost {
             Cost::Fuel(units) => (units, 0),
-            Cost::CpuUs(micros) => (micros, 1),
+            Cost::CpuUs(cpu_us) => (cpu_us, 1),
         };
         let numbers = [
             self.id,

@@ -1,6 +1,6 @@
 //! Guests next to a slot, and the answers of shadow guests.
 
-use crate::columns::{answer, from_json, hex_id, integer, json, number, word};
+use crate::columns::{answer, from_json, hex_id, integer, json, number, parsed};
 use pylon_core::guest::Fault;
 use pylon_core::installation::{PendingGuest, PendingKind, ShadowRow};
 use pylon_core::{Digest, JobId, UnixTime};
@@ -78,7 +78,7 @@ pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<PendingGuest>> {
     .query_map([], |row| {
         Ok(PendingGuest {
             slot: row.get(0)?,
-            kind: word(row, 1)?,
+            kind: parsed(row, 1)?,
             guest: from_json(row, 2)?,
             extra_grants: from_json(row, 3)?,
             since: UnixTime::new(number(row.get(4)?)),

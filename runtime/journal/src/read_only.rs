@@ -47,7 +47,7 @@ pub struct Decision {
     /// What the call consumed.
     pub cost: Cost,
     /// Wall time.
-    pub micros: u64,
+    pub wall_us: u64,
     /// When the guest was called.
     pub at: UnixTime,
     /// When texts in question and answer were replaced by digests.
@@ -221,7 +221,7 @@ fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
         attempt: row.get(5)?,
         output: answer(row, 6, 7)?,
         cost: cost(row, 8)?,
-        micros: number(row.get(10)?),
+        wall_us: number(row.get(10)?),
         at: UnixTime::new(number(row.get(11)?)),
         text_purged_at: time(row, 12)?,
     })

@@ -34,7 +34,7 @@ pub(super) fn redact_decisions(
     ))?;
     let mut rows = select.query(params![state.job.id.to_hex(), all])?;
     while let Some(row) = rows.next()? {
-        let row = decisions::recorded(row)?;
+        let row = decisions::decision_of_row(row)?;
         let was_valid = row.check_mac(cipher) == MacCheck::Valid;
         let row =
             RecordedDecision { text_purged_at: Some(now), ..redacted(row, cipher, state.job.id) };

@@ -38,9 +38,9 @@ pub struct Retention {
 
 /// The current setting, shared with the writer. It can change at any time.
 #[derive(Clone, Debug)]
-pub(super) struct RetentionSetting(Arc<[AtomicU64; 2]>);
+pub(super) struct SharedRetention(Arc<[AtomicU64; 2]>);
 
-impl RetentionSetting {
+impl SharedRetention {
     /// Nothing is deleted: opening a journal to read it must not change it.
     pub(super) fn unlimited() -> Self {
         Self(Arc::new([AtomicU64::new(u64::MAX), AtomicU64::new(u64::MAX)]))
@@ -89,7 +89,7 @@ pub(super) fn update_registration(
 pub(super) fn purge(
     conn: &Connection,
     cipher: &TextCipher,
-    setting: &RetentionSetting,
+    setting: &SharedRetention,
     now: UnixTime,
 ) -> rusqlite::Result<bool> {
     let due = due(conn, setting.get(), now)?;

@@ -187,7 +187,7 @@ fn decide(
 ) -> Result<(), CommitError> {
     let (fuel, cpu_us) = match row.cost {
         Cost::Fuel(units) => (Some(integer(units)), None),
-        Cost::CpuUs(micros) => (None, Some(integer(micros))),
+        Cost::CpuUs(cpu_us) => (None, Some(integer(cpu_us))),
     };
     let (output, fault) =
         (row.output.as_ref().ok(), row.output.as_ref().err().map(|fault| fault.as_str()));

@@ -3,7 +3,7 @@
 //! commit, which succeeds or fails for all. Old texts are purged between two commits.
 
 use crate::error::{CommitError, unwritable};
-use crate::retention::{self, RetentionSetting};
+use crate::retention::{self, SharedRetention};
 use crate::row_writes::{self, WriterCache};
 use crate::text_cipher::TextCipher;
 use pylon_core::UnixTime;
@@ -37,7 +37,7 @@ impl Writer {
     pub(super) fn start(
         conn: Connection,
         cipher: TextCipher,
-        retention: RetentionSetting,
+        retention: SharedRetention,
     ) -> Result<Self, JournalError> {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let thread = std::thread::Builder::new()
@@ -87,7 +87,7 @@ fn stopped() -> JournalError {
 struct WriterState {
     conn: Connection,
     cipher: TextCipher,
-    retention: RetentionSetting,
+    retention: SharedRetention,
 }
 
 fn write(state: &WriterState, mut waiting: mpsc::Receiver<Batch>) {

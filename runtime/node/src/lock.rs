@@ -19,7 +19,7 @@ const COMMAND: &str = " command";
 pub enum LockHolder {
     /// A node, which has a control socket and can be stopped.
     Node,
-    /// A command, which ends by itself and is never signalled.
+    /// A command, which holds it briefly and is never signalled.
     Command,
 }
 

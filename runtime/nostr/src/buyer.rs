@@ -29,9 +29,9 @@ pub struct Buyer {
     reader: RelayReader,
     notifications: broadcast::Receiver<RelayPoolNotification>,
     /// The requests that were published over this connection.
-    asked: Mutex<HashMap<JobId, Request>>,
+    requests: Mutex<HashMap<JobId, Request>>,
     /// Results being assembled, and queries after lost messages.
-    under_way: FuturesUnordered<BoxFuture<'static, Vec<ProviderMessage>>>,
+    pending: FuturesUnordered<BoxFuture<'static, Vec<ProviderMessage>>>,
     /// The messages that these found.
     found: VecDeque<ProviderMessage>,
 }
@@ -51,8 +51,8 @@ impl Buyer {
             .subscribe(filter, None)
             .await
             .map_err(|error| BuyerError::Relay(error.to_string()))?;
-        let (under_way, found) = (FuturesUnordered::new(), VecDeque::new());
-        Ok(Self { reader, notifications, asked: Mutex::default(), under_way, found })
+        let (pending, found) = (FuturesUnordered::new(), VecDeque::new());
+        Ok(Self { reader, notifications, requests: Mutex::default(), pending, found })
     }
 
     /// Ends the subscription. Later messages can be queried.
@@ -92,7 +92,7 @@ impl Buyer {
 
     /// Publishes a request, possibly again. From now on its answers are received.
     pub async fn submit(&self, request: &Request) -> Result<(), BuyerError> {
-        self.asked().insert(request.id(), request.clone());
+        self.requests().insert(request.id(), request.clone());
         self.reader.publish(&request.event).await
     }
 
@@ -109,7 +109,7 @@ impl Buyer {
                 return Ok(message);
             }
             let notification = tokio::select! {
-                Some(message) = self.under_way.next() => {
+                Some(message) = self.pending.next() => {
                     self.found.extend(message);
                     continue;
                 }
@@ -117,7 +117,7 @@ impl Buyer {
             };
             match notification {
                 Ok(RelayPoolNotification::Event { event, .. }) => {
-                    match self.reader.read(&event).filter(|message| self.is_asked(message)) {
+                    match self.reader.read(&event).filter(|message| self.is_expected(message)) {
                         Some(ProviderMessage::Result(result)) if result.parts.is_some() => {
                             self.found.extend(self.begin(result))
                         }
@@ -136,7 +136,7 @@ impl Buyer {
 
     /// Assembles a result in the background, or returns an error if too many are being assembled.
     fn begin(&self, result: Delivered) -> Option<ProviderMessage> {
-        if self.under_way.len() >= ASSEMBLY_CONCURRENCY {
+        if self.pending.len() >= ASSEMBLY_CONCURRENCY {
             let why =
                 "too many other results in parts are being assembled: query again later".into();
             return Some(ProviderMessage::Unreadable {
@@ -146,7 +146,7 @@ impl Buyer {
             });
         }
         let reader = self.reader.clone();
-        self.under_way.push(Box::pin(async move {
+        self.pending.push(Box::pin(async move {
             vec![reader.assemble(result, Instant::now() + relay_reader::PARTS_TIMEOUT).await]
         }));
         None
@@ -154,12 +154,12 @@ impl Buyer {
 
     /// Messages were lost because they came too fast. Answers to our requests may be among them.
     fn catch_up(&self, missed: u64) {
-        tracing::debug!(missed, "messages of relays were lost, querying them");
+        tracing::debug!(missed, "relay messages were lost, querying the relays");
         for request in
-            self.asked().values().take(ASSEMBLY_CONCURRENCY.saturating_sub(self.under_way.len()))
+            self.requests().values().take(ASSEMBLY_CONCURRENCY.saturating_sub(self.pending.len()))
         {
             let (reader, request) = (self.reader.clone(), request.clone());
-            self.under_way.push(Box::pin(async move {
+            self.pending.push(Box::pin(async move {
                 let responses = reader.responses(&request, RelayReader::ALL_TIMEOUT).await;
                 responses.map(|responses| responses.messages).unwrap_or_default()
             }));
@@ -167,8 +167,8 @@ impl Buyer {
     }
 
     /// Messages of other providers are ignored, and their parts are not queried.
-    fn is_asked(&self, message: &ProviderMessage) -> bool {
-        self.asked().get(&message.job()).is_some_and(|request| match message {
+    fn is_expected(&self, message: &ProviderMessage) -> bool {
+        self.requests().get(&message.job()).is_some_and(|request| match message {
             ProviderMessage::Result(result) => request.check(result).is_ok(),
             ProviderMessage::Feedback(_) | ProviderMessage::Unreadable { .. } => {
                 request.is_for(message.provider())
@@ -176,8 +176,8 @@ impl Buyer {
         })
     }
 
-    fn asked(&self) -> MutexGuard<'_, HashMap<JobId, Request>> {
-        lock(&self.asked)
+    fn requests(&self) -> MutexGuard<'_, HashMap<JobId, Request>> {
+        lock(&self.requests)
     }
 
     /// Disconnects from the relays.

@@ -26,8 +26,8 @@ pub enum IdentityError {
     /// Neither a phrase nor a key.
     #[error("neither an nsec nor 64 hex digits nor a recovery phrase")]
     NoKey,
-    /// The operating system provides no randomness.
-    #[error("no randomness from the system")]
+    /// The operating system provides no random numbers.
+    #[error("the random generator of the operating system failed")]
     Randomness,
 }
 

@@ -2,7 +2,7 @@
 //! agreed plan or a refusal.
 
 use crate::backends::BackendRegistry;
-use crate::bus::{JobStep, micros};
+use crate::bus::{JobStep, whole_us};
 use crate::inputs::{INPUT_BYTES_MAX, InputFetcher};
 use crate::payments::Payments;
 use crate::recorder::{DecisionOf, JobRecorder};
@@ -94,7 +94,7 @@ impl Admission {
         self.inputs.check(job, &sources)?;
         self.recorder.bus.emit_step(job.id, || JobStep::Native {
             what: "within limits",
-            wall_us: micros(begun.elapsed()),
+            wall_us: whole_us(begun.elapsed()),
         });
         Ok(())
     }

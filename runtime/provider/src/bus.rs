@@ -38,7 +38,7 @@ pub enum JobStep {
         /// The answer in a few words, or the limit that was exceeded.
         summary: String,
     },
-    /// The work is over.
+    /// The work has ended.
     Finished {
         /// The node's own time in microseconds: without backends, relays, wallet and queues.
         node_us: u64,
@@ -79,6 +79,6 @@ impl Bus {
 }
 
 /// Whole microseconds.
-pub(crate) fn micros(duration: Duration) -> u64 {
+pub(crate) fn whole_us(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,5 @@
 //! The bounded number of jobs in the node. A reservation is held from before any guest is asked
-//! until the job is over. No customer can hold all of them, and neither can many unknown customers:
+//! until the job ends. No customer can hold all of them, and neither can many unknown customers:
 //! keys cost nothing, so the second half is for customers that have paid and whose requests contain
 //! all of their inputs.
 

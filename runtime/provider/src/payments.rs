@@ -123,7 +123,7 @@ impl Payments {
         match self.journal.job_of_payment(payment_hash) {
             Ok(Some(job)) => Some(OpenInvoice { job, payment_hash, cancelled: false }),
             Ok(None) => {
-                tracing::warn!("the wallet received a payment that no job asked for, or not yet");
+                tracing::warn!("the wallet reports a payment for an unknown invoice");
                 None
             }
             Err(error) => {

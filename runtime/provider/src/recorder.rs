@@ -68,7 +68,7 @@ impl JobRecorder {
         let output: Result<String, Fault> = value.map(json).map_err(|fault| *fault);
         if let Err(fault) = output {
             let (job, guest) = (job.id.short(), answer.call.guest.name.as_str());
-            tracing::warn!(job, guest, %function, %fault, "no answer from a guest");
+            tracing::warn!(job, guest, %function, %fault, "guest call failed");
         }
         self.bus.emit_step(job.id, || JobStep::Guest {
             function,
@@ -115,7 +115,7 @@ impl JobRecorder {
                 Some(Row::Send(OutboxRow { job, result, message, expires_at }))
             }
             Err(error) => {
-                tracing::error!(job = %job.short(), %error, "a message cannot be sent");
+                tracing::error!(job = %job.short(), %error, "cannot sign a message");
                 None
             }
         }

@@ -161,7 +161,7 @@ impl Registry {
         let (mut guest_refs, mut reservation) = (Vec::new(), None);
         if !state.is_over() {
             guest_refs = self.services.recorder.journal.guests_of(id).unwrap_or_else(|error| {
-                tracing::error!(job = %id.short(), %error, "its result will not name earlier guests");
+                tracing::error!(job = %id.short(), %error, "cannot read the guests of a job, its result will not name them");
                 Vec::new()
             });
             reservation = Some(self.capacity.resume(state.job.customer));

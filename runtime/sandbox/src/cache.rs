@@ -64,7 +64,7 @@ impl Cache {
             usize::try_from(file.metadata().ok()?.len().min(FILE_BYTES_MAX)).ok()?,
         );
         io::Read::by_ref(&mut file).take(FILE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-        let loaded = TrustedCode::cached(&self.key, &name, &bytes)?.load(engine).ok()?;
+        let loaded = TrustedCode::from_cache(&self.key, &name, &bytes)?.load(engine).ok()?;
         // Used files are pruned last. If this fails, the file is only pruned earlier.
         let _ = file.into_std().set_modified(SystemTime::now());
         Some(loaded)

@@ -40,7 +40,7 @@ impl CpuMeter {
     }
 
     /// CPU time of all finished polls in microseconds.
-    pub(crate) fn micros(&self) -> u64 {
+    pub(crate) fn cpu_us(&self) -> u64 {
         self.spent.load(Ordering::Relaxed) / 1000
     }
 

@@ -56,7 +56,7 @@ impl HandlerEngine {
         .await
         .unwrap_or(Err(Fault::Wall));
         log.flush();
-        (value, Cost::CpuUs(meter.micros()))
+        (value, Cost::CpuUs(meter.cpu_us()))
     }
 
     fn store(

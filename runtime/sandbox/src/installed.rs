@@ -170,14 +170,14 @@ impl Installed {
         (value, cost): (Result<T, Fault>, Cost),
         started: Instant,
     ) -> GuestAnswer<T> {
-        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         GuestAnswer {
             value,
             call: Call {
                 guest: Arc::clone(&self.guest_ref),
                 engine: Arc::clone(&self.engine),
                 cost,
-                wall_us: micros,
+                wall_us,
             },
         }
     }

@@ -43,19 +43,19 @@ pub(crate) struct TrustedCode<'a>(&'a [u8]);
 
 impl<'a> TrustedCode<'a> {
     /// From this node's compiler, just now.
-    pub(crate) const fn compiled(code: &'a [u8]) -> Self {
+    pub(crate) const fn from_compiler(code: &'a [u8]) -> Self {
         Self(code)
     }
 
     /// From a file of the cache that is authenticated with this key under this name.
-    pub(crate) fn cached(key: &[u8; 32], name: &str, file: &'a [u8]) -> Option<Self> {
+    pub(crate) fn from_cache(key: &[u8; 32], name: &str, file: &'a [u8]) -> Option<Self> {
         let (tag, code) = file.split_at_checked(TAG_BYTES)?;
         mac(key, name, code)?.verify_slice(tag).ok()?;
         Some(Self(code))
     }
 
     /// From outside, if it has the signed digest.
-    pub(crate) fn signed(code: &SignedPrecompiled<'a>) -> Option<Self> {
+    pub(crate) fn from_signed(code: &SignedPrecompiled<'a>) -> Option<Self> {
         let digest = Digest::from_bytes(Sha256::digest(code.bytes).into());
         (digest == code.digest).then_some(Self(code.bytes))
     }

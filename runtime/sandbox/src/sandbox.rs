@@ -160,7 +160,7 @@ impl Sandbox {
         setup: Setup,
     ) -> Result<Arc<Installed>, InstallError> {
         let started = Instant::now();
-        let trusted = TrustedCode::signed(&code)
+        let trusted = TrustedCode::from_signed(&code)
             .ok_or_else(|| InstallError::Precompiled("its digest is not the signed one".into()))?;
         let component = trusted
             .load(self.engine(slot.role().engine_kind()))
@@ -229,7 +229,7 @@ impl Sandbox {
         let code = self.compile(kind, bytes).await?;
         let cache = self.cache.clone();
         let loading = spawn_blocking(move || {
-            let component = TrustedCode::compiled(&code).load(&engine)?;
+            let component = TrustedCode::from_compiler(&code).load(&engine)?;
             let (origin, load_time) = (CodeOrigin::Compiled, started.elapsed());
             if let Some(cache) = cache {
                 cache.store(digest, &id, &code);

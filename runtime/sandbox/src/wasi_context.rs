@@ -1,5 +1,5 @@
 //! The WASI context of a handler: no environment, no arguments, an empty stdin, stdout and stderr
-//! in the job's log, a clock that stands still, and randomness derived from the job.
+//! in the job's log, a fixed clock, and randomness derived from the job.
 
 use crate::job_log::{JobLog, Stream};
 use bytes::Bytes;

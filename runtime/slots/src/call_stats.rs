@@ -81,7 +81,7 @@ pub(crate) mod tests {
     use pylon_core::guest::{GuestFunction, GuestRef};
     use pylon_core::{Digest, JobId, UnixTime};
 
-    pub(crate) fn decision(output: Result<String, Fault>, micros: u64) -> DecisionRow {
+    pub(crate) fn decision(output: Result<String, Fault>, wall_us: u64) -> DecisionRow {
         DecisionRow {
             job: JobId::from_bytes([1; 32]),
             guest: GuestRef {
@@ -96,8 +96,8 @@ pub(crate) mod tests {
             attempt: 0,
             input: String::new(),
             output,
-            cost: Cost::Fuel(micros * 10),
-            wall_us: micros,
+            cost: Cost::Fuel(wall_us * 10),
+            wall_us,
             at: UnixTime::new(1),
         }
     }
@@ -125,8 +125,8 @@ pub(crate) mod tests {
     fn latest_calls_are_kept() {
         assert_eq!(CallStats::default().snapshot(), StatsSnapshot::default());
         let mut stats = CallStats::default();
-        for micros in (0..1000).chain(1..=512) {
-            stats.count(&decision(Ok(String::new()), micros));
+        for wall_us in (0..1000).chain(1..=512) {
+            stats.count(&decision(Ok(String::new()), wall_us));
         }
         let snapshot = stats.snapshot();
         assert_eq!(

@@ -84,10 +84,7 @@ fn slot_hint(name: &str) -> String {
         (Some(near), Some(kind)) => format!("did you mean `{near}:{kind}`?"),
         (Some("handler"), None) => "did you mean `handler:5050`?".into(),
         (Some(near), None) => format!("did you mean `{near}`?"),
-        (None, _) => {
-            "there is `routing`, `pricing`, `verification` and, for each kind, `handler:5050`"
-                .into()
-        }
+        (None, _) => "expected `routing`, `pricing`, `verification` or `handler:KIND`".into(),
     }
 }
 

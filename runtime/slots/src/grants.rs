@@ -28,7 +28,7 @@ pub fn parse(names: &[String]) -> Result<Grants, String> {
             (_, Some(("urls", pattern))) if !pattern.is_empty() => grants.urls.push(pattern.into()),
             _ => {
                 let known = "inference, agent, progress, events, jobs, urls or urls:HOST";
-                return Err(format!("`{name}` is not a grant: there is {known}"));
+                return Err(format!("`{name}` is not a grant: expected one of {known}"));
             }
         }
     }

@@ -56,20 +56,27 @@ impl ShadowQuestion {
         let (output, cost) = match self.function {
             GuestFunction::Rank => {
                 let (candidates, situation): (Vec<Candidate>, Situation) = parse(&self.input)?;
-                recorded(guest.rank(job, &candidates, &situation))
+                to_recorded(guest.rank(job, &candidates, &situation))
             }
             GuestFunction::Quote => {
                 let (context, situation): (QuoteContext, Situation) = parse(&self.input)?;
-                recorded(guest.quote(job, &context, &situation))
+                to_recorded(guest.quote(job, &context, &situation))
             }
             GuestFunction::Settle => {
                 let (route, usage, situation): (Route, Usage, Situation) = parse(&self.input)?;
                 let plan = self.plan.as_ref()?;
-                recorded(guest.settle(job, &plan.context, &plan.offer, &route, &usage, &situation))
+                to_recorded(guest.settle(
+                    job,
+                    &plan.context,
+                    &plan.offer,
+                    &route,
+                    &usage,
+                    &situation,
+                ))
             }
             GuestFunction::Judge => {
                 let (evidence, situation): (Evidence, Situation) = parse(&self.input)?;
-                recorded(guest.judge(job, self.output.as_ref()?, &evidence, &situation))
+                to_recorded(guest.judge(job, self.output.as_ref()?, &evidence, &situation))
             }
             GuestFunction::Run => return None,
         };
@@ -91,8 +98,8 @@ fn parse<T: DeserializeOwned>(input: &str) -> Option<T> {
     serde_json::from_str(input).ok()
 }
 
-/// As the journal has it.
-fn recorded<T: Serialize>(answer: GuestAnswer<T>) -> (Result<String, Fault>, Cost) {
+/// An answer in the form in which the journal records the serving guest's.
+fn to_recorded<T: Serialize>(answer: GuestAnswer<T>) -> (Result<String, Fault>, Cost) {
     let output = answer.value.map(|value| serde_json::to_string(&value).unwrap_or_default());
     (output, answer.call.cost)
 }

@@ -66,7 +66,7 @@ fn https_url(text: &str) -> Result<Url, String> {
 
 /// The error of a command whose argument names no guest; read as a path it is `path`.
 pub fn not_found_message(text: &str, path: &Path) -> String {
-    let no_file = format!("there is no file {}", path.display());
+    let no_file = format!("the file {} does not exist", path.display());
     if is_path(text) { no_file } else { format!("{no_file}, and {}", unknown(text)) }
 }
 

@@ -15,22 +15,22 @@ const ROUNDS: usize = 31;
 const ROUND: Duration = Duration::from_millis(30);
 
 const POLICIES: [(&str, &str); 5] = [
-    ("fuel", "p50 beside a policy that never ends (µs)"),
-    ("memory", "p50 beside a policy that grows its memory (µs)"),
-    ("stack", "p50 beside a policy that recurses (µs)"),
-    ("traffic", "p50 beside a policy that says too much (µs)"),
-    ("trap", "p50 beside a policy that traps (µs)"),
+    ("fuel", "p50 next to a policy that never ends (µs)"),
+    ("memory", "p50 next to a policy that grows its memory (µs)"),
+    ("stack", "p50 next to a policy that recurses (µs)"),
+    ("traffic", "p50 next to a policy that says too much (µs)"),
+    ("trap", "p50 next to a policy that traps (µs)"),
 ];
 
 const HANDLERS: [(&str, &str); 8] = [
-    ("cpu", "p50 beside a handler that never ends (µs)"),
-    ("memory", "p50 beside a handler that takes all memory (µs)"),
-    ("stack", "p50 beside a handler that recurses (µs)"),
-    ("hostcall", "p50 beside a handler with a huge string (µs)"),
-    ("log", "p50 beside a handler that floods the log (µs)"),
-    ("emits", "p50 beside a handler that floods with progress (µs)"),
-    ("resources", "p50 beside a handler with 1,000 resources (µs)"),
-    ("output", "p50 beside a handler with a huge output (µs)"),
+    ("cpu", "p50 next to a handler that never ends (µs)"),
+    ("memory", "p50 next to a handler that takes all memory (µs)"),
+    ("stack", "p50 next to a handler that recurses (µs)"),
+    ("hostcall", "p50 next to a handler with a huge string (µs)"),
+    ("log", "p50 next to a handler that floods the log (µs)"),
+    ("emits", "p50 next to a handler that floods with progress (µs)"),
+    ("resources", "p50 next to a handler with 1,000 resources (µs)"),
+    ("output", "p50 next to a handler with a huge output (µs)"),
 ];
 
 pub(crate) async fn measure() -> Vec<Figure> {

@@ -41,10 +41,10 @@ struct Host {
     answer: &'static str,
 }
 
-struct Said(Option<String>);
+struct OneChunk(Option<String>);
 
 #[async_trait]
-impl GuestStream for Said {
+impl GuestStream for OneChunk {
     async fn next(&mut self) -> Result<Option<String>, GuestInferenceError> {
         Ok(self.0.take())
     }
@@ -65,7 +65,7 @@ impl HandlerHost for Host {
         &self,
         _: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
-        Ok(Box::new(Said(Some(self.answer.into()))))
+        Ok(Box::new(OneChunk(Some(self.answer.into()))))
     }
     async fn partial(&self, _: String) -> bool {
         true

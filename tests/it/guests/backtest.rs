@@ -25,7 +25,7 @@ async fn candidate(
 
 async fn report(sold: &SoldJobs, role: Role, name: &str, settings: &[(&str, &str)]) -> Report {
     let guest = candidate(sold, role, name, settings).await;
-    run(sold.books(), &guest, role, ALL, |_| {}).unwrap()
+    run(sold.journal(), &guest, role, ALL, |_| {}).unwrap()
 }
 
 const fn counts(then: u64, now: u64, both: u64) -> Counts {
@@ -33,7 +33,7 @@ const fn counts(then: u64, now: u64, both: u64) -> Counts {
 }
 
 fn earned(sold: &SoldJobs) -> Msat {
-    sold.books().earnings(0).unwrap().total
+    sold.journal().earnings(0).unwrap().total
 }
 
 /// Goal: the same policies change nothing, to the millisatoshi. Method: the serving guest as its
@@ -205,7 +205,7 @@ async fn backtest_command_prints_table_json_and_chart() {
     for (words, args) in [
         ("not a policy", vec!["text_generation"]),
         ("no decisions of pricing", vec!["token_pricing", "--kind", "5999"]),
-        ("there is no file nobody", vec!["nobody"]),
+        ("the file absent does not exist", vec!["absent"]),
         ("is not a slot", vec!["token_pricing", "--slot", "prices"]),
         ("the guest is for pricing", vec!["token_pricing", "--slot", "routing"]),
         ("has kind 5050", vec!["token_pricing", "--slot", "pricing:5050", "--kind", "5051"]),

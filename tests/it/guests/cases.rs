@@ -103,7 +103,7 @@ fn invalid_case_is_explained() {
         ),
         (
             "[[case]]\nname = \"a\"\nfunction = \"rank\"\nusage = {}\nexpect.first = \"a\"\n",
-            "`rank` is not called with `usage`",
+            "`rank` has no argument `usage`",
         ),
         (
             "[[case]]\nname = \"a\"\nfunction = \"run\"\nagent = {}\nexpect.content = \"\"\n",
@@ -186,7 +186,7 @@ async fn failed_case_shows_the_answer() {
         "[[case]]\nname = 'a'\nfunction = 'quote'\nsettings.undo = 'x'\nexpect.note = ''\n";
     assert_eq!(
         cases_of(component("hostile_pricing"), unknown).await[0].unmet,
-        ["has no setting `undo`, or it has no value; there is `do`, `tried`"]
+        ["has no setting `undo`, or it has no value; expected one of `do`, `tried`"]
     );
     let other = "[[case]]\nname = 'a'\nfunction = 'rank'\nexpect.note = ''\n";
     assert_eq!(

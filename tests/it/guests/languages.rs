@@ -138,13 +138,13 @@ async fn works(folder: &Path) {
     let begun = Instant::now();
     load(memory).await.unwrap();
     let loaded_ms = begun.elapsed().as_millis();
-    let mut micros = Vec::new();
+    let mut cpu_us = Vec::new();
     for _ in 0..CALLS {
-        micros.push(call(&guest).await);
+        cpu_us.push(call(&guest).await);
     }
-    micros.sort_unstable();
+    cpu_us.sort_unstable();
     let (name, size, cpu, memory) =
-        (&inspection.manifest.name, bytes.len(), micros[CALLS / 2], memory / MIB);
+        (&inspection.manifest.name, bytes.len(), cpu_us[CALLS / 2], memory / MIB);
     println!(
         "{name}: {size} bytes, compiled in {compiled_ms} ms, loaded in {loaded_ms} ms, a call {cpu} µs of CPU and {memory} MiB"
     );
@@ -177,6 +177,6 @@ async fn call(guest: &Installed) -> u64 {
     let answer =
         guest.run(&job(1), DEADLINE_MS, Arc::new(Recorder::reading("one two three"))).await;
     assert_eq!(answer.value.unwrap().unwrap().content, "3");
-    let Cost::CpuUs(micros) = answer.call.cost else { panic!("{:?}", answer.call.cost) };
-    micros
+    let Cost::CpuUs(cpu_us) = answer.call.cost else { panic!("{:?}", answer.call.cost) };
+    cpu_us
 }

@@ -19,17 +19,17 @@ async fn outcomes(
     past: &mut pylon_slots::HistoricalGuests,
     job: JobId,
 ) -> Vec<(String, ReplayOutcome)> {
-    let books = sold.books();
-    let subject = ReplaySubject::read(&books, job).unwrap();
+    let journal = sold.journal();
+    let subject = ReplaySubject::read(&journal, job).unwrap();
     let mut all = Vec::new();
-    for recorded in books.recorded_of(job).unwrap() {
-        assert_eq!(recorded.check_mac(&sold.safe()), MacCheck::Valid);
+    for recorded in journal.recorded_of(job).unwrap() {
+        assert_eq!(recorded.check_mac(&sold.cipher()), MacCheck::Valid);
         assert_eq!(
             recorded.check_mac(&TextCipher::new(&[7; 32])),
             MacCheck::Invalid,
             "another key"
         );
-        let outcome = check(past, &books, &recorded, &subject).await.unwrap();
+        let outcome = check(past, &journal, &recorded, &subject).await.unwrap();
         all.push((recorded.function, outcome));
     }
     all
@@ -62,7 +62,7 @@ async fn replay_repeats_recorded_jobs() {
     );
 
     let verified =
-        verify(&mut past, &sold.books(), Some(&sold.safe()), ALWAYS, |_| {}).await.unwrap();
+        verify(&mut past, &sold.journal(), Some(&sold.cipher()), ALWAYS, |_| {}).await.unwrap();
     assert!(verified.is_good(), "{verified:?}");
     assert_eq!(
         (verified.equal, verified.not_replayable["confidential"], verified.decisions),
@@ -90,7 +90,7 @@ async fn purged_texts_are_not_changes() {
         );
     }
     let verified =
-        verify(&mut past, &sold.books(), Some(&sold.safe()), ALWAYS, |_| {}).await.unwrap();
+        verify(&mut past, &sold.journal(), Some(&sold.cipher()), ALWAYS, |_| {}).await.unwrap();
     assert!(verified.is_good(), "{verified:?}");
     assert_eq!(
         (
@@ -101,7 +101,7 @@ async fn purged_texts_are_not_changes() {
         (6, 5, 27)
     );
     let change = "UPDATE decisions SET output = replace(output, 'hmac', 'hmaC') WHERE id = 3";
-    let verified = changed(&sold, &mut past, Some(&sold.safe()), change).await;
+    let verified = changed(&sold, &mut past, Some(&sold.cipher()), change).await;
     assert!(!verified.is_good() && verified.macs.unwrap().invalid == 1, "{verified:?}");
     let output = pylon_tests::process::run(
         sold.market.folder.path(),
@@ -116,8 +116,8 @@ async fn purged_texts_are_not_changes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn transcripts_have_each_text_once_and_nothing_confidential() {
     let sold = SoldJobs::new().await;
-    let books = sold.books();
-    let input = |job| books.recorded_last(job, GuestFunction::Run, 1).unwrap().unwrap().input;
+    let journal = sold.journal();
+    let input = |job| journal.recorded_last(job, GuestFunction::Run, 1).unwrap().unwrap().input;
     assert_eq!(input(sold.confidential), "null");
     let transcript = input(sold.paid[0]);
     assert!(
@@ -129,7 +129,7 @@ async fn transcripts_have_each_text_once_and_nothing_confidential() {
 async fn changed(
     sold: &SoldJobs,
     past: &mut pylon_slots::HistoricalGuests,
-    safe: Option<&TextCipher>,
+    cipher: Option<&TextCipher>,
     change: &str,
 ) -> LogReport {
     let folder = tempfile::tempdir().unwrap();
@@ -137,7 +137,7 @@ async fn changed(
     let outside = rusqlite::Connection::open(&path).unwrap();
     outside.execute_batch(change).unwrap();
     drop(outside);
-    verify(past, &ReadOnlyJournal::open(&path).unwrap(), safe, ALWAYS, |_| {}).await.unwrap()
+    verify(past, &ReadOnlyJournal::open(&path).unwrap(), cipher, ALWAYS, |_| {}).await.unwrap()
 }
 
 /// Goal: whatever is changed, moved or removed is found by the MACs. Method: each column of one
@@ -145,7 +145,7 @@ async fn changed(
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_of_the_log_is_found() {
     let sold = SoldJobs::new().await;
-    let (mut past, safe) = (sold.past(), sold.safe());
+    let (mut past, cipher) = (sold.past(), sold.cipher());
     for set in [
         "id = 900",
         "job_id = (SELECT job_id FROM decisions WHERE id = 7)",
@@ -170,7 +170,7 @@ async fn every_change_of_the_log_is_found() {
         let verified = changed(
             &sold,
             &mut past,
-            Some(&safe),
+            Some(&cipher),
             &format!("UPDATE decisions SET {set} WHERE id = 2"),
         )
         .await;
@@ -188,7 +188,7 @@ async fn every_change_of_the_log_is_found() {
         let verified = changed(
             &sold,
             &mut past,
-            Some(&safe),
+            Some(&cipher),
             &format!("DELETE FROM decisions WHERE id = {id}"),
         )
         .await;
@@ -199,7 +199,7 @@ async fn every_change_of_the_log_is_found() {
         let verified = changed(
             &sold,
             &mut past,
-            Some(&safe),
+            Some(&cipher),
             &format!("DELETE FROM decisions WHERE id > 5; {cut}"),
         )
         .await;
@@ -207,7 +207,7 @@ async fn every_change_of_the_log_is_found() {
     }
     let forged = "DELETE FROM decisions WHERE id = 4; INSERT INTO purged_decisions VALUES (4, 4, zeroblob(16))";
     assert_eq!(
-        changed(&sold, &mut past, Some(&safe), forged).await.macs.unwrap().missing,
+        changed(&sold, &mut past, Some(&cipher), forged).await.macs.unwrap().missing,
         1,
         "a purge without a seal"
     );
@@ -219,7 +219,7 @@ async fn every_change_of_the_log_is_found() {
 async fn replay_finds_changes_without_a_key() {
     let sold = SoldJobs::new().await;
     let mut past = sold.past();
-    assert!(verify(&mut past, &sold.books(), None, ALWAYS, |_| {}).await.unwrap().is_good());
+    assert!(verify(&mut past, &sold.journal(), None, ALWAYS, |_| {}).await.unwrap().is_good());
     for (what, change) in [
         (
             "output",
@@ -264,13 +264,13 @@ async fn replay_finds_changes_without_a_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = sold.copy(folder.path());
     rusqlite::Connection::open(&path).unwrap().execute_batch(gone).unwrap();
-    let books = ReadOnlyJournal::open(&path).unwrap();
+    let journal = ReadOnlyJournal::open(&path).unwrap();
     let state = sold.home().open().unwrap();
     let store = pylon_slots::ComponentStore::new(state.folder("elsewhere").unwrap(), "elsewhere");
     let sandbox = pylon_sandbox::Sandbox::open(pylon_sandbox::Config::default()).unwrap();
     let mut past =
-        pylon_slots::HistoricalGuests::new(sandbox, store, books.installations().unwrap());
-    let verified = verify(&mut past, &books, None, ALWAYS, |_| {}).await.unwrap();
+        pylon_slots::HistoricalGuests::new(sandbox, store, journal.installations().unwrap());
+    let verified = verify(&mut past, &journal, None, ALWAYS, |_| {}).await.unwrap();
     assert_eq!(
         (verified.differs, verified.not_replayable["component_unavailable"]),
         (0, 9),

@@ -53,11 +53,11 @@ impl SoldJobs {
         Home::at(self.market.folder.path())
     }
 
-    pub(super) fn books(&self) -> ReadOnlyJournal {
+    pub(super) fn journal(&self) -> ReadOnlyJournal {
         ReadOnlyJournal::open(&self.home().database()).unwrap()
     }
 
-    pub(super) fn safe(&self) -> TextCipher {
+    pub(super) fn cipher(&self) -> TextCipher {
         TextCipher::new(&purpose_key(self.market.keys(), "journal"))
     }
 
@@ -73,13 +73,13 @@ impl SoldJobs {
         HistoricalGuests::new(
             Sandbox::open(config).unwrap(),
             store,
-            self.books().installations().unwrap(),
+            self.journal().installations().unwrap(),
         )
     }
 
     /// Purges all texts, as a node does after the configured time.
     pub(super) async fn forget(&self) {
-        let journal = SqliteJournal::open_with(&self.home().database(), self.safe()).unwrap();
+        let journal = SqliteJournal::open_with(&self.home().database(), self.cipher()).unwrap();
         journal.set_retention(Retention { seconds: 0, bytes: u64::MAX });
         for _ in 0..4 {
             journal.purge().await.unwrap();
@@ -90,7 +90,7 @@ impl SoldJobs {
     pub(super) fn copy(&self, folder: &Path) -> std::path::PathBuf {
         let path = folder.join("pylon.db");
         std::fs::write(&path, "").unwrap();
-        self.books().copy_to(&path).unwrap();
+        self.journal().copy_to(&path).unwrap();
         path
     }
 }

@@ -144,9 +144,9 @@ async fn a_panic_message_is_logged() {
     assert!(host.has_line(LogLevel::Warn, "on purpose"));
 }
 
-/// A generation passes through the guest: text, partial outputs and summary. No stream stays open.
+/// A completion passes through the guest: text, partial outputs and summary. No stream stays open.
 #[tokio::test]
-async fn a_generation_is_read_to_the_end() {
+async fn a_completion_is_read_to_the_end() {
     let guest = hostile(&sandbox(), "generate", Limits::HANDLER).await;
     let host = Arc::new(Recorder::default());
     let answer = guest.run(&job(1), LONG_MS, Arc::clone(&host) as Arc<_>).await;

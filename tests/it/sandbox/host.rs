@@ -43,7 +43,10 @@ impl HandlerHost for Recorder {
         _: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
         self.streams.fetch_add(1, Ordering::SeqCst);
-        Ok(Box::new(Words { left: vec!["world", "hello "], open: Arc::clone(&self.streams) }))
+        Ok(Box::new(ScriptedStream {
+            left: vec!["world", "hello "],
+            open: Arc::clone(&self.streams),
+        }))
     }
 
     async fn partial(&self, text: String) -> bool {
@@ -68,13 +71,13 @@ impl HandlerHost for Recorder {
     }
 }
 
-struct Words {
+struct ScriptedStream {
     left: Vec<&'static str>,
     open: Arc<AtomicUsize>,
 }
 
 #[async_trait]
-impl GuestStream for Words {
+impl GuestStream for ScriptedStream {
     async fn next(&mut self) -> Result<Option<String>, GuestInferenceError> {
         Ok(self.left.pop().map(String::from))
     }
@@ -90,7 +93,7 @@ impl GuestStream for Words {
     }
 }
 
-impl Drop for Words {
+impl Drop for ScriptedStream {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::SeqCst);
     }

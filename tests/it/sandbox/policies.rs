@@ -157,7 +157,7 @@ async fn settings_are_those_of_the_guest() {
             .err();
         assert_eq!(
             refused,
-            Some(InstallError::UnknownSetting(name.into(), "there is `do`, `tried`".into()))
+            Some(InstallError::UnknownSetting(name.into(), "expected one of `do`, `tried`".into()))
         );
     }
 }

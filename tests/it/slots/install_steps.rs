@@ -153,7 +153,7 @@ async fn each_install_step_has_its_code() {
     let setting = offline
         .fails_at("setting", "pricing", at(offline.signed(&author, component("hostile_pricing"))))
         .await;
-    assert!(setting.contains("there is `do`"), "{setting}");
+    assert!(setting.contains("expected one of `do`"), "{setting}");
     let good = guest(offline.signed(&author, component("hostile_pricing")), &[("do", "answer")]);
     let status = offline.apply(install("pricing", good)).await.unwrap();
     assert_eq!((status.name.as_str(), status.revision), ("hostile-pricing", Some(1)));

@@ -283,8 +283,8 @@ async fn failed_removal_of_an_expired_guest_is_retried() {
     let asked = guest(signed_until(&offline, "hostile_verification", Some(NOW.plus(60))), &[]);
     let shadow = SlotChange::Install { slot: "verification".into(), guest: asked, shadow: true };
     manager.apply(&shadow, &offline.journal, NOW).await.unwrap();
-    let books = rusqlite::Connection::open(Home::at(offline.folder.path()).database()).unwrap();
-    books
+    let database = rusqlite::Connection::open(Home::at(offline.folder.path()).database()).unwrap();
+    database
         .execute_batch(
             "CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END",
         )
@@ -297,7 +297,7 @@ async fn failed_removal_of_an_expired_guest_is_retried() {
         (there, manager.next_expiry(NOW.plus(seconds)).await.map(|end| end.since(NOW)))
     };
     assert_eq!(at(60).await, (2, Some(660)));
-    books.execute_batch("DROP TRIGGER no").unwrap();
+    database.execute_batch("DROP TRIGGER no").unwrap();
     assert_eq!(at(660).await, (0, None));
 }
 
@@ -402,11 +402,14 @@ async fn withdrawn_releases_are_queried_after_the_start() {
     market.node().change(&install("pricing", guest(&path, &[]))).await.unwrap();
     market.stop_node(Duration::ZERO).await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let books = rusqlite::Connection::open(market.folder.path().join(".openagents/pylon/pylon.db"))
-        .unwrap();
+    let database =
+        rusqlite::Connection::open(market.folder.path().join(".openagents/pylon/pylon.db"))
+            .unwrap();
     let source = format!("https://{}/a.wasm", silent.local_addr().unwrap());
-    books.execute("UPDATE slot_changes SET source = ?1 WHERE cause = 'install'", [source]).unwrap();
-    drop(books);
+    database
+        .execute("UPDATE slot_changes SET source = ?1 WHERE cause = 'install'", [source])
+        .unwrap();
+    drop(database);
     market.config.slots.lockdown.require_signature = true;
     market.start_node().await;
     let _asked = timeout(TEST_TIMEOUT, silent.accept()).await.unwrap().unwrap();

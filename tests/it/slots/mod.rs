@@ -65,10 +65,10 @@ async fn until(market: &TestMarket, what: &str, wanted: impl AsyncFn() -> bool) 
 
 /// The newest audit rows: action, slot and outcome.
 fn audit(market: &TestMarket, limit: usize) -> Vec<String> {
-    let books = pylon_journal::ReadOnlyJournal::open(
+    let journal = pylon_journal::ReadOnlyJournal::open(
         &market.folder.path().join(".openagents/pylon/pylon.db"),
     )
     .unwrap();
-    let rows = books.audit(limit).unwrap();
+    let rows = journal.audit(limit).unwrap();
     rows.into_iter().map(|row| format!("{} {} {}", row.action, row.slot, row.outcome)).collect()
 }

@@ -179,11 +179,11 @@ async fn swaps_under_load_lose_no_job() {
                 .unwrap();
         }
     }
-    let books = pylon_journal::ReadOnlyJournal::open(
+    let journal = pylon_journal::ReadOnlyJournal::open(
         &market.folder.path().join(".openagents/pylon/pylon.db"),
     )
     .unwrap();
-    let history = books.installations().unwrap();
+    let history = journal.installations().unwrap();
     for (job, due) in answered {
         let kept = market.job(job).unwrap().plan.revision;
         let row =

@@ -42,9 +42,10 @@ async fn shadow_is_called_and_then_serves() {
     }
     let pairs = || {
         let mut pairs: Vec<AnswerPair> = Vec::new();
-        let books = ReadOnlyJournal::open(&market.folder.path().join(".openagents/pylon/pylon.db"))
-            .unwrap();
-        books
+        let journal =
+            ReadOnlyJournal::open(&market.folder.path().join(".openagents/pylon/pylon.db"))
+                .unwrap();
+        journal
             .pairs("pricing", status.digest, UnixTime::new(status.since), 100, |pair| {
                 pairs.push(pair)
             })
@@ -105,9 +106,10 @@ async fn failing_shadow_affects_no_job() {
     }
     let pairs = || {
         let mut pairs: Vec<AnswerPair> = Vec::new();
-        let books = ReadOnlyJournal::open(&market.folder.path().join(".openagents/pylon/pylon.db"))
-            .unwrap();
-        books
+        let journal =
+            ReadOnlyJournal::open(&market.folder.path().join(".openagents/pylon/pylon.db"))
+                .unwrap();
+        journal
             .pairs("pricing", status.digest, UnixTime::new(status.since), 100, |pair| {
                 pairs.push(pair)
             })

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// The settings of one type of backend.
 #[async_trait]
 pub trait BackendType: Sync {
-    /// Refuses values that make no sense.
+    /// Rejects invalid values.
     fn check(&self) -> Result<(), InvalidSetting>;
 
     /// Builds the backend of this name, whether its server runs or not.

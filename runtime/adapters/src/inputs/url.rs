@@ -61,7 +61,7 @@ async fn get(rules: &Rules<'_>, address: &str) -> Result<Response, FetchError> {
             rules.egress.resolve(&address, Scheme::Http).await.map_err(fetch_error)?;
         let unreachable = |error: reqwest::Error| {
             // Without the URL, which may be from a confidential job.
-            tracing::debug!(error = %error.without_url(), "fetching a page failed");
+            tracing::debug!(error = %error.without_url(), "cannot fetch a URL input");
             FetchError::Unreachable
         };
         let client =

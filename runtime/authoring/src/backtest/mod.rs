@@ -53,7 +53,7 @@ pub struct Filter {
 /// Puts all recorded questions of its role to the candidate. One thread reads ahead; `progress`
 /// gets the number of questions so far.
 pub fn run(
-    books: ReadOnlyJournal,
+    journal: ReadOnlyJournal,
     guest: &Installed,
     role: Role,
     filter: Filter,
@@ -69,7 +69,7 @@ pub fn run(
         let reader = std::thread::Builder::new()
             .name("reader".into())
             .spawn_scoped(scope, move || {
-                recorded::read(&books, function, filter.since, filter.kind, |batch| {
+                recorded::read(&journal, function, filter.since, filter.kind, |batch| {
                     send.send(batch).is_ok()
                 })
             })

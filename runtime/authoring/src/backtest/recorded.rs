@@ -52,22 +52,22 @@ pub(super) const fn function(role: Role) -> Option<GuestFunction> {
 
 /// Hands all questions to this function to `each`, in order and in pages, until that returns false.
 pub(super) fn read(
-    books: &ReadOnlyJournal,
+    journal: &ReadOnlyJournal,
     function: GuestFunction,
     since: UnixTime,
     kind: Option<u16>,
     mut each: impl FnMut(Vec<RecordedQuestion>) -> bool,
 ) -> Result<(), JournalError> {
-    let mut after = books.last_id_before(since)?;
+    let mut after = journal.last_id_before(since)?;
     loop {
-        let page = books.recorded(Page { after, function: Some(function), since })?;
+        let page = journal.recorded(Page { after, function: Some(function), since })?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id;
         let mut batch = Vec::with_capacity(page.len());
         for decision in page {
-            let subject = ReplaySubject::read(books, decision.job)?;
+            let subject = ReplaySubject::read(journal, decision.job)?;
             if kind.is_none() || kind == subject.job().map(|job| job.kind) {
-                batch.push(question(books, decision, subject)?);
+                batch.push(question(journal, decision, subject)?);
             }
         }
         if !each(batch) {
@@ -77,11 +77,11 @@ pub(super) fn read(
 }
 
 fn question(
-    books: &ReadOnlyJournal,
+    journal: &ReadOnlyJournal,
     decision: RecordedDecision,
     subject: ReplaySubject,
 ) -> Result<RecordedQuestion, JournalError> {
-    let question = Question::read(books, &decision, &subject)?.map_err(|error| match error {
+    let question = Question::read(journal, &decision, &subject)?.map_err(|error| match error {
         QuestionError::NotReplayable(why) => why,
         // `verify-log` reports the details.
         QuestionError::Differs(_) => NotReplayable::Unrecorded,
@@ -91,7 +91,7 @@ fn question(
             if decision.function == GuestFunction::Quote.as_str()
                 && state.execution == Execution::Completed =>
         {
-            let last = books.recorded_last(decision.job, GuestFunction::Settle, state.attempt)?;
+            let last = journal.recorded_last(decision.job, GuestFunction::Settle, state.attempt)?;
             last.and_then(|settled| {
                 serde_json::from_str::<(Route, Usage, Situation)>(&settled.input).ok()
             })

@@ -115,7 +115,7 @@ fn named<T>(answer: GuestAnswer<T>, name: impl FnOnce(T, &mut CaseAnswer)) -> (C
     }
     match answer.call.cost {
         Cost::Fuel(fuel) => found.insert("fuel".into(), number(fuel)),
-        Cost::CpuUs(micros) => found.insert("cpu_us".into(), number(micros)),
+        Cost::CpuUs(cpu_us) => found.insert("cpu_us".into(), number(cpu_us)),
     };
     (found, answer.call.cost)
 }

@@ -3,7 +3,7 @@
 
 use super::answer::{CaseAnswer, names};
 use pylon_core::guest::GuestFunction;
-use pylon_core::settings::nearest;
+use pylon_core::settings::{nearest, one_of};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -18,8 +18,7 @@ impl Expected {
         let names = names(function);
         let known = || names.iter().map(String::as_str);
         if self.0.is_empty() {
-            let known = known().collect::<Vec<_>>().join("`, `");
-            return Err(format!("`expect` is empty; there is `{known}`"));
+            return Err(format!("`expect` is empty; {}", one_of(known())));
         }
         for (name, value) in &self.0 {
             if !known().any(|known| known == name) {

@@ -41,7 +41,7 @@ pub struct Case {
     pub(super) usage: Usage,
     pub(super) output: Output,
     pub(super) evidence: Evidence,
-    /// `None`: each generation has the same answer.
+    /// `None`: each completion has the same answer.
     pub(super) answers: Option<Vec<Script>>,
     pub(super) deadline_ms: u64,
     pub(super) expect: Expected,
@@ -144,7 +144,7 @@ fn check(written: &Written) -> Result<(), String> {
     if let Some((key, _)) = foreign {
         let known = sections.join("`, `");
         return Err(format!(
-            "`{function}` is not called with `{key}`: there is `job`, `settings`, `{known}`"
+            "`{function}` has no argument `{key}`; expected one of `job`, `settings`, `{known}`"
         ));
     }
     Ok(())

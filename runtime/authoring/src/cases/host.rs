@@ -19,7 +19,7 @@ const CHUNK_BYTES: usize = 8;
 /// The host of one case.
 pub(super) struct ScriptedHost {
     texts: Vec<Option<String>>,
-    /// `None`: each generation has the same answer.
+    /// `None`: each completion has the same answer.
     answers: Mutex<Option<VecDeque<Script>>>,
     observed: Mutex<Observed>,
 }
@@ -28,7 +28,7 @@ pub(super) struct ScriptedHost {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Observed {
     pub completions: u64,
-    /// All messages of the last generation.
+    /// All messages of the last completion.
     pub prompt: String,
     pub partials: u64,
     pub log: Vec<String>,

@@ -129,7 +129,7 @@ pub(super) fn input(value: &Value) -> Result<(Input, Option<String>), String> {
     let mut text = |key: &str| match table.remove(key) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(expected(format!(": `{key}` is not a text"))),
+        Some(_) => Err(expected(format!(": `{key}` is not a string"))),
     };
     let (fetched, marker) = (text("fetched")?, text("marker")?);
     if !(table.len() == 1 && table.keys().all(|key| SOURCES.contains(&key.as_str()))) {
@@ -190,12 +190,12 @@ fn checks(path: &str, value: &Value) -> Result<Vec<Check>, String> {
         let mut text = |key: &str| match table.remove(key) {
             Some(Value::String(text)) => Ok(text),
             None if key == "detail" => Ok(String::new()),
-            _ => Err(format!("`{path}`: a check has a text `{key}`")),
+            _ => Err(format!("`{path}`: a check needs a string `{key}`")),
         };
         let (name, detail) = (text("name")?, text("detail")?);
         if table.len() != 1 {
             let expected = "exactly one of `passed`, `exit_code`, `count`, `skipped`";
-            return Err(format!("`{path}`: a check has {expected}"));
+            return Err(format!("`{path}`: a check needs {expected}"));
         }
         Ok(Check { name, outcome: read(path, Value::Table(table))?, detail })
     };

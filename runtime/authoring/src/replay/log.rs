@@ -80,18 +80,20 @@ impl LogReport {
 /// Replays all decisions. `progress` gets the number of decisions so far.
 pub async fn verify(
     past: &mut HistoricalGuests,
-    books: &ReadOnlyJournal,
-    safe: Option<&TextCipher>,
+    journal: &ReadOnlyJournal,
+    cipher: Option<&TextCipher>,
     since: UnixTime,
     mut progress: impl FnMut(u64),
 ) -> Result<LogReport, JournalError> {
-    let mut report = LogReport { macs: safe.map(|_| MacReport::default()), ..LogReport::default() };
-    let head = safe.map(|safe| books.log_head(safe)).transpose()?.flatten();
-    let mut after = if since == UnixTime::new(0) { 0 } else { books.last_id_before(since)? };
-    let mut sequence = safe.map(|safe| SequenceCheck { books, safe, head, next: after + 1 });
+    let mut report =
+        LogReport { macs: cipher.map(|_| MacReport::default()), ..LogReport::default() };
+    let head = cipher.map(|cipher| journal.log_head(cipher)).transpose()?.flatten();
+    let mut after = if since == UnixTime::new(0) { 0 } else { journal.last_id_before(since)? };
+    let mut sequence =
+        cipher.map(|cipher| SequenceCheck { journal, cipher, head, next: after + 1 });
     let mut subjects = SubjectCache::default();
     loop {
-        let page = books.recorded(Page { after, function: None, since: UnixTime::new(0) })?;
+        let page = journal.recorded(Page { after, function: None, since: UnixTime::new(0) })?;
         let Some(last) = page.last() else { break };
         after = last.id;
         for recorded in &page {
@@ -99,8 +101,8 @@ pub async fn verify(
             if let Some(sequence) = &mut sequence {
                 sequence.check(recorded, &mut report)?;
             }
-            let subject = subjects.get(books, recorded.job)?;
-            match check(past, books, recorded, subject).await? {
+            let subject = subjects.get(journal, recorded.job)?;
+            match check(past, journal, recorded, subject).await? {
                 ReplayOutcome::Equal => report.equal += 1,
                 ReplayOutcome::OtherEngine => report.other_engine += 1,
                 ReplayOutcome::NotReplayable(why) => {
@@ -127,8 +129,8 @@ pub async fn verify(
 
 /// Checks that each decision has a valid MAC and follows the one before it.
 struct SequenceCheck<'a> {
-    books: &'a ReadOnlyJournal,
-    safe: &'a TextCipher,
+    journal: &'a ReadOnlyJournal,
+    cipher: &'a TextCipher,
     head: Option<LogHead>,
     /// The next id if nothing is missing.
     next: u64,
@@ -140,7 +142,7 @@ impl SequenceCheck<'_> {
         recorded: &RecordedDecision,
         report: &mut LogReport,
     ) -> Result<(), JournalError> {
-        let mac = recorded.check_mac(self.safe);
+        let mac = recorded.check_mac(self.cipher);
         let first = self.head.map_or(u64::MAX, |head| head.first);
         let mut macs = report.macs.unwrap_or_default();
         match mac {
@@ -167,14 +169,14 @@ impl SequenceCheck<'_> {
     fn gap(&self, end: u64, report: &mut LogReport) -> Result<(), JournalError> {
         let Some(head) = self.head else { return Ok(()) };
         let first = self.next.max(head.first);
-        if first >= end || self.books.is_purged(self.safe, first, end - 1)? {
+        if first >= end || self.journal.is_purged(self.cipher, first, end - 1)? {
             return Ok(());
         }
         let missing = end - first;
         let mut macs = report.macs.unwrap_or_default();
         macs.missing += missing;
         report.macs = Some(macs);
-        report.problem(first, None, format!("{missing} missing from this id on"));
+        report.problem(first, None, format!("{missing} decisions are missing from this id on"));
         Ok(())
     }
 
@@ -191,11 +193,15 @@ impl SequenceCheck<'_> {
 struct SubjectCache(VecDeque<(JobId, ReplaySubject)>);
 
 impl SubjectCache {
-    fn get(&mut self, books: &ReadOnlyJournal, id: JobId) -> Result<&ReplaySubject, JournalError> {
+    fn get(
+        &mut self,
+        journal: &ReadOnlyJournal,
+        id: JobId,
+    ) -> Result<&ReplaySubject, JournalError> {
         let index = self.0.iter().position(|(known, _)| *known == id);
         let found = match index.and_then(|index| self.0.remove(index)) {
             Some(found) => found,
-            None => (id, ReplaySubject::read(books, id)?),
+            None => (id, ReplaySubject::read(journal, id)?),
         };
         self.0.truncate(SUBJECTS_MAX - 1);
         self.0.push_front(found);

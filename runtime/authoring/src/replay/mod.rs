@@ -94,11 +94,11 @@ impl NotReplayable {
 /// Replays one decision and compares.
 pub async fn check(
     past: &mut HistoricalGuests,
-    books: &ReadOnlyJournal,
+    journal: &ReadOnlyJournal,
     recorded: &RecordedDecision,
     subject: &ReplaySubject,
 ) -> Result<ReplayOutcome, JournalError> {
-    let question = match Question::read(books, recorded, subject)? {
+    let question = match Question::read(journal, recorded, subject)? {
         Ok(question) => question,
         Err(QuestionError::NotReplayable(why)) => return Ok(ReplayOutcome::NotReplayable(why)),
         Err(QuestionError::Differs(difference)) => {

@@ -69,12 +69,12 @@ impl From<NotReplayable> for QuestionError {
 impl Question {
     /// Reads the recorded call.
     pub fn read(
-        books: &ReadOnlyJournal,
+        journal: &ReadOnlyJournal,
         recorded: &RecordedDecision,
         subject: &ReplaySubject,
     ) -> Result<Result<Self, QuestionError>, JournalError> {
         let attempt = if recorded.function == GuestFunction::Judge.as_str() {
-            books.recorded_last(recorded.job, GuestFunction::Run, recorded.attempt)?
+            journal.recorded_last(recorded.job, GuestFunction::Run, recorded.attempt)?
         } else {
             None
         };

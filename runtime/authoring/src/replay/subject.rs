@@ -19,11 +19,11 @@ pub enum ReplaySubject {
 
 impl ReplaySubject {
     /// Reads it from the journal.
-    pub fn read(books: &ReadOnlyJournal, id: JobId) -> Result<Self, JournalError> {
-        if let Some(state) = books.job(id)? {
+    pub fn read(journal: &ReadOnlyJournal, id: JobId) -> Result<Self, JournalError> {
+        if let Some(state) = journal.job(id)? {
             return Ok(Self::Accepted(Box::new(state)));
         }
-        Ok(books.refused_request(id)?.map_or(Self::Purged, |job| Self::Refused(Box::new(job))))
+        Ok(journal.refused_request(id)?.map_or(Self::Purged, |job| Self::Refused(Box::new(job))))
     }
 
     /// What is kept of the request.

@@ -52,7 +52,7 @@ pub(crate) enum Command {
     Models(JsonArgs),
     /// Apply changed settings to the running node
     Reload(JsonArgs),
-    /// Copy the database to a file; a node may run meanwhile
+    /// Copy the database to a file, also while a node runs
     ///
     /// The copy does not contain the identity: keep its recovery phrase separately.
     Backup(BackupArgs),

@@ -12,7 +12,7 @@ pub(super) fn find_job(journal: &ReadOnlyJournal, prefix: &str) -> Result<JobId>
     if found.is_empty()
         && let Some(message) = journal.refusal(&prefix)?
     {
-        bail!("{prefix} is a refused request: {}", sanitize_line(&message));
+        bail!("the request {prefix} was refused: {}", sanitize_line(&message));
     }
     only(&prefix, &found)
 }

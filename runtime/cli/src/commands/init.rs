@@ -39,8 +39,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<()> {
 
 fn read_phrase() -> Result<Phrase> {
     let phrase = secret::read("Recovery phrase (it is not shown)", PHRASE_BYTES_MAX);
-    let phrase =
-        phrase.context("stdin is not a recovery phrase: give its words (nothing was changed)")?;
+    let phrase = phrase.context("stdin is not a recovery phrase (nothing was changed)")?;
     Phrase::parse(&phrase).context("cannot import the phrase (nothing was changed)")
 }
 

@@ -102,7 +102,7 @@ impl<'a> JobView<'a> {
 fn decision_view(one: &Decision) -> DecisionView<'_> {
     let (fuel, cpu_us) = match one.cost {
         Cost::Fuel(units) => (Some(units), None),
-        Cost::CpuUs(micros) => (None, Some(micros)),
+        Cost::CpuUs(cpu_us) => (None, Some(cpu_us)),
     };
     DecisionView {
         slot: &one.slot,
@@ -114,7 +114,7 @@ fn decision_view(one: &Decision) -> DecisionView<'_> {
         fault: one.output.as_ref().err().map(ToString::to_string),
         fuel,
         cpu_us,
-        wall_us: one.micros,
+        wall_us: one.wall_us,
         decided_at: one.at.get(),
         text_purged_at: one.text_purged_at.map(UnixTime::get),
     }
@@ -180,7 +180,7 @@ fn decision_table(state: &JobState, decisions: &[Decision]) -> String {
             guest,
             one.attempt.to_string(),
             cost(one.cost),
-            format!("{} us", one.micros),
+            format!("{} us", one.wall_us),
             outcome,
         ]
     };
@@ -193,6 +193,6 @@ fn decision_table(state: &JobState, decisions: &[Decision]) -> String {
 pub(super) fn cost(cost: Cost) -> String {
     match cost {
         Cost::Fuel(units) => format!("{units} fuel"),
-        Cost::CpuUs(micros) => format!("{micros} us CPU"),
+        Cost::CpuUs(cpu_us) => format!("{cpu_us} us CPU"),
     }
 }

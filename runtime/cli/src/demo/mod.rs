@@ -148,7 +148,7 @@ fn claim(path: &Path) -> anyhow::Result<()> {
     let mark = path.join("pylon-demo");
     let in_use = || std::fs::read_dir(path).map(|mut entries| entries.next().is_some());
     if !mark.exists() && in_use().with_context(|| format!("cannot read {}", path.display()))? {
-        bail!("{} has files that are not of a demo: choose a new folder", path.display());
+        bail!("{} has files that no demo created: choose a new folder", path.display());
     }
     std::fs::write(&mark, "Play money only.\n")
         .with_context(|| format!("cannot write {}", mark.display()))

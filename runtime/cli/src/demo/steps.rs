@@ -57,7 +57,7 @@ impl From<&Call> for GuestCall {
     fn from(call: &Call) -> Self {
         let (fuel, cpu_us) = match call.cost {
             Cost::Fuel(fuel) => (Some(fuel), None),
-            Cost::CpuUs(micros) => (None, Some(micros)),
+            Cost::CpuUs(cpu_us) => (None, Some(cpu_us)),
         };
         Self {
             slot: call.guest.slot.clone(),

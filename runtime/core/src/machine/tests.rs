@@ -131,7 +131,7 @@ fn paid(amount: u64) -> Event {
 }
 
 /// A commit action in a few words.
-fn commit_word(action: &CommitAction) -> String {
+fn commit_name(action: &CommitAction) -> String {
     match action {
         CommitAction::Enqueue => "enqueue".into(),
         CommitAction::Judge { attempt } => format!("judge {attempt}"),
@@ -148,7 +148,7 @@ fn commit_word(action: &CommitAction) -> String {
 }
 
 /// An effect in a few words; `None` for domain events.
-fn effect_word(effect: &Effect) -> Option<String> {
+fn effect_name(effect: &Effect) -> Option<String> {
     Some(match effect {
         Effect::FetchInputs => "fetch inputs".into(),
         Effect::Run { attempt, route } => format!("run {attempt} from {route}"),
@@ -162,9 +162,9 @@ fn effect_word(effect: &Effect) -> Option<String> {
 }
 
 /// The actions of a step: first those within the commit, then its effects.
-fn words(step: &Step) -> Vec<String> {
-    let commit = step.commit.iter().map(commit_word);
-    commit.chain(step.effects.iter().filter_map(effect_word)).collect()
+fn action_names(step: &Step) -> Vec<String> {
+    let commit = step.commit.iter().map(commit_name);
+    commit.chain(step.effects.iter().filter_map(effect_name)).collect()
 }
 
 fn play(terms: Terms, events: Vec<Event>) -> (JobState, Step) {
@@ -186,7 +186,7 @@ fn check(what: &str, terms: Terms, events: Vec<Event>, columns: &str, last: &[&s
     ]
     .join(" ");
     assert_eq!(found, columns, "{what}: columns");
-    assert_eq!(words(&step), last, "{what}: actions");
+    assert_eq!(action_names(&step), last, "{what}: actions");
 }
 
 #[test]

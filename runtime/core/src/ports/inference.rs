@@ -31,7 +31,7 @@ pub enum InferenceError {
     Unavailable(String),
     /// Reachable, but unable to answer this request: try another backend. The fault may be
     /// published, the text is for the operator's log.
-    #[error("the backend fails at this request: {1}")]
+    #[error("the backend cannot answer this request: {1}")]
     Failed(BackendFault, String),
     /// The prompt exceeds the context window of this many tokens.
     #[error("the prompt is longer than {0} tokens")]

@@ -28,7 +28,7 @@ pub enum FetchError {
     #[error("its provider reports an error")]
     Failed,
     /// The queue of fetches is full.
-    #[error("too many are being fetched: try again later")]
+    #[error("too many inputs are being fetched: try again later")]
     Busy,
 }
 

@@ -21,7 +21,7 @@ pub enum JournalError {
     /// Nothing was written: retry, and accept nothing new until a commit succeeds.
     #[error("the journal cannot be written: {0}")]
     Unwritable(String),
-    /// Stored data cannot be understood: the operator has to look at it.
+    /// Stored data is invalid: the operator must repair it.
     #[error("the journal cannot be read: {0}")]
     Unreadable(String),
 }
@@ -50,7 +50,7 @@ pub trait Journal: Send + Sync {
     /// Jobs that run, wait, or have money outstanding, which a restart resumes. Oldest first.
     fn unfinished(&self) -> Result<Vec<JobState>, JournalError>;
 
-    /// Invoices whose state the wallet has to be asked for.
+    /// Invoices whose state must be looked up in the wallet.
     fn open_invoices(&self) -> Result<Vec<OpenInvoice>, JournalError>;
 
     /// Unsent results, or the other unsent messages; oldest first, at most `limit`.

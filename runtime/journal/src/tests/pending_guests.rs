@@ -83,9 +83,10 @@ async fn the_audit_log_is_limited() {
     .await;
     let many = AUDIT_ROWS_MAX + AUDIT_PRUNE_INTERVAL;
     write(&test, vec![tried("install", "c", "digest")]).await;
-    write(&test, (0..many).map(|_| tried("start", "b", "gone")).collect()).await;
+    write(&test, (0..many).map(|_| tried("start", "b", "unavailable")).collect()).await;
     let all = || test.journal.audit(usize::try_from(4 * many).unwrap()).unwrap();
-    let refused = i64::try_from(all().iter().filter(|row| row.outcome == "gone").count()).unwrap();
+    let refused =
+        i64::try_from(all().iter().filter(|row| row.outcome == "unavailable").count()).unwrap();
     assert!((AUDIT_ROWS_MAX..many).contains(&refused), "{refused}");
     write(
         &test,
@@ -177,13 +178,13 @@ async fn a_shadow_answer_belongs_to_a_decision() {
     .await;
     write(&test, vec![shadow(1, Err(Fault::Fuel)), shadow(2, Ok("1".into()))]).await;
     let mut pairs = Vec::new();
-    let books = ReadOnlyJournal::open(&test.path()).unwrap();
-    books
+    let reader = ReadOnlyJournal::open(&test.path()).unwrap();
+    reader
         .pairs("pricing", Digest::of(b"shadow"), at(1001), 9, |pair| {
             panic!("older than the shadow: {pair:?}")
         })
         .unwrap();
-    books.pairs("pricing", Digest::of(b"shadow"), at(1000), 9, |pair| pairs.push(pair)).unwrap();
+    reader.pairs("pricing", Digest::of(b"shadow"), at(1000), 9, |pair| pairs.push(pair)).unwrap();
     let active = Ok("{\"ok\":1}".into());
     let pair = AnswerPair {
         job: id(1),

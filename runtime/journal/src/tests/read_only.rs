@@ -30,30 +30,34 @@ async fn everything_can_be_read() {
         Row::Earn(earning(2, 21_000, EarningSource::Job, 4000)),
     ];
     test.journal.commit(rows.into()).await.unwrap();
-    let books = ReadOnlyJournal::open(&test.path()).unwrap();
-    assert_eq!(books.job_count().unwrap(), 2);
-    assert_eq!(books.jobs(None, 9).unwrap(), [done(2), job(1)]);
-    assert_eq!(books.jobs(None, 1).unwrap(), [done(2)]);
-    assert_eq!(books.jobs(Some(Execution::Received), 9).unwrap(), [job(1)]);
-    assert_eq!(books.job(id(1)).unwrap(), Some(job(1)));
-    assert_eq!(books.earnings(9).unwrap().recent, [earning(2, 21_000, EarningSource::Job, 4000)]);
+    let reader = ReadOnlyJournal::open(&test.path()).unwrap();
+    assert_eq!(reader.job_count().unwrap(), 2);
+    assert_eq!(reader.jobs(None, 9).unwrap(), [done(2), job(1)]);
+    assert_eq!(reader.jobs(None, 1).unwrap(), [done(2)]);
+    assert_eq!(reader.jobs(Some(Execution::Received), 9).unwrap(), [job(1)]);
+    assert_eq!(reader.job(id(1)).unwrap(), Some(job(1)));
+    assert_eq!(reader.earnings(9).unwrap().recent, [earning(2, 21_000, EarningSource::Job, 4000)]);
     let hex = id(1).to_hex();
-    assert_eq!(books.jobs_by_prefix(hex.get(..10).unwrap()).unwrap(), [id(1)]);
-    assert_eq!(books.jobs_by_prefix(&hex).unwrap(), [id(1)]);
-    assert_eq!(books.jobs_by_prefix("").unwrap().len(), 2, "two show that the prefix is ambiguous");
+    assert_eq!(reader.jobs_by_prefix(hex.get(..10).unwrap()).unwrap(), [id(1)]);
+    assert_eq!(reader.jobs_by_prefix(&hex).unwrap(), [id(1)]);
     assert_eq!(
-        books.refusal(&id(3).to_hex()).unwrap().unwrap(),
+        reader.jobs_by_prefix("").unwrap().len(),
+        2,
+        "two show that the prefix is ambiguous"
+    );
+    assert_eq!(
+        reader.refusal(&id(3).to_hex()).unwrap().unwrap(),
         "invalid request: no usable input"
     );
-    assert_eq!(books.refusal(&hex).unwrap(), None);
-    let refused = |since: u64, limit| books.refusals(UnixTime::new(since), limit).unwrap();
+    assert_eq!(reader.refusal(&hex).unwrap(), None);
+    let refused = |since: u64, limit| reader.refusals(UnixTime::new(since), limit).unwrap();
     let both =
         |invalid: u64| BTreeMap::from([("invalid".into(), invalid), ("no_backend".into(), 1)]);
     assert_eq!(refused(900, 9), both(2));
     assert_eq!(refused(901, 9), both(1), "one request was made before");
     assert_eq!(refused(900, 1), both(1), "many requests without a decision hide none with one");
-    assert!(books.refusals(UnixTime::new(900), 0).unwrap().is_empty(), "no more than the limit");
-    let outputs: Vec<_> = books
+    assert!(reader.refusals(UnixTime::new(900), 0).unwrap().is_empty(), "no more than the limit");
+    let outputs: Vec<_> = reader
         .decisions(id(2))
         .unwrap()
         .into_iter()
@@ -83,8 +87,8 @@ async fn a_copy_is_a_snapshot() {
         ];
         test.journal.commit(rows.into()).await.unwrap();
     }
-    let books = ReadOnlyJournal::open(&copied.await.unwrap()).unwrap();
-    let (jobs, earnings) = (books.job_count().unwrap(), books.earnings(999).unwrap());
+    let reader = ReadOnlyJournal::open(&copied.await.unwrap()).unwrap();
+    let (jobs, earnings) = (reader.job_count().unwrap(), reader.earnings(999).unwrap());
     assert!((1..=200).contains(&jobs), "{jobs}");
     assert_eq!(
         (earnings.jobs_completed, earnings.total.get()),

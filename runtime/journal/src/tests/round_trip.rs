@@ -60,9 +60,12 @@ async fn a_state_is_read_as_written() {
                     state.settlement,
                     Settlement::Pending | Settlement::Held | Settlement::Cancelled
                 );
-            let let_go = state.settlement == Settlement::Cancelled;
-            let invoice =
-                |payment_hash| OpenInvoice { job: state.job.id, payment_hash, cancelled: let_go };
+            let is_cancelled = state.settlement == Settlement::Cancelled;
+            let invoice = |payment_hash| OpenInvoice {
+                job: state.job.id,
+                payment_hash,
+                cancelled: is_cancelled,
+            };
             let invoices = state.payment_hash().filter(|_| asked).map(invoice);
             assert_eq!(test.journal.open_invoices().unwrap(), Vec::from_iter(invoices));
             let open = test.journal.unfinished().unwrap();
@@ -71,11 +74,11 @@ async fn a_state_is_read_as_written() {
     }
 }
 
-/// Goal: the schema allows exactly the words of the core. Method: parse the lists of the schema.
+/// Goal: the schema allows exactly the names of the core. Method: parse the lists of the schema.
 #[test]
-fn the_schema_allows_the_words_of_the_core() {
+fn schema_allows_the_names_of_the_core() {
     let test = TestJournal::new();
-    let check = |table: &str, column: &str, words: Vec<&str>| {
+    let check = |table: &str, column: &str, names: Vec<&str>| {
         let schema: String = test
             .sqlite()
             .query_row(
@@ -92,7 +95,7 @@ fn the_schema_allows_the_words_of_the_core() {
             .unwrap()
             .0;
         let listed: Vec<&str> = list.split(", ").map(|word| word.trim_matches('\'')).collect();
-        assert_eq!(listed, words, "{table}.{column}");
+        assert_eq!(listed, names, "{table}.{column}");
     };
     check("jobs", "status", Execution::ALL.iter().map(|case| case.as_str()).collect());
     check("jobs", "delivery", Delivery::ALL.iter().map(|case| case.as_str()).collect());
@@ -141,12 +144,12 @@ async fn a_decision_is_stored() {
     assert_eq!(found, (id(1).to_hex(), "quote".into(), "{\"ok\":1}".into(), 4321, None));
     let mut statement =
         outside.prepare("SELECT fault FROM decisions WHERE cpu_us = 7 ORDER BY id").unwrap();
-    let words: Vec<String> =
+    let names: Vec<String> =
         statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let expected: Vec<String> = faults
         .map(|fault| serde_json::to_value(fault).unwrap().as_str().unwrap().to_owned())
         .into();
-    assert_eq!(words, expected);
+    assert_eq!(names, expected);
 }
 
 /// Goal: each invoice has a row with its current status. Method: one invoice that is held and paid,

@@ -168,31 +168,31 @@ fn unknown_key_is_reported_with_the_nearest_one() {
         "[codex]\nenabled = true",
         "1: `codex` is not supported by this version: remove it",
     );
-    check_error("colour = 'red'", "1: unknown key `colour`; there is `");
+    check_error("colour = 'red'", "1: unknown key `colour`; expected one of `");
     check_error(
         "[inference.lama_cpp]\nurl = 'http://x'",
         "1: unknown key `lama_cpp` in [inference]; did you mean `llama_cpp`?",
     );
     check_error(
         "[inference.llama_cpp]\nport = 1",
-        "2: unknown key `port` in [inference.llama_cpp]; there is `url`",
+        "2: unknown key `port` in [inference.llama_cpp]; expected `url`",
     );
     check_error(
         "[inference.gpu]\nurl = 'http://x'",
-        "1: [inference.gpu] needs a `type`; there is `llama_cpp`",
+        "1: [inference.gpu] needs a `type`; expected `llama_cpp`",
     );
     check_error(
         "[inference.gpu]\nurl = 'http://x'\ntype = 'lama_cpp'",
         "3: `type` is `lama_cpp`; did you mean `llama_cpp`?",
     );
-    check_error("[inference.gpu]\ntype = 1", "2: `type` is not a text; there is `llama_cpp`");
+    check_error("[inference.gpu]\ntype = 1", "2: `type` is not a string; expected `llama_cpp`");
     check_error(
         "[inference.gpu]\ntype = 'llama_cpp'\nport = 1",
-        "3: unknown key `port` in [inference.gpu]; there is `url`",
+        "3: unknown key `port` in [inference.gpu]; expected `url`",
     );
     check_error(
         "default_backend = 'llama_cpp'\n[inference.gpu]\ntype = 'llama_cpp'",
-        "1: `default_backend`: no backend `llama_cpp`; there is `gpu`",
+        "1: `default_backend`: no backend `llama_cpp`; expected `gpu`",
     );
     check_error("[inference]\ngpu = 1", "2: `gpu` in [inference] is not a table");
     check_error(

@@ -1,5 +1,5 @@
-//! The latest events, for queries and followers. A slow follower loses events, and is told how
-//! many.
+//! The latest events, for queries and followers. A slow follower loses events and gets
+//! their number.
 
 use pylon_core::sync::lock;
 use pylon_provider::{Bus, NodeEvent};
@@ -16,7 +16,7 @@ const BYTES_MAX: usize = 1 << 20;
 const BEHIND_MAX: usize = 256;
 
 /// One event as a line of JSON.
-pub(super) type Line = Arc<str>;
+pub(super) type EventLine = Arc<str>;
 
 /// The latest events.
 pub struct Ring {
@@ -26,12 +26,12 @@ pub struct Ring {
 
 struct Buffer {
     lines: Mutex<Lines>,
-    new: broadcast::Sender<Line>,
+    new: broadcast::Sender<EventLine>,
 }
 
 #[derive(Default)]
 struct Lines {
-    lines: VecDeque<Line>,
+    lines: VecDeque<EventLine>,
     bytes: usize,
 }
 
@@ -58,12 +58,12 @@ impl Ring {
     }
 
     /// The latest events, oldest first.
-    pub fn latest(&self, limit: usize) -> Vec<Line> {
+    pub fn latest(&self, limit: usize) -> Vec<EventLine> {
         self.buffer.lock().latest(limit)
     }
 
     /// The latest events and a receiver of all later ones, without gaps and duplicates.
-    pub fn follow(&self, limit: usize) -> (Vec<Line>, broadcast::Receiver<Line>) {
+    pub fn follow(&self, limit: usize) -> (Vec<EventLine>, broadcast::Receiver<EventLine>) {
         let lines = self.buffer.lock();
         (lines.latest(limit), self.buffer.new.subscribe())
     }
@@ -80,7 +80,7 @@ impl Buffer {
         lock(&self.lines)
     }
 
-    fn push(&self, line: Line) {
+    fn push(&self, line: EventLine) {
         let mut lines = self.lock();
         lines.bytes += line.len();
         lines.lines.push_back(Arc::clone(&line));
@@ -94,13 +94,13 @@ impl Buffer {
 }
 
 impl Lines {
-    fn latest(&self, limit: usize) -> Vec<Line> {
+    fn latest(&self, limit: usize) -> Vec<EventLine> {
         self.lines.iter().skip(self.lines.len().saturating_sub(limit)).cloned().collect()
     }
 }
 
 /// Replaces the lines that a slow follower has lost.
-pub(super) fn skipped(count: u64) -> Line {
+pub(super) fn skipped(count: u64) -> EventLine {
     format!("{{\"skipped\":{count}}}").into()
 }
 

@@ -35,7 +35,7 @@ const DRAIN_SECONDS_MAX: u64 = 24 * 3600;
 
 /// A command for the program that runs the node. Most have a channel for the reply.
 pub enum ControlCommand {
-    /// Stop; running jobs have this long to finish.
+    /// Stops the node; running jobs have this long to finish.
     Stop(Duration),
     /// Read the settings again; the error is one line.
     Reload(oneshot::Sender<Result<Reloaded, String>>),

@@ -128,7 +128,7 @@ impl RelayProgress {
             Some(Err(reason)) => reason.chars().take(REASON_CHARS_MAX).collect(),
             None => "the answer did not end in time".to_owned(),
         };
-        tracing::warn!(url = %self.relay.url(), reason, "incomplete answer of a relay");
+        tracing::warn!(url = %self.relay.url(), reason, "incomplete answer from a relay");
         Some((self.relay.url().to_string(), reason))
     }
 }

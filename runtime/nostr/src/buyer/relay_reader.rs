@@ -64,7 +64,7 @@ impl RelayReader {
                 .map_err(|error| BuyerError::Relay(error.to_string()))?;
         }
         if client.try_connect(CONNECT_TIMEOUT).await.success.is_empty() {
-            return Err(BuyerError::Relay(format!("none of {} can be reached", relays.join(", "))));
+            return Err(BuyerError::Relay(format!("cannot reach any of {}", relays.join(", "))));
         }
         Ok(Self { client, keys })
     }
@@ -223,11 +223,11 @@ impl RelayReader {
                 self.query(&filter, limit, until.min(Instant::now() + QUERY_TIMEOUT)).await.events,
             );
             missing.retain(|id| !found.iter().any(|event: &Event| event.id == *id));
-            // More than was named is not the answer, however much more there is.
+            // Larger than the result says: these are not its parts.
             if found.iter().map(|event| event.content.len() as u64).sum::<u64>() > parts.bytes {
                 break;
             }
-            // What is not there now may still be on its way.
+            // Missing parts may still arrive.
             if found.len() == before {
                 sleep_until(until.min(Instant::now() + POLL_INTERVAL)).await;
             }
@@ -250,7 +250,7 @@ mod tests {
     use tokio_tungstenite::accept_async;
     use tokio_tungstenite::tungstenite::Message as Frame;
 
-    /// Two looks one after the other, to the end of a silent relay's time, take longer.
+    /// Two queries in sequence, each until the timeout of a silent relay, take longer.
     const IN_TIME: Duration = Duration::from_secs(9);
 
     fn answer(job: JobId, to: &Keys, by: &Keys, text: &str) -> Event {

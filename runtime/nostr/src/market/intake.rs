@@ -78,7 +78,7 @@ pub(super) struct Intake {
     seen: Mutex<RecentSet<EventId>>,
     queue: mpsc::Sender<Queued>,
     room: Arc<Semaphore>,
-    bounds: QueueLimits,
+    limits: QueueLimits,
     counters: Counters,
 }
 
@@ -86,12 +86,12 @@ impl Intake {
     pub(super) fn new(
         reader: Reader,
         kinds: watch::Receiver<Arc<[u16]>>,
-        bounds: QueueLimits,
+        limits: QueueLimits,
     ) -> (Arc<Self>, mpsc::Receiver<Queued>) {
-        let (queue, inbox) = mpsc::channel(bounds.events.max(1));
-        let room = Arc::new(Semaphore::new(bounds.bytes.min(u32::MAX as usize)));
+        let (queue, inbox) = mpsc::channel(limits.events.max(1));
+        let room = Arc::new(Semaphore::new(limits.bytes.min(u32::MAX as usize)));
         let (seen, counters) = (Mutex::new(RecentSet::new(REMEMBERED_MAX)), Counters::default());
-        (Arc::new(Self { reader, kinds, seen, queue, room, bounds, counters }), inbox)
+        (Arc::new(Self { reader, kinds, seen, queue, room, limits, counters }), inbox)
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -112,7 +112,7 @@ impl Intake {
 
     async fn take(&self, event: &Event) {
         let all = &self.counters;
-        let fate = if self.is_known(&event.id) {
+        let counter = if self.is_known(&event.id) {
             &all.duplicate
         } else {
             match self.screen(event) {
@@ -126,7 +126,7 @@ impl Intake {
                 Ok(screened) => return self.enqueue(event, screened).await,
             }
         };
-        fate.fetch_add(1, Ordering::Relaxed);
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Like [`Intake::take`], for an event whose signature the library has not checked, and which
@@ -152,9 +152,9 @@ impl Intake {
     }
 
     async fn enqueue(&self, event: &Event, screened: Screened) {
-        let size = screened.bytes.saturating_add(EVENT_OVERHEAD).min(self.bounds.bytes);
+        let size = screened.bytes.saturating_add(EVENT_OVERHEAD).min(self.limits.bytes);
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        let places = timeout(self.bounds.wait, async {
+        let places = timeout(self.limits.wait, async {
             let room = self.room.clone().acquire_many_owned(size).await.ok()?;
             Some((room, self.queue.reserve().await.ok()?))
         });

@@ -90,12 +90,12 @@ impl NostrMarket {
         let Entry { keys, urls, kinds } = entry;
         let reader = Reader::new(identity::public_key(&keys));
         let (kinds, served) = watch::channel(Arc::from(kinds));
-        let bounds = QueueLimits {
+        let queue_limits = QueueLimits {
             events: options.queue_events,
             bytes: options.queue_bytes,
             wait: options.queue_timeout,
         };
-        let (intake, inbox) = Intake::new(reader.clone(), served.clone(), bounds);
+        let (intake, inbox) = Intake::new(reader.clone(), served.clone(), queue_limits);
         let (queries, results) = (Arc::new(RelayQueries::default()), Arc::new(Results::default()));
         let prices = Arc::new(PriceFeed::new(keys.public_key(), served.clone()));
         let gate = IntakePolicy {
@@ -350,7 +350,7 @@ impl Market for NostrMarket {
         let events = write(message, now, &self.keys, self.limits.size_limit(&self.relays.urls()))?;
         let answer = events
             .last()
-            .ok_or_else(|| MarketError::Unpublishable("there is nothing to say".into()))?;
+            .ok_or_else(|| MarketError::Unpublishable("the message is empty".into()))?;
         let id = MessageId::from_bytes(answer.id.to_bytes());
         // One event per line: the JSON that we write has no line breaks.
         Ok(SignedMessage {

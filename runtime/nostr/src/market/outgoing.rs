@@ -49,8 +49,8 @@ struct Answers {
 }
 
 impl Outgoing {
-    /// A relay has answered.
-    pub(super) fn heard(&self, relay: &RelayUrl, id: &EventId, accepted: bool, message: &str) {
+    /// A relay has answered with OK.
+    pub(super) fn on_ok(&self, relay: &RelayUrl, id: &EventId, accepted: bool, message: &str) {
         if let Some(answers) = self.waiting().get_mut(id)
             && answers.answered.insert(relay.clone())
         {

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 
 /// The id of the subscription.
-pub(super) const SUBSCRIPTION: &str = "pylon-asks";
+pub(super) const SUBSCRIPTION: &str = "pylon-prices";
 /// Stored events per filter, which strict relays allow.
 const STORED_MAX: usize = 500;
 /// Requests whose kind is remembered, because feedback does not contain it.
@@ -24,7 +24,7 @@ const REMEMBERED_MAX: usize = 16_384;
 pub(super) struct PriceFeed {
     kinds: watch::Receiver<Arc<[u16]>>,
     requests: Mutex<RecentSet<(u16, EventId)>>,
-    asks: Mutex<PriceIndex>,
+    prices: Mutex<PriceIndex>,
     /// The beginning of the author field in the JSON of our own events.
     ours: String,
 }
@@ -32,9 +32,9 @@ pub(super) struct PriceFeed {
 impl PriceFeed {
     pub(super) fn new(us: PublicKey, kinds: watch::Receiver<Arc<[u16]>>) -> Self {
         let key = pylon_core::PublicKey::from_bytes(us.to_bytes());
-        let (requests, asks) =
+        let (requests, prices) =
             (Mutex::new(RecentSet::new(REMEMBERED_MAX)), Mutex::new(PriceIndex::new(key)));
-        Self { kinds, requests, asks, ours: format!("\"pubkey\":\"{}\"", us.to_hex()) }
+        Self { kinds, requests, prices, ours: format!("\"pubkey\":\"{}\"", us.to_hex()) }
     }
 
     /// A request to any provider: feedback about it refers to this kind.
@@ -50,16 +50,16 @@ impl PriceFeed {
 
     /// A result or feedback of any provider.
     pub(super) fn answer(&self, event: &Event) {
-        let Some(asked) = parse_price(event).filter(|_| has_valid_id(event)) else { return };
-        let job = EventId::from_byte_array(*asked.job.as_bytes());
-        let about = |kind: &u16| match asked.kind {
+        let Some(price) = parse_price(event).filter(|_| has_valid_id(event)) else { return };
+        let job = EventId::from_byte_array(*price.job.as_bytes());
+        let about = |kind: &u16| match price.kind {
             Some(known) => known == *kind,
             None => self.requests().holds(&(*kind, job)),
         };
         let Some(kind) = self.kinds.borrow().iter().copied().find(about) else { return };
-        let ask =
-            ObservedPrice { provider: asked.provider, kind, amount: asked.amount, at: asked.at };
-        self.asks().observe(ask, crate::now());
+        let observed =
+            ObservedPrice { provider: price.provider, kind, amount: price.amount, at: price.at };
+        self.prices().observe(observed, crate::now());
     }
 
     /// Each relay returns our own answers: they are recognised before they are parsed or verified.
@@ -69,15 +69,15 @@ impl PriceFeed {
     }
 
     pub(super) fn view(&self, kind: u16, now: UnixTime) -> Option<MarketView> {
-        self.asks().view(kind, now)
+        self.prices().view(kind, now)
     }
 
     fn requests(&self) -> MutexGuard<'_, RecentSet<(u16, EventId)>> {
         lock(&self.requests)
     }
 
-    fn asks(&self) -> MutexGuard<'_, PriceIndex> {
-        lock(&self.asks)
+    fn prices(&self) -> MutexGuard<'_, PriceIndex> {
+        lock(&self.prices)
     }
 }
 

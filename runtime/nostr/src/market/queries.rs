@@ -37,7 +37,7 @@ enum Reply {
     Refused,
 }
 
-struct Pending {
+struct PendingQuery {
     relay: RelayUrl,
     filter: Filter,
     replies: mpsc::Sender<Reply>,
@@ -46,8 +46,8 @@ struct Pending {
 /// All open queries.
 #[derive(Default)]
 pub(super) struct RelayQueries {
-    open: Mutex<HashMap<SubscriptionId, Pending>>,
-    asked: AtomicU64,
+    open: Mutex<HashMap<SubscriptionId, PendingQuery>>,
+    next_id: AtomicU64,
 }
 
 impl std::fmt::Debug for RelayQueries {
@@ -69,16 +69,16 @@ impl RelayQueries {
             return Err(QueryError::NotConnected);
         }
         let id =
-            SubscriptionId::new(format!("pylon-q{}", self.asked.fetch_add(1, Ordering::Relaxed)));
+            SubscriptionId::new(format!("pylon-q{}", self.next_id.fetch_add(1, Ordering::Relaxed)));
         let (replies, mut answer) = mpsc::channel(EVENTS_MAX + 1);
         self.open().insert(
             id.clone(),
-            Pending { relay: relay.url().clone(), filter: filter.clone(), replies },
+            PendingQuery { relay: relay.url().clone(), filter: filter.clone(), replies },
         );
-        let asked = OpenQuery { queries: self, relay, id };
+        let open = OpenQuery { queries: self, relay, id };
         let filter = filter.limit(EVENTS_MAX);
         relay
-            .send_msg(ClientMessage::req(asked.id.clone(), vec![filter]))
+            .send_msg(ClientMessage::req(open.id.clone(), vec![filter]))
             .map_err(|_| QueryError::NotConnected)?;
         let mut events = Vec::new();
         let read = timeout(deadline, async {
@@ -129,7 +129,7 @@ impl RelayQueries {
         }
     }
 
-    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<SubscriptionId, Pending>> {
+    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<SubscriptionId, PendingQuery>> {
         lock(&self.open)
     }
 }

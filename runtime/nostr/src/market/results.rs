@@ -125,13 +125,13 @@ impl Results {
         *tickets += 1;
         let ticket = *tickets;
         all.push(Waiter { ticket, job, events: sender });
-        self.tell(all);
+        self.update_awaited(all);
         Some((WaiterGuard { results: self, ticket }, events))
     }
 
     /// Sent also if the job was awaited before, because a relay sends stored events only for a new
     /// subscription.
-    fn tell(&self, all: &[Waiter]) {
+    fn update_awaited(&self, all: &[Waiter]) {
         let mut jobs: Vec<EventId> = all.iter().map(|waiting| waiting.job).collect();
         jobs.sort_unstable();
         jobs.dedup();
@@ -153,7 +153,7 @@ impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         let mut waiting = self.results.lock();
         waiting.1.retain(|waiting| waiting.ticket != self.ticket);
-        self.results.tell(&waiting.1);
+        self.results.update_awaited(&waiting.1);
     }
 }
 

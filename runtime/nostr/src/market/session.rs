@@ -100,12 +100,12 @@ impl RelaySession {
     }
 
     fn of(&mut self, kind: SubscriptionKind) -> &mut Subscription {
-        let [served, named, results, asks] = &mut self.subscriptions;
+        let [served, named, results, prices] = &mut self.subscriptions;
         match kind {
             SubscriptionKind::Served => served,
             SubscriptionKind::Named => named,
             SubscriptionKind::Results => results,
-            SubscriptionKind::Prices => asks,
+            SubscriptionKind::Prices => prices,
         }
     }
 
@@ -127,7 +127,7 @@ impl RelaySession {
             }
             RelayNotification::Message { message } => match message {
                 RelayMessage::Ok { event_id, status, message } => {
-                    self.shared.outgoing.heard(self.relay.url(), &event_id, status, &message);
+                    self.shared.outgoing.on_ok(self.relay.url(), &event_id, status, &message);
                 }
                 RelayMessage::EndOfStoredEvents(id) => match self.kind(&id) {
                     Some(kind) => self.flows(kind),
@@ -231,7 +231,7 @@ impl RelaySession {
             let _ = self.shared.disconnect.send(self.relay.url().clone());
             let answer_timeout = self.shared.options.answer_timeout;
             self.of(kind).answered();
-            return self.of(kind).asked(false, answer_timeout);
+            return self.of(kind).requested(false, answer_timeout);
         }
         self.subscribe(kind);
     }
@@ -272,7 +272,7 @@ impl RelaySession {
         }
         let sent = self.relay.send_msg(ClientMessage::req(id, filters)).is_ok();
         let answer_timeout = self.shared.options.answer_timeout;
-        self.of(kind).asked(sent, answer_timeout);
+        self.of(kind).requested(sent, answer_timeout);
     }
 
     fn flows(&mut self, kind: SubscriptionKind) {

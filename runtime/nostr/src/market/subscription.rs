@@ -153,7 +153,7 @@ impl Subscription {
 
     /// A subscription was sent, or could not be sent. It is sent again after this time, unless it
     /// becomes live.
-    pub(super) fn asked(&mut self, sent: bool, answer_timeout: Duration) {
+    pub(super) fn requested(&mut self, sent: bool, answer_timeout: Duration) {
         self.open |= sent;
         self.unanswered = self.unanswered.saturating_add(u32::from(sent));
         self.retry_at = Some(
@@ -234,7 +234,7 @@ mod tests {
         for served in [vec![], vec![5050], vec![5050, 5932], REQUEST_KINDS.collect()] {
             let wanted = Wanted { kinds: &served, results: &[], us, since: UnixTime::new(7) };
             let of = |kind: SubscriptionKind| kind.filters(&wanted);
-            let (open, named, asks) = (
+            let (open, named, prices) = (
                 of(SubscriptionKind::Served),
                 of(SubscriptionKind::Named),
                 of(SubscriptionKind::Prices),
@@ -262,10 +262,10 @@ mod tests {
             assert!(open.len() <= 5 && named.len() <= 5);
             // Results of each served kind, and all feedback.
             let results: Vec<u16> = served.iter().map(|kind| kind + 1000).chain([7000]).collect();
-            assert_eq!(kinds(&asks), if served.is_empty() { Vec::new() } else { results });
+            assert_eq!(kinds(&prices), if served.is_empty() { Vec::new() } else { results });
             assert!(
-                asks.len() <= 5
-                    && asks
+                prices.len() <= 5
+                    && prices
                         .iter()
                         .all(|filter| filter.limit == Some(500) && filter.since.is_some())
             );

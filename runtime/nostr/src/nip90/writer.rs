@@ -75,7 +75,7 @@ pub fn check(
 
 /// How much of the request a result repeats.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Quote {
+enum RequestEcho {
     /// The request, and its inputs again.
     RequestAndInputs,
     /// The request, which contains the inputs.
@@ -143,9 +143,9 @@ impl EventWriter<'_> {
         let draft = ResultDraft { kind, job, output, due, guests, scheme };
         let is_small =
             output.content.len() * 2 < self.room.content_bytes.min(self.room.message_bytes);
-        for quote in [Quote::RequestAndInputs, Quote::Request, Quote::Nothing] {
-            if (quote != Quote::Nothing || is_small)
-                && let Some(event) = self.in_one(&draft, quote)?
+        for echo in [RequestEcho::RequestAndInputs, RequestEcho::Request, RequestEcho::Nothing] {
+            if (echo != RequestEcho::Nothing || is_small)
+                && let Some(event) = self.in_one(&draft, echo)?
             {
                 return Ok(vec![event]);
             }
@@ -164,8 +164,8 @@ impl EventWriter<'_> {
 
     /// The result that lists its parts.
     fn naming(&self, draft: &ResultDraft<'_>, parts: &Parts) -> Result<Event, String> {
-        for quote in [Quote::RequestAndInputs, Quote::Request, Quote::Nothing] {
-            let event = self.fill(draft, quote, &parts.notice(), Some(parts))?;
+        for echo in [RequestEcho::RequestAndInputs, RequestEcho::Request, RequestEcho::Nothing] {
+            let event = self.fill(draft, echo, &parts.notice(), Some(parts))?;
             if self.room.holds(&event) {
                 return Ok(event);
             }
@@ -179,31 +179,32 @@ impl EventWriter<'_> {
     }
 
     /// Returns `None` if it does not fit in one event.
-    fn in_one(&self, draft: &ResultDraft<'_>, quote: Quote) -> Result<Option<Event>, String> {
+    fn in_one(&self, draft: &ResultDraft<'_>, echo: RequestEcho) -> Result<Option<Event>, String> {
         if let Some(scheme) = draft.scheme
             && draft.output.content.len() > scheme.text_bytes(self.room.content_bytes)
         {
             return Ok(None);
         }
-        self.fill(draft, quote, &draft.output.content, None)
+        self.fill(draft, echo, &draft.output.content, None)
             .map(|event| Some(event).filter(|event| self.room.holds(event)))
     }
 
     fn fill(
         &self,
         draft: &ResultDraft<'_>,
-        quote: Quote,
+        echo: RequestEcho,
         text: &str,
         parts: Option<&Parts>,
     ) -> Result<Event, String> {
-        let (job, facts) = (draft.job, &draft.output.attributes);
-        let mut tags = Vec::with_capacity(5 + job.inputs.len() + draft.guests.len() + facts.len());
-        if quote != Quote::Nothing && !job.origin.is_empty() {
+        let (job, attributes) = (draft.job, &draft.output.attributes);
+        let mut tags =
+            Vec::with_capacity(5 + job.inputs.len() + draft.guests.len() + attributes.len());
+        if echo != RequestEcho::Nothing && !job.origin.is_empty() {
             tags.push(AnswerTag::Request(job.origin.clone()).to_tag());
         }
         tags.push(AnswerTag::Job(job.id).to_tag());
         tags.push(AnswerTag::Customer(job.customer).to_tag());
-        if quote == Quote::RequestAndInputs && draft.scheme.is_none() {
+        if echo == RequestEcho::RequestAndInputs && draft.scheme.is_none() {
             tags.extend(original_inputs(job));
         }
         tags.extend(
@@ -216,8 +217,8 @@ impl EventWriter<'_> {
         let content = match draft.scheme {
             Some(scheme) => {
                 let seal = |text: &str| scheme.encrypt(self.keys, &key(job.customer), text);
-                if !facts.is_empty() {
-                    let value = seal(&encryption::attributes_to_text(facts))?;
+                if !attributes.is_empty() {
+                    let value = seal(&encryption::attributes_to_text(attributes))?;
                     tags.push(
                         AnswerTag::Result(Attribute {
                             name: encryption::ENCRYPTED_ATTRIBUTES.into(),
@@ -231,7 +232,7 @@ impl EventWriter<'_> {
                 if text.is_empty() { Cow::Borrowed("") } else { Cow::Owned(seal(text)?) }
             }
             None => {
-                tags.extend(facts.iter().map(|fact| AnswerTag::Result(fact.clone()).to_tag()));
+                tags.extend(attributes.iter().map(|fact| AnswerTag::Result(fact.clone()).to_tag()));
                 Cow::Borrowed(text)
             }
         };

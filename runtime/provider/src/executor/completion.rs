@@ -157,7 +157,7 @@ impl RoutedStream {
         chunk.map_err(|error| {
             let backend = &self.stream.backend;
             let (id, text) = (backend.adapter.id(), for_log(&error, &self.guard.stats));
-            tracing::warn!(backend = id, error = text, "the answer of a backend was interrupted");
+            tracing::warn!(backend = id, error = text, "backend stream interrupted");
             backend.failed();
             match error {
                 // It had begun to answer.

@@ -1,7 +1,7 @@
 //! After the commit: starts the work, calls the wallet and emits events.
 
 use super::JobTask;
-use crate::bus::{JobStep, micros};
+use crate::bus::{JobStep, whole_us};
 use pylon_core::Msat;
 use pylon_core::machine::{Effect, Execution};
 use pylon_core::payment::InvoiceRequest;
@@ -17,7 +17,7 @@ impl JobTask {
         }
         self.node_time += begun.elapsed();
         if self.state.is_over() && self.reservation.take().is_some() {
-            let node_us = micros(self.node_time);
+            let node_us = whole_us(self.node_time);
             let finished = || JobStep::Finished { node_us };
             self.services.recorder.bus.emit_step(self.state.job.id, finished);
         }

@@ -49,7 +49,7 @@ pub(crate) struct JobSetup {
     pub(crate) is_orphan: bool,
     /// The guests that took part so far, which the result names.
     pub(crate) guest_refs: Vec<GuestRef>,
-    /// Held until the job is over.
+    /// Held until the job ends.
     pub(crate) reservation: Option<Reservation>,
 }
 

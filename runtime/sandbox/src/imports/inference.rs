@@ -17,7 +17,7 @@ impl Host for HandlerState {
         &mut self,
         request: Request,
     ) -> Result<Result<Resource<Completion>, InferenceError>> {
-        match self.host.generate(generation(request)).await {
+        match self.host.generate(completion_request(request)).await {
             Ok(stream) => Ok(Ok(self.table.push(Completion(stream))?)),
             Err(error) => Ok(Err(inference_error(error))),
         }
@@ -37,7 +37,7 @@ impl HostCompletion for HandlerState {
         completion: Resource<Completion>,
     ) -> Result<Result<Summary, InferenceError>> {
         let summary = self.table.get(&completion)?.0.summary().map(summary);
-        Ok(summary.ok_or_else(|| InferenceError::Other("the generation is still running".into())))
+        Ok(summary.ok_or_else(|| InferenceError::Other("the completion is still running".into())))
     }
 
     async fn drop(&mut self, completion: Resource<Completion>) -> Result<()> {
@@ -46,7 +46,7 @@ impl HostCompletion for HandlerState {
     }
 }
 
-fn generation(request: Request) -> GuestCompletionRequest {
+fn completion_request(request: Request) -> GuestCompletionRequest {
     let message = |message: crate::bindings::inference::Message| ChatMessage {
         role: match message.role {
             Role::System => ChatRole::System,

@@ -4,6 +4,7 @@ use crate::bindings::types;
 use crate::error::InstallError;
 use crate::manifest::Manifest;
 use pylon_core::Param;
+use pylon_core::settings::one_of;
 
 /// All settings of the manifest, in its order, each with the operator's values or the default.
 pub(crate) fn settings(
@@ -29,7 +30,8 @@ pub(crate) fn settings(
 }
 
 fn available(manifest: &Manifest) -> String {
-    let names: Vec<_> =
-        manifest.settings.iter().map(|setting| format!("`{}`", setting.name)).collect();
-    if names.is_empty() { "it has none".into() } else { format!("there is {}", names.join(", ")) }
+    match manifest.settings.is_empty() {
+        true => "it has none".into(),
+        false => one_of(manifest.settings.iter().map(|setting| setting.name.as_str())),
+    }
 }

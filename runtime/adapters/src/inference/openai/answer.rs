@@ -126,7 +126,7 @@ impl AnswerStream {
                 other => {
                     return Err(failed(
                         BackendFault::Truncated,
-                        &format!("the answer ended with `{other}`"),
+                        &format!("the answer ended with the finish reason `{other}`"),
                     ));
                 }
             });

@@ -36,8 +36,8 @@ struct StreamOptions {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn of(generation: &'a CompletionRequest) -> Result<Self, InferenceError> {
-        let response_format = match &generation.schema {
+    pub(super) fn of(request: &'a CompletionRequest) -> Result<Self, InferenceError> {
+        let response_format = match &request.schema {
             Some(schema) => {
                 let schema: serde_json::Value = serde_json::from_str(schema).map_err(|_| {
                     InferenceError::Unsupported("a schema that is not JSON".to_owned())
@@ -49,18 +49,18 @@ impl<'a> Request<'a> {
             None => None,
         };
         Ok(Self {
-            model: &generation.model,
-            messages: &generation.messages,
+            model: &request.model,
+            messages: &request.messages,
             // Some servers read zero as "no limit".
-            max_tokens: generation.max_tokens.max(1),
+            max_tokens: request.max_tokens.max(1),
             stream: true,
             stream_options: StreamOptions { include_usage: true },
-            temperature: generation.temperature,
-            top_p: generation.top_p,
-            top_k: generation.top_k,
-            frequency_penalty: generation.frequency_penalty,
-            stop: &generation.stop,
-            seed: generation.seed.map(fold_seed),
+            temperature: request.temperature,
+            top_p: request.top_p,
+            top_k: request.top_k,
+            frequency_penalty: request.frequency_penalty,
+            stop: &request.stop,
+            seed: request.seed.map(fold_seed),
             response_format,
         })
     }

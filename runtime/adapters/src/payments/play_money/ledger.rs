@@ -71,7 +71,7 @@ impl Ledger {
         match entry.state {
             State::Open => {}
             State::Held(_) | State::Settled(_) => return Err(PayError::AlreadyPaid),
-            State::Released => return Err(PayError::Gone),
+            State::Released => return Err(PayError::NotPayable),
         }
         if amount > self.customer_balance {
             return Err(PayError::InsufficientFunds(self.customer_balance));

@@ -95,16 +95,16 @@ impl PlayBank {
 
     fn pay_invoice(&self, bolt11: &str, amount: Option<Msat>) -> Result<Paid, PayError> {
         let now = self.0.clock.now();
-        let asked = self.0.invoice_signer.read(bolt11)?;
-        if asked.expires_at < now {
-            return Err(PayError::Gone);
+        let invoice = self.0.invoice_signer.read(bolt11)?;
+        if invoice.expires_at < now {
+            return Err(PayError::NotPayable);
         }
-        let amount = amount.unwrap_or(asked.amount);
-        if amount < asked.amount {
-            return Err(PayError::TooLittle(asked.amount));
+        let amount = amount.unwrap_or(invoice.amount);
+        if amount < invoice.amount {
+            return Err(PayError::TooLittle(invoice.amount));
         }
-        let paid = self.0.ledger().pay(asked.payment_hash, amount)?;
-        self.0.announce(asked.payment_hash);
+        let paid = self.0.ledger().pay(invoice.payment_hash, amount)?;
+        self.0.announce(invoice.payment_hash);
         Ok(paid)
     }
 }

@@ -21,8 +21,8 @@ pub enum PayError {
     #[error("not an invoice of this play-money bank")]
     NotOurs,
     /// The invoice cannot be paid any more.
-    #[error("the invoice has expired or was withdrawn")]
-    Gone,
+    #[error("the invoice has expired or was cancelled")]
+    NotPayable,
     /// An invoice is paid once.
     #[error("the invoice is already paid")]
     AlreadyPaid,

@@ -104,7 +104,7 @@ async fn a_hold_is_claimed_or_released() {
     assert!(bank.preimage(taken.payment_hash).is_some());
     assert!(wallet.claim(given_back.payment_hash).await.is_err());
     assert_eq!(wallet.look_up(given_back.payment_hash).await.unwrap(), InvoiceState::Closed);
-    assert_eq!(bank.pay(&given_back.bolt11), Err(PayError::Gone));
+    assert_eq!(bank.pay(&given_back.bolt11), Err(PayError::NotPayable));
     assert_eq!((bank.customer_balance().get(), bank.earned().get()), (999_700, 300));
 }
 
@@ -121,7 +121,7 @@ async fn an_expired_invoice_cannot_be_paid() {
     clock.0.store(START + 600, Ordering::Relaxed);
     assert!(bank.pay(&last.bolt11).is_ok());
     clock.0.store(START + 601, Ordering::Relaxed);
-    assert_eq!(bank.pay(&late.bolt11), Err(PayError::Gone));
+    assert_eq!(bank.pay(&late.bolt11), Err(PayError::NotPayable));
     assert_eq!(wallet.look_up(late.payment_hash).await.unwrap(), InvoiceState::Closed);
     assert!(matches!(wallet.look_up(last.payment_hash).await.unwrap(), InvoiceState::Settled(_)));
 }

@@ -21,8 +21,9 @@ pub(super) fn run(args: &CompileArgs) -> Result<()> {
     };
     let stem = file.unwrap_or_else(|| Digest::of(&bytes).to_hex().into());
     let name = || args.file.display().to_string();
-    let role =
-        ComponentInterface::read(&bytes).and_then(|outline| outline.role()).with_context(name)?;
+    let role = ComponentInterface::read(&bytes)
+        .and_then(|interface| interface.role())
+        .with_context(name)?;
     let sandbox = component::sandbox(None)?;
     let code = block_on(async { Ok(sandbox.precompile(&bytes).await?) }).with_context(name)?;
     let mut path = stem.into_os_string();

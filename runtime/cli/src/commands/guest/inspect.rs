@@ -22,7 +22,7 @@ struct ComponentReport {
     file: String,
     digest: Digest,
     size: usize,
-    outline: ComponentInterface,
+    interface: ComponentInterface,
     inspection: Result<Inspection, InstallError>,
     /// `None` without a release.
     release: Option<Result<Release, String>>,
@@ -33,7 +33,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
     let file = component::at(&args.file)?;
     let bytes = component::read(&file)?;
     let digest = Digest::of(&bytes);
-    let outline = ComponentInterface::read(&bytes).with_context(|| file.display().to_string())?;
+    let interface = ComponentInterface::read(&bytes).with_context(|| file.display().to_string())?;
     let inspection = block_on(async { Ok(component::sandbox(None)?.inspect(&bytes).await) })?;
     let verify = |text: String| {
         release::verify(&text, digest, SystemClock.now()).map_err(|error| error.to_string())
@@ -43,7 +43,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
         file: file.display().to_string(),
         digest,
         size: bytes.len(),
-        outline,
+        interface,
         inspection,
         release,
     };
@@ -64,8 +64,8 @@ impl ComponentReport {
         let publisher = self.release.as_ref().and_then(|release| release.as_ref().ok());
         let mut fields = value!({
             "file": self.file, "digest": self.digest, "size": self.size,
-            "imports": self.outline.imports.iter().map(import).collect::<Vec<_>>(),
-            "exports": self.outline.exports,
+            "imports": self.interface.imports.iter().map(import).collect::<Vec<_>>(),
+            "exports": self.interface.exports,
             "publisher": publisher.map(|release| value!({
                 "npub": npub_of(release.publisher), "hex": release.publisher,
                 "signed_at": release.signed_at, "expires_at": release.expires_at,
@@ -127,13 +127,13 @@ impl ComponentReport {
         }
         page.row("publisher", &self.publisher());
         let callable = self
-            .outline
+            .interface
             .imports
             .iter()
             .filter(|import| !import.types_only)
             .map(|import| import.name.as_str());
         page.list("imports", callable, "types only");
-        page.list("exports", self.outline.exports.iter().map(String::as_str), "none");
+        page.list("exports", self.interface.exports.iter().map(String::as_str), "none");
         if let Ok(guest) = &self.inspection {
             page.guest(guest);
         }

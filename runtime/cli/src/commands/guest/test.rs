@@ -30,23 +30,27 @@ pub(super) fn run(args: &TestArgs) -> Result<()> {
     let cases = cases::parse(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
     // Compiled once, for all cases.
     let cache = tempfile::tempdir().context("cannot create a folder for compiled code")?;
-    let (guest, asked) = block_on(async {
+    let (guest, results) = block_on(async {
         let sandbox = component::sandbox(Some(cache.path()))?;
         let guest = sandbox.inspect(&bytes).await.with_context(|| file.display().to_string())?;
-        let asked = cases::run(&sandbox, &bytes, &guest, &cases).await;
-        Ok((guest, asked))
+        let results = cases::run(&sandbox, &bytes, &guest, &cases).await;
+        Ok((guest, results))
     })?;
     if args.json {
-        json(&to_json(&guest, &asked))?;
+        json(&to_json(&guest, &results))?;
     } else {
-        print(&page(&guest, &asked))?;
+        print(&page(&guest, &results))?;
     }
-    if asked.iter().all(|case| case.unmet.is_empty()) { Ok(()) } else { Err(SilentFailure.into()) }
+    if results.iter().all(|case| case.unmet.is_empty()) {
+        Ok(())
+    } else {
+        Err(SilentFailure.into())
+    }
 }
 
 /// The error for a missing file, with a first case.
 fn no_cases(file: &Path, component: &[u8]) -> String {
-    let example = match ComponentInterface::read(component).and_then(|outline| outline.role()) {
+    let example = match ComponentInterface::read(component).and_then(|interface| interface.role()) {
         Ok(Role::Pricing) => "function = \"quote\", expect = { terms = \"on-delivery\" }",
         Ok(Role::Routing) => "function = \"rank\", expect = { order = [0] }",
         Ok(Role::Verification) => "function = \"judge\", expect = { verdict = \"accept\" }",
@@ -60,11 +64,11 @@ fn no_cases(file: &Path, component: &[u8]) -> String {
     format!("no test cases in {}: start with {first}; see guests/README.md", path.display())
 }
 
-fn to_json(guest: &Inspection, asked: &[CaseResult]) -> serde_json::Value {
+fn to_json(guest: &Inspection, results: &[CaseResult]) -> serde_json::Value {
     let case = |case: &CaseResult| {
         let (fuel, cpu_us) = match case.cost {
             Cost::Fuel(fuel) => (Some(fuel), None),
-            Cost::CpuUs(micros) => (None, Some(micros)),
+            Cost::CpuUs(cpu_us) => (None, Some(cpu_us)),
         };
         value!({
             "name": case.name, "function": case.function.as_str(), "passed": case.unmet.is_empty(),
@@ -72,19 +76,20 @@ fn to_json(guest: &Inspection, asked: &[CaseResult]) -> serde_json::Value {
             "fuel": fuel, "cpu_us": cpu_us, "budget": case.budget,
         })
     };
-    let passed = asked.iter().filter(|case| case.unmet.is_empty()).count();
+    let passed = results.iter().filter(|case| case.unmet.is_empty()).count();
     value!({
         "name": guest.manifest.name, "version": guest.manifest.version, "world": guest.role.world(),
-        "cases": asked.iter().map(case).collect::<Vec<_>>(), "passed": passed,
-        "failed": asked.len() - passed,
+        "cases": results.iter().map(case).collect::<Vec<_>>(), "passed": passed,
+        "failed": results.len() - passed,
     })
 }
 
-fn page(guest: &Inspection, asked: &[CaseResult]) -> String {
-    let width = asked.iter().map(|case| case.name.chars().count()).max().unwrap_or(0).clamp(4, 60);
+fn page(guest: &Inspection, results: &[CaseResult]) -> String {
+    let width =
+        results.iter().map(|case| case.name.chars().count()).max().unwrap_or(0).clamp(4, 60);
     let unit = if guest.role == Role::Handler { "CPU µs" } else { "FUEL" };
     let mut page = format!("{:<width$}  RESULT  {unit:>9}  OF BUDGET\n", "CASE");
-    for case in asked {
+    for case in results {
         let (Cost::Fuel(cost) | Cost::CpuUs(cost)) = case.cost;
         let (whole, rest) = share(cost, case.budget);
         let result = if case.unmet.is_empty() { "ok" } else { "FAIL" };
@@ -94,13 +99,13 @@ fn page(guest: &Inspection, asked: &[CaseResult]) -> String {
             sanitize_line(&case.name)
         );
     }
-    for case in asked {
+    for case in results {
         for unmet in &case.unmet {
             let _ = writeln!(page, "\n{}: {}", sanitize_line(&case.name), sanitize_line(unmet));
         }
     }
-    let failed = asked.iter().filter(|case| !case.unmet.is_empty()).count();
-    let _ = writeln!(page, "\n{} passed, {failed} failed", asked.len() - failed);
+    let failed = results.iter().filter(|case| !case.unmet.is_empty()).count();
+    let _ = writeln!(page, "\n{} passed, {failed} failed", results.len() - failed);
     page
 }
 

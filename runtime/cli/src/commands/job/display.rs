@@ -25,7 +25,7 @@ pub(super) fn clip(text: &str) -> String {
 pub(super) fn warn_unanswered(responses: &Responses) {
     for (relay, cause) in &responses.unanswered {
         eprint(&format!(
-            "pylon: incomplete answer of the relay {}: {}",
+            "pylon: incomplete answer from the relay {}: {}",
             sanitize_line(relay),
             sanitize_line(cause)
         ));

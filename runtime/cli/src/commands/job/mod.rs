@@ -98,7 +98,7 @@ async fn results(args: &JobArgs) -> Result<()> {
     let (valid, invalid): (Vec<Delivered>, Vec<_>) =
         display::check_results(&open.request, open.messages().await?);
     for (provider, cause) in invalid {
-        eprint(&format!("pylon: invalid result of {}: {cause}", npub_of(provider)));
+        eprint(&format!("pylon: invalid result from {}: {cause}", npub_of(provider)));
     }
     if let Some(note) = open.withdrawn() {
         eprint(&format!("pylon: this job was {note}"));

@@ -140,13 +140,13 @@ async fn wait(args: &SubmitArgs, mut buyer: Buyer, request: &Request) -> Result<
             ProviderMessage::Result(result) if result.job == id => match request.check(&result) {
                 Ok(()) => return show(&result),
                 Err(cause) => log.line(&format!(
-                    "pylon: ignored a result of {}: {cause}",
+                    "pylon: ignored a result from {}: {cause}",
                     npub_of(result.provider)
                 )),
             },
             ProviderMessage::Unreadable { job, provider, why } if job == id => {
                 log.line(&format!(
-                    "pylon: ignored a message of {}: {}",
+                    "pylon: ignored a message from {}: {}",
                     npub_of(provider),
                     display::clip(&why)
                 ));

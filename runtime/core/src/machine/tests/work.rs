@@ -151,7 +151,7 @@ fn inputs_are_fetched_before_the_job_is_queued() {
     let (mut state, _) = fresh(Terms::Free);
     let url = InputSource::Url("https://a/".into());
     Arc::make_mut(&mut state.job).inputs.push(Input { source: url, hint: None, marker: None });
-    assert_eq!(words(&step(&mut state, Restarted, NOW)), ["fetch inputs"]);
+    assert_eq!(action_names(&step(&mut state, Restarted, NOW)), ["fetch inputs"]);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn expired_request_is_not_started() {
         Arc::make_mut(&mut state.job).expires_at = Some(expires_at);
         let step = step(&mut state, Scheduled, NOW);
         assert_eq!(state.execution.as_str(), status);
-        assert_eq!(words(&step).iter().any(|word| word == error), status == "failed");
+        assert_eq!(action_names(&step).iter().any(|word| word == error), status == "failed");
     }
 }
 
