@@ -103,7 +103,7 @@ fn folder_with_one_component_can_be_named() {
     check_failure(
         "a name",
         &guest(folder, &["compile", "token_prising"]),
-        &["no file token_prising", "did you mean `token_pricing`?"],
+        &["the file token_prising does not exist", "did you mean `token_pricing`?"],
     );
     assert!(folder.join("one/mine.wasm.release.json").exists());
 }
