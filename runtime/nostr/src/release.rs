@@ -128,7 +128,7 @@ pub fn verify(json: &str, digest: Digest, now: UnixTime) -> Result<Release, Rele
     }
 }
 
-/// When an already verified release, of a component or of an image, expires. `None`: never.
+/// When an already verified release, of a component or of precompiled code, expires. `None`: never.
 pub fn ends_at(json: &str) -> Option<UnixTime> {
     expiration(&Event::from_json(json).ok()?).ok()?
 }

@@ -3,7 +3,7 @@
 
 use pylon_core::{Digest, PublicKey, UnixTime};
 use pylon_nostr::identity::npub_of;
-use pylon_nostr::image_release;
+use pylon_nostr::precompiled_release;
 use pylon_sandbox::SignedPrecompiled;
 
 /// Precompiled code as it was found: untrusted.
@@ -32,7 +32,7 @@ impl Precompiled {
             .release
             .as_deref()
             .ok_or("it has no release next to it: sign it with `pylon guest sign`")?;
-        let release = image_release::verify(release, digest)
+        let release = precompiled_release::verify(release, digest)
             .map_err(|error| format!("its release is invalid: {error}"))?;
         if !publishers.contains(&release.publisher) {
             return Err(format!(

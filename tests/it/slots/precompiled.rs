@@ -7,7 +7,7 @@ use nostr_sdk::prelude::Keys;
 use pylon_core::Digest;
 use pylon_core::slots::Lockdown;
 use pylon_core::slots::SlotChange;
-use pylon_nostr::image_release::{ImageClaim, sign};
+use pylon_nostr::precompiled_release::{PrecompiledClaim, sign};
 use pylon_sandbox::{Role, Sandbox};
 use pylon_slots::Config;
 use pylon_tests::program::{PHRASE, said};
@@ -24,11 +24,11 @@ fn locked_to(author: &Keys) -> Config {
 }
 
 /// Machine code of a component for this machine, and a claim about it.
-async fn compiled(bytes: &[u8]) -> (Vec<u8>, ImageClaim) {
+async fn compiled(bytes: &[u8]) -> (Vec<u8>, PrecompiledClaim) {
     let maker = Sandbox::open(pylon_sandbox::Config::default()).unwrap();
     let image = maker.precompile(bytes).await.unwrap();
     let (digest, size) = (Digest::of(&image), image.len() as u64);
-    let claim = ImageClaim {
+    let claim = PrecompiledClaim {
         digest,
         size,
         component: Digest::of(bytes),
@@ -66,7 +66,8 @@ async fn only_signed_images_run() {
         flipped[image.len() / 2] ^= 1;
         flipped
     };
-    let signed = |keys: &Keys, claim: &ImageClaim| sign(keys, claim, NOW.minus(60), None).unwrap();
+    let signed =
+        |keys: &Keys, claim: &PrecompiledClaim| sign(keys, claim, NOW.minus(60), None).unwrap();
     let good = signed(&author, &claim);
     for (what, image, release) in [
         ("is not among", &image, signed(&Keys::generate(), &claim)),
@@ -74,12 +75,12 @@ async fn only_signed_images_run() {
         (
             "compiled from another component",
             &image,
-            signed(&author, &ImageClaim { component: Digest::of(b"other"), ..claim.clone() }),
+            signed(&author, &PrecompiledClaim { component: Digest::of(b"other"), ..claim.clone() }),
         ),
         (
             "for the engine other",
             &image,
-            signed(&author, &ImageClaim { engine: "other".into(), ..claim.clone() }),
+            signed(&author, &PrecompiledClaim { engine: "other".into(), ..claim.clone() }),
         ),
         ("expired", &image, sign(&author, &claim, NOW.minus(60), Some(NOW)).unwrap()),
         ("signature", &image, good.replace(&format!("for {}", claim.engine), "for all")),

@@ -10,7 +10,7 @@ use pylon_core::ports::clock::Clock as _;
 use pylon_node::clock::SystemClock;
 use pylon_node::secret_file;
 use pylon_nostr::identity;
-use pylon_nostr::image_release::{self, ImageClaim};
+use pylon_nostr::precompiled_release::{self, PrecompiledClaim};
 use pylon_nostr::release::{self, Claim, ReleaseError};
 use pylon_sandbox::PRECOMPILED_BYTES_MAX;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(super) fn run(args: &SignArgs) -> Result<()> {
     let file = component::at(&args.file)?;
     let (subject, signed) = match precompiled_name(&file) {
         Some((component, engine)) => sign_precompiled(&file, component, engine, |claim| {
-            image_release::sign(&keys, claim, now, expires_at)
+            precompiled_release::sign(&keys, claim, now, expires_at)
         }),
         None => sign_component(&file, |claim| release::sign(&keys, claim, now, expires_at)),
     }
@@ -72,7 +72,7 @@ fn sign_precompiled(
     file: &Path,
     component: PathBuf,
     engine: &str,
-    sign: impl Fn(&ImageClaim) -> Result<String, ReleaseError>,
+    sign: impl Fn(&PrecompiledClaim) -> Result<String, ReleaseError>,
 ) -> Result<(String, String)> {
     let named = component.file_name().and_then(|name| Digest::from_hex(name.to_str()?));
     let component = match named {
@@ -83,6 +83,6 @@ fn sign_precompiled(
     };
     let bytes = component::read_limited(file, PRECOMPILED_BYTES_MAX as u64)?;
     let (digest, size, engine) = (Digest::of(&bytes), bytes.len() as u64, engine.to_owned());
-    let claim = ImageClaim { digest, size, component, engine };
+    let claim = PrecompiledClaim { digest, size, component, engine };
     Ok((format!("code of {} for {}", component.short(), claim.engine), sign(&claim)?))
 }
