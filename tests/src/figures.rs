@@ -4,7 +4,7 @@ use serde_json::json;
 
 /// One ratio.
 pub struct Figure {
-    /// What is compared, and in which unit.
+    /// The quantity that is compared, and its unit.
     pub name: &'static str,
     /// Measured on the node.
     pub ours: f64,

@@ -119,7 +119,7 @@ impl Job {
         }
     }
 
-    /// What is kept of a confidential job after its work: ids, dates, kind and bid.
+    /// The view of a confidential job that is kept after its work: ids, dates, kind and bid.
     #[must_use]
     pub fn redacted(&self) -> Self {
         Self {
@@ -131,7 +131,8 @@ impl Job {
         }
     }
 
-    /// What is kept of a job permanently: no input text, and of the policy view only short text.
+    /// The view of a job that is kept permanently: no input text, and only short texts of the
+    /// policy view.
     #[must_use]
     pub fn retained_view(&self, public: &[String]) -> Self {
         let view = self.policy_view(public);

@@ -22,7 +22,7 @@ pub enum Incoming {
         created_at: UnixTime,
         /// The request names this node, so the customer gets an error.
         targeted: bool,
-        /// What is wrong with it.
+        /// Why it cannot be read, for the customer.
         reason: String,
         /// As [`ReplyTo::confidential`]; absent if nothing could be decrypted.
         confidential: Option<String>,

@@ -9,9 +9,9 @@ use std::cmp::Reverse;
 pub struct SchedulerLimits {
     /// In total.
     pub concurrent: usize,
-    /// Of one customer.
+    /// Jobs of one customer that run at the same time.
     pub per_customer: usize,
-    /// Of one kind.
+    /// Jobs of one kind that run at the same time.
     pub per_kind: usize,
     /// Seconds of waiting that raise the priority by one.
     pub ageing_seconds: u64,

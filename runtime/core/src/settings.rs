@@ -5,7 +5,7 @@
 pub struct InvalidSetting {
     /// The key below the section, outermost table first.
     pub key: Vec<String>,
-    /// What is wrong and what is allowed, without the position in the file.
+    /// The problem and the valid values, without the position in the file.
     pub message: String,
 }
 

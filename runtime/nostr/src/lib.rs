@@ -19,7 +19,7 @@ pub use config::Config;
 use nostr_sdk::{Event, Keys, Timestamp};
 use pylon_core::UnixTime;
 
-/// What is needed to enter a market.
+/// The keys, relays and kinds with which a node enters the market.
 pub struct Entry {
     /// The keys that sign there.
     pub keys: Keys,

@@ -1,4 +1,4 @@
-//! What is delivered to a job task.
+//! A delivery to a job task: an event, and rows for the same commit.
 
 use pylon_core::machine::Event;
 use pylon_core::rows::Row;

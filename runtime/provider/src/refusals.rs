@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// reservations of the refused requests.
 const REFUSAL_CONCURRENCY: usize = 64;
 
-/// What is known of a request without its content.
+/// The metadata of a request, without its content.
 pub(crate) struct RequestMeta {
     pub(crate) id: JobId,
     pub(crate) kind: u16,

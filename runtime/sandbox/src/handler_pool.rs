@@ -19,7 +19,7 @@ pub(crate) struct PoolSize {
     pub(crate) per_customer: Option<u32>,
 }
 
-/// Who a permit is for.
+/// The caller whose quotas a permit counts towards.
 #[derive(Clone, Copy)]
 pub(crate) enum Caller {
     /// The node itself, while it installs a guest.

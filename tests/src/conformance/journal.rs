@@ -284,7 +284,7 @@ async fn digests_hide_texts(open: Open) {
     assert_ne!(digest, journal.digest(id(1), "other"));
 }
 
-/// What was committed is there when the journal is opened again.
+/// Committed rows are found when the journal is opened again.
 async fn rows_survive_a_restart(open: Open) {
     let (journal, folder) = new(open);
     let rows = [admitted(completed(1)), refused(2), Row::Send(message(1, true))];

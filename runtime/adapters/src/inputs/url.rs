@@ -15,7 +15,7 @@ const REDIRECTS_MAX: usize = 3;
 /// Timeout of the connection; the whole fetch has its own.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is allowed, at first and after every redirect.
+/// The rules for the first address and for every redirect.
 pub(super) struct Rules<'a> {
     /// The policy of the node.
     pub(super) egress: &'a EgressPolicy,

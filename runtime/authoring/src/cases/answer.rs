@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-/// What was answered, by name.
+/// The values of an answer, by name.
 pub(super) type CaseAnswer = Table;
 
 const REFUSAL: [&str; 3] = ["refused", "message", "lowest_msat"];

@@ -56,7 +56,7 @@ pub struct Problem {
     pub job: Option<JobId>,
     /// Its function.
     pub function: String,
-    /// What is wrong, in one line.
+    /// The problem, in one line.
     pub what: String,
 }
 

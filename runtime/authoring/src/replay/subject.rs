@@ -26,7 +26,7 @@ impl ReplaySubject {
         Ok(journal.refused_request(id)?.map_or(Self::Purged, |job| Self::Refused(Box::new(job))))
     }
 
-    /// What is kept of the request.
+    /// The retained view of the request.
     pub fn job(&self) -> Option<&Job> {
         match self {
             Self::Accepted(state) => Some(&state.job),

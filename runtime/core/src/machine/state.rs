@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Replaces a text of a guest after its retention period.
 const PURGED: &str = "text no longer kept";
 
-/// What was agreed when the job was admitted.
+/// The agreement with the customer, made when the job was admitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The revision of the guest set that the job keeps, whatever is installed later. 0 means any.
@@ -114,7 +114,8 @@ impl JobState {
         }
     }
 
-    /// What is kept permanently: numbers, times, money, and the retained view of the request.
+    /// The state that is kept permanently: numbers, times, money, and the retained view of the
+    /// request.
     #[must_use]
     pub fn retained_view(&self, purged_at: UnixTime) -> Self {
         let with = |_: &str| PURGED.to_owned();

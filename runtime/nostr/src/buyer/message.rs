@@ -33,7 +33,7 @@ pub enum ProviderMessage {
         job: JobId,
         /// The provider.
         provider: PublicKey,
-        /// What is wrong with the message.
+        /// Why the message cannot be read.
         why: String,
     },
 }

@@ -177,7 +177,7 @@ pub(super) fn filters(jobs: &[EventId], kinds_per_filter: usize) -> Vec<Filter> 
         .collect()
 }
 
-/// What is known about one job, from events with valid signatures.
+/// The state of one job, from events with valid signatures.
 struct ResultProof {
     job: EventId,
     request: Option<Event>,

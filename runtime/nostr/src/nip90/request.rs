@@ -25,7 +25,7 @@ pub enum Ignored {
     Nothing,
 }
 
-/// What is known about an event before its tags are parsed.
+/// The parts of an event that are read before its tags are parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Screened {
     /// It names the node.

@@ -78,11 +78,6 @@ impl ManagedServer {
         Ok(OpenAi::new(http.clone(), ID, &self.url, CONCURRENCY)?.with_health(Some("health")))
     }
 
-    /// The id of its process.
-    pub fn process_id(&self) -> Option<u32> {
-        self.child.id()
-    }
-
     /// Stops the server and waits for its end.
     pub async fn stop(mut self) -> io::Result<()> {
         self.child.kill().await

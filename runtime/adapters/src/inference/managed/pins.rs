@@ -1,4 +1,4 @@
-//! What is fetched, pinned by hash. A new version is a new row, never a range.
+//! Downloads of the managed server, pinned by hash. A new version is a new row, never a range.
 
 /// The package index finds a wheel by name and version; pip accepts it only with this hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
