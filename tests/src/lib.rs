@@ -17,3 +17,4 @@ pub mod process;
 pub mod program;
 pub mod proxy;
 pub mod stub;
+pub mod tls;

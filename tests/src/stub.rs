@@ -87,6 +87,11 @@ impl Stub {
         format!("http://{}", self.address)
     }
 
+    /// Its host and port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Lets one waiting answer start.
     pub fn release(&self) {
         self.inner.gate.add_permits(1);

@@ -4,6 +4,7 @@
 
 use crate::pinned_client;
 use crate::policy::{EgressPolicy, Scheme};
+use crate::tls;
 use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
@@ -98,8 +99,6 @@ async fn client_for_redirect(at: &Url, policy: &EgressPolicy) -> Result<Client, 
 
 /// A client for the address that the operator configured.
 fn client() -> reqwest::Result<Client> {
-    // Has no effect if the program has already installed its provider.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     #[allow(
         clippy::disallowed_methods,
         reason = "a client for one file, which does not follow redirects"
@@ -111,6 +110,7 @@ fn client() -> reqwest::Result<Client> {
         .connect_timeout(CONNECT_TIMEOUT)
         .referer(false)
         .redirect(Policy::none())
+        .use_preconfigured_tls(tls::http_config())
         .build()
 }
 

@@ -1,6 +1,7 @@
 //! The shared HTTP client with its timeouts. All users share it, so that connections are reused and
 //! the rules below always apply.
 
+use crate::tls;
 use reqwest::{Client, Response, redirect};
 use std::error::Error;
 use std::time::Duration;
@@ -21,8 +22,6 @@ pub fn client() -> Result<Client, reqwest::Error> {
 
 /// A client with this connect timeout.
 pub fn client_with_connect_timeout(connect: Duration) -> Result<Client, reqwest::Error> {
-    // Has no effect if the program has already installed its provider.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     #[allow(clippy::disallowed_methods, reason = "the shared client is made here")]
     let builder = Client::builder();
     builder
@@ -32,6 +31,7 @@ pub fn client_with_connect_timeout(connect: Duration) -> Result<Client, reqwest:
         .redirect(redirect::Policy::none())
         .referer(false)
         .no_proxy()
+        .use_preconfigured_tls(tls::http_config())
         .build()
 }
 

@@ -7,5 +7,6 @@ pub mod download;
 pub mod http;
 pub mod pinned_client;
 pub mod policy;
+pub mod tls;
 
 pub use config::Config;

@@ -1,6 +1,7 @@
 //! A client for one host, pinned to the addresses that `policy` has checked. It resolves no names,
 //! follows no redirects and uses no proxy.
 
+use crate::tls;
 use reqwest::dns::{Name, Resolve, Resolving};
 use reqwest::{Client, redirect};
 use std::net::SocketAddr;
@@ -13,8 +14,6 @@ pub fn client(
     addresses: &[SocketAddr],
     connect_timeout: Duration,
 ) -> Result<Client, reqwest::Error> {
-    // Has no effect if the program has already installed its provider.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     #[allow(
         clippy::disallowed_methods,
         reason = "each host named by others has its own client, pinned to checked addresses"
@@ -29,6 +28,7 @@ pub fn client(
         .no_proxy()
         .resolve_to_addrs(host, addresses)
         .dns_resolver(Arc::new(NoResolver))
+        .use_preconfigured_tls(tls::http_config())
         .build()
 }
 

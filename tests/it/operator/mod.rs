@@ -4,6 +4,7 @@ mod background;
 mod doctor;
 mod follow;
 mod journal;
+mod private_authority;
 mod reload;
 mod setup;
 

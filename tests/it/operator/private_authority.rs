@@ -1,0 +1,34 @@
+//! A backend whose certificate is signed by a private authority.
+
+use super::out;
+use pylon_tests::process::command;
+use pylon_tests::program::Program;
+use pylon_tests::stub::Script;
+use pylon_tests::tls::TlsProxy;
+use serde_json::Value;
+use std::fs;
+use tokio::task::block_in_place;
+
+/// Goal: the operator's certificates count beside the built-in ones. Method: a backend over TLS,
+/// without and with its authority in `SSL_CERT_FILE`.
+#[tokio::test(flavor = "multi_thread")]
+async fn authorities_of_the_machine_are_trusted() {
+    let program = Program::new(Script::Echo).await;
+    let proxy = TlsProxy::start(program.stub.address()).await;
+    let home = program.home();
+    let (relay, backend) = (program.relay.url(), proxy.host());
+    let settings =
+        format!("relays = [\"{relay}\"]\ninference.llama_cpp.url = \"https://{backend}\"\n");
+    fs::write(home.join(".config/pylon/config.toml"), settings).unwrap();
+    let authority = home.join("authority.pem");
+    fs::write(&authority, proxy.authority()).unwrap();
+    let state = |certificates: &std::path::Path| {
+        let mut doctor = command(home, &["doctor", "--json"]);
+        let output = block_in_place(|| doctor.env("SSL_CERT_FILE", certificates).output()).unwrap();
+        let report: Value = serde_json::from_str(&out(&output)).unwrap();
+        let rows = report["checks"].as_array().unwrap();
+        rows.iter().find(|row| row["check"] == "backend").unwrap()["state"].clone()
+    };
+    assert_eq!(state(&home.join("missing.pem")), "broken");
+    assert_eq!(state(&authority), "ok");
+}
