@@ -1,7 +1,7 @@
 //! The limits that relays declare (NIP-11). Requested at each connection; the last answer is used
 //! until the next.
 
-use crate::nip90::{EVENT_BYTES_MIN, SizeLimit};
+use crate::nip90::{EVENT_BYTES_MIN, EVENT_TAGS_MIN, SizeLimit};
 use nostr_sdk::prelude::{RelayUrl, Url};
 use pylon_core::sync::lock;
 use pylon_egress::http;
@@ -43,15 +43,16 @@ pub struct Limitation {
 impl Limitation {
     /// The size limits for one event.
     fn size_limit(self) -> SizeLimit {
-        let bytes = |declared: Option<u64>, otherwise: usize| {
-            declared.map_or(otherwise, |bytes| {
-                usize::try_from(bytes).unwrap_or(usize::MAX).max(EVENT_BYTES_MIN)
-            })
+        let limit = |declared: Option<u64>, least: usize, otherwise: usize| {
+            declared
+                .map_or(otherwise, |limit| usize::try_from(limit).unwrap_or(usize::MAX).max(least))
         };
-        let message_bytes = bytes(self.max_message_length, SizeLimit::default().message_bytes);
+        let default = SizeLimit::default();
+        let message_bytes = limit(self.max_message_length, EVENT_BYTES_MIN, default.message_bytes);
         // A relay that limits only the message accepts any content that fits into it.
-        let content_bytes = bytes(self.max_content_length, message_bytes);
-        SizeLimit { message_bytes, content_bytes }
+        let content_bytes = limit(self.max_content_length, EVENT_BYTES_MIN, message_bytes);
+        let tags = limit(self.max_event_tags, EVENT_TAGS_MIN, default.tags);
+        SizeLimit { message_bytes, content_bytes, tags }
     }
 }
 
@@ -180,19 +181,23 @@ mod tests {
             ("{}", Some(default)),
             (
                 r#"{"name":"r","limitation":{"max_message_length":524288}}"#,
-                Some(SizeLimit { message_bytes: 524_288, content_bytes: 524_288 }),
+                Some(SizeLimit { message_bytes: 524_288, content_bytes: 524_288, ..default }),
             ),
             (
                 r#"{"limitation":{"max_message_length":131072,"max_content_length":65000}}"#,
-                Some(SizeLimit { message_bytes: 131_072, content_bytes: 65_000 }),
+                Some(SizeLimit { message_bytes: 131_072, content_bytes: 65_000, ..default }),
             ),
             (
                 r#"{"limitation":{"max_message_length":-5,"max_content_length":20000}}"#,
                 Some(SizeLimit { content_bytes: 20_000, ..default }),
             ),
             (
-                r#"{"limitation":{"max_message_length":1}}"#,
-                Some(SizeLimit { message_bytes: EVENT_BYTES_MIN, content_bytes: EVENT_BYTES_MIN }),
+                r#"{"limitation":{"max_message_length":1,"max_event_tags":1}}"#,
+                Some(SizeLimit {
+                    message_bytes: EVENT_BYTES_MIN,
+                    content_bytes: EVENT_BYTES_MIN,
+                    tags: EVENT_TAGS_MIN,
+                }),
             ),
             (r#"{"limitation":"none"}"#, Some(default)),
             ("<html>", None),
@@ -222,7 +227,7 @@ mod tests {
         Arc::clone(&limits).refresh(relays[1].clone()).await;
         assert_eq!(
             limits.size_limit(&relays),
-            SizeLimit { message_bytes: 262_144, content_bytes: 200_000 }
+            SizeLimit { message_bytes: 262_144, content_bytes: 200_000, ..default }
         );
     }
 

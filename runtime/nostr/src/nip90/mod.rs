@@ -21,7 +21,8 @@ mod writer;
 pub use assemble::assemble;
 pub use encryption::Encryption;
 pub use parts::{
-    EVENT_BYTES_DEFAULT, EVENT_BYTES_MIN, PART_KIND, PARTS_MAX, Parts, SizeLimit, WHOLE_BYTES_MAX,
+    EVENT_BYTES_DEFAULT, EVENT_BYTES_MIN, EVENT_TAGS_MIN, PART_KIND, PARTS_MAX, Parts, SizeLimit,
+    WHOLE_BYTES_MAX,
 };
 pub use protocol::{
     CANCELLED_MAX, DELETION_KIND, FEEDBACK_KIND, REQUEST_BYTES_MAX, REQUEST_KINDS, RESULT_OFFSET,

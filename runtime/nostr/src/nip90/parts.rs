@@ -23,6 +23,8 @@ pub const PART_KIND: u16 = 30_078;
 pub const EVENT_BYTES_DEFAULT: usize = 64 * 1024;
 /// A smaller declared limit is ignored: nothing could be sent.
 pub const EVENT_BYTES_MIN: usize = 16 * 1024;
+/// A smaller declared number of tags is ignored as well.
+pub const EVENT_TAGS_MIN: usize = 32;
 /// Parts of one answer.
 pub const PARTS_MAX: usize = 1024;
 /// Bytes of one answer that a buyer accepts.
@@ -39,11 +41,17 @@ pub struct SizeLimit {
     pub message_bytes: usize,
     /// Bytes of the event's content.
     pub content_bytes: usize,
+    /// Tags of the event.
+    pub tags: usize,
 }
 
 impl Default for SizeLimit {
     fn default() -> Self {
-        Self { message_bytes: EVENT_BYTES_DEFAULT, content_bytes: EVENT_BYTES_DEFAULT }
+        Self {
+            message_bytes: EVENT_BYTES_DEFAULT,
+            content_bytes: EVENT_BYTES_DEFAULT,
+            tags: usize::MAX,
+        }
     }
 }
 
@@ -54,12 +62,13 @@ impl SizeLimit {
         Self {
             message_bytes: self.message_bytes.min(other.message_bytes),
             content_bytes: self.content_bytes.min(other.content_bytes),
+            tags: self.tags.min(other.tags),
         }
     }
 
     /// Is this event within the limit?
     pub fn holds(self, event: &Event) -> bool {
-        if event.content.len() > self.content_bytes {
+        if event.content.len() > self.content_bytes || event.tags.len() > self.tags {
             return false;
         }
         // JSON escapes make a text at most six times longer: most events need not be serialized to
@@ -67,12 +76,17 @@ impl SizeLimit {
         let text: usize =
             event.tags.iter().flat_map(|tag| tag.as_slice()).map(|text| text.len() * 6 + 4).sum();
         event.content.len() * 6 + text + PART_FRAME_BYTES <= self.message_bytes
-            || event.as_json().len() + EVENT_FRAME_BYTES <= self.message_bytes
+            || frame_bytes(event) <= self.message_bytes
     }
 
     fn of_part(self) -> usize {
         self.message_bytes.saturating_sub(PART_FRAME_BYTES).min(self.content_bytes)
     }
+}
+
+/// The size of the message that publishes this event.
+pub(crate) fn frame_bytes(event: &Event) -> usize {
+    event.as_json().len() + EVENT_FRAME_BYTES
 }
 
 /// The parts of a result.

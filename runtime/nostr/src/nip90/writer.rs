@@ -16,9 +16,15 @@ use std::borrow::Cow;
 pub(super) const ERROR_BYTES_MAX: usize = 1000;
 /// Feedback expires after this time (NIP-40).
 const FEEDBACK_SECONDS: u64 = 3600;
-/// The bytes of a result besides its list of parts: the invoice, about 1 KiB, and the guests, about
-/// 200 bytes each.
+/// The bytes of a result besides its output and its list of parts: the invoice, about 1 KiB, and
+/// the guests, about 200 bytes each.
 const REST_BYTES: usize = 4096;
+/// The tags for these.
+const REST_TAGS: usize = 8;
+/// The tags of a result besides its attributes and its list of parts.
+const FIXED_TAGS: usize = 16;
+/// A text grows at most this much: six times as JSON, encrypted once more as JSON, and as base64.
+const WRITTEN_BYTES_PER_TEXT_BYTE: usize = 12;
 
 /// The signed events of a message, in the order in which they are published: each must be accepted
 /// by the relays before the next is sent. The last one is the answer itself; those before are its
@@ -51,7 +57,13 @@ pub fn check(
     keys: &Keys,
     room: SizeLimit,
 ) -> Result<(), MarketError> {
-    if output.content.len() * 2 < room.content_bytes.min(room.message_bytes) {
+    let attributes = &output.attributes;
+    let text = output.content.len() + attributes.iter().map(text_bytes).sum::<usize>();
+    let tags = FIXED_TAGS.saturating_add(attributes.len());
+    if text.saturating_mul(WRITTEN_BYTES_PER_TEXT_BYTE) + REST_BYTES
+        < room.content_bytes.min(room.message_bytes)
+        && tags <= room.tags
+    {
         return Ok(());
     }
     let scheme = job.confidential.then(|| Encryption::of_request(&job.origin));
@@ -66,11 +78,24 @@ pub fn check(
     let pen = EventWriter {
         now,
         keys,
-        room: SizeLimit { message_bytes: room.message_bytes.saturating_sub(REST_BYTES), ..room },
+        room: SizeLimit {
+            message_bytes: room.message_bytes.saturating_sub(REST_BYTES),
+            tags: room.tags.saturating_sub(REST_TAGS),
+            ..room
+        },
     };
-    let checked =
-        Parts::expected(&output.content, scheme, room).and_then(|parts| pen.naming(&draft, &parts));
-    checked.map(drop).map_err(MarketError::Unpublishable)
+    let checked = pen.in_one(&draft, RequestEcho::Nothing).and_then(|event| match event {
+        Some(_) if pen.is_small(&output.content) => Ok(()),
+        _ => {
+            let parts = Parts::expected(&output.content, scheme, room)?;
+            pen.naming(&draft, &parts).map(drop)
+        }
+    });
+    checked.map_err(MarketError::Unpublishable)
+}
+
+fn text_bytes(attribute: &Attribute) -> usize {
+    attribute.name.len() + attribute.value.len()
 }
 
 /// How much of the request a result repeats.
@@ -141,8 +166,7 @@ impl EventWriter<'_> {
         let kind = kind.ok_or_else(|| format!("kind {} is not a request", job.kind))?;
         let scheme = job.confidential.then(|| Encryption::of_request(&job.origin));
         let draft = ResultDraft { kind, job, output, due, guests, scheme };
-        let is_small =
-            output.content.len() * 2 < self.room.content_bytes.min(self.room.message_bytes);
+        let is_small = self.is_small(&output.content);
         for echo in [RequestEcho::RequestAndInputs, RequestEcho::Request, RequestEcho::Nothing] {
             if (echo != RequestEcho::Nothing || is_small)
                 && let Some(event) = self.in_one(&draft, echo)?
@@ -162,6 +186,11 @@ impl EventWriter<'_> {
         Ok(events)
     }
 
+    /// A small text is rather sent without the request than in parts.
+    fn is_small(&self, text: &str) -> bool {
+        text.len() * 2 < self.room.content_bytes.min(self.room.message_bytes)
+    }
+
     /// The result that lists its parts.
     fn naming(&self, draft: &ResultDraft<'_>, parts: &Parts) -> Result<Event, String> {
         for echo in [RequestEcho::RequestAndInputs, RequestEcho::Request, RequestEcho::Nothing] {
@@ -170,11 +199,13 @@ impl EventWriter<'_> {
                 return Ok(event);
             }
         }
-        // The list of parts cannot be shortened.
-        let bytes = draft.output.content.len();
+        // Neither the list of parts nor the attributes can be shortened.
+        let Output { content, attributes, .. } = draft.output;
+        let (bytes, count) = (content.len(), attributes.len());
+        let attribute_bytes: usize = attributes.iter().map(text_bytes).sum();
         Err(format!(
-            "the result of {bytes} bytes is larger than the relays accept, \
-             even in parts: request less"
+            "the result of {bytes} bytes, with {count} attributes of {attribute_bytes} bytes, is \
+             larger than the relays accept, even in parts: request less"
         ))
     }
 

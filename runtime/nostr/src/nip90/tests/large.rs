@@ -2,7 +2,8 @@
 
 use super::*;
 
-const ROOM: SizeLimit = SizeLimit { message_bytes: 20_000, content_bytes: 20_000 };
+const ROOM: SizeLimit =
+    SizeLimit { message_bytes: 20_000, content_bytes: 20_000, tags: usize::MAX };
 
 fn frame(event: &Event) -> usize {
     event.as_json().len() + "[\"EVENT\",]".len()
@@ -176,7 +177,11 @@ fn a_wrong_part_is_rejected() {
 #[test]
 fn the_list_of_parts_is_limited() {
     let (us, customer) = (Keys::generate(), Keys::generate());
-    let room = SizeLimit { message_bytes: EVENT_BYTES_MIN, content_bytes: EVENT_BYTES_MIN };
+    let room = SizeLimit {
+        message_bytes: EVENT_BYTES_MIN,
+        content_bytes: EVENT_BYTES_MIN,
+        ..SizeLimit::default()
+    };
     let due = (Msat::new(u64::MAX), "lnbc".repeat(256));
     let guest_ref = |slot: &str| GuestRef {
         slot: slot.into(),
@@ -229,12 +234,56 @@ fn the_list_of_parts_is_limited() {
     assert!(message.contains("parts, 1024 are allowed"), "{message}");
 }
 
+/// Goal: the check counts everything that a result is sent with, so that a result that passes can
+/// be signed with any invoice, and one that does not pass cannot. Method: little text with
+/// attributes around the limit, as plain text, as text that grows as JSON, and many, for jobs in
+/// the clear and encrypted; then a relay that limits the number of tags.
+#[test]
+fn attributes_are_checked_as_they_are_sent() {
+    let (us, customer) = (Keys::generate(), Keys::generate());
+    let due = (Msat::new(u64::MAX), "lnbc".repeat(256));
+    let few_tags = SizeLimit { tags: EVENT_TAGS_MIN, ..SizeLimit::default() };
+    let attribute = |name: &str, value: String| Attribute { name: name.into(), value };
+    let rows = [
+        (ROOM, vec![attribute("a", "x".repeat(200 * 1024))], false),
+        (ROOM, vec![attribute("a", "x".repeat(2000))], true),
+        (ROOM, vec![attribute("a", "\u{1}".repeat(4000))], false),
+        (ROOM, vec![attribute("a", "\"".repeat(11_000))], false),
+        (ROOM, vec![attribute("a", "y".repeat(10)); 3000], false),
+        (SizeLimit::default(), vec![attribute("a", "x".repeat(66_000))], false),
+        (few_tags, vec![attribute("a", "y".into()); 20], true),
+        (few_tags, vec![attribute("a", "y".into()); 40], false),
+    ];
+    for scheme in [None, Some(Encryption::Nip04), Some(Encryption::Nip44)] {
+        let job = job(&us, &customer, scheme);
+        for (room, attributes, fits) in &rows {
+            let output =
+                Output { content: "z".into(), attributes: attributes.clone(), ..Output::default() };
+            // Encrypted attributes are one tag.
+            let fits = *fits || (scheme.is_some() && room.tags == EVENT_TAGS_MIN);
+            let what = format!("{scheme:?} {} {}", attributes.len(), attributes[0].value.len());
+            let checked =
+                check(&job, &output, now(), &us, *room).map_err(|error| error.to_string());
+            assert_eq!(checked.is_ok(), fits, "{what}: {checked:?}");
+            let message =
+                Message::Result { job: &job, output: &output, due: Some(due.clone()), guests: &[] };
+            let written = write(&message, now(), &us, *room);
+            assert!(!fits || written.is_ok(), "{what}: {written:?}");
+            for event in written.iter().flatten() {
+                let is_held = frame(event) <= room.message_bytes && event.tags.len() <= room.tags;
+                assert!(is_held, "{what}");
+            }
+        }
+    }
+}
+
 proptest! {
     /// The parts are the text, and none is too large, whatever the text and the limit.
     #[test]
     fn parts_are_the_text(text in "(?s).{2000,9000}", bytes in 5000_usize..8000) {
         let (us, customer) = (Keys::generate(), Keys::generate());
-        let room = SizeLimit { message_bytes: bytes, content_bytes: bytes };
+        let room =
+            SizeLimit { message_bytes: bytes, content_bytes: bytes, ..SizeLimit::default() };
         let (job, output) = (job(&us, &customer, None), output(text.clone()));
         let message = Message::Result { job: &job, output: &output, due: None, guests: &[] };
         let mut events = write(&message, now(), &us, room).unwrap();
