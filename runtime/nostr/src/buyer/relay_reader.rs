@@ -6,6 +6,7 @@ use super::query::{QUERY_TIMEOUT, QueryLimit, QueryResult, query};
 use super::request::Request;
 use crate::has_valid_id;
 use crate::nip90::{self, Delivered, PART_KIND, PARTS_MAX, Parts, WHOLE_BYTES_MAX};
+use crate::relay_transport::RelayTransport;
 use futures::StreamExt;
 use futures::future::join;
 use futures::stream;
@@ -56,7 +57,8 @@ impl RelayReader {
 
     /// Connects to the relays.
     pub async fn connect(keys: Keys, relays: &[String]) -> Result<Self, BuyerError> {
-        let client = Client::new(keys.clone());
+        let client =
+            Client::builder().signer(keys.clone()).websocket_transport(RelayTransport).build();
         for relay in relays {
             client
                 .add_relay(relay.as_str())

@@ -2,6 +2,7 @@
 //! for one query or one event.
 
 use super::options::MESSAGE_BYTES_MAX;
+use crate::relay_transport::tls;
 use futures::{SinkExt, StreamExt};
 use nostr_sdk::prelude::{
     ClientMessage, Event, EventId, Filter, JsonUtil, RelayMessage, SubscriptionId,
@@ -35,14 +36,12 @@ impl OneShotRelayClient {
                 return None;
             }
         };
-        // Has no effect if the program has already installed its provider.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let limits = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX as usize))
             .max_frame_size(Some(MESSAGE_BYTES_MAX as usize));
         let stream = open(&found).await?;
         let (socket, _) =
-            client_async_tls_with_config(url.as_str(), stream, Some(limits), None).await.ok()?;
+            client_async_tls_with_config(url.as_str(), stream, Some(limits), tls()).await.ok()?;
         Some(Self { socket })
     }
 
