@@ -33,6 +33,8 @@ pub enum Incoming {
         customer: PublicKey,
         /// The requests.
         jobs: Vec<JobId>,
+        /// The withdrawal names this node.
+        targeted: bool,
     },
 }
 
@@ -116,6 +118,17 @@ pub enum SendOutcome {
     Delivered,
     /// No relay accepted it yet: try again later.
     Retry,
-    /// No relay will ever accept it.
+    /// Every relay has refused it for good.
     Refused,
+}
+
+/// A relay, or another part of a market, will never accept a message about a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayRefusal {
+    /// The job.
+    pub job: JobId,
+    /// The address of the relay.
+    pub relay: String,
+    /// Why, in the words of the relay: one line of limited length.
+    pub reason: String,
 }

@@ -8,20 +8,17 @@ use crate::payments::Payments;
 use crate::recorder::JobRecorder;
 use crate::refusals::{Refusals, RequestMeta};
 use crate::registry::Registry;
+use crate::withdrawals::Withdrawals;
 use pylon_core::decision::{REDACTED, Refusal};
 use pylon_core::machine::{self, Event};
 use pylon_core::message::Incoming;
 use pylon_core::ports::guests::GuestSet;
-use pylon_core::recent::RecentSet;
 use pylon_core::rows::DecisionContext;
 use pylon_core::{Job, JobId, PublicKey};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Remembered withdrawals of requests that have not arrived: relays send stored events in any
-/// order, usually the newest first.
-const WITHDRAWN_MAX: usize = 4096;
 /// When a customer may try again after a refusal for lack of capacity.
 const BUSY_SECONDS: u32 = 30;
 
@@ -48,21 +45,23 @@ struct Accepted {
 impl JobIntake {
     /// Takes requests until the market closes or the node stops.
     pub(crate) async fn run(self, closing: CancellationToken) {
-        let mut withdrawn = RecentSet::new(WITHDRAWN_MAX);
+        let mut withdrawn = Withdrawals::default();
         loop {
             let incoming = tokio::select! {
                 () = closing.cancelled() => return,
                 incoming = self.recorder.market.next() => incoming,
             };
             match incoming {
-                Some(Incoming::Job(job)) if withdrawn.holds(&(job.customer, job.id)) => {
+                Some(Incoming::Job(job)) if withdrawn.holds(job.customer, job.id) => {
                     tracing::debug!(job = %job.id.short(), "withdrawn before it arrived");
                 }
                 Some(Incoming::Job(job)) => self.take(*job).await,
                 Some(malformed @ Incoming::Malformed { .. }) => self.reject(malformed).await,
-                Some(Incoming::Cancel { customer, jobs }) => {
+                Some(Incoming::Cancel { customer, jobs, targeted }) => {
                     for id in jobs {
-                        self.cancel(customer, id, &mut withdrawn).await;
+                        if !self.cancel(customer, id).await {
+                            withdrawn.remember(customer, id, targeted);
+                        }
                     }
                 }
                 None => return,
@@ -85,6 +84,7 @@ impl JobIntake {
         let Some(reservation) = reserve(false).or_else(|| reserve(preferred())) else {
             if !job.targeted {
                 tracing::warn!(job = %job.id.short(), "broadcast dropped: no capacity");
+                self.refusals.count_dropped();
             }
             return self.refuse_if_targeted(&job, Refusal::Busy(BUSY_SECONDS)).await;
         };
@@ -175,13 +175,8 @@ impl JobIntake {
             })
     }
 
-    /// Only the author of a request may withdraw it (NIP-09).
-    async fn cancel(
-        &self,
-        customer: PublicKey,
-        id: JobId,
-        withdrawn: &mut RecentSet<(PublicKey, JobId)>,
-    ) {
+    /// Only the author of a request may withdraw it (NIP-09). `false`: the request has not arrived.
+    async fn cancel(&self, customer: PublicKey, id: JobId) -> bool {
         let author = match self.registry.customer(id) {
             Some(author) => Ok(Some(author)),
             None => self.recorder.journal.customer_of_open(id),
@@ -191,10 +186,11 @@ impl JobIntake {
                 self.registry.deliver(id, Event::Cancelled.into()).await;
             }
             Ok(Some(_)) => {}
-            Ok(None) => drop(withdrawn.remember((customer, id))),
+            Ok(None) => return false,
             Err(error) => {
                 tracing::error!(%error, "cannot read the journal: cancellation ignored");
             }
         }
+        true
     }
 }

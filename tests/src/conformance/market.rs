@@ -44,14 +44,16 @@ pub async fn check(fixture: Fixture) {
     assert_eq!(market.prices(5050, NOW), None, "no other provider sells here");
 
     customer.cancel(job.id).await;
-    let withdrawn = Incoming::Cancel { customer: job.customer, jobs: vec![job.id] };
+    let withdrawn =
+        Incoming::Cancel { customer: job.customer, jobs: vec![job.id], targeted: false };
     assert_eq!(within(market.next()).await, Some(withdrawn));
 
     disconnect();
-    let message = market.sign(&processing(&job), NOW).unwrap();
+    let message = market.sign(&processing(&job), NOW.plus(1)).unwrap();
     assert_eq!(within(market.send(&message)).await, SendOutcome::Retry);
     close().await;
     assert_eq!(within(market.next()).await, None);
+    assert_eq!(within(market.next_refusal()).await, None);
 }
 
 const NOW: UnixTime = UnixTime::new(1_800_000_000);

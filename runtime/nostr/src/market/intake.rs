@@ -14,6 +14,7 @@ use crate::nip90::{Ignored, Reader, Screened};
 use nostr_sdk::prelude::{
     AdmitPolicy, AdmitStatus, BoxedFuture, Event, EventId, PolicyError, RelayUrl, SubscriptionId,
 };
+use pylon_core::ports::clock::Clock;
 use pylon_core::recent::RecentSet;
 use pylon_core::sync::lock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,7 +72,6 @@ pub(super) struct QueueLimits {
     pub(super) wait: Duration,
 }
 
-#[derive(Debug)]
 pub(super) struct Intake {
     reader: Reader,
     kinds: watch::Receiver<Arc<[u16]>>,
@@ -79,7 +79,14 @@ pub(super) struct Intake {
     queue: mpsc::Sender<Queued>,
     room: Arc<Semaphore>,
     limits: QueueLimits,
+    clock: Arc<dyn Clock>,
     counters: Counters,
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Intake({:?})", self.counts())
+    }
 }
 
 impl Intake {
@@ -87,11 +94,12 @@ impl Intake {
         reader: Reader,
         kinds: watch::Receiver<Arc<[u16]>>,
         limits: QueueLimits,
+        clock: Arc<dyn Clock>,
     ) -> (Arc<Self>, mpsc::Receiver<Queued>) {
         let (queue, inbox) = mpsc::channel(limits.events.max(1));
         let room = Arc::new(Semaphore::new(limits.bytes.min(u32::MAX as usize)));
         let (seen, counters) = (Mutex::new(RecentSet::new(REMEMBERED_MAX)), Counters::default());
-        (Arc::new(Self { reader, kinds, seen, queue, room, limits, counters }), inbox)
+        (Arc::new(Self { reader, kinds, seen, queue, room, limits, clock, counters }), inbox)
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -129,6 +137,11 @@ impl Intake {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// May this message of a relay contain an event that names us?
+    pub(super) fn concerns(&self, message: &str) -> bool {
+        self.reader.is_named_in(message)
+    }
+
     /// Like [`Intake::take`], for an event whose signature the library has not checked, and which
     /// only matters if it names us.
     pub(super) async fn take_unverified(&self, event: &Event) {
@@ -140,8 +153,21 @@ impl Intake {
         }
     }
 
+    /// The same for an event whose empty tags were left out, and whose id was checked before.
+    pub(super) async fn take_with_empty_tag(&self, event: &Event) {
+        let Ok(screened) = self.screen(event) else { return };
+        if !screened.targeted || self.is_known(&event.id) {
+            return;
+        }
+        if !event.verify_signature() {
+            self.counters.forged.fetch_add(1, Ordering::Relaxed);
+        } else if self.remember(event.id) {
+            self.enqueue(event, Screened { has_empty_tag: true, ..screened }).await;
+        }
+    }
+
     fn screen(&self, event: &Event) -> Result<Screened, Ignored> {
-        let screened = self.reader.screen(event, crate::now())?;
+        let screened = self.reader.screen(event, self.clock.now())?;
         let kind = event.kind.as_u16();
         // A request of a kind that we do not serve is answered if it names us, and ignored
         // otherwise.

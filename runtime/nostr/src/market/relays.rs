@@ -1,9 +1,8 @@
 //! The relays of the market, each with its own session. They can change while the market is open.
 
-use super::options::{MESSAGE_BYTES_MAX, NOTIFICATIONS_MAX};
+use super::options::{EVENT_TAGS_MAX, MESSAGE_BYTES_MAX, NOTIFICATIONS_MAX};
 use super::session::{RelaySession, SessionContext};
 use crate::ConnectError;
-use crate::nip90::TAGS_MAX;
 use nostr_sdk::prelude::{Relay, RelayLimits, RelayOptions, RelayPool, RelayUrl};
 use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
@@ -85,9 +84,7 @@ impl Relays {
     async fn add(&self, url: &RelayUrl) -> Result<Relay, ConnectError> {
         let mut limits = RelayLimits::default();
         limits.messages.max_size = Some(MESSAGE_BYTES_MAX);
-        // A request that is somewhat too large is still answered; for an absurd one not even the
-        // signature is checked.
-        limits.events.max_num_tags = u16::try_from(TAGS_MAX * 2).ok();
+        limits.events.max_num_tags = u16::try_from(EVENT_TAGS_MAX).ok();
         let options = RelayOptions::new().limits(limits).retry_interval(self.shared.options.retry);
         let failed =
             |error: &dyn std::fmt::Display| ConnectError::Relay(url.to_string(), error.to_string());

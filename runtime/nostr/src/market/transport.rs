@@ -1,24 +1,25 @@
 //! Handles some frames before the library sees them. All others pass unchanged.
 //!
-//! - Expired requests (NIP-40): the library drops them, but a customer who named us gets an answer.
+//! - Requests that the library drops: expired ones (NIP-40), and those with too many or with empty
+//!   tags. A customer who named us gets an answer.
 //! - Our own answers that relays return, which are not worth the check of a signature.
 //! - A silent connection is ended here, because only then does the library begin a new one.
 
 use super::intake::Intake;
-use super::options::MESSAGE_BYTES_MAX;
+use super::options::{EVENT_TAGS_MAX, MESSAGE_BYTES_MAX};
 use super::price_feed::PriceFeed;
+use crate::nip90::without_empty_tags;
+use crate::relay_transport::RelayTransport;
 use futures::StreamExt;
 use nostr_sdk::pool::ConnectionMode;
 use nostr_sdk::pool::transport::error::TransportError;
-use nostr_sdk::pool::transport::websocket::{
-    DefaultWebsocketTransport, WebSocketSink, WebSocketStream, WebSocketTransport,
-};
+use nostr_sdk::pool::transport::websocket::{WebSocketSink, WebSocketStream, WebSocketTransport};
 use nostr_sdk::prelude::{BoxedFuture, Event, JsonUtil, RelayMessage, RelayUrl, Url};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-/// The library's transport with a filter for incoming frames.
+/// The connections of the node, with a filter for incoming frames.
 #[derive(Debug)]
 pub(super) struct Transport {
     pub(super) intake: Arc<Intake>,
@@ -29,7 +30,7 @@ pub(super) struct Transport {
 
 impl WebSocketTransport for Transport {
     fn support_ping(&self) -> bool {
-        DefaultWebsocketTransport.support_ping()
+        RelayTransport.support_ping()
     }
 
     fn connect<'a>(
@@ -39,7 +40,7 @@ impl WebSocketTransport for Transport {
         timeout: Duration,
     ) -> BoxedFuture<'a, Result<(WebSocketSink, WebSocketStream), TransportError>> {
         Box::pin(async move {
-            let (sink, stream) = DefaultWebsocketTransport.connect(url, mode, timeout).await?;
+            let (sink, stream) = RelayTransport.connect(url, mode, timeout).await?;
             let (intake, prices) = (Arc::clone(&self.intake), Arc::clone(&self.prices));
             let stream = stream
                 .take_until(Box::pin(disconnect_requested(
@@ -53,8 +54,12 @@ impl WebSocketTransport for Transport {
                         if text.is_some_and(|text| prices.is_echo(text)) {
                             return None;
                         }
-                        if let Some(event) = text.and_then(expired) {
-                            intake.take_unverified(&event).await;
+                        if let Some(text) = text.filter(|text| intake.concerns(text)) {
+                            match dropped_by_library(text) {
+                                Some((event, false)) => intake.take_unverified(&event).await,
+                                Some((event, true)) => intake.take_with_empty_tag(&event).await,
+                                None => {}
+                            }
                         }
                         Some(frame)
                     }
@@ -75,13 +80,19 @@ async fn disconnect_requested(mut disconnect: broadcast::Receiver<RelayUrl>, url
     }
 }
 
-/// The event in this frame, if it has expired. Frames without an expiration are not parsed.
-fn expired(frame: &str) -> Option<Event> {
-    if frame.len() > MESSAGE_BYTES_MAX as usize || !frame.contains("\"expiration\"") {
+/// The event in this frame, if the library drops it: it has expired, or has too many tags, or has
+/// an empty tag (`true`).
+fn dropped_by_library(frame: &str) -> Option<(Event, bool)> {
+    if frame.len() > MESSAGE_BYTES_MAX as usize {
         return None;
     }
-    match RelayMessage::from_json(frame).ok()? {
-        RelayMessage::Event { event, .. } if event.is_expired() => Some(event.into_owned()),
-        _ => None,
+    match RelayMessage::from_json(frame) {
+        Ok(RelayMessage::Event { event, .. })
+            if event.is_expired() || event.tags.len() > EVENT_TAGS_MAX =>
+        {
+            Some((event.into_owned(), false))
+        }
+        Ok(_) => None,
+        Err(_) => without_empty_tags(frame).map(|event| (event, true)),
     }
 }

@@ -7,6 +7,7 @@
 //! large answers, `trace` for logs.
 
 mod assemble;
+mod empty_tags;
 pub mod encryption;
 pub mod parts;
 mod protocol;
@@ -19,7 +20,9 @@ mod trace;
 mod writer;
 
 pub use assemble::assemble;
+pub(crate) use empty_tags::without_empty_tags;
 pub use encryption::Encryption;
+pub(crate) use parts::frame_bytes;
 pub use parts::{
     EVENT_BYTES_DEFAULT, EVENT_BYTES_MIN, EVENT_TAGS_MIN, PART_KIND, PARTS_MAX, Parts, SizeLimit,
     WHOLE_BYTES_MAX,

@@ -32,6 +32,8 @@ pub struct Screened {
     pub targeted: bool,
     /// Content and tags together.
     pub bytes: usize,
+    /// It has a tag without even a name, which is left out in the event.
+    pub has_empty_tag: bool,
 }
 
 /// Reads events for one node.
@@ -45,6 +47,11 @@ impl Reader {
     /// For the node with this key.
     pub fn new(us: PublicKey) -> Self {
         Self { us, hex: us.to_hex() }
+    }
+
+    /// Is the node's key in this text?
+    pub fn is_named_in(&self, text: &str) -> bool {
+        text.contains(&self.hex)
     }
 
     /// Is this event for the node? Allocates nothing.
@@ -77,7 +84,7 @@ impl Reader {
         if !targeted && (bytes > REQUEST_BYTES_MAX || event.tags.len() > TAGS_MAX) {
             return Err(Ignored::TooLarge);
         }
-        Ok(Screened { targeted, bytes })
+        Ok(Screened { targeted, bytes, has_empty_tag: false })
     }
 
     /// Parses an event that passed [`Reader::screen`], decrypted with our keys if it is
@@ -96,10 +103,10 @@ impl Reader {
                 _ => None,
             });
             let jobs: Vec<JobId> = named.take(CANCELLED_MAX).collect();
-            return if jobs.is_empty() {
+            return if jobs.is_empty() || !may_delete_requests(event) {
                 Err(Ignored::Nothing)
             } else {
-                Ok(Incoming::Cancel { customer, jobs })
+                Ok(Incoming::Cancel { customer, jobs, targeted: screened.targeted })
             };
         }
         Ok(job(event, screened, now, keys).map_or_else(
@@ -117,6 +124,16 @@ impl Reader {
     }
 }
 
+/// A deletion may say which kinds it deletes.
+fn may_delete_requests(deletion: &Event) -> bool {
+    let mut kinds = deletion.tags.iter().filter_map(|tag| match tag.as_slice() {
+        [name, kind, ..] if name == name::KIND => Some(kind.parse()),
+        _ => None,
+    });
+    let is_request = |kind: Result<u16, _>| kind.is_ok_and(|kind| REQUEST_KINDS.contains(&kind));
+    kinds.next().is_none_or(|first| is_request(first) || kinds.any(is_request))
+}
+
 /// Why a request is invalid.
 struct Malformed {
     reason: String,
@@ -126,6 +143,9 @@ struct Malformed {
 
 fn job(event: &Event, screened: Screened, now: UnixTime, keys: &Keys) -> Result<Job, Malformed> {
     let plain = |reason| Malformed { reason, confidential: false };
+    if screened.has_empty_tag {
+        return Err(plain("a tag is empty".into()));
+    }
     if screened.bytes > REQUEST_BYTES_MAX {
         return Err(plain(format!("{} bytes, {REQUEST_BYTES_MAX} are allowed", screened.bytes)));
     }
@@ -231,7 +251,7 @@ pub fn confidential_request(
 
 /// The withdrawal of a request (NIP-09), to be signed by its author.
 pub fn cancellation(job: JobId, kind: u16) -> EventBuilder {
-    let of_kind = tag("k", [kind.to_string()]);
+    let of_kind = tag(name::KIND, [kind.to_string()]);
     EventBuilder::new(Kind::from_u16(DELETION_KIND), "")
         .tag(AnswerTag::Job(job).to_tag())
         .tag(of_kind)

@@ -15,6 +15,7 @@ pub(super) mod name {
     pub(in crate::nip90) const EXPIRATION: &str = "expiration";
     pub(in crate::nip90) const PUBLIC_KEY: &str = "p";
     pub(in crate::nip90) const EVENT: &str = "e";
+    pub(in crate::nip90) const KIND: &str = "k";
     pub(in crate::nip90) const STATUS: &str = "status";
     pub(in crate::nip90) const AMOUNT: &str = "amount";
     pub(in crate::nip90) const CONTENT: &str = "content";
@@ -58,14 +59,13 @@ impl RequestTag {
             name::INPUT => Some(input(values)?),
             name::OUTPUT => first.map(|mime| Self::Output(mime.to_owned())),
             name::PARAM => Some(Self::Param(param(values)?)),
-            name::BID => {
-                let text = first.ok_or("bid has no value")?;
-                Some(Self::Bid(
-                    msat(text).ok_or_else(|| {
-                        format!("bid `{}` is not a number of msat", excerpt(text))
-                    })?,
-                ))
-            }
+            // An empty one is no bid.
+            name::BID => first
+                .map(|text| {
+                    let invalid = || format!("bid `{}` is not a number of msat", excerpt(text));
+                    msat(text).map(Self::Bid).ok_or_else(invalid)
+                })
+                .transpose()?,
             name::PUBLIC_KEY => first.and_then(PublicKey::from_hex).map(Self::Provider),
             name::ENCRYPTED => Some(Self::Encrypted),
             name::EXPIRATION => {

@@ -170,8 +170,6 @@ fn rejects_with_a_reason() {
         (&[&["i", &upper, "job"]], "an input of type `job` is not an event id".into()),
         (&[&["i", "x"], &["param"]], "a param has no name".into()),
         (&[&["i", "x"], &["param", "model"]], "param `model` has no value".into()),
-        (&[&["i", "x"], &["bid"]], "bid has no value".into()),
-        (&[&["i", "x"], &["bid", ""]], "bid has no value".into()),
         (&[&["encrypted"]], "encrypted, but no provider is named".into()),
         (&[&["i", "x"], &["expiration", "1699999999"]], "expired".into()),
     ] {
@@ -192,6 +190,9 @@ fn a_bid_is_whole_msat_or_an_error() {
             readable(&[&["i", "x"], &["bid", good]]).bid,
             Some(Msat::new(good.parse().unwrap()))
         );
+    }
+    for none in [&["bid"][..], &["bid", ""]] {
+        assert_eq!(readable(&[&["i", "x"], none]).bid, None);
     }
     for bad in
         ["-1", "+1", "1e30", "1 000", "1.5", "0x10", "١", "18446744073709551616", " 1", "1sat"]
@@ -329,9 +330,25 @@ fn a_deletion_names_requests() {
     let read_it = |tags| read_event(&us, &event_at(&customer, 5, NOW, "", tags));
     assert_eq!(
         read_it(tags),
-        Ok(Incoming::Cancel { customer: author, jobs: vec![JobId::from_hex(&id).unwrap()] })
+        Ok(Incoming::Cancel {
+            customer: author,
+            jobs: vec![JobId::from_hex(&id).unwrap()],
+            targeted: false
+        })
     );
     assert_eq!(read_it(strings(&[&["a", "30023:x"]])), Err(Ignored::Nothing));
+    let us_hex = us.public_key().to_hex();
+    for (kinds, is_of_requests) in
+        [(vec!["1", "30023"], false), (vec!["1", "5050"], true), (vec!["x"], false), (vec![], true)]
+    {
+        let kinds = kinds.iter().map(|kind| vec!["k".to_owned(), (*kind).to_owned()]);
+        let named = strings(&[&["e", &id], &["p", &us_hex]]);
+        let read = read_it(named.into_iter().chain(kinds.clone()).collect());
+        match read {
+            Ok(Incoming::Cancel { targeted, .. }) => assert!(targeted && is_of_requests),
+            other => assert_eq!((other, is_of_requests), (Err(Ignored::Nothing), false)),
+        }
+    }
     let many = (0..199).map(|n| vec!["e".to_owned(), format!("{n:064}")]).collect();
     let Ok(Incoming::Cancel { jobs, .. }) = read_it(many) else { panic!("not a cancellation") };
     assert_eq!(jobs.len(), CANCELLED_MAX);
@@ -342,7 +359,7 @@ fn a_deletion_names_requests() {
         .unwrap();
     assert_eq!(
         read_event(&us, &ours),
-        Ok(Incoming::Cancel { customer: author, jobs: vec![jobs[0]] })
+        Ok(Incoming::Cancel { customer: author, jobs: vec![jobs[0]], targeted: false })
     );
 }
 
