@@ -28,6 +28,9 @@ pub struct Status {
     pub kinds: Vec<u16>,
     /// The configured relays.
     pub relays: Vec<Relay>,
+    /// How far the clock of the node is ahead of those of the relays; negative if it is behind.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub clock_off_s: Option<i64>,
 }
 
 /// The process of a node.

@@ -59,7 +59,12 @@ impl MarketService {
         context: MarketParts,
     ) -> anyhow::Result<Self> {
         let MarketParts { journal, backends, wallet, bus, clock, market: options } = context;
-        let entry = Entry { keys, urls: config.market.relays.clone(), kinds: guests.kinds() };
+        let entry = Entry {
+            keys,
+            urls: config.market.relays.clone(),
+            kinds: guests.kinds(),
+            clock: Arc::clone(&clock),
+        };
         let (market, changes) = NostrMarket::connect(entry, options).await?;
         let egress = Arc::new(EgressPolicy::new(&config.network.allow));
         market.set_customer_relays(config.market.customer_relays.then(|| Arc::clone(&egress)));

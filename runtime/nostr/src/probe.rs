@@ -1,13 +1,15 @@
 //! Probes a relay for the doctor: does it answer, what does it require (NIP-11), and what is its
 //! time?
 
+use crate::clock_offset;
 use crate::market::limits::{self, Limitation};
+use crate::refusal_reason;
+use crate::relay_transport::RelayTransport;
 use nostr_sdk::prelude::{
     Client, ClientMessage, Filter, Kind, RelayMessage, RelayNotification, RelayUrl, SubscriptionId,
 };
 use pylon_egress::http::{self, shorten};
-use reqwest::header::DATE;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// The result of a probe.
@@ -42,7 +44,7 @@ pub async fn relay(url: &str, within: Duration) -> Probe {
 /// How long an answer took, and whether authentication was required.
 async fn ask(url: &str, within: Duration) -> Result<(Duration, bool), String> {
     let url = RelayUrl::parse(url).map_err(|error| error.to_string())?;
-    let client = Client::default();
+    let client = Client::builder().websocket_transport(RelayTransport).build();
     let asked = async {
         let error_message = |error: &dyn std::fmt::Display| shorten(&error.to_string());
         client.add_relay(&url).await.map_err(|error| error_message(&error))?;
@@ -64,7 +66,7 @@ async fn ask(url: &str, within: Duration) -> Result<(Duration, bool), String> {
                     return if is_auth_required {
                         Ok((begun.elapsed(), true))
                     } else {
-                        Err(format!("refuses: {}", shorten(&message)))
+                        Err(format!("refuses: {}", refusal_reason(&message)))
                     };
                 }
                 _ => {}
@@ -81,16 +83,8 @@ async fn ask(url: &str, within: Duration) -> Result<(Duration, bool), String> {
 async fn describe(url: &str, within: Duration) -> Option<(Option<Limitation>, Option<i64>)> {
     let answer =
         limits::ask(&http::client_with_connect_timeout(within).ok()?, url, within).await.ok()?;
-    let ahead = answer.headers().get(DATE).and_then(|date| ahead(date.to_str().ok()?));
+    let ahead = clock_offset::ahead_of(answer.headers(), crate::now());
     Some((limits::read(answer).await.ok(), ahead))
-}
-
-/// Our clock minus that of a `Date` header, in whole seconds.
-fn ahead(date: &str) -> Option<i64> {
-    let seconds = |time: SystemTime| {
-        i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()).ok()
-    };
-    seconds(SystemTime::now())?.checked_sub(seconds(httpdate::parse_http_date(date).ok()?)?)
 }
 
 #[cfg(test)]

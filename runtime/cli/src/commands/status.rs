@@ -10,6 +10,7 @@ use pylon_core::text::sanitize_line;
 use pylon_core::units::{sats, span};
 use pylon_node::home::Home;
 use pylon_node::lock::LockHolder;
+use pylon_nostr::clock_offset::{self, OFFSET_SECONDS_MAX};
 use std::fmt::Write as _;
 
 /// The request kinds of agents.
@@ -49,6 +50,9 @@ fn page(status: &Status) -> String {
     );
     if !status.daemon.modes.is_empty() {
         let _ = writeln!(out, "Modes:  {}", status.daemon.modes.join(", "));
+    }
+    if let Some(off) = status.clock_off_s.filter(|off| off.unsigned_abs() > OFFSET_SECONDS_MAX) {
+        let _ = writeln!(out, "Clock:  {} the relays: set it (NTP)", clock_offset::describe(off));
     }
     let _ = writeln!(out, "\nSession Stats:\n  Jobs completed: {}", status.stats.jobs_completed);
     let _ = writeln!(out, "  Earnings: {}", sats(Msat::new(status.stats.earnings_msats)));
@@ -128,6 +132,7 @@ mod tests {
             agent_backends: vec!["codex_code".into()],
             kinds: vec![5050, 5930, 5932, 5933],
             relays: vec![Relay { url: "wss://nexus.openagents.com".into(), connected: true }],
+            clock_off_s: Some(-30),
         };
         let expected = "\
 Daemon: Running (PID: 12345)
@@ -149,6 +154,12 @@ Relays:
   wss://nexus.openagents.com
 ";
         assert_eq!(page(&status), expected);
+        let wrong_clock = Status { clock_off_s: Some(-600), ..status.clone() };
+        let warned = expected.replace(
+            "provider, host\n",
+            "provider, host\nClock:  600 s behind the relays: set it (NTP)\n",
+        );
+        assert_eq!(page(&wrong_clock), warned);
         let with_refund_due =
             Status { stats: Stats { refund_due_msats: 21_500, ..status.stats }, ..status };
         let with_debt = expected

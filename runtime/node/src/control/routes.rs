@@ -103,6 +103,7 @@ async fn status(State(context): State<Arc<RouterState>>) -> Response {
             agent_backends: Vec::new(),
             kinds: status.kinds(),
             relays: status.relays(),
+            clock_off_s: status.clock_off_s(),
         })
         .into_response(),
         Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),

@@ -77,6 +77,11 @@ impl NodeStatus {
         self.manager.lockdown().await
     }
 
+    /// How far the clock is ahead of those of the relays, as far as they report their time.
+    pub fn clock_off_s(&self) -> Option<i64> {
+        self.market.as_ref()?.clock_ahead_seconds()
+    }
+
     /// The relays, in the operator's order.
     pub fn relays(&self) -> Vec<Relay> {
         let relays = self.market.iter().flat_map(|market| market.relays());

@@ -1,8 +1,10 @@
 //! The limits that relays declare (NIP-11). Requested at each connection; the last answer is used
 //! until the next.
 
+use crate::clock_offset::{self, OFFSET_SECONDS_MAX};
 use crate::nip90::{EVENT_BYTES_MIN, EVENT_TAGS_MIN, SizeLimit};
 use nostr_sdk::prelude::{RelayUrl, Url};
+use pylon_core::ports::clock::Clock;
 use pylon_core::sync::lock;
 use pylon_egress::http;
 use reqwest::header::ACCEPT;
@@ -71,24 +73,81 @@ pub enum LimitsError {
 pub(super) struct RelayLimits {
     http: Client,
     known: Mutex<HashMap<RelayUrl, Limitation>>,
+    /// Sizes of messages on which relays closed the connection.
+    refused_bytes: Mutex<HashMap<RelayUrl, usize>>,
+    clock: Arc<dyn Clock>,
+    /// How far the clock of this machine is ahead of theirs.
+    ahead_seconds: Mutex<HashMap<RelayUrl, i64>>,
+    /// The last warning about it.
+    warned: Mutex<Option<i64>>,
 }
 
 impl RelayLimits {
-    pub(super) fn new() -> Result<Self, reqwest::Error> {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
         Ok(Self {
             http: http::client_with_connect_timeout(REQUEST_TIMEOUT)?,
             known: Mutex::default(),
+            refused_bytes: Mutex::default(),
+            clock,
+            ahead_seconds: Mutex::default(),
+            warned: Mutex::default(),
         })
     }
 
-    /// Requests the limits of one relay.
+    /// Requests the limits and the time of one relay.
     pub(super) async fn refresh(self: Arc<Self>, relay: RelayUrl) {
-        match fetch(&self.http, relay.as_str()).await {
+        let answer = ask(&self.http, relay.as_str(), REQUEST_TIMEOUT).await;
+        if let Ok(answer) = &answer
+            && let Some(ahead) = clock_offset::ahead_of(answer.headers(), self.clock.now())
+        {
+            lock(&self.ahead_seconds).insert(relay.clone(), ahead);
+            self.check_clock();
+        }
+        let limitation = async { read(answer?).await };
+        match limitation.await {
             Ok(limitation) => drop(self.known().insert(relay, limitation)),
             Err(error) => {
                 tracing::debug!(url = %relay, %error, "the limits of the relay are unknown")
             }
         }
+    }
+
+    /// How far the clock of this machine is ahead of the relays; `None` if none reports its time.
+    pub(super) fn clock_ahead_seconds(&self) -> Option<i64> {
+        clock_offset::median(lock(&self.ahead_seconds).values().copied().collect())
+    }
+
+    /// The clock was set forward by this, or back if it is negative.
+    pub(super) fn clock_was_set(&self, by_seconds: i64) {
+        for ahead in lock(&self.ahead_seconds).values_mut() {
+            *ahead = ahead.saturating_add(by_seconds);
+        }
+        self.check_clock();
+    }
+
+    /// Logs a wrong clock, and when it is right again.
+    fn check_clock(&self) {
+        let is_wrong = |ahead: &i64| ahead.unsigned_abs() > OFFSET_SECONDS_MAX;
+        let ahead = self.clock_ahead_seconds().filter(is_wrong);
+        let before = std::mem::replace(&mut *lock(&self.warned), ahead);
+        match (before, ahead) {
+            (Some(before), Some(ahead)) if before.abs_diff(ahead) <= OFFSET_SECONDS_MAX => {}
+            (_, Some(ahead)) => tracing::warn!(
+                offset = clock_offset::describe(ahead),
+                "the clock of this machine differs from the relays: set it (NTP), relays reject \
+                 events with a wrong time"
+            ),
+            (Some(_), None) => tracing::info!("the clock of this machine agrees with the relays"),
+            (None, None) => {}
+        }
+    }
+
+    /// The relay does not accept messages of this size, whatever it declares: later answers are
+    /// split into smaller parts.
+    pub(super) fn accepts_less_than(&self, relay: &RelayUrl, bytes: usize) {
+        let mut refused = lock(&self.refused_bytes);
+        let least = refused.entry(relay.clone()).or_insert(bytes);
+        *least = bytes.min(*least);
     }
 
     pub(super) fn of(&self, relays: &[RelayUrl]) -> Vec<(String, Option<Limitation>)> {
@@ -98,9 +157,17 @@ impl RelayLimits {
 
     /// The size limits that all of these relays accept.
     pub(super) fn size_limit(&self, relays: &[RelayUrl]) -> SizeLimit {
-        let known = self.known();
+        let (known, refused) = (self.known(), lock(&self.refused_bytes));
         let rooms = relays.iter().map(|relay| {
-            known.get(relay).map_or_else(SizeLimit::default, |declared| declared.size_limit())
+            let declared =
+                known.get(relay).map_or_else(SizeLimit::default, |declared| declared.size_limit());
+            match refused.get(relay) {
+                Some(bytes) => SizeLimit {
+                    message_bytes: declared.message_bytes.min((bytes / 2).max(EVENT_BYTES_MIN)),
+                    ..declared
+                },
+                None => declared,
+            }
         });
         rooms.reduce(SizeLimit::min).unwrap_or_default()
     }
@@ -110,13 +177,8 @@ impl RelayLimits {
     }
 }
 
-/// Requests the document of the relay at this `ws://` or `wss://` address. A document without
-/// limits means no limits.
-pub async fn fetch(http: &Client, relay: &str) -> Result<Limitation, LimitsError> {
-    read(ask(http, relay, REQUEST_TIMEOUT).await?).await
-}
-
-/// Requests the document. Redirects are not followed.
+/// Requests the document of the relay at this `ws://` or `wss://` address. Redirects are not
+/// followed.
 pub(crate) async fn ask(
     http: &Client,
     relay: &str,
@@ -132,7 +194,7 @@ pub(crate) async fn ask(
     request.send().await.map_err(|error| LimitsError::Unreachable(http::error_message(error)))
 }
 
-/// Parses the document.
+/// Parses the document. One without limits means no limits.
 pub(crate) async fn read(answer: Response) -> Result<Limitation, LimitsError> {
     #[derive(Deserialize)]
     struct Document {
@@ -159,9 +221,14 @@ fn lenient<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::tests::TestClock;
     use axum::Router;
     use axum::routing::get;
     use tokio::net::TcpListener;
+
+    async fn fetch(relay: &str) -> Result<Limitation, LimitsError> {
+        read(ask(&http::client().unwrap(), relay, REQUEST_TIMEOUT).await?).await
+    }
 
     async fn relay_that_says(document: String) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -204,7 +271,7 @@ mod tests {
             ("", None),
         ] {
             let url = relay_that_says(document.into()).await;
-            let declared = fetch(&http::client().unwrap(), &url).await;
+            let declared = fetch(&url).await;
             assert_eq!(
                 declared.as_ref().ok().map(|declared| declared.size_limit()),
                 expected,
@@ -220,7 +287,7 @@ mod tests {
             .await,
         ];
         let relays: Vec<RelayUrl> = urls.iter().map(|url| RelayUrl::parse(url).unwrap()).collect();
-        let limits = Arc::new(RelayLimits::new().unwrap());
+        let limits = Arc::new(RelayLimits::new(Arc::new(TestClock::default())).unwrap());
         assert_eq!(limits.size_limit(&relays), default);
         Arc::clone(&limits).refresh(relays[0].clone()).await;
         assert_eq!(limits.size_limit(&relays), default, "the default applies to the other relay");
@@ -237,15 +304,12 @@ mod tests {
     async fn an_oversized_document_is_rejected() {
         let url =
             relay_that_says(format!("{{\"name\":\"{}\"}}", "x".repeat(DOCUMENT_BYTES_MAX))).await;
-        assert!(matches!(
-            fetch(&http::client().unwrap(), &url).await,
-            Err(LimitsError::Unreadable)
-        ));
+        assert!(matches!(fetch(&url).await, Err(LimitsError::Unreadable)));
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", silent.local_addr().unwrap());
         let http = http::client().unwrap();
         let soon = Duration::from_millis(50);
         assert!(matches!(ask(&http, &url, soon).await, Err(LimitsError::Unreachable(_))));
-        assert!(matches!(fetch(&http, "https://x").await, Err(LimitsError::Unreachable(_))));
+        assert!(matches!(fetch("https://x").await, Err(LimitsError::Unreachable(_))));
     }
 }

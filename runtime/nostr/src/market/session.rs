@@ -10,19 +10,24 @@ use super::outgoing::Outgoing;
 use super::queries::RelayQueries;
 use super::results::Results;
 use super::subscription::{Subscription, SubscriptionKind, Wanted};
-use crate::RelayChange;
+use crate::{RelayChange, refusal_reason};
 use nostr_sdk::prelude::{
     ClientMessage, PublicKey, Relay, RelayMessage, RelayNotification, RelayStatus, RelayUrl,
     SubscriptionId,
 };
+use pylon_core::UnixTime;
+use pylon_core::ports::clock::Clock;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 /// After this many requests without any answer, the connection is replaced by a new one.
 pub(super) const UNANSWERED_MAX: u32 = 3;
+/// Interval at which a connected relay is asked for its limits and its time.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// What all sessions share.
 pub(super) struct SessionContext {
@@ -37,6 +42,9 @@ pub(super) struct SessionContext {
     pub(super) queries: Arc<RelayQueries>,
     pub(super) results: Arc<Results>,
     pub(super) disconnect: broadcast::Sender<RelayUrl>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// As in [`clock_watch::run`](super::clock_watch::run).
+    pub(super) clock_steps: watch::Receiver<u64>,
     pub(super) options: Options,
 }
 
@@ -46,6 +54,8 @@ pub(super) struct RelaySession {
     connected: Option<bool>,
     /// Bytes received when the relay was last known to answer.
     heard_bytes: usize,
+    /// When its limits and its time are asked for again.
+    refresh_at: Instant,
     subscriptions: [Subscription; SubscriptionKind::ALL.len()],
 }
 
@@ -53,7 +63,8 @@ impl RelaySession {
     pub(super) fn new(relay: Relay, shared: Arc<SessionContext>) -> Self {
         let subscriptions =
             SubscriptionKind::ALL.map(|kind| Subscription::new(kind, &shared.options));
-        Self { relay, shared, connected: None, heard_bytes: 0, subscriptions }
+        let refresh_at = Instant::now();
+        Self { relay, shared, connected: None, heard_bytes: 0, refresh_at, subscriptions }
     }
 
     /// Runs until the relay is shut down. `notifications` must have been taken before the relay
@@ -61,6 +72,7 @@ impl RelaySession {
     pub(super) async fn run(mut self, mut notifications: broadcast::Receiver<RelayNotification>) {
         let mut kinds = self.shared.kinds.clone();
         let mut awaited = self.shared.results.awaited();
+        let mut clock_steps = self.shared.clock_steps.clone();
         loop {
             let next = self
                 .subscriptions
@@ -92,6 +104,13 @@ impl RelaySession {
                 },
                 changed = awaited.changed() => match changed {
                     Ok(()) => self.subscribe(SubscriptionKind::Results),
+                    Err(_) => break,
+                },
+                () = sleep_until(self.refresh_at), if self.connected == Some(true) => {
+                    self.refresh_limits();
+                }
+                changed = clock_steps.changed() => match changed {
+                    Ok(()) => self.clock_was_set(),
                     Err(_) => break,
                 },
             }
@@ -146,7 +165,7 @@ impl RelaySession {
     }
 
     fn closed(&mut self, kind: SubscriptionKind, message: &str) {
-        let (url, reason) = (self.relay.url(), excerpt(message));
+        let (url, reason) = (self.relay.url(), refusal_reason(message));
         match kind {
             SubscriptionKind::Served => {
                 tracing::warn!(%url, reason, "the relay closed the subscription to requests")
@@ -197,6 +216,11 @@ impl RelaySession {
             None => Some("cannot connect".to_owned()),
             Some(_) => Some("connection lost".to_owned()),
         };
+        if self.connected == Some(true)
+            && let Some(bytes) = self.shared.outgoing.on_disconnect(self.relay.url())
+        {
+            self.shared.limits.accepts_less_than(self.relay.url(), bytes);
+        }
         self.connected = Some(connected);
         // There may be no receiver.
         let _ = self.shared.changes.send(RelayChange {
@@ -205,8 +229,7 @@ impl RelaySession {
             reason,
         });
         if connected {
-            // This task ends at its own timeout.
-            tokio::spawn(Arc::clone(&self.shared.limits).refresh(self.relay.url().clone()));
+            self.refresh_limits();
         }
         for kind in SubscriptionKind::ALL {
             if connected {
@@ -245,6 +268,22 @@ impl RelaySession {
         self.of(SubscriptionKind::Served).unanswered() >= UNANSWERED_MAX
     }
 
+    /// The times in the subscriptions, and those at which they were live, are of another clock.
+    /// Events that were ignored for their date may be timely now.
+    fn clock_was_set(&mut self) {
+        for kind in SubscriptionKind::ALL {
+            self.stopped(kind);
+            self.of(kind).forget_flow();
+        }
+        self.subscribe_all();
+    }
+
+    /// Asks for the limits and the time of the relay, in a task that ends at its own timeout.
+    fn refresh_limits(&mut self) {
+        self.refresh_at = Instant::now() + REFRESH_INTERVAL;
+        tokio::spawn(Arc::clone(&self.shared.limits).refresh(self.relay.url().clone()));
+    }
+
     fn subscribe_all(&mut self) {
         SubscriptionKind::ALL.into_iter().for_each(|kind| self.subscribe(kind));
     }
@@ -256,8 +295,8 @@ impl RelaySession {
             return;
         }
         self.stopped(kind);
-        let flowed = self.of(kind).flowed();
-        let since = kind.since(flowed, crate::now(), &self.shared.options);
+        let (flowed, now) = (self.of(kind).flowed(), self.shared.clock.now());
+        let since = kind.since(flowed, now, self.begun_at());
         let (kinds, results) =
             (Arc::clone(&self.shared.kinds.borrow()), self.shared.results.awaited_now());
         let filters =
@@ -275,6 +314,11 @@ impl RelaySession {
         self.of(kind).requested(sent, answer_timeout);
     }
 
+    /// Older requests are not subscribed to. By the clock as it is now, if it was set back.
+    fn begun_at(&self) -> UnixTime {
+        self.shared.options.since.minus(*self.shared.clock_steps.borrow())
+    }
+
     fn flows(&mut self, kind: SubscriptionKind) {
         if !self.of(kind).is_live() && kind == SubscriptionKind::Served {
             self.shared.live.send_modify(|count| *count = count.saturating_add(1));
@@ -287,13 +331,9 @@ impl RelaySession {
     }
 
     fn stopped(&mut self, kind: SubscriptionKind) {
-        if self.of(kind).stopped() && kind == SubscriptionKind::Served {
+        let now = self.shared.clock.now();
+        if self.of(kind).stopped(now) && kind == SubscriptionKind::Served {
             self.shared.live.send_modify(|count| *count = count.saturating_sub(1));
         }
     }
-}
-
-/// Shortens a message of a relay for the log.
-fn excerpt(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(200)).unwrap_or_default()
 }

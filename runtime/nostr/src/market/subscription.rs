@@ -88,13 +88,13 @@ impl SubscriptionKind {
         self,
         flowed: Option<UnixTime>,
         now: UnixTime,
-        options: &Options,
+        begun_at: UnixTime,
     ) -> UnixTime {
         let earliest = match self {
             // Protects against a clock that was ahead: the node would otherwise receive nothing
             // until then.
             Self::Served | Self::Named | Self::Results => {
-                now.minus(AGE_SECONDS_MAX).max(options.since.min(now))
+                now.minus(AGE_SECONDS_MAX).max(begun_at.min(now))
             }
             Self::Prices => now.minus(WINDOW_SECONDS),
         };
@@ -198,12 +198,18 @@ impl Subscription {
     }
 
     /// The subscription ended. Was it live?
-    pub(super) fn stopped(&mut self) -> bool {
+    pub(super) fn stopped(&mut self, now: UnixTime) -> bool {
         let flowed = self.live.take().is_some();
         if flowed {
-            self.flowed = Some(crate::now());
+            self.flowed = Some(now);
         }
         flowed
+    }
+
+    /// The times of this subscription are of another clock: the next one starts as early as the
+    /// first.
+    pub(super) fn forget_flow(&mut self) {
+        self.flowed = None;
     }
 
     /// The connection is lost: the subscription is sent with the next one.
@@ -285,7 +291,7 @@ mod tests {
     /// clock was ahead.
     #[test]
     fn missed_events_are_requested() {
-        let (options, now) = (Options::default(), UnixTime::new(1_000_000));
+        let (begun_at, now) = (UnixTime::new(0), UnixTime::new(1_000_000));
         for (kind, flowed_ago, since_ago) in [
             (SubscriptionKind::Served, None, 3600),
             (SubscriptionKind::Served, Some(60), 660),
@@ -296,12 +302,12 @@ mod tests {
         ] {
             let flowed = flowed_ago.map(|ago| now.minus(ago));
             assert_eq!(
-                kind.since(flowed, now, &options),
+                kind.since(flowed, now, begun_at),
                 now.minus(since_ago),
                 "{kind:?} {flowed_ago:?}"
             );
         }
-        let begun = Options { since: now.minus(300), ..options };
+        let begun = now.minus(300);
         for (kind, flowed_ago, since_ago) in [
             (SubscriptionKind::Served, None, 300),
             (SubscriptionKind::Named, None, 300),
@@ -310,14 +316,14 @@ mod tests {
         ] {
             let flowed = flowed_ago.map(|ago| now.minus(ago));
             assert_eq!(
-                kind.since(flowed, now, &begun),
+                kind.since(flowed, now, begun),
                 now.minus(since_ago),
                 "{kind:?} {flowed_ago:?}"
             );
         }
-        let ahead = Options { since: now.plus(86_400), ..begun };
+        let ahead = now.plus(86_400);
         assert_eq!(
-            SubscriptionKind::Served.since(None, now, &ahead),
+            SubscriptionKind::Served.since(None, now, ahead),
             now,
             "the clock was ahead at the start"
         );

@@ -1,20 +1,15 @@
 //! Checks the system clock, because relays reject events whose time is too far from theirs.
 
 use super::row::CheckRow;
+use pylon_nostr::clock_offset::{self, OFFSET_SECONDS_MAX, REJECTED_OFFSET_SECONDS};
 use pylon_nostr::probe::Probe;
 
 const CHECK: &str = "clock";
-/// Accepted without a warning.
-const OFFSET_SECONDS_MAX: u64 = 30;
-/// Many relays reject events beyond this.
-const REJECTED_OFFSET_SECONDS: u64 = 600;
 
 pub(super) fn check(relays: &[Probe]) -> CheckRow {
-    let mut ahead: Vec<_> = relays.iter().filter_map(|relay| relay.ahead_seconds).collect();
-    ahead.sort_unstable();
-    // The median, because one relay may be wrong.
-    match ahead.get(ahead.len() / 2) {
-        Some(ahead) => row(*ahead, relays.len()),
+    let ahead = relays.iter().filter_map(|relay| relay.ahead_seconds).collect();
+    match clock_offset::median(ahead) {
+        Some(ahead) => row(ahead, relays.len()),
         None => {
             CheckRow::warning(CHECK, "no relay reports its time", "check the clock of this machine")
         }
@@ -23,8 +18,7 @@ pub(super) fn check(relays: &[Probe]) -> CheckRow {
 
 fn row(ahead: i64, relays: usize) -> CheckRow {
     let off = ahead.unsigned_abs();
-    let direction = if ahead >= 0 { "ahead of" } else { "behind" };
-    let detail = format!("{off} s {direction} the relays ({relays} queried)");
+    let detail = format!("{} the relays ({relays} queried)", clock_offset::describe(ahead));
     if off <= OFFSET_SECONDS_MAX {
         CheckRow::ok(CHECK, detail)
     } else if off <= REJECTED_OFFSET_SECONDS {
