@@ -7,7 +7,7 @@ use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
 use pylon_core::machine::{Delivery, Execution};
 use pylon_node::config::Config;
-use pylon_nostr::announcement::{AnnouncementKind, parse};
+use pylon_nostr::announcement::{AnnouncementKind, HEARTBEAT_KIND, parse};
 use pylon_nostr::market::read_announcement;
 use pylon_nostr::relay::InProcessRelay;
 use pylon_provider::NodeEvent;
@@ -39,7 +39,7 @@ impl Reader {
         let kinds = AnnouncementKind::ALL
             .map(|subject| Kind::from_u16(subject.kind()))
             .into_iter()
-            .chain([Kind::EventDeletion]);
+            .chain([Kind::EventDeletion, Kind::from_u16(HEARTBEAT_KIND)]);
         client.subscribe(Filter::new().author(us).kinds(kinds), None).await.unwrap();
         Self { _client: client, events }
     }
@@ -118,6 +118,46 @@ async fn announcement_is_published_and_withdrawn() {
         .until("a profile", |event| AnnouncementKind::Profile.is_of(event))
         .await;
     assert_eq!(kept.id, profile.id, "said already");
+}
+
+/// Goal: clients see that the node takes jobs, until it stops. Method: a client that subscribes to
+/// heartbeats of this provider, with a short interval; then a stop.
+#[tokio::test(flavor = "multi_thread")]
+async fn heartbeat_is_published_until_the_node_stops() {
+    let nostr = pylon_nostr::market::Options {
+        heartbeat_interval: Duration::from_secs(1),
+        ..pylon_nostr::market::Options::default()
+    };
+    let mut market = TestMarket::start(MarketOptions { nostr, ..MarketOptions::default() }).await;
+    let mut reader = Reader::of(&market, 0).await;
+    let announced = reader.announcement().await;
+    let is_heartbeat = |event: &Event| event.kind.as_u16() == HEARTBEAT_KIND;
+    let mut last = reader.until("a heartbeat", is_heartbeat).await;
+    for _ in 0..2 {
+        let beat = reader.until("another heartbeat", is_heartbeat).await;
+        assert_eq!(beat.tags.identifier(), announced.tags.identifier());
+        let expires_at = beat.tags.expiration().unwrap().as_secs();
+        assert_eq!(expires_at, beat.created_at.as_secs() + 300);
+        assert!(beat.created_at > last.created_at);
+        last = beat;
+    }
+    market.stop_node(TEST_TIMEOUT).await;
+    let deletion = reader.until("a deletion", |event| event.kind == Kind::EventDeletion).await;
+    assert!(deletion.tags.event_ids().count() >= 2, "{deletion:?}");
+    let found = read_heartbeats(&market).await;
+    assert!(found.is_empty(), "{found:?}");
+}
+
+/// The heartbeats that the relay still has.
+async fn read_heartbeats(market: &TestMarket) -> Vec<Event> {
+    let client = Client::default();
+    client.add_relay(market.relays[0].url()).await.unwrap();
+    client.try_connect(TEST_TIMEOUT).await;
+    let us = nostr_sdk::PublicKey::from_byte_array(*market.provider().as_bytes());
+    let filter = Filter::new().author(us).kind(Kind::from_u16(HEARTBEAT_KIND));
+    let found = client.fetch_events(filter, TEST_TIMEOUT).await.unwrap();
+    client.shutdown().await;
+    found.into_iter().collect()
 }
 
 /// Goal: a changed profile is published on reload. Method: another name and description while the

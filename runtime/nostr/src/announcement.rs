@@ -13,6 +13,9 @@
 //! Clients of other providers read `amount`, `encryptionSupported` and `nip90Params`. "flexible"
 //! means that the price is quoted for each job.
 //!
+//! While the node takes jobs it publishes a heartbeat (kind 11998) every five minutes, because
+//! clients hide providers without one.
+//!
 //! A node that leaves replaces its announcement by an empty one and then deletes it by address and
 //! by id. A relay that ignores NIP-09 is left with an announcement that no search by kind finds.
 
@@ -25,6 +28,10 @@ use std::collections::BTreeSet;
 
 /// The `d` of our announcements.
 pub const IDENTIFIER: &str = "pylon";
+/// The kind of the heartbeat, which shows that the node takes jobs now.
+pub const HEARTBEAT_KIND: u16 = 11_998;
+/// Clients hide a provider whose last heartbeat is older than three times this.
+pub const HEARTBEAT_SECONDS: u64 = 300;
 /// An older announcement is published again: searches skip providers whose announcement is old.
 const FRESH_SECONDS: u64 = 24 * 3600;
 /// Models in the announcement; a buyer may request others.
@@ -106,15 +113,30 @@ pub fn emptied(last: Option<&Event>, now: UnixTime) -> Option<EventBuilder> {
     due(AnnouncementKind::Announcement, &NodeAnnouncement::default(), &[], last, now)
 }
 
-/// The deletion of all announcements so far.
-pub fn deletion(last: &Event, earlier: Option<&Event>, now: UnixTime) -> EventBuilder {
+/// The heartbeat of a node that has this announcement. It names the announcement and expires when
+/// the next one is due.
+pub fn heartbeat(last: Option<&Event>, now: UnixTime) -> EventBuilder {
+    let tags = [
+        tag("d", [IDENTIFIER]),
+        tag("expiration", [now.plus(HEARTBEAT_SECONDS).get().to_string()]),
+    ];
+    after(last, EventBuilder::new(Kind::from_u16(HEARTBEAT_KIND), "").tags(tags), now)
+}
+
+/// The deletion of these events: announcements, the latest first, and the last heartbeat.
+pub fn deletion(
+    last: &Event,
+    earlier: Option<&Event>,
+    heartbeat: Option<&Event>,
+    now: UnixTime,
+) -> EventBuilder {
     let address =
         format!("{}:{}:{IDENTIFIER}", AnnouncementKind::Announcement.kind(), last.pubkey.to_hex());
-    let ids =
-        [Some(last), earlier].into_iter().flatten().map(|event| tag("e", [event.id.to_hex()]));
-    let tags = [tag("a", [address]), tag("k", [AnnouncementKind::Announcement.kind().to_string()])]
-        .into_iter()
-        .chain(ids);
+    let events = || [Some(last), earlier, heartbeat].into_iter().flatten();
+    let kinds: BTreeSet<u16> = events().map(|event| event.kind.as_u16()).collect();
+    let tags = std::iter::once(tag("a", [address]))
+        .chain(kinds.into_iter().map(|kind| tag("k", [kind.to_string()])))
+        .chain(events().map(|event| tag("e", [event.id.to_hex()])));
     let at = UnixTime::new(last.created_at.as_secs()).max(now);
     EventBuilder::new(Kind::from_u16(DELETION_KIND), "")
         .tags(tags)
@@ -330,11 +352,28 @@ mod tests {
             due_event(&keys, AnnouncementKind::Announcement, &nothing, Some(&event)).unwrap();
         assert_eq!((gone.content.as_str(), parse(&gone)), ("", None));
         assert_eq!(emptied(Some(&gone), NOW).map(drop), None);
-        let deletion = deletion(&gone, Some(&event), NOW).sign_with_keys(&keys).unwrap();
+        let beat = heartbeat(None, NOW).sign_with_keys(&keys).unwrap();
+        let deletion =
+            deletion(&gone, Some(&event), Some(&beat), NOW).sign_with_keys(&keys).unwrap();
         assert!(deletion.created_at >= gone.created_at, "an earlier deletion would not cover it");
         let address = format!("31990:{}:pylon", keys.public_key().to_hex());
         assert!(values(&deletion, "a").eq([address.as_str()]));
-        assert!(values(&deletion, "e").eq([gone.id.to_hex().as_str(), event.id.to_hex().as_str()]));
+        let ids = [&gone, &event, &beat].map(|event| event.id.to_hex());
+        assert!(values(&deletion, "e").eq(ids.iter().map(String::as_str)));
+        assert!(values(&deletion, "k").eq(["11998", "31990"]));
+    }
+
+    /// Goal: a heartbeat has the form that clients expect, and the next one replaces it. Method:
+    /// two in one second.
+    #[test]
+    fn heartbeat_expires_when_the_next_is_due() {
+        let keys = Keys::generate();
+        let first = heartbeat(None, NOW).sign_with_keys(&keys).unwrap();
+        assert_eq!((first.kind.as_u16(), first.created_at.as_secs()), (11_998, NOW.get()));
+        assert_eq!((first.content.as_str(), first.tags.identifier()), ("", Some("pylon")));
+        assert!(values(&first, "expiration").eq([(NOW.get() + 300).to_string().as_str()]));
+        let second = heartbeat(Some(&first), NOW).sign_with_keys(&keys).unwrap();
+        assert!(second.created_at > first.created_at);
     }
 
     /// Goal: a profile that the operator maintains is not lost. Method: one with a picture and its

@@ -1,5 +1,6 @@
 //! Keeps the announcement of the node on its relays: asks each relay for it, repeatedly, publishes
-//! what is missing or has changed, and deletes the announcement when the node leaves.
+//! what is missing or has changed, and deletes the announcement when the node leaves. Meanwhile it
+//! publishes the heartbeat.
 //! `announcement` decides about the content.
 
 use super::outgoing::Outgoing;
@@ -7,18 +8,20 @@ use super::queries::{QueryError, RelayQueries};
 use crate::RelayChange;
 use crate::announcement::{self, Announced, AnnouncementKind, NodeAnnouncement};
 use crate::identity::Keys;
+use crate::relay_transport::RelayTransport;
 use futures::future::join_all;
-use nostr_sdk::prelude::{Client, Event, Relay, RelayUrl};
+use nostr_sdk::prelude::{Client, ClientMessage, Event, Relay, RelayUrl};
 use pylon_core::PublicKey;
 use pylon_core::backoff::Backoff;
 use pylon_core::message::SendOutcome;
 use pylon_core::sync::lock;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 /// A relay that does not answer in time is asked again later.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,6 +68,9 @@ pub(super) struct Announcer {
     pub(super) debounce: Duration,
     /// Relays may lose events.
     pub(super) reannounce_interval: Duration,
+    pub(super) heartbeat_interval: Duration,
+    /// The last one.
+    pub(super) heartbeat: Mutex<Option<Event>>,
 }
 
 impl Announcer {
@@ -80,6 +86,8 @@ impl Announcer {
         let (mut open, mut due) = (all(), None);
         let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
         let mut remind = Instant::now() + self.reannounce_interval;
+        let mut beat = interval(self.heartbeat_interval);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 changed = wanted.changed() => {
@@ -106,6 +114,7 @@ impl Announcer {
                     Err(RecvError::Lagged(_)) => (open, due) = (all(), Some(Instant::now() + self.debounce)),
                     Err(RecvError::Closed) => return,
                 },
+                _ = beat.tick() => self.beat(),
                 () = sleep_until(remind) => {
                     (open, due) = (all(), Some(Instant::now()));
                     backoff.reset();
@@ -116,6 +125,11 @@ impl Announcer {
                     due = None;
                     let Some(node) = node else { continue };
                     self.sync(&node, &mut open).await;
+                    // Until the first one, clients hide the node.
+                    if self.last_heartbeat().is_none() {
+                        self.beat();
+                        beat.reset();
+                    }
                     // A disconnected relay is handled when it is connected again.
                     if self.connected().iter().any(|relay| open.contains(relay.url())) {
                         due = Some(Instant::now() + backoff.next_pause());
@@ -123,6 +137,27 @@ impl Announcer {
                 }
             }
         }
+    }
+
+    /// Publishes the heartbeat if the node takes jobs. A relay that misses one gets the next.
+    fn beat(&self) {
+        let announced = self.latest.get(AnnouncementKind::Announcement);
+        if announced.as_ref().and_then(announcement::parse).is_none() {
+            return;
+        }
+        let mut last = lock(&self.heartbeat);
+        let event = announcement::heartbeat(last.as_ref(), crate::now());
+        let Ok(event) = event.sign_with_keys(&self.keys) else { return };
+        for relay in self.connected() {
+            // A relay that is disconnected meanwhile gets the next one.
+            let _ = relay.send_msg(ClientMessage::Event(Cow::Borrowed(&event)));
+        }
+        tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), "out");
+        *last = Some(event);
+    }
+
+    fn last_heartbeat(&self) -> Option<Event> {
+        lock(&self.heartbeat).clone()
     }
 
     fn all(&self) -> Arc<[Relay]> {
@@ -209,7 +244,10 @@ impl Announcer {
     /// Sends the event. Have all of them accepted it?
     async fn offer(&self, event: &Event, to: &[Relay]) -> bool {
         let kind = event.kind.as_u16();
-        let delivery = self.outgoing.offer(event, to, to.len(), ANSWER_TIMEOUT).await;
+        // The relay may have lost it.
+        self.outgoing.forget(&event.id);
+        let events = std::slice::from_ref(event);
+        let delivery = self.outgoing.deliver(events, to, to.len(), ANSWER_TIMEOUT).await;
         tracing::trace!(target: "compute", id = %event.id, kind, ?delivery, "out");
         if delivery != SendOutcome::Delivered {
             tracing::warn!(
@@ -231,7 +269,8 @@ impl Announcer {
         let Some(emptied) = emptied.filter(|_| !connected.is_empty()) else { return };
         self.offer(&emptied, &connected).await;
         if let Ok(deletion) =
-            announcement::deletion(&emptied, Some(&last), now).sign_with_keys(&self.keys)
+            announcement::deletion(&emptied, Some(&last), self.last_heartbeat().as_ref(), now)
+                .sign_with_keys(&self.keys)
         {
             self.offer(&deletion, &connected).await;
         }
@@ -260,7 +299,7 @@ async fn read_from(
     within: Duration,
 ) -> Result<Option<Announced>, String> {
     let of = nostr_sdk::PublicKey::from_byte_array(*of.as_bytes());
-    let client = Client::builder().signer(keys.clone()).build();
+    let client = Client::builder().signer(keys.clone()).websocket_transport(RelayTransport).build();
     client.add_relay(url).await.map_err(|error| error.to_string())?;
     let connected = !client.try_connect(within).await.success.is_empty();
     let found = if connected {

@@ -1,10 +1,15 @@
 //! Settings and limits of the market.
 
+use crate::announcement::HEARTBEAT_SECONDS;
+use crate::nip90::TAGS_MAX;
 use pylon_core::UnixTime;
 use std::time::Duration;
 
 /// Size of a message of a relay. A request of the maximum size fits twice, however it is escaped.
 pub(super) const MESSAGE_BYTES_MAX: u32 = 256 * 1024;
+/// Tags of an event. A request with somewhat too many is still answered, as any other; for one with
+/// more not even the signature is checked, unless it names us.
+pub(super) const EVENT_TAGS_MAX: usize = TAGS_MAX * 2;
 /// Notifications of a relay that wait to be read. Events do not pass through here.
 pub(super) const NOTIFICATIONS_MAX: usize = 4096;
 /// Changes of connections that wait to be read.
@@ -38,6 +43,10 @@ pub struct Options {
     pub debounce: Duration,
     /// Interval at which relays are asked whether they still have the announcement.
     pub reannounce_interval: Duration,
+    /// Interval of the heartbeat.
+    pub heartbeat_interval: Duration,
+    /// Interval at which the clock is compared with the monotonic clock.
+    pub clock_interval: Duration,
 }
 
 impl Default for Options {
@@ -55,6 +64,8 @@ impl Default for Options {
             queue_timeout: Duration::from_secs(5),
             debounce: Duration::from_secs(2),
             reannounce_interval: Duration::from_secs(6 * 3600),
+            heartbeat_interval: Duration::from_secs(HEARTBEAT_SECONDS),
+            clock_interval: Duration::from_secs(5),
         }
     }
 }
