@@ -107,8 +107,12 @@ async fn every_market_conforms() {
 async fn nostr() -> suite::Fixture {
     let relays = [InProcessRelay::start().await.unwrap(), InProcessRelay::start().await.unwrap()];
     let urls: Vec<_> = relays.iter().map(|relay| relay.url().to_owned()).collect();
-    let entry =
-        Entry { keys: keys(&generate().unwrap()).unwrap(), urls: urls.clone(), kinds: vec![5050] };
+    let entry = Entry {
+        keys: keys(&generate().unwrap()).unwrap(),
+        urls: urls.clone(),
+        kinds: vec![5050],
+        clock: Arc::new(SystemClock),
+    };
     let options = market::Options {
         quorum: 2,
         send_timeout: Duration::from_secs(5),

@@ -431,7 +431,7 @@ async fn all_pending_messages_are_sent_after_a_start() {
             id: MessageId::from_bytes(event.id.to_bytes()),
             bytes: nostr_sdk::JsonUtil::as_json(&event),
         };
-        let job = JobId::from_bytes([9; 32]);
+        let job = JobId::from_bytes(event.id.to_bytes());
         Row::Send(OutboxRow {
             job,
             result: false,

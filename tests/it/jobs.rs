@@ -284,8 +284,9 @@ async fn only_the_customer_can_cancel() {
     assert_eq!(alice.result(waiting).await.content, "waiting");
 }
 
-/// Goal: the queue has a limit, and a request over it gets an immediate reply. Method: one running
-/// job, one waiting, and a third.
+/// Goal: the queue has a limit, and a request over it gets an immediate reply; a request to any
+/// provider gets none, and is counted. Method: one running job, one waiting, one to any provider,
+/// and a third.
 #[tokio::test(flavor = "multi_thread")]
 async fn full_queue_answers_busy() {
     let market = TestMarket::start(MarketOptions {
@@ -301,8 +302,15 @@ async fn full_queue_answers_busy() {
         market.wait_until(job, |_| true).await;
         taken.push(job);
     }
+    customer.broadcast(5050, vec![text("to any provider")]).await;
     let third = customer.ask(vec![text("third")]).await;
     assert!(customer.feedback(third, "error").await.message.contains("busy"));
+    let counted = tokio::time::timeout(TEST_TIMEOUT, async {
+        while market.node().status().refused().unwrap().by_code.get("dropped") != Some(&1) {
+            tokio::task::yield_now().await;
+        }
+    });
+    counted.await.expect("the dropped request is counted");
     market.stub.release();
     market.stub.release();
     for job in taken {

@@ -1,16 +1,26 @@
 //! Faults between the real node and its relays: each job is accepted and answered once. A proxy is
 //! in front of each relay; customers connect to the relays directly.
 
-use nostr_sdk::{Client, EventId, Filter, Kind};
-use pylon_core::JobId;
+use nostr_sdk::{Client, EventBuilder, EventId, Filter, JsonUtil, Kind, Tag};
 use pylon_core::event::DomainEvent;
 use pylon_core::machine::{Delivery, Execution};
+use pylon_core::message::SignedMessage;
+use pylon_core::ports::clock::Clock as _;
+use pylon_core::ports::journal::Journal as _;
+use pylon_core::rows::{OutboxRow, Row};
+use pylon_core::{Digest, JobId, MessageId};
+use pylon_journal::{ReadOnlyJournal, SqliteJournal};
+use pylon_node::clock::SystemClock;
+use pylon_node::home::Home;
 use pylon_nostr::market::Options;
+use pylon_nostr::nip90::FEEDBACK_KIND;
 use pylon_provider::NodeEvent;
 use pylon_tests::market::{Customer, MarketOptions, TEST_TIMEOUT, TestMarket, text};
-use pylon_tests::proxy::{Direction, FaultAction, Frame, event_in};
+use pylon_tests::proxy::{Direction, FaultAction, Frame, Proxy, event_in};
 use pylon_tests::stub::Script;
+use std::collections::HashMap;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame as RawFrame, FrameHeader};
 
 const REQUEST: u16 = 5050;
@@ -141,6 +151,111 @@ async fn relay_that_receives_nothing_delays_no_result_permanently() {
         proxy.pass_all();
         answered_once(&market, &mut customer, &[job]).await;
     }
+}
+
+/// Counts how often the events of these kinds pass a proxy to its relay, by id.
+fn count_sent(proxy: &Proxy, kinds: &'static [u16]) -> watch::Receiver<HashMap<EventId, u32>> {
+    let (counted, counts) = watch::channel(HashMap::new());
+    proxy.rule(move |way, frame| {
+        let sent = event_in(frame).filter(|event| kinds.contains(&event.kind.as_u16()));
+        if let (Direction::ToRelay, Some(event)) = (way, sent) {
+            counted.send_modify(|counts| *counts.entry(event.id).or_default() += 1);
+        }
+        FaultAction::Pass
+    });
+    counts
+}
+
+/// Goal: a message that a relay has acknowledged is not sent to it again, however many there are.
+/// Method: more messages in the journal at the start than are read at once, which are sent while
+/// their acknowledgements are recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_messages_are_not_sent_again() {
+    const MESSAGES: usize = 5000;
+    let mut market = market(Script::Echo, 1).await;
+    market.stop_node(TEST_TIMEOUT).await;
+    let journal = SqliteJournal::open(&Home::at(market.folder.path()).database()).unwrap();
+    let rows = (0..MESSAGES).map(|number| {
+        let job = Digest::of(&number.to_le_bytes());
+        let event = EventBuilder::new(Kind::JobFeedback, "")
+            .tag(Tag::event(EventId::from_byte_array(*job.as_bytes())))
+            .sign_with_keys(market.keys())
+            .unwrap();
+        let id = MessageId::from_bytes(event.id.to_bytes());
+        let message = SignedMessage { id, bytes: event.as_json() };
+        let expires_at = SystemClock.now().plus(3600);
+        let job = JobId::from_bytes(*job.as_bytes());
+        Row::Send(OutboxRow { job, result: false, message, expires_at })
+    });
+    journal.commit(rows.collect()).await.unwrap();
+    drop(journal);
+    let mut counts = count_sent(&market.proxies[0], &[FEEDBACK_KIND]);
+    market.start_node().await;
+    let all = counts.wait_for(|counts| counts.len() == MESSAGES);
+    tokio::time::timeout(TEST_TIMEOUT, all).await.expect("all are sent").unwrap();
+    let mut customer = market.customer().await;
+    answered_once(&market, &mut customer, &[]).await;
+    let again = counts.borrow().values().filter(|count| **count > 1).count();
+    assert_eq!(again, 0, "of {MESSAGES}");
+}
+
+/// Goal: a relay that was away gets each message once. Method: a relay that is away and another one
+/// that does not answer, until the result was sent to that one twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn relay_that_was_away_gets_each_message_once() {
+    let market = market(Script::Wait, 2).await;
+    let mut customer = market.customer_on(&market.relays[1..]).await;
+    let job = at_work(&market, &customer).await;
+    let [away, silent] = &market.proxies[..] else { panic!("two relays") };
+    let counts = count_sent(away, &[RESULT]);
+    away.block().await;
+    let mut traffic = silent.watch();
+    silent.rule(|way, frame| {
+        if way == Direction::ToNode && frame.starts_with(r#"["OK""#) {
+            FaultAction::Drop
+        } else {
+            FaultAction::Pass
+        }
+    });
+    market.stub.release();
+    for _ in 0..2 {
+        traffic.event(Direction::ToRelay, RESULT).await;
+    }
+    away.unblock();
+    market.wait_until(job, |state| state.delivery == Delivery::Delivered).await;
+    silent.pass_all();
+    assert_eq!(customer.result(job).await.content, "patience");
+    answered_once(&market, &mut customer, &[job]).await;
+    assert!(counts.borrow().values().all(|count| *count == 1), "{:?}", counts.borrow());
+}
+
+/// Goal: why a relay refuses the messages of a job is kept with the job. Method: a relay that
+/// blocks results, and the journal as `jobs show` reads it.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusal_of_a_relay_is_kept_with_the_job() {
+    let market = TestMarket::start(MarketOptions {
+        wallet: false,
+        rejected_kind: Some(RESULT),
+        ..MarketOptions::default()
+    })
+    .await;
+    let customer = market.customer().await;
+    let job = customer.ask(vec![text("hello")]).await;
+    market.wait_until(job, |state| state.delivery == Delivery::Failed).await;
+    let journal = ReadOnlyJournal::open(&Home::at(market.folder.path()).database()).unwrap();
+    let recorded = tokio::time::timeout(TEST_TIMEOUT, async {
+        loop {
+            let refusals = journal.relay_refusals(job).unwrap();
+            if let [(refusal, _)] = &refusals[..] {
+                return refusal.clone();
+            }
+            // It is committed after the state of the job.
+            tokio::task::yield_now().await;
+        }
+    });
+    let refusal = recorded.await.expect("a refusal");
+    assert_eq!(refusal.relay, market.relays[0].url());
+    assert_eq!(refusal.reason, "blocked: rate-limited: later");
 }
 
 /// Goal: one event is one job, in any order and however often it arrives. Method: four requests,

@@ -5,7 +5,7 @@ use crate::earnings::Earning;
 use crate::guest::{Cost, Fault, GuestFunction, GuestRef};
 use crate::installation::{Audit, Installation, PendingGuest, PendingKind, ShadowRow};
 use crate::machine::{JobState, Plan};
-use crate::message::SignedMessage;
+use crate::message::{RelayRefusal, SignedMessage};
 use crate::work::Output;
 use crate::{Job, JobId, MessageId, PaymentHash, PublicKey, UnixTime};
 use std::sync::Arc;
@@ -25,10 +25,15 @@ pub enum Row {
     Refuse(Box<RefusalRow>),
     /// A guest's decision.
     Decision(Box<DecisionRow>),
-    /// A message to send.
+    /// A message to send. It supersedes the feedback about its job that was not sent yet.
     Send(OutboxRow),
     /// A message that need not be sent again.
     Sent(MessageId),
+    /// A relay's refusal of a message about a job, at this time. The last one of each relay is
+    /// kept; it is ignored if the job does not exist.
+    RefusedByRelay(RelayRefusal, UnixTime),
+    /// This many requests were dropped without an answer, at this time.
+    Dropped(u64, UnixTime),
     /// A settled payment. A second row for the same payment and source is ignored.
     Earn(Earning),
     /// A new revision of the guest set. Fails the commit if the revision exists.

@@ -6,7 +6,7 @@ use crate::{jobs, totals};
 use pylon_core::earnings::{Earning, EarningSource, Earnings};
 use pylon_core::guest::GuestRef;
 use pylon_core::machine::{Execution, JobState};
-use pylon_core::message::SignedMessage;
+use pylon_core::message::{RelayRefusal, SignedMessage};
 use pylon_core::rows::{OpenInvoice, OutboxRow};
 use pylon_core::{Digest, JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -29,6 +29,8 @@ pub(super) const OPEN_INVOICES: &str = "SELECT id, payment_hash, settlement = 'c
                                         AND settlement IN ('pending', 'held', 'cancelled')";
 pub(super) const UNSENT: &str = "SELECT job_id, is_result, id, bytes, expires_at FROM outbox \
                                  WHERE is_result = ?1 ORDER BY seq LIMIT ?2";
+pub(super) const RELAY_REFUSALS: &str =
+    "SELECT relay, reason, refused_at FROM relay_refusals WHERE job_id = ?1 ORDER BY relay";
 pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at, job_id, payment_hash \
                                  FROM earnings WHERE earned_at >= 0 \
                                  AND source IN ('job', 'tip') \
@@ -43,6 +45,11 @@ pub(super) const REFUSED: [&str; 2] = [
     "SELECT code FROM refusals WHERE request IS NULL AND created_at >= ?1 LIMIT ?2",
     "SELECT code FROM refusals WHERE request IS NOT NULL AND created_at >= ?1 LIMIT ?2",
 ];
+
+/// The code of requests to any provider that were dropped because there was no capacity.
+const DROPPED_CODE: &str = "dropped";
+pub(super) const DROPPED: &str =
+    "SELECT coalesce(sum(jobs), 0) FROM dropped_requests WHERE hour >= ?1";
 
 /// The query for jobs that fulfil this condition.
 pub(super) fn jobs_where(condition: &str) -> String {
@@ -120,6 +127,17 @@ pub(super) fn unsent(
     conn.prepare_cached(UNSENT)?.query_map((results, integer(limit as u64)), outbox_row)?.collect()
 }
 
+pub(super) fn relay_refusals(
+    conn: &Connection,
+    id: JobId,
+) -> rusqlite::Result<Vec<(RelayRefusal, UnixTime)>> {
+    let refusal = |row: &Row<'_>| {
+        let refusal = RelayRefusal { job: id, relay: row.get(0)?, reason: row.get(1)? };
+        Ok((refusal, UnixTime::new(number(row.get(2)?))))
+    };
+    conn.prepare_cached(RELAY_REFUSALS)?.query_map([id.to_hex()], refusal)?.collect()
+}
+
 /// The newest jobs, the newest first. With a status, the query may read all rows.
 pub(super) fn newest(
     conn: &Connection,
@@ -151,13 +169,17 @@ pub(super) fn earnings(conn: &Connection, limit: usize) -> rusqlite::Result<Earn
 }
 
 /// The number of requests made since then that were refused, by the code of the reason. Counts at
-/// most `limit` that guests decided about, and at most `limit` others.
+/// most `limit` that guests decided about, and at most `limit` others. Those that were dropped
+/// without an answer are counted by the hour.
 pub(super) fn refused(
     conn: &Connection,
     since: UnixTime,
     limit: usize,
 ) -> rusqlite::Result<BTreeMap<String, u64>> {
-    let mut refused = BTreeMap::new();
+    let dropped: i64 =
+        conn.prepare_cached(DROPPED)?.query_row([integer(since.get() / 3600)], |row| row.get(0))?;
+    let dropped = (dropped > 0).then(|| (DROPPED_CODE.to_owned(), number(dropped)));
+    let mut refused = BTreeMap::from_iter(dropped);
     for query in REFUSED {
         let mut select = conn.prepare_cached(query)?;
         let mut rows = select.query((integer(since.get()), integer(limit as u64)))?;

@@ -10,6 +10,7 @@ use pylon_core::earnings::Earnings;
 use pylon_core::guest::{Cost, Fault};
 use pylon_core::installation::{Audit, Installation, PendingGuest};
 use pylon_core::machine::{Execution, JobState};
+use pylon_core::message::RelayRefusal;
 use pylon_core::ports::journal::JournalError;
 use pylon_core::{Digest, JobId, UnixTime};
 use rusqlite::backup::{Backup, StepResult};
@@ -91,6 +92,11 @@ impl ReadOnlyJournal {
         limit: usize,
     ) -> Result<BTreeMap<String, u64>, JournalError> {
         queries::refused(&self.conn, since, limit).map_err(unreadable)
+    }
+
+    /// The relays that refused a message about this job, each with its last refusal and its time.
+    pub fn relay_refusals(&self, id: JobId) -> Result<Vec<(RelayRefusal, UnixTime)>, JournalError> {
+        queries::relay_refusals(&self.conn, id).map_err(unreadable)
     }
 
     /// The newest jobs, the newest first.

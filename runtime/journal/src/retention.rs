@@ -146,6 +146,7 @@ fn purge_job(
         jobs::purge_text(conn, &state.retained_view(now))?;
         redact_decisions(conn, cipher, &state, now)?;
     }
+    conn.prepare_cached("DELETE FROM relay_refusals WHERE job_id = ?1")?.execute([job])?;
     conn.prepare_cached("DELETE FROM retained_texts WHERE ended_at = ?1 AND job_id = ?2")?
         .execute(params![ended_at, job])?;
     Ok(())

@@ -10,12 +10,17 @@ use pylon_core::admission::AGE_SECONDS_MAX;
 use pylon_core::earnings::Earning;
 use pylon_core::guest::Cost;
 use pylon_core::machine::JobState;
+use pylon_core::message::RelayRefusal;
 use pylon_core::rows::{DecisionRow, OutboxRow, RefusalRow, Row};
 use pylon_core::{MessageId, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// Bytes of a refusal's text, part of which comes from customers.
 const REFUSAL_BYTES_MAX: usize = 1024;
+/// Age at which counts of dropped requests are removed: 30 days.
+const DROPPED_SECONDS_MAX: u64 = 30 * 24 * 3600;
+/// Relays whose refusals are kept for one job.
+const RELAY_REFUSALS_MAX: i64 = 64;
 /// Seconds between two purges of old refusals.
 const PURGE_INTERVAL_SECONDS: u64 = 60;
 /// Refusals that one purge removes, so that no commit waits long for it.
@@ -25,6 +30,9 @@ const DECIDED_REFUSAL_SECONDS_MAX: u64 = 30 * 24 * 3600;
 /// Number of refusals that were decided by guests; the oldest are removed first.
 const DECIDED_REFUSALS_MAX: i64 = 50_000;
 
+/// Deletes the feedback about a job, except for this message.
+pub(super) const SUPERSEDE: &str =
+    "DELETE FROM outbox WHERE job_id = ?1 AND is_result = 0 AND id <> ?2";
 pub(super) const UNDECIDED_BEFORE: &str = "SELECT id FROM refusals \
                                            WHERE request IS NULL AND created_at < ?1 \
                                            ORDER BY created_at LIMIT ?2";
@@ -56,6 +64,8 @@ pub(super) fn write(
         Row::Decision(decision) => decide(conn, cipher, decision, &mut cache.sequence),
         Row::Send(message) => send(conn, message),
         Row::Sent(id) => sent(conn, *id),
+        Row::RefusedByRelay(refusal, at) => refused_by_relay(conn, refusal, *at),
+        Row::Dropped(jobs, at) => dropped(conn, *jobs, *at),
         Row::Earn(earning) => earn(conn, earning),
         Row::Install(installation) => Ok(slot_changes::insert(conn, installation)?),
         Row::Audit(audit) => Ok(slot_changes::audit(conn, audit)?),
@@ -254,6 +264,7 @@ fn decide(
 }
 
 fn send(conn: &Connection, row: &OutboxRow) -> Result<(), CommitError> {
+    conn.prepare_cached(SUPERSEDE)?.execute([row.job.to_hex(), row.message.id.to_hex()])?;
     // Messages with the same id have the same bytes.
     conn.prepare_cached(
         "INSERT INTO outbox (id, job_id, is_result, bytes, expires_at) \
@@ -271,6 +282,35 @@ fn send(conn: &Connection, row: &OutboxRow) -> Result<(), CommitError> {
 
 fn sent(conn: &Connection, id: MessageId) -> Result<(), CommitError> {
     conn.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([id.to_hex()])?;
+    Ok(())
+}
+
+fn refused_by_relay(
+    conn: &Connection,
+    refusal: &RelayRefusal,
+    at: UnixTime,
+) -> Result<(), CommitError> {
+    let RelayRefusal { job, relay, reason } = refusal;
+    conn.prepare_cached(
+        "INSERT INTO relay_refusals (job_id, relay, reason, refused_at) \
+         SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM jobs WHERE id = ?1) \
+         AND (SELECT count(*) FROM relay_refusals WHERE job_id = ?1 AND relay <> ?2) < ?5 \
+         ON CONFLICT (job_id, relay) DO UPDATE \
+         SET reason = excluded.reason, refused_at = excluded.refused_at",
+    )?
+    .execute(params![job.to_hex(), relay, reason, integer(at.get()), RELAY_REFUSALS_MAX])?;
+    Ok(())
+}
+
+fn dropped(conn: &Connection, jobs: u64, at: UnixTime) -> Result<(), CommitError> {
+    conn.prepare_cached(
+        "INSERT INTO dropped_requests (hour, jobs) VALUES (?1, ?2) \
+         ON CONFLICT (hour) DO UPDATE SET jobs = jobs + excluded.jobs",
+    )?
+    .execute(params![integer(at.get() / 3600), integer(jobs)])?;
+    let oldest = at.minus(DROPPED_SECONDS_MAX).get() / 3600;
+    conn.prepare_cached("DELETE FROM dropped_requests WHERE hour < ?1")?
+        .execute([integer(oldest)])?;
     Ok(())
 }
 

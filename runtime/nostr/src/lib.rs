@@ -3,6 +3,7 @@
 
 pub mod announcement;
 pub mod buyer;
+pub mod clock_offset;
 mod config;
 pub mod deletion;
 pub mod event_source;
@@ -12,12 +13,16 @@ pub mod nip90;
 pub mod precompiled_release;
 pub mod probe;
 pub mod relay;
+mod relay_transport;
 pub mod release;
 
 pub use config::Config;
 
 use nostr_sdk::{Event, Keys, Timestamp};
 use pylon_core::UnixTime;
+use pylon_core::ports::clock::Clock;
+use pylon_egress::http::shorten;
+use std::sync::Arc;
 
 /// The keys, relays and kinds with which a node enters the market.
 pub struct Entry {
@@ -27,6 +32,8 @@ pub struct Entry {
     pub urls: Vec<String>,
     /// The request kinds that are served.
     pub kinds: Vec<u16>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// A relay was connected or disconnected.
@@ -57,6 +64,15 @@ pub enum ConnectError {
 /// before, even on another event.
 pub(crate) fn has_valid_id(event: &Event) -> bool {
     event.verify_id()
+}
+
+/// The words of a relay that refuses something, as one line. Without words after the prefix, the
+/// prefix alone.
+pub(crate) fn refusal_reason(message: &str) -> String {
+    match shorten(message).trim().trim_end_matches(':') {
+        "" => "no reason given".into(),
+        reason => reason.into(),
+    }
 }
 
 pub(crate) fn now() -> UnixTime {

@@ -1,12 +1,13 @@
 //! Sends messages. A message is signed once and sent until the market has it or it expires.
 
-use crate::delivery_queue::{DeliveryQueue, PendingMessage, RETRY_CONCURRENCY, SEND_CONCURRENCY};
+use crate::delivery_queue::{
+    DeliveryQueue, PendingMessage, RETRY_CONCURRENCY, SEND_CONCURRENCY, WAITING_MAX,
+};
 use crate::envelope::Envelope;
 use crate::outbox::{Outbox, Outgoing, QUEUE_MAX};
 use crate::registry::Registry;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use pylon_core::MessageId;
 use pylon_core::backoff::Backoff;
 use pylon_core::machine::Event;
 use pylon_core::message::SendOutcome;
@@ -16,13 +17,17 @@ use pylon_core::ports::market::Market;
 use pylon_core::rows::{OutboxRow, Row};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-/// From leaving a message in the journal to the next read of the journal.
-const SWEEP_DELAY: Duration = Duration::from_secs(60);
-/// Acknowledged feedback is recorded with the next result, or after this.
+/// Acknowledged feedback is recorded together after this.
 const RECORD_INTERVAL: Duration = Duration::from_secs(1);
+/// Room for at least this many messages, before those that are only in the journal are read.
+const READ_ROWS_MIN: usize = WAITING_MAX / 8;
+/// With this many durable messages in memory no further ones are read: the journal records none.
+const KNOWN_MAX: usize = 3 * WAITING_MAX;
+/// Until the journal is read again after an error.
+const READ_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// What sending needs.
 pub(crate) struct DeliveryWorker {
@@ -37,7 +42,16 @@ pub(crate) struct DeliveryWorker {
 struct Tried {
     is_retry: bool,
     /// Absent for a message that is tried once.
-    durable: Option<(OutboxRow, Backoff, SendOutcome)>,
+    durable: Option<(OutboxRow, Backoff, NextStep)>,
+}
+
+/// What follows on a try.
+enum NextStep {
+    Retry,
+    /// Feedback that need not be sent again.
+    Record,
+    /// The journal has it.
+    Recorded,
 }
 
 impl DeliveryWorker {
@@ -48,15 +62,14 @@ impl DeliveryWorker {
         let mut acknowledged = Vec::new();
         let mut record = interval(RECORD_INTERVAL);
         record.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // At first the messages of an earlier run.
-        let (mut more, mut sweep_at) = (true, None);
+        let mut read_again_at = None;
         let mut retrying = 0_usize;
         loop {
-            if more && queue.is_tried() {
-                more = self.sweep(&mut queue);
+            if read_again_at.is_none() && !self.read_left_behind(&mut queue) {
+                read_again_at = Some(Instant::now() + READ_RETRY_DELAY);
             }
             while sending.len() < SEND_CONCURRENCY
-                && let Some(pending) = queue.next(retrying)
+                && let Some(pending) = queue.next(outbox, retrying)
             {
                 retrying += usize::from(pending.is_retry);
                 sending.push(self.send(pending));
@@ -66,8 +79,11 @@ impl DeliveryWorker {
             tokio::select! {
                 Some(message) = outgoing.recv() => queue.add(outbox, message),
                 Some(Tried { is_retry, durable }) = sending.next() => {
-                    if let Some((row, backoff, outcome)) = durable {
-                        self.settle(&mut queue, &mut acknowledged, row, backoff, outcome).await;
+                    match durable {
+                        Some((row, backoff, NextStep::Retry)) => queue.retry(row, backoff),
+                        Some((row, _, NextStep::Record)) => acknowledged.push(row),
+                        Some((row, _, NextStep::Recorded)) => queue.forget(&row),
+                        None => {}
                     }
                     if is_retry {
                         retrying = retrying.saturating_sub(1);
@@ -76,93 +92,99 @@ impl DeliveryWorker {
                     }
                 }
                 () = until(next_retry) => {}
-                () = outbox.has_left_behind(), if sweep_at.is_none() => {
-                    sweep_at = Some(Instant::now() + SWEEP_DELAY);
-                }
-                () = until(sweep_at) => (more, sweep_at) = (true, None),
+                () = outbox.some_left_behind() => {}
+                () = until(read_again_at) => read_again_at = None,
                 _ = record.tick(), if !acknowledged.is_empty() => {
-                    let rows: Vec<_> = acknowledged.drain(..).map(Row::Sent).collect();
-                    if let Err(error) = self.journal.commit(rows.into()).await {
-                        tracing::warn!(%error, "acknowledgements not recorded, messages may be sent again");
-                    }
+                    self.record_sent(&mut queue, &mut acknowledged).await;
                 }
             }
         }
     }
 
-    /// Tries to send a message.
+    /// Tries to send a message. The end of a result is recorded with its job.
     async fn send(&self, pending: PendingMessage) -> Tried {
         let PendingMessage { message, backoff, is_retry } = pending;
-        let durable = match message {
-            Outgoing::BestEffort(message) => {
+        let row = match message {
+            Outgoing::BestEffort(_, message) => {
                 self.market.send(&message).await;
-                None
+                return Tried { is_retry, durable: None };
             }
-            Outgoing::Durable(row) => {
-                let outcome = if self.clock.now() > row.expires_at {
-                    SendOutcome::Refused
-                } else {
-                    self.market.send(&row.message).await
-                };
-                Some((row, backoff, outcome))
-            }
+            Outgoing::Durable(row) => row,
         };
-        Tried { is_retry, durable }
-    }
-
-    /// Queues a retry, or records the end and delivers it to the job of a result.
-    async fn settle(
-        &self,
-        queue: &mut DeliveryQueue,
-        acknowledged: &mut Vec<MessageId>,
-        row: OutboxRow,
-        backoff: Backoff,
-        outcome: SendOutcome,
-    ) {
+        let is_expired = || self.clock.now() > row.expires_at;
+        let outcome =
+            if is_expired() { SendOutcome::Refused } else { self.market.send(&row.message).await };
         let event = match outcome {
-            SendOutcome::Retry if self.clock.now() <= row.expires_at => {
-                return queue.retry(row, backoff);
-            }
             SendOutcome::Delivered => Event::Delivered,
+            SendOutcome::Retry if !is_expired() => {
+                return Tried { is_retry, durable: Some((row, backoff, NextStep::Retry)) };
+            }
             SendOutcome::Retry | SendOutcome::Refused => {
-                tracing::warn!(job = %row.job.short(), "no relay accepted the event");
+                tracing::warn!(
+                    job = %row.job.short(),
+                    result = row.result,
+                    "no relay accepted the event"
+                );
                 Event::Undeliverable
             }
         };
-        queue.forget(&row.message.id);
-        acknowledged.push(row.message.id);
-        if row.result {
-            let rows = acknowledged.drain(..).map(Row::Sent).collect();
-            self.registry.deliver(row.job, Envelope::with(event, rows)).await;
+        let next = if !row.result {
+            NextStep::Record
+        } else if self.record_result(&row, event).await {
+            NextStep::Recorded
+        } else {
+            NextStep::Retry
+        };
+        Tried { is_retry, durable: Some((row, backoff, next)) }
+    }
+
+    /// Delivers the end of a result to its job. Has it been committed?
+    async fn record_result(&self, row: &OutboxRow, event: Event) -> bool {
+        let (ack, acked) = oneshot::channel();
+        let rows = vec![Row::Sent(row.message.id)];
+        self.registry.deliver(row.job, Envelope { event, rows, ack: Some(ack) }).await;
+        acked.await.is_ok()
+    }
+
+    /// Records sent feedback. It is known until then, so that it is not read from the journal and
+    /// sent again.
+    async fn record_sent(&self, queue: &mut DeliveryQueue, acknowledged: &mut Vec<OutboxRow>) {
+        let rows: Vec<_> = acknowledged.iter().map(|row| Row::Sent(row.message.id)).collect();
+        match self.journal.commit(rows.into()).await {
+            Ok(()) => acknowledged.drain(..).for_each(|row| queue.forget(&row)),
+            Err(error) => tracing::warn!(%error, "sent messages not recorded, will retry"),
         }
     }
 
-    /// Reads messages that are only in the journal. `true`: there are more of them.
-    fn sweep(&self, queue: &mut DeliveryQueue) -> bool {
-        let mut more = false;
+    /// Reads messages that are only in the journal, as far as there is room. `false`: the journal
+    /// cannot be read.
+    fn read_left_behind(&self, queue: &mut DeliveryQueue) -> bool {
         for is_result in [true, false] {
-            let room = queue.room(is_result).min(QUEUE_MAX);
-            if room == 0 {
-                self.outbox.leave_behind();
+            let room = queue.room(is_result);
+            let has_room = room >= READ_ROWS_MIN && queue.known() < KNOWN_MAX;
+            if !self.outbox.has_left_behind(is_result) || !has_room {
                 continue;
             }
-            match self.journal.unsent(is_result, queue.known() + room) {
-                Ok(mut rows) => {
-                    rows.retain(|row| !queue.knows(&row.message.id));
-                    more |= rows.len() >= room;
-                    rows.truncate(room);
-                    for row in rows {
-                        self.outbox.add_untried();
-                        queue.add(&self.outbox, Outgoing::Durable(row));
-                    }
-                }
+            self.outbox.read_left_behind(is_result);
+            let most = room.min(QUEUE_MAX);
+            let mut rows = match self.journal.unsent(is_result, queue.known() + most + 1) {
+                Ok(rows) => rows,
                 Err(error) => {
                     tracing::warn!(%error, "cannot read unsent messages, will retry");
-                    self.outbox.leave_behind();
+                    self.outbox.leave_behind(is_result);
+                    return false;
                 }
+            };
+            rows.retain(|row| !queue.knows(&row.message.id));
+            if rows.len() > most {
+                self.outbox.leave_behind(is_result);
+            }
+            for row in rows.into_iter().take(most) {
+                self.outbox.add_untried();
+                queue.add(&self.outbox, Outgoing::Durable(row));
             }
         }
-        more
+        true
     }
 }
 

@@ -1,11 +1,11 @@
 //! The order in which messages are sent: first tries before retries, results before the rest.
 
 use crate::outbox::{Outbox, Outgoing};
-use pylon_core::MessageId;
 use pylon_core::backoff::Backoff;
 use pylon_core::rows::OutboxRow;
+use pylon_core::{JobId, MessageId};
 use std::collections::btree_map::OccupiedEntry;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -53,8 +53,12 @@ impl RetryQueue {
 pub(crate) struct DeliveryQueue {
     results: RetryQueue,
     others: RetryQueue,
-    /// Durable messages in memory, also those being sent.
+    /// Durable messages in memory, also those being sent and recorded.
     known: HashSet<MessageId>,
+    /// The last feedback about each job, until it is recorded as sent.
+    feedback: HashMap<JobId, MessageId>,
+    /// Feedback that must not be sent any more.
+    superseded: HashSet<MessageId>,
 }
 
 impl DeliveryQueue {
@@ -62,22 +66,28 @@ impl DeliveryQueue {
         if is_result { &mut self.results } else { &mut self.others }
     }
 
-    /// Adds a message. Without room, a durable message stays in the journal.
+    /// Adds a message. Without room, a durable message stays in the journal. It supersedes the
+    /// feedback about its job so far, as it does in the journal.
     pub(crate) fn add(&mut self, outbox: &Outbox, message: Outgoing) {
         let is_result = match &message {
-            Outgoing::Durable(row) if !self.known.insert(row.message.id) => return outbox.tried(),
-            Outgoing::Durable(row) if self.room(row.result) == 0 => {
-                let id = row.message.id;
-                self.known.remove(&id);
-                outbox.leave_behind();
-                return outbox.tried();
+            Outgoing::Durable(row) if self.knows(&row.message.id) => return outbox.tried(),
+            Outgoing::Durable(row) => {
+                self.supersede(outbox, row);
+                if self.room(row.result) == 0 {
+                    outbox.leave_behind(row.result);
+                    return outbox.tried();
+                }
+                self.known.insert(row.message.id);
+                if !row.result {
+                    self.feedback.insert(row.job, row.message.id);
+                }
+                row.result
             }
-            Outgoing::Durable(row) => row.result,
             // A message that is tried once must not wait for long.
-            Outgoing::BestEffort(_) if self.others.untried.len() >= SEND_CONCURRENCY => {
+            Outgoing::BestEffort(..) if self.others.untried.len() >= SEND_CONCURRENCY => {
                 return outbox.tried();
             }
-            Outgoing::BestEffort(_) => false,
+            Outgoing::BestEffort(..) => false,
         };
         let backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
         self.sort(is_result).untried.push_back(PendingMessage {
@@ -87,28 +97,60 @@ impl DeliveryQueue {
         });
     }
 
+    /// Nothing is sent about a job after its result, and no feedback after later feedback.
+    fn supersede(&mut self, outbox: &Outbox, by: &OutboxRow) {
+        self.superseded.extend(self.feedback.remove(&by.job));
+        if by.result {
+            let before = self.others.untried.len();
+            self.others.untried.retain(|pending| {
+                !matches!(&pending.message, Outgoing::BestEffort(job, _) if *job == by.job)
+            });
+            (self.others.untried.len()..before).for_each(|_| outbox.tried());
+        }
+    }
+
     /// Takes the next message. Only some of the messages being sent are retries, so that relays
     /// that accept nothing do not delay the others.
-    pub(crate) fn next(&mut self, retrying: usize) -> Option<PendingMessage> {
-        let untried = self.results.untried.pop_front().or_else(|| self.others.untried.pop_front());
+    pub(crate) fn next(&mut self, outbox: &Outbox, retrying: usize) -> Option<PendingMessage> {
         let now = Instant::now();
-        untried.or_else(|| {
-            (retrying < RETRY_CONCURRENCY)
-                .then(|| self.results.due(now).or_else(|| self.others.due(now)))?
-        })
+        loop {
+            let untried =
+                self.results.untried.pop_front().or_else(|| self.others.untried.pop_front());
+            let pending = untried.or_else(|| {
+                (retrying < RETRY_CONCURRENCY)
+                    .then(|| self.results.due(now).or_else(|| self.others.due(now)))?
+            })?;
+            match &pending.message {
+                Outgoing::Durable(row) if self.superseded.contains(&row.message.id) => {
+                    self.forget(row);
+                    if !pending.is_retry {
+                        outbox.tried();
+                    }
+                }
+                _ => return Some(pending),
+            }
+        }
     }
 
     /// Sends a message again after a pause.
     pub(crate) fn retry(&mut self, row: OutboxRow, mut backoff: Backoff) {
+        if self.superseded.contains(&row.message.id) {
+            return self.forget(&row);
+        }
         let at = Instant::now() + backoff.next_pause();
         let (key, is_result) = ((at, row.message.id), row.result);
         let pending = PendingMessage { message: Outgoing::Durable(row), backoff, is_retry: true };
         self.sort(is_result).retries.insert(key, pending);
     }
 
-    /// Forgets a message that need not be sent again.
-    pub(crate) fn forget(&mut self, id: &MessageId) {
-        self.known.remove(id);
+    /// Forgets a message that is no longer in the journal.
+    pub(crate) fn forget(&mut self, row: &OutboxRow) {
+        let id = row.message.id;
+        self.known.remove(&id);
+        self.superseded.remove(&id);
+        if self.feedback.get(&row.job) == Some(&id) {
+            self.feedback.remove(&row.job);
+        }
     }
 
     /// Whether this durable message is in memory.
@@ -126,11 +168,6 @@ impl DeliveryQueue {
         WAITING_MAX.saturating_sub(self.sort(is_result).len())
     }
 
-    /// Whether each message here was tried at least once.
-    pub(crate) fn is_tried(&self) -> bool {
-        self.results.untried.is_empty() && self.others.untried.is_empty()
-    }
-
     /// When the next retry is due.
     pub(crate) fn next_retry(&self) -> Option<Instant> {
         self.results.next_retry().into_iter().chain(self.others.next_retry()).min()
@@ -140,22 +177,35 @@ impl DeliveryQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::FutureExt as _;
+    use pylon_core::UnixTime;
     use pylon_core::message::SignedMessage;
-    use pylon_core::{JobId, UnixTime};
 
-    fn row(number: u32, result: bool) -> OutboxRow {
+    fn bytes(number: u32) -> [u8; 32] {
         let mut name = [0; 32];
         name[..4].copy_from_slice(&number.to_le_bytes());
-        let message = SignedMessage { id: MessageId::from_bytes(name), bytes: String::new() };
-        OutboxRow { job: JobId::from_bytes([1; 32]), result, message, expires_at: UnixTime::new(9) }
+        name
+    }
+
+    fn message(number: u32) -> SignedMessage {
+        SignedMessage { id: MessageId::from_bytes(bytes(number)), bytes: String::new() }
+    }
+
+    /// A message about a job of its own.
+    fn row(number: u32, result: bool) -> OutboxRow {
+        about(number, number, result)
+    }
+
+    fn about(job: u32, number: u32, result: bool) -> OutboxRow {
+        let job = JobId::from_bytes(bytes(job));
+        OutboxRow { job, result, message: message(number), expires_at: UnixTime::new(9) }
     }
 
     fn number(pending: Option<PendingMessage>) -> Option<u8> {
-        match pending?.message {
-            Outgoing::Durable(row) => row.message.id.as_bytes().first().copied(),
-            Outgoing::BestEffort(_) => None,
-        }
+        let id = match pending?.message {
+            Outgoing::Durable(row) => row.message.id,
+            Outgoing::BestEffort(_, message) => message.id,
+        };
+        id.as_bytes().first().copied()
     }
 
     /// Goal: messages that relays do not accept do not delay others, and results go first. Method:
@@ -169,7 +219,7 @@ mod tests {
         queue.retry(row(2, false), due());
         queue.add(&outbox, Outgoing::Durable(row(3, false)));
         queue.add(&outbox, Outgoing::Durable(row(4, true)));
-        let next = |queue: &mut DeliveryQueue, retrying| number(queue.next(retrying));
+        let next = |queue: &mut DeliveryQueue, retrying| number(queue.next(&outbox, retrying));
         assert_eq!([next(&mut queue, 0), next(&mut queue, 0)], [Some(4), Some(3)]);
         assert_eq!(next(&mut queue, RETRY_CONCURRENCY), None, "enough retries are being sent");
         assert_eq!(
@@ -178,25 +228,65 @@ mod tests {
         );
     }
 
+    /// Goal: nothing is sent about a job after its result, and no feedback after later feedback,
+    /// wherever the earlier message is. Method: feedback that waits, is being sent, or waits for a
+    /// retry, and a partial result, each with a result or other feedback of the same job; a message
+    /// of another job is sent.
+    #[test]
+    fn later_message_supersedes_feedback_of_its_job() {
+        for result in [true, false] {
+            let (outbox, _queue) = Outbox::new();
+            let mut queue = DeliveryQueue::default();
+            let due = || Backoff::new(Duration::ZERO, Duration::ZERO);
+            let add = |queue: &mut DeliveryQueue, message| {
+                outbox.add_untried();
+                queue.add(&outbox, message);
+            };
+            for job in 1..=4 {
+                add(&mut queue, Outgoing::Durable(about(job, job, false)));
+            }
+            let being_sent = queue.next(&outbox, 0);
+            let failed = queue.next(&outbox, 0);
+            assert_eq!([number(being_sent), number(failed)], [Some(1), Some(2)]);
+            queue.retry(about(2, 2, false), due());
+            add(&mut queue, Outgoing::BestEffort(JobId::from_bytes(bytes(5)), message(5)));
+            for job in [1, 2, 3, 5] {
+                add(&mut queue, Outgoing::Durable(about(job, 10 + job, result)));
+            }
+            queue.retry(about(1, 1, false), due());
+            let mut sent = Vec::new();
+            while let Some(number) = number(queue.next(&outbox, 0)) {
+                sent.push(number);
+            }
+            let expected: &[u8] =
+                if result { &[11, 12, 13, 15, 4] } else { &[4, 5, 11, 12, 13, 15] };
+            assert_eq!(sent, expected, "{result}");
+            assert_eq!(queue.known(), 5, "superseded messages are forgotten");
+            // The first two, and those that were taken now.
+            assert_eq!(outbox.untried(), 2 + sent.len(), "dropped messages are not waited for");
+        }
+    }
+
     /// Goal: memory is bounded, and what has no room is read from the journal later. Method: one
     /// message more than there is room for, of each sort.
     #[test]
     fn messages_without_room_stay_in_the_journal() {
         let (outbox, _queue) = Outbox::new();
-        let left_behind = || outbox.has_left_behind().now_or_never().is_some();
+        outbox.read_left_behind(true);
         let mut queue = DeliveryQueue::default();
         let add = |queue: &mut DeliveryQueue, message| {
             outbox.add_untried();
             queue.add(&outbox, message);
         };
         for count in 0..=u32::try_from(WAITING_MAX).unwrap() {
-            assert!(!left_behind(), "{count}");
+            assert!(!outbox.has_left_behind(true), "{count}");
             add(&mut queue, Outgoing::Durable(row(count, true)));
         }
-        assert!(left_behind() && queue.room(true) == 0 && queue.known() == WAITING_MAX);
+        assert!(outbox.has_left_behind(true));
+        assert!(queue.room(true) == 0 && queue.known() == WAITING_MAX);
         for count in 0..=SEND_CONCURRENCY {
-            let message = row(u32::try_from(count).unwrap(), false).message;
-            add(&mut queue, Outgoing::BestEffort(message));
+            let OutboxRow { job, message, .. } = row(u32::try_from(count).unwrap(), false);
+            add(&mut queue, Outgoing::BestEffort(job, message));
         }
         assert_eq!(queue.others.len(), SEND_CONCURRENCY);
         assert_eq!(

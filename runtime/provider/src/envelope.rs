@@ -8,8 +8,7 @@ use tokio::sync::oneshot;
 pub(crate) struct Envelope {
     pub(crate) event: Event,
     pub(crate) rows: Vec<Row>,
-    /// For the operator's decision on a result: notified after the commit, dropped if no result
-    /// waits for one.
+    /// Notified after the commit; dropped if nothing is committed.
     pub(crate) ack: Option<oneshot::Sender<()>>,
 }
 

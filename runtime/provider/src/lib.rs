@@ -23,8 +23,10 @@ mod payments;
 mod recorder;
 mod refusals;
 mod registry;
+mod relay_refusals;
 mod review;
 mod scheduler;
+mod withdrawals;
 
 pub use backends::{BackendRegistry, Preference};
 pub use bus::{Bus, JobStep, NodeEvent};
@@ -145,6 +147,7 @@ impl Provider {
             tokio::spawn(delivery.run(outgoing)),
             tokio::spawn(intake.run(closing.clone())),
             tokio::spawn(watch_payments(payments, Arc::clone(&registry))),
+            tokio::spawn(relay_refusals::record(Arc::clone(&recorder))),
         ];
         Ok(Self { recorder, scheduler, capacity, registry, closing, tasks })
     }

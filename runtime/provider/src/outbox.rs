@@ -1,9 +1,10 @@
 //! Where messages are queued for sending. [`crate::delivery`] sends them.
 
+use pylon_core::JobId;
 use pylon_core::message::SignedMessage;
 use pylon_core::rows::OutboxRow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::{Notify, mpsc};
 
 /// Messages in the queue; further ones stay in the journal.
@@ -12,8 +13,9 @@ pub(crate) const QUEUE_MAX: usize = 1024;
 /// The queue of outgoing messages.
 pub(crate) struct Outbox {
     queue: mpsc::Sender<Outgoing>,
-    /// Some messages are only in the journal.
-    left_behind: Notify,
+    /// Some messages are only in the journal: results, or others.
+    left_behind: [AtomicBool; 2],
+    some_left_behind: Notify,
     /// Messages that were not tried yet.
     untried: AtomicUsize,
     changed: Notify,
@@ -23,8 +25,8 @@ pub(crate) struct Outbox {
 pub(crate) enum Outgoing {
     /// Retried until the market has it.
     Durable(OutboxRow),
-    /// Tried once, if there is room.
-    BestEffort(SignedMessage),
+    /// About this job: tried once, if there is room.
+    BestEffort(JobId, SignedMessage),
 }
 
 impl Outbox {
@@ -32,7 +34,9 @@ impl Outbox {
         let (queue, receiver) = mpsc::channel(QUEUE_MAX);
         let outbox = Self {
             queue,
-            left_behind: Notify::new(),
+            // At first the messages of an earlier run.
+            left_behind: [AtomicBool::new(true), AtomicBool::new(true)],
+            some_left_behind: Notify::new(),
             untried: AtomicUsize::new(0),
             changed: Notify::new(),
         };
@@ -44,8 +48,8 @@ impl Outbox {
         self.add_untried();
         if let Err(rejected) = self.queue.try_send(message) {
             self.tried();
-            if matches!(rejected.into_inner(), Outgoing::Durable(_)) {
-                self.leave_behind();
+            if let Outgoing::Durable(row) = rejected.into_inner() {
+                self.leave_behind(row.result);
             }
         }
     }
@@ -77,13 +81,29 @@ impl Outbox {
         self.changed.notify_waiters();
     }
 
-    /// A durable message stays in the journal for now.
-    pub(crate) fn leave_behind(&self) {
-        self.left_behind.notify_one();
+    /// A result, or another durable message, stays in the journal for now.
+    pub(crate) fn leave_behind(&self, is_result: bool) {
+        self.left(is_result).store(true, Ordering::Release);
+        self.some_left_behind.notify_one();
+    }
+
+    /// Whether results, or other messages, are only in the journal.
+    pub(crate) fn has_left_behind(&self, is_result: bool) -> bool {
+        self.left(is_result).load(Ordering::Acquire)
+    }
+
+    /// The journal is read now.
+    pub(crate) fn read_left_behind(&self, is_result: bool) {
+        self.left(is_result).store(false, Ordering::Release);
     }
 
     /// Resolves when messages were left in the journal.
-    pub(crate) async fn has_left_behind(&self) {
-        self.left_behind.notified().await;
+    pub(crate) async fn some_left_behind(&self) {
+        self.some_left_behind.notified().await;
+    }
+
+    fn left(&self, is_result: bool) -> &AtomicBool {
+        let [results, others] = &self.left_behind;
+        if is_result { results } else { others }
     }
 }

@@ -9,12 +9,18 @@ use pylon_core::refusal_limit::RefusalRateLimiter;
 use pylon_core::rows::{DecisionContext, RefusalRow, Row};
 use pylon_core::sync::lock;
 use pylon_core::{Job, JobId, PublicKey, UnixTime};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
 
 /// Refusals being committed, so that they share commits. Above that the intake waits, and so do the
 /// reservations of the refused requests.
 const REFUSAL_CONCURRENCY: usize = 64;
+
+/// From the first dropped request to the commit of their number.
+const RECORD_DELAY: Duration = Duration::from_secs(1);
 
 /// The metadata of a request, without its content.
 pub(crate) struct RequestMeta {
@@ -61,12 +67,15 @@ pub(crate) struct Refusals {
     payments: Arc<Payments>,
     limiter: Mutex<RefusalRateLimiter>,
     permits: Arc<Semaphore>,
+    /// Requests dropped since they were last recorded.
+    dropped: AtomicU64,
 }
 
 impl Refusals {
     pub(crate) fn new(recorder: Arc<JobRecorder>, payments: Arc<Payments>) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(REFUSAL_CONCURRENCY));
-        Arc::new(Self { recorder, payments, limiter: Mutex::default(), permits })
+        let (limiter, dropped) = (Mutex::default(), AtomicU64::new(0));
+        Arc::new(Self { recorder, payments, limiter, permits, dropped })
     }
 
     /// Waits until another refusal may be committed.
@@ -111,6 +120,23 @@ impl Refusals {
         let row = RefusalRow { id, kind, customer, created_at, refusal, job: retained, at };
         rows.insert(0, Row::Refuse(Box::new(row)));
         self.recorder.commit(id, rows, context).await;
+    }
+
+    /// Counts a request to any provider that was dropped without an answer. Those of one second are
+    /// one commit.
+    pub(crate) fn count_dropped(self: &Arc<Self>) {
+        if self.dropped.fetch_add(1, Ordering::Relaxed) > 0 {
+            return;
+        }
+        let refusals = Arc::clone(self);
+        tokio::spawn(async move {
+            sleep(RECORD_DELAY).await;
+            let row =
+                Row::Dropped(refusals.dropped.swap(0, Ordering::Relaxed), refusals.recorder.now());
+            if let Err(error) = refusals.recorder.journal.commit([row].into()).await {
+                tracing::warn!(%error, "dropped requests were not recorded");
+            }
+        });
     }
 
     /// Customers that have paid have a share of their own.

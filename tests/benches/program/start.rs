@@ -18,6 +18,7 @@ use pylon_tests::figures::{Figure, Goal, median};
 use pylon_tests::stub::{Script, Stub};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 15;
@@ -66,7 +67,12 @@ async fn without_guests(home: &Path, config: &Config) -> f64 {
     journal.unfinished().unwrap();
     let backends = config.inference.build(&client().unwrap()).await.unwrap();
     backends[0].models().await.unwrap();
-    let entry = Entry { keys, urls: config.market.relays.clone(), kinds: vec![5050] };
+    let entry = Entry {
+        keys,
+        urls: config.market.relays.clone(),
+        kinds: vec![5050],
+        clock: Arc::new(SystemClock),
+    };
     let (market, _changes) = NostrMarket::connect(entry, Options::default()).await.unwrap();
     assert!(market.ready(TEST_TIMEOUT).await && SystemClock.now().get() > 0);
     let took = begun.elapsed();

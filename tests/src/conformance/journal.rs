@@ -26,6 +26,7 @@ pub async fn check(open: Open) {
     updates_replace_the_state(open).await;
     unfinished_jobs_are_read_oldest_first(open).await;
     outbox_is_ordered(open).await;
+    unsent_feedback_is_superseded(open).await;
     guests_of_a_job_are_listed_once(open).await;
     payments_are_earned_once(open).await;
     digests_hide_texts(open).await;
@@ -139,7 +140,7 @@ fn decision(job: u64, slot: &str) -> DecisionRow {
 
 fn message(number: u64, result: bool) -> OutboxRow {
     let message = SignedMessage { id: MessageId::from_bytes(bytes(number)), bytes: "[]".into() };
-    OutboxRow { job: id(7), result, message, expires_at: UnixTime::new(9000) }
+    OutboxRow { job: id(number), result, message, expires_at: UnixTime::new(9000) }
 }
 
 fn earning(job: u64, msat: u64, source: EarningSource) -> Row {
@@ -243,6 +244,29 @@ async fn outbox_is_ordered(open: Open) {
     assert_eq!(journal.unsent(true, 9).unwrap(), [message(8, true)]);
     journal.commit([Row::Sent(message(3, false).message.id)].into()).await.unwrap();
     assert_eq!(journal.unsent(false, 9).unwrap(), feedback(&[1, 2]));
+}
+
+/// A message replaces the feedback about its job that was not sent yet, and no result.
+async fn unsent_feedback_is_superseded(open: Open) {
+    let (journal, _folder) = new(open);
+    let about_one = |number, result| OutboxRow { job: id(1), ..message(number, result) };
+    let unsent = |result| journal.unsent(result, 9).unwrap();
+    for (row, results, others) in [
+        (message(9, false), vec![], vec![9]),
+        (about_one(1, false), vec![], vec![9, 1]),
+        (about_one(2, false), vec![], vec![9, 2]),
+        (about_one(2, false), vec![], vec![9, 2]),
+        (about_one(3, true), vec![3], vec![9]),
+        (about_one(4, false), vec![3], vec![9, 4]),
+    ] {
+        journal.commit([Row::Send(row.clone())].into()).await.unwrap();
+        let ids = |rows: Vec<OutboxRow>| Vec::from_iter(rows.iter().map(|row| row.message.id));
+        let expected = |numbers: Vec<u64>| {
+            Vec::from_iter(numbers.into_iter().map(|number| MessageId::from_bytes(bytes(number))))
+        };
+        assert_eq!(ids(unsent(true)), expected(results), "{row:?}");
+        assert_eq!(ids(unsent(false)), expected(others), "{row:?}");
+    }
 }
 
 /// In the order of their first decision.

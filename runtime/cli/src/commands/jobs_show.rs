@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use pylon_core::decision::REDACTED;
 use pylon_core::guest::{Cost, GuestFunction};
 use pylon_core::machine::JobState;
+use pylon_core::message::RelayRefusal;
 use pylon_core::text::sanitize_line;
 use pylon_core::units::{format_utc, sats};
 use pylon_core::work::Usage;
@@ -24,11 +25,11 @@ pub(crate) fn run(args: &JobsShowArgs) -> Result<()> {
     let Some(state) = journal.job(id)? else {
         bail!("job {} is no longer in the journal", id.short())
     };
-    let decisions = journal.decisions(id)?;
+    let (decisions, refusals) = (journal.decisions(id)?, journal.relay_refusals(id)?);
     if args.json {
-        json(&JobView::new(&state, &decisions))
+        json(&JobView::new(&state, &decisions, &refusals))
     } else {
-        print(&page(&state, &decisions))
+        print(&page(&state, &decisions, &refusals))
     }
 }
 
@@ -47,6 +48,14 @@ struct JobView<'a> {
     usage: Option<Usage>,
     invoice: Option<Invoice<'a>>,
     decisions: Vec<DecisionView<'a>>,
+    relay_refusals: Vec<RelayRefusalView<'a>>,
+}
+
+#[derive(Serialize)]
+struct RelayRefusalView<'a> {
+    relay: &'a str,
+    reason: &'a str,
+    refused_at: u64,
 }
 
 #[derive(Serialize)]
@@ -75,7 +84,11 @@ struct DecisionView<'a> {
 }
 
 impl<'a> JobView<'a> {
-    fn new(state: &'a JobState, decisions: &'a [Decision]) -> Self {
+    fn new(
+        state: &'a JobState,
+        decisions: &'a [Decision],
+        refusals: &'a [(RelayRefusal, UnixTime)],
+    ) -> Self {
         let place = state.evidence.as_ref().map(|evidence| &evidence.route.target);
         Self {
             job: Job::of(state),
@@ -95,8 +108,13 @@ impl<'a> JobView<'a> {
                 expires_at: invoice.expires_at.get(),
             }),
             decisions: decisions.iter().map(decision_view).collect(),
+            relay_refusals: refusals.iter().map(relay_refusal_view).collect(),
         }
     }
+}
+
+fn relay_refusal_view((refusal, at): &(RelayRefusal, UnixTime)) -> RelayRefusalView<'_> {
+    RelayRefusalView { relay: &refusal.relay, reason: &refusal.reason, refused_at: at.get() }
 }
 
 fn decision_view(one: &Decision) -> DecisionView<'_> {
@@ -120,7 +138,7 @@ fn decision_view(one: &Decision) -> DecisionView<'_> {
     }
 }
 
-fn page(state: &JobState, decisions: &[Decision]) -> String {
+fn page(state: &JobState, decisions: &[Decision], refusals: &[(RelayRefusal, UnixTime)]) -> String {
     let mut out = String::new();
     let mut row = |name: &str, value: String| {
         let _ = writeln!(out, "{name:<11} {}", sanitize_line(&value));
@@ -154,6 +172,9 @@ fn page(state: &JobState, decisions: &[Decision]) -> String {
     }
     if let Some(failure) = &state.failure {
         row("Error", failure.message());
+    }
+    for (refusal, _) in refusals {
+        row("Refused by", format!("{}: {}", refusal.relay, refusal.reason));
     }
     out.push_str(&decision_table(state, decisions));
     out

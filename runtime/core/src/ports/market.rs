@@ -1,7 +1,7 @@
 //! Where jobs come from and results go. The protocol stays behind this port.
 
 use crate::decision::MarketView;
-use crate::message::{Incoming, Message, SendOutcome, SignedMessage};
+use crate::message::{Incoming, Message, RelayRefusal, SendOutcome, SignedMessage};
 use crate::work::Output;
 use crate::{Job, UnixTime};
 use async_trait::async_trait;
@@ -30,8 +30,13 @@ pub trait Market: Send + Sync {
     /// Encodes and signs. Pure: nothing is sent.
     fn sign(&self, message: &Message<'_>, now: UnixTime) -> Result<SignedMessage, MarketError>;
 
-    /// Sends the signed bytes and waits, within the adapter's timeout, for acknowledgements.
+    /// Sends the signed bytes and waits, within the adapter's timeout, for acknowledgements. A
+    /// relay that has accepted or refused the message is not sent it again.
     async fn send(&self, message: &SignedMessage) -> SendOutcome;
+
+    /// The next refusal of a relay, possibly after the message was delivered elsewhere; `None` once
+    /// closed. One caller at a time.
+    async fn next_refusal(&self) -> Option<RelayRefusal>;
 
     /// Prices of other providers for this kind, from a [`PriceIndex`]; `None` if there are too few.
     /// Never blocks.

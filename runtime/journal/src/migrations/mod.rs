@@ -6,7 +6,11 @@ use pylon_core::ports::journal::JournalError;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// All steps in order, the first with number 1.
-pub(super) const STEPS: &[&str] = &[include_str!("0001_schema.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("0001_schema.sql"),
+    include_str!("0002_relay_refusals.sql"),
+    include_str!("0003_dropped_requests.sql"),
+];
 
 /// Returns the number of applied steps. A schema of a newer program is an error.
 pub(super) fn check(conn: &Connection, steps: &[&str]) -> Result<usize, JournalError> {

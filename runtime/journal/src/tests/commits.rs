@@ -3,7 +3,9 @@
 
 use super::*;
 use crate::connection;
+use crate::{ReadOnlyJournal, Retention};
 use pylon_core::admission::AGE_SECONDS_MAX;
+use pylon_core::message::RelayRefusal;
 use pylon_core::ports::journal::{Journal as _, JournalError};
 use pylon_core::rows::Row;
 
@@ -72,6 +74,55 @@ async fn old_refusals_are_purged() {
     assert!(!test.journal.knows(id(1)).unwrap());
     assert!(test.journal.knows(id(2)).unwrap());
     assert_eq!(test.count("decisions"), 0);
+}
+
+/// Goal: the last refusal of each relay is kept with its job, for a limited number of relays, until
+/// the texts of the job are purged. Method: more relays than are kept, one of them twice, and a job
+/// that does not exist.
+#[tokio::test]
+async fn refusals_of_relays_are_kept_with_the_job() {
+    let test = TestJournal::new();
+    let delivered = JobState {
+        delivery: Delivery::Delivered,
+        invoicing: Invoicing::None,
+        settlement: Settlement::None,
+        invoice: None,
+        due: Msat::ZERO,
+        ..done(1)
+    };
+    test.journal.commit([Row::Admit(Box::new(delivered))].into()).await.unwrap();
+    let refusal = |job, relay: u64, reason: &str| {
+        let (relay, reason) = (format!("wss://{relay:03}/"), reason.to_owned());
+        RelayRefusal { job: id(job), relay, reason }
+    };
+    let rows = (0..100)
+        .map(|relay| Row::RefusedByRelay(refusal(1, relay, "blocked"), at(1000)))
+        .chain([Row::RefusedByRelay(refusal(1, 0, "pow: 28"), at(1001))])
+        .chain([Row::RefusedByRelay(refusal(9, 0, "blocked"), at(1000))]);
+    test.journal.commit(rows.collect()).await.unwrap();
+    let journal = ReadOnlyJournal::open(&test.path()).unwrap();
+    let kept = journal.relay_refusals(id(1)).unwrap();
+    assert_eq!(kept.len(), 64);
+    assert_eq!(kept[0], (refusal(1, 0, "pow: 28"), at(1001)));
+    assert_eq!(journal.relay_refusals(id(9)).unwrap(), []);
+    test.journal.set_retention(Retention { seconds: 0, bytes: 0 });
+    test.journal.purge().await.unwrap();
+    assert_eq!(test.count("relay_refusals"), 0);
+}
+
+/// Goal: dropped requests are counted among the refusals, and old counts are removed. Method:
+/// counts in two hours, and after 31 days.
+#[tokio::test]
+async fn dropped_requests_are_counted() {
+    let test = TestJournal::new();
+    let later = 31 * 24 * 3600;
+    for (jobs, second, since, counted) in
+        [(2, 3600, 3600, 2), (3, 7199, 3600, 5), (4, 7200, 7200, 4), (1, later, 0, 1)]
+    {
+        test.journal.commit([Row::Dropped(jobs, at(second))].into()).await.unwrap();
+        let refused = test.journal.refusals(at(since), 10).unwrap();
+        assert_eq!(refused, [("dropped".to_owned(), counted)].into(), "{second}");
+    }
 }
 
 /// Goal: a full disk gives a clear error, and nothing is written or lost. Method: a limited number

@@ -32,6 +32,9 @@ fn no_query_scans() {
     check(queries::GUESTS_OF);
     check(queries::OPEN_INVOICES);
     check(queries::UNSENT);
+    check(queries::RELAY_REFUSALS);
+    check(queries::DROPPED);
+    check(row_writes::SUPERSEDE);
     check(queries::RECENT);
     check(queries::REFUND_DUE);
     queries::REFUSED.into_iter().for_each(&check);

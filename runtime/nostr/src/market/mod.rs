@@ -3,6 +3,7 @@
 //! keeps one of them subscribed.
 
 mod announcer;
+mod clock_watch;
 mod customer_relays;
 mod intake;
 pub mod limits;
@@ -25,7 +26,7 @@ pub use options::Options;
 
 use crate::announcement::NodeAnnouncement;
 use crate::nip90::{Reader, check, job_id_of, status_of, write};
-use crate::{ConnectError, Entry, RelayChange, identity, now};
+use crate::{ConnectError, Entry, RelayChange, identity};
 use announcer::{Announcer, LatestEvents};
 use async_trait::async_trait;
 use customer_relays::CustomerRelays;
@@ -42,7 +43,8 @@ use options::CHANGES_MAX;
 use outgoing::Outgoing;
 use price_feed::PriceFeed;
 use pylon_core::decision::MarketView;
-use pylon_core::message::{Incoming, Message, SendOutcome, SignedMessage};
+use pylon_core::message::{Incoming, Message, RelayRefusal, SendOutcome, SignedMessage};
+use pylon_core::ports::clock::Clock;
 use pylon_core::ports::market::{Market, MarketError};
 use pylon_core::sync::lock;
 use pylon_core::work::Output;
@@ -67,6 +69,7 @@ pub struct NostrMarket {
     intake: Arc<Intake>,
     inbox: Mutex<mpsc::Receiver<Queued>>,
     outgoing: Arc<Outgoing>,
+    refusals: Mutex<mpsc::Receiver<RelayRefusal>>,
     limits: Arc<RelayLimits>,
     live: watch::Receiver<usize>,
     kinds: watch::Sender<Arc<[u16]>>,
@@ -78,6 +81,7 @@ pub struct NostrMarket {
     announcer: Arc<Announcer>,
     announcer_task: AbortHandle,
     closed: watch::Sender<bool>,
+    clock: Arc<dyn Clock>,
     options: Options,
 }
 
@@ -87,7 +91,7 @@ impl NostrMarket {
         entry: Entry,
         options: Options,
     ) -> Result<(Self, broadcast::Receiver<RelayChange>), ConnectError> {
-        let Entry { keys, urls, kinds } = entry;
+        let Entry { keys, urls, kinds, clock } = entry;
         let reader = Reader::new(identity::public_key(&keys));
         let (kinds, served) = watch::channel(Arc::from(kinds));
         let queue_limits = QueueLimits {
@@ -95,7 +99,8 @@ impl NostrMarket {
             bytes: options.queue_bytes,
             wait: options.queue_timeout,
         };
-        let (intake, inbox) = Intake::new(reader.clone(), served.clone(), queue_limits);
+        let (intake, inbox) =
+            Intake::new(reader.clone(), served.clone(), queue_limits, Arc::clone(&clock));
         let (queries, results) = (Arc::new(RelayQueries::default()), Arc::new(Results::default()));
         let prices = Arc::new(PriceFeed::new(keys.public_key(), served.clone()));
         let gate = IntakePolicy {
@@ -118,13 +123,21 @@ impl NostrMarket {
             .opts(ClientOptions::new().pool(pool))
             .build();
         let limits =
-            Arc::new(RelayLimits::new().map_err(|error| {
+            Arc::new(RelayLimits::new(Arc::clone(&clock)).map_err(|error| {
                 ConnectError::Relay("no HTTP client".into(), error.to_string())
             })?);
 
         let (changes, first_changes) = broadcast::channel(CHANGES_MAX);
         let (live, live_now) = watch::channel(0);
-        let outgoing = Arc::new(Outgoing::default());
+        let (outgoing, refusals) = Outgoing::new();
+        let outgoing = Arc::new(outgoing);
+        let (clock_was_set, clock_steps) = watch::channel(0);
+        tokio::spawn(clock_watch::run(
+            Arc::clone(&clock),
+            options.clock_interval,
+            Arc::clone(&limits),
+            clock_was_set,
+        ));
         let shared = Arc::new(SessionContext {
             us: keys.public_key(),
             held: watch::Sender::new(Arc::from([])),
@@ -136,6 +149,8 @@ impl NostrMarket {
             queries: Arc::clone(&queries),
             results: Arc::clone(&results),
             disconnect,
+            clock: Arc::clone(&clock),
+            clock_steps,
             options,
         });
         let relays = Relays::new(client.pool().clone(), shared);
@@ -147,8 +162,10 @@ impl NostrMarket {
             queries: Arc::clone(&queries),
             outgoing: Arc::clone(&outgoing),
             latest: Arc::new(LatestEvents::default()),
+            heartbeat: StdMutex::default(),
             debounce: options.debounce,
             reannounce_interval: options.reannounce_interval,
+            heartbeat_interval: options.heartbeat_interval,
         });
         let announcer_task =
             tokio::spawn(Arc::clone(&announcer).run(wanted, changes.subscribe())).abort_handle();
@@ -159,6 +176,7 @@ impl NostrMarket {
             intake,
             inbox: Mutex::new(inbox),
             outgoing,
+            refusals: Mutex::new(refusals),
             limits,
             live: live_now,
             kinds,
@@ -170,6 +188,7 @@ impl NostrMarket {
             announcer,
             announcer_task,
             closed: watch::Sender::new(false),
+            clock,
             options,
         };
         Ok((market, first_changes))
@@ -207,6 +226,11 @@ impl NostrMarket {
     /// The limits that each relay declares; `None` until it has declared them.
     pub fn limits(&self) -> Vec<(String, Option<Limitation>)> {
         self.limits.of(&self.relays.urls())
+    }
+
+    /// How far the clock of this machine is ahead of the relays; `None` if none reports its time.
+    pub fn clock_ahead_seconds(&self) -> Option<i64> {
+        self.limits.clock_ahead_seconds()
     }
 
     /// Replaces the request kinds that relays are asked for.
@@ -331,7 +355,7 @@ impl Market for NostrMarket {
                 from = %event.pubkey,
                 "in"
             );
-            if let Ok(incoming) = self.reader.read(&event, screened, now(), &self.keys) {
+            if let Ok(incoming) = self.reader.read(&event, screened, self.clock.now(), &self.keys) {
                 if let (Some(customer_relays), Incoming::Job(_) | Incoming::Malformed { .. }) =
                     (&*self.customer_relays(), &incoming)
                 {
@@ -343,7 +367,13 @@ impl Market for NostrMarket {
     }
 
     fn check(&self, job: &Job, output: &Output) -> Result<(), MarketError> {
-        check(job, output, now(), &self.keys, self.limits.size_limit(&self.relays.urls()))
+        check(
+            job,
+            output,
+            self.clock.now(),
+            &self.keys,
+            self.limits.size_limit(&self.relays.urls()),
+        )
     }
 
     fn sign(&self, message: &Message<'_>, now: UnixTime) -> Result<SignedMessage, MarketError> {
@@ -369,10 +399,10 @@ impl Market for NostrMarket {
             customer_relays.offer(&events, &self.relays.urls());
         }
         let Options { quorum, send_timeout, .. } = self.options;
+        let relays = self.relays.all();
+        let quorum = quorum.clamp(1, relays.len().max(1));
+        let delivery = self.outgoing.deliver(&events, &relays, quorum, send_timeout).await;
         for event in &events {
-            let relays = self.relays.all();
-            let quorum = quorum.clamp(1, relays.len().max(1));
-            let delivery = self.outgoing.offer(event, &relays, quorum, send_timeout).await;
             let (kind, id) = (event.kind.as_u16(), event.id);
             tracing::trace!(
                 target: "compute",
@@ -383,13 +413,18 @@ impl Market for NostrMarket {
                 ?delivery,
                 "out"
             );
-            // The following events refer to this one, so they wait until it is delivered. Relays
-            // accept a repeated event again.
-            if delivery != SendOutcome::Delivered {
-                return delivery;
-            }
         }
-        SendOutcome::Delivered
+        delivery
+    }
+
+    async fn next_refusal(&self) -> Option<RelayRefusal> {
+        let mut refusals = self.refusals.lock().await;
+        let mut closed = self.closed.subscribe();
+        tokio::select! {
+            biased;
+            _ = closed.wait_for(|closed| *closed) => None,
+            refusal = refusals.recv() => refusal,
+        }
     }
 
     fn prices(&self, kind: u16, now: UnixTime) -> Option<MarketView> {

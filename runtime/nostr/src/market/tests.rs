@@ -1,7 +1,9 @@
 //! The market with real relays: an honest one in this process, and scripted ones that misbehave.
 
 use super::*;
+use crate::buyer::Buyer;
 use crate::nip90::{self, RequestTag};
+use crate::now;
 use crate::relay::InProcessRelay;
 use futures::{SinkExt, StreamExt};
 use nostr_relay_builder::RelayBuilder;
@@ -13,12 +15,16 @@ use pylon_core::{Input, InputSource, Job, Msat};
 use session::UNANSWERED_MAX;
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
+mod clock;
+mod dropped_by_library;
 mod prices;
 mod queries;
+mod sending;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -41,9 +47,23 @@ async fn market(
     options: Options,
 ) -> (NostrMarket, broadcast::Receiver<RelayChange>) {
     let urls = urls.iter().map(ToString::to_string).collect();
-    NostrMarket::connect(Entry { keys: Keys::generate(), urls, kinds: vec![5050] }, options)
-        .await
-        .unwrap()
+    NostrMarket::connect(entry(urls), options).await.unwrap()
+}
+
+fn entry(urls: Vec<String>) -> Entry {
+    let clock = Arc::new(TestClock::default());
+    Entry { keys: Keys::generate(), urls, kinds: vec![5050], clock }
+}
+
+/// The system's clock, ahead by this many seconds.
+#[derive(Default)]
+pub(super) struct TestClock(AtomicI64);
+
+impl Clock for TestClock {
+    fn now(&self) -> UnixTime {
+        let ahead = self.0.load(Ordering::Relaxed);
+        UnixTime::new(now().get().saturating_add_signed(ahead))
+    }
 }
 
 fn asking(text: &str) -> EventBuilder {
@@ -87,75 +107,12 @@ async fn customer(url: &str) -> (Client, Keys) {
 async fn a_market_needs_relays() {
     let open = |urls: &[&str]| {
         let urls = urls.iter().map(ToString::to_string).collect();
-        NostrMarket::connect(Entry { keys: Keys::generate(), urls, kinds: vec![5050] }, quick())
+        NostrMarket::connect(entry(urls), quick())
     };
     assert!(matches!(open(&[]).await, Err(ConnectError::NoRelay)));
     assert!(
         matches!(open(&["https://x"]).await, Err(ConnectError::Address(text)) if text == "https://x")
     );
-}
-
-/// Goal: the answers of relays give the right `SendOutcome`. Method: relays that block everything,
-/// and one that is not reachable.
-#[tokio::test(flavor = "multi_thread")]
-async fn refusals_are_final_only_if_all_relays_refuse() {
-    #[derive(Debug)]
-    struct BlockAll;
-    impl WritePolicy for BlockAll {
-        fn admit_event<'a>(
-            &'a self,
-            _event: &'a Event,
-            _from: &'a SocketAddr,
-        ) -> BoxedFuture<'a, PolicyResult> {
-            Box::pin(async { PolicyResult::Reject("no".into()) })
-        }
-    }
-    let strict =
-        InProcessRelay::start_with(RelayBuilder::default().write_policy(BlockAll)).await.unwrap();
-    let unreachable = "ws://127.0.0.1:9";
-    for (urls, expected) in [
-        (&[strict.url()][..], SendOutcome::Refused),
-        (&[strict.url(), unreachable], SendOutcome::Retry),
-    ] {
-        let (market, _) = market(urls, quick()).await;
-        assert!(market.ready(DEADLINE).await);
-        let to = stranger(&market);
-        let sealed =
-            market.sign(&Message::Feedback { to, status: JobStatus::Processing }, now()).unwrap();
-        assert_eq!(within(market.send(&sealed)).await, expected);
-    }
-    let (market, mut changes) = market(&[unreachable], quick()).await;
-    let change = within(changes.recv()).await.unwrap();
-    assert_eq!((change.connected, change.reason.as_deref()), (false, Some("cannot connect")));
-    let to = stranger(&market);
-    let sealed =
-        market.sign(&Message::Feedback { to, status: JobStatus::Processing }, now()).unwrap();
-    assert_eq!(market.send(&sealed).await, SendOutcome::Retry);
-}
-
-/// Goal: a relay has one vote, however often it answers. Method: one that refuses three times, and
-/// one that does not answer.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_relay_has_one_vote() {
-    let (loud, quiet) = (Scripted::start().await, Scripted::start().await);
-    let options = Options { send_timeout: Duration::from_secs(2), ..quick() };
-    let (market, _) = market(&[&loud.url, &quiet.url], options).await;
-    let (mut loud, mut quiet) = (loud.accept().await, quiet.accept().await);
-    loud.end_of_stored().await;
-    quiet.end_of_stored().await;
-    assert!(market.ready(DEADLINE).await);
-    let to = stranger(&market);
-    let sealed =
-        market.sign(&Message::Feedback { to, status: JobStatus::Processing }, now()).unwrap();
-    let answers = async {
-        let event = loud.hear().await;
-        for _ in 0..3 {
-            loud.say(serde_json::json!(["OK", event[1]["id"], false, "blocked: no"])).await;
-        }
-    };
-    let (delivery, ()) = tokio::join!(within(market.send(&sealed)), answers);
-    assert_eq!(delivery, SendOutcome::Retry);
-    drop(quiet);
 }
 
 /// A relay that sends only what the test scripts.
@@ -229,6 +186,12 @@ impl Session {
         self.socket.feed(Frame::text(frame)).await.unwrap();
     }
 
+    async fn answer_event(&mut self, accepted: bool, message: &str) {
+        let event = self.hear().await;
+        assert_eq!(event[0], "EVENT", "{event}");
+        self.say(serde_json::json!(["OK", event[1]["id"], accepted, message])).await;
+    }
+
     async fn end_of_stored(&mut self) {
         self.say(serde_json::json!(["EOSE", self.subscription])).await;
     }
@@ -289,43 +252,6 @@ async fn a_verified_id_proves_nothing_about_another_event() {
     assert_eq!((counts.other_provider, counts.forged, counts.queued), (1, 1, 1));
 }
 
-/// Goal: an expired request that names us is answered; others are not, and it cannot be forged.
-/// Method: one that is signed, one that is not, one without a provider, then a valid one.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_expired_request_to_us_is_answered() {
-    let relay = Scripted::start().await;
-    let (market, _) = market(&[&relay.url], quick()).await;
-    let mut session = relay.accept().await;
-    let keys = Keys::generate();
-    let expired =
-        |builder: EventBuilder| builder.tag(RequestTag::Expiration(now().minus(60)).to_tag());
-    let late = expired(asked_of("late", market.public_key())).sign_with_keys(&keys).unwrap();
-    let disguised = expired(asked_of("disguised", market.public_key()))
-        .sign_with_keys(&Keys::generate())
-        .unwrap();
-    let to_all = expired(asking("to all")).sign_with_keys(&keys).unwrap();
-    let good = asking("good").sign_with_keys(&keys).unwrap();
-    for event in [
-        with(&disguised, "pubkey", &keys.public_key().to_hex()),
-        to_all.as_json(),
-        late.as_json(),
-        late.as_json(),
-    ] {
-        session.feed(&event).await;
-    }
-    session.feed(&good.as_json()).await;
-    session.end_of_stored().await;
-    match within(market.next()).await {
-        Some(Incoming::Malformed { id, targeted: true, reason, .. }) => {
-            assert_eq!((id.to_hex(), reason.as_str()), (late.id.to_hex(), "expired"));
-        }
-        other => panic!("not the expired one: {other:?}"),
-    }
-    assert_eq!(next_job(&market).await.id.to_hex(), good.id.to_hex());
-    let counts = market.counts();
-    assert_eq!((counts.queued, counts.forged), (2, 1));
-}
-
 /// Goal: a burst is slowed down, not lost. Method: 5000 signed requests as fast as the socket
 /// accepts them, a queue of 64, and a slow consumer.
 #[tokio::test(flavor = "multi_thread")]
@@ -379,6 +305,35 @@ async fn a_loss_is_counted_and_may_come_again() {
     session.feed(&events[2].as_json()).await;
     session.end_of_stored().await;
     assert_eq!(next_job(&market).await.id.to_hex(), events[2].id.to_hex());
+}
+
+/// Goal: node, buyer and doctor connect to a relay at an IPv6 address. Method: a relay on `::1`, a
+/// request and its feedback through it, and a probe.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_at_an_ipv6_address_works() {
+    if TcpListener::bind("[::1]:0").await.is_err() {
+        println!("SKIPPED: this machine has no IPv6 loopback");
+        return;
+    }
+    let loopback = std::net::Ipv6Addr::LOCALHOST.into();
+    let relay = InProcessRelay::start_at(loopback, RelayBuilder::default()).await.unwrap();
+    let url = relay.url();
+    assert!(url.starts_with("ws://[::1]:"), "{url}");
+    let probed = crate::probe::relay(url, DEADLINE).await;
+    assert!(probed.latency.is_ok(), "{probed:?}");
+    let (market, _) = market(&[url], quick()).await;
+    assert!(market.ready(DEADLINE).await);
+    let keys = Keys::generate();
+    let mut buyer = Buyer::connect(keys, &[url.to_owned()]).await.unwrap();
+    let input = Input { source: InputSource::Text("hi".into()), hint: None, marker: None };
+    let sent = buyer.request(5050, &[RequestTag::Input { input, relay: None }]).await.unwrap();
+    let job = next_job(&market).await;
+    assert_eq!(job.id, sent);
+    let to = ReplyTo::of(&job);
+    let sealed =
+        market.sign(&Message::Feedback { to, status: JobStatus::Processing }, now()).unwrap();
+    assert_eq!(within(market.send(&sealed)).await, SendOutcome::Delivered);
+    assert_eq!(within(buyer.next()).await.unwrap().job(), sent);
 }
 
 /// Goal: a relay cannot stop our subscription. Method: it closes the subscription with reasons that
@@ -494,52 +449,4 @@ async fn a_relay_that_requires_authentication_works() {
     let sealed =
         market.sign(&Message::Feedback { to, status: JobStatus::Processing }, now()).unwrap();
     assert_eq!(within(market.send(&sealed)).await, SendOutcome::Delivered);
-}
-
-/// Goal: the event that lists the parts of an answer is never published before them, and an attempt
-/// is repeated completely. Method: a relay that accepts the first part and defers the second, then
-/// accepts everything.
-#[tokio::test(flavor = "multi_thread")]
-async fn parts_are_acknowledged_before_their_list() {
-    let relay = Scripted::start().await;
-    let (market, _) = market(&[&relay.url], quick()).await;
-    let mut session = relay.accept().await;
-    session.end_of_stored().await;
-    assert!(market.ready(DEADLINE).await);
-    let customer = Keys::generate();
-    let asked = asked_of("much", market.public_key()).sign_with_keys(&customer).unwrap();
-    session.feed(&asked.as_json()).await;
-    session.end_of_stored().await;
-    let job = next_job(&market).await;
-    let output = Output { content: "much ".repeat(30_000), ..Output::default() };
-    let sealed = market
-        .sign(&Message::Result { job: &job, output: &output, due: None, guests: &[] }, now())
-        .unwrap();
-    let events: Vec<Event> =
-        sealed.bytes.lines().map(|line| Event::from_json(line).unwrap()).collect();
-    let kinds: Vec<u16> = events.iter().map(|event| event.kind.as_u16()).collect();
-    assert_eq!(kinds, [nip90::PART_KIND, nip90::PART_KIND, nip90::PART_KIND, 6050]);
-    assert_eq!(events[3].id.as_bytes(), sealed.id.as_bytes());
-
-    let answer = async |session: &mut Session, expected: &Event, takes: bool| {
-        let message = session.hear().await;
-        assert_eq!(
-            (message[0].as_str(), message[1]["id"].as_str()),
-            (Some("EVENT"), Some(expected.id.to_hex().as_str()))
-        );
-        let message = if takes { "" } else { "rate-limited: later" };
-        session.say(serde_json::json!(["OK", expected.id.to_hex(), takes, message])).await;
-    };
-    let hesitant = async {
-        answer(&mut session, &events[0], true).await;
-        answer(&mut session, &events[1], false).await;
-    };
-    assert_eq!(futures::join!(within(market.send(&sealed)), hesitant).0, SendOutcome::Retry);
-    let willing = async {
-        for event in &events {
-            answer(&mut session, event, true).await;
-        }
-    };
-    assert_eq!(futures::join!(within(market.send(&sealed)), willing).0, SendOutcome::Delivered);
-    assert_eq!(market.limits(), [(relay.url.clone(), None)]);
 }

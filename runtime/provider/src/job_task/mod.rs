@@ -168,7 +168,7 @@ impl JobTask {
         let before = self.columns();
         let Envelope { event, mut rows, ack } = envelope;
         // Only the operator's first decision on a result counts.
-        if ack.is_some() && !self.state.is_in_review() {
+        if matches!(event, Event::Accepted | Event::Rejected) && !self.state.is_in_review() {
             return true;
         }
         let step = machine::step(&mut self.state, event, self.services.recorder.now());

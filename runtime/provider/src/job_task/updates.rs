@@ -36,7 +36,7 @@ impl Updates {
         let to = ReplyTo::of(&self.job);
         let message = Message::Feedback { to, status: JobStatus::Partial(text) };
         match self.recorder.market.sign(&message, self.recorder.now()) {
-            Ok(message) => self.recorder.outbox.send(Outgoing::BestEffort(message)),
+            Ok(message) => self.recorder.outbox.send(Outgoing::BestEffort(self.job.id, message)),
             Err(error) => {
                 tracing::debug!(job = %self.job.id.short(), %error, "partial result not sent");
             }

@@ -17,8 +17,11 @@ fn feedback(of: &Event, status: &str, amount: u64) -> EventBuilder {
 async fn prices_of_other_providers_are_observed() {
     let relay = Scripted::start().await;
     let ours = Keys::generate();
-    let entry =
-        Entry { keys: ours.clone(), urls: vec![relay.url.clone()], kinds: vec![5050, 5100] };
+    let entry = Entry {
+        keys: ours.clone(),
+        kinds: vec![5050, 5100],
+        ..super::entry(vec![relay.url.clone()])
+    };
     let (market, _) = NostrMarket::connect(entry, quick()).await.unwrap();
     let mut session = relay.accept_serving(&[5050, 5100]).await;
     let requests = session.subscription.clone();
