@@ -39,7 +39,7 @@ impl Installer<'_> {
         };
         let invalid = |why: String| {
             let message =
-                format!("its release is invalid: {why}; sign it again, or remove that file");
+                format!("its release is invalid: {why}; sign it again, or remove COMPONENT.release.json");
             InstallFailure::new("signature", message)
         };
         let release =
