@@ -42,8 +42,8 @@ pub(super) const DECIDED_BEFORE: &str = "SELECT id FROM refusals \
 const DECIDED_EXCESS: &str = "SELECT id FROM refusals WHERE request IS NOT NULL \
                               ORDER BY created_at DESC LIMIT ?2 OFFSET ?1";
 
-/// What the writer remembers from one commit to the next.
-#[derive(Default)]
+/// What the writer remembers from one commit to the next. It is reset with every failed commit.
+#[derive(Clone, Copy, Default)]
 pub(super) struct WriterCache {
     /// When old refusals were last purged.
     purged_at: Option<UnixTime>,

@@ -10,6 +10,7 @@ use pylon_core::UnixTime;
 use pylon_core::ports::journal::JournalError;
 use pylon_core::rows::Row;
 use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -94,14 +95,25 @@ fn write(state: &WriterState, mut waiting: mpsc::Receiver<Batch>) {
     let mut cache = WriterCache::default();
     let mut group = Vec::with_capacity(GROUP_MAX);
     while waiting.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
-        let answers = commit_group(state, &group, &mut cache);
+        let answers = commit_guarded(state, &group, &mut cache);
         for (batch, answer) in group.drain(..).zip(answers) {
             // The caller may no longer wait.
             let _ = batch.answer.send(answer);
         }
         // One purge after each commit, further ones only while no batch waits.
-        while purge(state) && waiting.is_empty() {}
+        while purge_guarded(state) && waiting.is_empty() {}
     }
+}
+
+/// A purge that panics ends, and the next commit repeats it.
+fn purge_guarded(state: &WriterState) -> bool {
+    catch_unwind(AssertUnwindSafe(|| purge(state))).unwrap_or_else(|_| {
+        if !state.conn.is_autocommit() {
+            // If this fails, the next BEGIN reports it.
+            let _ = run(&state.conn, "ROLLBACK");
+        }
+        false
+    })
 }
 
 /// Purges some texts and frees some pages. Returns whether there may be more.
@@ -114,39 +126,65 @@ fn purge(WriterState { conn, cipher, retention }: &WriterState) -> bool {
     })
 }
 
+/// Commits a group. If that panics, each of its batches is committed alone, so that only the one
+/// that panics fails.
+fn commit_guarded(state: &WriterState, group: &[Batch], cache: &mut WriterCache) -> Vec<Answer> {
+    if let Ok(answers) = catch_unwind(AssertUnwindSafe(|| commit_group(state, group, cache))) {
+        return answers;
+    }
+    discard(&state.conn, cache);
+    match group {
+        [_] => vec![Err(JournalError::Contradicts("writing it panicked: see the log".into()))],
+        _ => group.chunks(1).flat_map(|alone| commit_guarded(state, alone, cache)).collect(),
+    }
+}
+
 /// One answer for each batch, in order.
 fn commit_group(state: &WriterState, group: &[Batch], cache: &mut WriterCache) -> Vec<Answer> {
+    let done = transaction(state, group, cache);
+    if !done.as_ref().is_ok_and(|answers| answers.iter().any(Result::is_ok)) {
+        discard(&state.conn, cache);
+    }
+    done.unwrap_or_else(|error| {
+        tracing::error!(%error, batches = group.len(), "commit failed");
+        group.iter().map(|_| Err(copy_of(&error))).collect()
+    })
+}
+
+/// Writes a group, and commits it unless all of its batches failed.
+fn transaction(
+    state: &WriterState,
+    group: &[Batch],
+    cache: &mut WriterCache,
+) -> Result<Vec<Answer>, JournalError> {
     let conn = &state.conn;
+    run(conn, "BEGIN IMMEDIATE").map_err(unwritable)?;
     let mut answers = Vec::with_capacity(group.len());
-    let done = run(conn, "BEGIN IMMEDIATE").map_err(unwritable).and_then(|()| {
-        // A single batch needs no savepoint.
-        let alone = group.len() == 1;
-        for batch in group {
-            answers.push(if alone {
-                apply(state, batch, cache)
-            } else {
-                apply_in_savepoint(state, batch, cache)?
-            });
-        }
-        if answers.iter().all(Result::is_err) {
-            return Ok(());
-        }
+    // A single batch needs no savepoint.
+    let alone = group.len() == 1;
+    for batch in group {
+        answers.push(if alone {
+            apply(state, batch, cache)
+        } else {
+            apply_in_savepoint(state, batch, cache)?
+        });
+    }
+    if answers.iter().any(Result::is_ok) {
         if let (Some(sequence), Some(key)) = (&mut cache.sequence, state.cipher.mac_key()) {
             sequence.write(conn, key).map_err(unwritable)?;
         }
-        run(conn, "COMMIT").map_err(unwritable)
-    });
-    if !conn.is_autocommit() {
-        // All batches or the commit failed. If this fails too, the next BEGIN reports it.
-        cache.sequence = None;
-        let _ = run(conn, "ROLLBACK");
+        run(conn, "COMMIT").map_err(unwritable)?;
     }
-    match done {
-        Ok(()) => answers,
-        Err(error) => {
-            tracing::error!(%error, batches = group.len(), "commit failed");
-            group.iter().map(|_| Err(copy_of(&error))).collect()
-        }
+    Ok(answers)
+}
+
+/// Forgets a transaction that was not committed, in the file and in memory. After some errors, such
+/// as a full disk, SQLite has rolled back by itself.
+fn discard(conn: &Connection, cache: &mut WriterCache) {
+    *cache = WriterCache::default();
+    if !conn.is_autocommit() {
+        // If this fails too, the next BEGIN reports it.
+        let _ = run(conn, "ROLLBACK");
     }
 }
 
@@ -158,10 +196,10 @@ fn apply_in_savepoint(
 ) -> Result<Answer, JournalError> {
     let conn = &state.conn;
     run(conn, "SAVEPOINT batch").map_err(unwritable)?;
-    let sequence = cache.sequence;
+    let before = *cache;
     let answer = apply(state, batch, cache);
     if let Err(error) = &answer {
-        cache.sequence = sequence;
+        *cache = before;
         // A full disk may have rolled the transaction back. Then this fails, and so do all batches.
         run(conn, "ROLLBACK TO batch").map_err(|_| copy_of(error))?;
     }

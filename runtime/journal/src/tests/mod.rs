@@ -4,6 +4,7 @@ mod commits;
 mod confidential;
 mod crash;
 mod documented_queries;
+mod failed_commits;
 mod opening;
 mod pending_guests;
 mod query_plans;
