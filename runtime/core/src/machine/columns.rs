@@ -72,3 +72,10 @@ named_enum! {
         Refunded = "refunded",
     }
 }
+
+impl Execution {
+    /// Whether it has ended.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}

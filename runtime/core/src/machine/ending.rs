@@ -3,6 +3,7 @@
 use super::actions::{CommitAction, Effect, Step};
 use super::columns::{Delivery, Execution, Invoicing, Settlement};
 use super::failure::Failure;
+use super::money;
 use super::state::JobState;
 use crate::UnixTime;
 use crate::decision::REDACTED;
@@ -37,6 +38,35 @@ pub(super) fn fail(state: &mut JobState, out: &mut Step, failure: Failure, now: 
     };
     out.emit(DomainEvent::JobFailed { job_id: state.job.id, error, timestamp: now });
     state.failure = Some(failure);
+}
+
+/// Enough relays have the result. What was paid before is earned now.
+pub(super) fn delivered(state: &mut JobState, out: &mut Step) {
+    state.delivery = Delivery::Delivered;
+    state.failure = None;
+    if state.settlement == Settlement::Paid && state.is_prepaid() {
+        money::earn(state, out);
+    }
+}
+
+/// The result will not be handed over: nothing is charged for it.
+pub(super) fn undeliverable(state: &mut JobState, out: &mut Step) {
+    state.delivery = Delivery::Failed;
+    // Only the result contains an invoice that is due on delivery: who paid it has the result.
+    if state.settlement == Settlement::Paid && !state.is_prepaid() {
+        return;
+    }
+    cancel_invoice(state, out);
+    out.send_feedback(JobStatus::Error(Failure::Undeliverable.message()));
+    state.failure = Some(Failure::Undeliverable);
+}
+
+/// A task of the job panicked. It might do so again, so unfinished work ends.
+pub(super) fn panicked(state: &mut JobState, out: &mut Step, now: UnixTime) {
+    if !state.is_over() {
+        out.effects.push(Effect::Abort);
+        fail(state, out, Failure::Panicked, now);
+    }
 }
 
 /// The customer withdrew the request.

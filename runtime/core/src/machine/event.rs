@@ -66,8 +66,10 @@ pub enum Event {
     Cancelled,
     /// Enough relays accepted the result.
     Delivered,
-    /// No relay accepts the result.
+    /// The result cannot be sent, or no relay accepted it in time.
     Undeliverable,
+    /// A task of the job panicked.
+    Panicked,
     /// The node restarted.
     Restarted,
     /// The node restarted, and the job's guests are no longer available.

@@ -13,6 +13,10 @@ pub enum Failure {
     Rejected(String),
     /// The payment failed.
     Payment(String),
+    /// The result could not be handed over.
+    Undeliverable,
+    /// A task of the job panicked.
+    Panicked,
 }
 
 impl Failure {
@@ -28,6 +32,8 @@ impl Failure {
             }
             Self::Rejected(why) => format!("processing error: the result was rejected: {why}"),
             Self::Payment(why) => format!("payment: {why}"),
+            Self::Undeliverable => "processing error: the result cannot be delivered".into(),
+            Self::Panicked => "processing error: internal error of the provider".into(),
         }
     }
 
@@ -37,7 +43,7 @@ impl Failure {
         match self {
             Self::Job(error) => Self::Job(error.redact(with)),
             Self::Rejected(why) => Self::Rejected(with(why)),
-            Self::Payment(why) => Self::Payment(why.clone()),
+            Self::Payment(_) | Self::Undeliverable | Self::Panicked => self.clone(),
         }
     }
 }

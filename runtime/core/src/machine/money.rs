@@ -2,7 +2,7 @@
 //! was not done is owed back.
 
 use super::actions::{CommitAction, Effect, Step};
-use super::columns::{Execution, Invoicing, Settlement};
+use super::columns::{Delivery, Execution, Invoicing, Settlement};
 use super::ending::{complete, fail};
 use super::failure::Failure;
 use super::state::JobState;
@@ -22,7 +22,6 @@ pub(super) fn accepted(state: &mut JobState, out: &mut Step, now: UnixTime) {
             out.commit.push(CommitAction::SettlePrice { attempt: state.attempt });
         }
         Terms::BeforeWork | Terms::Hold if state.settlement == Settlement::Paid => {
-            earn(state, out);
             complete(state, out, now);
         }
         Terms::BeforeWork => {
@@ -145,6 +144,10 @@ pub(super) fn paid(
         timestamp: now,
     });
     match state.execution {
+        // The customer was told that nothing is charged.
+        Execution::Completed if state.delivery == Delivery::Failed => {
+            state.settlement = Settlement::RefundDue;
+        }
         Execution::Completed => {
             state.settlement = Settlement::Paid;
             earn(state, out);
@@ -161,7 +164,6 @@ pub(super) fn paid(
             if before == Settlement::Held && state.output.is_some() && !state.is_in_review() =>
         {
             state.settlement = Settlement::Paid;
-            earn(state, out);
             complete(state, out, now);
         }
         // The wallet settled the hold early: the work continues as prepaid.
@@ -181,7 +183,8 @@ pub(super) fn invoice_expired(
         return;
     }
     match (state.settlement, state.execution) {
-        (Settlement::Pending, Execution::Completed) => {
+        // Only a delivered result is owed for: any other invoice ends below.
+        (Settlement::Pending, Execution::Completed) if state.delivery == Delivery::Delivered => {
             state.invoicing = Invoicing::Expired;
             state.settlement = Settlement::Unpaid;
         }
@@ -223,7 +226,7 @@ fn underpaid(paid: Msat, due: Msat) -> Failure {
 }
 
 /// The price is for the job, anything above it is a tip. A lower payment is all for the job.
-fn earn(state: &JobState, out: &mut Step) {
+pub(super) fn earn(state: &JobState, out: &mut Step) {
     let Some(payment_hash) = state.payment_hash() else { return };
     let price = state.paid.min(state.due);
     let tip = state.paid.saturating_sub(state.due);

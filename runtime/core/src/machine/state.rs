@@ -2,7 +2,7 @@
 
 use super::columns::{Delivery, Execution, Invoicing, Settlement};
 use super::failure::Failure;
-use crate::decision::{Offer, QuoteContext, REDACTED};
+use crate::decision::{Offer, QuoteContext, REDACTED, Terms};
 use crate::payment::Invoice;
 use crate::work::{Evidence, Output, Route};
 use crate::{Job, Msat, PaymentHash, UnixTime};
@@ -73,7 +73,7 @@ pub struct JobState {
 impl JobState {
     /// Whether execution has ended.
     pub const fn is_over(&self) -> bool {
-        matches!(self.execution, Execution::Completed | Execution::Failed | Execution::Cancelled)
+        self.execution.is_over()
     }
 
     /// Whether nothing is outstanding: no work, no delivery, no payment.
@@ -88,6 +88,11 @@ impl JobState {
     /// Whether the invoice was cancelled and the wallet has not confirmed it.
     pub fn is_cancelling(&self) -> bool {
         self.settlement == Settlement::Cancelled && self.invoicing == Invoicing::Open
+    }
+
+    /// Whether the payment comes before the result.
+    pub fn is_prepaid(&self) -> bool {
+        matches!(self.plan.offer.terms, Terms::BeforeWork | Terms::Hold)
     }
 
     /// Whether the result waits for the operator's decision.

@@ -54,14 +54,15 @@ pub fn step(state: &mut JobState, event: Event, now: UnixTime) -> Step {
         Event::Cancelled => ending::cancelled(state, out, now),
         Event::Delivered => {
             if matches!(state.delivery, Delivery::Queued | Delivery::Failed) {
-                state.delivery = Delivery::Delivered;
+                ending::delivered(state, out);
             }
         }
         Event::Undeliverable => {
             if state.delivery == Delivery::Queued {
-                state.delivery = Delivery::Failed;
+                ending::undeliverable(state, out);
             }
         }
+        Event::Panicked => ending::panicked(state, out, now),
         Event::Restarted => restart::restarted(state, out, true, now),
         Event::RestartedWithoutGuests => restart::restarted(state, out, false, now),
     }

@@ -76,12 +76,19 @@ fn delivered_result_is_paid_or_not() {
         &["earn job 900", "earn tip 100"],
     );
     check("paid less", with(paid(800)), "completed queued open paid", &["earn job 800"]);
-    check("never paid", with(InvoiceExpired(HASH)), "completed queued expired unpaid", &[]);
+    let expired = || vec![Delivered, InvoiceExpired(HASH)];
+    check("never paid", [open(), expired()].concat(), "completed delivered expired unpaid", &[]);
     check(
         "paid after expiry",
-        [open(), vec![InvoiceExpired(HASH), paid(900)]].concat(),
-        "completed queued expired paid",
+        [open(), expired(), vec![paid(900)]].concat(),
+        "completed delivered expired paid",
         &["earn job 900"],
+    );
+    check(
+        "paid before the relays answer",
+        [open(), vec![paid(900), Delivered]].concat(),
+        "completed delivered open paid",
+        &[],
     );
     check(
         "expired after payment",
@@ -194,11 +201,19 @@ fn paid_before_work() {
         &["abort"],
     );
     let running = |events: Vec<Event>| with([vec![paid(PRICE), Scheduled], events].concat());
+    let completed = || vec![ran(1), accept(1)];
+    check("completed", running(completed()), "completed queued open paid", &["deliver"]);
     check(
-        "completed",
-        running(vec![ran(1), accept(1)]),
-        "completed queued open paid",
-        &["earn job 5000", "deliver"],
+        "delivered",
+        running([completed(), vec![Delivered]].concat()),
+        "completed delivered open paid",
+        &["earn job 5000"],
+    );
+    check(
+        "delivered twice",
+        running([completed(), vec![Delivered, Delivered]].concat()),
+        "completed delivered open paid",
+        &[],
     );
     let failed = running(vec![broke(1, JobError::Timeout)]);
     check("failed", failed, "failed none open refund_due", &["feedback error: timeout"]);
@@ -241,7 +256,7 @@ fn held_until_success() {
     let unsettled = running(vec![ran(1), accept(1), held(PRICE)]);
     check("settling failed", unsettled, "processing none open held", &["settle hold"]);
     let settled = running(vec![ran(1), accept(1), paid(PRICE)]);
-    check("settled", settled, "completed queued open paid", &["earn job 5000", "deliver"]);
+    check("settled", settled, "completed queued open paid", &["deliver"]);
     let returned = &["feedback error: payment: the held payment was returned", "abort"];
     check(
         "hold returned",
@@ -253,7 +268,7 @@ fn held_until_success() {
         "settled early",
         running(vec![paid(PRICE), ran(1), accept(1)]),
         "completed queued open paid",
-        &["earn job 5000", "deliver"],
+        &["deliver"],
     );
     check(
         "rejected",
@@ -267,6 +282,70 @@ fn held_until_success() {
         "cancelled none open cancelled",
         &["abort", "cancel invoice"],
     );
+}
+
+/// A result that was not handed over is not charged, and its customer owes nothing.
+#[test]
+fn undeliverable_result_is_not_charged() {
+    const ERROR: &str = "feedback error: processing error: the result cannot be delivered";
+    let delivery = |what, more: Vec<Event>, columns, last: &[&str]| {
+        let begun = vec![Scheduled, ran(1), accept(1), amount_due(1, 900), invoiced(900)];
+        check(what, Terms::OnDelivery, [begun, more].concat(), columns, last);
+    };
+    let cancelled = "completed failed open cancelled";
+    delivery("on delivery", vec![Undeliverable], cancelled, &[ERROR, "cancel invoice"]);
+    delivery("twice", vec![Undeliverable, Undeliverable], cancelled, &[]);
+    let confirmed = vec![Undeliverable, InvoiceExpired(HASH)];
+    delivery("confirmed", confirmed, "completed failed cancelled cancelled", &[]);
+    let unconfirmed = vec![Undeliverable, InvoiceOpen(HASH)];
+    delivery("not confirmed", unconfirmed, cancelled, &["cancel invoice"]);
+    let late = vec![Undeliverable, paid(900)];
+    delivery("paid nevertheless", late, "completed failed open refund_due", &[]);
+    let proved = vec![paid(900), Undeliverable];
+    delivery("paid, so it arrived", proved, "completed failed open paid", &[]);
+    let expired = vec![InvoiceExpired(HASH)];
+    delivery("expired first", expired, "completed queued expired cancelled", &[]);
+    let gone = vec![InvoiceExpired(HASH), Undeliverable];
+    delivery("expired, then given up", gone, "completed failed expired cancelled", &[ERROR]);
+    let arrived = vec![InvoiceExpired(HASH), Delivered];
+    delivery("expired, then delivered", arrived, "completed delivered expired cancelled", &[]);
+    let delivered = vec![Undeliverable, Delivered];
+    delivery("delivered late", delivered, "completed delivered open cancelled", &[]);
+
+    let prepaid = vec![invoiced(PRICE), paid(PRICE), Scheduled, ran(1), accept(1), Undeliverable];
+    let refund = "completed failed open refund_due";
+    check("before work", Terms::BeforeWork, prepaid.clone(), refund, &[ERROR]);
+    let late = [prepaid, vec![Delivered]].concat();
+    check("prepaid, late", Terms::BeforeWork, late, "completed delivered open refund_due", &[]);
+    let hold = vec![invoiced(PRICE), held(PRICE), Scheduled, ran(1), accept(1), paid(PRICE)];
+    check("hold", Terms::Hold, [hold, vec![Undeliverable]].concat(), refund, &[ERROR]);
+}
+
+/// A job that panicked ends, and what was paid is owed back.
+#[test]
+fn panicked_job_fails() {
+    const ERROR: &str = "feedback error: processing error: internal error of the provider";
+    let ended = &[ERROR, "abort"];
+    let panicked = |terms, events: Vec<Event>, columns, last: &[&str]| {
+        let events = [events, vec![Event::Panicked]].concat();
+        check("panicked", terms, events, columns, last);
+    };
+    panicked(Terms::Free, vec![], "failed none none none", ended);
+    panicked(Terms::Free, vec![Scheduled], "failed none none none", ended);
+    panicked(Terms::Free, vec![Scheduled, Event::Panicked], "failed none none none", &[]);
+    let reviewed = vec![Scheduled, ran(1), no_verdict(1)];
+    panicked(Terms::Free, reviewed, "failed none none none", ended);
+    let completed = vec![Scheduled, ran(1), accept(1)];
+    panicked(Terms::Free, completed, "completed queued none none", &[]);
+    panicked(Terms::Free, vec![Cancelled], "cancelled none none none", &[]);
+    panicked(Terms::BeforeWork, vec![], "failed none cancelled none", ended);
+    let cancels = &[ERROR, "abort", "cancel invoice"];
+    let unpaid = vec![invoiced(PRICE)];
+    panicked(Terms::BeforeWork, unpaid, "failed none open cancelled", cancels);
+    let prepaid = vec![invoiced(PRICE), paid(PRICE), Scheduled];
+    panicked(Terms::BeforeWork, prepaid, "failed none open refund_due", ended);
+    let on_hold = vec![invoiced(PRICE), held(PRICE), Scheduled];
+    panicked(Terms::Hold, on_hold, "failed none open cancelled", cancels);
 }
 
 #[test]

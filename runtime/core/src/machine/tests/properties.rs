@@ -30,6 +30,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Cancelled),
         1 => Just(Delivered),
         1 => Just(Undeliverable),
+        1 => Just(Event::Panicked),
         2 => Just(Restarted),
         1 => Just(Event::RestartedWithoutGuests),
     ]
@@ -76,8 +77,16 @@ proptest! {
             let has_output = state.execution == Execution::Processing && state.output.is_some();
             prop_assert!(!state.is_in_review() || has_output);
             let is_prepaid = matches!(terms, Terms::BeforeWork | Terms::Hold);
-            if state.execution == Execution::Completed && is_prepaid {
+            if state.delivery == Delivery::Queued && is_prepaid {
                 prop_assert_eq!(state.settlement, Settlement::Paid, "no result is sent unpaid");
+            }
+            if state.settlement == Settlement::Unpaid {
+                prop_assert_eq!(state.delivery, Delivery::Delivered, "no result, no debt");
+            }
+            if state.delivery == Delivery::Failed {
+                let is_charged = matches!(state.settlement, Settlement::Pending | Settlement::Held)
+                    || state.settlement == Settlement::Paid && is_prepaid;
+                prop_assert!(!is_charged, "no result, no charge");
             }
         }
         prop_assert!(delivered <= 1, "one result");

@@ -71,13 +71,12 @@ fn payment_of_a_result_in_review() {
     let prepaid = |events: Vec<Event>| {
         [vec![invoiced(PRICE), paid(PRICE), Scheduled, ran(1), no_verdict(1)], events].concat()
     };
-    let paid_out = &["earn job 5000", "deliver"];
     check(
         "prepaid, accepted",
         Terms::BeforeWork,
         prepaid(vec![Accepted]),
         "completed queued open paid",
-        paid_out,
+        &["deliver"],
     );
     check(
         "prepaid, rejected",
@@ -97,7 +96,6 @@ fn payment_of_a_result_in_review() {
 
 #[test]
 fn held_payment_of_a_result_in_review() {
-    let paid_out = &["earn job 5000", "deliver"];
     let on_hold = |events: Vec<Event>| {
         [vec![invoiced(PRICE), held(PRICE), Scheduled, ran(1), no_verdict(1)], events].concat()
     };
@@ -138,7 +136,7 @@ fn held_payment_of_a_result_in_review() {
         Terms::Hold,
         on_hold(vec![paid(PRICE), Accepted]),
         "completed queued open paid",
-        paid_out,
+        &["deliver"],
     );
     let taken = on_hold(vec![paid(PRICE), Rejected]);
     check("settled, rejected", Terms::Hold, taken, "failed none open refund_due", &[NOT_SENT]);

@@ -45,7 +45,7 @@ fn free_job() {
         "undeliverable",
         vec![Scheduled, ran(1), accept(1), Undeliverable],
         "completed failed none none",
-        &[],
+        &["feedback error: processing error: the result cannot be delivered"],
     );
     check(
         "delivered late",
