@@ -16,6 +16,7 @@ mod conformance;
 mod control;
 mod daemon;
 mod events;
+mod fresh_home;
 mod guests;
 mod hostile;
 mod inputs;
@@ -23,12 +24,14 @@ mod jobs;
 mod kill;
 mod large_results;
 mod operator;
+mod panics;
 mod peers;
 mod relay_faults;
 mod sandbox;
 mod slots;
 mod tidy;
 mod toolchain;
+mod undeliverable;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 

@@ -16,5 +16,6 @@ pub mod market;
 pub mod process;
 pub mod program;
 pub mod proxy;
+pub mod scripted;
 pub mod stub;
 pub mod tls;

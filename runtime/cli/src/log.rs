@@ -148,6 +148,30 @@ mod tests {
         check(Some("pylon_sandbox=info,"), "sandbox-info");
     }
 
+    /// Goal: the log says where a job panicked, and nothing of its message, which may quote the job.
+    /// Method: a panic with such a message, with the hook of the program.
+    #[test]
+    fn panic_is_logged_without_its_message() {
+        let output = Output::default();
+        let writer = output.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(filter(None, NODE).unwrap())
+            .with_writer(move || writer.clone());
+        let job = pylon_core::JobId::from_bytes([0xab; 32]);
+        let before = std::panic::take_hook();
+        pylon_node::panics::install_hook();
+        tracing::subscriber::with_default(subscriber.with_ansi(false).finish(), || {
+            let work = pylon_provider::catch_in_job(job, async { panic!("canary {}", 1) });
+            assert!(futures::FutureExt::now_or_never(work).unwrap().is_err());
+        });
+        std::panic::set_hook(before);
+        let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("log.rs:") && text.contains(&job.short()), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+        let panics = pylon_node::panics::panics();
+        assert!(panics.count >= 1 && panics.last_place.is_some());
+    }
+
     /// Goal: an invalid filter is an error. Method: an unknown level.
     #[test]
     fn invalid_filter_is_an_error() {

@@ -20,6 +20,7 @@ use pylon_core::text::sanitize_line;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    pylon_node::panics::install_hook();
     // Needed by every connection. An error means that it is already installed.
     rustls::crypto::ring::default_provider().install_default().ok();
     let result = match Cli::parse().command {

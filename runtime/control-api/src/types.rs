@@ -20,6 +20,9 @@ pub struct Status {
     /// Requests refused within the last day.
     #[serde(default)]
     pub refused: Refused,
+    /// Panics since the node started.
+    #[serde(default)]
+    pub panics: Panics,
     /// The inference backends, in the operator's order.
     pub backends: Vec<Backend>,
     /// The names of the agent backends.
@@ -80,6 +83,19 @@ impl Refused {
     pub fn of(since: UnixTime, by_code: BTreeMap<String, u64>) -> Self {
         Self { since: since.get(), jobs: by_code.values().sum(), by_code }
     }
+}
+
+/// Panics of the process, which are bugs. Their messages may quote jobs, so there are none here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Panics {
+    /// Their number.
+    pub count: u64,
+    /// The time of the last one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_at: Option<u64>,
+    /// File and line of the last one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_place: Option<String>,
 }
 
 /// An inference backend.

@@ -4,7 +4,7 @@ use crate::decision::Refusal;
 use crate::earnings::Earning;
 use crate::guest::{Cost, Fault, GuestFunction, GuestRef};
 use crate::installation::{Audit, Installation, PendingGuest, PendingKind, ShadowRow};
-use crate::machine::{JobState, Plan};
+use crate::machine::{Execution, Invoicing, JobState, Plan};
 use crate::message::{RelayRefusal, SignedMessage};
 use crate::work::Output;
 use crate::{Job, JobId, MessageId, PaymentHash, PublicKey, UnixTime};
@@ -118,6 +118,23 @@ pub struct OutboxRow {
     pub message: SignedMessage,
     /// It is not sent after this.
     pub expires_at: UnixTime,
+}
+
+/// A job that runs, waits, or has money outstanding. Its texts stay in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnfinishedJob {
+    /// The job.
+    pub id: JobId,
+    /// Its kind.
+    pub kind: u16,
+    /// Its customer.
+    pub customer: PublicKey,
+    /// The revision of its guest set; 0 means any.
+    pub revision: u64,
+    /// Its execution.
+    pub execution: Execution,
+    /// Its invoice.
+    pub invoicing: Invoicing,
 }
 
 /// An invoice that is neither settled nor closed.

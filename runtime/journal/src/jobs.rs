@@ -16,7 +16,7 @@ use std::borrow::Cow;
 pub(super) const COLUMNS: &str = "request, plan, status, delivery, invoicing, settlement, \
                                   attempt, route, due_msats, paid_msats, received_at, \
                                   started_at, completed_at, failure, invoice, evidence, output, \
-                                  encrypted_text, text_purged_at";
+                                  encrypted_text, text_purged_at, rowid AS number, id AS job";
 
 /// The row before an update.
 pub(super) struct Stored {

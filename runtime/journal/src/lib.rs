@@ -1,7 +1,7 @@
 //! The journal in SQLite: one writer thread that commits in groups, and queries that use an index.
 //!
-//! Below are types and columns: `error`, `columns`, `mac`, `text_cipher`, `request_column`,
-//! `decisions`. Then tables: `jobs`, `totals`, `slot_changes`, `pending_guests`, `decision_log`,
+//! Below are types and columns: `error`, `columns`, `readable`, `mac`, `text_cipher`,
+//! `request_column`, `decisions`. Then tables: `jobs`, `totals`, `slot_changes`, `pending_guests`, `decision_log`,
 //! with `redaction` for the texts in decisions. Above them `queries`, `retention`, `row_writes` and
 //! `writer`. At the top are this file and `read_only`. Each file imports only from those below it.
 //!
@@ -20,6 +20,7 @@ mod migrations;
 mod pending_guests;
 mod queries;
 mod read_only;
+mod readable;
 mod redaction;
 mod request_column;
 mod retention;
@@ -37,6 +38,7 @@ pub use decision_queries::Page;
 pub use decisions::{MacCheck, RecordedDecision};
 pub use pending_guests::AnswerPair;
 pub use read_only::{Decision, ReadOnlyJournal};
+pub use readable::UnreadableRow;
 pub use retention::Retention;
 pub use text_cipher::TextCipher;
 
@@ -49,9 +51,11 @@ use pylon_core::installation::{Audit, Installation, PendingGuest};
 use pylon_core::machine::JobState;
 use pylon_core::ports::installations::Installations;
 use pylon_core::ports::journal::{Journal, JournalError};
-use pylon_core::rows::{OpenInvoice, OutboxRow, Row};
+use pylon_core::recent::RecentSet;
+use pylon_core::rows::{OpenInvoice, OutboxRow, Row, UnfinishedJob};
 use pylon_core::sync::lock;
 use pylon_core::{JobId, PaymentHash, PublicKey, UnixTime};
+use readable::Readable;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -63,7 +67,12 @@ pub struct SqliteJournal {
     reader: Mutex<Connection>,
     cipher: TextCipher,
     retention: retention::SharedRetention,
+    /// Unreadable rows that are in the log already.
+    reported: Mutex<RecentSet<(&'static str, i64)>>,
 }
+
+/// Unreadable rows that are logged once; if there are more, some are logged again.
+const REPORTED_MAX: usize = 1024;
 
 impl SqliteJournal {
     /// Opens the file without a key: the text of confidential jobs is neither stored nor read. See
@@ -87,7 +96,8 @@ impl SqliteJournal {
     ) -> Result<Self, JournalError> {
         let retention = retention::SharedRetention::unlimited();
         let writer = writer::Writer::start(writer, cipher.clone(), retention.clone())?;
-        Ok(Self { writer, reader: Mutex::new(reader), cipher, retention })
+        let reported = Mutex::new(RecentSet::new(REPORTED_MAX));
+        Ok(Self { writer, reader: Mutex::new(reader), cipher, retention, reported })
     }
 
     /// Sets how long the texts of finished jobs are kept. By default they are kept permanently.
@@ -109,6 +119,20 @@ impl SqliteJournal {
         limit: usize,
     ) -> Result<BTreeMap<String, u64>, JournalError> {
         self.read(|conn| queries::refused(conn, since, limit))
+    }
+
+    /// Logs each unreadable row once, and returns the others.
+    fn readable<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<Readable<T>>,
+    ) -> Result<Vec<T>, JournalError> {
+        let Readable { rows, unreadable } = self.read(query)?;
+        for row in unreadable {
+            if lock(&self.reported).remember((row.table, row.number)) {
+                tracing::error!("left out: {row}; repair it or restore a backup");
+            }
+        }
+        Ok(rows)
     }
 
     /// Queries take microseconds, so they run on the caller's thread. A reader that panicked leaves
@@ -148,16 +172,16 @@ impl Journal for SqliteJournal {
         self.read(|conn| queries::job_of_payment(conn, hash))
     }
 
-    fn unfinished(&self) -> Result<Vec<JobState>, JournalError> {
-        self.read(|conn| queries::unfinished(conn, &self.cipher))
+    fn unfinished(&self) -> Result<Vec<UnfinishedJob>, JournalError> {
+        self.readable(queries::unfinished)
     }
 
     fn open_invoices(&self) -> Result<Vec<OpenInvoice>, JournalError> {
-        self.read(queries::open_invoices)
+        self.readable(queries::open_invoices)
     }
 
     fn unsent(&self, results: bool, limit: usize) -> Result<Vec<OutboxRow>, JournalError> {
-        self.read(|conn| queries::unsent(conn, results, limit))
+        self.readable(|conn| queries::unsent(conn, results, limit))
     }
 
     fn customer_history(

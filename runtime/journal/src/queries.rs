@@ -1,13 +1,14 @@
 //! Queries. Each is bounded by an index or a limit, which `tests/query_plans.rs` checks.
 
-use crate::columns::{hex_id, integer, number};
+use crate::columns::{from_json, hex_id, integer, json, number, parsed};
+use crate::readable::{Readable, UnreadableRow};
 use crate::text_cipher::TextCipher;
 use crate::{jobs, totals};
 use pylon_core::earnings::{Earning, EarningSource, Earnings};
 use pylon_core::guest::GuestRef;
-use pylon_core::machine::{Execution, JobState};
+use pylon_core::machine::{Execution, Failure, JobState};
 use pylon_core::message::{RelayRefusal, SignedMessage};
-use pylon_core::rows::{OpenInvoice, OutboxRow};
+use pylon_core::rows::{OpenInvoice, OutboxRow, UnfinishedJob};
 use pylon_core::{Digest, JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use std::collections::BTreeMap;
@@ -15,7 +16,10 @@ use std::collections::BTreeMap;
 pub(super) const KNOWS: &str =
     "SELECT 1 FROM jobs WHERE id = ?1 UNION ALL SELECT 1 FROM refusals WHERE id = ?1";
 /// The index `jobs_open` contains exactly these rows, oldest first.
-pub(super) const UNFINISHED: &str = "closed = 0 ORDER BY received_at, rowid";
+pub(super) const OPEN: &str = "closed = 0 ORDER BY received_at, rowid";
+pub(super) const UNFINISHED: &str = "SELECT rowid AS number, id AS job, kind, \
+                                            customer_pubkey, plan, status, invoicing FROM jobs \
+                                     WHERE closed = 0 ORDER BY received_at, rowid";
 pub(super) const OF_ID: &str = "id = ?1";
 pub(super) const OF_PAYMENT: &str = "SELECT id FROM jobs WHERE payment_hash = ?1";
 pub(super) const CUSTOMER_OF_OPEN: &str = "SELECT customer_pubkey FROM jobs WHERE id = ?1 \
@@ -23,18 +27,24 @@ pub(super) const CUSTOMER_OF_OPEN: &str = "SELECT customer_pubkey FROM jobs WHER
                                                           'processing')";
 pub(super) const GUESTS_OF: &str =
     "SELECT slot, name, version, digest FROM decisions WHERE job_id = ?1 ORDER BY id";
-pub(super) const OPEN_INVOICES: &str = "SELECT id, payment_hash, settlement = 'cancelled' \
+pub(super) const OPEN_INVOICES: &str = "SELECT rowid AS number, id AS job, payment_hash, \
+                                               settlement = 'cancelled' \
                                         FROM jobs WHERE closed = 0 AND payment_hash IS NOT NULL \
                                         AND invoicing = 'open' \
                                         AND settlement IN ('pending', 'held', 'cancelled')";
-pub(super) const UNSENT: &str = "SELECT job_id, is_result, id, bytes, expires_at FROM outbox \
-                                 WHERE is_result = ?1 ORDER BY seq LIMIT ?2";
+pub(super) const UNSENT: &str = "SELECT rowid AS number, job_id AS job, is_result, id, bytes, \
+                                        expires_at \
+                                 FROM outbox WHERE is_result = ?1 ORDER BY seq";
 pub(super) const RELAY_REFUSALS: &str =
     "SELECT relay, reason, refused_at FROM relay_refusals WHERE job_id = ?1 ORDER BY relay";
 pub(super) const RECENT: &str = "SELECT amount_msats, source, earned_at, job_id, payment_hash \
                                  FROM earnings WHERE earned_at >= 0 \
                                  AND source IN ('job', 'tip') \
                                  ORDER BY earned_at DESC, id DESC LIMIT ?1";
+
+pub(super) const PANICKED: &str = "SELECT id FROM jobs \
+                                   WHERE status = 'failed' AND received_at >= ?1 AND failure = ?2 \
+                                   ORDER BY received_at DESC";
 
 pub(super) const REFUND_DUE: &str =
     "SELECT coalesce(sum(paid_msats), 0) FROM jobs WHERE settlement = 'refund_due'";
@@ -101,30 +111,53 @@ pub(super) fn guests_of(conn: &Connection, id: JobId) -> rusqlite::Result<Vec<Gu
     Ok(guests)
 }
 
-pub(super) fn open_invoices(conn: &Connection) -> rusqlite::Result<Vec<OpenInvoice>> {
+pub(super) fn open_invoices(conn: &Connection) -> rusqlite::Result<Readable<OpenInvoice>> {
     let invoice = |row: &Row<'_>| {
         let (job, payment_hash) =
-            (hex_id(row, 0, JobId::from_hex)?, hex_id(row, 1, PaymentHash::from_hex)?);
-        Ok(OpenInvoice { job, payment_hash, cancelled: row.get(2)? })
+            (hex_id(row, 1, JobId::from_hex)?, hex_id(row, 2, PaymentHash::from_hex)?);
+        Ok(OpenInvoice { job, payment_hash, cancelled: row.get(3)? })
     };
-    conn.prepare_cached(OPEN_INVOICES)?.query_map([], invoice)?.collect()
+    let mut select = conn.prepare_cached(OPEN_INVOICES)?;
+    Readable::collect("jobs", select.query([])?, usize::MAX, invoice)
 }
 
-pub(super) fn unfinished(
-    conn: &Connection,
-    cipher: &TextCipher,
-) -> rusqlite::Result<Vec<JobState>> {
-    conn.prepare_cached(&jobs_where(UNFINISHED))?
-        .query_map([], |row| jobs::read(row, cipher))?
-        .collect()
+pub(super) fn unfinished(conn: &Connection) -> rusqlite::Result<Readable<UnfinishedJob>> {
+    let mut select = conn.prepare_cached(UNFINISHED)?;
+    Readable::collect("jobs", select.query([])?, usize::MAX, unfinished_row)
 }
 
 pub(super) fn unsent(
     conn: &Connection,
     results: bool,
     limit: usize,
-) -> rusqlite::Result<Vec<OutboxRow>> {
-    conn.prepare_cached(UNSENT)?.query_map((results, integer(limit as u64)), outbox_row)?.collect()
+) -> rusqlite::Result<Readable<OutboxRow>> {
+    let mut select = conn.prepare_cached(UNSENT)?;
+    Readable::collect("outbox", select.query([results])?, limit, outbox_row)
+}
+
+/// Rows that a running node would leave out.
+pub(super) fn unreadable_rows(conn: &Connection) -> rusqlite::Result<Vec<UnreadableRow>> {
+    let mut found = open_invoices(conn)?.unreadable;
+    for results in [true, false] {
+        found.extend(unsent(conn, results, usize::MAX)?.unreadable);
+    }
+    found.extend(unfinished(conn)?.unreadable);
+    let (mut select, cipher) = (conn.prepare_cached(&jobs_where(OPEN))?, TextCipher::default());
+    let check = |row: &Row<'_>| jobs::read(row, &cipher).map(drop);
+    found.extend(Readable::collect("jobs", select.query([])?, usize::MAX, check)?.unreadable);
+    // One row may be found by several queries.
+    found.sort_by_key(|row| (row.table, row.number));
+    found.dedup_by_key(|row| (row.table, row.number));
+    Ok(found)
+}
+
+/// Jobs since then that ended because one of their tasks panicked, the newest first.
+pub(super) fn panicked(conn: &Connection, since: UnixTime) -> rusqlite::Result<Vec<JobId>> {
+    conn.prepare_cached(PANICKED)?
+        .query_map((integer(since.get()), json(&Failure::Panicked)?), |row| {
+            hex_id(row, 0, JobId::from_hex)
+        })?
+        .collect()
 }
 
 pub(super) fn relay_refusals(
@@ -144,16 +177,15 @@ pub(super) fn newest(
     cipher: &TextCipher,
     status: Option<Execution>,
     limit: usize,
-) -> rusqlite::Result<Vec<JobState>> {
+) -> rusqlite::Result<Readable<JobState>> {
     let condition = if status.is_some() {
-        "status = ?1 ORDER BY rowid DESC LIMIT ?2"
+        "status = ?1 ORDER BY rowid DESC"
     } else {
-        "?1 IS NULL ORDER BY rowid DESC LIMIT ?2"
+        "?1 IS NULL ORDER BY rowid DESC"
     };
-    let fields = rusqlite::params![status.map(Execution::as_str), integer(limit as u64)];
-    conn.prepare_cached(&jobs_where(condition))?
-        .query_map(fields, |row| jobs::read(row, cipher))?
-        .collect()
+    let fields = [status.map(Execution::as_str)];
+    let mut select = conn.prepare_cached(&jobs_where(condition))?;
+    Readable::collect("jobs", select.query(fields)?, limit, |row| jobs::read(row, cipher))
 }
 
 pub(super) fn earnings(conn: &Connection, limit: usize) -> rusqlite::Result<Earnings> {
@@ -194,12 +226,29 @@ pub(super) fn refused(
     Ok(refused)
 }
 
+fn unfinished_row(row: &Row<'_>) -> rusqlite::Result<UnfinishedJob> {
+    /// The part of the plan that is needed here.
+    #[derive(serde::Deserialize)]
+    struct Plan {
+        #[serde(default)]
+        revision: u64,
+    }
+    Ok(UnfinishedJob {
+        id: hex_id(row, 1, JobId::from_hex)?,
+        kind: row.get(2)?,
+        customer: hex_id(row, 3, PublicKey::from_hex)?,
+        revision: from_json::<Plan>(row, 4)?.revision,
+        execution: parsed(row, 5)?,
+        invoicing: parsed(row, 6)?,
+    })
+}
+
 fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     Ok(OutboxRow {
-        job: hex_id(row, 0, JobId::from_hex)?,
-        result: row.get(1)?,
-        message: SignedMessage { id: hex_id(row, 2, MessageId::from_hex)?, bytes: row.get(3)? },
-        expires_at: UnixTime::new(number(row.get(4)?)),
+        job: hex_id(row, 1, JobId::from_hex)?,
+        result: row.get(2)?,
+        message: SignedMessage { id: hex_id(row, 3, MessageId::from_hex)?, bytes: row.get(4)? },
+        expires_at: UnixTime::new(number(row.get(5)?)),
     })
 }
 

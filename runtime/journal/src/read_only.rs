@@ -4,6 +4,7 @@
 use crate::columns::{answer, cost, hex_id, number, time};
 use crate::error::{unreadable, unwritable};
 use crate::pending_guests::{self, AnswerPair};
+use crate::readable::UnreadableRow;
 use crate::text_cipher::TextCipher;
 use crate::{connection, migrations, queries, slot_changes};
 use pylon_core::earnings::Earnings;
@@ -99,13 +100,24 @@ impl ReadOnlyJournal {
         queries::relay_refusals(&self.conn, id).map_err(unreadable)
     }
 
-    /// The newest jobs, the newest first.
+    /// The newest jobs, the newest first, without those that cannot be read.
     pub fn jobs(
         &self,
         status: Option<Execution>,
         limit: usize,
     ) -> Result<Vec<JobState>, JournalError> {
-        queries::newest(&self.conn, &TextCipher::default(), status, limit).map_err(unreadable)
+        let found = queries::newest(&self.conn, &TextCipher::default(), status, limit);
+        Ok(found.map_err(unreadable)?.rows)
+    }
+
+    /// Rows of unfinished jobs and of unsent messages that cannot be read: a node leaves them out.
+    pub fn unreadable_rows(&self) -> Result<Vec<UnreadableRow>, JournalError> {
+        queries::unreadable_rows(&self.conn).map_err(unreadable)
+    }
+
+    /// Jobs since then that ended because one of their tasks panicked, the newest first.
+    pub fn panicked_jobs(&self, since: UnixTime) -> Result<Vec<JobId>, JournalError> {
+        queries::panicked(&self.conn, since).map_err(unreadable)
     }
 
     /// The history of the slots, oldest first.

@@ -28,12 +28,13 @@ pub(crate) async fn run(
         let mut next = None;
         match journal.unfinished() {
             Ok(unfinished) => {
-                for job in
-                    unfinished.into_iter().filter(|job| !job.is_over() && job.plan.revision > 0)
+                for job in unfinished
+                    .into_iter()
+                    .filter(|job| !job.execution.is_over() && job.revision > 0)
                 {
-                    let replaced = manager.replaced_at(job.plan.revision, job.job.kind).await;
+                    let replaced = manager.replaced_at(job.revision, job.kind).await;
                     match replaced.map(|at: UnixTime| at.plus(left)) {
-                        Some(due) if due <= now => jobs.end(job.job.id).await,
+                        Some(due) if due <= now => jobs.end(job.id).await,
                         Some(due) => {
                             next = Some(next.map_or(due, |sooner: UnixTime| sooner.min(due)))
                         }

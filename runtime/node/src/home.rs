@@ -95,13 +95,15 @@ impl Home {
         Ok(path)
     }
 
+    /// The database for reading; `None` if there is none yet. Creates no file.
+    pub fn journal(&self) -> Result<Option<ReadOnlyJournal>> {
+        let database = self.database();
+        Ok(database.exists().then(|| ReadOnlyJournal::open(&database)).transpose()?)
+    }
+
     /// The history of the guest slots, read from the database; empty without one.
     pub fn slot_history(&self) -> Result<SlotHistory> {
-        let database = self.database();
-        if !database.exists() {
-            return Ok(SlotHistory::default());
-        }
-        let journal = ReadOnlyJournal::open(&database)?;
+        let Some(journal) = self.journal()? else { return Ok(SlotHistory::default()) };
         Ok(SlotHistory {
             installations: journal.installations()?,
             pending: journal.pending_guests()?,

@@ -12,5 +12,6 @@ pub mod identity;
 pub mod lock;
 mod market_service;
 pub mod node;
+pub mod panics;
 mod retention;
 pub mod secret_file;

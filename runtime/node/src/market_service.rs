@@ -3,6 +3,7 @@
 use crate::announcement::{self, Profile};
 use crate::config::Config;
 use crate::drain;
+use crate::panics;
 use pylon_adapters::inputs::{self, Fetcher};
 use pylon_core::JobId;
 use pylon_core::event::DomainEvent;
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// The timeout for a web page or an event.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
@@ -36,6 +38,8 @@ pub(crate) struct MarketParts {
     pub(crate) bus: Bus,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) market: Options,
+    /// Cancelled if a worker panics.
+    pub(crate) failed: CancellationToken,
 }
 
 /// The parts of a node that sell; absent in host mode.
@@ -58,7 +62,8 @@ impl MarketService {
         guests: &Slots,
         context: MarketParts,
     ) -> anyhow::Result<Self> {
-        let MarketParts { journal, backends, wallet, bus, clock, market: options } = context;
+        let MarketParts { journal, backends, wallet, bus, clock, market: options, failed } =
+            context;
         let entry = Entry {
             keys,
             urls: config.market.relays.clone(),
@@ -69,7 +74,8 @@ impl MarketService {
         let egress = Arc::new(EgressPolicy::new(&config.network.allow));
         market.set_customer_relays(config.market.customer_relays.then(|| Arc::clone(&egress)));
         let market = Arc::new(market);
-        let relays = tokio::spawn(report_relays(changes, bus.clone(), Arc::clone(&clock)));
+        let reports = report_relays(changes, bus.clone(), Arc::clone(&clock));
+        let relays = panics::spawn("relays", failed.clone(), reports);
         let (profile, published) = watch::channel(profile(&config.market, wallet.is_none()));
         let backend_events = bus.listen();
         let ports = Ports {
@@ -88,17 +94,18 @@ impl MarketService {
         let guest_sets = Arc::clone(&guests.guest_sets);
         let changes =
             announcement::Changes { backends: backend_events, guests: guests.manager.changes() };
-        let announcing =
-            tokio::spawn(announcement::run(published, guest_sets, backends, changes, announcer));
+        let announcing = announcement::run(published, guest_sets, backends, changes, announcer);
+        let announcing = panics::spawn("announcement", failed.clone(), announcing);
         let drain_seconds = Arc::new(AtomicU32::new(config.slots.guest_drain_seconds));
         let manager = Arc::clone(&guests.manager);
-        let drain = tokio::spawn(drain::run(
+        let drain = drain::run(
             manager,
             provider.drainer(),
             journal,
             Arc::clone(&clock),
             Arc::clone(&drain_seconds),
-        ));
+        );
+        let drain = panics::spawn("drain", failed, drain);
         Ok(Self {
             market,
             provider,

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::control::{NodeStatus, totals};
 use crate::home::{Home, StateDir};
 use crate::market_service::{self, MarketService};
+use crate::panics;
 use crate::retention;
 use anyhow::{Context, ensure};
 use pylon_control_api::Reloaded;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// Requests older than this at the first start are ignored: other providers have answered them.
 const BEFORE_FIRST_START_SECONDS: u64 = 300;
@@ -55,6 +57,8 @@ pub struct Node {
     status: NodeStatus,
     /// The settings in effect.
     config: Mutex<Config>,
+    /// Cancelled if a worker panicked.
+    failed: CancellationToken,
 }
 
 impl Node {
@@ -106,8 +110,8 @@ impl Node {
         let unfinished = journal.unfinished()?;
         let needed = unfinished
             .iter()
-            .filter(|job| !job.is_over())
-            .map(|job| (job.plan.revision, job.job.kind));
+            .filter(|job| !job.execution.is_over())
+            .map(|job| (job.revision, job.kind));
         guests.restore(needed.collect(), clock.now()).await;
         let supervisor = supervisor::run(
             reports,
@@ -115,7 +119,8 @@ impl Node {
             journal.clone(),
             Arc::clone(&clock),
         );
-        let supervisor = tokio::spawn(supervisor);
+        let failed = CancellationToken::new();
+        let supervisor = panics::spawn("guests", failed.clone(), supervisor);
         let service = if host_only {
             None
         } else {
@@ -126,6 +131,7 @@ impl Node {
                 bus,
                 clock,
                 market,
+                failed: failed.clone(),
             };
             Some(MarketService::open(config, keys, &guests, context).await?)
         };
@@ -139,7 +145,13 @@ impl Node {
             manager: Arc::clone(&guests.manager),
             at_start,
         };
-        Ok(Self { market: service, guests, supervisor, status, config: Mutex::new(config.clone()) })
+        let config = Mutex::new(config.clone());
+        Ok(Self { market: service, guests, supervisor, status, config, failed })
+    }
+
+    /// Resolves if a worker of the node panicked.
+    pub async fn failed(&self) {
+        self.failed.cancelled().await;
     }
 
     /// Waits until a relay is connected.

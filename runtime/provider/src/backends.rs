@@ -2,6 +2,7 @@
 
 use crate::backend::BackendEntry;
 use crate::bus::Bus;
+use crate::panics::catch;
 use pylon_core::decision::Candidate;
 use pylon_core::event::DomainEvent;
 use pylon_core::ports::clock::Clock;
@@ -140,8 +141,9 @@ impl BackendRegistry {
 
     /// Lists the models of a backend, and emits what has changed.
     async fn probe_one(&self, row: &BackendEntry) -> ProbeOutcome {
-        let listed = timeout(PROBE_TIMEOUT, row.adapter.models())
+        let listed = catch(timeout(PROBE_TIMEOUT, row.adapter.models()))
             .await
+            .unwrap_or_else(|_| Ok(Err(InferenceError::Unavailable("its adapter panicked".into()))))
             .unwrap_or(Err(InferenceError::Timeout))
             .and_then(|models| match models.is_empty() {
                 true => Err(InferenceError::Unavailable("it serves no model".into())),

@@ -5,6 +5,7 @@ use crate::delivery_queue::{
 };
 use crate::envelope::Envelope;
 use crate::outbox::{Outbox, Outgoing, QUEUE_MAX};
+use crate::panics::{catch, catch_in_job};
 use crate::registry::Registry;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -17,7 +18,7 @@ use pylon_core::ports::market::Market;
 use pylon_core::rows::{OutboxRow, Row};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// Acknowledged feedback is recorded together after this.
@@ -55,8 +56,11 @@ enum NextStep {
 }
 
 impl DeliveryWorker {
-    pub(crate) async fn run(self, mut outgoing: mpsc::Receiver<Outgoing>) {
+    /// Can be started again: what it had in memory is in the journal.
+    pub(crate) async fn run(self: Arc<Self>, outgoing: Arc<Mutex<mpsc::Receiver<Outgoing>>>) {
+        let mut outgoing = outgoing.lock().await;
         let outbox = &*self.outbox;
+        outbox.restart(outgoing.len());
         let mut sending = FuturesUnordered::new();
         let mut queue = DeliveryQueue::default();
         let mut acknowledged = Vec::new();
@@ -106,14 +110,18 @@ impl DeliveryWorker {
         let PendingMessage { message, backoff, is_retry } = pending;
         let row = match message {
             Outgoing::BestEffort(_, message) => {
-                self.market.send(&message).await;
+                let _ = catch(self.market.send(&message)).await;
                 return Tried { is_retry, durable: None };
             }
             Outgoing::Durable(row) => row,
         };
         let is_expired = || self.clock.now() > row.expires_at;
-        let outcome =
-            if is_expired() { SendOutcome::Refused } else { self.market.send(&row.message).await };
+        let outcome = if is_expired() {
+            SendOutcome::Refused
+        } else {
+            let sent = catch_in_job(row.job, self.market.send(&row.message)).await;
+            sent.unwrap_or(SendOutcome::Retry)
+        };
         let event = match outcome {
             SendOutcome::Delivered => Event::Delivered,
             SendOutcome::Retry if !is_expired() => {
@@ -142,7 +150,8 @@ impl DeliveryWorker {
     async fn record_result(&self, row: &OutboxRow, event: Event) -> bool {
         let (ack, acked) = oneshot::channel();
         let rows = vec![Row::Sent(row.message.id)];
-        self.registry.deliver(row.job, Envelope { event, rows, ack: Some(ack) }).await;
+        let ended = Envelope { ack: Some(ack), ..Envelope::with(event, rows) };
+        self.registry.deliver(row.job, ended).await;
         acked.await.is_ok()
     }
 

@@ -1,5 +1,6 @@
 //! A delivery to a job task: an event, and rows for the same commit.
 
+use crate::scheduler::WorkerPermit;
 use pylon_core::machine::Event;
 use pylon_core::rows::Row;
 use tokio::sync::oneshot;
@@ -10,11 +11,13 @@ pub(crate) struct Envelope {
     pub(crate) rows: Vec<Row>,
     /// Notified after the commit; dropped if nothing is committed.
     pub(crate) ack: Option<oneshot::Sender<()>>,
+    /// The worker that became free for a job without a task.
+    pub(crate) permit: Option<WorkerPermit>,
 }
 
 impl Envelope {
     pub(crate) fn with(event: Event, rows: Vec<Row>) -> Self {
-        Self { event, rows, ack: None }
+        Self { event, rows, ack: None, permit: None }
     }
 }
 

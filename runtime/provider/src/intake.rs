@@ -3,7 +3,9 @@
 
 use crate::admission::{Admission, AdmissionRequest, Decisions};
 use crate::capacity::{Capacity, Reservation};
-use crate::job_task::{JobSetup, Mailbox};
+use crate::inputs::INPUT_BYTES_MAX;
+use crate::job_task::{JobSetup, Mailbox, Parked};
+use crate::panics::catch_in_job;
 use crate::payments::Payments;
 use crate::recorder::JobRecorder;
 use crate::refusals::{Refusals, RequestMeta};
@@ -14,8 +16,9 @@ use pylon_core::machine::{self, Event};
 use pylon_core::message::Incoming;
 use pylon_core::ports::guests::GuestSet;
 use pylon_core::rows::DecisionContext;
+use pylon_core::sync::lock;
 use pylon_core::{Job, JobId, PublicKey};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +34,8 @@ pub(crate) struct JobIntake {
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) registry: Arc<Registry>,
+    /// Withdrawn before they arrived.
+    pub(crate) withdrawn: Arc<Mutex<Withdrawals>>,
 }
 
 /// A request that is not a duplicate and has a reservation.
@@ -45,14 +50,13 @@ struct Accepted {
 impl JobIntake {
     /// Takes requests until the market closes or the node stops.
     pub(crate) async fn run(self, closing: CancellationToken) {
-        let mut withdrawn = Withdrawals::default();
         loop {
             let incoming = tokio::select! {
                 () = closing.cancelled() => return,
                 incoming = self.recorder.market.next() => incoming,
             };
             match incoming {
-                Some(Incoming::Job(job)) if withdrawn.holds(job.customer, job.id) => {
+                Some(Incoming::Job(job)) if self.is_withdrawn(&job) => {
                     tracing::debug!(job = %job.id.short(), "withdrawn before it arrived");
                 }
                 Some(Incoming::Job(job)) => self.take(*job).await,
@@ -60,13 +64,17 @@ impl JobIntake {
                 Some(Incoming::Cancel { customer, jobs, targeted }) => {
                     for id in jobs {
                         if !self.cancel(customer, id).await {
-                            withdrawn.remember(customer, id, targeted);
+                            lock(&self.withdrawn).remember(customer, id, targeted);
                         }
                     }
                 }
                 None => return,
             }
         }
+    }
+
+    fn is_withdrawn(&self, job: &Job) -> bool {
+        lock(&self.withdrawn).holds(job.customer, job.id)
     }
 
     async fn take(&self, job: Job) {
@@ -78,7 +86,9 @@ impl JobIntake {
             Ok(guests) => guests,
             Err(refusal) => return self.refuse_if_targeted(&job, refusal).await,
         };
-        let reserve = |preferred: bool| self.capacity.reserve(job.customer, preferred);
+        // Everything else is in the journal only while the job waits.
+        let bytes = if job.is_complete() { 0 } else { INPUT_BYTES_MAX + job.origin.len() as u64 };
+        let reserve = |preferred: bool| self.capacity.reserve(job.customer, preferred, bytes);
         // A request whose inputs are fetched can hold its reservation for long at no cost.
         let preferred = || job.is_complete() && self.payments.has_paid(job.customer);
         let Some(reservation) = reserve(false).or_else(|| reserve(preferred())) else {
@@ -89,13 +99,32 @@ impl JobIntake {
             return self.refuse_if_targeted(&job, Refusal::Busy(BUSY_SECONDS)).await;
         };
         if let Some(mailbox) = self.registry.open(job.id, Some(job.customer)) {
+            let request = RequestMeta::of(&job);
             let accepted = Accepted { job, begun, guests, reservation, mailbox };
-            tokio::spawn(self.clone().decide(accepted));
+            let intake = self.clone();
+            tokio::spawn(async move {
+                let id = request.id;
+                if catch_in_job(id, intake.decide(accepted)).await.is_err() {
+                    let _ = catch_in_job(id, intake.panicked(request)).await;
+                }
+            });
+        }
+    }
+
+    /// A request whose admission panicked is refused; a job that was admitted ends.
+    async fn panicked(&self, request: RequestMeta) {
+        let id = request.id;
+        if matches!(self.recorder.journal.job(id), Ok(None)) {
+            let refusal = Refusal::Other("internal error of the provider".into());
+            self.refusals.refuse(request, refusal, Vec::new(), None).await;
+            self.registry.close(id);
+        } else {
+            self.registry.panicked(id).await;
         }
     }
 
     /// Has the request decided about, and runs the job if it is admitted.
-    async fn decide(self, accepted: Accepted) {
+    async fn decide(&self, accepted: Accepted) {
         let Accepted { job, begun, guests, reservation, mailbox } = accepted;
         let id = job.id;
         let policy_view = Arc::new(job.policy_view(guests.public_params(job.kind)));
@@ -110,7 +139,7 @@ impl JobIntake {
                     guests,
                     is_orphan: false,
                     guest_refs: decisions.guests,
-                    reservation: Some(reservation),
+                    parked: Parked { reservation: Some(reservation), ..Parked::default() },
                 };
                 self.registry.admit(setup, mailbox, step, decisions.rows, begun).await;
             }

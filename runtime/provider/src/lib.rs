@@ -19,6 +19,7 @@ mod inputs;
 mod intake;
 mod job_task;
 mod outbox;
+mod panics;
 mod payments;
 mod recorder;
 mod refusals;
@@ -32,6 +33,7 @@ pub use backends::{BackendRegistry, Preference};
 pub use bus::{Bus, JobStep, NodeEvent};
 pub use config::Config;
 pub use executor::LocalExecutor;
+pub use panics::{Panicked, catch, catch_in_job, current_job};
 pub use review::Drainer;
 
 use admission::Admission;
@@ -42,6 +44,7 @@ use inputs::InputFetcher;
 use intake::JobIntake;
 use job_task::Services;
 use outbox::Outbox;
+use panics::supervise;
 use payments::Payments;
 use pylon_core::machine::Event;
 use pylon_core::ports::clock::Clock;
@@ -59,6 +62,7 @@ use registry::Registry;
 use scheduler::Scheduler;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -122,8 +126,8 @@ impl Provider {
             executor,
         });
         let registry = Registry::new(services, Arc::clone(&guests), Arc::clone(&capacity));
-        for state in journal.unfinished()? {
-            registry.resume(state);
+        for job in journal.unfinished()? {
+            registry.resume(job);
         }
         let intake = JobIntake {
             recorder: Arc::clone(&recorder),
@@ -139,15 +143,27 @@ impl Provider {
                 payments: Arc::clone(&payments),
                 scheduler: Arc::clone(&scheduler),
             }),
+            withdrawn: Arc::default(),
         };
-        let delivery =
-            DeliveryWorker { market, journal, clock, outbox, registry: Arc::clone(&registry) };
-        let closing = CancellationToken::new();
+        let delivery = Arc::new(DeliveryWorker {
+            market,
+            journal,
+            clock,
+            outbox,
+            registry: Arc::clone(&registry),
+        });
+        let (outgoing, closing) = (Arc::new(Mutex::new(outgoing)), CancellationToken::new());
+        let (until, paid) = (closing.clone(), Arc::clone(&registry));
+        let deliver = move || Arc::clone(&delivery).run(Arc::clone(&outgoing));
+        let take_requests = move || intake.clone().run(until.clone());
+        let watch = move || watch_payments(Arc::clone(&payments), Arc::clone(&paid));
+        let journaling = Arc::clone(&recorder);
+        let record_refusals = move || relay_refusals::record(Arc::clone(&journaling));
         let tasks = vec![
-            tokio::spawn(delivery.run(outgoing)),
-            tokio::spawn(intake.run(closing.clone())),
-            tokio::spawn(watch_payments(payments, Arc::clone(&registry))),
-            tokio::spawn(relay_refusals::record(Arc::clone(&recorder))),
+            tokio::spawn(supervise("delivery", deliver)),
+            tokio::spawn(supervise("intake", take_requests)),
+            tokio::spawn(supervise("payments", watch)),
+            tokio::spawn(supervise("relay refusals", record_refusals)),
         ];
         Ok(Self { recorder, scheduler, capacity, registry, closing, tasks })
     }

@@ -77,8 +77,16 @@ impl Outbox {
 
     /// A message was tried for the first time, or dropped.
     pub(crate) fn tried(&self) {
-        self.untried.fetch_sub(1, Ordering::AcqRel);
+        let less = |untried: usize| Some(untried.saturating_sub(1));
+        let _ = self.untried.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
         self.changed.notify_waiters();
+    }
+
+    /// Only this many messages are in the queue, and all others in the journal.
+    pub(crate) fn restart(&self, queued: usize) {
+        self.untried.store(queued, Ordering::Release);
+        self.changed.notify_waiters();
+        [true, false].into_iter().for_each(|is_result| self.leave_behind(is_result));
     }
 
     /// A result, or another durable message, stays in the journal for now.

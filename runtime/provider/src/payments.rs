@@ -1,8 +1,9 @@
 //! Everything that calls the wallet. The stream of receipts is a hint that makes payments fast; the
 //! states of invoices come from regular lookups.
 
-use futures::StreamExt;
+use crate::panics::{catch, catch_in_job};
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use pylon_core::backoff::Backoff;
 use pylon_core::machine::Event;
 use pylon_core::payment::{Invoice, InvoiceRequest, InvoiceState, Receipt, WalletCapabilities};
@@ -50,7 +51,7 @@ impl Payments {
     /// Creates an invoice.
     pub(crate) fn create_invoice(&self, request: InvoiceRequest) -> WalletCall {
         let wallet = self.wallet.clone();
-        Box::pin(async move {
+        let created = async move {
             let Some(wallet) = wallet else { return Some(Event::InvoiceFailed) };
             match with_timeout(INVOICE_TIMEOUT, create_until_answered(&*wallet, &request)).await {
                 Ok(invoice) => Some(Event::Invoiced(invoice)),
@@ -59,7 +60,8 @@ impl Payments {
                     Some(Event::InvoiceFailed)
                 }
             }
-        })
+        };
+        Box::pin(catch(created).map(|event| event.unwrap_or(Some(Event::Panicked))))
     }
 
     /// Settles a held payment.
@@ -80,13 +82,14 @@ impl Payments {
             + 'static,
     {
         let wallet = self.wallet.clone();
-        Box::pin(async move {
+        let called = async move {
             let wallet = wallet?;
             if let Err(error) = with_timeout(CALL_TIMEOUT, call(&*wallet)).await {
                 tracing::warn!(%error, "{failure}");
             }
             confirm(&*wallet, hash).await
-        })
+        };
+        Box::pin(catch(called).map(|event| event.unwrap_or(None)))
     }
 
     /// Watches the wallet and reports what happened to the invoices of jobs.
@@ -107,12 +110,16 @@ impl Payments {
                 }),
             };
             let lookups = futures::stream::iter(invoices).map(async |invoice| {
-                match state_of(&**wallet, invoice.payment_hash).await {
-                    None => {}
-                    // An invoice that can still be paid is not news.
-                    Some(Event::InvoiceOpen(_)) if !invoice.cancelled => {}
-                    Some(event) => report(invoice.job, event).await,
-                }
+                let looked_up = async {
+                    match state_of(&**wallet, invoice.payment_hash).await {
+                        None => {}
+                        // An invoice that can still be paid is not news.
+                        Some(Event::InvoiceOpen(_)) if !invoice.cancelled => {}
+                        Some(event) => report(invoice.job, event).await,
+                    }
+                };
+                // The other invoices are looked up nevertheless, and this one with the next tick.
+                let _ = catch_in_job(invoice.job, looked_up).await;
             });
             lookups.buffer_unordered(LOOKUP_CONCURRENCY).collect::<()>().await;
         }

@@ -10,10 +10,11 @@ use pylon_core::message::{JobStatus, Message, ReplyTo};
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::decision_observer::DecisionObserver;
 use pylon_core::ports::journal::{Journal, JournalError};
-use pylon_core::ports::market::Market;
+use pylon_core::ports::market::{Market, MarketError};
 use pylon_core::rows::{DecisionContext, DecisionRow, OutboxRow, Row};
 use pylon_core::{Job, JobId, UnixTime};
 use serde::Serialize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -109,7 +110,10 @@ impl JobRecorder {
         lifetime_seconds: u64,
     ) -> Option<Row> {
         let now = self.now();
-        match self.market.sign(message, now) {
+        // A message that cannot be signed ends its job, and the next one says so: a panic here must
+        // not end in another.
+        let signed = catch_unwind(AssertUnwindSafe(|| self.market.sign(message, now)));
+        match signed.unwrap_or_else(|_| Err(MarketError::Unpublishable("a panic".into()))) {
             Ok(message) => {
                 let expires_at = now.plus(lifetime_seconds);
                 Some(Row::Send(OutboxRow { job, result, message, expires_at }))

@@ -56,7 +56,7 @@ pub(crate) async fn review(
     };
     let (ack, acked) = oneshot::channel();
     let rows = vec![Row::Audit(Box::new(audit))];
-    registry.deliver(job, Envelope { event, rows, ack: Some(ack) }).await;
+    registry.deliver(job, Envelope { ack: Some(ack), ..Envelope::with(event, rows) }).await;
     let slow = || {
         let seconds = ACK_TIMEOUT.as_secs();
         format!("job {} was not committed within {seconds} s: see the log", job.short())

@@ -1,7 +1,8 @@
-//! `tests/bench program`: start, status and idle cost of the program. Ratios within one run,
+//! `tests/bench program`: start, status, idle cost and memory of the program. Ratios within one run,
 //! medians of interleaved rounds.
 //!
-//! Takes about six minutes, five of them for the idle node.
+//! Takes about eight minutes, five of them for the idle node. With the argument `waiting`, only the
+//! memory of waiting requests is measured.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +14,7 @@
 mod idle;
 mod start;
 mod status;
+mod waiting;
 
 use pylon_tests::figures::report;
 
@@ -20,9 +22,12 @@ use pylon_tests::figures::report;
 async fn main() {
     rustls::crypto::ring::default_provider().install_default().ok();
     let mut args = std::env::args().skip(1);
-    if args.next().as_deref() == Some(idle::CLIENT) {
-        return idle::client(args.collect()).await;
+    match args.next().as_deref() {
+        Some(idle::CLIENT) => return idle::client(args.collect()).await,
+        Some("waiting") => report("program", &waiting::measure().await),
+        _ => {}
     }
-    let figures = [status::measure().await, start::measure().await, idle::measure().await];
+    let mut figures = vec![status::measure().await, start::measure().await, idle::measure().await];
+    figures.extend(waiting::measure().await);
     report("program", &figures);
 }

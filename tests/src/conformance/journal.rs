@@ -8,7 +8,7 @@ use pylon_core::machine::{Delivery, Execution, Invoicing, JobState, Plan, Settle
 use pylon_core::message::SignedMessage;
 use pylon_core::payment::Invoice;
 use pylon_core::ports::journal::{Journal, JournalError};
-use pylon_core::rows::{DecisionRow, OutboxRow, RefusalRow, Row};
+use pylon_core::rows::{DecisionRow, OutboxRow, RefusalRow, Row, UnfinishedJob};
 use pylon_core::work::{ExecutionTarget, Output, Route};
 use pylon_core::{Digest, Job, JobId, MessageId, Msat, PaymentHash, PublicKey, UnixTime};
 use std::path::Path;
@@ -228,8 +228,18 @@ async fn unfinished_jobs_are_read_oldest_first(open: Open) {
     let failed = JobState { execution: Execution::Failed, ..job(4, 5) };
     let rows = [job(1, 30), job(2, 10), job(3, 20), failed].map(admitted);
     journal.commit(rows.into()).await.unwrap();
-    let order: Vec<_> = journal.unfinished().unwrap().iter().map(|state| state.job.id).collect();
+    let unfinished = journal.unfinished().unwrap();
+    let order: Vec<_> = unfinished.iter().map(|job| job.id).collect();
     assert_eq!(order, [id(2), id(3), id(1)]);
+    let first = UnfinishedJob {
+        id: id(2),
+        kind: 5050,
+        customer: customer(),
+        revision: 1,
+        execution: Execution::Received,
+        invoicing: Invoicing::None,
+    };
+    assert_eq!(unfinished[0], first);
 }
 
 /// Unsent messages are read in order, each once; results and other messages separately.

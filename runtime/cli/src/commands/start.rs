@@ -6,7 +6,7 @@ use crate::daemon;
 use crate::log;
 use crate::output::print;
 use crate::subprocess_compiler::subprocess_compiler;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use pylon_control_api::{Daemon, Reloaded, Status};
@@ -111,9 +111,13 @@ fn run_node(home: &Home, args: &StartArgs) -> Result<()> {
             ControlContext { status: node.status(), ring, daemon, started, commands: sender },
         )?;
         log_started(args.mode, &node.status());
-        let timeout = run_until_stop(&node, &source, &mut signals, &mut commands).await;
+        let (timeout, failed) = tokio::select! {
+            timeout = run_until_stop(&node, &source, &mut signals, &mut commands) => (timeout, false),
+            () = node.failed() => (DRAIN_TIMEOUT, true),
+        };
         stop(node, timeout, &mut signals, &mut commands).await;
         drop(server);
+        ensure!(!failed, "a worker panicked, so the node has stopped: the log says where");
         tracing::info!("stopped");
         Ok(())
     })

@@ -98,7 +98,7 @@ pub(super) fn available(backends: &[Backend]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pylon_control_api::{Daemon, Refused, Relay, Stats};
+    use pylon_control_api::{Daemon, Panics, Refused, Relay, Stats};
 
     fn backend(id: &str, available: bool, default: bool) -> Backend {
         Backend {
@@ -128,6 +128,7 @@ mod tests {
             },
             stats: Stats { jobs_completed: 42, earnings_msats: 1_234_000, refund_due_msats: 0 },
             refused: Refused::default(),
+            panics: Panics::default(),
             backends: vec![backend("ollama", true, true), backend("llama_cpp", false, false)],
             agent_backends: vec!["codex_code".into()],
             kinds: vec![5050, 5930, 5932, 5933],

@@ -4,7 +4,7 @@ use crate::decision::History;
 use crate::earnings::Earnings;
 use crate::guest::GuestRef;
 use crate::machine::JobState;
-use crate::rows::{OpenInvoice, OutboxRow, Row};
+use crate::rows::{OpenInvoice, OutboxRow, Row, UnfinishedJob};
 use crate::{JobId, PaymentHash, PublicKey, UnixTime};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -47,8 +47,9 @@ pub trait Journal: Send + Sync {
     /// The job of this payment.
     fn job_of_payment(&self, hash: PaymentHash) -> Result<Option<JobId>, JournalError>;
 
-    /// Jobs that run, wait, or have money outstanding, which a restart resumes. Oldest first.
-    fn unfinished(&self) -> Result<Vec<JobState>, JournalError>;
+    /// Jobs that run, wait, or have money outstanding, which a restart resumes. Oldest first. Here
+    /// and in the next two queries, a row that cannot be read is logged and left out.
+    fn unfinished(&self) -> Result<Vec<UnfinishedJob>, JournalError>;
 
     /// Invoices whose state must be looked up in the wallet.
     fn open_invoices(&self) -> Result<Vec<OpenInvoice>, JournalError>;

@@ -12,6 +12,7 @@ mod read_only;
 mod retention;
 mod round_trip;
 mod totals;
+mod unreadable_rows;
 
 use super::{SqliteJournal, TextCipher};
 use pylon_core::decision::{History, Offer, QuoteContext, Refusal, Terms};
@@ -245,6 +246,12 @@ fn message(number: u64, job: u64) -> OutboxRow {
         message: sealed,
         expires_at: at(9000),
     }
+}
+
+/// All unfinished jobs with their texts.
+fn unfinished(journal: &SqliteJournal) -> Vec<JobState> {
+    let jobs = journal.unfinished().unwrap();
+    jobs.into_iter().map(|job| journal.job(job.id).unwrap().unwrap()).collect()
 }
 
 /// All unsent messages, results last.

@@ -23,9 +23,11 @@ fn no_query_scans() {
             "{query}: {plan:?}"
         );
     };
-    for condition in [queries::OF_ID, queries::UNFINISHED] {
+    for condition in [queries::OF_ID, queries::OPEN] {
         check(&queries::jobs_where(condition));
     }
+    check(queries::UNFINISHED);
+    check(queries::PANICKED);
     check(queries::KNOWS);
     check(queries::OF_PAYMENT);
     check(queries::CUSTOMER_OF_OPEN);

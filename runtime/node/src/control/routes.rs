@@ -4,6 +4,7 @@
 use super::deadline::RequestDeadline;
 use super::ring::{self, Ring};
 use super::status::NodeStatus;
+use crate::panics::panics;
 use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -99,6 +100,7 @@ async fn status(State(context): State<Arc<RouterState>>) -> Response {
             daemon: Daemon { uptime_secs: started.elapsed().as_secs(), ..daemon.clone() },
             stats,
             refused,
+            panics: panics(),
             backends: status.backends(),
             agent_backends: Vec::new(),
             kinds: status.kinds(),

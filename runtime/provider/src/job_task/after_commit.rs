@@ -15,9 +15,9 @@ impl JobTask {
         if self.running.is_none() && self.state.execution != Execution::Received {
             self.permit = None;
         }
-        self.node_time += begun.elapsed();
-        if self.state.is_over() && self.reservation.take().is_some() {
-            let node_us = whole_us(self.node_time);
+        self.parked.node_time += begun.elapsed();
+        if self.state.is_over() && self.parked.reservation.take().is_some() {
+            let node_us = whole_us(self.parked.node_time);
             let finished = || JobStep::Finished { node_us };
             self.services.recorder.bus.emit_step(self.state.job.id, finished);
         }
@@ -31,7 +31,7 @@ impl JobTask {
             Effect::Abort => {
                 self.running = None;
                 self.fetching = None;
-                self.queued = None;
+                self.parked.queued = None;
                 self.services.scheduler.cancel(self.state.job.id);
             }
             Effect::CreateInvoice { amount, hold } => {

@@ -4,6 +4,7 @@ use super::JobTask;
 use super::updates::Updates;
 use crate::envelope::Envelope;
 use crate::inputs::Texts;
+use crate::panics::{Panicked, catch};
 use crate::scheduler::Acquire;
 use pylon_core::decision::Terms;
 use pylon_core::guest::GuestFunction;
@@ -20,17 +21,21 @@ impl JobTask {
         let inputs = &self.services.inputs;
         let job = Arc::clone(&self.state.job);
         let sources = inputs.sources(&*self.guests, job.kind);
-        self.fetching = Some(Box::pin(Arc::clone(inputs).fetch_inputs(job, sources)));
+        self.fetching = Some(Box::pin(catch(Arc::clone(inputs).fetch_inputs(job, sources))));
     }
 
     /// The inputs were fetched: the job joins the queue.
-    pub(super) fn fetched(&mut self, texts: Result<Texts, JobError>) -> Option<Event> {
+    pub(super) fn fetched(
+        &mut self,
+        texts: Result<Result<Texts, JobError>, Panicked>,
+    ) -> Option<Event> {
         match texts {
-            Ok(texts) => {
+            Ok(Ok(texts)) => {
                 self.texts = Some(texts);
                 self.enqueue()
             }
-            Err(error) => Some(Event::InputsFailed(error)),
+            Ok(Err(error)) => Some(Event::InputsFailed(error)),
+            Err(Panicked) => Some(Event::Panicked),
         }
     }
 
@@ -49,7 +54,7 @@ impl JobTask {
                 Some(Event::Scheduled)
             }
             Acquire::Later(permit) => {
-                self.queued = Some(permit);
+                self.parked.queued = Some(permit);
                 None
             }
         }
@@ -73,13 +78,14 @@ impl JobTask {
         let recorder = Arc::clone(&self.services.recorder);
         let updates = Arc::new(Updates { job: Arc::clone(&self.state.job), recorder });
         let executor = Arc::clone(&self.services.executor);
-        self.running = Some(Box::pin(async move { executor.run(spec, updates).await }));
+        self.running = Some(Box::pin(catch(async move { executor.run(spec, updates).await })));
     }
 
     /// An attempt ended: its event, with the decision of the handler.
-    pub(super) fn attempt_finished(&mut self, result: AttemptResult) -> Envelope {
+    pub(super) fn attempt_finished(&mut self, result: Result<AttemptResult, Panicked>) -> Envelope {
+        let Ok(result) = result else { return Event::Panicked.into() };
         let AttemptResult { attempt, answer, mut outcome, transcript, partial_sent, .. } = result;
-        self.node_time += result.elapsed.saturating_sub(result.backend_time);
+        self.parked.node_time += result.elapsed.saturating_sub(result.backend_time);
         let decision =
             answer.map(|answer| self.decision(GuestFunction::Run, attempt, &transcript, &answer));
         let begun = Instant::now();
@@ -89,7 +95,7 @@ impl JobTask {
         {
             outcome = Err(JobError::Failed(error.to_string()));
         }
-        self.node_time += begun.elapsed();
+        self.parked.node_time += begun.elapsed();
         let outcome = Box::new(outcome);
         let event = Event::AttemptFinished { attempt, partial_sent, outcome };
         Envelope::with(event, decision.into_iter().collect())

@@ -12,9 +12,8 @@ use anyhow::{Context, Result};
 use futures::future::{join_all, try_join_all};
 use pylon_core::UnixTime;
 use pylon_core::installation::{Installation, InstalledGuest};
-use pylon_core::machine::JobState;
 use pylon_core::ports::journal::Journal;
-use pylon_core::rows::Row;
+use pylon_core::rows::{Row, UnfinishedJob};
 use pylon_sandbox::{GuestSetRegistry, Installed, Role, Slot, SlotAssignment};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -193,7 +192,11 @@ impl SlotManager {
 
     /// One line: how many of these jobs continue with earlier guests that the present rules refuse,
     /// and for how long.
-    pub async fn refused_guests_warning(&self, jobs: &[JobState], now: UnixTime) -> Option<String> {
+    pub async fn refused_guests_warning(
+        &self,
+        jobs: &[UnfinishedJob],
+        now: UnixTime,
+    ) -> Option<String> {
         let state = self.state.lock().await;
         let (history, installer) = (&state.history, self.installer(&state.config));
         let is_refused = |revision, kind| {
@@ -203,8 +206,8 @@ impl SlotManager {
             needed.any(|(_, record)| installer.check_trusted(record, now).is_err())
         };
         let (mut refused, mut ends) = (BTreeMap::new(), Vec::new());
-        for job in jobs.iter().filter(|job| !job.is_over() && job.plan.revision > 0) {
-            let (revision, kind) = (job.plan.revision, job.job.kind);
+        for job in jobs.iter().filter(|job| !job.execution.is_over() && job.revision > 0) {
+            let (revision, kind) = (job.revision, job.kind);
             let key = (revision, kind);
             if *refused.entry(key).or_insert_with(|| is_refused(revision, kind)) {
                 let replaced = history::replaced_at(history, revision, kind).unwrap_or(now);

@@ -11,8 +11,20 @@ pub(super) fn check(home: &Home) -> CheckRow {
     if !path.exists() {
         return CheckRow::ok(CHECK, "none yet: `pylon init` or `pylon start` creates it");
     }
-    match ReadOnlyJournal::open(&path).and_then(|journal| journal.job_count()) {
-        Ok(jobs) => CheckRow::ok(CHECK, format!("{jobs} jobs in {}", path.display())),
+    let read = ReadOnlyJournal::open(&path)
+        .and_then(|journal| Ok((journal.job_count()?, journal.unreadable_rows()?)));
+    match read {
+        Ok((jobs, unreadable)) => match &unreadable[..] {
+            [] => CheckRow::ok(CHECK, format!("{jobs} jobs in {}", path.display())),
+            [first, ..] => CheckRow::broken(
+                CHECK,
+                format!(
+                    "{} rows cannot be read, the node leaves them out: {first}",
+                    unreadable.len()
+                ),
+                "repair these rows with `sqlite3`, or restore a backup",
+            ),
+        },
         Err(error) => CheckRow::broken(
             CHECK,
             error.to_string(),

@@ -9,6 +9,7 @@ mod disk;
 mod guests;
 mod identity;
 mod lockdown;
+mod panics;
 mod process;
 mod relays;
 mod review;
@@ -73,7 +74,7 @@ async fn run_checks(home: &Home, source: &Source, node: Option<&Status>) -> Doct
     let (relays, announcement, others) = tokio::join!(
         relays::probe(&config.market.relays),
         announcement::check(home, &config.market.relays, modes),
-        others(home, &config)
+        others(home, &config, node)
     );
     checks.extend(others);
     checks.extend(guests);
@@ -87,10 +88,11 @@ async fn run_checks(home: &Home, source: &Source, node: Option<&Status>) -> Doct
     }
 }
 
-async fn others(home: &Home, config: &Config) -> Vec<CheckRow> {
+async fn others(home: &Home, config: &Config, node: Option<&Status>) -> Vec<CheckRow> {
     let mut rows = backends::check(config).await;
     rows.push(wallet::check());
     rows.push(review::check(home, config));
+    rows.push(panics::check(home, node));
     rows.push(database::check(home));
     rows.push(disk::check(home));
     rows
