@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use pylon_core::text::sanitize_line;
 use pylon_core::{Msat, UnixTime};
+use pylon_node::home::{Home, StateDir};
 use pylon_nostr::buyer::Request;
 use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Read, Write};
@@ -44,8 +45,16 @@ pub(crate) struct SentRequests(Dir);
 
 impl SentRequests {
     /// Opens the folder in the state folder.
-    pub(crate) fn open(state: &pylon_node::home::StateDir) -> Result<Self> {
+    pub(crate) fn open(state: &StateDir) -> Result<Self> {
         state.folder(FOLDER).map(Self)
+    }
+
+    /// Opens the folder, if there is one. Creates nothing.
+    pub(crate) fn existing(home: &Home) -> Result<Option<Self>> {
+        if !home.state_dir().join(FOLDER).exists() {
+            return Ok(None);
+        }
+        Self::open(&home.open()?).map(Some)
     }
 
     /// Stores a request before it is published. `false` if it is already stored, or is just being

@@ -7,7 +7,6 @@ use anyhow::Result;
 use pylon_control_api::Refused;
 use pylon_core::earnings::Earnings;
 use pylon_core::ports::clock::Clock;
-use pylon_journal::ReadOnlyJournal;
 use pylon_node::clock::SystemClock;
 use pylon_node::control::{REFUSED_MAX, REFUSED_SECONDS};
 use pylon_node::home::Home;
@@ -17,9 +16,13 @@ use std::collections::BTreeMap;
 /// Prints the earnings.
 pub(crate) fn run(args: &EarningsArgs) -> Result<()> {
     let limit = args.limit as usize;
-    let (journal, now) = (ReadOnlyJournal::open(&Home::from_env()?.database())?, SystemClock.now());
-    let (earnings, since) = (journal.earnings(limit)?, now.minus(REFUSED_SECONDS));
-    let refused = Refused::of(since, journal.refusals(since, REFUSED_MAX)?);
+    let now = SystemClock.now();
+    let since = now.minus(REFUSED_SECONDS);
+    let (earnings, refused) = match Home::from_env()?.journal()? {
+        Some(journal) => (journal.earnings(limit)?, journal.refusals(since, REFUSED_MAX)?),
+        None => (Earnings::default(), BTreeMap::new()),
+    };
+    let refused = Refused::of(since, refused);
     if args.json {
         json(&EarningsView::new(&earnings, refused))
     } else {

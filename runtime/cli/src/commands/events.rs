@@ -3,7 +3,7 @@
 use crate::args::EventsArgs;
 use crate::output::print;
 use anyhow::Result;
-use pylon_control_api::Client;
+use pylon_control_api::{Client, ClientError};
 use pylon_core::UnixTime;
 use pylon_core::text::sanitize_line;
 use pylon_core::units::format_utc;
@@ -12,7 +12,8 @@ use serde_json::Value;
 
 /// Prints one event per line.
 pub(crate) fn run(args: &EventsArgs) -> Result<()> {
-    let (client, limit) = (Client::new(Home::from_env()?.socket()), args.limit as usize);
+    let (home, limit) = (Home::from_env()?, args.limit as usize);
+    let client = Client::new(home.socket());
     let show = |line: &str| {
         if args.json { print(&format!("{line}\n")) } else { print(&format!("{}\n", row(line))) }
     };
@@ -20,8 +21,12 @@ pub(crate) fn run(args: &EventsArgs) -> Result<()> {
         if args.follow {
             return client.follow(limit, show).await?;
         }
-        let lines: Vec<_> =
-            client.events(limit).await?.events.iter().map(Value::to_string).collect();
+        let events = match client.events(limit).await {
+            // Without a database no node has run on this home.
+            Err(ClientError::NotRunning) if !home.database().exists() => return Ok(()),
+            events => events?.events,
+        };
+        let lines: Vec<_> = events.iter().map(Value::to_string).collect();
         lines.iter().try_for_each(|line| show(line))
     })
 }

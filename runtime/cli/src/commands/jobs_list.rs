@@ -8,7 +8,6 @@ use pylon_core::machine::{Execution, Invoicing, JobState, Settlement};
 use pylon_core::ports::clock::Clock;
 use pylon_core::text::sanitize_line;
 use pylon_core::units::ago;
-use pylon_journal::ReadOnlyJournal;
 use pylon_node::clock::SystemClock;
 use pylon_node::home::Home;
 use serde::Serialize;
@@ -17,8 +16,10 @@ use std::fmt::Write as _;
 /// Lists the jobs, newest first.
 pub(crate) fn run(args: &JobsListArgs) -> Result<()> {
     let status = args.status.as_deref().and_then(|status| status.parse::<Execution>().ok());
-    let jobs =
-        ReadOnlyJournal::open(&Home::from_env()?.database())?.jobs(status, args.limit as usize)?;
+    let jobs = match Home::from_env()?.journal()? {
+        Some(journal) => journal.jobs(status, args.limit as usize)?,
+        None => Vec::new(),
+    };
     if args.json {
         return json(&jobs.iter().map(Job::of).collect::<Vec<_>>());
     }

@@ -6,12 +6,14 @@ use crate::output::{json, print, table};
 use anyhow::Result;
 use pylon_core::installation::Audit;
 use pylon_core::units::format_utc;
-use pylon_journal::ReadOnlyJournal;
 use pylon_node::home::Home;
 
 /// Lists the changes, newest first.
 pub(super) fn run(args: &AuditArgs) -> Result<()> {
-    let rows = ReadOnlyJournal::open(&Home::from_env()?.database())?.audit(args.limit as usize)?;
+    let rows = match Home::from_env()?.journal()? {
+        Some(journal) => journal.audit(args.limit as usize)?,
+        None => Vec::new(),
+    };
     if args.json {
         return json(&rows);
     }

@@ -119,7 +119,10 @@ async fn cancel(args: &CancelArgs) -> Result<()> {
 }
 
 fn list(args: &ListArgs) -> Result<()> {
-    let requests = SentRequests::open(&Home::from_env()?.open()?)?.latest(args.limit as usize)?;
+    let requests = match SentRequests::existing(&Home::from_env()?)? {
+        Some(store) => store.latest(args.limit as usize)?,
+        None => Vec::new(),
+    };
     if args.json {
         let row = |(request, sent): &(Request, SentRequest)| {
             let (job, kind, created_at) = (request.id(), request.kind(), request.created_at());
