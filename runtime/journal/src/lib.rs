@@ -1,9 +1,10 @@
 //! The journal in SQLite: one writer thread that commits in groups, and queries that use an index.
 //!
 //! Below are types and columns: `error`, `columns`, `readable`, `mac`, `text_cipher`,
-//! `request_column`, `decisions`. Then tables: `jobs`, `totals`, `slot_changes`, `pending_guests`, `decision_log`,
-//! with `redaction` for the texts in decisions. Above them `queries`, `retention`, `row_writes` and
-//! `writer`. At the top are this file and `read_only`. Each file imports only from those below it.
+//! `request_column`, `decisions`. Then tables: `jobs`, `totals`, `slot_changes`, `pending_guests`,
+//! `decision_log`, with `redaction` for the texts in decisions. Above them `queries`, `retention`,
+//! `row_writes` and `writer`. At the top are this file and `read_only`. Each file imports only from
+//! those below it.
 //!
 //! The core decides what a row means; this crate decides nothing about a job.
 

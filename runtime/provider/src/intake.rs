@@ -86,7 +86,7 @@ impl JobIntake {
             Ok(guests) => guests,
             Err(refusal) => return self.refuse_if_targeted(&job, refusal).await,
         };
-        // Everything else is in the journal only while the job waits.
+        // Fetched inputs stay in memory while the job waits, the texts of the request do not.
         let bytes = if job.is_complete() { 0 } else { INPUT_BYTES_MAX + job.origin.len() as u64 };
         let reserve = |preferred: bool| self.capacity.reserve(job.customer, preferred, bytes);
         // A request whose inputs are fetched can hold its reservation for long at no cost.

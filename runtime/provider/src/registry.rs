@@ -131,9 +131,10 @@ impl Registry {
         }
     }
 
-    /// The work of a job panicked: the job ends, as far as it has begun.
+    /// The task of a job panicked: the job ends, as far as it has begun.
     pub(crate) async fn panicked(self: &Arc<Self>, id: JobId) {
-        self.close(id);
+        // Another delivery may have started a new task by now.
+        self.remove_closed(id);
         self.deliver(id, Event::Panicked.into()).await;
     }
 
@@ -148,7 +149,7 @@ impl Registry {
                 Err(_) if is_ending => {
                     let job = id.short();
                     tracing::error!(job, "the end of the job panicked, too: it is left as it is");
-                    registry.close(id);
+                    registry.remove_closed(id);
                 }
                 Err(_) => registry.panicked(id).await,
             }

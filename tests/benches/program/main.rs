@@ -1,5 +1,5 @@
-//! `tests/bench program`: start, status, idle cost and memory of the program. Ratios within one run,
-//! medians of interleaved rounds.
+//! `tests/bench program`: start, status, idle cost and memory of the program. Ratios within one
+//! run, medians of interleaved rounds.
 //!
 //! Takes about eight minutes, five of them for the idle node. With the argument `waiting`, only the
 //! memory of waiting requests is measured.
