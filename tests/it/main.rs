@@ -16,6 +16,7 @@ mod conformance;
 mod control;
 mod daemon;
 mod events;
+mod files;
 mod fresh_home;
 mod guests;
 mod hostile;

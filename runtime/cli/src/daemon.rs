@@ -7,10 +7,9 @@ use pylon_control_api::{Client, Status};
 use pylon_node::home::Home;
 use rustix::fs::Mode as Rights;
 use rustix::io::{FdFlags, fcntl_setfd};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::{BorrowedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,8 @@ use std::time::{Duration, Instant};
 const READY_TIMEOUT: Duration = Duration::from_secs(120);
 /// The interval at which the new node is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// In the folder `logs`.
+const ERROR_FILE: &str = "stderr.log";
 /// Bytes of the error output of a failed start.
 const ERROR_OUTPUT_BYTES_MAX: u64 = 64 * 1024;
 
@@ -27,17 +28,12 @@ pub(crate) fn start(home: &Home, args: &StartArgs) -> Result<Status> {
     if let Some(owner) = home.lock_owner()? {
         bail!("{owner}");
     }
-    state.folder("logs")?;
+    let logs = state.folder("logs")?;
     // The error of a failed start; the log has a file of its own.
-    let path = home.logs_dir().join("stderr.log");
-    let stderr = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path);
-    let mut stderr = stderr.with_context(|| format!("cannot write {}", path.display()))?;
+    let opened = pylon_files::create_in(&logs, ERROR_FILE);
+    let mut stderr = opened
+        .and_then(|file| file.set_len(0).map(|()| file))
+        .with_context(|| format!("cannot write {}", home.logs_dir().join(ERROR_FILE).display()))?;
     close_on_exec();
     let child = command(args)?
         .stderr(stderr.try_clone()?)

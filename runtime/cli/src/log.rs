@@ -8,9 +8,9 @@
 mod rolling;
 
 use anyhow::{Context, Result};
+use cap_std::fs::Dir;
 use rolling::Rolling;
 use std::io::IsTerminal;
-use std::path::Path;
 use std::sync::Mutex;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -37,10 +37,10 @@ pub(crate) fn install(default: &str) -> Result<()> {
     Ok(())
 }
 
-/// Logs to this file, which is rotated by size. Only the first call has an effect.
-pub(crate) fn install_file(default: &str, file: &Path) -> Result<()> {
+/// Logs to a file in this folder, which is rotated by size. Only the first call has an effect.
+pub(crate) fn install_file(default: &str, logs: Dir, name: &str) -> Result<()> {
     let rolling =
-        Rolling::open(file).with_context(|| format!("cannot write the log {}", file.display()))?;
+        Rolling::open(logs, name).with_context(|| format!("cannot write the log {name}"))?;
     tracing_subscriber::fmt()
         .with_env_filter(env_filter(default)?)
         .with_writer(Mutex::new(rolling))
@@ -148,8 +148,8 @@ mod tests {
         check(Some("pylon_sandbox=info,"), "sandbox-info");
     }
 
-    /// Goal: the log says where a job panicked, and nothing of its message, which may quote the job.
-    /// Method: a panic with such a message, with the hook of the program.
+    /// Goal: the log says where a job panicked, and nothing of the message, which may quote the
+    /// job. Method: a panic with such a message, with the hook of the program.
     #[test]
     fn panic_is_logged_without_its_message() {
         let output = Output::default();

@@ -147,7 +147,8 @@ impl SentRequests {
 
     fn read(&self, name: &str) -> Result<SentRequest> {
         let mut text = String::new();
-        let file = self.0.open(name).with_context(|| format!("{FOLDER}/{name}"))?;
+        let file =
+            pylon_files::open_in(&self.0, name).with_context(|| format!("{FOLDER}/{name}"))?;
         file.take(READ_BYTES_MAX)
             .read_to_string(&mut text)
             .with_context(|| format!("{FOLDER}/{name}"))?;

@@ -14,7 +14,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The text of a file; `None` if it does not exist.
 pub fn read_text(path: &Path) -> Result<Option<String>> {
-    let file = match std::fs::File::open(path) {
+    let file = match pylon_files::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => {

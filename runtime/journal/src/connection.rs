@@ -112,6 +112,10 @@ pub(super) fn explain(error: JournalError) -> JournalError {
 
 /// Only the owner can read the journal. SQLite gives its other files the same permissions.
 fn make_private(path: &Path) -> io::Result<()> {
+    match pylon_files::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]

@@ -4,7 +4,7 @@
 use crate::lock::{Lock, LockHolder, LockOwner};
 use anyhow::{Context, Result, anyhow, bail};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
 use pylon_journal::ReadOnlyJournal;
 use pylon_slots::{ComponentStore, SlotHistory};
 use std::ffi::OsString;
@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 const LOCK: &str = "pylon.lock";
 const SOCKET: &str = "pylon.sock";
+/// The log of the background process, in the folder `logs`.
+pub const LOG_FILE: &str = "pylon.log";
 
 /// The home folder of a node, with all its paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +46,11 @@ impl Home {
             bail!("{name} is `{}`: set it to an absolute path", root.display());
         }
         Ok(Self::at(root))
+    }
+
+    /// The folder that replaces `~`.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The folder for settings and identity, which the operator must back up.
@@ -80,7 +87,7 @@ impl Home {
 
     /// The log of the background process.
     pub fn log_file(&self) -> PathBuf {
-        self.logs_dir().join("pylon.log")
+        self.logs_dir().join(LOG_FILE)
     }
 
     /// The logs of the node and of the servers that it manages.
@@ -162,10 +169,8 @@ impl StateDir {
     /// Locks the home until the lock is dropped or the process ends.
     pub fn lock(&self, holder: LockHolder) -> Result<Lock> {
         let path = self.path.join(LOCK);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).mode(0o600);
-        let file = self.dir.open_with(LOCK, &options).with_context(|| unusable(&path))?;
-        Lock::acquire(file.into_std(), &path, holder)
+        let file = pylon_files::create_in(&self.dir, LOCK).with_context(|| unusable(&path))?;
+        Lock::acquire(file, &path, holder)
     }
 }
 

@@ -35,7 +35,7 @@ pub struct LockOwner {
 impl LockOwner {
     /// The process that holds this lock file, if any. Creates no file.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
-        let mut file = match File::open(path) {
+        let mut file = match pylon_files::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => {

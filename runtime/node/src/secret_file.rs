@@ -11,15 +11,12 @@ const BYTES_MAX: u64 = 4096;
 
 /// Its text; `None` if the file does not exist. `hint` says in errors what to write there.
 pub fn read(path: &Path, hint: &str) -> Result<Option<String>> {
-    let file = match std::fs::File::open(path) {
+    let file = match pylon_files::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
     let metadata = file.metadata().with_context(|| path.display().to_string())?;
-    if !metadata.is_file() {
-        bail!("{} is not a file: remove it, {hint}", path.display());
-    }
     if metadata.permissions().mode() & 0o077 != 0 {
         bail!(
             "{} is accessible to other users: run `chmod 600 '{}'`",

@@ -4,8 +4,9 @@
 //! engine. Files for other engines are removed, and so are the oldest ones above the limits.
 
 use crate::precompiled::{PRECOMPILED_BYTES_MAX, TrustedCode, tag};
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
+use cap_std::fs::{Dir, Permissions, PermissionsExt};
 use pylon_core::Digest;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +15,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 const KEY_FILE: &str = "key";
+const KEY_BYTES: u64 = 32;
 /// Compiled code and its tag.
 const FILE_BYTES_MAX: u64 = PRECOMPILED_BYTES_MAX as u64 + 32;
 /// The most recently used files stay.
@@ -59,14 +61,14 @@ impl Cache {
         engine: &Engine,
     ) -> Option<Component> {
         let name = file_name(component, engine_id);
-        let mut file = self.dir.open(&name).ok()?;
+        let mut file = pylon_files::open_in(&self.dir, &name).ok()?;
         let mut bytes = Vec::with_capacity(
             usize::try_from(file.metadata().ok()?.len().min(FILE_BYTES_MAX)).ok()?,
         );
         io::Read::by_ref(&mut file).take(FILE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
         let loaded = TrustedCode::from_cache(&self.key, &name, &bytes)?.load(engine).ok()?;
         // Used files are pruned last. If this fails, the file is only pruned earlier.
-        let _ = file.into_std().set_modified(SystemTime::now());
+        let _ = file.set_modified(SystemTime::now());
         Some(loaded)
     }
 
@@ -144,11 +146,14 @@ fn file_name(component: Digest, engine_id: &str) -> String {
 
 /// `None` if there is no key, or if it is not valid: then all cached files are invalid too.
 fn read_key(dir: &Dir) -> io::Result<Option<[u8; 32]>> {
-    match dir.read(KEY_FILE) {
-        Ok(bytes) => Ok(bytes.try_into().ok()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    let file = match pylon_files::open_in(dir, KEY_FILE) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io::Error::new(error.kind(), format!("{KEY_FILE}: {error}"))),
+    };
+    let mut bytes = Vec::new();
+    file.take(KEY_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes.try_into().ok())
 }
 
 fn write_key(dir: &Dir) -> io::Result<[u8; 32]> {
@@ -161,8 +166,10 @@ fn write_key(dir: &Dir) -> io::Result<[u8; 32]> {
     Ok(key)
 }
 
-fn create(dir: &Dir, name: &str) -> io::Result<cap_std::fs::File> {
-    dir.open_with(name, OpenOptions::new().write(true).create(true).truncate(true).mode(0o600))
+fn create(dir: &Dir, name: &str) -> io::Result<File> {
+    let file = pylon_files::create_in(dir, name)?;
+    file.set_len(0)?;
+    Ok(file)
 }
 
 #[cfg(test)]

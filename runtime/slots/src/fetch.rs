@@ -10,7 +10,6 @@ use pylon_egress::download::{self, DownloadError};
 use pylon_egress::policy::EgressPolicy;
 use pylon_nostr::release;
 use pylon_sandbox::{COMPONENT_BYTES_MAX, PRECOMPILED_BYTES_MAX, Slot};
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -162,11 +161,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, InstallFailure> {
     let failure = |message: String| InstallFailure::new("source", message);
     let unreadable = |error: std::io::Error| failure(format!("{}: {error}", path.display()));
-    // Opening a named pipe would block.
-    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(failure(format!("{} is not a file", path.display())));
-    }
-    let file = match File::open(path) {
+    let file = match pylon_files::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),

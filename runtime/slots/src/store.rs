@@ -3,7 +3,7 @@
 
 use crate::precompiled::{self, Precompiled};
 use anyhow::{Context, Result, anyhow, ensure};
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::Dir;
 use pylon_core::sync::lock;
 use pylon_core::{Digest, MessageId, PublicKey};
 use pylon_nostr::release;
@@ -124,7 +124,7 @@ impl ComponentStore {
 
     fn read(&self, name: &str, bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
-        match self.dir.open(name) {
+        match pylon_files::open_in(&self.dir, name) {
             Ok(file) => file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -136,12 +136,12 @@ impl ComponentStore {
     fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
         let _writing = lock(&self.writing);
         let temporary = format!("{name}.{}", std::process::id());
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let written = self
-            .dir
-            .open_with(&temporary, &options)
-            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        let written = pylon_files::create_in(&self.dir, &temporary)
+            .and_then(|mut file| {
+                file.set_len(0)?;
+                file.write_all(bytes)?;
+                file.sync_all()
+            })
             .and_then(|()| self.dir.rename(&temporary, &self.dir, name));
         if written.is_err() {
             // If this fails, too, the next write replaces it.

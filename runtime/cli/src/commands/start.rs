@@ -15,7 +15,7 @@ use pylon_core::text::sanitize_line;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::Source;
 use pylon_node::control::{ControlCommand, ControlContext, NodeStatus, Ring, Server};
-use pylon_node::home::Home;
+use pylon_node::home::{Home, LOG_FILE};
 use pylon_node::identity::Identity;
 use pylon_node::lock::LockHolder;
 use pylon_node::node::{Node, Parts};
@@ -66,8 +66,7 @@ fn started_page(mode: Mode, npub: &str, status: &Status) -> String {
 fn run_node(home: &Home, args: &StartArgs) -> Result<()> {
     if args.detached {
         daemon::leave_terminal()?;
-        home.open()?.folder("logs")?;
-        log::install_file(log::NODE, &home.log_file())?;
+        log::install_file(log::NODE, home.open()?.folder("logs")?, LOG_FILE)?;
     } else {
         log::install(log::NODE)?;
     }

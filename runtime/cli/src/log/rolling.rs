@@ -1,10 +1,9 @@
 //! A log file with a constant name, which `tail -F` can follow. A full file is renamed with a
 //! number, and the oldest one is deleted.
 
-use std::fs::{File, OpenOptions};
+use cap_std::fs::Dir;
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
 
 /// Bytes of one file.
 const BYTES_MAX: u64 = 8 << 20;
@@ -12,32 +11,41 @@ const BYTES_MAX: u64 = 8 << 20;
 const OLD_MAX: u32 = 7;
 
 pub(super) struct Rolling {
-    path: PathBuf,
+    dir: Dir,
+    name: String,
     file: File,
     bytes: u64,
     bytes_max: u64,
 }
 
 impl Rolling {
-    /// Opens the file and appends to it.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        Self::open_with(path, BYTES_MAX)
+    /// Opens the file of this name and appends to it.
+    pub(super) fn open(dir: Dir, name: &str) -> io::Result<Self> {
+        Self::open_with(dir, name, BYTES_MAX)
     }
 
-    fn open_with(path: &Path, bytes_max: u64) -> io::Result<Self> {
-        let file = open(path)?;
-        Ok(Self { bytes: file.metadata()?.len(), path: path.to_owned(), file, bytes_max })
+    fn open_with(dir: Dir, name: &str, bytes_max: u64) -> io::Result<Self> {
+        let file = pylon_files::append_in(&dir, name)?;
+        Ok(Self { bytes: file.metadata()?.len(), dir, name: name.to_owned(), file, bytes_max })
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        let old = |number: u32| PathBuf::from(format!("{}.{number}", self.path.display()));
+        let old = |number: u32| format!("{}.{number}", self.name);
         for number in (1..OLD_MAX).rev() {
-            rename_existing(&old(number), &old(number + 1))?;
+            self.rename_existing(&old(number), &old(number + 1))?;
         }
-        rename_existing(&self.path, &old(1))?;
-        self.file = open(&self.path)?;
+        self.rename_existing(&self.name, &old(1))?;
+        self.file = pylon_files::append_in(&self.dir, &self.name)?;
         self.bytes = 0;
         Ok(())
+    }
+
+    /// Renames a file, if it exists.
+    fn rename_existing(&self, from: &str, to: &str) -> io::Result<()> {
+        match self.dir.rename(from, &self.dir, to) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -60,18 +68,6 @@ impl Write for Rolling {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
-}
-
-/// Renames a file, if it exists.
-fn rename_existing(from: &Path, to: &Path) -> io::Result<()> {
-    match std::fs::rename(from, to) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,7 +80,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pylon.log");
         for round in 0..4 {
-            let mut log = Rolling::open_with(&path, 100).unwrap();
+            let dir = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
+            let mut log = Rolling::open_with(dir, "pylon.log", 100).unwrap();
             for line in 0..60 {
                 writeln!(log, "round {round} line {line:02}").unwrap();
             }

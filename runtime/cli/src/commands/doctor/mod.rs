@@ -6,6 +6,7 @@ mod backends;
 mod clock;
 mod database;
 mod disk;
+mod folders;
 mod guests;
 mod identity;
 mod lockdown;
@@ -95,6 +96,7 @@ async fn others(home: &Home, config: &Config, node: Option<&Status>) -> Vec<Chec
     rows.push(panics::check(home, node));
     rows.push(database::check(home));
     rows.push(disk::check(home));
+    rows.push(folders::check(home));
     rows
 }
 
