@@ -1,11 +1,11 @@
-//! CPU time of one handler call, measured as the CPU time of the thread during each poll. Waiting
-//! and other load on the machine do not count.
+//! CPU time of one handler call, measured as the CPU time of the thread during each poll. Waiting,
+//! other load on the machine, and the host's own work do not count.
 
 use crate::epoch_ticker::EpochTicker;
 use rustix::time::{ClockId, clock_gettime};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// In nanoseconds. Only the polling thread reads and writes these; they are atomic because the
@@ -13,7 +13,10 @@ use std::time::Duration;
 #[derive(Default)]
 pub(crate) struct CpuMeter {
     spent: AtomicU64,
-    poll_started: AtomicU64,
+    /// When the guest began or continued to run.
+    since: AtomicU64,
+    /// The guest waits for the host, perhaps for many polls, which cost it nothing.
+    is_waiting: AtomicBool,
 }
 
 impl CpuMeter {
@@ -24,14 +27,28 @@ impl CpuMeter {
         mut work: impl Future<Output = T> + Unpin,
     ) -> T {
         poll_fn(|context| {
-            self.poll_started.store(thread_nanos(), Ordering::Relaxed);
+            if !self.is_waiting.load(Ordering::Relaxed) {
+                self.resume();
+            }
             ticker.enter();
             let polled = Pin::new(&mut work).poll(context);
             ticker.leave();
-            self.spent.store(self.including_poll(), Ordering::Relaxed);
+            if !self.is_waiting.load(Ordering::Relaxed) {
+                self.pause();
+            }
             polled
         })
         .await
+    }
+
+    /// Awaits work of the host for the guest, which does not count.
+    pub(crate) async fn exclude<T>(&self, work: impl Future<Output = T>) -> T {
+        self.pause();
+        self.is_waiting.store(true, Ordering::Relaxed);
+        let done = work.await;
+        self.is_waiting.store(false, Ordering::Relaxed);
+        self.resume();
+        done
     }
 
     /// Whether the limit is exceeded now, during a poll.
@@ -44,9 +61,17 @@ impl CpuMeter {
         self.spent.load(Ordering::Relaxed) / 1000
     }
 
+    fn resume(&self) {
+        self.since.store(thread_nanos(), Ordering::Relaxed);
+    }
+
+    fn pause(&self) {
+        self.spent.store(self.including_poll(), Ordering::Relaxed);
+    }
+
     fn including_poll(&self) -> u64 {
-        let poll = thread_nanos().saturating_sub(self.poll_started.load(Ordering::Relaxed));
-        self.spent.load(Ordering::Relaxed).saturating_add(poll)
+        let running = thread_nanos().saturating_sub(self.since.load(Ordering::Relaxed));
+        self.spent.load(Ordering::Relaxed).saturating_add(running)
     }
 }
 

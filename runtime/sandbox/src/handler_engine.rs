@@ -8,6 +8,7 @@ use crate::handler_pool::{Caller, HandlerPool};
 use crate::handler_state::HandlerState;
 use crate::job_log::JobLog;
 use crate::limits::{Limits, size};
+use crate::unmetered_host::UnmeteredHost;
 use pylon_core::Job;
 use pylon_core::guest::{Cost, Fault};
 use pylon_core::ports::guests::HandlerHost;
@@ -66,7 +67,8 @@ impl HandlerEngine {
         meter: &Arc<CpuMeter>,
     ) -> Store<HandlerState> {
         let limits = &call.limits;
-        let state = HandlerState::new(call.job, limits, Arc::clone(&call.host), Arc::clone(log));
+        let host = UnmeteredHost::new(Arc::clone(&call.host), Arc::clone(meter));
+        let state = HandlerState::new(call.job, limits, Arc::new(host), Arc::clone(log));
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(size(limits.hostcall_bytes));

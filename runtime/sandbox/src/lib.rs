@@ -36,6 +36,7 @@ mod policy_pool;
 mod precompiled;
 mod sandbox;
 mod slot;
+mod unmetered_host;
 mod wasi_context;
 
 pub use compilation::{Compilation, Compiler, SubprocessCompiler, compile_stdin};

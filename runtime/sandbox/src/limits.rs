@@ -16,8 +16,8 @@ const MIB: u64 = 1024 * KIB;
 pub struct Limits {
     /// Units of fuel, about one per instruction. Policies only; handlers have `cpu_ms`.
     pub fuel: u64,
-    /// CPU time of the guest, including synchronous host calls. This and all following limits
-    /// except the sizes are for handlers only.
+    /// CPU time of the guest, without the work of the host. This and all following limits except
+    /// the sizes are for handlers only.
     pub cpu_ms: u64,
     /// Wall time of a call, including waits for a permit, for backends and for inputs.
     pub wall_ms: u64,

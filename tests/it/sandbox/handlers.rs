@@ -69,6 +69,19 @@ async fn cpu_time_is_measured() {
     assert!(idle < 50_000, "{idle}");
 }
 
+/// Goal: a guest does not answer for the CPU time of the host. Method: a backend that costs more
+/// for each piece of its answer than the guest may use for all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_of_the_host_is_not_the_guests() {
+    let limits = Limits { cpu_ms: 100, ..Limits::HANDLER };
+    let guest = hostile(&sandbox(), "generate", limits).await;
+    let host = Arc::new(Recorder::working(Duration::from_millis(150)));
+    let answer = guest.run(&job(1), LONG_MS, host).await;
+    assert_eq!(answer.value.unwrap().unwrap().content, "hello world by m");
+    let Cost::CpuUs(used) = answer.call.cost else { panic!() };
+    assert!(used < 100_000, "{used}");
+}
+
 /// A shorter deadline of the caller applies, even on one thread: a busy guest cannot block the
 /// timer.
 #[tokio::test]

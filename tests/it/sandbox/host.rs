@@ -8,6 +8,7 @@ use pylon_core::ports::guests::{GuestStream, HandlerHost};
 use pylon_core::work::Usage;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub(crate) struct Recorder {
     pub partials: Mutex<Vec<String>>,
     /// Number of open streams.
     pub streams: Arc<AtomicUsize>,
+    /// CPU time of each piece of a completion.
+    work: Duration,
     /// Notified when a handler starts a read that never returns.
     pub waiting: Notify,
 }
@@ -25,6 +28,10 @@ pub(crate) struct Recorder {
 impl Recorder {
     pub(crate) fn reading(input: &str) -> Self {
         Self { input: Some(input.into()), ..Self::default() }
+    }
+
+    pub(super) fn working(work: Duration) -> Self {
+        Self { work, ..Self::default() }
     }
 
     pub(super) fn has_line(&self, level: LogLevel, text: &str) -> bool {
@@ -45,6 +52,7 @@ impl HandlerHost for Recorder {
         self.streams.fetch_add(1, Ordering::SeqCst);
         Ok(Box::new(ScriptedStream {
             left: vec!["world", "hello "],
+            work: self.work,
             open: Arc::clone(&self.streams),
         }))
     }
@@ -73,12 +81,17 @@ impl HandlerHost for Recorder {
 
 struct ScriptedStream {
     left: Vec<&'static str>,
+    work: Duration,
     open: Arc<AtomicUsize>,
 }
 
 #[async_trait]
 impl GuestStream for ScriptedStream {
     async fn next(&mut self) -> Result<Option<String>, GuestInferenceError> {
+        let begun = Instant::now();
+        while begun.elapsed() < self.work {
+            std::hint::spin_loop();
+        }
         Ok(self.left.pop().map(String::from))
     }
 
