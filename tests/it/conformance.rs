@@ -61,7 +61,7 @@ async fn backend(type_name: &str, url: &str) -> Arc<dyn Inference> {
     let config: BackendConfig = serde_json::from_value(config).unwrap();
     let inference = BTreeMap::from([("name".to_owned(), config)]);
     let config = Config { inference, ..Config::default() };
-    let backends = config.build(&client().unwrap()).await.unwrap();
+    let backends = config.build(&client().unwrap(), &|_| Err(String::new())).await.unwrap();
     assert_eq!(backends[0].id(), "name");
     Arc::clone(&backends[0])
 }

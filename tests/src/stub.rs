@@ -5,6 +5,7 @@ use axum::Json;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -42,6 +43,12 @@ pub enum Script {
     Fail,
     /// An answer that breaks off.
     Truncate,
+    /// This status with an error that quotes the prompt, so many times; then the prompt.
+    RefuseFirst(u16, usize),
+    /// The prompt, after so many events without text.
+    Chatty(usize),
+    /// The prompt to requests with this API key. Health and models are public.
+    Keyed(&'static str),
 }
 
 struct Inner {
@@ -141,18 +148,27 @@ async fn refuse_when_failing(
     next: Next,
 ) -> Response {
     if inner.failing.load(Ordering::SeqCst) {
-        return Response::builder().status(503).body(Body::from("out of order")).unwrap();
+        return refuse(502, "out of order");
     }
     next.run(request).await
 }
 
-async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -> Response {
-    inner.requests.fetch_add(1, Ordering::SeqCst);
-    let prompt = request["messages"]
-        .as_array()
-        .and_then(|all| all.last())
-        .and_then(|last| last["content"].as_str())
-        .unwrap_or_default();
+async fn complete(
+    State(inner): State<Arc<Inner>>,
+    headers: HeaderMap,
+    Json(request): Json<Value>,
+) -> Response {
+    if let Script::Keyed(key) = inner.script
+        && headers.get("authorization").is_none_or(|given| given != &format!("Bearer {key}"))
+    {
+        return refuse(401, "{\"error\":{\"message\":\"Invalid API Key\"}}");
+    }
+    // The node sends an empty request to learn whether its key is right.
+    let Some(messages) = request["messages"].as_array() else {
+        return refuse(400, "{\"error\":{\"message\":\"'messages' is required\"}}");
+    };
+    let earlier = inner.requests.fetch_add(1, Ordering::SeqCst);
+    let prompt = messages.last().and_then(|last| last["content"].as_str()).unwrap_or_default();
     let text = match &inner.script {
         Script::Reply(words) => (*words).to_owned(),
         Script::Empty => String::new(),
@@ -160,25 +176,37 @@ async fn complete(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -
             return answer(&inner, endless(prompt));
         }
         Script::Truncate => return answer(&inner, stream::iter(words(prompt).collect::<Vec<_>>())),
-        Script::Echo | Script::EchoOrEndless(_) => prompt.to_owned(),
+        Script::RefuseFirst(status, times) if earlier < *times => {
+            let error = json!({"error": {"message": format!("cannot answer: {prompt}")}});
+            return refuse(*status, error.to_string());
+        }
+        Script::Echo
+        | Script::EchoOrEndless(_)
+        | Script::RefuseFirst(..)
+        | Script::Chatty(_)
+        | Script::Keyed(_) => prompt.to_owned(),
         Script::Wait => {
             inner.gate.acquire().await.unwrap().forget();
             prompt.to_owned()
         }
         Script::Fail => {
-            return Response::builder()
-                .status(500)
-                .body(Body::from("{\"error\":{\"message\":\"out of order\"}}"))
-                .unwrap();
+            return refuse(500, "{\"error\":{\"message\":\"out of order\"}}");
         }
     };
     let mut frames = vec![chunk(&json!({"role": "assistant", "content": null}), &Value::Null)];
+    if let Script::Chatty(events) = inner.script {
+        frames.extend(vec![chunk(&json!({}), &Value::Null); events]);
+    }
     frames.extend(words(&text));
     frames.push(chunk(&json!({}), &json!("stop")));
     let tokens = text.split_whitespace().count();
     frames.push(frame(&json!({"choices": [], "model": MODEL, "usage": {"prompt_tokens": prompt.len() / 4 + 1, "completion_tokens": tokens, "total_tokens": prompt.len() / 4 + 1 + tokens}})));
     frames.push("data: [DONE]\n\n".into());
     answer(&inner, stream::iter(frames))
+}
+
+fn refuse(status: u16, body: impl Into<Body>) -> Response {
+    Response::builder().status(status).body(body.into()).unwrap()
 }
 
 /// The text, repeated.

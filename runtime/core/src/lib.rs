@@ -19,6 +19,7 @@ pub mod installation;
 pub mod job;
 pub mod machine;
 pub mod message;
+pub mod model_name;
 pub mod money;
 pub mod names;
 pub mod payment;

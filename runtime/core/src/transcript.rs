@@ -26,6 +26,9 @@ pub struct Transcript {
     /// from 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stops: Vec<u32>,
+    /// Errors of backends in their own words, for the operator. The handler does not see them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backend_errors: Vec<String>,
 }
 
 /// The host's reply to a completion request.

@@ -4,6 +4,7 @@
 use crate::tls;
 use reqwest::{Client, Response, redirect};
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 /// Backends are near: one that works accepts a connection immediately.
@@ -66,6 +67,20 @@ pub fn error_message(error: reqwest::Error) -> String {
     shorten(&text)
 }
 
+/// Whether this process, or the machine, can open no more files and sockets.
+pub fn is_out_of_files(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        let code = deeper.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        // ENFILE and EMFILE, on every system that we support.
+        if matches!(code, Some(23 | 24)) {
+            return true;
+        }
+        cause = deeper.source();
+    }
+    false
+}
+
 /// One line of limited length.
 pub fn shorten(text: &str) -> String {
     let end = text.floor_char_boundary(MESSAGE_BYTES_MAX);
@@ -75,6 +90,28 @@ pub fn shorten(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reqwest::dns::{Name, Resolve, Resolving};
+    use std::sync::Arc;
+
+    /// Goal: the limit of open files is recognized wherever it is hit. Method: a name resolution
+    /// that hits it, and one that fails otherwise.
+    #[tokio::test]
+    async fn the_limit_of_open_files_is_recognized() {
+        struct Fails(i32);
+        impl Resolve for Fails {
+            fn resolve(&self, _: Name) -> Resolving {
+                let code = self.0;
+                Box::pin(async move { Err(io::Error::from_raw_os_error(code).into()) })
+            }
+        }
+        for (code, is_limit) in [(23, true), (24, true), (111, false)] {
+            #[allow(clippy::disallowed_methods, reason = "a client that resolves no name")]
+            let builder = Client::builder().use_preconfigured_tls(tls::http_config()).no_proxy();
+            let client = builder.dns_resolver(Arc::new(Fails(code))).build().unwrap();
+            let error = client.get("http://name.invalid/").send().await.unwrap_err();
+            assert_eq!(is_out_of_files(&error), is_limit, "{error:?}");
+        }
+    }
 
     /// A message is cut between characters and has one line.
     #[test]

@@ -7,6 +7,7 @@ use crate::home::{Home, StateDir};
 use crate::market_service::{self, MarketService};
 use crate::panics;
 use crate::retention;
+use crate::secret_file;
 use anyhow::{Context, ensure};
 use pylon_control_api::Reloaded;
 use pylon_core::JobId;
@@ -15,6 +16,7 @@ use pylon_core::ports::inference::Inference;
 use pylon_core::ports::installations::Installations;
 use pylon_core::ports::journal::Journal;
 use pylon_core::ports::payments::Wallet;
+use pylon_core::settings::InvalidSetting;
 use pylon_core::slots::{SlotChange, SlotStatus};
 use pylon_egress::policy::EgressPolicy;
 use pylon_journal::{SqliteJournal, TextCipher};
@@ -23,6 +25,7 @@ use pylon_nostr::market::Options;
 use pylon_provider::{BackendRegistry, Bus, Preference};
 use pylon_sandbox::Compilation;
 use pylon_slots::{InstallFailure, SlotHistory, Slots, supervisor};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -239,7 +242,16 @@ impl Node {
 
 /// The configured backends, available or not.
 pub async fn configured(config: &Config) -> anyhow::Result<Vec<Arc<dyn Inference>>> {
-    Ok(config.inference.build(&pylon_egress::http::client()?).await?)
+    let secret = |path: &Path| match secret_file::read(path, "write the key to it") {
+        Ok(Some(key)) => Ok(key),
+        Ok(None) => Err(format!("there is no {}", path.display())),
+        Err(error) => Err(format!("{error:#}")),
+    };
+    let built = config.inference.build(&pylon_egress::http::client()?, &secret).await;
+    built.map_err(|InvalidSetting { mut key, message }| {
+        key.pop();
+        anyhow::anyhow!("[{}] {message}", key.join("."))
+    })
 }
 
 /// The preferred backend and model.

@@ -5,7 +5,7 @@ use pylon_core::decision::Candidate;
 use pylon_core::ports::inference::{Inference, InferenceError};
 use pylon_core::sync::{read, write};
 use pylon_core::work::{ExecutionTarget, Route};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,8 +19,8 @@ pub(crate) struct BackendEntry {
     permits: Arc<Semaphore>,
     max_concurrency: u32,
     queued: AtomicU32,
-    /// The operator was warned that it is unavailable.
-    warned: AtomicBool,
+    /// The last error of a probe, of which the operator was warned; `None` after a good one.
+    error: RwLock<Option<InferenceError>>,
     /// `None` while it is unavailable.
     models: RwLock<Option<Vec<ModelInfo>>>,
     first_output_ms: Average,
@@ -36,7 +36,7 @@ impl BackendEntry {
             permits: Arc::new(Semaphore::new(max_concurrency as usize)),
             max_concurrency,
             queued: AtomicU32::new(0),
-            warned: AtomicBool::new(false),
+            error: RwLock::new(None),
             models: RwLock::new(None),
             first_output_ms: Average::default(),
             tokens_per_second: Average::default(),
@@ -62,25 +62,32 @@ impl BackendEntry {
         self.failure_permille.blend(1000);
     }
 
-    /// Replaces what it serves; `None` if it is unavailable. Returns the value before.
-    pub(crate) fn set_models(&self, models: Option<Vec<ModelInfo>>) -> Option<Vec<ModelInfo>> {
-        if models.is_some() {
-            self.warned.store(false, Ordering::Relaxed);
-        }
-        std::mem::replace(&mut *write(&self.models), models)
+    /// It serves these models. Returns what it served before.
+    pub(crate) fn set_available(&self, models: Vec<ModelInfo>) -> Option<Vec<ModelInfo>> {
+        *write(&self.error) = None;
+        write(&self.models).replace(models)
     }
 
-    /// Warns the operator once each time that it becomes unavailable. `true`: this is that time.
+    /// It serves nothing until the next good probe. `true`: it served something, or this is the
+    /// first error.
+    pub(crate) fn set_unavailable(&self, error: &InferenceError) -> bool {
+        let is_new = self.warn_once(error);
+        write(&self.models).take().is_some() || is_new
+    }
+
+    /// Warns the operator of the first of several errors. `true`: this is the first.
     pub(crate) fn warn_once(&self, error: &InferenceError) -> bool {
-        let is_first = !self.warned.swap(true, Ordering::Relaxed);
+        let id = self.adapter.id();
+        let is_first = write(&self.error).replace(error.clone()).is_none();
         if is_first {
-            tracing::warn!(
-                backend = self.adapter.id(),
-                %error,
-                "not available: start it, or set its `url` in config.toml"
-            );
+            tracing::warn!(backend = id, %error, "not available: {}", error.hint(id));
         }
         is_first
+    }
+
+    /// The last error, if it is the reason why it serves nothing, or slowly.
+    pub(crate) fn error(&self) -> Option<InferenceError> {
+        read(&self.error).clone()
     }
 
     /// Each of its models with the measurements; `is_preferred` says which the operator prefers.

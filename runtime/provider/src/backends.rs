@@ -5,6 +5,7 @@ use crate::bus::Bus;
 use crate::panics::catch;
 use pylon_core::decision::Candidate;
 use pylon_core::event::DomainEvent;
+use pylon_core::model_name::public_name;
 use pylon_core::ports::clock::Clock;
 use pylon_core::ports::inference::{Inference, InferenceError};
 use pylon_core::probe_backoff::{ProbeBackoff, ProbeOutcome};
@@ -73,6 +74,12 @@ impl BackendRegistry {
         self.rows.iter().map(|row| row.adapter.id().to_owned()).collect()
     }
 
+    /// Why this backend is not available, with what the operator can do.
+    pub fn error(&self, id: &str) -> Option<String> {
+        let error = self.find(id)?.error()?;
+        Some(format!("{error}; {}", error.hint(id)))
+    }
+
     /// Changes the operator's preference.
     pub fn prefer(&self, preference: Preference) {
         *write(&self.preference) = preference;
@@ -124,6 +131,19 @@ impl BackendRegistry {
         self.probe_requested.notify_one();
     }
 
+    /// Uses a backend no more until a probe succeeds, after a request with the same key failed.
+    pub(crate) fn take_out(&self, row: &BackendEntry, error: &InferenceError) {
+        if row.set_unavailable(error) {
+            self.emit_unavailable(row);
+        }
+        self.request_probe();
+    }
+
+    fn emit_unavailable(&self, row: &BackendEntry) {
+        let (backend_id, timestamp) = (row.adapter.id().to_owned(), self.clock.now());
+        self.bus.emit(DomainEvent::BackendUnavailable { backend_id, timestamp });
+    }
+
     pub(crate) fn find(&self, id: &str) -> Option<&Arc<BackendEntry>> {
         self.rows.iter().find(|row| row.adapter.id() == id)
     }
@@ -149,18 +169,22 @@ impl BackendRegistry {
                 true => Err(InferenceError::Unavailable("it serves no model".into())),
                 false => Ok(models),
             });
-        let (backend_id, timestamp) = (row.adapter.id().to_owned(), self.clock.now());
         let models = match listed {
             Ok(models) => models,
+            // It says nothing about its models.
+            Err(error @ InferenceError::Busy { .. }) => {
+                row.warn_once(&error);
+                return ProbeOutcome::Missing;
+            }
             Err(error) => {
-                row.set_models(None);
-                if row.warn_once(&error) {
-                    self.bus.emit(DomainEvent::BackendUnavailable { backend_id, timestamp });
+                if row.set_unavailable(&error) {
+                    self.emit_unavailable(row);
                 }
                 return ProbeOutcome::Missing;
             }
         };
-        let before = row.set_models(Some(models.clone()));
+        let (backend_id, timestamp) = (row.adapter.id().to_owned(), self.clock.now());
+        let before = row.set_available(models.clone());
         if before.is_none() {
             let backend_id = backend_id.clone();
             self.bus.emit(DomainEvent::BackendAvailable { backend_id, timestamp });
@@ -180,7 +204,7 @@ impl Preference {
     }
 
     fn is_model(&self, id: &str) -> bool {
-        self.model.is_empty() || self.model == id
+        self.model.is_empty() || self.model == id || public_name(&self.model) == Some(id)
     }
 }
 

@@ -32,7 +32,10 @@ pub(crate) async fn measure() -> Figure {
     );
     let mut config = Config::default();
     config.market.relays = vec![relay.url().to_owned()];
-    let backend = BackendConfig::LlamaCpp(llama_cpp::Config { url: stub.url() });
+    let backend = BackendConfig::LlamaCpp(llama_cpp::Config {
+        url: stub.url(),
+        ..llama_cpp::Config::default()
+    });
     config.inference.inference = BTreeMap::from([("llama_cpp".to_owned(), backend)]);
     // Fills the cache.
     whole(folder.path(), &config).await;
@@ -65,7 +68,8 @@ async fn without_guests(home: &Path, config: &Config) -> f64 {
     let _state = home.open().unwrap();
     let journal = SqliteJournal::open(&home.database()).unwrap();
     journal.unfinished().unwrap();
-    let backends = config.inference.build(&client().unwrap()).await.unwrap();
+    let backends =
+        config.inference.build(&client().unwrap(), &|_| Err(String::new())).await.unwrap();
     backends[0].models().await.unwrap();
     let entry = Entry {
         keys,

@@ -70,7 +70,7 @@ async fn doctor_finds_each_fault() {
     broken("guests", "colour");
     program.configure("");
     program.stub.fail();
-    broken("backend", "503");
+    broken("backend", "502");
     let config = program.home().join(".config/pylon/config.toml");
     fs::write(&config, "relays = [\"ws://127.0.0.1:9\"]").unwrap();
     broken("relay", "ws://127.0.0.1:9");

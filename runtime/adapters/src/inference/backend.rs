@@ -1,7 +1,8 @@
 //! What each type of backend implements for its settings.
 
+use super::api_key::ReadSecret;
 use async_trait::async_trait;
-use pylon_core::ports::inference::{Inference, InferenceError};
+use pylon_core::ports::inference::Inference;
 use pylon_core::settings::InvalidSetting;
 use reqwest::Client;
 use std::sync::Arc;
@@ -13,5 +14,10 @@ pub trait BackendType: Sync {
     fn check(&self) -> Result<(), InvalidSetting>;
 
     /// Builds the backend of this name, whether its server runs or not.
-    async fn build(&self, http: &Client, name: &str) -> Result<Arc<dyn Inference>, InferenceError>;
+    async fn build(
+        &self,
+        http: &Client,
+        name: &str,
+        secret: ReadSecret<'_>,
+    ) -> Result<Arc<dyn Inference>, InvalidSetting>;
 }

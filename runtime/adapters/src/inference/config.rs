@@ -1,9 +1,10 @@
 //! The settings of inference backends: a table `[inference.<name>]` for each, with its `type`. A
 //! table with the name of a type needs none.
 
+use super::api_key::ReadSecret;
 use super::backend::BackendType;
 use super::llama_cpp;
-use pylon_core::ports::inference::{Inference, InferenceError};
+use pylon_core::ports::inference::Inference;
 use pylon_core::settings::{InvalidSetting, Section, TypedTables, nearest};
 use reqwest::Client;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -129,11 +130,16 @@ impl Section for Config {
 }
 
 impl Config {
-    /// Builds all backends, whether their servers run or not.
-    pub async fn build(&self, http: &Client) -> Result<Vec<Arc<dyn Inference>>, InferenceError> {
+    /// Builds all backends, whether their servers run or not. Keys are read with `secret`.
+    pub async fn build(
+        &self,
+        http: &Client,
+        secret: ReadSecret<'_>,
+    ) -> Result<Vec<Arc<dyn Inference>>, InvalidSetting> {
         let mut backends = Vec::with_capacity(self.inference.len());
         for (name, config) in &self.inference {
-            backends.push(config.backend().build(http, name).await?);
+            let built = config.backend().build(http, name, secret).await;
+            backends.push(built.map_err(|invalid| invalid.below(name).below("inference"))?);
         }
         Ok(backends)
     }

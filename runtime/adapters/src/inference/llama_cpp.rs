@@ -1,5 +1,6 @@
 //! A llama.cpp server: the OpenAI API, with a health check and the number of its slots.
 
+use super::api_key::{self, ApiKey, ReadSecret};
 use super::backend::BackendType;
 use super::openai::wire::{ModelList, Props};
 use super::openai::{BaseUrl, OpenAi};
@@ -7,8 +8,8 @@ use async_trait::async_trait;
 use pylon_core::ports::inference::{Inference, InferenceError};
 use pylon_core::settings::InvalidSetting;
 use pylon_egress::http::read_at_most;
-use reqwest::Client;
 use reqwest::header::SERVER;
+use reqwest::{Client, Method};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,11 +31,19 @@ const OWNER: &str = "llamacpp";
 pub struct Config {
     /// The address of the server.
     pub url: String,
+    /// The path of a file with the API key that the server requires; empty: none.
+    pub api_key_file: String,
+    /// The environment variable that has the key instead; empty: none.
+    pub api_key_env: String,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { url: "http://localhost:8080".into() }
+        Self {
+            url: "http://localhost:8080".into(),
+            api_key_file: String::new(),
+            api_key_env: String::new(),
+        }
     }
 }
 
@@ -42,26 +51,45 @@ impl Default for Config {
 impl BackendType for Config {
     fn check(&self) -> Result<(), InvalidSetting> {
         pylon_egress::configured_url::check(&self.url, &["http", "https"])
-            .map_err(|why| InvalidSetting::new(&["url"], format!("`url`: {why}")))
+            .map_err(|why| InvalidSetting::new(&["url"], format!("`url`: {why}")))?;
+        api_key::check(&self.api_key_file, &self.api_key_env)
     }
 
-    async fn build(&self, http: &Client, name: &str) -> Result<Arc<dyn Inference>, InferenceError> {
-        Ok(Arc::new(connect(http, name, &self.url).await?))
+    async fn build(
+        &self,
+        http: &Client,
+        name: &str,
+        secret: ReadSecret<'_>,
+    ) -> Result<Arc<dyn Inference>, InvalidSetting> {
+        let key = api_key::read(&self.api_key_file, &self.api_key_env, secret)?;
+        let connected = connect_with_key(http, name, &self.url, key).await;
+        let connected =
+            connected.map_err(|error| InvalidSetting::new(&["url"], format!("`url`: {error}")))?;
+        Ok(Arc::new(connected))
     }
 }
 
-/// A server of this address, whether it runs or not.
+/// A server of this address that requires no key, whether it runs or not.
 pub async fn connect(http: &Client, name: &str, url: &str) -> Result<OpenAi, InferenceError> {
-    let base = BaseUrl::parse(url)?;
+    connect_with_key(http, name, url, None).await
+}
+
+async fn connect_with_key(
+    http: &Client,
+    name: &str,
+    url: &str,
+    key: Option<ApiKey>,
+) -> Result<OpenAi, InferenceError> {
+    let server = OpenAi::new(http.clone(), name, url, 1)?.with_health(Some("health")).with_key(key);
     let props = async {
-        let response = http.get(base.at("props").ok()?).send().await.ok()?;
+        let response = server.request(Method::GET, "props").ok()?.send().await.ok()?;
         let body = read_at_most(response, BODY_BYTES_MAX).await.ok()?;
         serde_json::from_slice::<Props>(&body).ok()
     };
     // An old version, or one that is still loading, does not report its slots: one always works.
     let slots =
         timeout(PROBE_TIMEOUT, props).await.ok().flatten().map_or(1, |props| props.total_slots);
-    Ok(OpenAi::new(http.clone(), name, url, slots)?.with_health(Some("health")))
+    Ok(server.with_slots(slots))
 }
 
 /// The server that runs at the default address, if that is a llama.cpp server.
@@ -81,6 +109,5 @@ async fn is_llama_cpp(http: &Client, models: reqwest::Url) -> bool {
     }
     let Ok(body) = read_at_most(response, BODY_BYTES_MAX).await else { return false };
     let list: Option<ModelList> = serde_json::from_slice(&body).ok();
-    let owner = list.iter().flat_map(|list| &list.data).find_map(|model| model.owned_by.as_deref());
-    owner == Some(OWNER)
+    list.as_ref().and_then(ModelList::owner) == Some(OWNER)
 }

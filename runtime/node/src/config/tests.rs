@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 const EXAMPLE: &str = include_str!("../../../../pylon.example.toml");
 
 fn backend(name: &str, url: &str) -> BTreeMap<String, BackendConfig> {
-    let config = llama_cpp::Config { url: url.into() };
+    let config = llama_cpp::Config { url: url.into(), ..llama_cpp::Config::default() };
     BTreeMap::from([(name.to_owned(), BackendConfig::LlamaCpp(config))])
 }
 
@@ -142,7 +142,14 @@ fn new_backend_becomes_the_default_after_a_restart() {
     assert!(running.differences(&next).is_empty());
     assert_eq!(
         next.differences(&file),
-        ["default_backend", "default_model", "inference.gpu.type", "inference.gpu.url"]
+        [
+            "default_backend",
+            "default_model",
+            "inference.gpu.api_key_env",
+            "inference.gpu.api_key_file",
+            "inference.gpu.type",
+            "inference.gpu.url"
+        ]
     );
     let known = Config::parse("default_backend = 'llama_cpp'").unwrap();
     assert_eq!(running.reloaded(&known), known);
@@ -175,7 +182,7 @@ fn unknown_key_is_reported_with_the_nearest_one() {
     );
     check_error(
         "[inference.llama_cpp]\nport = 1",
-        "2: unknown key `port` in [inference.llama_cpp]; expected `url`",
+        "2: unknown key `port` in [inference.llama_cpp]; expected one of `url`, `api_key_file`",
     );
     check_error(
         "[inference.gpu]\nurl = 'http://x'",
@@ -188,7 +195,7 @@ fn unknown_key_is_reported_with_the_nearest_one() {
     check_error("[inference.gpu]\ntype = 1", "2: `type` is not a string; expected `llama_cpp`");
     check_error(
         "[inference.gpu]\ntype = 'llama_cpp'\nport = 1",
-        "3: unknown key `port` in [inference.gpu]; expected `url`",
+        "3: unknown key `port` in [inference.gpu]; expected one of `url`, `api_key_file`",
     );
     check_error(
         "default_backend = 'llama_cpp'\n[inference.gpu]\ntype = 'llama_cpp'",
@@ -373,7 +380,7 @@ fn each_setting_has_its_line() {
     check("inference.llama_cpp.url", "\"http://x\"", Some(7));
     check("guests.\"pricing:5050\".settings.base-msat", "\"1\"", Some(9));
     check("max_queued_jobs", "64", None);
-    assert_eq!(found.len(), 21, "{found:?}");
+    assert_eq!(found.len(), 23, "{found:?}");
     let mut changed = config.clone();
     changed.provider.max_queued_jobs = 1;
     changed.slots.guests.clear();

@@ -5,66 +5,118 @@ use super::stats::AttemptStats;
 use crate::backend::BackendEntry;
 use crate::backends::BackendRegistry;
 use async_trait::async_trait;
+use pylon_core::Job;
+use pylon_core::backoff::Backoff;
 use pylon_core::completion::{
     Chunk, CompletionEnd, CompletionRequest, CompletionSummary, GuestCompletionRequest,
     GuestInferenceError,
 };
-use pylon_core::decision::REDACTED;
+use pylon_core::ports::executor::AttemptSpec;
 use pylon_core::ports::guests::GuestStream;
 use pylon_core::ports::inference::{BackendFault, CompletionStream, InferenceError};
 use pylon_core::sync::lock;
 use pylon_core::work::{ExecutionTarget, Route, Usage};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 /// Until the first text of a backend: its queue, loading the model and reading the prompt.
 const FIRST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(120);
+/// For busy backends, such as one that still loads its model.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(120);
+const BUSY_PAUSE_MIN: Duration = Duration::from_millis(500);
+const BUSY_PAUSE_MAX: Duration = Duration::from_secs(8);
+/// A longer pause that a backend asks for is shortened.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
-/// Begins on the first route that answers. The rest of the offer's tokens limits the request.
+/// Begins on the first route that answers. If only busy backends are left, it waits for them. The
+/// rest of the offer's tokens limits the request.
 pub(super) async fn begin(
     backends: &BackendRegistry,
-    routes: &[Route],
+    spec: &AttemptSpec,
     request: GuestCompletionRequest,
-    max_output_tokens: u64,
     stats: &Arc<Mutex<AttemptStats>>,
 ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
-    let guard = CompletionGuard::acquire(stats, max_output_tokens)?;
+    let guard = CompletionGuard::acquire(stats, spec.max_output_tokens)?;
     if request.messages.is_empty() {
         return Err(GuestInferenceError::Other("nothing to answer".into()));
     }
     let bytes_in = request.messages.iter().map(|message| message.content.len() as u64).sum();
     let mut request = to_request(request, guard.tokens_left);
+    let log = ErrorLog { job: Arc::clone(&spec.job), stats: Arc::clone(stats) };
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    let mut backoff = Backoff::new(BUSY_PAUSE_MIN, BUSY_PAUSE_MAX);
+    let mut routes: Vec<_> = spec.routes.iter().collect();
+    loop {
+        let pause = match first_answer(backends, &mut routes, &mut request, &log).await {
+            Ok((stream, route)) => {
+                lock(stats).route = Some(route.clone());
+                let (bytes_out, end) = (0, None);
+                return Ok(Box::new(RoutedStream { stream, guard, log, bytes_in, bytes_out, end }));
+            }
+            Err(NoAnswer::Failed(error)) => return Err(error),
+            Err(NoAnswer::Busy(retry_after)) => {
+                retry_after.min(RETRY_AFTER_MAX).max(backoff.next_pause())
+            }
+        };
+        if Instant::now() + pause > deadline {
+            return Err(GuestInferenceError::NoBackend);
+        }
+        sleep(pause).await;
+    }
+}
+
+/// Why no route answered.
+enum NoAnswer {
+    /// None will.
+    Failed(GuestInferenceError),
+    /// One may after this pause.
+    Busy(Duration),
+}
+
+/// Tries the routes in order. Those of busy backends are left.
+async fn first_answer<'a>(
+    backends: &BackendRegistry,
+    routes: &mut Vec<&'a Route>,
+    request: &mut CompletionRequest,
+    log: &ErrorLog,
+) -> Result<(BackendStream, &'a Route), NoAnswer> {
     let mut last = GuestInferenceError::NoBackend;
-    for route in routes {
+    let (mut busy, mut pause) = (Vec::new(), Duration::MAX);
+    for route in std::mem::take(routes) {
         let ExecutionTarget::Model { backend: id, model } = &route.target else { continue };
         let Some(backend) = backends.find(id) else { continue };
         request.model.clone_from(model);
         let begun = Instant::now();
-        let stream = BackendStream::begin(backend, &request).await;
-        lock(stats).backend_time += begun.elapsed();
-        match stream {
-            Ok(stream) => {
-                lock(stats).route = Some(route.clone());
-                let (bytes_out, end) = (0, None);
-                return Ok(Box::new(RoutedStream { stream, guard, bytes_in, bytes_out, end }));
+        let stream = BackendStream::begin(backend, request).await;
+        lock(&log.stats).backend_time += begun.elapsed();
+        let error = match stream {
+            Ok(stream) => return Ok((stream, route)),
+            Err(error) => error,
+        };
+        log.failed(id, &error);
+        match &error {
+            InferenceError::Busy { retry_after, .. } => {
+                busy.push(route);
+                pause = pause.min(retry_after.unwrap_or_default());
+                backends.request_probe();
             }
-            Err(
-                error @ (InferenceError::Unavailable(_)
-                | InferenceError::Failed(..)
-                | InferenceError::Timeout),
-            ) => {
-                let text = for_log(&error, stats);
-                tracing::warn!(backend = id, model, error = text, "route failed, trying the next");
+            InferenceError::Unauthorized(_) => backends.take_out(backend, &error),
+            InferenceError::Unavailable(_)
+            | InferenceError::Failed(..)
+            | InferenceError::Timeout => {
                 backend.failed();
                 backends.request_probe();
-                last = for_guest(error);
             }
-            Err(error) => return Err(for_guest(error)),
+            InferenceError::TooLong(_)
+            | InferenceError::OnlyReasoning(_)
+            | InferenceError::Unsupported(_) => return Err(NoAnswer::Failed(for_guest(error))),
         }
+        last = for_guest(error);
     }
-    Err(last)
+    *routes = busy;
+    Err(if routes.is_empty() { NoAnswer::Failed(last) } else { NoAnswer::Busy(pause) })
 }
 
 fn to_request(request: GuestCompletionRequest, tokens_left: u32) -> CompletionRequest {
@@ -83,17 +135,31 @@ fn to_request(request: GuestCompletionRequest, tokens_left: u32) -> CompletionRe
     }
 }
 
-/// A backend may quote the request.
-fn for_log(error: &InferenceError, stats: &Mutex<AttemptStats>) -> String {
-    if lock(stats).confidential { REDACTED.into() } else { error.to_string() }
+/// Where the operator finds the errors of backends, in their own words.
+struct ErrorLog {
+    job: Arc<Job>,
+    stats: Arc<Mutex<AttemptStats>>,
+}
+
+impl ErrorLog {
+    fn failed(&self, backend: &str, error: &InferenceError) {
+        // The words may quote the request.
+        let text = if self.job.confidential { error.redacted() } else { error.to_string() };
+        if lock(&self.stats).record_error(backend, &text) {
+            tracing::warn!(job = %self.job.id.short(), backend, error = text, "backend failed");
+        }
+    }
 }
 
 /// Guests, and through them customers, get nothing of the backend's own message.
 fn for_guest(error: InferenceError) -> GuestInferenceError {
     match error {
-        InferenceError::Unavailable(_) => GuestInferenceError::NoBackend,
+        InferenceError::Unavailable(_)
+        | InferenceError::Busy { .. }
+        | InferenceError::Unauthorized(_) => GuestInferenceError::NoBackend,
         InferenceError::Failed(fault, _) => failed(fault),
         InferenceError::TooLong(tokens) => GuestInferenceError::TooLong(tokens),
+        InferenceError::OnlyReasoning(_) => GuestInferenceError::Other(error.to_string()),
         InferenceError::Unsupported(what) => GuestInferenceError::Unsupported(what),
         InferenceError::Timeout => GuestInferenceError::Timeout,
     }
@@ -141,6 +207,7 @@ impl BackendStream {
 struct RoutedStream {
     stream: BackendStream,
     guard: CompletionGuard,
+    log: ErrorLog,
     bytes_in: u64,
     bytes_out: u64,
     end: Option<CompletionEnd>,
@@ -156,12 +223,13 @@ impl RoutedStream {
         lock(&self.guard.stats).backend_time += begun.elapsed();
         chunk.map_err(|error| {
             let backend = &self.stream.backend;
-            let (id, text) = (backend.adapter.id(), for_log(&error, &self.guard.stats));
-            tracing::warn!(backend = id, error = text, "backend stream interrupted");
+            self.log.failed(backend.adapter.id(), &error);
             backend.failed();
             match error {
                 // It had begun to answer.
-                InferenceError::Unavailable(_) => failed(BackendFault::Truncated),
+                InferenceError::Unavailable(_) | InferenceError::Busy { .. } => {
+                    failed(BackendFault::Truncated)
+                }
                 error => for_guest(error),
             }
         })

@@ -32,8 +32,7 @@ impl HandlerHost for AttemptHost {
         &self,
         request: GuestCompletionRequest,
     ) -> Result<Box<dyn GuestStream>, GuestInferenceError> {
-        let (routes, tokens_max) = (&self.spec.routes, self.spec.max_output_tokens);
-        completion::begin(&self.backends, routes, request, tokens_max, &self.stats).await
+        completion::begin(&self.backends, &self.spec, request, &self.stats).await
     }
 
     async fn partial(&self, text: String) -> bool {

@@ -42,7 +42,7 @@ impl Executor for LocalExecutor {
         let Some(guests) = self.guest_set(spec.revision, spec.job.kind) else {
             return not_run(spec.attempt);
         };
-        let stats = Arc::new(Mutex::new(AttemptStats::new(spec.job.confidential)));
+        let stats = Arc::new(Mutex::new(AttemptStats::default()));
         let (attempt, first) = (spec.attempt, spec.routes.first().cloned());
         let host = AttemptHost {
             spec: spec.clone(),
@@ -51,8 +51,11 @@ impl Executor for LocalExecutor {
             updates,
             stats: Arc::clone(&stats),
         };
-        let (answer, transcript) = call_handler(&*guests, &spec, Arc::new(host)).await;
-        let stats = lock(&stats);
+        let (answer, mut transcript) = call_handler(&*guests, &spec, Arc::new(host)).await;
+        let mut stats = lock(&stats);
+        if let Some(transcript) = &mut transcript {
+            transcript.backend_errors = std::mem::take(&mut stats.backend_errors);
+        }
         let outcome = outcome(&answer, stats.evidence(attempt, first));
         AttemptResult {
             attempt,

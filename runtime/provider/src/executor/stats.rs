@@ -9,6 +9,8 @@ const FIRST_PARTIAL_DELAY: Duration = Duration::from_millis(100);
 const PARTIAL_INTERVAL_MIN: Duration = Duration::from_millis(500);
 /// Partial results of one attempt.
 const PARTIALS_MAX: u32 = 120;
+/// Errors of backends that one attempt records.
+const BACKEND_ERRORS_MAX: usize = 8;
 
 /// What the host measured so far.
 #[derive(Default)]
@@ -24,16 +26,24 @@ pub(super) struct AttemptStats {
     pub(super) completing: bool,
     /// Completions begun so far.
     pub(super) completions: u32,
-    /// Messages of backends may quote the job and stay out of the log.
-    pub(super) confidential: bool,
+    /// What backends said about their errors.
+    pub(super) backend_errors: Vec<String>,
     /// Partial results published.
     pub(super) partials: u32,
     last_partial: Option<Instant>,
 }
 
 impl AttemptStats {
-    pub(super) fn new(confidential: bool) -> Self {
-        Self { confidential, ..Self::default() }
+    /// Records an error of a backend for the operator. `false`: it is the same again, as of a busy
+    /// backend, or there are too many.
+    pub(super) fn record_error(&mut self, backend: &str, error: &str) -> bool {
+        let line = format!("{backend}: {error}");
+        let is_new = self.backend_errors.len() < BACKEND_ERRORS_MAX
+            && self.backend_errors.last() != Some(&line);
+        if is_new {
+            self.backend_errors.push(line);
+        }
+        is_new
     }
 
     /// Work without a completion counts for the route that it was priced by. If no route answered

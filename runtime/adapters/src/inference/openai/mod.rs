@@ -2,16 +2,26 @@
 //! are in the files of the types, not here.
 
 mod answer;
+mod model_names;
+mod server_error;
+mod sse;
 #[cfg(test)]
 mod tests;
+mod usage;
 pub(crate) mod wire;
 
+use super::api_key::ApiKey;
 use answer::AnswerStream;
 use async_trait::async_trait;
+use model_names::ModelNames;
 use pylon_core::completion::{CompletionRequest, ModelInfo};
-use pylon_core::ports::inference::{BackendFault, CompletionStream, Inference, InferenceError};
-use pylon_egress::http::{error_message, read_at_most, shorten};
-use reqwest::{Client, Response, StatusCode, Url};
+use pylon_core::ports::inference::{CompletionStream, Inference, InferenceError};
+use pylon_core::sync::{read, write};
+use pylon_egress::http::{error_message, is_out_of_files, read_at_most, shorten};
+use reqwest::header::AUTHORIZATION;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use server_error::refusal;
+use std::sync::RwLock;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -23,6 +33,7 @@ const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Further models of a list are ignored.
 const MODELS_MAX: usize = 1000;
+const CHAT_PATH: &str = "v1/chat/completions";
 
 /// A backend with the OpenAI API.
 #[derive(Debug)]
@@ -32,6 +43,9 @@ pub struct OpenAi {
     http: Client,
     base: BaseUrl,
     health: Option<&'static str>,
+    key: Option<ApiKey>,
+    /// Of the models listed last.
+    names: RwLock<ModelNames>,
     token_timeout: Duration,
 }
 
@@ -51,6 +65,8 @@ impl OpenAi {
             http,
             base,
             health: None,
+            key: None,
+            names: RwLock::default(),
             token_timeout: TOKEN_TIMEOUT,
         })
     }
@@ -59,6 +75,20 @@ impl OpenAi {
     #[must_use]
     pub fn with_health(mut self, path: Option<&'static str>) -> Self {
         self.health = path;
+        self
+    }
+
+    /// Sets how many requests it serves concurrently.
+    #[must_use]
+    pub fn with_slots(mut self, slots: u32) -> Self {
+        self.slots = slots.max(1);
+        self
+    }
+
+    /// Sets the API key that the server requires.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<ApiKey>) -> Self {
+        self.key = key;
         self
     }
 
@@ -74,13 +104,27 @@ impl OpenAi {
         self.base.root()
     }
 
+    /// A request to the server, with its key. The client follows no redirect, so that no other
+    /// server gets the key.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<RequestBuilder, InferenceError> {
+        let request = self.http.request(method, self.base.at(path)?);
+        Ok(match &self.key {
+            Some(key) => request.header(AUTHORIZATION, key.header()),
+            None => request,
+        })
+    }
+
     /// Only a refusal counts, because a 200 may mean little; a server without the path is checked
     /// by its models.
     async fn check_health(&self, path: &str) -> Result<(), InferenceError> {
-        let response = self.http.get(self.base.at(path)?).send().await.map_err(unavailable)?;
+        let response = self.request(Method::GET, path)?.send().await.map_err(unavailable)?;
         match response.status() {
             status if status.is_success() || status == StatusCode::NOT_FOUND => Ok(()),
-            _ => Err(refusal(response, "").await),
+            _ => Err(not_ready(response).await),
         }
     }
 
@@ -88,21 +132,38 @@ impl OpenAi {
         if let Some(path) = self.health {
             self.check_health(path).await?;
         }
-        let response =
-            self.http.get(self.base.at("v1/models")?).send().await.map_err(unavailable)?;
+        let response = self.request(Method::GET, "v1/models")?.send().await.map_err(unavailable)?;
         if !response.status().is_success() {
-            return Err(refusal(response, "").await);
+            return Err(not_ready(response).await);
         }
         let body = read_at_most(response, BODY_BYTES_MAX).await.map_err(unavailable)?;
         let list: wire::ModelList = serde_json::from_slice(&body).map_err(|_| {
-            InferenceError::Unavailable("its list of models cannot be read".to_owned())
+            let body = String::from_utf8_lossy(&body);
+            InferenceError::Unavailable(shorten(&format!("its models cannot be read: {body}")))
         })?;
-        let models: Vec<_> =
-            list.data.into_iter().take(MODELS_MAX).map(wire::ModelEntry::into_model).collect();
+        let listed: Vec<_> = list.models().take(MODELS_MAX).collect();
+        let names = ModelNames::new(listed.iter().map(|(id, _)| *id));
+        let model = |(id, context_tokens): (&str, _)| {
+            Some(ModelInfo { id: names.name(id)?.to_owned(), context_tokens })
+        };
+        let models: Vec<_> = listed.into_iter().filter_map(model).collect();
+        *write(&self.names) = names;
         if models.is_empty() {
             return Err(InferenceError::Unavailable("it has no model".to_owned()));
         }
         Ok(models)
+    }
+
+    /// Health and models are public at some servers, so that only a request like that of a job
+    /// shows whether the key is right. An empty one is refused without work.
+    async fn check_key(&self) -> Result<(), InferenceError> {
+        let request = self.request(Method::POST, CHAT_PATH)?.json(&serde_json::json!({}));
+        // Other answers and errors say nothing about the key.
+        let Ok(Ok(response)) = timeout(HEALTH_TIMEOUT, request.send()).await else { return Ok(()) };
+        match response.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(refusal(response, "").await),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -117,7 +178,11 @@ impl Inference for OpenAi {
     }
 
     async fn models(&self) -> Result<Vec<ModelInfo>, InferenceError> {
-        timeout(HEALTH_TIMEOUT, self.list_models()).await.unwrap_or(Err(InferenceError::Timeout))
+        let (listed, checked) =
+            tokio::join!(timeout(HEALTH_TIMEOUT, self.list_models()), self.check_key());
+        let models = listed.unwrap_or(Err(InferenceError::Timeout))?;
+        checked?;
+        Ok(models)
     }
 
     async fn generate(
@@ -125,9 +190,10 @@ impl Inference for OpenAi {
         request: &CompletionRequest,
     ) -> Result<Box<dyn CompletionStream>, InferenceError> {
         let deadline = Instant::now() + request.first_output_timeout;
-        let body = wire::Request::of(request)?;
+        let model_id = read(&self.names).id(&request.model).to_owned();
+        let body = wire::Request::of(request, &model_id)?;
         let sent = async {
-            let post = self.http.post(self.base.at("v1/chat/completions")?).json(&body);
+            let post = self.request(Method::POST, CHAT_PATH)?.json(&body);
             let response = post.send().await.map_err(unavailable)?;
             if response.status().is_success() {
                 Ok(response)
@@ -136,7 +202,8 @@ impl Inference for OpenAi {
             }
         };
         let response = timeout_at(deadline, sent).await.unwrap_or(Err(InferenceError::Timeout))?;
-        Ok(Box::new(AnswerStream::new(response, request, deadline, self.token_timeout)))
+        let timeout = self.token_timeout;
+        Ok(Box::new(AnswerStream::new(response, request, &model_id, deadline, timeout)))
     }
 }
 
@@ -169,37 +236,20 @@ impl BaseUrl {
     }
 }
 
-/// The error for a status other than success. The body is only for the operator's log, shortened.
-async fn refusal(response: Response, model: &str) -> InferenceError {
-    let status = response.status();
-    let body = match timeout(HEALTH_TIMEOUT, read_at_most(response, BODY_BYTES_MAX)).await {
-        Ok(Ok(body)) => body,
-        _ => Vec::new(),
-    };
-    if status == StatusCode::NOT_FOUND && !model.is_empty() {
-        return InferenceError::Unsupported(format!("model {}", shorten(model)));
-    }
-    let message = match serde_json::from_slice::<wire::Refusal>(&body) {
-        Ok(refusal) => match refusal.error.into_error() {
-            InferenceError::Failed(_, message) => message,
-            other => return other,
-        },
-        Err(_) => format!("it answers {status}"),
-    };
-    match status {
-        // Another request may succeed: the server works, but not for this request.
-        StatusCode::INTERNAL_SERVER_ERROR => {
-            InferenceError::Failed(BackendFault::Internal, message)
-        }
-        StatusCode::BAD_REQUEST
-        | StatusCode::PAYLOAD_TOO_LARGE
-        | StatusCode::UNPROCESSABLE_ENTITY => {
-            InferenceError::Failed(BackendFault::Refused, message)
-        }
-        _ => InferenceError::Unavailable(message),
+/// The error for a status of a probe.
+async fn not_ready(response: Response) -> InferenceError {
+    let is_loading = response.status() == StatusCode::SERVICE_UNAVAILABLE;
+    match refusal(response, "").await {
+        // A job that runs waits for a model that is loaded; no other job should.
+        InferenceError::Busy { why, .. } if is_loading => InferenceError::Unavailable(why),
+        error => error,
     }
 }
 
 fn unavailable(error: reqwest::Error) -> InferenceError {
+    if is_out_of_files(&error) {
+        let why = "this process has too many open files: raise LimitNOFILE".to_owned();
+        return InferenceError::Busy { why, retry_after: None };
+    }
     InferenceError::Unavailable(error_message(error))
 }

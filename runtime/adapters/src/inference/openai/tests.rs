@@ -2,6 +2,9 @@
 //! split anywhere, broken, late and endless. Every wait has a timeout; no test waits for a fixed
 //! time.
 
+mod odd_answers;
+mod servers;
+
 use super::*;
 use crate::inference::llama_cpp;
 use axum::Router;
@@ -13,6 +16,7 @@ use axum::routing::{get, post};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use pylon_core::completion::{ChatMessage, ChatRole, Chunk, CompletionEnd};
+use pylon_core::ports::inference::BackendFault;
 use pylon_egress::http::client;
 use std::io;
 use std::sync::Arc;
@@ -161,16 +165,16 @@ async fn the_count_is_the_backends_or_marked() {
     }
 }
 
-/// An answer without a finish reason is incomplete, with `[DONE]` or without.
+/// An answer without a finish reason and without `[DONE]`, or without text, is incomplete.
 #[tokio::test]
 async fn an_incomplete_answer_is_an_error() {
-    for end in [vec![], vec![DONE]] {
-        let token = token("half");
-        let cut = events(&[&[ROLE, token.as_str()][..], &end].concat());
-        let error = error_of(&replay(vec![cut]).await).await;
+    let half = token("half");
+    let part = [events(&[ROLE, &half]), b"data: {\"choi".to_vec()].concat();
+    for cut in [events(&[ROLE, &half]), part, events(&[ROLE, DONE]), Vec::new()] {
+        let error = error_of(&replay(vec![cut.clone()]).await).await;
         assert!(
             matches!(&error, InferenceError::Failed(BackendFault::Truncated, why) if why.contains("broke off")),
-            "{error:?}"
+            "{cut:?}: {error:?}"
         );
     }
 }
@@ -208,8 +212,30 @@ async fn a_broken_stream_is_an_error() {
         (invalid, BackendFault::Unreadable, "UTF-8"),
         (
             br#"{"choices":[{"message":{"content":"not streamed"}}]}"#.to_vec(),
-            BackendFault::Truncated,
-            "broke off",
+            BackendFault::Unreadable,
+            "is not a stream of events: {",
+        ),
+        (b"<html>\n<h1>Sign in</h1>".to_vec(), BackendFault::Unreadable, "Sign in"),
+        (br#"{"error":"slot gone"}"#.to_vec(), BackendFault::Unreadable, "slot gone"),
+        (
+            events(&[&token("Fi"), r#"error: {"code":500,"message":"slot gone"}"#]),
+            BackendFault::Internal,
+            "slot gone",
+        ),
+        (
+            events(&[&token("Fi"), "event: error\ndata: slot gone"]),
+            BackendFault::Internal,
+            "slot gone",
+        ),
+        (
+            events(&[r#"data: {"object":"error","message":"slot gone","code":500}"#, STOP]),
+            BackendFault::Internal,
+            "slot gone",
+        ),
+        (
+            events(&[r#"data: {"error":{"message":"context is full"}}"#]),
+            BackendFault::ContextExceeded,
+            "context is full",
         ),
     ];
     for (bytes, expected, says) in cases {
@@ -247,8 +273,23 @@ async fn a_refusal_is_classified() {
     let loading = r#"{"error":{"message":"Loading model","type":"unavailable_error","code":503}}"#;
     assert_eq!(
         refused(503, loading.to_owned()).await,
-        InferenceError::Unavailable("Loading model".to_owned())
+        InferenceError::Busy { why: "Loading model".to_owned(), retry_after: None }
     );
+    for status in [401, 403] {
+        let error = refused(status, r#"{"error":"Invalid API Key"}"#.to_owned()).await;
+        assert_eq!(error, InferenceError::Unauthorized("Invalid API Key".to_owned()));
+    }
+    for (header, seconds) in [("7", Some(7)), ("soon", None), ("-1", None)] {
+        let limited = chat(move || {
+            (Status::TOO_MANY_REQUESTS, [("retry-after", header)], "slow down").into_response()
+        });
+        let error = error_of(&limited.await).await;
+        let why = "it answers 429 Too Many Requests: slow down".to_owned();
+        let retry_after = seconds.map(Duration::from_secs);
+        assert_eq!(error, InferenceError::Busy { why, retry_after }, "{header}");
+    }
+    let wrong_path = refused(404, "<html>not here".to_owned()).await;
+    assert!(matches!(wrong_path, InferenceError::Unavailable(why) if why.contains("not here")));
     let long = serde_json::json!({ "error": { "message": "x".repeat(10_000) } }).to_string();
     assert_eq!(
         refused(500, long.clone()).await,
@@ -341,6 +382,9 @@ fn listing(status: u16, body: &'static str) -> Router {
 async fn a_ready_backend_has_a_model() {
     const LIST: &str =
         r#"{"data":[{"id":"a","meta":{"n_ctx":2048}},{"id":"b","max_model_len":4096},{"id":"c"}]}"#;
+    const ODD: &str = r#"{"data":[{"object":"model"},7,{"id":""},{"id":null},
+        {"id":"a","meta":{"n_ctx":"4096"}},{"id":"b","meta":[],"max_model_len":-1,"owned_by":{}},
+        {"id":"c","meta":{"n_ctx":0},"max_model_len":1.5}]}"#;
     async fn models(router: Router) -> Result<Vec<ModelInfo>, InferenceError> {
         let backend = OpenAi::new(client().unwrap(), "stub", &serve(router).await, 1)
             .unwrap()
@@ -351,6 +395,10 @@ async fn a_ready_backend_has_a_model() {
     let rooms: Vec<_> =
         found.iter().map(|model| (model.id.as_str(), model.context_tokens)).collect();
     assert_eq!(rooms, [("a", Some(2048)), ("b", Some(4096)), ("c", None)]);
+    let found = models(listing(200, ODD)).await.unwrap();
+    let rooms: Vec<_> =
+        found.iter().map(|model| (model.id.as_str(), model.context_tokens)).collect();
+    assert_eq!(rooms, [("a", None), ("b", None), ("c", None)]);
     for (router, says) in [
         (
             listing(
@@ -360,6 +408,7 @@ async fn a_ready_backend_has_a_model() {
             "Loading model",
         ),
         (listing(200, r#"{"data":[]}"#), "no model"),
+        (listing(200, r#"{"data":[{"object":"model"}]}"#), "no model"),
         (listing(200, "ok"), "cannot be read"),
         (listing(200, LIST).route("/health", get(|| async { Status::SERVICE_UNAVAILABLE })), "503"),
     ] {
