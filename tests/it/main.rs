@@ -9,6 +9,7 @@
 )]
 
 mod announcement;
+mod backends;
 mod buyer;
 mod cli;
 mod confidential;

@@ -123,6 +123,9 @@ pub struct Backend {
     pub tokens_per_second: Option<u32>,
     /// Failures in a thousand requests.
     pub failure_permille: u32,
+    /// The error of the last probe, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
 }
 
 /// A model of a backend.

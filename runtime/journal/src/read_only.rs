@@ -183,6 +183,14 @@ impl ReadOnlyJournal {
         read().map_err(unreadable)
     }
 
+    /// What backends reported about their errors in a job, in order. Deleted with its texts.
+    pub fn backend_errors(&self, id: JobId) -> Result<Vec<String>, JournalError> {
+        let query = "SELECT error.value FROM decisions, \
+                     json_each(iif(json_valid(input), input, 'null'), '$.backend_errors') AS error \
+                     WHERE job_id = ?1 AND function = 'run' ORDER BY decisions.id, error.key";
+        self.text_column(query, &id.to_hex())
+    }
+
     /// Copies everything into an existing empty file, also while a node is writing. The copy is a
     /// consistent snapshot.
     pub fn copy_to(&self, file: &Path) -> Result<(), JournalError> {

@@ -5,6 +5,7 @@ use crate::args::JsonArgs;
 use crate::output::{json, print};
 use anyhow::Result;
 use pylon_control_api::{Backend, Backends, Client, ClientError};
+use pylon_core::text::sanitize_line;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::Source;
 use pylon_node::control;
@@ -66,6 +67,11 @@ fn table(backends: &[Backend]) -> String {
             measured(one.tokens_per_second, ""),
             format!("{} %", one.failure_permille / 10),
         );
+    }
+    for one in backends {
+        if let Some(error) = &one.error {
+            let _ = writeln!(out, "{}: {}", one.id, sanitize_line(error));
+        }
     }
     out
 }

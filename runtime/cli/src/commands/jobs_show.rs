@@ -26,10 +26,11 @@ pub(crate) fn run(args: &JobsShowArgs) -> Result<()> {
         bail!("job {} is no longer in the journal", id.short())
     };
     let (decisions, refusals) = (journal.decisions(id)?, journal.relay_refusals(id)?);
+    let backend_errors = journal.backend_errors(id)?;
     if args.json {
-        json(&JobView::new(&state, &decisions, &refusals))
+        json(&JobView::new(&state, &decisions, &refusals, &backend_errors))
     } else {
-        print(&page(&state, &decisions, &refusals))
+        print(&page(&state, &decisions, &refusals, &backend_errors))
     }
 }
 
@@ -49,6 +50,8 @@ struct JobView<'a> {
     invoice: Option<Invoice<'a>>,
     decisions: Vec<DecisionView<'a>>,
     relay_refusals: Vec<RelayRefusalView<'a>>,
+    /// Errors of backends in their own words.
+    backend_errors: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -88,6 +91,7 @@ impl<'a> JobView<'a> {
         state: &'a JobState,
         decisions: &'a [Decision],
         refusals: &'a [(RelayRefusal, UnixTime)],
+        backend_errors: &'a [String],
     ) -> Self {
         let place = state.evidence.as_ref().map(|evidence| &evidence.route.target);
         Self {
@@ -109,6 +113,7 @@ impl<'a> JobView<'a> {
             }),
             decisions: decisions.iter().map(decision_view).collect(),
             relay_refusals: refusals.iter().map(relay_refusal_view).collect(),
+            backend_errors,
         }
     }
 }
@@ -138,7 +143,12 @@ fn decision_view(one: &Decision) -> DecisionView<'_> {
     }
 }
 
-fn page(state: &JobState, decisions: &[Decision], refusals: &[(RelayRefusal, UnixTime)]) -> String {
+fn page(
+    state: &JobState,
+    decisions: &[Decision],
+    refusals: &[(RelayRefusal, UnixTime)],
+    backend_errors: &[String],
+) -> String {
     let mut out = String::new();
     let mut row = |name: &str, value: String| {
         let _ = writeln!(out, "{name:<11} {}", sanitize_line(&value));
@@ -172,6 +182,9 @@ fn page(state: &JobState, decisions: &[Decision], refusals: &[(RelayRefusal, Uni
     }
     if let Some(failure) = &state.failure {
         row("Error", failure.message());
+    }
+    for error in backend_errors {
+        row("Backend", error.clone());
     }
     for (refusal, _) in refusals {
         row("Refused by", format!("{}: {}", refusal.relay, refusal.reason));

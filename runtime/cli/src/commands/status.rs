@@ -112,6 +112,7 @@ mod tests {
             first_output_ms: None,
             tokens_per_second: None,
             failure_permille: 0,
+            error: None,
         }
     }
 

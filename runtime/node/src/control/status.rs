@@ -103,7 +103,7 @@ pub fn backends(backends: &BackendRegistry) -> Vec<Backend> {
         .ids()
         .into_iter()
         .map(|id| (of(&id), id))
-        .map(|(models, id)| backend(id, &models))
+        .map(|(models, id)| Backend { error: backends.error(&id), ..backend(id, &models) })
         .collect()
 }
 
@@ -135,5 +135,6 @@ fn backend(id: String, models: &[Candidate]) -> Backend {
         first_output_ms: first.and_then(|one| one.first_output_ms),
         tokens_per_second: first.and_then(|one| one.tokens_per_second),
         failure_permille: first.map_or(0, |one| one.failure_permille),
+        error: None,
     }
 }

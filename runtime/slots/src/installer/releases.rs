@@ -38,8 +38,9 @@ impl Installer<'_> {
             };
         };
         let invalid = |why: String| {
-            let message =
-                format!("its release is invalid: {why}; sign it again, or remove COMPONENT.release.json");
+            let message = format!(
+                "its release is invalid: {why}; sign it again, or remove COMPONENT.release.json"
+            );
             InstallFailure::new("signature", message)
         };
         let release =

@@ -2,6 +2,8 @@
 
 use super::row::CheckRow;
 use pylon_core::completion::ModelInfo;
+use pylon_core::model_name::public_name;
+use pylon_core::ports::inference::InferenceError;
 use pylon_node::config::Config;
 use pylon_node::node;
 use std::time::Duration;
@@ -25,7 +27,6 @@ pub(super) async fn check(config: &Config) -> Vec<CheckRow> {
     let mut served: Vec<ModelInfo> = Vec::new();
     for adapter in adapters {
         let id = adapter.id();
-        let start = || format!("start the server, or set `inference.{id}.url`");
         rows.push(match timeout(RESPONSE_TIMEOUT, adapter.models()).await {
             Ok(Ok(models)) if models.is_empty() => {
                 CheckRow::broken(CHECK, format!("{id} has no model"), "load a model")
@@ -36,18 +37,20 @@ pub(super) async fn check(config: &Config) -> Vec<CheckRow> {
                 served.extend(models);
                 row
             }
-            Ok(Err(error)) => CheckRow::broken(CHECK, format!("{id}: {error}"), start()),
+            Ok(Err(error)) => CheckRow::broken(CHECK, format!("{id}: {error}"), error.hint(id)),
             Err(_) => CheckRow::broken(
                 CHECK,
                 format!("{id} did not respond within {} s", RESPONSE_TIMEOUT.as_secs()),
-                start(),
+                InferenceError::Timeout.hint(id),
             ),
         });
     }
     let preferred = &config.inference.default_model;
     if !preferred.is_empty()
         && !served.is_empty()
-        && !served.iter().any(|model| model.id == *preferred)
+        && !served.iter().any(|model| {
+            model.id == *preferred || public_name(preferred) == Some(model.id.as_str())
+        })
     {
         let detail = format!("`default_model` is {preferred}, which no backend has");
         rows.push(CheckRow::warning(
