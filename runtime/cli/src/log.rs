@@ -5,10 +5,12 @@
 //! market and is off by default. A level without a name applies to these two; libraries then log
 //! warnings only, unless they are named.
 
+mod fields;
 mod rolling;
 
 use anyhow::{Context, Result};
 use cap_std::fs::Dir;
+use fields::SanitizedFields;
 use rolling::Rolling;
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -30,6 +32,7 @@ pub(crate) fn install(default: &str) -> Result<()> {
     let ansi = std::io::stderr().is_terminal() && !no_color;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(env_filter(default)?)
+        .fmt_fields(SanitizedFields::default())
         .with_writer(std::io::stderr)
         .with_ansi(ansi);
     // A closed stderr is not an error.
@@ -43,6 +46,7 @@ pub(crate) fn install_file(default: &str, logs: Dir, name: &str) -> Result<()> {
         Rolling::open(logs, name).with_context(|| format!("cannot write the log {name}"))?;
     tracing_subscriber::fmt()
         .with_env_filter(env_filter(default)?)
+        .fmt_fields(SanitizedFields::default())
         .with_writer(Mutex::new(rolling))
         .with_ansi(false)
         // A full disk must not fill stderr.log, too.
@@ -170,6 +174,26 @@ mod tests {
         assert!(!text.contains("canary"), "{text}");
         let panics = pylon_node::panics::panics();
         assert!(panics.count >= 1 && panics.last_place.is_some());
+    }
+
+    /// Goal: text of other parties in the log controls no terminal. Method: a message and a field
+    /// with control characters, on a terminal with colors.
+    #[test]
+    fn fields_are_sanitized() {
+        let output = Output::default();
+        let writer = output.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .fmt_fields(SanitizedFields::default())
+            .with_ansi(true)
+            .without_time()
+            .with_writer(move || writer.clone());
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            tracing::info!(model = %"\u{202e}m", "a\u{2028}b\u{1b}]0;\u{9b}");
+        });
+        let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("\u{1b}[") && text.contains("a b"), "{text:?}");
+        let plain = text.replace("\u{1b}[", "");
+        assert!(!plain.contains(['\u{202e}', '\u{9b}', '\u{2028}', '\u{1b}']), "{text:?}");
     }
 
     /// Goal: an invalid filter is an error. Method: an unknown level.

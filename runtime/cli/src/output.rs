@@ -1,7 +1,8 @@
-//! The output of commands. A closed stdout ends a command without an error.
+//! The output of commands, without any character that could control a terminal. A closed stdout
+//! ends a command without an error.
 
 use anyhow::{Result, anyhow};
-use pylon_core::text::sanitize_line;
+use pylon_core::text::{escape_json, sanitize, sanitize_line};
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
 
@@ -18,7 +19,7 @@ pub(crate) struct SilentFailure;
 /// Prints a text to stdout.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(sanitize(text).as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(BrokenPipe.into()),
         Err(error) => Err(anyhow!(error).context("cannot write to stdout")),
@@ -27,12 +28,22 @@ pub(crate) fn print(text: &str) -> Result<()> {
 
 /// Prints a value as indented JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+    print(&format!("{}\n", escape_json(&serde_json::to_string_pretty(value)?)))
+}
+
+/// Prints a value as JSON on one line.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<()> {
+    print(&format!("{}\n", escape_json(&serde_json::to_string(value)?)))
 }
 
 /// Prints a line to stderr. A closed stderr is ignored.
 pub(crate) fn eprint(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", sanitize(line));
+}
+
+/// Prints a part of a line to stderr.
+pub(crate) fn eprint_part(text: &str) {
+    let _ = write!(std::io::stderr(), "{}", sanitize(text));
 }
 
 /// A table whose columns are as wide as their widest cell. Two spaces separate the headers; `>`

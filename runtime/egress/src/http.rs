@@ -2,6 +2,7 @@
 //! the rules below always apply.
 
 use crate::tls;
+use pylon_core::text::sanitize_line;
 use reqwest::{Client, Response, redirect};
 use std::error::Error;
 use std::io;
@@ -84,7 +85,7 @@ pub fn is_out_of_files(error: &reqwest::Error) -> bool {
 /// One line of limited length.
 pub fn shorten(text: &str) -> String {
     let end = text.floor_char_boundary(MESSAGE_BYTES_MAX);
-    text.split_at(end).0.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    sanitize_line(text.split_at(end).0)
 }
 
 #[cfg(test)]
@@ -116,7 +117,7 @@ mod tests {
     /// A message is cut between characters and has one line.
     #[test]
     fn a_message_has_one_short_line() {
-        assert_eq!(shorten("a\nb\u{1b}[2J"), "a b [2J");
+        assert_eq!(shorten("a\nb\u{1b}[2J"), "a b\u{fffd}[2J");
         let long = "é".repeat(500);
         assert_eq!(shorten(&long).len(), 200);
         assert!(shorten(&format!("x{long}")).len() <= 200);

@@ -5,7 +5,7 @@ use crate::output::print;
 use anyhow::Result;
 use pylon_control_api::{Client, ClientError};
 use pylon_core::UnixTime;
-use pylon_core::text::sanitize_line;
+use pylon_core::text::{escape_json, sanitize_line};
 use pylon_core::units::format_utc;
 use pylon_node::home::Home;
 use serde_json::Value;
@@ -15,7 +15,11 @@ pub(crate) fn run(args: &EventsArgs) -> Result<()> {
     let (home, limit) = (Home::from_env()?, args.limit as usize);
     let client = Client::new(home.socket());
     let show = |line: &str| {
-        if args.json { print(&format!("{line}\n")) } else { print(&format!("{}\n", row(line))) }
+        if args.json {
+            print(&format!("{}\n", escape_json(line)))
+        } else {
+            print(&format!("{}\n", row(line)))
+        }
     };
     super::block_on(async {
         if args.follow {
@@ -65,7 +69,10 @@ mod tests {
     fn event_is_one_sanitized_line() {
         let line =
             r#"{"event":"JobFailed","job_id":"ab","error":"no\u001b[2J","timestamp":1767225600}"#;
-        assert_eq!(row(line), "2026-01-01 00:00:00  JobFailed            error=no [2J job_id=ab");
+        assert_eq!(
+            row(line),
+            "2026-01-01 00:00:00  JobFailed            error=no\u{fffd}[2J job_id=ab"
+        );
         assert_eq!(row(r#"{"skipped":3}"#).trim(), "Skipped              skipped=3");
     }
 }

@@ -1,6 +1,6 @@
 //! The steps that the demo shows, as text or as one JSON object per line.
 
-use crate::output::print;
+use crate::output::{json_line, print};
 use anyhow::Result;
 use pylon_core::guest::{Call, Cost, GuestFunction};
 use pylon_core::text::sanitize;
@@ -122,7 +122,7 @@ impl Renderer {
 
     pub(super) fn show(&mut self, step: &DemoStep) -> Result<()> {
         if self.json {
-            return print(&format!("{}\n", serde_json::to_string(step)?));
+            return json_line(step);
         }
         match step {
             DemoStep::Text { text, .. } => {

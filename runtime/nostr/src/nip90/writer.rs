@@ -8,6 +8,7 @@ use nostr_sdk::{Event, EventBuilder, Keys, Kind, Tag, Timestamp};
 use pylon_core::guest::GuestRef;
 use pylon_core::message::{JobStatus, Message, ReplyTo};
 use pylon_core::ports::market::MarketError;
+use pylon_core::text::sanitize_line;
 use pylon_core::work::{Attribute, Output};
 use pylon_core::{Job, Msat, PublicKey, UnixTime};
 use std::borrow::Cow;
@@ -117,6 +118,11 @@ struct EventWriter<'a> {
 
 impl EventWriter<'_> {
     fn feedback(&self, to: &ReplyTo<'_>, status: &JobStatus) -> Result<Event, String> {
+        // An error may quote a model server.
+        let error = match status {
+            JobStatus::Error(message) => sanitize_line(message),
+            _ => String::new(),
+        };
         let (status, message, text, due) = match status {
             JobStatus::PaymentRequired { amount, bolt11 } => {
                 (FeedbackStatus::PaymentRequired, None, "", Some((*amount, Some(bolt11.clone()))))
@@ -124,8 +130,8 @@ impl EventWriter<'_> {
             JobStatus::Processing => (FeedbackStatus::Processing, None, "", None),
             JobStatus::Partial(text) => (FeedbackStatus::Partial, None, text.as_str(), None),
             // Some clients show only the content.
-            JobStatus::Error(message) => {
-                let message = clipped(message, ERROR_BYTES_MAX);
+            JobStatus::Error(_) => {
+                let message = clipped(&error, ERROR_BYTES_MAX);
                 (FeedbackStatus::Error, Some(message.to_owned()), message, None)
             }
         };
