@@ -1,6 +1,7 @@
 //! Reads a secret from stdin, without echo on a terminal.
 
 use anyhow::{Context, Result, bail};
+use pylon_core::text::without_bom;
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
@@ -32,7 +33,7 @@ pub(crate) fn read(prompt: &str, bytes_max: u64) -> Result<String> {
             .context("cannot read stdin")?;
     }
     match String::from_utf8(secret) {
-        Ok(secret) if secret.len() as u64 <= bytes_max => Ok(secret),
+        Ok(secret) if secret.len() as u64 <= bytes_max => Ok(without_bom(&secret).to_owned()),
         _ => bail!("the input is too long or not text"),
     }
 }

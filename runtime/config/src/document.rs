@@ -3,6 +3,7 @@
 use crate::error::ConfigError;
 use anyhow::{Context, Result, bail};
 use pylon_core::settings::{Section, TypedTables, closest, nearest};
+use pylon_core::text::without_bom;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{ErrorKind, Read};
@@ -12,7 +13,7 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// The text of a file; `None` if it does not exist.
+/// The text of a file without its byte order mark; `None` if the file does not exist.
 pub fn read_text(path: &Path) -> Result<Option<String>> {
     let file = match pylon_files::open(path) {
         Ok(file) => file,
@@ -30,7 +31,7 @@ pub fn read_text(path: &Path) -> Result<Option<String>> {
         Ok(read) if read as u64 > FILE_BYTES_MAX => {
             bail!("{} is larger than {FILE_BYTES_MAX} bytes", path.display())
         }
-        Ok(_) => Ok(Some(text)),
+        Ok(_) => Ok(Some(without_bom(&text).to_owned())),
     }
 }
 

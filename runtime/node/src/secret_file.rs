@@ -2,6 +2,7 @@
 //! none of its text.
 
 use anyhow::{Context, Result, bail};
+use pylon_core::text::without_bom;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -26,7 +27,7 @@ pub fn read(path: &Path, hint: &str) -> Result<Option<String>> {
     }
     let mut text = String::new();
     match file.take(BYTES_MAX + 1).read_to_string(&mut text) {
-        Ok(read) if read as u64 <= BYTES_MAX => Ok(Some(text)),
+        Ok(read) if read as u64 <= BYTES_MAX => Ok(Some(without_bom(&text).to_owned())),
         Err(error) if error.kind() != ErrorKind::InvalidData => {
             Err(error).with_context(|| path.display().to_string())
         }

@@ -2,6 +2,7 @@
 
 use crate::subprocess_compiler::subprocess_compiler;
 use anyhow::{Context, Result, anyhow, bail};
+use pylon_core::text::without_bom;
 use pylon_nostr::release;
 use pylon_sandbox::{Config, Sandbox};
 use pylon_slots as guests;
@@ -69,7 +70,7 @@ pub(super) fn release(component: &Path) -> Result<Option<String>> {
     file.take(release::BYTES_MAX as u64 + 1)
         .read_to_end(&mut text)
         .with_context(|| path.display().to_string())?;
-    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+    Ok(Some(without_bom(&String::from_utf8_lossy(&text)).to_owned()))
 }
 
 /// Writes a public file atomically.

@@ -12,7 +12,6 @@ use pylon_core::text::sanitize_line;
 use pylon_sandbox::{ComponentInterface, Inspection, Role};
 use serde_json::json as value;
 use std::fmt::Write as _;
-use std::io::ErrorKind;
 use std::path::Path;
 
 /// Runs all cases.
@@ -22,11 +21,7 @@ pub(super) fn run(args: &TestArgs) -> Result<()> {
     let bytes = component::read(&file)?;
     // `NAME.cases.toml` in the folder of `NAME.wasm`.
     let path = file.with_extension("cases.toml");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => bail!("{}", no_cases(&file, &bytes)),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
+    let Some(text) = pylon_config::read_text(&path)? else { bail!("{}", no_cases(&file, &bytes)) };
     let cases = cases::parse(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
     // Compiled once, for all cases.
     let cache = tempfile::tempdir().context("cannot create a folder for compiled code")?;
