@@ -3,11 +3,15 @@
 //! results in parts are assembled.
 
 mod message;
+mod offer;
+mod publication;
 mod query;
 mod relay_reader;
 mod request;
 
 pub use message::{BuyerError, ProviderMessage};
+pub use offer::{Network, Offer, OfferProblem};
+pub use publication::Publication;
 pub use relay_reader::{RelayReader, Responses};
 pub use request::Request;
 
@@ -15,21 +19,24 @@ use crate::nip90::{self, Delivered, RequestTag};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use nostr_sdk::{Filter, Keys, Kind, RelayPoolNotification, Timestamp};
+use nostr_sdk::{Keys, Kind, RelayPoolNotification, SubscriptionId, Timestamp};
 use pylon_core::sync::lock;
 use pylon_core::{JobId, UnixTime};
 use relay_reader::ASSEMBLY_CONCURRENCY;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
+
+/// Open requests of one connection. Answers to older ones can be queried.
+const REQUESTS_MAX: usize = 256;
 
 /// A customer that receives messages.
 pub struct Buyer {
     reader: RelayReader,
     notifications: broadcast::Receiver<RelayPoolNotification>,
-    /// The requests that were published over this connection.
-    requests: Mutex<HashMap<JobId, Request>>,
+    /// The latest requests that were published over this connection; each has a subscription.
+    requests: Mutex<VecDeque<Request>>,
     /// Results being assembled, and queries after lost messages.
     pending: FuturesUnordered<BoxFuture<'static, Vec<ProviderMessage>>>,
     /// The messages that these found.
@@ -37,27 +44,17 @@ pub struct Buyer {
 }
 
 impl Buyer {
-    /// Connects and subscribes to messages for these keys.
+    /// Connects, and returns when the first relay is connected.
     pub async fn connect(keys: Keys, relays: &[String]) -> Result<Self, BuyerError> {
         let reader = RelayReader::connect(keys, relays).await?;
         let notifications = reader.client.notifications();
-        let kinds = (6000..=6999).chain([nip90::FEEDBACK_KIND]).map(Kind::from_u16);
-        let filter = Filter::new()
-            .kinds(kinds)
-            .pubkey(reader.keys.public_key())
-            .since(Timestamp::now() - 5u64);
-        reader
-            .client
-            .subscribe(filter, None)
-            .await
-            .map_err(|error| BuyerError::Relay(error.to_string()))?;
         let (pending, found) = (FuturesUnordered::new(), VecDeque::new());
         Ok(Self { reader, notifications, requests: Mutex::default(), pending, found })
     }
 
-    /// Ends the subscription. Later messages can be queried.
-    pub fn into_reader(self) -> RelayReader {
-        self.reader
+    /// Queries the same relays.
+    pub fn reader(&self) -> &RelayReader {
+        &self.reader
     }
 
     /// Signs a request with the current time, as [`Buyer::sign`] does, and publishes it.
@@ -90,15 +87,34 @@ impl Buyer {
             .map_err(|error| BuyerError::NotPublished(error.to_string()))
     }
 
-    /// Publishes a request, possibly again. From now on its answers are received.
-    pub async fn submit(&self, request: &Request) -> Result<(), BuyerError> {
-        self.requests().insert(request.id(), request.clone());
-        self.reader.publish(&request.event).await
+    /// Publishes a request, possibly again, and returns when the first relay has accepted it. From
+    /// now on its answers are received.
+    pub async fn submit(&self, request: &Request) -> Result<Publication, BuyerError> {
+        let relays: Vec<_> = self.reader.client.relays().await.into_values().collect();
+        if let Some(oldest) = self.remember(request) {
+            for relay in &relays {
+                // A relay without a connection has no subscription either.
+                let _ = relay.unsubscribe(&subscription_id(&oldest)).await;
+            }
+        }
+        let kinds = [request.kind().saturating_add(nip90::RESULT_OFFSET), nip90::FEEDBACK_KIND];
+        let answers = request.answers().kinds(kinds.map(Kind::from_u16));
+        let subscription = Some((subscription_id(request), answers));
+        Publication::start(relays, &request.event, subscription).await
+    }
+
+    /// Adds a request, and returns one whose answers are received no longer.
+    fn remember(&self, request: &Request) -> Option<Request> {
+        let mut requests = self.requests();
+        if !requests.iter().any(|known| known.id() == request.id()) {
+            requests.push_back(request.clone());
+        }
+        if requests.len() > REQUESTS_MAX { requests.pop_front() } else { None }
     }
 
     /// Withdraws a request.
     pub async fn cancel(&self, job: JobId, kind: u16) -> Result<(), BuyerError> {
-        self.reader.cancel(job, kind).await
+        self.reader.cancel(job, kind).await.map(drop)
     }
 
     /// The next message about one of our jobs. Cancelling the future loses nothing. Messages that
@@ -155,8 +171,11 @@ impl Buyer {
     /// Messages were lost because they came too fast. Answers to our requests may be among them.
     fn catch_up(&self, missed: u64) {
         tracing::debug!(missed, "relay messages were lost, querying the relays");
-        for request in
-            self.requests().values().take(ASSEMBLY_CONCURRENCY.saturating_sub(self.pending.len()))
+        for request in self
+            .requests()
+            .iter()
+            .rev()
+            .take(ASSEMBLY_CONCURRENCY.saturating_sub(self.pending.len()))
         {
             let (reader, request) = (self.reader.clone(), request.clone());
             self.pending.push(Box::pin(async move {
@@ -168,7 +187,9 @@ impl Buyer {
 
     /// Messages of other providers are ignored, and their parts are not queried.
     fn is_expected(&self, message: &ProviderMessage) -> bool {
-        self.requests().get(&message.job()).is_some_and(|request| match message {
+        let requests = self.requests();
+        let request = requests.iter().find(|request| request.id() == message.job());
+        request.is_some_and(|request| match message {
             ProviderMessage::Result(result) => request.check(result).is_ok(),
             ProviderMessage::Feedback(_) | ProviderMessage::Unreadable { .. } => {
                 request.is_for(message.provider())
@@ -176,7 +197,7 @@ impl Buyer {
         })
     }
 
-    fn requests(&self) -> MutexGuard<'_, HashMap<JobId, Request>> {
+    fn requests(&self) -> MutexGuard<'_, VecDeque<Request>> {
         lock(&self.requests)
     }
 
@@ -184,6 +205,11 @@ impl Buyer {
     pub async fn disconnect(self) {
         self.reader.client.disconnect().await;
     }
+}
+
+/// Of at most 64 characters, as relays require.
+fn subscription_id(request: &Request) -> SubscriptionId {
+    SubscriptionId::new(request.id().to_hex())
 }
 
 #[cfg(test)]

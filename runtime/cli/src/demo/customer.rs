@@ -1,10 +1,12 @@
 //! The customer of the demo, with its own key, relay connection and play money. It verifies a
 //! result before it pays.
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use pylon_adapters::payments::play_money::{Paid, PlayBank};
+use pylon_core::ports::clock::Clock as _;
 use pylon_core::{Input, InputSource, JobId, Msat, Param, PublicKey};
-use pylon_nostr::buyer::{Buyer, BuyerError, ProviderMessage};
+use pylon_node::clock::SystemClock;
+use pylon_nostr::buyer::{Buyer, BuyerError, Network, Offer, ProviderMessage};
 use pylon_nostr::nip90::{Delivered, RequestTag};
 
 /// Text generation (NIP-90 registry).
@@ -18,6 +20,8 @@ pub(super) struct Customer {
     pub(super) buyer: Buyer,
     pub(super) bank: PlayBank,
     pub(super) provider: PublicKey,
+    /// Where it pays.
+    pub(super) network: Network,
 }
 
 impl Customer {
@@ -61,9 +65,13 @@ impl Customer {
             .as_deref()
             .is_some_and(|request| request.contains(&serde_json::Value::from(prompt).to_string()));
         ensure!(quotes_request, "the result does not quote the request");
-        let Some((amount, Some(bolt11))) = &result.due else { return Ok(None) };
-        ensure!(*amount <= BID, "the price {amount} is above the bid {BID}");
-        match self.bank.pay(bolt11)? {
+        let offer = Offer::of_result(result, &self.network, SystemClock.now());
+        if let Some(problem) = offer.problem {
+            bail!(problem);
+        }
+        let Some((amount, bolt11)) = offer.amount.zip(offer.bolt11) else { return Ok(None) };
+        ensure!(amount <= BID, "the price {amount} is above the bid {BID}");
+        match self.bank.pay(&bolt11)? {
             Paid::Settled(preimage) => Ok(Some(preimage)),
             Paid::Held => Ok(None),
         }

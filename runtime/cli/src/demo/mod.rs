@@ -21,7 +21,7 @@ use pylon_node::home::Home;
 use pylon_node::identity::Identity;
 use pylon_node::lock::LockHolder;
 use pylon_node::node::{Node, Parts};
-use pylon_nostr::buyer::Buyer;
+use pylon_nostr::buyer::{Buyer, Network};
 use pylon_nostr::identity::{generate, keys, npub, public_key};
 use pylon_nostr::relay::InProcessRelay;
 use pylon_provider::Bus;
@@ -94,7 +94,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let buyer = Buyer::connect(customer_keys.clone(), &relays).await?;
     let balance = format!("{}, {} play sats", npub(&customer_keys), bank.customer_balance().sats());
     renderer.show(&DemoStep::Ready { part: "customer", detail: balance })?;
-    let customer = Customer { buyer, bank, provider: public_key(provider.keys()) };
+    let (provider, network) = (public_key(provider.keys()), Network::expected_on(&relays));
+    let customer = Customer { buyer, bank, provider, network };
 
     let mut session = Session { node, customer, bus, renderer };
     let outcome = session.run(options.jobs).await;

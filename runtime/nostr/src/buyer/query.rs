@@ -1,11 +1,13 @@
 //! A query to all relays at once. A relay can hide nothing of the others, neither by silence nor by
 //! sending too much.
 
+use super::publication::connected;
 use crate::has_valid_id;
-use futures::StreamExt;
 use futures::future::ready;
 use futures::stream::{self, SelectAll};
+use futures::{FutureExt, StreamExt};
 use nostr_sdk::prelude::{Event, Filter, MatchEventOptions, Relay, ReqExitPolicy};
+use pylon_core::text::excerpt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -13,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 /// Timeout of a query.
 pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout of the other relays once one has sent everything.
-const OTHERS_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const OTHERS_TIMEOUT: Duration = Duration::from_secs(2);
 /// The library ends a subscription silently at this timeout. Ours is shorter, so that silence is
 /// not mistaken for the end of the answer.
 const SUBSCRIBED_TIMEOUT: Duration = Duration::from_secs(6);
@@ -33,7 +35,7 @@ pub(super) struct QueryLimit {
 pub(super) struct QueryResult {
     /// The newest first.
     pub events: BTreeSet<Event>,
-    /// Relays that may have further events, with the reason reason they did not send them.
+    /// Relays that may have further events, with the reason why they did not send them.
     pub unanswered: BTreeMap<String, String>,
 }
 
@@ -54,18 +56,23 @@ pub(super) async fn query(
 ) -> QueryResult {
     let (mut answers, mut replies) = (Vec::new(), SelectAll::new());
     for (at, relay) in relays.enumerate() {
-        let limited = filter.clone().limit(limit.events);
-        let end =
-            match relay.stream_events(limited, SUBSCRIBED_TIMEOUT, ReqExitPolicy::ExitOnEOSE).await
+        let (asked, limited) = (relay.clone(), filter.clone().limit(limit.events));
+        let answer = async move {
+            let connection = connected(&asked, until.saturating_duration_since(Instant::now()));
+            if let Err(reason) = connection.await {
+                return stream::once(ready(Some(Err(reason)))).boxed();
+            }
+            match asked.stream_events(limited, SUBSCRIBED_TIMEOUT, ReqExitPolicy::ExitOnEOSE).await
             {
-                Ok(answer) => {
-                    let to_its_end = answer.map(Some).chain(stream::once(ready(None)));
-                    replies.push(to_its_end.map(move |reply| (at, reply)).boxed());
-                    None
+                Ok(events) => {
+                    let events = events.map(|event| Some(event.map_err(|error| error.to_string())));
+                    events.chain(stream::once(ready(None))).boxed()
                 }
-                Err(error) => Some(Err(error.to_string())),
-            };
-        answers.push(RelayProgress { relay, left: limit, end });
+                Err(error) => stream::once(ready(Some(Err(error.to_string())))).boxed(),
+            }
+        };
+        replies.push(answer.flatten_stream().map(move |reply| (at, reply)).boxed());
+        answers.push(RelayProgress { relay, left: limit, end: None });
     }
     let (mut events, mut missing) = (BTreeSet::new(), filter.ids.clone());
     while answers.iter().any(|answer| answer.end.is_none()) {
@@ -83,7 +90,7 @@ pub(super) async fn query(
                 events.insert(event);
             }
             Some(Ok(_)) => {}
-            Some(Err(error)) => answer.end = Some(Err(error.to_string())),
+            Some(Err(reason)) => answer.end = Some(Err(reason)),
             None if answer.relay.is_connected() => answer.end = Some(Ok(())),
             None => answer.end = Some(Err("the connection was lost".into())),
         }
@@ -125,7 +132,7 @@ impl RelayProgress {
     fn unanswered(self) -> Option<(String, String)> {
         let reason = match self.end {
             Some(Ok(())) => return None,
-            Some(Err(reason)) => reason.chars().take(REASON_CHARS_MAX).collect(),
+            Some(Err(reason)) => excerpt(&reason, REASON_CHARS_MAX),
             None => "the answer did not end in time".to_owned(),
         };
         tracing::warn!(url = %self.relay.url(), reason, "incomplete answer from a relay");

@@ -2,6 +2,7 @@
 //! kept of each relay is limited.
 
 use super::message::{BuyerError, ProviderMessage};
+use super::publication::{CONNECT_TIMEOUT, Publication, connected, list};
 use super::query::{QUERY_TIMEOUT, QueryLimit, QueryResult, query};
 use super::request::Request;
 use crate::has_valid_id;
@@ -9,9 +10,9 @@ use crate::nip90::{self, Delivered, PART_KIND, PARTS_MAX, Parts, WHOLE_BYTES_MAX
 use crate::relay_transport::RelayTransport;
 use futures::StreamExt;
 use futures::future::join;
-use futures::stream;
+use futures::stream::{self, FuturesUnordered};
 use nostr_sdk::prelude::{Client, Event, EventId, Filter, Keys, Kind};
-use pylon_core::{JobId, PublicKey};
+use pylon_core::JobId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -19,8 +20,6 @@ use tokio::time::{Instant, sleep_until};
 /// Results in parts that are assembled at the same time: a result with missing parts must not delay
 /// the others.
 pub(super) const ASSEMBLY_CONCURRENCY: usize = 8;
-/// Timeout of the connection to a relay.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Results, and likewise other messages, about one job that are kept of each relay.
 const MESSAGES_MAX: usize = 500;
 /// Bytes of their texts; the library accepts messages of 5 MiB.
@@ -55,7 +54,8 @@ impl RelayReader {
     /// answers.
     pub const ALL_TIMEOUT: Duration = Duration::from_secs(90);
 
-    /// Connects to the relays.
+    /// Connects to the relays, and returns when the first one is connected. The others follow in
+    /// the background.
     pub async fn connect(keys: Keys, relays: &[String]) -> Result<Self, BuyerError> {
         let client =
             Client::builder().signer(keys.clone()).websocket_transport(RelayTransport).build();
@@ -65,34 +65,36 @@ impl RelayReader {
                 .await
                 .map_err(|error| BuyerError::Relay(error.to_string()))?;
         }
-        if client.try_connect(CONNECT_TIMEOUT).await.success.is_empty() {
+        client.connect().await;
+        let first = async {
+            let mut attempts: FuturesUnordered<_> = client
+                .relays()
+                .await
+                .into_values()
+                .map(|relay| async move { connected(&relay, CONNECT_TIMEOUT).await })
+                .collect();
+            while let Some(attempt) = attempts.next().await {
+                if attempt.is_ok() {
+                    return true;
+                }
+            }
+            false
+        };
+        if !first.await {
+            client.shutdown().await;
             return Err(BuyerError::Relay(format!("cannot reach any of {}", relays.join(", "))));
         }
         Ok(Self { client, keys })
     }
 
     /// Withdraws a request.
-    pub async fn cancel(&self, job: JobId, kind: u16) -> Result<(), BuyerError> {
+    pub async fn cancel(&self, job: JobId, kind: u16) -> Result<Publication, BuyerError> {
         let event = nip90::cancellation(job, kind).sign_with_keys(&self.keys);
         self.publish(&event.map_err(|error| BuyerError::NotPublished(error.to_string()))?).await
     }
 
-    pub(super) async fn publish(&self, event: &Event) -> Result<(), BuyerError> {
-        let output = self
-            .client
-            .send_event(event)
-            .await
-            .map_err(|error| BuyerError::NotPublished(error.to_string()))?;
-        if output.success.is_empty() {
-            let why = output.failed.into_values().next().unwrap_or_default();
-            // A relay may refuse the same event as a duplicate: it has it then.
-            return if why.starts_with("duplicate:") {
-                Ok(())
-            } else {
-                Err(BuyerError::NotPublished(why))
-            };
-        }
-        Ok(())
+    pub(super) async fn publish(&self, event: &Event) -> Result<Publication, BuyerError> {
+        Publication::start(self.client.relays().await.into_values().collect(), event, None).await
     }
 
     /// All answers to this request so far, limited for each relay. Answers in parts must be
@@ -102,23 +104,17 @@ impl RelayReader {
         request: &Request,
         within: Duration,
     ) -> Result<Responses, BuyerError> {
-        let (begun, about) = (Instant::now(), EventId::from_byte_array(*request.id().as_bytes()));
-        let key = |key: PublicKey| nostr_sdk::PublicKey::from_byte_array(*key.as_bytes());
-        let providers: Vec<_> = request.providers().map(key).collect();
+        let begun = Instant::now();
         // Separate queries, so that many messages of one sort do not hide the others.
-        let question = |kind: u16| {
-            let filter = Filter::new()
-                .kind(Kind::from_u16(kind))
-                .event(about)
-                .pubkey(self.keys.public_key());
-            if providers.is_empty() { filter } else { filter.authors(providers.clone()) }
-        };
+        let question = |kind: u16| request.answers().kind(Kind::from_u16(kind));
         let (results, feedback) = (
             question(request.kind().saturating_add(nip90::RESULT_OFFSET)),
             question(nip90::FEEDBACK_KIND),
         );
-        let (limit, until) =
-            (QueryLimit { events: MESSAGES_MAX, bytes: MESSAGES_BYTES_MAX }, begun + QUERY_TIMEOUT);
+        let (limit, until) = (
+            QueryLimit { events: MESSAGES_MAX, bytes: MESSAGES_BYTES_MAX },
+            begun + QUERY_TIMEOUT.min(within),
+        );
         let (results, feedback) =
             join(self.query(&results, limit, until), self.query(&feedback, limit, until)).await;
         let unanswered: BTreeMap<_, _> =
@@ -127,9 +123,7 @@ impl RelayReader {
             && results.events.is_empty()
             && feedback.events.is_empty()
         {
-            let why =
-                unanswered.iter().map(|(relay, why)| format!("{relay}: {why}")).collect::<Vec<_>>();
-            return Err(BuyerError::QueryError(why.join("; ")));
+            return Err(BuyerError::QueryError(list(&unanswered)));
         }
         let (mut messages, mut in_parts) = (Vec::new(), Vec::new());
         for message in

@@ -1,7 +1,7 @@
 //! A signed request, and the check of its results.
 
 use crate::nip90::{Delivered, encryption};
-use nostr_sdk::{Event, JsonUtil};
+use nostr_sdk::{Event, Filter, JsonUtil};
 use pylon_core::{JobId, PublicKey, UnixTime};
 
 /// A signed request. It can be published repeatedly.
@@ -50,8 +50,16 @@ impl Request {
         encryption::is_encrypted(&self.event) && !result.encrypted
     }
 
-    pub(super) fn providers(&self) -> impl Iterator<Item = PublicKey> {
+    fn providers(&self) -> impl Iterator<Item = PublicKey> {
         self.event.tags.public_keys().map(|key| PublicKey::from_bytes(*key.as_bytes()))
+    }
+
+    /// Selects its answers: from the providers that may answer, to the customer. The dates are
+    /// those of other clocks, so they select nothing; the id did not exist before the request.
+    pub(super) fn answers(&self) -> Filter {
+        let filter = Filter::new().event(self.event.id).pubkey(self.event.pubkey);
+        let providers: Vec<_> = self.event.tags.public_keys().copied().collect();
+        if providers.is_empty() { filter } else { filter.authors(providers) }
     }
 
     /// Is this a result of this request from a provider that may answer? The signature is already

@@ -38,14 +38,19 @@ impl Feedback {
             let (message, content) =
                 encryption::feedback_of_text(decrypt(keys, self.provider, &self.content)?);
             self.content = content;
-            // The message may be in the encrypted tags; some providers send only a text.
             if !message.is_empty() {
                 self.message = message;
-            } else if self.status == FeedbackStatus::Error && self.message.is_empty() {
-                self.message.clone_from(&self.content);
             }
         }
-        Ok(self)
+        Ok(self.with_message_of_content())
+    }
+
+    /// Some providers explain the status in the content instead of the tag.
+    fn with_message_of_content(mut self) -> Self {
+        if self.message.is_empty() && self.status != FeedbackStatus::Partial {
+            self.message.clone_from(&self.content);
+        }
+        self
     }
 }
 
