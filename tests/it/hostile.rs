@@ -359,7 +359,7 @@ async fn flood_of_feedback_hides_no_result() {
     strangers.say(6001, "honest", [AnswerTag::Job(job).to_tag()]).await;
     // Each is one notification of the 4096 that the library buffers.
     for number in 0..4500 {
-        let about = AnswerTag::Job(JobId::from_bytes([7; 32])).to_tag();
+        let about = AnswerTag::Job(job).to_tag();
         strangers.say(nip90::FEEDBACK_KIND, &number.to_string(), [about]).await;
     }
     let message = timeout(TEST_TIMEOUT, buyer.next()).await.expect("an answer").unwrap();

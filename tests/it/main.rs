@@ -34,6 +34,7 @@ mod slots;
 mod tidy;
 mod toolchain;
 mod undeliverable;
+mod untrusted_text;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 

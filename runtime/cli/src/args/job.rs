@@ -2,8 +2,9 @@
 
 use super::parse;
 use clap::{Args, Subcommand};
-use pylon_core::{Input, InputSource, Param, PublicKey};
+use pylon_core::{Input, InputSource, Msat, Param, PublicKey};
 use pylon_nostr::nip90::RequestTag;
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobCommand {
@@ -23,24 +24,24 @@ pub(crate) enum JobCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct SubmitArgs {
-    /// The input text; `-` reads it from stdin
+    /// The first input, a text; `-` reads it from stdin
     #[arg(required_unless_present = "inputs")]
     pub prompt: Option<String>,
     /// The NIP-90 request kind
     #[arg(short, long, value_name = "KIND", default_value_t = 5050, value_parser = parse::kind)]
     pub kind: u16,
-    /// A further input: text:TEXT, url:ADDRESS, event:ID or job:ID; repeatable
-    #[arg(short, long = "input", value_name = "TYPE:DATA", value_parser = parse::input)]
-    pub inputs: Vec<Input>,
+    /// A further input: @FILE (its text), text:TEXT, url:ADDRESS, event:ID or job:ID; repeatable
+    #[arg(short, long = "input", value_name = "INPUT", value_parser = parse::input)]
+    pub inputs: Vec<InputArg>,
     /// A parameter of the job, such as max_tokens=200; repeatable
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse::param)]
     pub params: Vec<Param>,
-    /// The MIME type of the result
-    #[arg(long, value_name = "MIME")]
-    pub output: Option<String>,
-    /// The maximum price in msat
-    #[arg(short, long, value_name = "MSAT")]
-    pub bid: Option<u64>,
+    /// The MIME type that the result should have
+    #[arg(long, value_name = "TYPE")]
+    pub mime: Option<String>,
+    /// The maximum price, such as 5sat, 1.5sat or 500msat; a bare number is msat
+    #[arg(short, long, value_name = "AMOUNT", value_parser = parse::amount)]
+    pub bid: Option<Msat>,
     /// Send the request to this provider only, an npub or hex key
     #[arg(long, value_name = "KEY", value_parser = parse::public_key)]
     pub provider: Option<PublicKey>,
@@ -50,13 +51,22 @@ pub(crate) struct SubmitArgs {
     /// Encrypt the request for the provider (NIP-44); the result is encrypted, too
     #[arg(short, long, requires = "provider")]
     pub encrypt: bool,
-    /// Wait for the result and print it; feedback is printed to stderr
+    /// Wait for the result and print it
+    ///
+    /// Meanwhile stderr shows feedback, and the text as it comes. Ctrl-C ends the wait, not the
+    /// job.
     #[arg(short, long)]
     pub wait: bool,
+    /// Write the text of the result, unchanged, to this file instead of stdout
+    #[arg(short, long, value_name = "FILE", requires = "wait")]
+    pub output: Option<PathBuf>,
+    /// Print no progress, only errors and the result
+    #[arg(short, long)]
+    pub quiet: bool,
     /// Pay the invoice, up to the bid
     #[arg(long, requires = "wait", requires = "bid")]
     pub pay: bool,
-    /// The maximum time to wait
+    /// The maximum time of the whole command
     #[arg(
         short, long, value_name = "SECONDS", default_value_t = 300,
         value_parser = clap::value_parser!(u64).range(1..=86_400)
@@ -95,17 +105,25 @@ pub(crate) struct ListArgs {
     pub limit: u32,
 }
 
+/// An input of a request.
+#[derive(Clone, Debug)]
+pub(crate) enum InputArg {
+    /// The text of this file.
+    File(PathBuf),
+    Given(InputSource),
+}
+
 impl SubmitArgs {
-    /// The tags of the request, with the prompt as its first input.
-    pub(crate) fn tags(&self, prompt: Option<String>) -> Vec<RequestTag> {
-        let text =
-            prompt.map(|text| Input { source: InputSource::Text(text), hint: None, marker: None });
-        let inputs = text.into_iter().chain(self.inputs.iter().cloned());
-        let mut tags: Vec<_> =
-            inputs.map(|input| RequestTag::Input { input, relay: None }).collect();
+    /// The tags of the request.
+    pub(crate) fn tags(&self, inputs: Vec<InputSource>) -> Vec<RequestTag> {
+        let input = |source| RequestTag::Input {
+            input: Input { source, hint: None, marker: None },
+            relay: None,
+        };
+        let mut tags: Vec<_> = inputs.into_iter().map(input).collect();
         tags.extend(self.params.iter().cloned().map(RequestTag::Param));
-        tags.extend(self.output.clone().map(RequestTag::Output));
-        tags.extend(self.bid.map(|bid| RequestTag::Bid(pylon_core::Msat::new(bid))));
+        tags.extend(self.mime.clone().map(RequestTag::Output));
+        tags.extend(self.bid.map(RequestTag::Bid));
         tags.extend(self.provider.map(RequestTag::Provider));
         tags.extend(self.encrypt.then_some(RequestTag::Encrypted));
         tags

@@ -1,6 +1,7 @@
 //! Parsers for the values of arguments. An error says what is expected.
 
-use pylon_core::{Digest, Input, InputSource, JobId, MessageId, Param, PublicKey};
+use super::job::InputArg;
+use pylon_core::{Digest, InputSource, JobId, MessageId, Msat, Param, PublicKey};
 use pylon_nostr::identity;
 
 /// A NIP-90 request kind.
@@ -34,7 +35,10 @@ pub(super) fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 /// An input of a job.
-pub(super) fn input(text: &str) -> Result<Input, String> {
+pub(super) fn input(text: &str) -> Result<InputArg, String> {
+    if let Some(file) = text.strip_prefix('@').filter(|file| !file.is_empty()) {
+        return Ok(InputArg::File(file.into()));
+    }
     let (kind, data) = text.split_once(':').unwrap_or(("", text));
     let source = match kind {
         "text" => InputSource::Text(data.into()),
@@ -45,9 +49,33 @@ pub(super) fn input(text: &str) -> Result<Input, String> {
         "job" => {
             InputSource::Job(JobId::from_hex(data).ok_or("the id of a job has 64 hex digits")?)
         }
-        _ => return Err("expected text:TEXT, url:ADDRESS, event:ID or job:ID".into()),
+        _ => return Err("expected @FILE, text:TEXT, url:ADDRESS, event:ID or job:ID".into()),
     };
-    Ok(Input { source, hint: None, marker: None })
+    Ok(InputArg::Given(source))
+}
+
+/// An amount: `5sat`, `1.5sat`, `500msat`; a bare number is msat.
+pub(super) fn amount(text: &str) -> Result<Msat, String> {
+    let msat = match (text.strip_suffix("msat"), text.strip_suffix("sat")) {
+        (Some(msat), _) => digits(msat),
+        (None, Some(sat)) => thousandths(sat),
+        (None, None) => digits(text),
+    };
+    msat.map(Msat::new).ok_or_else(|| {
+        "expected an amount such as 5sat, 1.5sat, 500msat, or a bare number of msat".into()
+    })
+}
+
+/// Without sign and exponent.
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// A number with up to three decimals.
+fn thousandths(text: &str) -> Option<u64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let decimals = (1..=3).contains(&decimals.len()).then(|| format!("{decimals:0<3}"))?;
+    digits(whole)?.checked_mul(1000)?.checked_add(digits(&decimals)?)
 }
 
 /// A parameter of a job.
@@ -69,5 +97,39 @@ pub(super) fn relay(text: &str) -> Result<String, String> {
     match url::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "ws" | "wss") && url.has_host() => Ok(text.into()),
         _ => Err("expected wss://… or ws://…".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: an amount means what it says, and no other text is one. Method: one text per row.
+    #[test]
+    fn amounts_have_units() {
+        for (text, msat) in [
+            ("5sat", Some(5000)),
+            ("1.5sat", Some(1500)),
+            ("0.001sat", Some(1)),
+            ("500msat", Some(500)),
+            ("500", Some(500)),
+            ("0", Some(0)),
+            ("1.0005sat", None),
+            ("1.5", None),
+            ("1.5msat", None),
+            (".5sat", None),
+            ("1.sat", None),
+            ("-1sat", None),
+            ("+1", None),
+            ("1e3", None),
+            ("5 sat", None),
+            ("5btc", None),
+            ("sat", None),
+            ("", None),
+            ("99999999999999999999sat", None),
+            ("18446744073709552sat", None),
+        ] {
+            assert_eq!(amount(text).ok(), msat.map(Msat::new), "{text}");
+        }
     }
 }

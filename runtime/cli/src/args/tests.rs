@@ -53,6 +53,11 @@ fn command_lines_are_parsed() {
     check("pylon job submit hello --bid 1000 --param max_tokens=9 --wait --json", None);
     check("pylon job submit --input url:https://x.org/a --kind 5001", None);
     check("pylon job submit --kind 5050 --wait", Some(ErrorKind::MissingRequiredArgument));
+    check("pylon job submit -i @a.txt -i text:b --bid 1.5sat --mime text/plain --quiet", None);
+    check("pylon job submit x --wait --output a.txt", None);
+    check("pylon job submit x --output a.txt", Some(ErrorKind::MissingRequiredArgument));
+    check("pylon job submit x --bid 1.5", Some(ErrorKind::ValueValidation));
+    check("pylon job submit x --input @", Some(ErrorKind::ValueValidation));
     check("pylon job submit x --input file:a", Some(ErrorKind::ValueValidation));
     check("pylon job submit x --param =1", Some(ErrorKind::ValueValidation));
     check("pylon job submit x --kind 6050", Some(ErrorKind::ValueValidation));

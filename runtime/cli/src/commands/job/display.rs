@@ -1,24 +1,25 @@
 //! Formats the messages of providers. Only results that match the request are shown as results.
 
 use crate::output::eprint;
-use pylon_core::text::{sanitize, sanitize_line};
-use pylon_core::{Msat, PublicKey};
-use pylon_nostr::buyer::{ProviderMessage, Request, Responses};
+use crate::sent_requests::SentRequest;
+use pylon_core::ports::clock::Clock as _;
+use pylon_core::text::{excerpt, sanitize};
+use pylon_core::{JobId, Msat, PublicKey};
+use pylon_node::clock::SystemClock;
+use pylon_nostr::buyer::{Network, Offer, ProviderMessage, Request, Responses};
 use pylon_nostr::identity::npub_of;
 use pylon_nostr::nip90::{Delivered, Feedback, FeedbackStatus};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// For an amount that is not a number.
-const AMOUNT_INVALID: &str = "the amount due is not a number: ask the provider before you pay";
-/// Characters of one printed line. An invoice has some hundreds.
+/// Characters of one text of a provider on a line. An invoice has some hundreds.
 const LINE_CHARS_MAX: usize = 4000;
 
-/// A message of a provider, sanitized and shortened.
+/// A text of a provider, on one line of limited length.
 pub(super) fn clip(text: &str) -> String {
-    sanitize_line(text).chars().take(LINE_CHARS_MAX).collect()
+    excerpt(text, LINE_CHARS_MAX)
 }
 
 /// Warns of relays whose answers are incomplete.
@@ -26,27 +27,74 @@ pub(super) fn warn_unanswered(responses: &Responses) {
     for (relay, cause) in &responses.unanswered {
         eprint(&format!(
             "pylon: incomplete answer from the relay {}: {}",
-            sanitize_line(relay),
-            sanitize_line(cause)
+            clip(relay),
+            clip(cause)
         ));
     }
 }
 
-/// One line of feedback, printed during a wait.
-pub(super) fn feedback_line(feedback: &Feedback, bid: Option<Msat>) -> String {
-    let mut state = of_feedback(feedback);
-    if feedback.status == FeedbackStatus::Partial {
-        state.message = format!("{} bytes so far", feedback.content.len());
-    }
-    if let Some(warning) = state.amount_msats.and_then(|amount| over_bid_warning(amount, bid)) {
-        state.message = warning;
-    }
-    state.to_string().chars().take(LINE_CHARS_MAX).collect()
+/// What the customer of a request pays, and on which network.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    bid: Option<Msat>,
+    network: Network,
 }
 
-/// A warning if the amount is above the bid.
-fn over_bid_warning(amount: Msat, bid: Option<Msat>) -> Option<String> {
-    bid.filter(|bid| amount > *bid).map(|bid| format!("more than the bid of {bid}"))
+impl Expected {
+    pub(super) fn by(sent: &SentRequest) -> Self {
+        Self { bid: sent.bid, network: Network::expected_on(&sent.relays) }
+    }
+}
+
+/// What a provider wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Due {
+    amount_msats: Option<Msat>,
+    bolt11: Option<String>,
+    /// An amount is due, and it is not a number.
+    amount_invalid: bool,
+    /// `valid` or `invalid`.
+    invoice_state: Option<&'static str>,
+    invoice_problem: Option<String>,
+    #[serde(skip)]
+    over_bid: Option<Msat>,
+}
+
+impl Due {
+    fn new(offer: Offer, amount_invalid: bool, expected: &Expected) -> Self {
+        let is_valid = offer.is_invoice_valid();
+        Self {
+            amount_msats: offer.amount,
+            bolt11: offer.bolt11,
+            amount_invalid,
+            invoice_state: is_valid.map(|is_valid| if is_valid { "valid" } else { "invalid" }),
+            invoice_problem: offer.problem.map(|problem| problem.to_string()),
+            over_bid: expected.bid.filter(|bid| offer.amount.is_some_and(|amount| amount > *bid)),
+        }
+    }
+
+    /// The amount, with a warning if it is above the bid.
+    fn amount(&self) -> Option<String> {
+        let amount = self.amount_msats?;
+        let warning = self.over_bid.map(|bid| format!(" (more than the bid of {bid})"));
+        Some(format!("{amount} due{}", warning.unwrap_or_default()))
+    }
+
+    fn invoice(&self) -> Option<String> {
+        self.bolt11.as_deref().map(clip)
+    }
+
+    fn warning(&self) -> Option<String> {
+        self.invoice_problem.as_deref().map(|problem| format!("WARNING: {}", clip(problem)))
+    }
+
+    /// The lines after a result.
+    fn lines(&self) -> String {
+        let invoice = self.invoice().map(|invoice| format!(": {invoice}")).unwrap_or_default();
+        let amount = self.amount().map(|amount| format!("{amount}{invoice}\n"));
+        let warning = self.warning().map(|warning| format!("{warning}\n"));
+        amount.into_iter().chain(warning).collect()
+    }
 }
 
 /// The status of the job at one provider.
@@ -56,30 +104,51 @@ pub(super) struct ProviderState {
     /// The NIP-90 status, or `result`.
     status: &'static str,
     message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    amount_msats: Option<Msat>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bolt11: Option<String>,
-    /// An amount is due, and it is not a number.
-    amount_invalid: bool,
+    #[serde(flatten)]
+    due: Due,
+}
+
+impl ProviderState {
+    pub(super) fn of_feedback(feedback: &Feedback, expected: &Expected) -> Self {
+        let offer = Offer::of_feedback(feedback, &expected.network, SystemClock.now());
+        // A partial result is not a message.
+        let message = match feedback.status {
+            FeedbackStatus::Partial => format!("{} bytes so far", feedback.content.len()),
+            _ => feedback.message.clone(),
+        };
+        Self {
+            provider: feedback.provider,
+            status: feedback.status.as_str(),
+            message,
+            due: Due::new(offer, feedback.amount_invalid, expected),
+        }
+    }
+
+    fn of_result(result: &Delivered, expected: &Expected) -> Self {
+        let offer = Offer::of_result(result, &expected.network, SystemClock.now());
+        Self {
+            provider: result.provider,
+            status: "result",
+            message: String::new(),
+            due: Due::new(offer, result.amount_invalid, expected),
+        }
+    }
 }
 
 impl fmt::Display for ProviderState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}  {}", npub_of(self.provider), self.status)?;
         if !self.message.is_empty() {
-            write!(f, ": {}", sanitize_line(&self.message))?;
+            write!(f, ": {}", clip(&self.message))?;
         }
-        if let Some(amount) = self.amount_msats {
-            write!(f, ", {amount} due")?;
+        if let Some(amount) = self.due.amount() {
+            write!(f, ", {amount}")?;
         }
-        if self.amount_invalid {
-            write!(f, ", {AMOUNT_INVALID}")?;
-        }
-        if let Some(bolt11) = &self.bolt11 {
-            write!(f, "\n    {}", sanitize_line(bolt11))?;
-        }
-        Ok(())
+        self.due
+            .invoice()
+            .into_iter()
+            .chain(self.due.warning())
+            .try_for_each(|line| write!(f, "\n    {line}"))
     }
 }
 
@@ -88,13 +157,16 @@ impl fmt::Display for ProviderState {
 pub(super) fn provider_states(
     request: &Request,
     messages: &[ProviderMessage],
+    expected: &Expected,
 ) -> Vec<ProviderState> {
     let mut furthest: BTreeMap<PublicKey, (u8, ProviderState)> = BTreeMap::new();
     for message in messages {
         let (rank, state) = match message {
-            ProviderMessage::Feedback(feedback) => (rank(feedback.status), of_feedback(feedback)),
+            ProviderMessage::Feedback(feedback) => {
+                (rank(feedback.status), ProviderState::of_feedback(feedback, expected))
+            }
             ProviderMessage::Result(result) => match request.check(result) {
-                Ok(()) => (5, of_result(result)),
+                Ok(()) => (5, ProviderState::of_result(result, expected)),
                 Err(_) => continue,
             },
             ProviderMessage::Unreadable { .. } => continue,
@@ -117,35 +189,6 @@ const fn rank(status: FeedbackStatus) -> u8 {
     }
 }
 
-fn of_feedback(feedback: &Feedback) -> ProviderState {
-    let (amount_msats, bolt11) =
-        feedback.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
-    let (provider, status, message) =
-        (feedback.provider, feedback.status.as_str(), feedback.message.clone());
-    ProviderState {
-        provider,
-        status,
-        message,
-        amount_msats,
-        bolt11,
-        amount_invalid: feedback.amount_invalid,
-    }
-}
-
-fn of_result(result: &Delivered) -> ProviderState {
-    let (amount_msats, bolt11) =
-        result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
-    let (message, amount_invalid) = (String::new(), result.amount_invalid);
-    ProviderState {
-        provider: result.provider,
-        status: "result",
-        message,
-        amount_msats,
-        bolt11,
-        amount_invalid,
-    }
-}
-
 /// The results that match the request, and why the others do not.
 pub(super) fn check_results(
     request: &Request,
@@ -165,13 +208,8 @@ pub(super) fn check_results(
     (valid, invalid)
 }
 
-/// A result: its text with the amount due, or all fields as JSON.
-pub(super) fn format_result(
-    request: &Request,
-    result: &Delivered,
-    bid: Option<Msat>,
-    json: bool,
-) -> String {
+/// Warns of an encrypted request that was answered in plain text.
+pub(super) fn warn_of_plain_text(request: &Request, result: &Delivered) {
     if request.is_answered_in_clear(result) {
         let provider = npub_of(result.provider);
         eprint(&format!(
@@ -179,38 +217,48 @@ pub(super) fn format_result(
              read"
         ));
     }
-    if !json {
-        let due = result.due.as_ref().map(|(amount, bolt11)| {
-            let invoice = bolt11
-                .as_ref()
-                .map(|bolt11| format!(": {}", sanitize_line(bolt11)))
-                .unwrap_or_default();
-            let warning = over_bid_warning(*amount, bid)
-                .map(|warning| format!(" ({warning})"))
-                .unwrap_or_default();
-            format!("\n{amount} due{warning}{invoice}\n")
-        });
-        let due = due.or_else(|| result.amount_invalid.then(|| format!("\n{AMOUNT_INVALID}\n")));
-        return format!("{}\n{}", sanitize(&result.content), due.unwrap_or_default());
+}
+
+/// The text of a result, and what is due for it.
+pub(super) fn result_text(result: &Delivered, expected: &Expected) -> String {
+    let due = due_text(result, expected);
+    let gap = if due.is_empty() { "" } else { "\n" };
+    format!("{}\n{gap}{due}", sanitize(&result.content))
+}
+
+/// What is due for a result; empty if it is free.
+pub(super) fn due_text(result: &Delivered, expected: &Expected) -> String {
+    ProviderState::of_result(result, expected).due.lines()
+}
+
+/// All fields of a result.
+pub(super) fn result_json(result: &Delivered, expected: &Expected) -> impl Serialize {
+    #[derive(Serialize)]
+    struct Fields {
+        job: JobId,
+        kind: u16,
+        provider: PublicKey,
+        content: String,
+        #[serde(flatten)]
+        due: Due,
+        attributes: BTreeMap<String, String>,
+        guests: Vec<Value>,
     }
-    let attributes: BTreeMap<_, _> =
-        result.attributes.iter().map(|fact| (&fact.name, &fact.value)).collect();
-    let guests: Vec<_> = result
-        .guests
-        .iter()
-        .map(|guest| {
-            json!({
-                "slot": guest.slot, "name": guest.name, "version": guest.version,
-                "digest": guest.digest,
-            })
+
+    let attributes = result.attributes.iter().map(|fact| (fact.name.clone(), fact.value.clone()));
+    let guests = result.guests.iter().map(|guest| {
+        json!({
+            "slot": guest.slot, "name": guest.name, "version": guest.version,
+            "digest": guest.digest,
         })
-        .collect();
-    let (amount, bolt11) =
-        result.due.clone().map_or((None, None), |(amount, bolt11)| (Some(amount), bolt11));
-    let fields = json!({
-        "job": result.job, "kind": result.kind, "provider": result.provider,
-        "content": result.content, "amount_msats": amount, "bolt11": bolt11,
-        "amount_invalid": result.amount_invalid, "attributes": attributes, "guests": guests,
     });
-    format!("{fields}\n")
+    Fields {
+        job: result.job,
+        kind: result.kind,
+        provider: result.provider,
+        content: result.content.clone(),
+        due: ProviderState::of_result(result, expected).due,
+        attributes: attributes.collect(),
+        guests: guests.collect(),
+    }
 }

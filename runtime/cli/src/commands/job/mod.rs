@@ -1,22 +1,32 @@
 //! `pylon job`: buys jobs from other providers, with this node's identity.
 
 mod display;
+mod inputs;
+mod output_file;
 mod submit;
+mod wait;
+mod wait_log;
 
 use crate::args::job::{CancelArgs, JobArgs, JobCommand, ListArgs};
 use crate::log;
-use crate::output::{eprint, print, table};
+use crate::output::{eprint, json_line, print, table};
 use crate::sent_requests::{SentRequest, SentRequests};
 use anyhow::{Context, Result, bail};
+use display::Expected;
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::units::ago;
 use pylon_node::clock::SystemClock;
 use pylon_node::home::Home;
 use pylon_node::identity::Identity;
-use pylon_nostr::buyer::{ProviderMessage, RelayReader, Request};
+use pylon_nostr::buyer::{ProviderMessage, Publication, RelayReader, Request};
 use pylon_nostr::identity::npub_of;
 use pylon_nostr::nip90::Delivered;
 use serde_json::json;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// A wait is explained after this time.
+const NOTICE_DELAY: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 pub(crate) fn run(command: &JobCommand) -> Result<()> {
@@ -36,6 +46,29 @@ pub(crate) fn run(command: &JobCommand) -> Result<()> {
     })
 }
 
+/// Waits, and says on stderr for what if that takes long.
+async fn with_notice<T>(notice: Option<&str>, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        done = &mut work => return done,
+        () = sleep(NOTICE_DELAY) => notice.into_iter().for_each(eprint),
+    }
+    work.await
+}
+
+fn connecting(relays: &[String]) -> String {
+    format!("Connecting to {}", relays.join(", "))
+}
+
+/// Gives the other relays time to accept an event, and names those that have not.
+async fn warn_missing(publication: Publication) {
+    for (relay, reason) in publication.missing().await {
+        let (relay, reason) = (display::clip(&relay), display::clip(&reason));
+        eprint(&format!("pylon: the relay {relay} has not accepted the event: {reason}"));
+    }
+}
+
 /// A sent request with a connection to its relays.
 struct OpenRequest {
     request: Request,
@@ -49,14 +82,17 @@ impl OpenRequest {
         let home = Home::from_env()?;
         let store = SentRequests::open(&home.open()?)?;
         let sent = store.find(job)?;
-        let reader =
-            RelayReader::connect(Identity::load(&home)?.keys().clone(), &sent.relays).await?;
+        let identity = Identity::load(&home)?;
+        let reader = RelayReader::connect(identity.keys().clone(), &sent.relays);
+        let reader = with_notice(Some(&connecting(&sent.relays)), reader).await?;
         Ok(Self { request: sent.request()?, sent, store, reader })
     }
 
     /// All messages of providers about the request.
     async fn messages(&self) -> Result<Vec<ProviderMessage>> {
-        let responses = self.reader.responses(&self.request, RelayReader::ALL_TIMEOUT).await?;
+        let responses = self.reader.responses(&self.request, RelayReader::ALL_TIMEOUT);
+        let responses =
+            with_notice(Some("Waiting for the answers of the relays"), responses).await?;
         display::warn_unanswered(&responses);
         Ok(responses.messages)
     }
@@ -73,14 +109,14 @@ impl OpenRequest {
 
 async fn status(args: &JobArgs) -> Result<()> {
     let open = OpenRequest::open(&args.job).await?;
-    let providers = display::provider_states(&open.request, &open.messages().await?);
+    let (messages, expected) = (open.messages().await?, Expected::by(&open.sent));
+    let providers = display::provider_states(&open.request, &messages, &expected);
     if args.json {
         let (request, withdrawn_at) = (&open.request, open.sent.withdrawn_at);
-        let status = json!({
+        return json_line(&json!({
             "job": request.id(), "kind": request.kind(), "withdrawn_at": withdrawn_at,
             "providers": providers,
-        });
-        return print(&format!("{status}\n"));
+        }));
     }
     let mut out = format!("Job {} (kind {})\n", open.request.id(), open.request.kind());
     out.extend(open.withdrawn().map(|note| format!("It was {note}.\n")));
@@ -95,10 +131,12 @@ async fn status(args: &JobArgs) -> Result<()> {
 
 async fn results(args: &JobArgs) -> Result<()> {
     let open = OpenRequest::open(&args.job).await?;
+    let (messages, expected) = (open.messages().await?, Expected::by(&open.sent));
     let (valid, invalid): (Vec<Delivered>, Vec<_>) =
-        display::check_results(&open.request, open.messages().await?);
+        display::check_results(&open.request, messages);
     for (provider, cause) in invalid {
-        eprint(&format!("pylon: invalid result from {}: {cause}", npub_of(provider)));
+        let (provider, cause) = (npub_of(provider), display::clip(&cause));
+        eprint(&format!("pylon: invalid result from {provider}: {cause}"));
     }
     if let Some(note) = open.withdrawn() {
         eprint(&format!("pylon: this job was {note}"));
@@ -107,22 +145,46 @@ async fn results(args: &JobArgs) -> Result<()> {
         bail!("no result yet: `pylon job status {}` shows the status", open.request.id().short());
     }
     valid.iter().try_for_each(|result| {
-        print(&display::format_result(&open.request, result, open.sent.bid, args.json))
+        display::warn_of_plain_text(&open.request, result);
+        if args.json {
+            json_line(&display::result_json(result, &expected))
+        } else {
+            print(&display::result_text(result, &expected))
+        }
     })
 }
 
 async fn cancel(args: &CancelArgs) -> Result<()> {
     let open = OpenRequest::open(&args.job).await?;
-    open.reader.cancel(open.request.id(), open.request.kind()).await?;
+    let (request, id) = (&open.request, open.request.id());
+    // An answer is only reported, so a failed query is not an error.
+    let (publication, responses) = tokio::join!(
+        open.reader.cancel(id, request.kind()),
+        open.reader.responses(request, RelayReader::ALL_TIMEOUT)
+    );
+    let publication = publication?;
     open.store.withdraw(&open.sent, SystemClock.now())?;
-    print(&format!("Withdrawn: {}\n", open.request.id()))
+    print(&format!("Withdrawn: {id}\n"))?;
+    warn_missing(publication).await;
+    let messages = responses.map(|responses| responses.messages).unwrap_or_default();
+    for result in display::check_results(request, messages).0 {
+        eprint(&format!(
+            "pylon: {} had already answered it: `pylon job results {}` shows the result",
+            npub_of(result.provider),
+            id.short()
+        ));
+    }
+    Ok(())
 }
 
 fn list(args: &ListArgs) -> Result<()> {
-    let requests = match SentRequests::existing(&Home::from_env()?)? {
-        Some(store) => store.latest(args.limit as usize)?,
+    let limit = args.limit as usize;
+    let mut requests = match SentRequests::existing(&Home::from_env()?)? {
+        Some(store) => store.latest(limit.saturating_add(1))?,
         None => Vec::new(),
     };
+    let is_cut = requests.len() > limit;
+    requests.truncate(limit);
     if args.json {
         let row = |(request, sent): &(Request, SentRequest)| {
             let (job, kind, created_at) = (request.id(), request.kind(), request.created_at());
@@ -131,12 +193,13 @@ fn list(args: &ListArgs) -> Result<()> {
                 "withdrawn_at": sent.withdrawn_at,
             })
         };
-        return print(&format!("{}\n", json!(requests.iter().map(row).collect::<Vec<_>>())));
+        return json_line(&requests.iter().map(row).collect::<Vec<_>>());
     }
     let row = |(request, sent): &(Request, SentRequest)| {
         let age = ago(SystemClock.now().since(request.created_at()));
         let withdrawn = if sent.withdrawn_at.is_some() { "  (withdrawn)" } else { "" };
         [request.id().to_hex(), request.kind().to_string(), format!("{age} ago{withdrawn}")]
     };
-    print(&table("JOB  KIND  SUBMITTED", &requests.iter().map(row).collect::<Vec<_>>()))
+    let rows = table("JOB  KIND  SUBMITTED", &requests.iter().map(row).collect::<Vec<_>>());
+    print(&(rows + if is_cut { "…\n" } else { "" }))
 }

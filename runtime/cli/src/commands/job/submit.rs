@@ -1,44 +1,39 @@
 //! `pylon job submit`: stores a request, publishes it, and optionally waits for the result.
 
-use super::display;
+use super::display::{self, Expected};
+use super::output_file::OutputFile;
+use super::wait::Wait;
+use super::{connecting, inputs, warn_missing, with_notice};
 use crate::args::job::SubmitArgs;
-use crate::output::{eprint, print};
+use crate::output::{eprint, json_line, print};
 use crate::sent_requests::{SentRequest, SentRequests};
-use anyhow::{Context, Result, bail};
-use pylon_core::Msat;
+use anyhow::{Result, anyhow, bail};
 use pylon_core::ports::clock::Clock as _;
-use pylon_core::text::sanitize_line;
 use pylon_node::clock::SystemClock;
 use pylon_node::config::Config;
 use pylon_node::home::Home;
 use pylon_node::identity::Identity;
-use pylon_nostr::buyer::{Buyer, ProviderMessage, RelayReader, Request};
-use pylon_nostr::identity::{npub_of, public_key};
-use pylon_nostr::nip90::{Delivered, FeedbackStatus, REQUEST_BYTES_MAX, RequestTag};
+use pylon_nostr::buyer::{Buyer, Request};
+use pylon_nostr::identity::public_key;
+use pylon_nostr::nip90::{Delivered, RequestTag};
 use serde_json::json;
-use std::io::Read;
+use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// The final query after the wait, including the parts of a large result.
-const FINAL_QUERY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Lines printed during one wait, because a provider may send any number of messages.
-const LINES_MAX: usize = 200;
 /// Equal requests within one second.
 const EQUAL_REQUESTS_MAX: u64 = 60;
 
 pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(args.timeout);
     if args.pay {
         bail!(
             "--pay needs a wallet that can send payments, which this version does not have: submit \
              without --pay, and pay the invoice yourself; nothing was sent"
         );
     }
-    let prompt = prompt(args)?;
-    if prompt.as_deref() == Some("") {
-        bail!("the prompt is empty: write what the job must do; nothing was sent");
-    }
-    let tags = args.tags(prompt);
+    let tags = args.tags(inputs::read(args)?);
+    let file = args.output.as_deref().map(OutputFile::create).transpose()?;
     let home = Home::from_env()?;
     let identity = Identity::load(&home)?;
     if args.provider == Some(public_key(identity.keys())) {
@@ -49,18 +44,39 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
         named => named.to_vec(),
     };
     let store = SentRequests::open(&home.open()?)?;
-    let buyer = Buyer::connect(identity.keys().clone(), &relays).await?;
-    let request = sign_and_store(args, &tags, relays, &buyer, &store)?;
-    buyer.submit(&request).await?;
-    if !args.wait {
-        let job = request.id();
-        return print(&if args.json {
-            format!("{}\n", json!({"job": job}))
-        } else {
-            format!("{job}\n")
-        });
+    let (seconds, is_shown) = (args.timeout, !args.quiet);
+    let notice = is_shown.then(|| connecting(&relays));
+    let buyer = with_notice(notice.as_deref(), Buyer::connect(identity.keys().clone(), &relays));
+    let buyer = timeout_at(deadline, buyer)
+        .await
+        .map_err(|_| anyhow!("no relay: none connected within {seconds} s; nothing was sent"))??;
+    let (request, expected) = sign_and_store(args, &tags, relays, &buyer, &store)?;
+    let notice = is_shown.then_some("Waiting for a relay to accept the request");
+    let publication = with_notice(notice, buyer.submit(&request));
+    let publication = timeout_at(deadline, publication).await.map_err(|_| {
+        anyhow!("no relay has accepted the request within {seconds} s: try again later")
+    })??;
+    if args.wait {
+        let (result, shown) = Wait::new(args, &request, &expected).run(buyer, deadline).await?;
+        display::warn_of_plain_text(&request, &result);
+        return show(args, file, &result, &expected, &shown);
     }
-    wait(args, buyer, &request).await
+    let id = request.id();
+    if args.json {
+        json_line(&json!({"job": id}))?;
+    } else {
+        print(&format!("{id}\n"))?;
+    }
+    // No longer than the command may take.
+    let _ = timeout_at(deadline, warn_missing(publication)).await;
+    if is_shown {
+        let id = id.short();
+        eprint(&format!(
+            "Next: `pylon job status {id}`, `pylon job results {id}`; `pylon job cancel {id}` \
+             withdraws it"
+        ));
+    }
+    Ok(())
 }
 
 /// Signs the request and stores it. An equal request within the same second would be the same
@@ -71,17 +87,18 @@ fn sign_and_store(
     relays: Vec<String>,
     buyer: &Buyer,
     store: &SentRequests,
-) -> Result<Request> {
-    let (now, bid) = (SystemClock.now(), args.bid.map(Msat::new));
+) -> Result<(Request, Expected)> {
+    let now = SystemClock.now();
     for later in 0..EQUAL_REQUESTS_MAX {
         let request = buyer.sign(args.kind, tags, now.plus(later))?;
-        if store.add(&SentRequest {
+        let sent = SentRequest {
             request: request.to_json(),
             relays: relays.clone(),
-            bid,
+            bid: args.bid,
             withdrawn_at: None,
-        })? {
-            return Ok(request);
+        };
+        if store.add(&sent)? {
+            return Ok((request, Expected::by(&sent)));
         }
     }
     bail!(
@@ -90,112 +107,29 @@ fn sign_and_store(
     )
 }
 
-fn prompt(args: &SubmitArgs) -> Result<Option<String>> {
-    if args.prompt.as_deref() != Some("-") {
-        return Ok(args.prompt.clone());
+/// Shows a result. On a terminal it continues the text that was already shown there.
+fn show(
+    args: &SubmitArgs,
+    file: Option<OutputFile<'_>>,
+    result: &Delivered,
+    expected: &Expected,
+    shown: &str,
+) -> Result<()> {
+    let is_saved = file.is_some();
+    if let Some(file) = file {
+        file.write(&result.content)?;
     }
-    let mut text = String::new();
-    std::io::stdin()
-        .take(REQUEST_BYTES_MAX as u64 + 1)
-        .read_to_string(&mut text)
-        .context("stdin is not UTF-8 text")?;
-    if text.len() > REQUEST_BYTES_MAX {
-        bail!("stdin is longer than a request may be: at most {REQUEST_BYTES_MAX} bytes");
+    let text = display::result_text(result, expected);
+    let is_one_screen = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    let rest = text.strip_prefix(shown).filter(|_| is_one_screen && !args.json && !is_saved);
+    if rest.is_none() && !shown.is_empty() && !shown.ends_with('\n') {
+        eprint("");
     }
-    Ok(Some(text))
-}
-
-/// Waits for the first valid result, or for a refusal of the requested provider. Feedback is
-/// printed to stderr.
-async fn wait(args: &SubmitArgs, mut buyer: Buyer, request: &Request) -> Result<()> {
-    let (deadline, id) = (Instant::now() + Duration::from_secs(args.timeout), request.id());
-    let (mut log, mut refusal) = (WaitLog::default(), None);
-    let show = |result: &Delivered| {
-        print(&display::format_result(request, result, args.bid.map(Msat::new), args.json))
-    };
-    eprint(&format!("Job {id}: waiting for a result, {} s at most", args.timeout));
-    loop {
-        let Ok(message) = timeout_at(deadline, buyer.next()).await else {
-            return match final_query(buyer.into_reader(), request).await {
-                Some(result) => show(&result),
-                None => bail!(
-                    "{} within {} s: `pylon job results {id}` checks again",
-                    log.failure(args, refusal),
-                    args.timeout
-                ),
-            };
-        };
-        match message? {
-            ProviderMessage::Feedback(feedback) if feedback.job == id => {
-                if feedback.status == FeedbackStatus::Error {
-                    let message = display::clip(&feedback.message);
-                    // Without a requested provider, another one may still accept the job.
-                    if args.provider == Some(feedback.provider) {
-                        bail!("the provider reports: {message}");
-                    }
-                    refusal = Some(message);
-                }
-                log.line(&display::feedback_line(&feedback, args.bid.map(Msat::new)));
-            }
-            ProviderMessage::Result(result) if result.job == id => match request.check(&result) {
-                Ok(()) => return show(&result),
-                Err(cause) => log.line(&format!(
-                    "pylon: ignored a result from {}: {cause}",
-                    npub_of(result.provider)
-                )),
-            },
-            ProviderMessage::Unreadable { job, provider, why } if job == id => {
-                log.line(&format!(
-                    "pylon: ignored a message from {}: {}",
-                    npub_of(provider),
-                    display::clip(&why)
-                ));
-            }
-            ProviderMessage::Feedback(_)
-            | ProviderMessage::Result(_)
-            | ProviderMessage::Unreadable { .. } => {}
-        }
-    }
-}
-
-/// Prints messages during the wait.
-#[derive(Default)]
-struct WaitLog {
-    lines: usize,
-}
-
-impl WaitLog {
-    fn line(&mut self, line: &str) {
-        self.lines = self.lines.saturating_add(1);
-        match self.lines {
-            LINES_MAX => eprint("Further messages are not shown."),
-            count if count < LINES_MAX => eprint(line),
-            _ => {}
-        }
-    }
-
-    /// Why there is no result after the timeout.
-    fn failure(&self, args: &SubmitArgs, refusal: Option<String>) -> String {
-        match refusal {
-            Some(message) => format!("no result (a provider reports: {message})"),
-            None if self.lines > 0 => "no result".into(),
-            None if args.provider.is_some() => "no answer from the provider".into(),
-            None => "no answer from any provider (this node ignores its own requests)".into(),
-        }
-    }
-}
-
-/// A relay may have a result that it did not forward, because it closed the subscription or was too
-/// slow.
-async fn final_query(reader: RelayReader, request: &Request) -> Option<Delivered> {
-    match reader.responses(request, FINAL_QUERY_TIMEOUT).await {
-        Ok(responses) => {
-            display::warn_unanswered(&responses);
-            display::check_results(request, responses.messages).0.into_iter().next()
-        }
-        Err(error) => {
-            eprint(&format!("pylon: {}", sanitize_line(&error.to_string())));
-            None
-        }
+    if args.json {
+        json_line(&display::result_json(result, expected))
+    } else if is_saved {
+        print(&display::due_text(result, expected))
+    } else {
+        print(rest.unwrap_or(&text))
     }
 }
