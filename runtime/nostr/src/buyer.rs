@@ -216,6 +216,23 @@ fn subscription_id(request: &Request) -> SubscriptionId {
 mod tests {
     use super::*;
 
+    /// Goal: the number of subscriptions is limited. Method: requests up to the limit, each
+    /// twice, and one more.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn oldest_request_is_forgotten_at_the_limit() {
+        let relay = crate::relay::InProcessRelay::start().await.unwrap();
+        let buyer = Buyer::connect(Keys::generate(), &[relay.url().to_owned()]).await.unwrap();
+        let request = |at: usize| buyer.sign(5050, &[], UnixTime::new(at as u64)).unwrap();
+        for at in 0..REQUESTS_MAX {
+            let request = request(at);
+            let forgotten = [&request, &request].map(|request| buyer.remember(request).is_some());
+            assert_eq!(forgotten, [false; 2], "{at}");
+        }
+        let forgotten = buyer.remember(&request(REQUESTS_MAX)).map(|oldest| oldest.id());
+        assert_eq!(forgotten, Some(request(0).id()));
+        buyer.disconnect().await;
+    }
+
     /// Goal: an event with the id of another one is ignored, even if the library has verified that
     /// id. Method: a result, and another text with its id.
     #[tokio::test(flavor = "multi_thread")]

@@ -157,15 +157,12 @@ async fn results(args: &JobArgs) -> Result<()> {
 async fn cancel(args: &CancelArgs) -> Result<()> {
     let open = OpenRequest::open(&args.job).await?;
     let (request, id) = (&open.request, open.request.id());
-    // An answer is only reported, so a failed query is not an error.
-    let (publication, responses) = tokio::join!(
-        open.reader.cancel(id, request.kind()),
-        open.reader.responses(request, RelayReader::ALL_TIMEOUT)
-    );
-    let publication = publication?;
+    let publication = open.reader.cancel(id, request.kind()).await?;
     open.store.withdraw(&open.sent, SystemClock.now())?;
     print(&format!("Withdrawn: {id}\n"))?;
-    warn_missing(publication).await;
+    // An answer is only reported, so a failed query is not an error.
+    let responses = open.reader.responses(request, RelayReader::ALL_TIMEOUT);
+    let ((), responses) = tokio::join!(warn_missing(publication), responses);
     let messages = responses.map(|responses| responses.messages).unwrap_or_default();
     for result in display::check_results(request, messages).0 {
         eprint(&format!(

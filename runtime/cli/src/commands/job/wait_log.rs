@@ -29,6 +29,26 @@ struct Stream {
     is_open: bool,
 }
 
+impl Stream {
+    /// Adds a partial result, and returns the part that is not shown yet.
+    fn add(&mut self, content: &str) -> String {
+        let text = sanitize(content.trim_end_matches(UNDECIDED));
+        let new = match text.strip_prefix(&self.shown) {
+            Some(new) => new,
+            // An older message.
+            None if self.shown.starts_with(&text) => "",
+            None => &text,
+        };
+        let is_over = self.shown.len().saturating_add(new.len()) > STREAM_BYTES_MAX;
+        let new = if is_over { "" } else { new };
+        self.shown.push_str(new);
+        if !new.is_empty() {
+            self.is_open = !new.ends_with('\n');
+        }
+        new.to_owned()
+    }
+}
+
 impl WaitLog {
     pub(super) fn new(is_quiet: bool) -> Self {
         Self { is_quiet, lines: 0, stream: None }
@@ -55,20 +75,10 @@ impl WaitLog {
         if self.stream.is_none() {
             self.line(&format!("{}  partial:", npub_of(provider)));
         }
-        let text = sanitize(content.trim_end_matches(UNDECIDED));
         let empty = || Stream { provider, shown: String::new(), is_open: false };
         let stream = self.stream.get_or_insert_with(empty);
-        let new = match text.strip_prefix(&stream.shown) {
-            Some(new) => new,
-            // An older message.
-            None if stream.shown.starts_with(&text) => return,
-            None => &text,
-        };
-        let is_over = stream.shown.len().saturating_add(new.len()) > STREAM_BYTES_MAX;
-        if stream.provider == provider && !is_over && !new.is_empty() {
-            eprint_part(new);
-            stream.shown.push_str(new);
-            stream.is_open = !new.ends_with('\n');
+        if stream.provider == provider {
+            eprint_part(&stream.add(content));
         }
     }
 
@@ -94,5 +104,33 @@ impl WaitLog {
 impl Drop for WaitLog {
     fn drop(&mut self) {
         self.end_line();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: every word is shown once, and no more than the limit. Method: partial results that
+    /// repeat the text so far, that only continue it, that are late, that end within a line break,
+    /// and that are too long.
+    #[test]
+    fn each_word_is_streamed_once() {
+        let most = "x".repeat(STREAM_BYTES_MAX);
+        let more = format!("{most}y");
+        for (partials, expected) in [
+            (&["a ", "a b ", "a b c"][..], "a b c"),
+            (&["a ", "b ", "c"], "a b c"),
+            (&["a b c", "a b "], "a b c"),
+            (&["a\r", "a\r\nb"], "a\nb"),
+            (&["", ""], ""),
+            (&[most.as_str(), more.as_str()], most.as_str()),
+            (&[more.as_str()], ""),
+        ] {
+            let provider = PublicKey::from_bytes([1; 32]);
+            let mut stream = Stream { provider, shown: String::new(), is_open: false };
+            let shown: String = partials.iter().map(|partial| stream.add(partial)).collect();
+            assert!(shown == expected && stream.shown == expected, "{}", partials.len());
+        }
     }
 }
