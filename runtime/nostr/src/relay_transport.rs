@@ -42,10 +42,9 @@ impl WebSocketTransport for RelayTransport {
         deadline: Duration,
     ) -> BoxedFuture<'a, Result<(WebSocketSink, WebSocketStream), TransportError>> {
         Box::pin(async move {
-            let connected = timeout(deadline, connect(url)).await;
-            let socket = connected
-                .unwrap_or_else(|_| Err(Error::Io(io::ErrorKind::TimedOut.into())))
-                .map_err(TransportError::backend)?;
+            let timed_out = |_| TransportError::backend(io::Error::from(io::ErrorKind::TimedOut));
+            let connected = timeout(deadline, connect(url)).await.map_err(timed_out)?;
+            let socket = connected.map_err(TransportError::backend)?;
             let (sink, stream) = socket.split();
             let stream = Box::pin(stream.map_err(TransportError::backend));
             Ok((Box::new(TransportSink(sink)) as WebSocketSink, stream as WebSocketStream))

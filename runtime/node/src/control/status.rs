@@ -77,7 +77,7 @@ impl NodeStatus {
         self.manager.lockdown().await
     }
 
-    /// How far the clock is ahead of those of the relays, as far as they report their time.
+    /// How far the clock is ahead of those of the relays, if that is known.
     pub fn clock_off_s(&self) -> Option<i64> {
         self.market.as_ref()?.clock_ahead_seconds()
     }

@@ -12,6 +12,7 @@ use crate::relay_transport::RelayTransport;
 use futures::future::join_all;
 use nostr_sdk::prelude::{Client, ClientMessage, Event, Relay, RelayUrl};
 use pylon_core::PublicKey;
+use pylon_core::admission::AHEAD_SECONDS_MAX;
 use pylon_core::backoff::Backoff;
 use pylon_core::message::SendOutcome;
 use pylon_core::sync::lock;
@@ -145,15 +146,14 @@ impl Announcer {
         if announced.as_ref().and_then(announcement::parse).is_none() {
             return;
         }
-        let mut last = lock(&self.heartbeat);
-        let event = announcement::heartbeat(last.as_ref(), crate::now());
+        let event = announcement::heartbeat(crate::now());
         let Ok(event) = event.sign_with_keys(&self.keys) else { return };
         for relay in self.connected() {
             // A relay that is disconnected meanwhile gets the next one.
             let _ = relay.send_msg(ClientMessage::Event(Cow::Borrowed(&event)));
         }
         tracing::trace!(target: "compute", id = %event.id, kind = event.kind.as_u16(), "out");
-        *last = Some(event);
+        *lock(&self.heartbeat) = Some(event);
     }
 
     fn last_heartbeat(&self) -> Option<Event> {
@@ -229,9 +229,13 @@ impl Announcer {
         subject: AnnouncementKind,
         node: &NodeAnnouncement,
     ) -> Option<Event> {
-        let last = self.latest.get(subject);
+        let now = crate::now();
+        // Relays may refuse an event of a clock that was ahead, and then one that is later still.
+        let is_plausible =
+            |last: &Event| last.created_at.as_secs() <= now.get() + AHEAD_SECONDS_MAX;
+        let last = self.latest.get(subject).filter(is_plausible);
         let urls: Vec<String> = self.all().iter().map(|relay| relay.url().to_string()).collect();
-        match announcement::due(subject, node, &urls, last.as_ref(), crate::now()) {
+        match announcement::due(subject, node, &urls, last.as_ref(), now) {
             None => last,
             Some(event) => {
                 let event = event.sign_with_keys(&self.keys).ok()?;

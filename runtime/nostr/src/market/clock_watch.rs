@@ -1,8 +1,7 @@
 //! Notices when the clock of this machine is set, by comparison with the monotonic clock.
 
-use super::limits::RelayLimits;
+use super::clock_evidence::ClockEvidence;
 use pylon_core::UnixTime;
-use pylon_core::ports::clock::Clock;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -29,12 +28,13 @@ impl Reading {
 
 /// Reads the clock at this interval and notifies of every change, until there is no receiver. The
 /// value is the number of seconds by which the clock was set back so far.
-pub(super) async fn run(
-    clock: Arc<dyn Clock>,
-    interval: Duration,
-    limits: Arc<RelayLimits>,
-    steps: watch::Sender<u64>,
-) {
+pub(super) fn start(clock: Arc<ClockEvidence>, interval: Duration) -> watch::Receiver<u64> {
+    let (steps, receiver) = watch::channel(0);
+    tokio::spawn(run(clock, interval, steps));
+    receiver
+}
+
+async fn run(clock: Arc<ClockEvidence>, interval: Duration, steps: watch::Sender<u64>) {
     let read = || Reading { at: Instant::now(), clock: clock.now() };
     let mut last = read();
     loop {
@@ -45,7 +45,7 @@ pub(super) async fn run(
         let next = read();
         if let Some(seconds) = last.step(&next) {
             tracing::warn!(seconds, "the clock of this machine was set, subscribing again");
-            limits.clock_was_set(seconds);
+            clock.clock_was_set(seconds);
             let back = if seconds < 0 { seconds.unsigned_abs() } else { 0 };
             steps.send_modify(|total| *total = total.saturating_add(back));
         }

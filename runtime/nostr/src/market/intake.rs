@@ -5,6 +5,7 @@
 //! here keeps it out of the library's lossy broadcasts. Ignored events are counted; nothing is
 //! decided here.
 
+use super::clock_evidence::ClockEvidence;
 use super::price_feed::PriceFeed;
 use super::queries::RelayQueries;
 use super::results::Results;
@@ -127,7 +128,10 @@ impl Intake {
                 Err(Ignored::OtherKind) => &all.other_kind,
                 Err(Ignored::Own) => &all.own,
                 Err(Ignored::OtherProvider) => &all.other_provider,
-                Err(Ignored::Untimely) => &all.untimely,
+                Err(Ignored::Untimely) => {
+                    self.report_untimely(event);
+                    &all.untimely
+                }
                 Err(Ignored::TooLarge | Ignored::Nothing) => &all.too_large,
                 Ok(_) if !has_valid_id(event) => &all.forged,
                 Ok(_) if !self.remember(event.id) => &all.duplicate,
@@ -203,6 +207,16 @@ impl Intake {
         }
     }
 
+    /// Logged at the 1st, 2nd, 3rd, 5th, 9th, … event: the clock of its author may be wrong, or
+    /// ours.
+    fn report_untimely(&self, event: &Event) {
+        let before = self.counters.untimely.load(Ordering::Relaxed);
+        if before & before.wrapping_sub(1) == 0 {
+            let (created_at, now) = (event.created_at.as_secs(), self.clock.now().get());
+            tracing::info!(id = %event.id, before, created_at, now, "event ignored for its date");
+        }
+    }
+
     fn is_known(&self, id: &EventId) -> bool {
         self.seen().holds(id)
     }
@@ -217,12 +231,18 @@ impl Intake {
 }
 
 /// The admission policy that the library calls. Answers to our own queries go to the query.
-#[derive(Debug)]
 pub(super) struct IntakePolicy {
     pub(super) intake: Arc<Intake>,
     pub(super) queries: Arc<RelayQueries>,
     pub(super) results: Arc<Results>,
     pub(super) prices: Arc<PriceFeed>,
+    pub(super) clock: Arc<ClockEvidence>,
+}
+
+impl std::fmt::Debug for IntakePolicy {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "IntakePolicy({:?})", self.intake)
+    }
 }
 
 impl AdmitPolicy for IntakePolicy {
@@ -238,6 +258,9 @@ impl AdmitPolicy for IntakePolicy {
             } else if subscription.as_str() == SubscriptionKind::Prices.name() {
                 self.prices.answer(event);
             } else if !self.queries.answered(relay, subscription, event) {
+                if subscription.as_str() == SubscriptionKind::Served.name() {
+                    self.clock.event_arrived(relay, event);
+                }
                 self.prices.request(event);
                 self.intake.take(event).await;
             }

@@ -1,10 +1,9 @@
 //! The limits that relays declare (NIP-11). Requested at each connection; the last answer is used
 //! until the next.
 
-use crate::clock_offset::{self, OFFSET_SECONDS_MAX};
+use super::clock_evidence::ClockEvidence;
 use crate::nip90::{EVENT_BYTES_MIN, EVENT_TAGS_MIN, SizeLimit};
 use nostr_sdk::prelude::{RelayUrl, Url};
-use pylon_core::ports::clock::Clock;
 use pylon_core::sync::lock;
 use pylon_egress::http;
 use reqwest::header::ACCEPT;
@@ -75,33 +74,24 @@ pub(super) struct RelayLimits {
     known: Mutex<HashMap<RelayUrl, Limitation>>,
     /// Sizes of messages on which relays closed the connection.
     refused_bytes: Mutex<HashMap<RelayUrl, usize>>,
-    clock: Arc<dyn Clock>,
-    /// How far the clock of this machine is ahead of theirs.
-    ahead_seconds: Mutex<HashMap<RelayUrl, i64>>,
-    /// The last warning about it.
-    warned: Mutex<Option<i64>>,
+    clock: Arc<ClockEvidence>,
 }
 
 impl RelayLimits {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(clock: Arc<ClockEvidence>) -> Result<Self, reqwest::Error> {
         Ok(Self {
             http: http::client_with_connect_timeout(REQUEST_TIMEOUT)?,
             known: Mutex::default(),
             refused_bytes: Mutex::default(),
             clock,
-            ahead_seconds: Mutex::default(),
-            warned: Mutex::default(),
         })
     }
 
     /// Requests the limits and the time of one relay.
     pub(super) async fn refresh(self: Arc<Self>, relay: RelayUrl) {
         let answer = ask(&self.http, relay.as_str(), REQUEST_TIMEOUT).await;
-        if let Ok(answer) = &answer
-            && let Some(ahead) = clock_offset::ahead_of(answer.headers(), self.clock.now())
-        {
-            lock(&self.ahead_seconds).insert(relay.clone(), ahead);
-            self.check_clock();
+        if let Ok(answer) = &answer {
+            self.clock.relay_answered(&relay, answer.headers());
         }
         let limitation = async { read(answer?).await };
         match limitation.await {
@@ -109,36 +99,6 @@ impl RelayLimits {
             Err(error) => {
                 tracing::debug!(url = %relay, %error, "the limits of the relay are unknown")
             }
-        }
-    }
-
-    /// How far the clock of this machine is ahead of the relays; `None` if none reports its time.
-    pub(super) fn clock_ahead_seconds(&self) -> Option<i64> {
-        clock_offset::median(lock(&self.ahead_seconds).values().copied().collect())
-    }
-
-    /// The clock was set forward by this, or back if it is negative.
-    pub(super) fn clock_was_set(&self, by_seconds: i64) {
-        for ahead in lock(&self.ahead_seconds).values_mut() {
-            *ahead = ahead.saturating_add(by_seconds);
-        }
-        self.check_clock();
-    }
-
-    /// Logs a wrong clock, and when it is right again.
-    fn check_clock(&self) {
-        let is_wrong = |ahead: &i64| ahead.unsigned_abs() > OFFSET_SECONDS_MAX;
-        let ahead = self.clock_ahead_seconds().filter(is_wrong);
-        let before = std::mem::replace(&mut *lock(&self.warned), ahead);
-        match (before, ahead) {
-            (Some(before), Some(ahead)) if before.abs_diff(ahead) <= OFFSET_SECONDS_MAX => {}
-            (_, Some(ahead)) => tracing::warn!(
-                offset = clock_offset::describe(ahead),
-                "the clock of this machine differs from the relays: set it (NTP), relays reject \
-                 events with a wrong time"
-            ),
-            (Some(_), None) => tracing::info!("the clock of this machine agrees with the relays"),
-            (None, None) => {}
         }
     }
 
@@ -287,7 +247,8 @@ mod tests {
             .await,
         ];
         let relays: Vec<RelayUrl> = urls.iter().map(|url| RelayUrl::parse(url).unwrap()).collect();
-        let limits = Arc::new(RelayLimits::new(Arc::new(TestClock::default())).unwrap());
+        let clock = Arc::new(TestClock::default());
+        let limits = Arc::new(RelayLimits::new(Arc::new(ClockEvidence::new(clock))).unwrap());
         assert_eq!(limits.size_limit(&relays), default);
         Arc::clone(&limits).refresh(relays[0].clone()).await;
         assert_eq!(limits.size_limit(&relays), default, "the default applies to the other relay");

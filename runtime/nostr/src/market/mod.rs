@@ -3,6 +3,7 @@
 //! keeps one of them subscribed.
 
 mod announcer;
+mod clock_evidence;
 mod clock_watch;
 mod customer_relays;
 mod intake;
@@ -29,11 +30,12 @@ use crate::nip90::{Reader, check, job_id_of, status_of, write};
 use crate::{ConnectError, Entry, RelayChange, identity};
 use announcer::{Announcer, LatestEvents};
 use async_trait::async_trait;
+use clock_evidence::ClockEvidence;
 use customer_relays::CustomerRelays;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use intake::{Intake, IntakePolicy, QueueLimits, Queued};
+use intake::{Intake, IntakePolicy, Queued};
 use limits::{Limitation, RelayLimits};
 use nostr_sdk::prelude::{
     Client, ClientOptions, Event, EventId, Filter, JsonUtil, Keys, RelayPoolOptions,
@@ -44,7 +46,6 @@ use outgoing::Outgoing;
 use price_feed::PriceFeed;
 use pylon_core::decision::MarketView;
 use pylon_core::message::{Incoming, Message, RelayRefusal, SendOutcome, SignedMessage};
-use pylon_core::ports::clock::Clock;
 use pylon_core::ports::market::{Market, MarketError};
 use pylon_core::sync::lock;
 use pylon_core::work::Output;
@@ -81,7 +82,7 @@ pub struct NostrMarket {
     announcer: Arc<Announcer>,
     announcer_task: AbortHandle,
     closed: watch::Sender<bool>,
-    clock: Arc<dyn Clock>,
+    clock: Arc<ClockEvidence>,
     options: Options,
 }
 
@@ -94,36 +95,27 @@ impl NostrMarket {
         let Entry { keys, urls, kinds, clock } = entry;
         let reader = Reader::new(identity::public_key(&keys));
         let (kinds, served) = watch::channel(Arc::from(kinds));
-        let queue_limits = QueueLimits {
-            events: options.queue_events,
-            bytes: options.queue_bytes,
-            wait: options.queue_timeout,
-        };
         let (intake, inbox) =
-            Intake::new(reader.clone(), served.clone(), queue_limits, Arc::clone(&clock));
+            Intake::new(reader.clone(), served.clone(), options.queue_limits(), Arc::clone(&clock));
         let (queries, results) = (Arc::new(RelayQueries::default()), Arc::new(Results::default()));
         let prices = Arc::new(PriceFeed::new(keys.public_key(), served.clone()));
+        let evidence = Arc::new(ClockEvidence::new(clock));
         let gate = IntakePolicy {
             intake: Arc::clone(&intake),
             queries: Arc::clone(&queries),
             results: Arc::clone(&results),
             prices: Arc::clone(&prices),
+            clock: Arc::clone(&evidence),
         };
         let disconnect = broadcast::Sender::new(CHANGES_MAX);
-        // The pool's own channel is not read: relays are read one by one.
-        let pool = RelayPoolOptions::new().notification_channel_size(1);
-        let client = Client::builder()
-            .signer(keys.clone())
-            .admit_policy(gate)
-            .websocket_transport(Transport {
-                intake: Arc::clone(&intake),
-                prices: Arc::clone(&prices),
-                disconnect: disconnect.clone(),
-            })
-            .opts(ClientOptions::new().pool(pool))
-            .build();
+        let transport = Transport {
+            intake: Arc::clone(&intake),
+            prices: Arc::clone(&prices),
+            disconnect: disconnect.clone(),
+        };
+        let client = client(&keys, gate, transport);
         let limits =
-            Arc::new(RelayLimits::new(Arc::clone(&clock)).map_err(|error| {
+            Arc::new(RelayLimits::new(Arc::clone(&evidence)).map_err(|error| {
                 ConnectError::Relay("no HTTP client".into(), error.to_string())
             })?);
 
@@ -131,13 +123,7 @@ impl NostrMarket {
         let (live, live_now) = watch::channel(0);
         let (outgoing, refusals) = Outgoing::new();
         let outgoing = Arc::new(outgoing);
-        let (clock_was_set, clock_steps) = watch::channel(0);
-        tokio::spawn(clock_watch::run(
-            Arc::clone(&clock),
-            options.clock_interval,
-            Arc::clone(&limits),
-            clock_was_set,
-        ));
+        let clock_steps = clock_watch::start(Arc::clone(&evidence), options.clock_interval);
         let shared = Arc::new(SessionContext {
             us: keys.public_key(),
             held: watch::Sender::new(Arc::from([])),
@@ -149,7 +135,7 @@ impl NostrMarket {
             queries: Arc::clone(&queries),
             results: Arc::clone(&results),
             disconnect,
-            clock: Arc::clone(&clock),
+            clock: Arc::clone(&evidence),
             clock_steps,
             options,
         });
@@ -188,7 +174,7 @@ impl NostrMarket {
             announcer,
             announcer_task,
             closed: watch::Sender::new(false),
-            clock,
+            clock: evidence,
             options,
         };
         Ok((market, first_changes))
@@ -228,9 +214,10 @@ impl NostrMarket {
         self.limits.of(&self.relays.urls())
     }
 
-    /// How far the clock of this machine is ahead of the relays; `None` if none reports its time.
+    /// How far the clock of this machine is ahead of the relays; `None` if that is not
+    /// known.
     pub fn clock_ahead_seconds(&self) -> Option<i64> {
-        self.limits.clock_ahead_seconds()
+        self.clock.ahead_seconds()
     }
 
     /// Replaces the request kinds that relays are asked for.
@@ -326,6 +313,17 @@ impl NostrMarket {
         self.announcer_task.abort();
         self.relays.close().await;
     }
+}
+
+fn client(keys: &Keys, gate: IntakePolicy, transport: Transport) -> Client {
+    // The pool's own channel is not read: relays are read one by one.
+    let pool = RelayPoolOptions::new().notification_channel_size(1);
+    Client::builder()
+        .signer(keys.clone())
+        .admit_policy(gate)
+        .websocket_transport(transport)
+        .opts(ClientOptions::new().pool(pool))
+        .build()
 }
 
 impl Drop for NostrMarket {

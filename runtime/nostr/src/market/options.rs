@@ -1,5 +1,6 @@
 //! Settings and limits of the market.
 
+use super::intake::QueueLimits;
 use crate::announcement::HEARTBEAT_SECONDS;
 use crate::nip90::TAGS_MAX;
 use pylon_core::UnixTime;
@@ -47,6 +48,13 @@ pub struct Options {
     pub heartbeat_interval: Duration,
     /// Interval at which the clock is compared with the monotonic clock.
     pub clock_interval: Duration,
+}
+
+impl Options {
+    pub(super) fn queue_limits(&self) -> QueueLimits {
+        let Self { queue_events, queue_bytes, queue_timeout, .. } = *self;
+        QueueLimits { events: queue_events, bytes: queue_bytes, wait: queue_timeout }
+    }
 }
 
 impl Default for Options {

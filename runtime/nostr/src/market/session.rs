@@ -4,6 +4,7 @@
 //! Subscriptions are managed here and not by the library, which forgets one that a relay closes,
 //! and repeats an old `since`.
 
+use super::clock_evidence::ClockEvidence;
 use super::limits::RelayLimits;
 use super::options::Options;
 use super::outgoing::Outgoing;
@@ -16,7 +17,6 @@ use nostr_sdk::prelude::{
     SubscriptionId,
 };
 use pylon_core::UnixTime;
-use pylon_core::ports::clock::Clock;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +42,8 @@ pub(super) struct SessionContext {
     pub(super) queries: Arc<RelayQueries>,
     pub(super) results: Arc<Results>,
     pub(super) disconnect: broadcast::Sender<RelayUrl>,
-    pub(super) clock: Arc<dyn Clock>,
-    /// As in [`clock_watch::run`](super::clock_watch::run).
+    pub(super) clock: Arc<ClockEvidence>,
+    /// As in [`clock_watch::start`](super::clock_watch::start).
     pub(super) clock_steps: watch::Receiver<u64>,
     pub(super) options: Options,
 }
@@ -321,6 +321,7 @@ impl RelaySession {
 
     fn flows(&mut self, kind: SubscriptionKind) {
         if !self.of(kind).is_live() && kind == SubscriptionKind::Served {
+            self.shared.clock.set_live(self.relay.url(), true);
             self.shared.live.send_modify(|count| *count = count.saturating_add(1));
         }
         // Only the subscription to requests is renewed, because its silence would not be noticed
@@ -334,6 +335,7 @@ impl RelaySession {
         let now = self.shared.clock.now();
         if self.of(kind).stopped(now) && kind == SubscriptionKind::Served {
             self.shared.live.send_modify(|count| *count = count.saturating_sub(1));
+            self.shared.clock.set_live(self.relay.url(), false);
         }
     }
 }

@@ -10,6 +10,7 @@ use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{PolicyResult, RelayBuilderNip42, WritePolicy};
 use nostr_sdk::prelude::{BoxedFuture, EventBuilder, Filter, Kind, Tag, Timestamp};
 use pylon_core::message::{JobStatus, ReplyTo};
+use pylon_core::ports::clock::Clock;
 use pylon_core::work::Output;
 use pylon_core::{Input, InputSource, Job, Msat};
 use session::UNANSWERED_MAX;

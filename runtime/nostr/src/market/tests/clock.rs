@@ -50,12 +50,47 @@ async fn the_offset_of_the_clock_is_known() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = RelayUrl::parse(&format!("ws://{}", listener.local_addr().unwrap())).unwrap();
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
-    let limits = Arc::new(RelayLimits::new(Arc::new(TestClock(AtomicI64::new(600)))).unwrap());
-    assert_eq!(limits.clock_ahead_seconds(), None);
-    Arc::clone(&limits).refresh(url).await;
-    let ahead = limits.clock_ahead_seconds().unwrap();
+    let clock = Arc::new(ClockEvidence::new(Arc::new(TestClock(AtomicI64::new(600)))));
+    let limits = Arc::new(RelayLimits::new(Arc::clone(&clock)).unwrap());
+    assert_eq!(clock.ahead_seconds(), None);
+    limits.refresh(url).await;
+    let ahead = clock.ahead_seconds().unwrap();
     assert!((599..=602).contains(&ahead), "{ahead}");
-    limits.clock_was_set(-600);
-    assert_eq!(limits.clock_ahead_seconds(), Some(ahead - 600));
+    clock.clock_was_set(-600);
+    assert_eq!(clock.ahead_seconds(), Some(ahead - 600));
     server.abort();
+}
+
+/// Goal: without a relay that reports its time, the dates of new requests count, but not those of
+/// stored ones or of a single author. Method: stored requests, then new ones of one author after
+/// the other, for a clock that is behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn new_requests_show_the_offset_of_the_clock() {
+    let relay = Scripted::start().await;
+    let clock = Arc::new(TestClock(AtomicI64::new(-200)));
+    let entry = Entry { clock, ..entry(vec![relay.url.clone()]) };
+    let (market, _) = NostrMarket::connect(entry, quick()).await.unwrap();
+    let mut session = relay.accept().await;
+    let signed = |keys: &Keys, text: &str| asking(text).sign_with_keys(keys).unwrap().as_json();
+    for number in 0..5 {
+        session.feed(&signed(&Keys::generate(), &number.to_string())).await;
+    }
+    session.end_of_stored().await;
+    for _ in 0..5 {
+        next_job(&market).await;
+    }
+    assert!(market.ready(DEADLINE).await);
+    assert_eq!(market.clock_ahead_seconds(), None, "stored requests");
+    let authors = [(); 3].map(|()| Keys::generate());
+    for (number, author, is_known) in [(0, 0, false), (1, 0, false), (2, 1, false), (3, 2, true)] {
+        session.feed(&signed(&authors[author], &format!("new {number}"))).await;
+        session.say(serde_json::json!(["NOTICE", "sent"])).await;
+        next_job(&market).await;
+        let ahead = market.clock_ahead_seconds();
+        assert_eq!(
+            ahead.is_some_and(|ahead| (-201..=-190).contains(&ahead)),
+            is_known,
+            "{ahead:?}"
+        );
+    }
 }
