@@ -177,7 +177,7 @@ async fn responses_match_the_documentation() {
     let models = program.json(&["models", "--json"]);
     assert_eq!(
         models["models"],
-        json!([{"id": "stub-model", "backend": "llama_cpp", "default": true, "context_tokens": 4096}])
+        json!([{"id": "stub-model", "backend": "llama_cpp", "default": true, "context_tokens": 4096, "price_permille": 1000}])
     );
 }
 

@@ -6,9 +6,10 @@ use crate::stub::{Script, Stub};
 use nostr_relay_builder::RelayBuilder;
 use nostr_relay_builder::builder::{PolicyResult, WritePolicy};
 use nostr_sdk::prelude::{BoxedFuture, ClientMessage, Event, JsonUtil, Kind};
-use pylon_adapters::inference::llama_cpp;
+use pylon_adapters::inference::{self, llama_cpp};
 use pylon_adapters::payments::play_money::PlayBank;
 use pylon_core::machine::JobState;
+use pylon_core::ports::inference::Inference;
 use pylon_core::slots::GuestConfig;
 use pylon_core::{Input, InputSource, JobId, Msat, Param, PublicKey};
 use pylon_egress::http::client;
@@ -35,6 +36,10 @@ pub const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct MarketOptions {
     /// Answers of the backend.
     pub script: Script,
+    /// Answers of a second backend, `second`, if there is one.
+    pub second: Option<Script>,
+    /// Price factors by model.
+    pub price_permille: &'static [(&'static str, u32)],
     /// With a wallet of play money; otherwise jobs are free.
     pub wallet: bool,
     /// The pricing policy; empty for the shipped one.
@@ -63,6 +68,8 @@ impl Default for MarketOptions {
     fn default() -> Self {
         Self {
             script: Script::Echo,
+            second: None,
+            price_permille: &[],
             wallet: true,
             policy: "",
             pricing: &[],
@@ -119,6 +126,8 @@ pub struct TestMarket {
     pub folder: TempDir,
     /// The backend.
     pub stub: Stub,
+    /// The second backend.
+    pub second: Option<Stub>,
     /// The relays themselves.
     pub relays: Vec<InProcessRelay>,
     /// One in front of each relay, with `relay_info`.
@@ -140,6 +149,10 @@ impl TestMarket {
     pub async fn start(options: MarketOptions) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let stub = Stub::start(options.script).await;
+        let second = match options.second {
+            Some(script) => Some(Stub::start(script).await),
+            None => None,
+        };
         let mut relays = Vec::new();
         for _ in 0..options.relays {
             let mut builder = RelayBuilder::default();
@@ -177,6 +190,14 @@ impl TestMarket {
                 max_queued_jobs: options.max_queued_jobs,
                 ..pylon_provider::Config::default()
             },
+            inference: inference::Config {
+                price_permille: options
+                    .price_permille
+                    .iter()
+                    .map(|(model, permille)| ((*model).to_owned(), *permille))
+                    .collect(),
+                ..inference::Config::default()
+            },
             network: options.network,
             slots: pylon_slots::Config { guests, ..pylon_slots::Config::default() },
             ..Config::default()
@@ -184,6 +205,7 @@ impl TestMarket {
         let mut market = Self {
             folder: tempfile::tempdir().unwrap(),
             stub,
+            second,
             bank: PlayBank::open(&urls, Msat::new(100_000_000), Arc::new(SystemClock)).unwrap(),
             relays,
             proxies,
@@ -201,10 +223,16 @@ impl TestMarket {
     /// Starts the node in its home.
     pub async fn start_node(&mut self) {
         let home = Home::at(self.folder.path());
-        let url = self.stub.url();
-        let backend = llama_cpp::connect(&client().unwrap(), "llama_cpp", &url).await.unwrap();
+        let mut backends: Vec<Arc<dyn Inference>> = Vec::new();
+        let named = [("llama_cpp", Some(&self.stub)), ("second", self.second.as_ref())];
+        for (name, stub) in named {
+            if let Some(stub) = stub {
+                let backend = llama_cpp::connect(&client().unwrap(), name, &stub.url()).await;
+                backends.push(Arc::new(backend.unwrap()));
+            }
+        }
         let wallet = self.wallet.then(|| Arc::new(self.bank.wallet()) as _);
-        let (backends, bus) = (Some(vec![Arc::new(backend) as _]), self.bus.clone());
+        let (backends, bus) = (Some(backends), self.bus.clone());
         let parts = Parts { wallet, backends, bus, market: self.nostr, ..Parts::default() };
         let node =
             Node::start(&home, &home.open().unwrap(), &self.config, self.keys.clone(), parts)

@@ -138,6 +138,13 @@ pub struct Model {
     /// The context size, for prompt and output.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub context_tokens: Option<u32>,
+    /// The operator's price factor in thousandths.
+    #[serde(default = "neutral_permille")]
+    pub price_permille: u32,
+}
+
+const fn neutral_permille() -> u32 {
+    1000
 }
 
 /// A relay.

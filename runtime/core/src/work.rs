@@ -11,6 +11,11 @@ pub struct Route {
     pub price_permille: u32,
 }
 
+impl Route {
+    /// Leaves the price unchanged.
+    pub const NEUTRAL_PERMILLE: u32 = 1000;
+}
+
 /// Where an attempt runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -106,9 +106,7 @@ impl Node {
         let backends =
             BackendRegistry::watch(adapters, preference(config), bus.clone(), Arc::clone(&clock))
                 .await;
-        if let Some(warning) = backends.preference_warning() {
-            tracing::warn!("{warning}");
-        }
+        backends.preference_warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         let (guests, reports) = guests.await.context("cannot load the guests")??;
         let unfinished = journal.unfinished()?;
         let needed = unfinished
@@ -202,7 +200,7 @@ impl Node {
         let refused_guests =
             self.guests.manager.refused_guests_warning(&jobs, SystemClock.now()).await;
         let warnings = Vec::from_iter(
-            self.status.backends.preference_warning().into_iter().chain(refused_guests),
+            self.status.backends.preference_warnings().into_iter().chain(refused_guests),
         );
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let applied = running.differences(&next);
@@ -254,8 +252,12 @@ pub async fn configured(config: &Config) -> anyhow::Result<Vec<Arc<dyn Inference
     })
 }
 
-/// The preferred backend and model.
+/// The preferred backend and model, and the price factors.
 pub fn preference(config: &Config) -> Preference {
     let config = &config.inference;
-    Preference { backend: config.default_backend.clone(), model: config.default_model.clone() }
+    Preference {
+        backend: config.default_backend.clone(),
+        model: config.default_model.clone(),
+        price_permille: config.price_permille.clone(),
+    }
 }

@@ -102,7 +102,7 @@ impl BackendEntry {
         Candidate {
             route: Route {
                 target: ExecutionTarget::Model { backend, model: model_id },
-                price_permille: 1000,
+                price_permille: Route::NEUTRAL_PERMILLE,
             },
             context_tokens: model.context_tokens,
             in_flight: self.max_concurrency.saturating_sub(free),

@@ -10,6 +10,8 @@ use pylon_core::ports::clock::Clock;
 use pylon_core::ports::inference::{Inference, InferenceError};
 use pylon_core::probe_backoff::{ProbeBackoff, ProbeOutcome};
 use pylon_core::sync::{read, write};
+use pylon_core::work::{ExecutionTarget, Route};
+use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -33,13 +35,15 @@ pub struct BackendRegistry {
     clock: Arc<dyn Clock>,
 }
 
-/// What the operator prefers when a job leaves it open. Empty: the first.
+/// What the operator prefers when a job leaves it open, and the price factors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Preference {
-    /// A backend.
+    /// A backend; if empty, the first.
     pub backend: String,
-    /// A model.
+    /// A model; if empty, the first.
     pub model: String,
+    /// Price factors in thousandths by MODEL or BACKEND/MODEL; 1000 for all others.
+    pub price_permille: BTreeMap<String, u32>,
 }
 
 impl BackendRegistry {
@@ -85,28 +89,34 @@ impl BackendRegistry {
         *write(&self.preference) = preference;
     }
 
-    /// One line, if the preferred model is not served although its backend is available.
-    pub fn preference_warning(&self) -> Option<String> {
+    /// One line for each setting with a model that is not served although its backend is available.
+    pub fn preference_warnings(&self) -> Vec<String> {
         let preference = read(&self.preference).clone();
         let candidates = self.candidates();
-        let mut of_backend = candidates
-            .iter()
-            .filter(|candidate| preference.is_backend(candidate.route.target.backend()))
-            .peekable();
-        of_backend.peek()?;
-        if of_backend.any(|candidate| preference.is_model(candidate.route.target.model())) {
-            return None;
+        let targets = || candidates.iter().map(|candidate| &candidate.route.target);
+        let not_served = |setting: &str, model: &str| {
+            format!("`{setting}`: no backend serves `{model}`; `pylon models` lists what there is")
+        };
+        let mut warnings = Vec::new();
+        let mut of_backend =
+            targets().filter(|target| preference.is_backend(target.backend())).peekable();
+        if of_backend.peek().is_some() && !of_backend.any(|it| preference.is_model(it.model())) {
+            warnings.push(not_served("default_model", &preference.model));
         }
-        Some(format!(
-            "`default_model`: no backend serves `{}`; `pylon models` lists what there is",
-            preference.model
-        ))
+        let is_available =
+            |row: &Arc<BackendEntry>| targets().any(|it| it.backend() == row.adapter.id());
+        if self.rows.iter().all(is_available) {
+            let is_served = |key: &&String| targets().any(|it| price_keys(it).contains(key));
+            let unknown = preference.price_permille.keys().filter(|key| !is_served(key));
+            warnings.extend(unknown.map(|key| not_served("price_permille", key)));
+        }
+        warnings
     }
 
     /// Every model of every available backend, in the operator's order.
     pub fn candidates(&self) -> Vec<Candidate> {
         let preference = read(&self.preference).clone();
-        let is_set = preference != Preference::default();
+        let is_set = !preference.backend.is_empty() || !preference.model.is_empty();
         let mut candidates = Vec::new();
         for row in &self.rows {
             let is_backend = is_set && preference.is_backend(row.adapter.id());
@@ -115,6 +125,10 @@ impl BackendRegistry {
         // Without a preference the first is the default.
         if let Some(first) = candidates.first_mut().filter(|_| !is_set) {
             first.preferred = true;
+        }
+        for candidate in &mut candidates {
+            let Route { target, price_permille } = &mut candidate.route;
+            *price_permille = preference.price_permille(target);
         }
         candidates
     }
@@ -206,6 +220,17 @@ impl Preference {
     fn is_model(&self, id: &str) -> bool {
         self.model.is_empty() || self.model == id || public_name(&self.model) == Some(id)
     }
+
+    fn price_permille(&self, target: &ExecutionTarget) -> u32 {
+        let set = price_keys(target).iter().find_map(|key| self.price_permille.get(key)).copied();
+        set.unwrap_or(Route::NEUTRAL_PERMILLE)
+    }
+}
+
+/// The keys of `price_permille` that name the target; the first one takes precedence.
+fn price_keys(target: &ExecutionTarget) -> [String; 2] {
+    let (backend, model) = (target.backend(), target.model());
+    [format!("{backend}/{model}"), model.to_owned()]
 }
 
 /// Until no one holds the backends.

@@ -11,6 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// A thousand times the price.
+const PRICE_PERMILLE_MAX: u32 = 1_000_000;
+
 macro_rules! backends {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $config:ty;)*) => {
         /// The settings of a backend, by its type.
@@ -55,6 +58,8 @@ pub struct Config {
     pub default_backend: String,
     /// The model for jobs that name none; if empty, the first of the backend.
     pub default_model: String,
+    /// Price factors in thousandths by MODEL or BACKEND/MODEL; 1000 for all others.
+    pub price_permille: BTreeMap<String, u32>,
     /// The backends by name. A file that names none has the default.
     #[serde(deserialize_with = "read_backends", serialize_with = "write_backends")]
     pub inference: BTreeMap<String, BackendConfig>,
@@ -65,6 +70,7 @@ impl Default for Config {
         Self {
             default_backend: String::new(),
             default_model: String::new(),
+            price_permille: BTreeMap::new(),
             inference: default_backends(),
         }
     }
@@ -110,18 +116,28 @@ impl Section for Config {
                 format!("`default_backend`: no backend `{wanted}`; {}", nearest(wanted, names));
             return Err(InvalidSetting::new(&["default_backend"], message));
         }
+        for (name, permille) in &self.price_permille {
+            if *permille > PRICE_PERMILLE_MAX {
+                let message = format!(
+                    "`price_permille`: `{name}` is {permille}: it can be 0 to {PRICE_PERMILLE_MAX}"
+                );
+                return Err(InvalidSetting::new(&["price_permille", name], message));
+            }
+        }
         self.inference.iter().try_for_each(|(name, config)| {
             config.backend().check().map_err(|invalid| invalid.below(name).below("inference"))
         })
     }
 
     fn reloaded(&self, next: &Self) -> Self {
-        let Self { default_backend, default_model, inference: _ } = next;
+        let Self { default_backend, default_model, price_permille, inference: _ } = next;
+        let price_permille = price_permille.clone();
         // A backend that a restart will add cannot be preferred before it.
         if !default_backend.is_empty() && !self.inference.contains_key(default_backend) {
-            return self.clone();
+            return Self { price_permille, ..self.clone() };
         }
         Self {
+            price_permille,
             default_backend: default_backend.clone(),
             default_model: default_model.clone(),
             inference: self.inference.clone(),

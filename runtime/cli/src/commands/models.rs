@@ -29,14 +29,16 @@ struct Row<'a> {
     backend: &'a str,
     default: bool,
     context_tokens: Option<u32>,
+    price_permille: u32,
 }
 
 fn rows(backend: &Backend) -> impl Iterator<Item = Row<'_>> {
-    backend.models.iter().map(|Model { id, default, context_tokens }| Row {
+    backend.models.iter().map(|Model { id, default, context_tokens, price_permille }| Row {
         id,
         backend: &backend.id,
         default: *default,
         context_tokens: *context_tokens,
+        price_permille: *price_permille,
     })
 }
 
@@ -44,12 +46,13 @@ fn table(models: &[Row<'_>]) -> String {
     if models.is_empty() {
         return "no backend has a model: run `pylon doctor`\n".into();
     }
-    let mut out = String::from("BACKEND    CONTEXT  MODEL\n");
+    let mut out = String::from("BACKEND    CONTEXT  PRICE   MODEL\n");
     for one in models {
         let context = one.context_tokens.map_or_else(|| "-".into(), |tokens| tokens.to_string());
         let default = if one.default { " (default)" } else { "" };
-        let _ =
-            writeln!(out, "{:<9}  {context:>7}  {}{default}", one.backend, sanitize_line(one.id));
+        let price = format!("{}%", f64::from(one.price_permille) / 10.0);
+        let (backend, id) = (one.backend, sanitize_line(one.id));
+        let _ = writeln!(out, "{backend:<9}  {context:>7}  {price:>5}   {id}{default}");
     }
     out
 }

@@ -108,6 +108,7 @@ fn partial_file_changes_only_its_keys() {
 fn reload_keeps_settings_that_need_a_restart() {
     let running = Config::default();
     let text = "name = 'n'\nmax_queued_jobs = 1\ndefault_model = 'm'\nguest_drain_seconds = 1\n\
+                price_permille.m = 2000\n\
                 [inference.llama_cpp]\nurl = 'http://x'\n[journal]\nkeep_text_days = 1\n\
                 [network]\nfetch_urls = true\n\
                 [lockdown]\nallow_compile = false\nrequire_signature = true\n";
@@ -124,6 +125,7 @@ fn reload_keeps_settings_that_need_a_restart() {
             "lockdown.trusted_publishers",
             "max_queued_jobs",
             "name",
+            "price_permille.m",
         ]
     );
     assert_eq!(
@@ -302,6 +304,10 @@ fn invalid_value_is_reported() {
     );
     let many = vec!["'wss://nos.lol'"; 33].join(",");
     check_error(&format!("relays = [{many}]"), "1: `relays` names 33: at most 32");
+    check_error(
+        "[price_permille]\nm = 1000001",
+        "2: `price_permille`: `m` is 1000001: it can be 0 to 1000000",
+    );
     check_error("max_concurrent_jobs = 0", "1: `max_concurrent_jobs` is 0: it can be 1 to 256");
     check_error("max_concurrent_jobs = 257", "1: `max_concurrent_jobs` is 257");
     check_error(

@@ -123,6 +123,7 @@ fn backend(id: String, models: &[Candidate]) -> Backend {
         id: one.route.target.model().to_owned(),
         default: one.preferred,
         context_tokens: one.context_tokens,
+        price_permille: one.route.price_permille,
     };
     Backend {
         id,
