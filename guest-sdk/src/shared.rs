@@ -24,6 +24,11 @@ impl types::Situation {
     pub fn settings(&self) -> Params<'_> {
         Params::new(&self.settings)
     }
+
+    /// Facts that later versions of the node have added.
+    pub fn extra(&self) -> Params<'_> {
+        Params::new(&self.extra)
+    }
 }
 
 impl description::Setting {

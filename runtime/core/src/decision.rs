@@ -132,6 +132,13 @@ pub enum Terms {
     Hold,
 }
 
+impl Terms {
+    /// Whether the price is invoiced before anything runs.
+    pub const fn is_prepaid(self) -> bool {
+        matches!(self, Self::BeforeWork | Self::Hold)
+    }
+}
+
 /// The record of a customer, or of this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
@@ -141,6 +148,9 @@ pub struct History {
     pub jobs_completed: u32,
     /// Results delivered and never paid.
     pub jobs_unpaid: u32,
+    /// Results delivered and paid. Absent in records of earlier versions.
+    #[serde(default)]
+    pub jobs_paid: Option<u32>,
     /// The total.
     pub paid: Msat,
     /// Within the last 30 days.
@@ -163,7 +173,7 @@ pub struct MarketView {
 /// What pricing is given besides the job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuoteContext {
-    /// The first route.
+    /// The route to price.
     pub route: Route,
     /// Estimated from the size of the texts.
     pub input_tokens_estimate: u64,
@@ -179,6 +189,14 @@ pub struct QuoteContext {
     pub ours: History,
     /// Prices of other providers.
     pub market: Option<MarketView>,
+}
+
+impl QuoteContext {
+    /// The same for another route.
+    #[must_use]
+    pub fn with_route(&self, route: Route) -> Self {
+        Self { route, ..self.clone() }
+    }
 }
 
 /// The price of a job and its conditions.

@@ -58,15 +58,22 @@ pub(super) fn job_changed(
         before.is_some_and(|old| old.settlement == Settlement::Unpaid),
         state.settlement == Settlement::Unpaid,
     );
-    if completed == 0 && unpaid == 0 {
+    let is_paid =
+        |execution, settlement| execution == Execution::Completed && settlement == Settlement::Paid;
+    let paid = change(
+        before.is_some_and(|old| is_paid(old.execution, old.settlement)),
+        is_paid(state.execution, state.settlement),
+    );
+    if completed == 0 && unpaid == 0 && paid == 0 {
         return Ok(());
     }
     for (scope, key) in keys(state) {
         conn.prepare_cached(
             "UPDATE totals SET jobs_completed = jobs_completed + ?3, \
-                               jobs_unpaid = jobs_unpaid + ?4 WHERE scope = ?1 AND key = ?2",
+                               jobs_unpaid = jobs_unpaid + ?4, jobs_paid = jobs_paid + ?5 \
+             WHERE scope = ?1 AND key = ?2",
         )?
-        .execute(params![scope.as_str(), key, completed, unpaid])?;
+        .execute(params![scope.as_str(), key, completed, unpaid, paid])?;
     }
     Ok(())
 }
@@ -113,7 +120,8 @@ pub(super) fn history(
 ) -> rusqlite::Result<History> {
     let sums = conn
         .prepare_cached(
-            "SELECT first_seen, jobs_completed, jobs_unpaid, CAST(paid_msats AS INTEGER) \
+            "SELECT first_seen, jobs_completed, jobs_unpaid, CAST(paid_msats AS INTEGER), \
+                    jobs_paid \
              FROM totals WHERE scope = ?1 AND key = ?2",
         )?
         .query_row(params![scope.as_str(), key], |row| {
@@ -121,6 +129,7 @@ pub(super) fn history(
                 first_seen: row.get::<_, Option<i64>>(0)?.map(|at| UnixTime::new(number(at))),
                 jobs_completed: count(row.get(1)?),
                 jobs_unpaid: count(row.get(2)?),
+                jobs_paid: Some(count(row.get(4)?)),
                 paid: Msat::new(number(row.get(3)?)),
                 recent_paid: Msat::ZERO,
             })

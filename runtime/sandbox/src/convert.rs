@@ -131,6 +131,16 @@ fn history(history: &History) -> pricing::History {
     }
 }
 
+/// Facts of the context that its released record has no field for.
+pub(crate) fn context_extra(context: &QuoteContext) -> impl Iterator<Item = types::Param> {
+    let of_customer = ("customer-jobs-paid", context.customer.jobs_paid);
+    let ours = ("ours-jobs-paid", context.ours.jobs_paid);
+    [of_customer, ours].into_iter().filter_map(|(name, jobs)| {
+        let values = vec![jobs?.to_string()];
+        Some(types::Param { name: name.into(), values })
+    })
+}
+
 fn market(market: &MarketView) -> pricing::Market {
     pricing::Market {
         offers: market.offers,

@@ -58,6 +58,10 @@ impl Pricing for Hostile {
             "supply" => Ok(Offer { terms: Terms::OnDelivery, cap_msat: u64::MAX, ..good }),
             "setting" => Err(Refusal::InvalidSetting("do".into())),
             "nan" => Ok(Offer { max_work_ms: nan(), ..good }),
+            "paid" => {
+                let paid = situation.extra().text("customer-jobs-paid");
+                Ok(Offer { note: paid.unwrap_or("unknown").into(), ..good })
+            }
             "refuse" => Err(Refusal::BidTooLow(context.max_receivable_msat)),
             _ => Ok(good),
         }

@@ -89,6 +89,19 @@ async fn a_refusal_is_an_answer() {
     assert_eq!(answer.call.guest.slot, "pricing");
 }
 
+/// Goal: pricing is told the number of paid jobs, which its record has no field for. Method: a
+/// policy that repeats it, with and without the number.
+#[tokio::test]
+async fn pricing_is_told_the_paid_jobs() {
+    let guest = load(&sandbox(), "pricing", "hostile_pricing", set("do", &["paid"])).await;
+    for (jobs_paid, note) in [(None, "unknown"), (Some(0), "0"), (Some(12), "12")] {
+        let mut context = context();
+        context.customer.jobs_paid = jobs_paid;
+        let offer = guest.quote(&job(1), &context, &situation()).value.unwrap().unwrap();
+        assert_eq!(offer.note, note);
+    }
+}
+
 /// An order with an index out of range, with an index twice, or without any is invalid.
 #[tokio::test]
 async fn a_ranking_is_checked() {

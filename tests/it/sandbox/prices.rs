@@ -49,6 +49,7 @@ fn record(jobs_completed: u32, jobs_unpaid: u32, recent_paid: u64) -> History {
         first_seen: Some(UnixTime::new(1)),
         jobs_completed,
         jobs_unpaid,
+        jobs_paid: None,
         paid,
         recent_paid: paid,
     }

@@ -10,6 +10,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("0001_schema.sql"),
     include_str!("0002_relay_refusals.sql"),
     include_str!("0003_dropped_requests.sql"),
+    include_str!("0004_jobs_paid.sql"),
 ];
 
 /// Returns the number of applied steps. A schema of a newer program is an error.

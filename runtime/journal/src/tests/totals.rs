@@ -24,31 +24,35 @@ async fn the_history_follows_the_jobs() {
             history.first_seen.map(UnixTime::get),
             history.jobs_completed,
             history.jobs_unpaid,
+            history.jobs_paid.unwrap_or_default(),
             history.paid.get(),
         )
     };
-    assert_eq!(record(), (None, 0, 0, 0));
+    assert_eq!(record(), (None, 0, 0, 0, 0));
     journal.commit(vec![Row::Admit(Box::new(job(1)))].into()).await.unwrap();
-    assert_eq!(record(), (Some(1000), 0, 0, 0));
+    assert_eq!(record(), (Some(1000), 0, 0, 0, 0));
     journal
         .commit(vec![Row::Admit(Box::new(JobState { received_at: at(900), ..job(2) }))].into())
         .await
         .unwrap();
-    assert_eq!(record(), (Some(900), 0, 0, 0));
+    assert_eq!(record(), (Some(900), 0, 0, 0, 0));
     for _ in 0..2 {
         journal.commit(vec![Row::Update(Box::new(done(1)))].into()).await.unwrap();
-        assert_eq!(record(), (Some(900), 1, 0, 0));
+        assert_eq!(record(), (Some(900), 1, 0, 0, 0));
     }
     for _ in 0..2 {
         journal.commit(vec![update(&done(1), Settlement::Unpaid)].into()).await.unwrap();
-        assert_eq!(record(), (Some(900), 1, 1, 0));
+        assert_eq!(record(), (Some(900), 1, 1, 0, 0));
     }
     let late = vec![
         update(&done(1), Settlement::Paid),
         Row::Earn(earning(1, 21_000, EarningSource::Job, 4000)),
     ];
     journal.commit(late.into()).await.unwrap();
-    assert_eq!(record(), (Some(900), 1, 0, 21_000));
+    assert_eq!(record(), (Some(900), 1, 0, 1, 21_000));
+    let prepaid = vec![Row::Update(Box::new(JobState { settlement: Settlement::Paid, ..job(2) }))];
+    journal.commit(prepaid.into()).await.unwrap();
+    assert_eq!(record(), (Some(900), 1, 0, 1, 21_000), "paid, and not delivered");
     assert_eq!(journal.customer_history(customer(2), at(5000)).unwrap(), History::default());
     assert_eq!(journal.kind_history(5001, at(5000)).unwrap(), History::default());
 }

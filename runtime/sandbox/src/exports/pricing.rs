@@ -21,8 +21,9 @@ pub(crate) fn quote(
 ) -> (Result<Result<Offer, Refusal>, Fault>, Cost) {
     call.run(|store| {
         let wit_job = convert::job(job);
-        let (wit_context, situation) =
+        let (wit_context, mut situation) =
             (convert::context(context), convert::situation(situation, call.settings));
+        situation.extra.extend(convert::context_extra(context));
         let policy = policy.instantiate(&mut *store)?;
         let pricing = policy.pylon_provider_pricing();
         match pricing.call_quote(store, &wit_job, &wit_context, &situation)? {
@@ -52,7 +53,9 @@ pub(crate) fn settle(
     situation: &Situation,
 ) -> (Result<Msat, Fault>, Cost) {
     call.run(|store| {
-        let (job, situation) = (convert::job(job), convert::situation(situation, call.settings));
+        let (job, mut situation) =
+            (convert::job(job), convert::situation(situation, call.settings));
+        situation.extra.extend(convert::context_extra(context));
         let (context, offer) = (convert::context(context), convert::offer(offer));
         let (route, usage) = (convert::route(route), convert::usage(usage));
         let policy = policy.instantiate(&mut *store)?;

@@ -79,6 +79,7 @@ fn context(terms: &[Terms], max_receivable_msat: u64, input_tokens_estimate: u64
         first_seen: Some(UnixTime::new(NOW - 86_400)),
         jobs_completed: 12,
         jobs_unpaid: 1,
+        jobs_paid: Some(10),
         paid: Msat::new(40_000),
         recent_paid: Msat::new(9000),
     };
