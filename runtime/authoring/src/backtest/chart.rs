@@ -61,7 +61,7 @@ fn days(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Erro
         .margin(12)
         .x_label_area_size(28)
         .y_label_area_size(72)
-        .build_cartesian_2d(0.0..position(shown.len()).max(1.0), 0.0..most * 1.1)?;
+        .build_cartesian_2d(-0.5..position(shown.len().max(1)) - 0.5, 0.0..most * 1.1)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -71,7 +71,8 @@ fn days(report: &Report, area: &Area<'_>) -> Result<(), Box<dyn std::error::Erro
     let names = [("then", THEN), ("now", NOW), ("then, where now is unknown", UNKNOWN)];
     for (which, (name, colour)) in names.into_iter().enumerate() {
         let bars = shown.iter().enumerate().map(|(index, (_, sats))| {
-            let left = position(index) - 0.4 + position(which) * 0.27;
+            // The bars of a day are centred on its index, and half a day is left at both ends.
+            let left = position(index) - 0.395 + position(which) * 0.27;
             let height = sats.get(which).copied().unwrap_or_default();
             Rectangle::new([(left, 0.0), (left + 0.25, height)], colour.filled())
         });
@@ -128,4 +129,69 @@ fn amount(number: u64) -> f64 {
 
 fn sats(msats: u64) -> f64 {
     amount(msats) / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Money, Outcome, RecordedCase};
+    use super::*;
+    use pylon_core::{JobId, Msat, PublicKey};
+
+    /// A report with one job a day, from 1 January 1970 on.
+    fn report(days: u64) -> Report {
+        let mut report = Report::default();
+        let (then, now) = (Msat::new(2_000_000), Msat::new(3_000_000));
+        let outcome = |price| Outcome::Accepted {
+            summary: String::new(),
+            price: Some(price),
+            model: "m".into(),
+        };
+        for day in 0..days {
+            report.add(&RecordedCase {
+                job: JobId::from_bytes([1; 32]),
+                kind: 5050,
+                customer: PublicKey::from_bytes([2; 32]),
+                at: UnixTime::new(day * DAY_SECONDS),
+                then: outcome(then),
+                now: outcome(now),
+                money: Money::Known { then, now },
+                fuel_then: vec![1],
+                fuel_now: vec![1],
+                faults: Vec::new(),
+            });
+        }
+        report
+    }
+
+    /// `x` and `width` of all rectangles with this colour.
+    fn rectangles(svg: &str, colour: &str) -> Vec<(i64, i64)> {
+        let number = |element: &str, name: &str| -> i64 {
+            let value = element.split(&format!(" {name}=\"")).nth(1).unwrap();
+            value.split('"').next().unwrap().parse().unwrap()
+        };
+        svg.split("<rect")
+            .skip(1)
+            .filter_map(|rest| rest.split("/>").next())
+            .filter(|element| element.contains(colour))
+            .map(|element| (number(element, "x"), number(element, "width")))
+            .collect()
+    }
+
+    /// Goal: the chart shows every day. Method: charts of one, two and thirty days; all bars are
+    /// equally wide and inside the axes, and the first day has a label.
+    #[test]
+    fn bars_of_all_days_are_inside_the_axes() {
+        for days in [1, 2, 30] {
+            let drawn = svg(&report(days), "a policy").unwrap();
+            let (bars, legend): (Vec<_>, Vec<_>) =
+                rectangles(&drawn, "#78909C").into_iter().partition(|(_, width)| *width != 12);
+            assert_eq!((bars.len() as u64, legend.len()), (days, 1), "{days} days: {drawn}");
+            let (least, most) =
+                (bars.iter().map(|bar| bar.1).min(), bars.iter().map(|bar| bar.1).max());
+            assert!(most.unwrap() - least.unwrap() <= 1, "{days} days: {bars:?}");
+            let is_inside = |(x, width): &(i64, i64)| *x >= 84 && x + width <= 948 && *width > 1;
+            assert!(bars.iter().all(is_inside), "{days} days: {bars:?}");
+            assert!(drawn.contains("01-01"), "{days} days: {drawn}");
+        }
+    }
 }
