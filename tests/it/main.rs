@@ -29,6 +29,7 @@ mod operator;
 mod panics;
 mod peers;
 mod relay_faults;
+mod routes;
 mod sandbox;
 mod slots;
 mod tidy;

@@ -110,6 +110,8 @@ pub struct ShadowRow {
     pub function: GuestFunction,
     /// The attempt; 0 before the first.
     pub attempt: u32,
+    /// The question, as in the decision.
+    pub input: String,
     /// The answer as JSON, or the fault.
     pub output: Result<String, Fault>,
     /// The fuel used.

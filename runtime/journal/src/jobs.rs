@@ -105,7 +105,7 @@ pub(super) fn insert(
             state.is_closed(),
             state.attempt,
             state.route,
-            integer(state.plan.offer.price.get()),
+            integer(state.offer().price.get()),
             integer(state.due.get()),
             integer(state.paid.get()),
             texts.payment_hash,
@@ -173,7 +173,7 @@ macro_rules! update {
             "UPDATE jobs SET status = ?2, delivery = ?3, invoicing = ?4, settlement = ?5, ",
             "attempt = ?6, route = ?7, due_msats = ?8, paid_msats = ?9, error_message = ?10, ",
             "started_at = ?11, completed_at = ?12, failure = ?13, invoice = ?14, ",
-            "evidence = ?15, output = ?16, encrypted_text = ?17",
+            "evidence = ?15, output = ?16, encrypted_text = ?17, price_msats = ?18",
             $indexed,
             " WHERE rowid = ?1"
         )
@@ -195,7 +195,7 @@ pub(super) fn update(
     let closed = state.is_closed();
     // SQLite rewrites the entry of every index whose column is set, even to the same value.
     let reindex = closed != before.closed || texts.payment_hash != before.payment_hash;
-    let sql = if reindex { update!(", closed = ?18, payment_hash = ?19") } else { update!("") };
+    let sql = if reindex { update!(", closed = ?19, payment_hash = ?20") } else { update!("") };
     let mut statement = conn.prepare_cached(sql)?;
     let fields = params![
         before.rowid,
@@ -215,10 +215,11 @@ pub(super) fn update(
         texts.evidence,
         texts.output,
         texts.encrypted,
+        integer(state.offer().price.get()),
         closed,
         texts.payment_hash,
     ];
-    let fields = if reindex { fields } else { fields.split_at(17).0 };
+    let fields = if reindex { fields } else { fields.split_at(18).0 };
     statement.execute(fields).map(drop)
 }
 

@@ -11,11 +11,12 @@ pub(super) const PAIRS: &str = "SELECT d.job_id, d.function, d.output, d.fault, 
                                 FROM shadow_answers s JOIN decisions d ON d.id = s.decision_id \
                                 WHERE s.slot = ?1 AND s.digest = ?2 AND d.decided_at >= ?4 \
                                 ORDER BY s.decision_id DESC LIMIT ?3";
-/// Adds an answer to the last decision of that job, function and attempt, if there is one.
+/// Adds an answer to the last decision of that job, function, attempt and question, if there is
+/// one. Every route of a job is priced in the same attempt.
 pub(super) const ADD_ANSWER: &str = "INSERT OR IGNORE INTO shadow_answers \
                                             (decision_id, slot, digest, output, fault, fuel) \
                                      SELECT max(id), ?4, ?5, ?6, ?7, ?8 FROM decisions \
-                                     WHERE job_id = ?1 AND function = ?2 AND attempt = ?3 \
+                                     WHERE job_id = ?1 AND function = ?2 AND attempt = ?3 AND input = ?9 \
                                      HAVING max(id) IS NOT NULL";
 
 /// The answers of the active guest and of the shadow guest to the same question.
@@ -67,6 +68,7 @@ pub(super) fn add_answer(conn: &Connection, row: &ShadowRow) -> rusqlite::Result
             row.output.as_ref().ok(),
             row.output.as_ref().err().map(|fault| fault.as_str()),
             integer(row.fuel),
+            row.input,
         ])
         .map(drop)
 }

@@ -13,6 +13,7 @@ use pylon_core::installation::{Audit, Installation, PendingGuest};
 use pylon_core::machine::{Execution, JobState};
 use pylon_core::message::RelayRefusal;
 use pylon_core::ports::journal::JournalError;
+use pylon_core::work::Route;
 use pylon_core::{Digest, JobId, UnixTime};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, Row};
@@ -44,6 +45,8 @@ pub struct Decision {
     pub function: String,
     /// The attempt; 0 before the first.
     pub attempt: u32,
+    /// Of a quote: the route that it is for.
+    pub route: Option<Route>,
     /// The answer as JSON, or the fault.
     pub output: Result<String, Fault>,
     /// What the call consumed.
@@ -172,7 +175,9 @@ impl ReadOnlyJournal {
     /// The decisions about a job, in order.
     pub fn decisions(&self, id: JobId) -> Result<Vec<Decision>, JournalError> {
         let query = "SELECT slot, name, version, digest, function, attempt, output, fault, fuel, \
-                            cpu_us, wall_us, decided_at, text_purged_at \
+                            cpu_us, wall_us, decided_at, text_purged_at, \
+                            CASE WHEN function = 'quote' AND json_valid(input) \
+                                 THEN input ->> '$[0].route' END \
                      FROM decisions WHERE job_id = ?1 ORDER BY id";
         let read = || {
             self.conn
@@ -250,5 +255,7 @@ fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
         wall_us: number(row.get(10)?),
         at: UnixTime::new(number(row.get(11)?)),
         text_purged_at: time(row, 12)?,
+        // A modified row is for `verify-log`.
+        route: row.get::<_, Option<String>>(13)?.and_then(|json| serde_json::from_str(&json).ok()),
     })
 }

@@ -9,10 +9,10 @@ use crate::recorder::{DecisionOf, JobRecorder};
 use crate::scheduler::Scheduler;
 use pylon_core::Job;
 use pylon_core::admission::{self, AdmissionLimits};
-use pylon_core::decision::{Candidate, Offer, QuoteContext, Refusal, Situation};
+use pylon_core::decision::{Candidate, QuoteContext, Refusal, Situation};
 use pylon_core::decision_summary::Summarize;
 use pylon_core::guest::{GuestAnswer, GuestFunction, GuestRef};
-use pylon_core::machine::Plan;
+use pylon_core::machine::{Plan, Quotes, ROUTES_MAX};
 use pylon_core::ports::guests::{GuestSet, GuestSets};
 use pylon_core::ports::journal::JournalError;
 use pylon_core::rows::Row;
@@ -74,14 +74,8 @@ impl Admission {
         let routes = self.rank(request, &situation, decisions)?;
         let Some(first) = routes.first().cloned() else { return Err(Refusal::NoBackend) };
         let context = self.quote_context(job, first)?;
-        let offer = self.quote(request, &context, &situation, decisions)?;
-        match job.bid {
-            Some(bid) if offer.price > bid => Err(Refusal::BidTooLow(offer.price)),
-            _ => {
-                let public = guests.public_params(job.kind).to_vec();
-                Ok(Plan { revision: guests.revision(), routes, context, offer, public })
-            }
-        }
+        let quotes = self.quotes(request, routes, &context, &situation, decisions);
+        quotes.into_plan(guests.revision(), &context, guests.public_params(job.kind))
     }
 
     /// The checks that need no guest.
@@ -140,18 +134,30 @@ impl Admission {
         })
     }
 
-    /// Asks pricing for an offer. Without an answer the request is refused.
-    fn quote(
+    /// Asks pricing about each route that may be tried, until a call fails: the node never guesses
+    /// a price, and one request does not repeat a fault on every route.
+    fn quotes(
         &self,
         request: &AdmissionRequest<'_>,
+        routes: Vec<Route>,
         context: &QuoteContext,
         situation: &Situation,
         decisions: &mut Decisions,
-    ) -> Result<Offer, Refusal> {
-        let answer = request.guests.quote(request.policy_view, context, situation);
-        let question = (context, situation);
-        self.record(request, GuestFunction::Quote, &question, &answer, decisions);
-        answer.value.map_err(|_| Refusal::Busy(RETRY_PRICING_SECONDS))?
+    ) -> Quotes {
+        let mut quotes = Quotes::new(request.job);
+        for route in routes.into_iter().take(ROUTES_MAX) {
+            let context = context.with_route(route);
+            let answer = request.guests.quote(request.policy_view, &context, situation);
+            let question = (&context, situation);
+            self.record(request, GuestFunction::Quote, &question, &answer, decisions);
+            let is_answered = answer.value.is_ok();
+            let unanswered = |_| Err(Refusal::Busy(RETRY_PRICING_SECONDS));
+            quotes.add(context.route, answer.value.unwrap_or_else(unanswered));
+            if !is_answered {
+                break;
+            }
+        }
+        quotes
     }
 
     fn record<T: Serialize + Summarize>(
@@ -165,7 +171,9 @@ impl Admission {
         let revision = request.guests.revision();
         let of = DecisionOf { job: request.job, revision, function, attempt: 0 };
         decisions.rows.push(self.recorder.decision(&of, question, answer));
-        decisions.guests.push(GuestRef::clone(&answer.call.guest));
+        if !decisions.guests.contains(&answer.call.guest) {
+            decisions.guests.push(GuestRef::clone(&answer.call.guest));
+        }
     }
 }
 

@@ -65,14 +65,8 @@ impl ShadowQuestion {
             GuestFunction::Settle => {
                 let (route, usage, situation): (Route, Usage, Situation) = parse(&self.input)?;
                 let plan = self.plan.as_ref()?;
-                to_recorded(guest.settle(
-                    job,
-                    &plan.context,
-                    &plan.offer,
-                    &route,
-                    &usage,
-                    &situation,
-                ))
+                let (context, offer) = (plan.context_for(&route), plan.offer_for(&route));
+                to_recorded(guest.settle(job, &context, offer, &route, &usage, &situation))
             }
             GuestFunction::Judge => {
                 let (evidence, situation): (Evidence, Situation) = parse(&self.input)?;
@@ -88,6 +82,7 @@ impl ShadowQuestion {
             job: self.id,
             function: self.function,
             attempt: self.attempt,
+            input: self.input,
             output,
             fuel,
         })

@@ -181,6 +181,7 @@ pub(crate) fn question(number: u64) -> (JobState, Situation) {
         routes: vec![route()],
         context: context(),
         offer,
+        fallback_offers: Vec::new(),
         public: vec!["max_tokens".into()],
     };
     let state = JobState {

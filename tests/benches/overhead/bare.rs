@@ -157,6 +157,7 @@ impl Bare {
             routes: vec![route.clone()],
             context: context.clone(),
             offer,
+            fallback_offers: Vec::new(),
             public: Vec::new(),
         };
         let (mut state, _) = machine::admit(job, plan, now);

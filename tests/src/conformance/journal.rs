@@ -78,7 +78,14 @@ fn job(number: u64, second: u64) -> JobState {
         priority: 0,
         note: String::new(),
     };
-    let plan = Plan { revision: 1, routes: vec![route], context, offer, public: Vec::new() };
+    let plan = Plan {
+        revision: 1,
+        routes: vec![route],
+        context,
+        offer,
+        fallback_offers: Vec::new(),
+        public: Vec::new(),
+    };
     let job = Job { id: id(number), customer: customer(), ..Job::placeholder(5050) };
     admit(job, plan, UnixTime::new(second)).0
 }

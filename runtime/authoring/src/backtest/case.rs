@@ -21,8 +21,8 @@ pub struct RecordedCase {
     pub now: Outcome,
     /// The money of both.
     pub money: Money,
-    /// Fuel of the recorded answer.
-    pub fuel_then: u64,
+    /// Fuel of each recorded answer.
+    pub fuel_then: Vec<u64>,
     /// Fuel of each answer of the candidate.
     pub fuel_now: Vec<u64>,
     /// Limits that the candidate exceeded.

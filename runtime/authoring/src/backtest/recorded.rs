@@ -2,7 +2,7 @@
 
 use super::case::{Money, Outcome, RecordedCase};
 use crate::replay::{NotReplayable, Question, QuestionError, ReplaySubject};
-use pylon_core::decision::Situation;
+use pylon_core::decision::{QuoteContext, Situation};
 use pylon_core::guest::{Cost, GuestFunction};
 use pylon_core::machine::Execution;
 use pylon_core::ports::journal::JournalError;
@@ -10,12 +10,15 @@ use pylon_core::work::{Route, Usage};
 use pylon_core::{Job, UnixTime};
 use pylon_journal::{Page, ReadOnlyJournal, RecordedDecision};
 use pylon_sandbox::Role;
+use std::iter;
 
 /// A question to the guest of that time.
 pub(super) struct RecordedQuestion {
     pub(super) decision: RecordedDecision,
     pub(super) subject: ReplaySubject,
     pub(super) question: Result<Question, NotReplayable>,
+    /// Of a request that was priced on several routes: the decisions about the other routes.
+    pub(super) fallbacks: Vec<(RecordedDecision, QuoteContext)>,
     /// The situation in which the amount due was settled.
     pub(super) settled_in: Option<Situation>,
 }
@@ -24,7 +27,11 @@ impl RecordedQuestion {
     /// A case without any answer yet.
     pub(super) fn case(&self, job: &Job) -> RecordedCase {
         let nothing = Outcome::Refused { code: "fault", summary: String::new() };
-        let fuel_then = if let Cost::Fuel(fuel) = self.decision.cost { fuel } else { 0 };
+        let decisions = self.fallbacks.iter().map(|(decision, _)| decision);
+        let fuel = |decision: &RecordedDecision| match decision.cost {
+            Cost::Fuel(fuel) => Some(fuel),
+            Cost::CpuUs(_) => None,
+        };
         RecordedCase {
             job: job.id,
             kind: job.kind,
@@ -33,10 +40,32 @@ impl RecordedQuestion {
             then: nothing.clone(),
             now: nothing,
             money: Money::Nothing,
-            fuel_then,
+            fuel_then: iter::once(&self.decision).chain(decisions).filter_map(fuel).collect(),
             fuel_now: Vec::with_capacity(2),
             faults: Vec::new(),
         }
+    }
+
+    /// The decisions about all routes; `first` is the context of the question.
+    pub(super) fn quotes<'a>(
+        &'a self,
+        first: &'a QuoteContext,
+    ) -> impl Iterator<Item = (&'a RecordedDecision, &'a QuoteContext)> {
+        let fallbacks = self.fallbacks.iter().map(|(decision, context)| (decision, context));
+        iter::once((&self.decision, first)).chain(fallbacks)
+    }
+
+    fn add_fallback(
+        &mut self,
+        journal: &ReadOnlyJournal,
+        decision: RecordedDecision,
+    ) -> Result<(), JournalError> {
+        match read_question(journal, &decision, &self.subject)? {
+            Ok(Question::Quote { context, .. }) => self.fallbacks.push((decision, context)),
+            Ok(_) => self.question = Err(NotReplayable::Unrecorded),
+            Err(why) => self.question = Err(why),
+        }
+        Ok(())
     }
 }
 
@@ -51,6 +80,7 @@ pub(super) const fn function(role: Role) -> Option<GuestFunction> {
 }
 
 /// Hands all questions to this function to `each`, in order and in pages, until that returns false.
+/// All quotes for one request are one question.
 pub(super) fn read(
     journal: &ReadOnlyJournal,
     function: GuestFunction,
@@ -59,15 +89,28 @@ pub(super) fn read(
     mut each: impl FnMut(Vec<RecordedQuestion>) -> bool,
 ) -> Result<(), JournalError> {
     let mut after = journal.last_id_before(since)?;
+    // The quotes for one request can be on two pages.
+    let mut open: Option<RecordedQuestion> = None;
     loop {
         let page = journal.recorded(Page { after, function: Some(function), since })?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else {
+            each(open.into_iter().collect());
+            return Ok(());
+        };
         after = last.id;
         let mut batch = Vec::with_capacity(page.len());
         for decision in page {
+            let is_fallback = |open: &&mut RecordedQuestion| {
+                function == GuestFunction::Quote && open.decision.job == decision.job
+            };
+            if let Some(open) = open.as_mut().filter(is_fallback) {
+                open.add_fallback(journal, decision)?;
+                continue;
+            }
+            batch.extend(open.take());
             let subject = ReplaySubject::read(journal, decision.job)?;
             if kind.is_none() || kind == subject.job().map(|job| job.kind) {
-                batch.push(question(journal, decision, subject)?);
+                open = Some(question(journal, decision, subject)?);
             }
         }
         if !each(batch) {
@@ -81,11 +124,7 @@ fn question(
     decision: RecordedDecision,
     subject: ReplaySubject,
 ) -> Result<RecordedQuestion, JournalError> {
-    let question = Question::read(journal, &decision, &subject)?.map_err(|error| match error {
-        QuestionError::NotReplayable(why) => why,
-        // `verify-log` reports the details.
-        QuestionError::Differs(_) => NotReplayable::Unrecorded,
-    });
+    let question = read_question(journal, &decision, &subject)?;
     let settled_in = match &subject {
         ReplaySubject::Accepted(state)
             if decision.function == GuestFunction::Quote.as_str()
@@ -99,5 +138,17 @@ fn question(
         _ => None,
     };
     let settled_in = settled_in.map(|(_, _, situation)| situation);
-    Ok(RecordedQuestion { decision, subject, question, settled_in })
+    Ok(RecordedQuestion { decision, subject, question, fallbacks: Vec::new(), settled_in })
+}
+
+fn read_question(
+    journal: &ReadOnlyJournal,
+    decision: &RecordedDecision,
+    subject: &ReplaySubject,
+) -> Result<Result<Question, NotReplayable>, JournalError> {
+    Ok(Question::read(journal, decision, subject)?.map_err(|error| match error {
+        QuestionError::NotReplayable(why) => why,
+        // `verify-log` reports the details.
+        QuestionError::Differs(_) => NotReplayable::Unrecorded,
+    }))
 }

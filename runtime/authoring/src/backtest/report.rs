@@ -162,7 +162,7 @@ impl Report {
         if let Outcome::Refused { code, .. } = &case.now {
             self.refused.entry(code).or_default().1 += 1;
         }
-        self.fuel_then.add(case.fuel_then);
+        case.fuel_then.iter().for_each(|fuel| self.fuel_then.add(*fuel));
         case.fuel_now.iter().for_each(|fuel| self.fuel_now.add(*fuel));
         for fault in &case.faults {
             *self.faults.entry(Fault::to_string(fault)).or_default() += 1;
@@ -273,7 +273,7 @@ mod tests {
             then,
             now,
             money,
-            fuel_then: 10,
+            fuel_then: vec![10],
             fuel_now: vec![20, 30],
             faults: vec![Fault::Trap],
         }

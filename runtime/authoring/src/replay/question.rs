@@ -103,12 +103,12 @@ impl Question {
                 Ok(Self::Quote { job, context, situation })
             }
             Ok(GuestFunction::Settle) => {
-                let (route, usage, situation) = read(recorded)?;
+                let (route, usage, situation): (Route, Usage, Situation) = read(recorded)?;
                 let plan = Arc::clone(&accepted(subject, recorded)?.plan);
                 Ok(Self::Settle {
                     job,
-                    context: plan.context.clone(),
-                    offer: plan.offer.clone(),
+                    context: plan.context_for(&route),
+                    offer: plan.offer_for(&route).clone(),
                     route,
                     usage,
                     situation,

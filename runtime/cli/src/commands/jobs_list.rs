@@ -56,7 +56,7 @@ impl Job {
             delivery: state.delivery.as_str(),
             invoicing: invoicing(state),
             settlement: state.settlement.as_str(),
-            price_msats: state.plan.offer.price.get(),
+            price_msats: state.offer().price.get(),
             due_msats: state.due.get(),
             paid_msats: state.paid.get(),
             received_at: state.received_at.get(),

@@ -77,6 +77,9 @@ struct DecisionView<'a> {
     digest: String,
     function: &'a str,
     attempt: u32,
+    /// Of a quote: the route that it is for.
+    backend: Option<&'a str>,
+    model: Option<&'a str>,
     /// The limit that was exceeded.
     fault: Option<String>,
     fuel: Option<u64>,
@@ -127,6 +130,7 @@ fn decision_view(one: &Decision) -> DecisionView<'_> {
         Cost::Fuel(units) => (Some(units), None),
         Cost::CpuUs(cpu_us) => (None, Some(cpu_us)),
     };
+    let target = one.route.as_ref().map(|route| &route.target);
     DecisionView {
         slot: &one.slot,
         name: &one.name,
@@ -134,6 +138,8 @@ fn decision_view(one: &Decision) -> DecisionView<'_> {
         digest: one.digest.to_hex(),
         function: &one.function,
         attempt: one.attempt,
+        backend: target.map(|target| target.backend()),
+        model: target.map(|target| target.model()),
         fault: one.output.as_ref().err().map(ToString::to_string),
         fuel,
         cpu_us,
@@ -160,7 +166,7 @@ fn page(
     row("Delivery", state.delivery.as_str().into());
     row("Invoicing", invoicing(state).into());
     row("Settlement", state.settlement.as_str().into());
-    row("Price", sats(state.plan.offer.price));
+    row("Price", sats(state.offer().price));
     row("Bid", state.job.bid.map_or_else(|| "none".into(), sats));
     row("Due", sats(state.due));
     row("Paid", sats(state.paid));
@@ -207,6 +213,10 @@ fn decision_table(state: &JobState, decisions: &[Decision]) -> String {
                 REDACTED.into()
             }
             output => decision_summary::summarize(&one.function, output),
+        };
+        let outcome = match one.route.as_ref().map(|route| &route.target) {
+            Some(target) => format!("{} on {}: {outcome}", target.model(), target.backend()),
+            None => outcome,
         };
         let guest = format!("{} {} ({})", one.name, one.version, one.digest.short());
         [

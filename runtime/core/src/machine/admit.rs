@@ -2,7 +2,8 @@
 
 use super::actions::{Effect, Step};
 use super::columns::{Delivery, Execution, Invoicing, Settlement};
-use super::state::{JobState, Plan};
+use super::plan::Plan;
+use super::state::JobState;
 use super::work::start_work;
 use crate::decision::Terms;
 use crate::event::DomainEvent;
@@ -13,7 +14,8 @@ use std::sync::Arc;
 pub fn admit(job: Job, mut plan: Plan, now: UnixTime) -> (JobState, Step) {
     if job.confidential {
         // The policy may have quoted the request.
-        plan.offer.note.clear();
+        let offers = std::iter::once(&mut plan.offer).chain(&mut plan.fallback_offers);
+        offers.for_each(|offer| offer.note.clear());
     }
     let terms = plan.offer.terms;
     let mut out = Step::default();

@@ -2,32 +2,15 @@
 
 use super::columns::{Delivery, Execution, Invoicing, Settlement};
 use super::failure::Failure;
-use crate::decision::{Offer, QuoteContext, REDACTED, Terms};
+use super::plan::Plan;
+use crate::decision::{Offer, REDACTED, Terms};
 use crate::payment::Invoice;
-use crate::work::{Evidence, Output, Route};
+use crate::work::{Evidence, Output};
 use crate::{Job, Msat, PaymentHash, UnixTime};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Replaces a text of a guest after its retention period.
 const PURGED: &str = "text no longer kept";
-
-/// The agreement with the customer, made when the job was admitted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    /// The revision of the guest set that the job keeps, whatever is installed later. 0 means any.
-    #[serde(default)]
-    pub revision: u64,
-    /// The routes in the order to try them; at least one.
-    pub routes: Vec<Route>,
-    /// What pricing was given.
-    pub context: QuoteContext,
-    /// The offer of pricing.
-    pub offer: Offer,
-    /// Names of the params that policies see. All others are private to the handler.
-    #[serde(default)]
-    pub public: Vec<String>,
-}
 
 /// The state of a job.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,8 +132,18 @@ impl JobState {
         self.invoice.as_ref().map(|invoice| invoice.payment_hash)
     }
 
+    /// The offer by which the customer is charged: that for the route that did the work, and
+    /// before the work that for the first route.
+    pub fn offer(&self) -> &Offer {
+        match &self.evidence {
+            Some(evidence) => self.plan.offer_for(&evidence.route),
+            None => &self.plan.offer,
+        }
+    }
+
     /// The most that may be charged.
     pub fn cap(&self) -> Msat {
-        self.job.bid.map_or(self.plan.offer.cap, |bid| bid.min(self.plan.offer.cap))
+        let cap = self.offer().cap;
+        self.job.bid.map_or(cap, |bid| bid.min(cap))
     }
 }

@@ -2,6 +2,7 @@
 //! fresh job with the resulting columns and actions, then random sequences with invariants.
 
 mod payment;
+mod plan;
 mod properties;
 mod restart;
 mod review;
@@ -67,6 +68,7 @@ fn fresh(terms: Terms) -> (JobState, Step) {
             revision: 1,
             routes: vec![route("first"), route("second")],
             context,
+            fallback_offers: vec![offer.clone()],
             offer,
             public: Vec::new(),
         },

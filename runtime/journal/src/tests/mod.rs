@@ -136,6 +136,7 @@ fn job(number: u64) -> JobState {
             routes: vec![route()],
             context,
             offer,
+            fallback_offers: Vec::new(),
             public: vec!["model".into()],
         }
         .into(),

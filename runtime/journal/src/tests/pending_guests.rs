@@ -156,8 +156,8 @@ async fn slots_are_read_as_written() {
 }
 
 /// Goal: a shadow's answer belongs to a decision, is read for the time since the shadow was added,
-/// and is deleted with the decision. Method: one answer to a decision, one to none, and a purged
-/// refusal.
+/// and is deleted with the decision. Method: one answer to the first of two decisions that differ
+/// only in their question, one to none, and a purged refusal.
 #[tokio::test]
 async fn a_shadow_answer_belongs_to_a_decision() {
     let test = TestJournal::new();
@@ -167,13 +167,22 @@ async fn a_shadow_answer_belongs_to_a_decision() {
         job: id(number),
         function: GuestFunction::Quote,
         attempt: 0,
+        input: decision(number).input,
         output,
         fuel: 9,
     };
     let shadow = |number, output| Row::Shadow(Box::new(answer(number, output)));
     write(
         &test,
-        vec![Row::Refuse(Box::new(refusal(1, 900))), Row::Decision(Box::new(decision(1)))],
+        vec![
+            Row::Refuse(Box::new(refusal(1, 900))),
+            Row::Decision(Box::new(decision(1))),
+            Row::Decision(Box::new(DecisionRow {
+                input: "{\"now\":1001}".into(),
+                output: Ok("{\"ok\":2}".into()),
+                ..decision(1)
+            })),
+        ],
     )
     .await;
     write(&test, vec![shadow(1, Err(Fault::Fuel)), shadow(2, Ok("1".into()))]).await;

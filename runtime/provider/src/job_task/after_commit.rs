@@ -50,7 +50,7 @@ impl JobTask {
             id: job.id.to_hex(),
             amount,
             description: format!("Job {} (kind {})", job.id.short(), job.kind),
-            expiry_seconds: self.state.plan.offer.valid_seconds,
+            expiry_seconds: self.state.offer().valid_seconds,
             hold,
         }
     }

@@ -73,23 +73,18 @@ impl JobTask {
 
     fn settle_price(&mut self, attempt: u32, rows: &mut Vec<Row>) -> Option<Event> {
         let evidence = self.state.evidence.clone()?;
+        let (route, usage) = (&evidence.route, &evidence.usage);
         let plan = Arc::clone(&self.state.plan);
-        let step = plan.context.step;
+        let (context, offer) = (plan.context_for(route), plan.offer_for(route));
+        let step = context.step;
         // Without an answer of pricing the estimate of the offer is due, within its cap.
-        let estimate = Event::AmountDue { attempt, due: plan.offer.price, step };
+        let estimate = Event::AmountDue { attempt, due: offer.price, step };
         if self.is_orphan {
             return Some(estimate);
         }
         let situation = self.services.scheduler.situation();
-        let (route, usage) = (&evidence.route, &evidence.usage);
-        let answer = self.guests.settle(
-            &self.policy_view,
-            &plan.context,
-            &plan.offer,
-            route,
-            usage,
-            &situation,
-        );
+        let answer =
+            self.guests.settle(&self.policy_view, &context, offer, route, usage, &situation);
         let question = (route, usage, &situation);
         rows.push(self.decision(GuestFunction::Settle, attempt, &question, &answer));
         Some(answer.value.map_or(estimate, |due| Event::AmountDue { attempt, due, step }))

@@ -6,7 +6,6 @@ use crate::envelope::Envelope;
 use crate::inputs::Texts;
 use crate::panics::{Panicked, catch};
 use crate::scheduler::Acquire;
-use pylon_core::decision::Terms;
 use pylon_core::guest::GuestFunction;
 use pylon_core::job::JobError;
 use pylon_core::machine::Event;
@@ -73,7 +72,7 @@ impl JobTask {
             max_work_ms: plan.offer.max_work_ms,
             // Otherwise a customer could read most of the answer, withdraw, and get the payment
             // back.
-            wants_partials: matches!(plan.offer.terms, Terms::Free | Terms::OnDelivery),
+            wants_partials: !plan.offer.terms.is_prepaid(),
         };
         let recorder = Arc::clone(&self.services.recorder);
         let updates = Arc::new(Updates { job: Arc::clone(&self.state.job), recorder });
