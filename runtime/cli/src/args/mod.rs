@@ -275,7 +275,7 @@ pub(crate) struct DemoArgs {
     /// Print each step as JSON
     #[arg(long)]
     pub json: bool,
-    /// The number of jobs that the customer buys
+    /// The number of jobs; several are bought by three customers with different bids and lengths
     #[arg(
         long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..=1000)

@@ -1,5 +1,5 @@
 //! `pylon demo`: paid jobs on one machine, with a relay in this process, a node in a temporary
-//! home, and a customer with another key. Only the money is play money.
+//! home, and customers with other keys. Only the money is play money.
 
 mod backend;
 mod customer;
@@ -10,7 +10,7 @@ mod steps;
 use crate::earnings;
 use crate::subprocess_compiler::subprocess_compiler;
 use anyhow::{Context, bail};
-use customer::Customer;
+use customer::{Customer, PROFILES};
 use pylon_adapters::payments::play_money::PlayBank;
 use pylon_control_api::Refused;
 use pylon_core::Msat;
@@ -22,7 +22,7 @@ use pylon_node::identity::Identity;
 use pylon_node::lock::LockHolder;
 use pylon_node::node::{Node, Parts};
 use pylon_nostr::buyer::{Buyer, Network};
-use pylon_nostr::identity::{generate, keys, npub, public_key};
+use pylon_nostr::identity::{Keys, npub, parse_secret, public_key, purpose_key};
 use pylon_nostr::relay::InProcessRelay;
 use pylon_provider::Bus;
 use session::Session;
@@ -35,7 +35,7 @@ use steps::{DemoStep, Renderer};
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The timeout for the stop of the node.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-/// The customer's initial balance.
+/// The customers' initial balance, together.
 const INITIAL_BALANCE: Msat = Msat::new(100_000_000);
 /// Earnings listed at the end.
 const EARNINGS_MAX: usize = 10;
@@ -90,18 +90,26 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     node.ready(READY_TIMEOUT).await?;
     let detail = format!("{}, home {}", provider.npub(), root.path().display());
     renderer.show(&DemoStep::Ready { part: "provider", detail })?;
-    let customer_keys = keys(&generate()?)?;
-    let buyer = Buyer::connect(customer_keys.clone(), &relays).await?;
-    let balance = format!("{}, {} play sats", npub(&customer_keys), bank.customer_balance().sats());
-    renderer.show(&DemoStep::Ready { part: "customer", detail: balance })?;
-    let (provider, network) = (public_key(provider.keys()), Network::expected_on(&relays));
-    let customer = Customer { buyer, bank, provider, network };
+    let mut customers = Vec::new();
+    for (number, profile) in PROFILES.iter().take(options.jobs).enumerate() {
+        let keys = customer_keys(provider.keys(), number)?;
+        let buyer = Buyer::connect(keys.clone(), &relays).await?;
+        let detail = match number {
+            0 => format!("{}, {} play sats", npub(&keys), bank.customer_balance().sats()),
+            _ => format!("{}, bids {}", npub(&keys), profile.bid),
+        };
+        renderer.show(&DemoStep::Ready { part: "customer", detail })?;
+        let (provider, network) = (public_key(provider.keys()), Network::expected_on(&relays));
+        customers.push(Customer { buyer, bank: bank.clone(), provider, network, profile });
+    }
 
-    let mut session = Session { node, customer, bus, renderer };
-    let outcome = session.run(options.jobs).await;
-    let Session { node, customer, renderer, .. } = session;
+    let mut session = Session { node, bus, renderer };
+    let outcome = session.run(&mut customers, options.jobs).await;
+    let Session { node, renderer, .. } = session;
     let earned = node.journal().earnings(EARNINGS_MAX);
-    customer.buyer.disconnect().await;
+    for customer in customers {
+        customer.buyer.disconnect().await;
+    }
     node.stop(STOP_TIMEOUT).await;
     if let Some(server) = chosen.server {
         server.stop().await?;
@@ -112,6 +120,12 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         options.keep.as_deref().map(|_| home.database()),
     )?;
     Ok(())
+}
+
+/// The same in every demo of this home, so that a customer has a history.
+fn customer_keys(provider: &Keys, number: usize) -> anyhow::Result<Keys> {
+    let secret = purpose_key(provider, &format!("demo customer {number}"));
+    Ok(parse_secret(&hex::encode(secret))?)
 }
 
 /// The root folder of the demo.

@@ -1,6 +1,6 @@
 //! Sells and buys the jobs of the demo, and shows each step.
 
-use super::customer::{BID, Customer, KIND};
+use super::customer::{Customer, KIND, TURNS};
 use super::prompts::PROMPTS;
 use super::steps::{DemoStep, GuestCall, JobSummary, Renderer, Total};
 use crate::progress::Progress;
@@ -17,10 +17,9 @@ use tokio::sync::broadcast;
 /// The timeout for one job. A busy machine is slow.
 const JOB_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A node and a customer on one market.
+/// A node on the market of the demo.
 pub(super) struct Session {
     pub(super) node: Node,
-    pub(super) customer: Customer,
     pub(super) bus: Bus,
     pub(super) renderer: Renderer,
 }
@@ -42,22 +41,27 @@ struct JobProgress {
 
 impl Session {
     /// Buys this number of jobs, one after the other.
-    pub(super) async fn run(&mut self, jobs: usize) -> anyhow::Result<()> {
+    pub(super) async fn run(
+        &mut self,
+        customers: &mut [Customer],
+        jobs: usize,
+    ) -> anyhow::Result<()> {
         let started = Instant::now();
         let mut total = Total { jobs, completed: 0, earned_msats: 0, elapsed_ms: 0 };
         let shown = Progress::with_output("jobs", jobs as u64);
-        for (number, prompt) in PROMPTS.iter().cycle().take(jobs).enumerate() {
+        let turns = TURNS.iter().cycle();
+        for (number, (prompt, turn)) in PROMPTS.iter().cycle().zip(turns).take(jobs).enumerate() {
             shown.update(number as u64);
             // Two equal requests within one second would be one event.
-            let prompt = if number < PROMPTS.len() {
+            let question = if number < PROMPTS.len() {
                 (*prompt).to_owned()
             } else {
                 format!("{prompt} ({})", number + 1)
             };
+            let customer = customers.get_mut(*turn).context("the demo has no such customer")?;
+            let job = self.job(customer, &question, (number + 1, jobs));
             let mut summary =
-                tokio::time::timeout(JOB_TIMEOUT, self.job(&prompt, (number + 1, jobs)))
-                    .await
-                    .context("the job timed out")??;
+                tokio::time::timeout(JOB_TIMEOUT, job).await.context("the job timed out")??;
             total.completed += usize::from(summary.status == "completed");
             total.earned_msats += summary.earned_msats;
             total.elapsed_ms = millis(started);
@@ -75,20 +79,22 @@ impl Session {
     /// Buys one job, from the request to the recorded payment.
     async fn job(
         &mut self,
-        prompt: &str,
+        customer: &mut Customer,
+        question: &str,
         (number, of): (usize, usize),
     ) -> anyhow::Result<JobSummary> {
+        let prompt = customer.prompt(question);
         let mut observations = self.bus.listen();
         self.renderer.restart_clock();
         let started = Instant::now();
-        let job = self.customer.ask(prompt).await?;
-        let (id, bid_msats) = (job.to_hex(), BID.get());
+        let job = customer.ask(&prompt).await?;
+        let (id, bid_msats) = (job.to_hex(), customer.profile.bid.get());
         self.renderer.show(&DemoStep::Request {
             job: id,
             number,
             of,
             kind: KIND,
-            prompt: prompt.into(),
+            prompt: prompt.clone(),
             bid_msats,
         })?;
         let mut progress = JobProgress::default();
@@ -99,8 +105,8 @@ impl Session {
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => bail!("the node has stopped"),
                 },
-                message = self.customer.next(job) => {
-                    self.receive(prompt, job, message?, &mut progress)?;
+                message = customer.next(job) => {
+                    self.receive(customer, &prompt, message?, &mut progress)?;
                 }
             }
         }
@@ -149,15 +155,14 @@ impl Session {
     /// Shows what the customer received, and pays.
     fn receive(
         &mut self,
+        customer: &Customer,
         prompt: &str,
-        job: JobId,
         message: ProviderMessage,
         progress: &mut JobProgress,
     ) -> anyhow::Result<()> {
-        let id = job.to_hex();
         match message {
             ProviderMessage::Feedback(feedback) if feedback.status == FeedbackStatus::Partial => {
-                self.stream(job, &feedback.content, progress)?
+                self.stream(feedback.job, &feedback.content, progress)?
             }
             ProviderMessage::Feedback(feedback) => {
                 let status = feedback.status.as_str().to_owned();
@@ -167,7 +172,7 @@ impl Session {
                     progress.error = Some(feedback.message.clone());
                 }
                 self.renderer.show(&DemoStep::Feedback {
-                    job: id,
+                    job: feedback.job.to_hex(),
                     status,
                     message: feedback.message,
                 })?;
@@ -176,7 +181,8 @@ impl Session {
                 bail!("cannot parse the message of the provider: {why}")
             }
             ProviderMessage::Result(result) => {
-                self.stream(job, &result.content, progress)?;
+                let id = result.job.to_hex();
+                self.stream(result.job, &result.content, progress)?;
                 let amount_msats = result.due.as_ref().map_or(0, |(amount, _)| amount.get());
                 let bolt11 = result.due.as_ref().and_then(|(_, bolt11)| bolt11.clone());
                 progress.paying = bolt11.is_some();
@@ -187,7 +193,7 @@ impl Session {
                     amount_msats,
                     bolt11,
                 })?;
-                if let Some(preimage) = self.customer.pay(prompt, &result)? {
+                if let Some(preimage) = customer.pay(prompt, &result)? {
                     self.renderer.show(&DemoStep::Paid {
                         job: id,
                         amount_msats,

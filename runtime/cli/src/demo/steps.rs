@@ -158,8 +158,9 @@ impl Renderer {
         match step {
             DemoStep::Ready { part, detail } => format!("  {part:<9} {}", sanitize(detail)),
             DemoStep::Request { job, number, of, kind, prompt, bid_msats } => format!(
-                "\nJob {number} of {of}: {prompt}\n\n{at}  customer  publishes kind {kind}, job {}, \
+                "\nJob {number} of {of}: {}\n\n{at}  customer  publishes kind {kind}, job {}, \
                  bid {bid_msats} msat",
+                prompt.lines().next().unwrap_or_default(),
                 short(job)
             ),
             DemoStep::Native { what, wall_us, .. } => {
