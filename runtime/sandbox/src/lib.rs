@@ -46,7 +46,7 @@ pub use guest_set_registry::{GuestSetRegistry, SlotAssignment};
 pub use inspection::Inspection;
 pub use install::{Grants, Setup};
 pub use installed::Installed;
-pub use limits::{COMPONENT_BYTES_MAX, Limits};
+pub use limits::{COMPONENT_BYTES_MAX, Limits, POLICY_BYTES_ADVISED_MAX};
 pub use manifest::{Capability, Manifest, ServedKind, Setting};
 pub use precompiled::{CodeOrigin, PRECOMPILED_BYTES_MAX, SignedPrecompiled};
 pub use sandbox::{Config, Sandbox, SandboxError};

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Larger components are not read.
 pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
+/// Calls of larger policies can be slower: their code may not fit into the processor's caches.
+pub const POLICY_BYTES_ADVISED_MAX: usize = 64 << 10;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;

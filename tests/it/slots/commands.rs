@@ -96,6 +96,11 @@ async fn guest_commands_work_with_and_without_a_node() {
         "{audit}"
     );
     assert_eq!(program.json(&["guest", "audit", "--json"]).as_array().unwrap().len(), 10);
+    let output = program.print(&["guest", "rollback", "pricing", "--to", "5"]);
+    assert!(output.starts_with("pricing: hostile-pricing 1.0.0, revision "), "{output}");
+    let undo = output.split('`').nth(1).unwrap().strip_prefix("pylon ").unwrap();
+    let output = program.print(&undo.split(' ').collect::<Vec<_>>());
+    assert!(output.starts_with("pricing: token_pricing "), "{output}");
     check_failure(
         "never filled",
         &program.run(&["guest", "rollback", "routing:5050"]),

@@ -30,7 +30,15 @@ pub(super) fn apply(change: &SlotChange, as_json: bool) -> Result<()> {
             Err(error) => Err(error.into()),
         }
     })?;
-    if as_json { json(&slot) } else { print(&page(&slot, is_live)) }
+    if as_json {
+        return json(&slot);
+    }
+    let mut page = page(&slot, is_live);
+    if let (SlotChange::Rollback { .. }, Some(revision)) = (change, slot.revision) {
+        let (slot, before) = (&slot.slot, revision.saturating_sub(1));
+        page.push_str(&format!("  undo with `pylon guest rollback {slot} --to {before}`\n"));
+    }
+    print(&page)
 }
 
 async fn without_node(home: &Home, change: &SlotChange) -> Result<SlotStatus> {

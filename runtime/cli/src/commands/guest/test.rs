@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use pylon_authoring::cases::{self, CaseResult};
 use pylon_core::guest::Cost;
 use pylon_core::text::sanitize_line;
-use pylon_sandbox::{ComponentInterface, Inspection, Role};
+use pylon_sandbox::{ComponentInterface, Inspection, POLICY_BYTES_ADVISED_MAX, Role};
 use serde_json::json as value;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -31,10 +31,11 @@ pub(super) fn run(args: &TestArgs) -> Result<()> {
         let results = cases::run(&sandbox, &bytes, &guest, &cases).await;
         Ok((guest, results))
     })?;
+    let warning = size_warning(&guest, bytes.len());
     if args.json {
-        json(&to_json(&guest, &results))?;
+        json(&to_json(&guest, &results, warning.as_deref()))?;
     } else {
-        print(&page(&guest, &results))?;
+        print(&page(&guest, &results, warning.as_deref()))?;
     }
     if results.iter().all(|case| case.unmet.is_empty()) {
         Ok(())
@@ -59,7 +60,18 @@ fn no_cases(file: &Path, component: &[u8]) -> String {
     format!("no test cases in {}: start with {first}; see guests/README.md", path.display())
 }
 
-fn to_json(guest: &Inspection, results: &[CaseResult]) -> serde_json::Value {
+/// A policy above the advised size works, but can be slow.
+fn size_warning(guest: &Inspection, bytes: usize) -> Option<String> {
+    (guest.role != Role::Handler && bytes > POLICY_BYTES_ADVISED_MAX).then(|| {
+        format!(
+            "the component has {} KiB: above {} KiB its calls can be slower; use fewer dependencies",
+            bytes.div_ceil(1024),
+            POLICY_BYTES_ADVISED_MAX / 1024
+        )
+    })
+}
+
+fn to_json(guest: &Inspection, results: &[CaseResult], warning: Option<&str>) -> serde_json::Value {
     let case = |case: &CaseResult| {
         let (fuel, cpu_us) = match case.cost {
             Cost::Fuel(fuel) => (Some(fuel), None),
@@ -75,11 +87,11 @@ fn to_json(guest: &Inspection, results: &[CaseResult]) -> serde_json::Value {
     value!({
         "name": guest.manifest.name, "version": guest.manifest.version, "world": guest.role.world(),
         "cases": results.iter().map(case).collect::<Vec<_>>(), "passed": passed,
-        "failed": results.len() - passed,
+        "failed": results.len() - passed, "warning": warning,
     })
 }
 
-fn page(guest: &Inspection, results: &[CaseResult]) -> String {
+fn page(guest: &Inspection, results: &[CaseResult], warning: Option<&str>) -> String {
     let width =
         results.iter().map(|case| case.name.chars().count()).max().unwrap_or(0).clamp(4, 60);
     let unit = if guest.role == Role::Handler { "CPU µs" } else { "FUEL" };
@@ -98,6 +110,9 @@ fn page(guest: &Inspection, results: &[CaseResult]) -> String {
         for unmet in &case.unmet {
             let _ = writeln!(page, "\n{}: {}", sanitize_line(&case.name), sanitize_line(unmet));
         }
+    }
+    if let Some(warning) = warning {
+        let _ = writeln!(page, "\nwarning: {warning}");
     }
     let failed = results.iter().filter(|case| !case.unmet.is_empty()).count();
     let _ = writeln!(page, "\n{} passed, {failed} failed", results.len() - failed);
