@@ -8,8 +8,9 @@
 //! | `job-handler` | `handler::Handler`, with the feature `std` |
 //!
 //! Policies use this crate without features: `no_std`, no imports, and an allocator for a single
-//! call. Handlers use the feature `std`. Do not use `std::collections::HashMap` in a guest: it asks
-//! the host for randomness. `BTreeMap` does not.
+//! call; `extern crate alloc` gives them `String`, `Vec` and `format!`. Handlers use the feature
+//! `std`. Do not use `std::collections::HashMap` in a guest: it asks the host for randomness.
+//! `BTreeMap` does not.
 
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![warn(missing_docs)]

@@ -13,13 +13,14 @@
 //! | component | 32 MiB; up to 64 KiB, its size does not make a call slower |
 //!
 //! `pylon guest test` shows the fuel that each case uses. A policy imports types only, so it has no
-//! clock, no randomness, no files and no memory of earlier calls: its arguments are all it can
-//! depend on.
+//! randomness, no files and no memory of earlier calls: its arguments are all it can depend on. Its
+//! only clock is `situation.now`, the time of the call in seconds since 1970 (UTC).
 //!
 //! # Errors
 //!
-//! A [`Refusal`](crate::types::Refusal) is sent to the customer. A call fails with one of these
-//! faults, and the job is then refused: the node never guesses a price.
+//! If all routes are refused, the customer gets the [`Refusal`](crate::types::Refusal) of the first.
+//! A call fails with one of these faults, and its route is then not tried: the node never guesses a
+//! price.
 //!
 //! | fault | cause |
 //! |---|---|
@@ -48,41 +49,74 @@ pub use wit::{Context, History, Market, Offer, Terms};
 /// ```ignore
 /// #![no_std]
 ///
-/// use pylon_guest::description::Manifest;
+/// extern crate alloc;
+///
+/// use alloc::format;
+/// use pylon_guest::description::{Manifest, Setting};
 /// use pylon_guest::pricing::{Context, Offer, Pricing, Terms};
 /// use pylon_guest::types::{Job, Refusal, Situation};
 ///
-/// struct FreeOfCharge;
+/// /// Half the price from 1 to 6 o'clock UTC.
+/// struct HappyHours;
 ///
-/// impl Pricing for FreeOfCharge {
+/// impl Pricing for HappyHours {
 ///     fn describe() -> Manifest {
-///         Manifest::policy("free", env!("CARGO_PKG_VERSION"), "All jobs are free.", [].into())
+///         let settings = [Setting::new("price-msat", "2000", "Price of any job by day.")];
+///         let summary = "Half the price at night.";
+///         Manifest::policy("happy-hours", env!("CARGO_PKG_VERSION"), summary, settings.into())
 ///     }
 ///
-///     fn quote(_: &Job, _: &Context, _: &Situation) -> Result<Offer, Refusal> {
+///     fn quote(_: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal> {
+///         let by_day: u64 = situation.settings().setting("price-msat")?;
+///         let hour = situation.now / 3600 % 24;
+///         let price = if (1..6).contains(&hour) { by_day / 2 } else { by_day };
+///         // Without a wallet, all jobs are free.
+///         let (terms, price_msat) = match context.terms.contains(&Terms::OnDelivery) {
+///             true => (Terms::OnDelivery, price),
+///             false => (Terms::Free, 0),
+///         };
 ///         Ok(Offer {
-///             terms: Terms::Free,
-///             price_msat: 0,
-///             cap_msat: 0,
+///             terms,
+///             price_msat,
+///             cap_msat: price_msat,
 ///             max_output_tokens: 256,
 ///             max_work_ms: 60_000,
 ///             valid_seconds: 600,
 ///             priority: 0,
-///             note: "free".into(),
+///             note: format!("price at {hour} o'clock UTC"),
 ///         })
 ///     }
 /// }
 ///
-/// pylon_guest::pricing::export!(FreeOfCharge);
+/// pylon_guest::pricing::export!(HappyHours);
+/// ```
+///
+/// `settle` is called later, possibly at another hour. Without one, as here, the price of the offer
+/// is due. Two cases of this policy, for its `.cases.toml`:
+///
+/// ```toml
+/// [[case]]
+/// name = "at noon UTC"
+/// function = "quote"
+/// situation = { now = 1700049600 }
+/// expect = { price_msat = 2000, note = { contains = "12 o'clock" } }
+///
+/// [[case]]
+/// name = "at three in the morning UTC"
+/// function = "quote"
+/// situation = { now = 1700017200 }
+/// expect = { price_msat = 1000, cap_msat = 1000 }
 /// ```
 pub trait Pricing {
     /// The name, version and settings of this policy.
     fn describe() -> Manifest;
 
-    /// Prices a job before any work is done.
+    /// Prices a job on the route of the context, before any work is done. Called for each route that
+    /// may be tried; a route without an offer is not.
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal>;
 
     /// For [`Terms::OnDelivery`]: the amount due for the actual usage. By default the quoted price.
+    /// `route` is the one that did the work; `context` and `offer` are those of its quote.
     fn settle(
         job: &Job,
         context: &Context,

@@ -13,8 +13,8 @@
 //! | component | 32 MiB; up to 64 KiB, its size does not make a call slower |
 //!
 //! `pylon guest test` shows the fuel that each case uses. A policy imports types only, so it has no
-//! clock, no randomness, no files and no memory of earlier calls: its arguments are all it can
-//! depend on.
+//! randomness, no files and no memory of earlier calls: its arguments are all it can depend on. Its
+//! only clock is `situation.now`, the time of the call in seconds since 1970 (UTC).
 //!
 //! # Errors
 //!

@@ -2,6 +2,10 @@
 
 #![no_std]
 
+extern crate alloc;
+
+use alloc::format;
+use alloc::string::String;
 use pylon_guest::InvalidSetting;
 use pylon_guest::description::{Manifest, Setting};
 use pylon_guest::pricing::{Context, Offer, Pricing, Terms};
@@ -37,20 +41,25 @@ impl Pricing for Policy {
         };
         let price_msat = match terms {
             Terms::Free => 0,
-            _ => tariff.price(context.input_tokens_estimate, max_output_tokens),
+            _ => tariff.price(&context.route, context.input_tokens_estimate, max_output_tokens),
         };
         if job.bid_msat.is_some_and(|bid| bid < price_msat) {
             return Err(Refusal::BidTooLow(price_msat));
         }
+        // The tokens read are an estimate: a job that reads more can cost up to the bid.
+        let cap_msat = match (terms, job.bid_msat) {
+            (Terms::OnDelivery, Some(bid)) => bid.min(context.max_receivable_msat).max(price_msat),
+            _ => price_msat,
+        };
         Ok(Offer {
             terms,
             price_msat,
-            cap_msat: price_msat,
+            cap_msat,
             max_output_tokens,
             max_work_ms: 60_000,
             valid_seconds: 600,
             priority: 0,
-            note: "price per token".into(),
+            note: note(context, max_output_tokens),
         })
     }
 
@@ -58,13 +67,13 @@ impl Pricing for Policy {
         _: &Job,
         _: &Context,
         offer: &Offer,
-        _: &Route,
+        route: &Route,
         usage: &Usage,
         situation: &Situation,
     ) -> Msat {
         // The quote was made with the same settings, so they are valid.
         let Ok(tariff) = Tariff::read(situation) else { return 0 };
-        tariff.price(usage.input_tokens, usage.output_tokens).min(offer.cap_msat)
+        tariff.price(route, usage.input_tokens, usage.output_tokens).min(offer.cap_msat)
     }
 }
 
@@ -85,10 +94,18 @@ impl Tariff {
         })
     }
 
-    fn price(&self, input_tokens: u64, output_tokens: u64) -> Msat {
+    /// With the operator's price factor of the route.
+    fn price(&self, route: &Route, input_tokens: u64, output_tokens: u64) -> Msat {
         let tokens = input_tokens.saturating_add(output_tokens);
-        self.base_msat.saturating_add(tokens.saturating_mul(self.per_1k_msat) / 1000)
+        let price = self.base_msat.saturating_add(tokens.saturating_mul(self.per_1k_msat) / 1000);
+        price.saturating_mul(route.price_permille.into()) / 1000
     }
+}
+
+/// One line for the operator's log.
+fn note(context: &Context, max_output_tokens: u64) -> String {
+    let input_tokens = context.input_tokens_estimate;
+    format!("price per token: about {input_tokens} read, at most {max_output_tokens} written")
 }
 
 pylon_guest::pricing::export!(Policy);

@@ -4,8 +4,9 @@
 //! Policies differ in their factor, and in whether they require payment before the work.
 //!
 //! The quote assumes that the job writes as many tokens as it is allowed to; `settle` charges the
-//! tokens that it wrote. The customer never pays more than the bid or, without a bid, than the
-//! quote. A job whose bid does not cover the quote is refused before any work is done.
+//! tokens that it wrote. The tokens read are an estimate, so a job that reads more can cost up to
+//! the bid; without a bid the customer never pays more than the quote. A job whose bid does not
+//! cover the quote is refused before any work is done.
 
 use alloc::vec::Vec;
 use pylon_guest::description::{Manifest, Setting};
@@ -176,7 +177,7 @@ impl Tariff {
         if job.bid_msat.is_some_and(|bid| bid < price_msat) {
             return Err(Refusal::BidTooLow(price_msat));
         }
-        // If the job reads more tokens than estimated, it can cost up to the bid.
+        // The tokens read are an estimate: a job that reads more can cost up to the bid.
         let cap_msat = match (terms, job.bid_msat) {
             (Terms::OnDelivery, Some(bid)) => bid.min(context.max_receivable_msat).min(SUPPLY_MSAT),
             _ => price_msat,

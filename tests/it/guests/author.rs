@@ -1,7 +1,7 @@
 //! Guests of authors: a new guest builds and passes its own cases at once, and each example of the
 //! SDK's documentation builds.
 
-use crate::guests::docs::example;
+use crate::guests::docs::{example, example_cases};
 use pylon_tests::process::run;
 use pylon_tests::program::{check_failure, said};
 use std::fs;
@@ -33,7 +33,7 @@ fn guest(folder: &Path, args: &[&str]) -> Output {
 
 /// Goal: an author has a working guest after one command, without network and without this tree.
 /// Method: create, build, test and inspect one of each world, and set a number to a word; then
-/// replace it by the example of the documentation and build that.
+/// replace it by the example of the documentation, build that, and run its cases.
 #[test]
 fn cargo_builds_new_guests() {
     let folder = tempfile::tempdir().unwrap();
@@ -71,6 +71,12 @@ fn cargo_builds_new_guests() {
         fs::write(folder.path().join(name).join("src/lib.rs"), example(world)).unwrap();
         let built = guest(folder.path(), &["build", name]);
         assert!(built.status.success(), "the example of {world}: {}", said(&built));
+        if let Some(cases) = example_cases(world) {
+            fs::write(folder.path().join(name).join(format!("{name}.cases.toml")), cases).unwrap();
+            let tested = guest(folder.path(), &["test", name]);
+            let page = String::from_utf8_lossy(&tested.stdout);
+            assert!(page.contains("2 passed, 0 failed"), "{world}: {} {page}", said(&tested));
+        }
         let component = format!("{name}/{name}.wasm");
         assert!(guest(folder.path(), &["inspect", &component]).status.success());
         check_failure(

@@ -11,18 +11,22 @@ fn module(world: &str) -> String {
 
 /// The complete example in the documentation of a world.
 pub(super) fn example(world: &str) -> String {
+    block(world, "ignore").expect("an example")
+}
+
+/// The cases of that example, if it has some.
+pub(super) fn example_cases(world: &str) -> Option<String> {
+    block(world, "toml")
+}
+
+/// The first block of this language.
+fn block(world: &str, language: &str) -> Option<String> {
     let text = module(world);
-    let block = text
-        .split("/// ```ignore\n")
-        .nth(1)
-        .and_then(|rest| rest.split("/// ```\n").next())
-        .expect("an example");
-    block
-        .lines()
-        .map(|line| {
-            line.trim_start_matches("///").strip_prefix(' ').unwrap_or_default().to_owned() + "\n"
-        })
-        .collect()
+    let block = text.split(&format!("/// ```{language}\n")).nth(1)?.split("/// ```\n").next()?;
+    let line = |line: &str| {
+        line.trim_start_matches("///").strip_prefix(' ').unwrap_or_default().to_owned() + "\n"
+    };
+    Some(block.lines().map(line).collect())
 }
 
 /// Goal: the documented limits are right. Method: search the documentation for each limit as it is

@@ -3,7 +3,7 @@
 use super::columns::{Delivery, Execution, Invoicing, Settlement};
 use super::failure::Failure;
 use super::plan::Plan;
-use crate::decision::{Offer, REDACTED, Terms};
+use crate::decision::{Offer, REDACTED};
 use crate::payment::Invoice;
 use crate::work::{Evidence, Output};
 use crate::{Job, Msat, PaymentHash, UnixTime};
@@ -75,7 +75,7 @@ impl JobState {
 
     /// Whether the payment comes before the result.
     pub fn is_prepaid(&self) -> bool {
-        matches!(self.plan.offer.terms, Terms::BeforeWork | Terms::Hold)
+        self.plan.offer.terms.is_prepaid()
     }
 
     /// Whether the result waits for the operator's decision.
