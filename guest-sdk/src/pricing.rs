@@ -18,9 +18,9 @@
 //!
 //! # Errors
 //!
-//! If all routes are refused, the customer gets the [`Refusal`](crate::types::Refusal) of the first.
-//! A call fails with one of these faults, and its route is then not tried: the node never guesses a
-//! price.
+//! If all routes are refused, the customer gets the [`Refusal`](crate::types::Refusal) of the
+//! first. A call fails with one of these faults, and its route is then not tried: the node never
+//! guesses a price.
 //!
 //! | fault | cause |
 //! |---|---|
@@ -111,8 +111,8 @@ pub trait Pricing {
     /// The name, version and settings of this policy.
     fn describe() -> Manifest;
 
-    /// Prices a job on the route of the context, before any work is done. Called for each route that
-    /// may be tried; a route without an offer is not.
+    /// Prices a job on the route of the context, before any work is done. Called for each route
+    /// that may be tried; a route without an offer is not.
     fn quote(job: &Job, context: &Context, situation: &Situation) -> Result<Offer, Refusal>;
 
     /// For [`Terms::OnDelivery`]: the amount due for the actual usage. By default the quoted price.
