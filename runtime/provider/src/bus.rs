@@ -63,10 +63,7 @@ impl Bus {
 
     /// Logs an event and sends it to all observers.
     pub fn emit(&self, event: DomainEvent) {
-        if tracing::enabled!(tracing::Level::INFO) {
-            let line = serde_json::to_string(&event).unwrap_or_default();
-            tracing::info!("{line}");
-        }
+        log(&event);
         let _ = self.0.send(NodeEvent::Domain(event));
     }
 
@@ -74,6 +71,49 @@ impl Bus {
     pub(crate) fn emit_step(&self, job: JobId, step: impl FnOnce() -> JobStep) {
         if self.0.receiver_count() > 0 {
             let _ = self.0.send(NodeEvent::Step(job, step()));
+        }
+    }
+}
+
+/// The name of the event with its fields.
+fn log(event: &DomainEvent) {
+    match event {
+        DomainEvent::JobReceived { job_id, kind, customer_pubkey, .. } => {
+            tracing::info!(%job_id, kind, %customer_pubkey, "JobReceived");
+        }
+        DomainEvent::JobStarted { job_id, model, .. } => {
+            tracing::info!(%job_id, model, "JobStarted");
+        }
+        DomainEvent::JobProgress { job_id, progress, .. } => {
+            tracing::info!(%job_id, progress, "JobProgress");
+        }
+        DomainEvent::JobCompleted { job_id, amount_msats, duration_ms, .. } => {
+            tracing::info!(%job_id, amount_msats = amount_msats.get(), duration_ms, "JobCompleted");
+        }
+        DomainEvent::JobFailed { job_id, error, .. } => {
+            tracing::info!(%job_id, error, "JobFailed");
+        }
+        DomainEvent::PaymentReceived { job_id, amount_msats, .. } => {
+            tracing::info!(%job_id, amount_msats = amount_msats.get(), "PaymentReceived");
+        }
+        DomainEvent::InvoiceCreated { job_id, bolt11, amount_msats, .. } => {
+            tracing::info!(%job_id, amount_msats = amount_msats.get(), bolt11, "InvoiceCreated");
+        }
+        DomainEvent::RelayConnected { url, .. } => tracing::info!(url, "RelayConnected"),
+        DomainEvent::RelayDisconnected { url, reason, .. } => {
+            tracing::info!(url, reason, "RelayDisconnected");
+        }
+        DomainEvent::BackendAvailable { backend_id, .. } => {
+            tracing::info!(backend_id, "BackendAvailable");
+        }
+        DomainEvent::BackendUnavailable { backend_id, .. } => {
+            tracing::info!(backend_id, "BackendUnavailable");
+        }
+        DomainEvent::BackendsRegistered { backend_ids, .. } => {
+            tracing::info!(backend_ids = backend_ids.join(", "), "BackendsRegistered");
+        }
+        DomainEvent::ModelsRefreshed { backend_id, models, .. } => {
+            tracing::info!(backend_id, models = models.join(", "), "ModelsRefreshed");
         }
     }
 }
