@@ -1,6 +1,7 @@
 //! Why a guest was not installed or loaded, and what the operator can do about it.
 
 use crate::shipped;
+use pylon_nostr::release::ReleaseError;
 use pylon_sandbox::{Role, Slot};
 
 /// Code of a recorded guest that cannot be loaded any more.
@@ -28,6 +29,14 @@ impl InstallFailure {
     pub(crate) fn store(error: &anyhow::Error) -> Self {
         Self::new(STORE, format!("{error:#}"))
     }
+}
+
+/// The message about a file that is not the signed one.
+pub(crate) fn changed(error: &ReleaseError) -> String {
+    format!(
+        "its release is {error}: this one has changed since it was signed; get it again from its \
+         author"
+    )
 }
 
 /// A slot whose guest cannot be loaded, so that the node does not start or reload.

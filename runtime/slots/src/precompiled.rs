@@ -1,9 +1,11 @@
 //! Precompiled code: a file next to its component, COMPONENT.ENGINE.cwasm, with a release next to
 //! it. It runs if a trusted publisher signed it for this component and this engine.
 
+use crate::failure::changed;
 use pylon_core::{Digest, PublicKey, UnixTime};
 use pylon_nostr::identity::npub_of;
 use pylon_nostr::precompiled_release;
+use pylon_nostr::release::ReleaseError;
 use pylon_sandbox::SignedPrecompiled;
 
 /// Precompiled code as it was found: untrusted.
@@ -28,15 +30,19 @@ impl Precompiled {
         now: Option<UnixTime>,
     ) -> Result<SignedPrecompiled<'_>, String> {
         let digest = Digest::of(&self.bytes);
-        let release = self
-            .release
-            .as_deref()
-            .ok_or("it has no release next to it: sign it with `pylon guest sign`")?;
-        let release = precompiled_release::verify(release, digest)
-            .map_err(|error| format!("its release is invalid: {error}"))?;
+        let release = self.release.as_deref().ok_or(
+            "it is not signed, because it has no release next to it (FILE.release.json): sign it \
+             with `pylon guest sign`",
+        )?;
+        let release =
+            precompiled_release::verify(release, digest).map_err(|error| match error {
+                ReleaseError::OtherDigest(_) => changed(&error),
+                error => format!("its release is invalid: {error}"),
+            })?;
         if !publishers.contains(&release.publisher) {
             return Err(format!(
-                "its signer {} is not among `lockdown.trusted_publishers`",
+                "it is signed by {}, which is not among `lockdown.trusted_publishers`: add that \
+                 key, or sign it with a trusted one",
                 npub_of(release.publisher)
             ));
         }

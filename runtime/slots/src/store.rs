@@ -111,6 +111,11 @@ impl ComponentStore {
         read.with_context(|| format!("cannot read the precompiled code of {}", component.short()))
     }
 
+    /// The file and folder of the precompiled code of a component, for messages.
+    pub(crate) fn precompiled_place(&self, component: Digest, engine: &str) -> String {
+        format!("{} in {}", precompiled_name(component, engine), self.path)
+    }
+
     /// The release of precompiled code.
     pub(crate) fn precompiled_release(&self, component: Digest, engine: &str) -> Option<String> {
         self.read_text(&release_name(&precompiled_name(component, engine))).ok()?

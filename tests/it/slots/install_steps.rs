@@ -180,7 +180,11 @@ async fn invalid_release_stops_an_install() {
     let good = release(&author, digest, None);
     for (what, text, deleted) in [
         ("not a signed event", "{}".to_owned(), None),
-        ("for another component", release(&author, Digest::of(b"other"), None), None),
+        (
+            "changed since it was signed; get it again from its author",
+            release(&author, Digest::of(b"other"), None),
+            None,
+        ),
         ("expired", release(&author, digest, Some(NOW)), None),
         ("signature", good.replace("\"a 1\"", "\"b 1\""), None),
         ("deleted by its author", good.clone(), Some(deletion(&author, &good))),

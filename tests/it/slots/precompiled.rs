@@ -53,6 +53,9 @@ async fn only_signed_images_run() {
         "{why}"
     );
     let (image, claim) = compiled(bytes).await;
+    let name = path.file_name().unwrap().display();
+    let place = format!("{name}.{}.cwasm in {}", claim.engine, path.parent().unwrap().display());
+    assert!(why.contains(&format!("there is no file {place}: ")), "{why}");
     let file = path.with_file_name(format!(
         "{}.{}.cwasm",
         path.file_name().unwrap().display(),
@@ -60,7 +63,7 @@ async fn only_signed_images_run() {
     ));
     std::fs::write(&file, &image).unwrap();
     let why = offline.fails_at("precompiled", "pricing", at()).await;
-    assert!(why.contains("has no release"), "{why}");
+    assert!(why.contains(&format!("{place}: it is not signed")), "{why}");
     let flipped = {
         let mut flipped = image.clone();
         flipped[image.len() / 2] ^= 1;
@@ -71,7 +74,7 @@ async fn only_signed_images_run() {
     let good = signed(&author, &claim);
     for (what, image, release) in [
         ("is not among", &image, signed(&Keys::generate(), &claim)),
-        ("for another component", &flipped, good.clone()),
+        ("changed since it was signed; get it again from its author", &flipped, good.clone()),
         (
             "compiled from another component",
             &image,
@@ -88,7 +91,7 @@ async fn only_signed_images_run() {
         std::fs::write(&file, image).unwrap();
         std::fs::write(sidecar(&file, "release"), release).unwrap();
         let why = offline.fails_at("precompiled", "pricing", at()).await;
-        assert!(why.contains(what), "{what}: {why}");
+        assert!(why.contains(what) && why.contains(&place), "{what}: {why}");
     }
     offline.fails_at("component", "pricing", guest(offline.signed(&author, b"garbage"), &[])).await;
     offline
@@ -166,7 +169,7 @@ fn node_without_a_compiler_is_set_up_by_commands() {
         check("lockdown")
     );
     let store = home.join(".openagents/pylon/guests");
-    let place = format!("in {}: ", store.display());
+    let place = format!(".cwasm in {}: ", store.display());
     assert!(check("guests").contains(&place), "the folder itself is named: {}", check("guests"));
     std::fs::create_dir_all(&store).unwrap();
     for name in ["preferred_routing", "token_pricing", "basic_verification", "text_generation"] {

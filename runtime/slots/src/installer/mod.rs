@@ -7,8 +7,8 @@ mod releases;
 use crate::config::{self, Config};
 use crate::failure::{InstallFailure, UNAVAILABLE};
 use crate::fetch::{self, FetchedComponent};
-use crate::precompiled::Precompiled;
-use crate::source::ComponentSource;
+use crate::precompiled::{self, Precompiled};
+use crate::source::{ComponentSource, find_component};
 use crate::store::ComponentStore;
 use crate::{grants, limits, shipped};
 use anyhow::{Context, Result, anyhow};
@@ -186,7 +186,8 @@ impl Installer<'_> {
         let load = |grants: Grants, drop_ungranted| {
             let setup =
                 Setup { limits: Some(limits), grants, drop_ungranted, ..setup(&guest.settings) };
-            async move { self.load_code(slot, &fetched.bytes, precompiled, setup, Some(now)).await }
+            let code = (precompiled, self.precompiled_place(slot, fetched));
+            async move { self.load_code(slot, &fetched.bytes, code, setup, Some(now)).await }
         };
         let source = fetched.source.name();
         let source = source.trim_start_matches(shipped::PREFIX);
@@ -215,12 +216,13 @@ impl Installer<'_> {
         }
     }
 
-    /// Compiles the component, or loads its precompiled code where compilation is disabled.
+    /// Compiles the component, or loads its precompiled code, which was looked for at a place,
+    /// where compilation is disabled.
     async fn load_code(
         self,
         slot: Slot,
         bytes: &[u8],
-        precompiled: Option<&Precompiled>,
+        (precompiled, place): (Option<&Precompiled>, String),
         setup: Setup,
         now: Option<UnixTime>,
     ) -> Result<Arc<Installed>, InstallError> {
@@ -231,20 +233,34 @@ impl Installer<'_> {
         ComponentInterface::read_guest(bytes)?.check_role(slot.role())?;
         let (component, engine) = (Digest::of(bytes), self.engine(slot));
         let precompiled = precompiled.ok_or_else(|| {
-            let (name, place) = match shipped::name_of(bytes) {
-                Some(name) => (format!(" {name}"), format!("in {}", self.store.path())),
-                None => (String::new(), "next to the component".into()),
-            };
+            let name = shipped::name_of(bytes).map(|name| format!(" {name}")).unwrap_or_default();
             InstallError::Precompiled(format!(
-                "compilation is disabled, and there is no precompiled code of {component} for the \
-                 engine {engine} {place}: make it with `pylon guest compile{name}` on a machine \
-                 that compiles, and sign it with `pylon guest sign`"
+                "compilation is disabled, and there is no file {place}: make it with `pylon guest \
+                 compile{name}` on a machine that compiles, sign it with `pylon guest sign`, and \
+                 copy both files there"
             ))
         })?;
         let code = precompiled
             .verify(component, &engine, &config::publishers(lockdown), now)
-            .map_err(InstallError::Precompiled)?;
+            .map_err(|why| InstallError::Precompiled(format!("{place}: {why}")))?;
         self.sandbox.load_precompiled(slot, code, setup).await
+    }
+
+    /// The file and folder of the precompiled code of a fetched component.
+    fn precompiled_place(self, slot: Slot, fetched: &FetchedComponent) -> String {
+        let suffix = precompiled::suffix(&self.engine(slot));
+        match &fetched.source {
+            ComponentSource::File(path) => {
+                let path = find_component(path).unwrap_or_else(|_| path.clone());
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let folder = path.parent().unwrap_or(&path).display();
+                format!("{name}{suffix} in {folder}")
+            }
+            ComponentSource::Url(url) => format!("{suffix} next to {url}"),
+            ComponentSource::Shipped(_) | ComponentSource::Default => {
+                self.store.precompiled_place(Digest::of(&fetched.bytes), &self.engine(slot))
+            }
+        }
     }
 
     /// The engine that precompiled code is needed for, where compilation is disabled.
@@ -285,7 +301,9 @@ impl Installer<'_> {
             Some(engine) => self.store.precompiled(record.digest, &engine)?,
             None => None,
         };
-        self.load_code(slot, &bytes, precompiled.as_ref(), setup, now).await.with_context(guest)
+        let place = self.store.precompiled_place(record.digest, &self.engine(slot));
+        let code = (precompiled.as_ref(), place);
+        self.load_code(slot, &bytes, code, setup, now).await.with_context(guest)
     }
 
     /// Loads a recorded guest that does not serve now: if it has a release, that must be valid,

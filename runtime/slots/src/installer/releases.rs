@@ -3,7 +3,7 @@
 
 use super::Installer;
 use crate::config::publishers;
-use crate::failure::InstallFailure;
+use crate::failure::{InstallFailure, changed};
 use crate::fetch::{self, FetchedComponent};
 use crate::shipped;
 use crate::source::ComponentSource;
@@ -12,7 +12,7 @@ use pylon_core::installation::InstalledGuest;
 use pylon_core::{Digest, PublicKey, UnixTime};
 use pylon_nostr::deletion;
 use pylon_nostr::identity::npub_of;
-use pylon_nostr::release::{self, Release};
+use pylon_nostr::release::{self, Release, ReleaseError};
 use pylon_sandbox::Slot;
 
 const EXPIRED: &str = "expired";
@@ -29,8 +29,8 @@ impl Installer<'_> {
     ) -> Result<Option<PublicKey>, InstallFailure> {
         let lockdown = &self.config.lockdown;
         let Some(release) = &fetched.release else {
-            let message = "it has no release next to it (COMPONENT.release.json), and `lockdown` \
-                           requires one";
+            let message = "it is not signed, because it has no release next to it \
+                           (COMPONENT.release.json), and `lockdown` requires one";
             return if lockdown.needs_release() {
                 Err(InstallFailure::new("signature", message))
             } else {
@@ -43,8 +43,10 @@ impl Installer<'_> {
             );
             InstallFailure::new("signature", message)
         };
-        let release =
-            release::verify(release, digest, now).map_err(|error| invalid(error.to_string()))?;
+        let release = release::verify(release, digest, now).map_err(|error| match error {
+            ReleaseError::OtherDigest(_) => InstallFailure::new("signature", changed(&error)),
+            error => invalid(error.to_string()),
+        })?;
         let failed = |error: anyhow::Error| InstallFailure::store(&error);
         let known = self.store.deletion(release.id).map_err(failed)?;
         let mut deletions = [&known, &fetched.deletion].into_iter().flatten();
