@@ -17,6 +17,9 @@ pub struct Status {
     pub daemon: Daemon,
     /// Counters since the node started.
     pub stats: Stats,
+    /// Jobs in progress.
+    #[serde(default)]
+    pub jobs: JobsInProgress,
     /// Requests refused within the last day.
     #[serde(default)]
     pub refused: Refused,
@@ -65,6 +68,18 @@ pub struct Stats {
     /// The current total of payments to be refunded, whenever they were received.
     #[serde(default)]
     pub refund_due_msats: u64,
+}
+
+/// The queue for workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobsInProgress {
+    /// Jobs that have a worker.
+    pub running: u32,
+    /// Jobs that wait for one.
+    pub waiting: u32,
+    /// How long the oldest of them has waited since its request; absent if none waits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub oldest_wait_secs: Option<u64>,
 }
 
 /// Refused requests, by reason.

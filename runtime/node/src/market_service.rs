@@ -16,7 +16,7 @@ use pylon_nostr::event_source::MarketEvents;
 use pylon_nostr::identity::Keys;
 use pylon_nostr::market::{NostrMarket, Options};
 use pylon_nostr::{Entry, RelayChange};
-use pylon_provider::{BackendRegistry, Bus, LocalExecutor, Ports, Provider};
+use pylon_provider::{BackendRegistry, Bus, LocalExecutor, Ports, Provider, WorkQueue};
 use pylon_slots::Slots;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -129,6 +129,11 @@ impl MarketService {
         self.profile.send_modify(|current| *current = profile(&config.market, current.free));
         self.provider.apply(&config.provider);
         self.drain_seconds.store(config.slots.guest_drain_seconds, Ordering::Relaxed);
+    }
+
+    /// The queue for workers.
+    pub(crate) fn work_queue(&self) -> WorkQueue {
+        self.provider.work_queue()
     }
 
     /// Accepts or rejects a result that waits for review.

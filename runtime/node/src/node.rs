@@ -138,10 +138,12 @@ impl Node {
         };
         let served = service.is_some().then(|| Arc::clone(&guests.guest_sets));
         let market = service.as_ref().map(|service| Arc::clone(&service.market));
+        let work_queue = service.as_ref().map(MarketService::work_queue);
         let status = NodeStatus {
             journal,
             backends,
             market,
+            work_queue,
             served,
             manager: Arc::clone(&guests.manager),
             at_start,

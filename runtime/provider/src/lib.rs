@@ -35,6 +35,7 @@ pub use config::Config;
 pub use executor::LocalExecutor;
 pub use panics::{Panicked, catch, catch_in_job, current_job};
 pub use review::Drainer;
+pub use scheduler::WorkQueue;
 
 use admission::Admission;
 use capacity::Capacity;
@@ -172,6 +173,11 @@ impl Provider {
     pub fn apply(&self, config: &Config) {
         self.scheduler.set_limits(config.limits());
         self.capacity.resize(config.capacity());
+    }
+
+    /// The queue for workers.
+    pub fn work_queue(&self) -> WorkQueue {
+        WorkQueue(Arc::clone(&self.scheduler))
     }
 
     /// Ends jobs whose guests were replaced.

@@ -8,6 +8,25 @@ use pylon_core::{JobId, PublicKey};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 
+/// A view of the queue for workers. It does not keep a provider running.
+#[derive(Clone)]
+pub struct WorkQueue(pub(crate) Arc<Scheduler>);
+
+impl WorkQueue {
+    /// The numbers of running and of waiting jobs.
+    pub fn counts(&self) -> (u32, u32) {
+        let Situation { running, queued, .. } = self.0.situation();
+        (running, queued)
+    }
+
+    /// How long the oldest waiting job has waited since its request.
+    pub fn oldest_wait_seconds(&self) -> Option<u64> {
+        let queue = lock(&self.0.queue);
+        let oldest = queue.waiting.iter().map(|entry| entry.since).min()?;
+        Some(self.0.clock.now().since(oldest))
+    }
+}
+
 /// Permission to run a job. When it is dropped the next job starts.
 pub(crate) struct WorkerPermit {
     scheduler: Arc<Scheduler>,

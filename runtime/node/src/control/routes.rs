@@ -99,6 +99,7 @@ async fn status(State(context): State<Arc<RouterState>>) -> Response {
         Ok((stats, refused)) => Json(Status {
             daemon: Daemon { uptime_secs: started.elapsed().as_secs(), ..daemon.clone() },
             stats,
+            jobs: status.jobs(),
             refused,
             panics: panics(),
             backends: status.backends(),

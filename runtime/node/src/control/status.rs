@@ -1,7 +1,7 @@
 //! The current status of a running node.
 
 use crate::clock::SystemClock;
-use pylon_control_api::{Backend, Model, Refused, Relay, Stats};
+use pylon_control_api::{Backend, JobsInProgress, Model, Refused, Relay, Stats};
 use pylon_core::decision::Candidate;
 use pylon_core::ports::clock::Clock as _;
 use pylon_core::ports::journal::{Journal, JournalError};
@@ -9,7 +9,7 @@ use pylon_core::slots::Lockdown;
 use pylon_core::slots::SlotStatus;
 use pylon_journal::SqliteJournal;
 use pylon_nostr::market::NostrMarket;
-use pylon_provider::BackendRegistry;
+use pylon_provider::{BackendRegistry, WorkQueue};
 use pylon_sandbox::GuestSetRegistry;
 use pylon_slots::{SlotManager, handled_kinds};
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub struct NodeStatus {
     /// Absent in host mode.
     pub(crate) market: Option<Arc<NostrMarket>>,
     /// Absent in host mode.
+    pub(crate) work_queue: Option<WorkQueue>,
+    /// Absent in host mode.
     pub(crate) served: Option<Arc<GuestSetRegistry>>,
     pub(crate) manager: Arc<SlotManager>,
     /// The totals of the journal when the node started.
@@ -42,6 +44,13 @@ impl NodeStatus {
             jobs_completed: now.jobs_completed.saturating_sub(self.at_start.jobs_completed),
             earnings_msats: now.earnings_msats.saturating_sub(self.at_start.earnings_msats),
         })
+    }
+
+    /// Jobs in progress.
+    pub fn jobs(&self) -> JobsInProgress {
+        let Some(queue) = &self.work_queue else { return JobsInProgress::default() };
+        let (running, waiting) = queue.counts();
+        JobsInProgress { running, waiting, oldest_wait_secs: queue.oldest_wait_seconds() }
     }
 
     /// Requests refused within the last day.
