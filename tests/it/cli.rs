@@ -3,10 +3,10 @@
 use pylon_tests::process::{command, run};
 use pylon_tests::program::{PHRASE, check_failure, configure, said, started};
 use pylon_tests::stub::{MODEL, Script, Stub};
+use pylon_tests::terminal::terminal;
 use serde_json::Value;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, Read, Write};
-use std::os::fd::FromRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -31,27 +31,6 @@ fn init_creates_one_identity() {
     assert_eq!(fs::read_to_string(&file).unwrap(), words);
 }
 
-/// A pseudo-terminal: our end, and the end of the program.
-fn terminal() -> (File, File) {
-    let (mut ours, mut its) = (0, 0);
-    #[allow(unsafe_code, reason = "the standard library makes no terminals")]
-    // SAFETY: both numbers are written before they are read, and no other code owns the
-    // descriptors.
-    unsafe {
-        assert_eq!(
-            libc::openpty(
-                &mut ours,
-                &mut its,
-                std::ptr::null_mut(),
-                std::ptr::null(),
-                std::ptr::null()
-            ),
-            0
-        );
-        (File::from_raw_fd(ours), File::from_raw_fd(its))
-    }
-}
-
 /// Goal: the phrase is not visible while it is typed, and the terminal is restored afterwards.
 /// Method: type it, and Ctrl-C, and read the screen.
 #[test]
@@ -60,7 +39,7 @@ fn imported_phrase_is_not_echoed() {
         [(format!("{PHRASE}\n"), 0), ("legal winner\u{3}".into(), 1), ("legal winner\n".into(), 1)]
     {
         let home = tempfile::tempdir().unwrap();
-        let (mut screen, its) = terminal();
+        let (mut screen, its) = terminal(80);
         let mut command = command(home.path(), &["init", "--import"]);
         let mut child = command
             .stdin(its.try_clone().unwrap())

@@ -290,4 +290,8 @@ async fn no_log_line_contains_confidential_text() {
     assert!(has(&log, "a guest decided"), "the debug log names the guest");
     assert!(!has(&log, CANARY), "{}", String::from_utf8_lossy(&log));
     assert!(!has(&log, &node_keys.secret_key().to_secret_hex()) && !has(&log, words.trim()));
+    let path = home.path().to_owned();
+    let show = move || run(&path, &["jobs", "show", &job.to_hex(), "--text"]);
+    let page = tokio::task::spawn_blocking(show).await.unwrap().stdout;
+    assert!(has(&page, "The job is confidential") && !has(&page, CANARY));
 }

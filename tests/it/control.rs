@@ -159,7 +159,17 @@ async fn responses_match_the_documentation() {
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(
         names(&status),
-        ["agent_backends", "backends", "daemon", "kinds", "panics", "refused", "relays", "stats"]
+        [
+            "agent_backends",
+            "backends",
+            "daemon",
+            "jobs",
+            "kinds",
+            "panics",
+            "refused",
+            "relays",
+            "stats"
+        ]
     );
     assert_eq!(
         names(&status["daemon"]),

@@ -18,4 +18,5 @@ pub mod program;
 pub mod proxy;
 pub mod scripted;
 pub mod stub;
+pub mod terminal;
 pub mod tls;

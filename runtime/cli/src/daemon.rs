@@ -1,7 +1,10 @@
 //! Runs the node in the background: this program starts itself again in a new session, with a log
 //! file instead of the terminal.
 
-use crate::args::{Mode, StartArgs};
+use crate::args::StartArgs;
+use crate::log::LogFormat;
+use crate::output::eprint;
+use crate::progress::Elapsed;
 use anyhow::{Context, Result, bail};
 use pylon_control_api::{Client, Status};
 use pylon_node::home::Home;
@@ -19,6 +22,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// In the folder `logs`.
 const ERROR_FILE: &str = "stderr.log";
+/// The line of the background process when it compiles a guest.
+const COMPILING: &str = "compiling the guests; later starts load their code from the cache";
 /// Bytes of the error output of a failed start.
 const ERROR_OUTPUT_BYTES_MAX: u64 = 64 * 1024;
 
@@ -30,15 +35,15 @@ pub(crate) fn start(home: &Home, args: &StartArgs) -> Result<Status> {
     }
     let logs = state.folder("logs")?;
     // The error of a failed start; the log has a file of its own.
-    let opened = pylon_files::create_in(&logs, ERROR_FILE);
-    let mut stderr = opened
+    // It is read while the new process appends to it.
+    let opened = pylon_files::append_in(&logs, ERROR_FILE)
         .and_then(|file| file.set_len(0).map(|()| file))
+        .and_then(|file| Ok((file, pylon_files::open_in(&logs, ERROR_FILE)?)));
+    let (errors, mut stderr) = opened
         .with_context(|| format!("cannot write {}", home.logs_dir().join(ERROR_FILE).display()))?;
     close_on_exec();
-    let child = command(args)?
-        .stderr(stderr.try_clone()?)
-        .spawn()
-        .context("cannot start the background process")?;
+    let child =
+        command(args)?.stderr(errors).spawn().context("cannot start the background process")?;
     wait_until_ready(home, child, &mut stderr)
 }
 
@@ -62,10 +67,14 @@ fn command(args: &StartArgs) -> Result<Command> {
     let mut command =
         Command::new(std::env::current_exe().context("cannot find the path of this program")?);
     command.args(["start", "--foreground", "--detached"]);
-    if args.mode != Mode::Both {
-        command.args(["--mode", args.mode.as_str()]);
+    let node = &args.node;
+    if let Some(mode) = node.mode {
+        command.args(["--mode", mode.as_str()]);
     }
-    if let Some(path) = &args.config {
+    if node.log_format == LogFormat::Json {
+        command.args(["--log-format", "json"]);
+    }
+    if let Some(path) = &node.config {
         // The background process has another working directory.
         command
             .arg("--config")
@@ -75,6 +84,23 @@ fn command(args: &StartArgs) -> Result<Command> {
     Ok(command)
 }
 
+/// Tells the command that has started this background process that it compiles a guest.
+pub(crate) fn report_compilation() {
+    eprint(COMPILING);
+}
+
+/// Whether the background process has said so.
+fn is_compiling(stderr: &mut File) -> bool {
+    error_output(stderr).is_some_and(|text| text.lines().any(|line| line == COMPILING))
+}
+
+fn error_output(stderr: &mut File) -> Option<String> {
+    let mut text = String::new();
+    stderr.rewind().ok()?;
+    stderr.take(ERROR_OUTPUT_BYTES_MAX).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
 /// Polls the node until it responds or fails.
 fn wait_until_ready(home: &Home, mut child: Child, stderr: &mut File) -> Result<Status> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -82,8 +108,11 @@ fn wait_until_ready(home: &Home, mut child: Child, stderr: &mut File) -> Result<
         .build()
         .context("cannot create a thread")?;
     let client = Client::new(home.socket());
-    let started = Instant::now();
+    let (started, mut progress) = (Instant::now(), None);
     loop {
+        if progress.is_some() || is_compiling(stderr) {
+            progress.get_or_insert_with(|| Elapsed::new(COMPILING)).update();
+        }
         if let Some(status) = child.try_wait().context("cannot wait for the node")? {
             bail!(
                 "{}",
@@ -114,11 +143,10 @@ fn wait_until_ready(home: &Home, mut child: Child, stderr: &mut File) -> Result<
 
 /// The error line of the failed start, else its last line.
 fn last_error(stderr: &mut File) -> Option<String> {
-    let mut text = String::new();
-    stderr.rewind().ok()?;
-    stderr.take(ERROR_OUTPUT_BYTES_MAX).read_to_string(&mut text).ok()?;
+    let text = error_output(stderr)?;
+    let mut lines = text.lines().filter(|line| *line != COMPILING);
     let line =
-        text.lines().rfind(|line| line.starts_with("pylon: ")).or_else(|| text.lines().last())?;
+        lines.clone().rfind(|line| line.starts_with("pylon: ")).or_else(|| lines.next_back())?;
     Some(line.strip_prefix("pylon: ").unwrap_or(line).to_owned())
 }
 

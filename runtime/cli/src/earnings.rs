@@ -1,5 +1,6 @@
 //! The table of `pylon earnings`. Scripts parse it, so its format is fixed.
 
+use crate::output::paragraph;
 use pylon_control_api::Refused;
 use pylon_core::earnings::{EarningSource, Earnings};
 use pylon_core::text::sanitize_line;
@@ -12,7 +13,7 @@ use std::fmt::Write as _;
 /// Refusal reasons in one line.
 const REASONS_MAX: usize = 3;
 
-/// The summary, and at most `limit` earnings, newest first.
+/// The summary, and at most `limit` earnings, newest first. Further ones are three dots.
 pub(crate) fn table(earnings: &Earnings, refused: &Refused, limit: usize, now: UnixTime) -> String {
     let mut out = String::from("Pylon Earnings\n==============\n\nSummary:\n");
     let _ = writeln!(out, "  Total earned: {}", sats(earnings.total));
@@ -29,7 +30,7 @@ pub(crate) fn table(earnings: &Earnings, refused: &Refused, limit: usize, now: U
     }
     let _ =
         writeln!(out, "\nRecent Earnings (last {limit}):\n{:<8} {:<10} TIME AGO", "SATS", "SOURCE");
-    for earning in &earnings.recent {
+    for earning in earnings.recent.iter().take(limit) {
         let _ = writeln!(
             out,
             "{:<8} {:<10} {}",
@@ -37,6 +38,9 @@ pub(crate) fn table(earnings: &Earnings, refused: &Refused, limit: usize, now: U
             earning.source.as_str(),
             ago(now.since(earning.at))
         );
+    }
+    if earnings.recent.len() > limit {
+        out.push_str("...\n");
     }
     out
 }
@@ -63,7 +67,8 @@ pub(crate) fn refused_line(refused: &Refused) -> String {
         .collect();
     shown.extend((reasons.len() > REASONS_MAX).then(|| "others".into()));
     let more = if refused.jobs < REFUSED_MAX as u64 { "" } else { " or more" };
-    format!("  Jobs refused: {}{more} within a day ({})\n", refused.jobs, shown.join(", "))
+    let text = format!("{}{more} within a day ({})", refused.jobs, shown.join(", "));
+    paragraph("  Jobs refused: ", &text)
 }
 
 #[cfg(test)]
@@ -117,6 +122,9 @@ SATS     SOURCE     TIME AGO
 ";
         let none_refused = Refused::default();
         assert_eq!(table(&earnings, &none_refused, 10, now), expected);
+        let cut =
+            expected.replace("(last 10)", "(last 2)").replace("100      job        1 days", "...");
+        assert_eq!(table(&earnings, &none_refused, 2, now), cut);
         let none = table(&Earnings::default(), &none_refused, 10, now);
         assert!(
             none.contains("\n  Total earned: 0 sats (0 msats)\n")

@@ -8,14 +8,18 @@
 mod fields;
 mod rolling;
 
+pub(crate) use rolling::rotated;
+
+use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result};
 use cap_std::fs::Dir;
+use clap::ValueEnum;
 use fields::SanitizedFields;
 use rolling::Rolling;
-use std::io::IsTerminal;
 use std::sync::Mutex;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// The default filter of a node.
 pub(crate) const NODE: &str = "pylon=info";
@@ -26,33 +30,44 @@ const OWN_TARGETS: [&str; 2] = ["pylon", "compute"];
 /// Libraries that log whole frames, which may contain texts of customers.
 const SILENCED: [&str; 3] = ["nostr_relay_pool", "tungstenite", "tokio_tungstenite"];
 
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: one JSON object per line
+    Json,
+}
+
 /// Logs to stderr. Only the first call has an effect.
-pub(crate) fn install(default: &str) -> Result<()> {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let ansi = std::io::stderr().is_terminal() && !no_color;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(env_filter(default)?)
-        .fmt_fields(SanitizedFields::default())
-        .with_writer(std::io::stderr)
-        .with_ansi(ansi);
-    // A closed stderr is not an error.
-    subscriber.log_internal_errors(false).try_init().ok();
-    Ok(())
+pub(crate) fn install(default: &str, format: LogFormat) -> Result<()> {
+    let is_coloured = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
+    install_writer(default, format, std::io::stderr, is_coloured)
 }
 
 /// Logs to a file in this folder, which is rotated by size. Only the first call has an effect.
-pub(crate) fn install_file(default: &str, logs: Dir, name: &str) -> Result<()> {
+pub(crate) fn install_file(default: &str, format: LogFormat, logs: Dir, name: &str) -> Result<()> {
     let rolling =
         Rolling::open(logs, name).with_context(|| format!("cannot write the log {name}"))?;
-    tracing_subscriber::fmt()
+    install_writer(default, format, Mutex::new(rolling), false)
+}
+
+fn install_writer<W>(default: &str, format: LogFormat, writer: W, is_coloured: bool) -> Result<()>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    // Neither a closed stderr nor a full disk is an error.
+    let log = fmt()
         .with_env_filter(env_filter(default)?)
-        .fmt_fields(SanitizedFields::default())
-        .with_writer(Mutex::new(rolling))
-        .with_ansi(false)
-        // A full disk must not fill stderr.log, too.
-        .log_internal_errors(false)
-        .try_init()
-        .ok();
+        .with_writer(writer)
+        .with_ansi(is_coloured)
+        .log_internal_errors(false);
+    let installed = match format {
+        LogFormat::Text => log.fmt_fields(SanitizedFields::default()).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    installed.ok();
     Ok(())
 }
 

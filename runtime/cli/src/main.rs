@@ -13,8 +13,7 @@ mod secret;
 mod sent_requests;
 mod subprocess_compiler;
 
-use args::{Cli, Command, JobsCommand};
-use clap::Parser;
+use args::{Command, JobsCommand};
 use output::{BrokenPipe, SilentFailure, eprint};
 use pylon_core::text::sanitize_line;
 use std::process::ExitCode;
@@ -23,10 +22,14 @@ fn main() -> ExitCode {
     pylon_node::panics::install_hook();
     // Needed by every connection. An error means that it is already installed.
     rustls::crypto::ring::default_provider().install_default().ok();
-    let result = match Cli::parse().command {
+    let cli = args::parse();
+    cli.color.write_global();
+    let result = match cli.command {
         Command::Init(args) => commands::init::run(&args),
         Command::Start(args) => commands::start::run(&args),
         Command::Stop(args) => commands::stop::run(&args),
+        Command::Restart(args) => commands::restart::run(&args),
+        Command::Logs(args) => commands::logs::run(&args),
         Command::Status(args) => commands::status::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Earnings(args) => commands::earnings::run(&args),

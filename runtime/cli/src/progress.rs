@@ -1,6 +1,8 @@
 //! The progress of long work, as one line on a terminal. Nothing is printed to a pipe.
 
+use crate::output::eprint;
 use std::io::{IsTerminal, Write};
+use std::time::Instant;
 
 /// The line, which is erased when dropped.
 pub(crate) struct Progress {
@@ -33,6 +35,42 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.shown {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Work of unknown length: a line with its duration on a terminal, which is erased when dropped,
+/// otherwise one line at its beginning.
+pub(crate) struct Elapsed {
+    what: &'static str,
+    started: Instant,
+    is_terminal: bool,
+    /// Seconds, as shown.
+    shown: Option<u64>,
+}
+
+impl Elapsed {
+    pub(crate) fn new(what: &'static str) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        if !is_terminal {
+            eprint(what);
+        }
+        Self { what, started: Instant::now(), is_terminal, shown: None }
+    }
+
+    /// Shows the duration.
+    pub(crate) fn update(&mut self) {
+        let seconds = self.started.elapsed().as_secs();
+        if self.is_terminal && self.shown.replace(seconds) != Some(seconds) {
+            let _ = write!(std::io::stderr(), "\r{} ({seconds} s)", self.what);
+        }
+    }
+}
+
+impl Drop for Elapsed {
+    fn drop(&mut self) {
+        if self.is_terminal {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
     }

@@ -1,10 +1,10 @@
 //! The doctor.
 
-use pylon_tests::market::TEST_TIMEOUT;
 use pylon_tests::program::{Program, started};
 use pylon_tests::stub::Script;
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 /// Goal: the doctor finds each fault, says what to do, and reports it in its exit code. Method: a
 /// healthy node, then one fault at a time.
@@ -30,18 +30,17 @@ async fn doctor_finds_each_fault() {
     assert_eq!(found(&well, "clock")["state"], "warning", "this relay does not tell the time");
     assert_eq!(found(&well, "announcement")["state"], "warning", "no node runs");
     let (node, ..) = tokio::task::block_in_place(|| started(program.home(), None));
-    let readable = tokio::time::timeout(TEST_TIMEOUT, async {
-        loop {
-            let row = found(&program.json(&["doctor", "--json"]), "announcement");
-            if row["state"] == "ok" {
-                return row;
-            }
-            tokio::task::yield_now().await;
-        }
-    });
-    let readable = readable.await.expect("announced")["detail"].as_str().unwrap().to_owned();
-    assert_eq!(readable, format!("published on {} for kinds 5050", program.relay.url()));
+    let announced = found(&program.json(&["doctor", "--json"]), "announcement");
+    let expected = format!("published on {} for kinds 5050", program.relay.url());
+    assert_eq!(announced["detail"], expected, "right after the start");
     drop(node);
+    let config = program.home().join(".config/pylon/config.toml");
+    let whole = fs::read_to_string(&config).unwrap();
+    fs::write(&config, whole.replace("relays = [", "relays = [\"ws://127.0.0.1:9\", ")).unwrap();
+    let report = program.json(&["doctor", "--json"]);
+    let dead = found(&report, "relay");
+    assert_eq!((&dead["state"], &report["healthy"]), (&json!("warning"), &json!(true)), "{dead}");
+    fs::write(&config, whole).unwrap();
     let relays = well["settings"]
         .as_array()
         .unwrap()
@@ -64,6 +63,12 @@ async fn doctor_finds_each_fault() {
         );
         assert_eq!(program.run(&["doctor"]).status.code(), Some(1));
     };
+    let identity = program.home().join(".config/pylon/identity.mnemonic");
+    fs::set_permissions(&identity, fs::Permissions::from_mode(0o644)).unwrap();
+    let page = String::from_utf8(program.run(&["doctor"]).stdout).unwrap();
+    assert!(page.contains("chmod 600") && !page.contains("pylon init"), "one advice: {page}");
+    broken("identity", "accessible to other users");
+    fs::set_permissions(&identity, fs::Permissions::from_mode(0o600)).unwrap();
     program.configure("max_queued_jobs = 0");
     broken("settings", "config.toml:3: `max_queued_jobs` is 0");
     program.configure("[guests.pricing]\nsettings = { colour = \"red\" }");
@@ -71,8 +76,7 @@ async fn doctor_finds_each_fault() {
     program.configure("");
     program.stub.fail();
     broken("backend", "502");
-    let config = program.home().join(".config/pylon/config.toml");
-    fs::write(&config, "relays = [\"ws://127.0.0.1:9\"]").unwrap();
+    fs::write(&config, "relays = [\"ws://127.0.0.1:9\", \"ws://127.0.0.1:10\"]").unwrap();
     broken("relay", "ws://127.0.0.1:9");
     fs::write(
         program.state("pylon.db"),
@@ -80,6 +84,6 @@ async fn doctor_finds_each_fault() {
     )
     .unwrap();
     broken("database", "not a database");
-    fs::remove_file(program.home().join(".config/pylon/identity.mnemonic")).unwrap();
+    fs::remove_file(identity).unwrap();
     broken("identity", "pylon init");
 }

@@ -4,8 +4,11 @@ mod background;
 mod doctor;
 mod follow;
 mod journal;
+mod logs;
 mod private_authority;
+mod progress;
 mod reload;
+mod screen;
 mod setup;
 
 use pylon_nostr::nip90::Delivered;

@@ -3,7 +3,7 @@
 use super::buy;
 use pylon_tests::program::{Program, check_failure, started};
 use pylon_tests::stub::Script;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use std::io::BufRead;
 
@@ -86,10 +86,26 @@ async fn reload_applies_settings() {
     {
         assert!(reloaded["applied"].as_array().unwrap().contains(&json!(setting)), "{reloaded}");
     }
-    assert_eq!(
-        program.json(&["reload", "--json"]),
-        json!({"applied": [], "needs_restart": later, "warnings": []})
-    );
+    let again = program.json(&["reload", "--json"]);
+    assert_eq!((&again["applied"], &again["needs_restart"]), (&json!([]), &later));
+    // The guests would have to be compiled.
+    for reloaded in [reloaded, again] {
+        let warnings = reloaded["warnings"].as_array().unwrap();
+        let [warning] = warnings.as_slice() else { panic!("{reloaded}") };
+        let warning = warning.as_str().unwrap();
+        assert!(
+            warning.starts_with("the next start would fail: guests: ")
+                && warning.contains("compilation is disabled"),
+            "{warning}"
+        );
+        let doctor = program.run(&["doctor", "--json"]);
+        let doctor: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+        let guests =
+            doctor["checks"].as_array().unwrap().iter().find(|row| row["check"] == "guests");
+        assert!(warning.contains(guests.unwrap()["detail"].as_str().unwrap()), "doctor's words");
+    }
+    program.print(&["stop"]);
+    check_failure("as foretold", &program.run(&["start"]), &["compilation is disabled"]);
 }
 
 /// Goal: SIGHUP is a reload. Method: send it to a node in the foreground and read its log.

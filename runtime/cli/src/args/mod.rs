@@ -1,13 +1,16 @@
 //! The command line with its help. Arguments are parsed here; `commands` executes them.
 
 pub(crate) mod guest;
+pub(crate) mod help;
 pub(crate) mod job;
 mod parse;
 pub(crate) mod records;
 #[cfg(test)]
 mod tests;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::log::LogFormat;
+use anstream::ColorChoice;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -15,8 +18,25 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "pylon", version, about, propagate_version = true)]
 pub(crate) struct Cli {
+    /// Colours on a terminal
+    #[arg(
+        long, global = true, value_name = "WHEN", default_value = "auto",
+        value_parser = parse::color()
+    )]
+    pub color: ColorChoice,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The arguments of this process. An invalid command line, or a request for help, ends it.
+pub(crate) fn parse() -> Cli {
+    let parsed = Cli::from_arg_matches(&command().get_matches());
+    parsed.unwrap_or_else(|error| error.format(&mut command()).exit())
+}
+
+/// The command line with the whole help.
+pub(crate) fn command() -> clap::Command {
+    help::extend(Cli::command())
 }
 
 #[derive(Debug, Subcommand)]
@@ -31,6 +51,13 @@ pub(crate) enum Command {
     Start(StartArgs),
     /// Stop the node, after its running jobs have finished
     Stop(StopArgs),
+    /// Stop the node as `pylon stop` does, and start it again
+    ///
+    /// It keeps its mode and its settings file, unless they are given. If no node runs, it is
+    /// started.
+    Restart(RestartArgs),
+    /// Show the log of a node in the background
+    Logs(LogsArgs),
     /// Show the status of the node
     ///
     /// Exit code 0: a node runs on this home. 1: no node runs.
@@ -62,7 +89,7 @@ pub(crate) enum Command {
     /// Write, test, install, compare and roll back guests
     #[command(subcommand)]
     Guest(guest::GuestCommand),
-    /// Run a whole market on this machine: relay, node, customer and play money
+    /// Run a market on this machine: relay, node, customer and play money
     Demo(DemoArgs),
     /// Print the completion script for a shell
     Completions(CompletionsArgs),
@@ -95,15 +122,55 @@ pub(crate) struct StartArgs {
     /// Run in the foreground and log to stderr
     #[arg(short, long)]
     pub foreground: bool,
-    /// The services that the node offers
-    #[arg(short, long, value_enum, default_value_t = Mode::Both)]
-    pub mode: Mode,
-    /// Read this file instead of ~/.config/pylon/config.toml
-    #[arg(short, long, value_name = "PATH")]
-    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub node: NodeArgs,
     /// Set by `start` when it runs itself in the background
     #[arg(long, hide = true, requires = "foreground")]
     pub detached: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NodeArgs {
+    /// The services that the node offers [default: both]
+    #[arg(short, long, value_enum)]
+    pub mode: Option<Mode>,
+    /// Read this file instead of ~/.config/pylon/config.toml
+    #[arg(short, long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// How the log is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub log_format: LogFormat,
+}
+
+impl NodeArgs {
+    /// The services that the node offers.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode.unwrap_or(Mode::Both)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestartArgs {
+    #[command(flatten)]
+    pub stop: StopArgs,
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Print new lines, too, until you stop it
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only lines about this job: its id, or the beginning of it
+    #[arg(short, long, value_name = "ID")]
+    pub job: Option<String>,
+    /// The number of past lines
+    #[arg(
+        short, long, value_name = "N", default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(0..=1_000_000)
+    )]
+    pub limit: u32,
 }
 
 /// The services of a node.
@@ -126,6 +193,11 @@ impl Mode {
             Self::Both => &["provider", "host"],
         };
         names.iter().map(ToString::to_string).collect()
+    }
+
+    /// The mode with these names.
+    pub(crate) fn from_names(names: &[String]) -> Option<Self> {
+        Self::value_variants().iter().copied().find(|mode| mode.names() == names)
     }
 
     /// The value of the option.
@@ -178,7 +250,7 @@ pub(crate) struct EarningsArgs {
 pub(crate) enum JobsCommand {
     /// List the latest jobs
     List(JobsListArgs),
-    /// Show the details of one job, without its texts
+    /// Show the details of one job
     Show(JobsShowArgs),
     /// Send a result that waits for review
     ///
@@ -209,12 +281,18 @@ pub(crate) struct JobsListArgs {
         ]
     )]
     pub status: Option<String>,
+    /// Follow the changes: redraws a terminal, otherwise prints a line for each change
+    #[arg(short, long)]
+    pub watch: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct JobsShowArgs {
     /// The job id, or its unique beginning
     pub job: String,
+    /// Show what was asked and answered, too, as long as the journal keeps it
+    #[arg(short, long)]
+    pub text: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -1,8 +1,19 @@
 //! Parsers for the values of arguments. An error says what is expected.
 
 use super::job::InputArg;
+use anstream::ColorChoice;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pylon_core::{Digest, InputSource, JobId, MessageId, Msat, Param, PublicKey};
 use pylon_nostr::identity;
+
+/// When to print colours.
+pub(super) fn color() -> impl TypedValueParser<Value = ColorChoice> {
+    PossibleValuesParser::new(["auto", "always", "never"]).map(|when| match when.as_str() {
+        "always" => ColorChoice::Always,
+        "never" => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    })
+}
 
 /// A NIP-90 request kind.
 pub(super) fn kind(text: &str) -> Result<u16, String> {

@@ -17,12 +17,17 @@ fn command_lines_are_parsed() {
     check("pylon start", None);
     check("pylon start -f", None);
     check("pylon start --foreground --config other.toml -m host", None);
+    check("pylon start --log-format json", None);
+    check("pylon start --log-format xml", Some(ErrorKind::InvalidValue));
+    check("pylon restart --timeout 5 --force --mode host --config other.toml", None);
+    check("pylon logs -f --job 0a1b --limit 5", None);
     check("pylon stop --timeout 5 --force", None);
     check("pylon status --json", None);
     check("pylon doctor --json", None);
     check("pylon earnings --json --limit 20", None);
     check("pylon jobs list --limit 5 --status failed", None);
-    check("pylon jobs show 0a1b --json", None);
+    check("pylon jobs show 0a1b --json --text", None);
+    check("pylon jobs list --watch", None);
     check("pylon events --follow --json", None);
     check("pylon backends --json", None);
     check("pylon models", None);
@@ -30,6 +35,9 @@ fn command_lines_are_parsed() {
     check("pylon backup copy.db", None);
     check("pylon completions bash", None);
     check("pylon man pages", None);
+    check("pylon status --color never", None);
+    check("pylon --color always jobs list", None);
+    check("pylon status --color sometimes", Some(ErrorKind::InvalidValue));
     check("pylon compile-component policy", None);
     check("pylon compile-component world", Some(ErrorKind::InvalidValue));
     check("pylon demo", None);

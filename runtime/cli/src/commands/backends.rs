@@ -2,7 +2,7 @@
 //! them.
 
 use crate::args::JsonArgs;
-use crate::output::{json, print};
+use crate::output::{json, paragraph, print, table};
 use anyhow::Result;
 use pylon_control_api::{Backend, Backends, Client, ClientError};
 use pylon_core::text::sanitize_line;
@@ -12,13 +12,12 @@ use pylon_node::control;
 use pylon_node::home::Home;
 use pylon_node::node;
 use pylon_provider::{self, Bus};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Prints the backends.
 pub(crate) fn run(args: &JsonArgs) -> Result<()> {
     let backends = find(&Home::from_env()?)?;
-    if args.json { json(&backends) } else { print(&table(&backends.backends)) }
+    if args.json { json(&backends) } else { print(&page(&backends.backends)) }
 }
 
 /// The backends of the running node or, without one, of the settings.
@@ -44,34 +43,32 @@ pub(super) fn find(home: &Home) -> Result<Backends> {
     })
 }
 
-fn table(backends: &[Backend]) -> String {
-    let mut out =
-        String::from("BACKEND    STATE          MODELS  RUNNING  FIRST TEXT  TOKENS/S  FAILED\n");
-    for one in backends {
+fn page(backends: &[Backend]) -> String {
+    let measured = |figure: Option<u32>, unit: &str| {
+        figure.map_or_else(|| "-".into(), |figure| format!("{figure}{unit}"))
+    };
+    let row = |one: &Backend| {
         let state = match (one.available, one.default) {
             (true, true) => "default",
             (true, false) => "available",
             (false, _) => "not available",
         };
-        let measured = |figure: Option<u32>, unit: &str| {
-            figure.map_or_else(|| "-".into(), |figure| format!("{figure}{unit}"))
-        };
-        let _ = writeln!(
-            out,
-            "{:<9}  {:<13}  {:>6}  {:>7}  {:>10}  {:>8}  {:>6}",
-            one.id,
-            state,
-            one.models.len(),
+        [
+            one.id.clone(),
+            state.into(),
+            one.models.len().to_string(),
             format!("{}/{}", one.in_flight, one.limit),
             measured(one.first_output_ms, " ms"),
             measured(one.tokens_per_second, ""),
             format!("{} %", one.failure_permille / 10),
-        );
-    }
-    for one in backends {
-        if let Some(error) = &one.error {
-            let _ = writeln!(out, "{}: {}", one.id, sanitize_line(error));
-        }
-    }
-    out
+        ]
+    };
+    let page = table(
+        "BACKEND  !STATE  >MODELS  >RUNNING  >?FIRST TEXT  >?TOKENS/S  >?FAILED",
+        &backends.iter().map(row).collect::<Vec<_>>(),
+    );
+    let errors = backends.iter().filter_map(|one| Some((one, one.error.as_ref()?)));
+    errors.fold(page, |page, (one, error)| {
+        page + &paragraph(&format!("{}: ", one.id), &sanitize_line(error))
+    })
 }

@@ -1,7 +1,7 @@
 //! `pylon backup`: a consistent copy of the database. A node may run meanwhile.
 
 use crate::args::BackupArgs;
-use crate::output::print;
+use crate::output::{paragraph, print};
 use anyhow::{Context, Result, bail};
 use pylon_journal::ReadOnlyJournal;
 use pylon_node::home::Home;
@@ -39,10 +39,10 @@ pub(crate) fn run(args: &BackupArgs) -> Result<()> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .with_context(|| folder.display().to_string())?;
+    let text = format!("{} has {jobs} jobs and their earnings", file.display());
     print(&format!(
-        "{} has {jobs} jobs and their earnings\nIt does not contain the identity: keep its \
-         recovery phrase separately.\n",
-        file.display()
+        "{}It does not contain the identity: keep its recovery phrase separately.\n",
+        paragraph("", &text)
     ))
 }
 

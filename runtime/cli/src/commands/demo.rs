@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the demo until it ends or is interrupted.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
-    log::install(log::COMMAND)?;
+    log::install(log::COMMAND, log::LogFormat::Text)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -18,12 +18,14 @@ pub(crate) fn run(args: &EarningsArgs) -> Result<()> {
     let limit = args.limit as usize;
     let now = SystemClock.now();
     let since = now.minus(REFUSED_SECONDS);
-    let (earnings, refused) = match Home::from_env()?.journal()? {
-        Some(journal) => (journal.earnings(limit)?, journal.refusals(since, REFUSED_MAX)?),
+    // One more than shown, so that a cut is known.
+    let (mut earnings, refused) = match Home::from_env()?.journal()? {
+        Some(journal) => (journal.earnings(limit + 1)?, journal.refusals(since, REFUSED_MAX)?),
         None => (Earnings::default(), BTreeMap::new()),
     };
     let refused = Refused::of(since, refused);
     if args.json {
+        earnings.recent.truncate(limit);
         json(&EarningsView::new(&earnings, refused))
     } else {
         print(&table(&earnings, &refused, limit, now))

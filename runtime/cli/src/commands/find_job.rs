@@ -25,7 +25,8 @@ pub(super) fn find_job_or_refusal(journal: &ReadOnlyJournal, prefix: &str) -> Re
     only(&prefix, &found)
 }
 
-fn hex_prefix(text: &str) -> Result<String> {
+/// The beginning of a job id, in lower case.
+pub(super) fn hex_prefix(text: &str) -> Result<String> {
     let prefix = text.to_lowercase();
     let is_hex = prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_hex || !(1..=64).contains(&prefix.len()) {

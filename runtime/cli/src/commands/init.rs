@@ -1,7 +1,7 @@
 //! `pylon init`: creates or imports the identity, and says what to do next.
 
 use crate::args::InitArgs;
-use crate::output::print;
+use crate::output::{paragraph, print};
 use crate::secret;
 use anyhow::{Context, Result};
 use pylon_journal::SqliteJournal;
@@ -9,7 +9,6 @@ use pylon_node::config;
 use pylon_node::home::Home;
 use pylon_node::identity::{Identity, Phrase};
 use pylon_node::lock::LockHolder;
-use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
@@ -63,14 +62,16 @@ fn page(
 ) -> String {
     let mut out = String::new();
     if let Some(phrase) = new {
-        out.push_str(
+        out.push_str(&paragraph(
+            "",
             "The recovery phrase of this node, which is shown only once. Write it down, and keep \
-             it secret:\n\n",
-        );
-        let _ = writeln!(out, "    {}\n", phrase.reveal());
+             it secret:\n",
+        ));
+        out.push_str(&paragraph("    ", phrase.reveal()));
+        out.push('\n');
     }
     let mut row = |name: &str, value: String| {
-        let _ = writeln!(out, "{name:<9} {value}");
+        out.push_str(&paragraph(&format!("{name:<9} "), &value));
     };
     row("npub", identity.npub());
     row("hex", identity.hex());

@@ -1,29 +1,35 @@
 //! `pylon jobs list`: the latest jobs in the journal, with or without a running node.
 
+use super::jobs_watch;
 use crate::args::JobsListArgs;
-use crate::output::{json, print};
+use crate::output::{cut, json, print, table};
 use anyhow::Result;
 use pylon_core::UnixTime;
 use pylon_core::machine::{Execution, Invoicing, JobState, Settlement};
 use pylon_core::ports::clock::Clock;
-use pylon_core::text::sanitize_line;
 use pylon_core::units::ago;
+use pylon_journal::ReadOnlyJournal;
 use pylon_node::clock::SystemClock;
 use pylon_node::home::Home;
 use serde::Serialize;
-use std::fmt::Write as _;
 
 /// Lists the jobs, newest first.
 pub(crate) fn run(args: &JobsListArgs) -> Result<()> {
     let status = args.status.as_deref().and_then(|status| status.parse::<Execution>().ok());
-    let jobs = match Home::from_env()?.journal()? {
-        Some(journal) => journal.jobs(status, args.limit as usize)?,
+    let home = Home::from_env()?;
+    if args.watch {
+        return jobs_watch::run(&ReadOnlyJournal::open(&home.database())?, args, status);
+    }
+    let limit = args.limit as usize;
+    let mut jobs = match home.journal()? {
+        Some(journal) => journal.jobs(status, limit + 1)?,
         None => Vec::new(),
     };
+    let more = cut(&mut jobs, limit);
     if args.json {
         return json(&jobs.iter().map(Job::of).collect::<Vec<_>>());
     }
-    print(&table(&jobs, SystemClock.now()))
+    print(&(page(&jobs, SystemClock.now()) + more))
 }
 
 /// A job as JSON.
@@ -75,27 +81,22 @@ pub(super) fn invoicing(state: &JobState) -> &'static str {
     if is_paid && state.invoicing == Invoicing::Open { "paid" } else { state.invoicing.as_str() }
 }
 
-fn table(jobs: &[JobState], now: UnixTime) -> String {
-    let mut out = String::from(
-        "JOB       KIND  STATUS            DELIVERY   PAYMENT     PAID (SATS)  TIME AGO\n",
-    );
-    for state in jobs {
-        let error = state
-            .failure
-            .as_ref()
-            .map(|failure| format!("  {}", sanitize_line(&failure.message())))
-            .unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "{}  {}  {:<16}  {:<9}  {:<10}  {:>11}  {}{error}",
+/// The table of jobs.
+pub(super) fn page(jobs: &[JobState], now: UnixTime) -> String {
+    let row = |state: &JobState| {
+        [
             state.job.id.short(),
-            state.job.kind,
-            state.execution.as_str(),
-            state.delivery.as_str(),
-            state.settlement.as_str(),
-            state.paid.sats(),
+            state.job.kind.to_string(),
+            state.execution.as_str().into(),
+            state.delivery.as_str().into(),
+            state.settlement.as_str().into(),
+            state.paid.sats().to_string(),
             ago(now.since(state.received_at)),
-        );
-    }
-    out
+            state.failure.as_ref().map(|failure| failure.message()).unwrap_or_default(),
+        ]
+    };
+    table(
+        "JOB  KIND  !STATUS  !DELIVERY  !PAYMENT  >?PAID (SATS)  TIME AGO  ~ERROR",
+        &jobs.iter().map(row).collect::<Vec<_>>(),
+    )
 }

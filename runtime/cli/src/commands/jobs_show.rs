@@ -1,9 +1,10 @@
-//! `pylon jobs show`: the details of one job without its texts, with or without a running node.
+//! `pylon jobs show`: the details of one job, with or without a running node.
 
 use super::find_job::find_job;
 use super::jobs_list::{Job, invoicing};
+use super::jobs_text;
 use crate::args::JobsShowArgs;
-use crate::output::{json, print, table};
+use crate::output::{json, paragraph, print, state as coloured, table};
 use anyhow::{Result, bail};
 use pylon_core::decision::REDACTED;
 use pylon_core::guest::{Cost, GuestFunction};
@@ -16,7 +17,6 @@ use pylon_core::{Msat, UnixTime, decision_summary};
 use pylon_journal::{Decision, ReadOnlyJournal};
 use pylon_node::home::Home;
 use serde::Serialize;
-use std::fmt::Write as _;
 
 /// Prints the job.
 pub(crate) fn run(args: &JobsShowArgs) -> Result<()> {
@@ -28,9 +28,11 @@ pub(crate) fn run(args: &JobsShowArgs) -> Result<()> {
     let (decisions, refusals) = (journal.decisions(id)?, journal.relay_refusals(id)?);
     let backend_errors = journal.backend_errors(id)?;
     if args.json {
-        json(&JobView::new(&state, &decisions, &refusals, &backend_errors))
+        let texts = args.text.then(|| jobs_text::value(&state));
+        json(&JobView { texts, ..JobView::new(&state, &decisions, &refusals, &backend_errors) })
     } else {
-        print(&page(&state, &decisions, &refusals, &backend_errors))
+        let texts = if args.text { jobs_text::page(&state) } else { String::new() };
+        print(&(page(&state, &decisions, &refusals, &backend_errors) + &texts))
     }
 }
 
@@ -49,6 +51,9 @@ struct JobView<'a> {
     usage: Option<Usage>,
     invoice: Option<Invoice<'a>>,
     decisions: Vec<DecisionView<'a>>,
+    /// Only if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    texts: Option<serde_json::Value>,
     relay_refusals: Vec<RelayRefusalView<'a>>,
     /// Errors of backends in their own words.
     backend_errors: &'a [String],
@@ -117,6 +122,7 @@ impl<'a> JobView<'a> {
             decisions: decisions.iter().map(decision_view).collect(),
             relay_refusals: refusals.iter().map(relay_refusal_view).collect(),
             backend_errors,
+            texts: None,
         }
     }
 }
@@ -157,7 +163,11 @@ fn page(
 ) -> String {
     let mut out = String::new();
     let mut row = |name: &str, value: String| {
-        let _ = writeln!(out, "{name:<11} {}", sanitize_line(&value));
+        let value = match name {
+            "Status" | "Delivery" | "Invoicing" | "Settlement" => coloured(&value),
+            _ => sanitize_line(&value),
+        };
+        out.push_str(&paragraph(&format!("{name:<11} "), &value));
     };
     row("Job", state.job.id.to_hex());
     row("Kind", state.job.kind.to_string());
@@ -229,7 +239,7 @@ fn decision_table(state: &JobState, decisions: &[Decision]) -> String {
         ]
     };
     let rows: Vec<_> = decisions.iter().map(row).collect();
-    let table = table("DECISION  GUEST  >ATTEMPT  >COST  >TIME  OUTCOME", &rows);
+    let table = table("DECISION  GUEST  >?ATTEMPT  >?COST  >?TIME  ~OUTCOME", &rows);
     format!("\n{table}first decided {}\n", format_utc(first.at))
 }
 

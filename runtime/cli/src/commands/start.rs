@@ -4,12 +4,12 @@ use crate::args::{Mode, StartArgs};
 use crate::commands::status::available;
 use crate::daemon;
 use crate::log;
-use crate::output::print;
-use crate::subprocess_compiler::subprocess_compiler;
+use crate::output::{paragraph, print};
+use crate::subprocess_compiler::reporting_compiler;
 use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use pylon_control_api::{Daemon, Reloaded, Status};
+use pylon_control_api::{Backend, Client, Daemon, Relay, Reloaded, Status};
 use pylon_core::ports::clock::Clock;
 use pylon_core::text::sanitize_line;
 use pylon_node::clock::SystemClock;
@@ -25,6 +25,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// The time that running jobs have after a signal; unfinished ones continue after the next start.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a start in the background waits for the first relay before it reports.
+const RELAY_TIMEOUT: Duration = Duration::from_secs(3);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Commands that run concurrently, and commands that wait.
 const COMMAND_CONCURRENCY: usize = 8;
 
@@ -35,13 +38,56 @@ pub(crate) fn run(args: &StartArgs) -> Result<()> {
         return run_node(&home, args);
     }
     let status = daemon::start(&home, args)?;
+    let status = wait_for_a_relay(&home, status)?;
     let npub = Identity::load(&home)?.npub();
     print(&format!(
-        "pylon runs (PID {}), log {}\n{}",
-        status.daemon.pid,
-        home.log_file().display(),
-        started_page(args.mode, &npub, &status)
+        "{}{}{}",
+        paragraph(
+            &format!("pylon runs (PID {}), ", status.daemon.pid),
+            &format!("log {}", home.log_file().display())
+        ),
+        started_page(args.node.mode(), &npub, &status),
+        missing(args.node.mode(), &status)
     ))
+}
+
+/// The status once a relay is connected, or after the timeout.
+fn wait_for_a_relay(home: &Home, mut status: Status) -> Result<Status> {
+    super::block_on(async {
+        let (client, deadline) = (Client::new(home.socket()), Instant::now() + RELAY_TIMEOUT);
+        while !status.relays.is_empty()
+            && !status.relays.iter().any(|relay| relay.connected)
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            status = client.status().await?;
+        }
+        Ok(status)
+    })
+}
+
+/// What the node still waits for, and what to do; it begins to work by itself.
+fn missing(mode: Mode, status: &Status) -> String {
+    let mut out = String::new();
+    if !is_any_available(&status.backends) {
+        out += &paragraph(
+            "Not ready: ",
+            "no backend responds, so the node takes no jobs: start a model server, or set its \
+             address under `[inference]`; the node finds it by itself",
+        );
+    }
+    if mode != Mode::Host && !status.relays.iter().any(|relay| relay.connected) {
+        out += &paragraph(
+            "Not ready: ",
+            "no relay is connected, so no job arrives: check the network and `relays` with `pylon \
+             doctor`; the node connects by itself",
+        );
+    }
+    out
+}
+
+fn is_any_available(backends: &[Backend]) -> bool {
+    backends.iter().any(|backend| backend.available)
 }
 
 /// A summary of the started node.
@@ -55,22 +101,28 @@ fn started_page(mode: Mode, npub: &str, status: &Status) -> String {
     match mode {
         Mode::Host => rows.push(("relays", "none: the node serves local clients only".into())),
         Mode::Provider | Mode::Both => rows.extend([
-            ("relays", or_none(status.relays.iter().map(|relay| relay.url.clone()).collect())),
+            ("relays", or_none(status.relays.iter().map(relay_name).collect())),
             ("kinds", or_none(status.kinds.iter().map(u16::to_string).collect())),
             ("wallet", "none: all jobs are free".into()),
         ]),
     }
-    rows.iter().map(|(name, value)| format!("  {name:<9} {value}\n")).collect()
+    rows.iter().map(|(name, value)| paragraph(&format!("  {name:<9} "), value)).collect()
+}
+
+fn relay_name(relay: &Relay) -> String {
+    let note = if relay.connected { "" } else { " (not connected)" };
+    format!("{}{note}", relay.url)
 }
 
 fn run_node(home: &Home, args: &StartArgs) -> Result<()> {
+    let (mode, format) = (args.node.mode(), args.node.log_format);
     if args.detached {
         daemon::leave_terminal()?;
-        log::install_file(log::NODE, home.open()?.folder("logs")?, LOG_FILE)?;
+        log::install_file(log::NODE, format, home.open()?.folder("logs")?, LOG_FILE)?;
     } else {
-        log::install(log::NODE)?;
+        log::install(log::NODE, format)?;
     }
-    let source = Source::new(home, args.config.as_deref());
+    let source = Source::new(home, args.node.config.as_deref());
     let config = source.load()?;
     let identity = Identity::load(home)?;
     let state = home.open()?;
@@ -78,7 +130,7 @@ fn run_node(home: &Home, args: &StartArgs) -> Result<()> {
     tracing::info!(
         npub = identity.npub(),
         home = %home.state_dir().display(),
-        mode = args.mode.as_str(),
+        mode = mode.as_str(),
         "starting"
     );
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -87,9 +139,10 @@ fn run_node(home: &Home, args: &StartArgs) -> Result<()> {
         .context("cannot create threads")?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
+        let report: fn() = if args.detached { daemon::report_compilation } else { log_compilation };
         let parts = Parts {
-            host_only: args.mode == Mode::Host,
-            compilation: subprocess_compiler()?,
+            host_only: mode == Mode::Host,
+            compilation: reporting_compiler(report)?,
             ..Parts::default()
         };
         let ring = Ring::listen(&parts.bus);
@@ -100,7 +153,7 @@ fn run_node(home: &Home, args: &StartArgs) -> Result<()> {
             running: true,
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
-            modes: args.mode.names(),
+            modes: mode.names(),
             config: source.path().display().to_string(),
             started_at,
             uptime_secs: 0,
@@ -109,7 +162,7 @@ fn run_node(home: &Home, args: &StartArgs) -> Result<()> {
             &state,
             ControlContext { status: node.status(), ring, daemon, started, commands: sender },
         )?;
-        log_started(args.mode, &node.status());
+        log_started(mode, &node.status());
         let (timeout, failed) = tokio::select! {
             timeout = run_until_stop(&node, &source, &mut signals, &mut commands) => (timeout, false),
             () = node.failed() => (DRAIN_TIMEOUT, true),
@@ -122,8 +175,16 @@ fn run_node(home: &Home, args: &StartArgs) -> Result<()> {
     })
 }
 
+fn log_compilation() {
+    tracing::info!("compiling a guest, later starts load its code from the cache");
+}
+
 fn log_started(mode: Mode, status: &NodeStatus) {
-    let backends = available(&status.backends());
+    let backends = status.backends();
+    if !is_any_available(&backends) {
+        tracing::warn!("no backend responds, so the node takes no jobs: start a model server");
+    }
+    let backends = available(&backends);
     match mode {
         Mode::Host => tracing::info!(backends, "serving local clients only, without relays"),
         Mode::Provider | Mode::Both => {

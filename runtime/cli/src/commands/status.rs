@@ -2,12 +2,12 @@
 
 use crate::args::JsonArgs;
 use crate::earnings::{refund_line, refused_line};
-use crate::output::{self, SilentFailure, print};
+use crate::output::{self, SilentFailure, paragraph, print, state};
 use anyhow::Result;
-use pylon_control_api::{Backend, Client, ClientError, Status};
+use pylon_control_api::{Backend, Client, ClientError, JobsInProgress, Status};
 use pylon_core::Msat;
 use pylon_core::text::sanitize_line;
-use pylon_core::units::{sats, span};
+use pylon_core::units::{ago, sats, span};
 use pylon_node::home::Home;
 use pylon_node::lock::LockHolder;
 use pylon_nostr::clock_offset::{self, OFFSET_SECONDS_MAX};
@@ -33,8 +33,8 @@ pub(crate) fn run(args: &JsonArgs) -> Result<()> {
             let starting = home.lock_owner()?.is_some_and(|owner| owner.holder == LockHolder::Node);
             match (args.json, starting) {
                 (true, _) => output::json(&Status::default())?,
-                (false, true) => print("Daemon: Starting\n")?,
-                (false, false) => print("Daemon: Not running\n")?,
+                (false, true) => print(&format!("Daemon: {}\n", state("Starting")))?,
+                (false, false) => print(&format!("Daemon: {}\n", state("Not running")))?,
             }
             Err(SilentFailure.into())
         }
@@ -44,7 +44,8 @@ pub(crate) fn run(args: &JsonArgs) -> Result<()> {
 /// The text in the format of the provider document.
 fn page(status: &Status) -> String {
     let mut out = format!(
-        "Daemon: Running (PID: {})\nUptime: {}\n",
+        "Daemon: {} (PID: {})\nUptime: {}\n",
+        state("Running"),
         status.daemon.pid,
         span(status.daemon.uptime_secs)
     );
@@ -54,14 +55,22 @@ fn page(status: &Status) -> String {
     if let Some(off) = status.clock_off_s.filter(|off| off.unsigned_abs() > OFFSET_SECONDS_MAX) {
         let _ = writeln!(out, "Clock:  {} the relays: set it (NTP)", clock_offset::describe(off));
     }
-    let _ = writeln!(out, "\nSession Stats:\n  Jobs completed: {}", status.stats.jobs_completed);
+    let _ = writeln!(out, "\nSession Stats:");
+    out.push_str(&in_progress(&status.jobs));
+    let _ = writeln!(out, "  Jobs completed: {}", status.stats.jobs_completed);
     let _ = writeln!(out, "  Earnings: {}", sats(Msat::new(status.stats.earnings_msats)));
     out.push_str(&refused_line(&status.refused));
     out.push_str(&refund_line(Msat::new(status.stats.refund_due_msats)));
-    let _ = writeln!(out, "\nInference Backends:\n  Available: {}", available(&status.backends));
+    out.push_str("\nInference Backends:\n");
+    out.push_str(&paragraph("  Available: ", &available(&status.backends)));
+    for one in status.backends.iter().filter(|one| one.in_flight + one.queued > 0) {
+        let queued =
+            if one.queued == 0 { String::new() } else { format!(", {} waiting", one.queued) };
+        let _ = writeln!(out, "  Running: {} {} of {}{queued}", one.id, one.in_flight, one.limit);
+    }
     if !status.agent_backends.is_empty() {
-        let _ =
-            writeln!(out, "\nAgent Backends:\n  Available: {}", status.agent_backends.join(", "));
+        out.push_str("\nAgent Backends:\n");
+        out.push_str(&paragraph("  Available: ", &status.agent_backends.join(", ")));
         let kinds: Vec<_> = status
             .kinds
             .iter()
@@ -69,21 +78,30 @@ fn page(status: &Status) -> String {
             .map(u16::to_string)
             .collect();
         if !kinds.is_empty() {
-            let _ = writeln!(out, "  Supported Bazaar Kinds: {}", kinds.join(", "));
+            out.push_str(&paragraph("  Supported Bazaar Kinds: ", &kinds.join(", ")));
         }
     }
     if !status.relays.is_empty() {
         out.push_str("\nRelays:\n");
         for relay in &status.relays {
-            let _ = writeln!(
-                out,
-                "  {}{}",
-                sanitize_line(&relay.url),
-                if relay.connected { "" } else { " (not connected)" }
-            );
+            let note = format!(" ({})", state("not connected"));
+            let note = if relay.connected { "" } else { &note };
+            let _ = writeln!(out, "  {}{note}", sanitize_line(&relay.url));
         }
     }
     out
+}
+
+/// The line with the jobs in progress, if there are any.
+fn in_progress(jobs: &JobsInProgress) -> String {
+    if jobs.running + jobs.waiting == 0 {
+        return String::new();
+    }
+    let oldest = jobs
+        .oldest_wait_secs
+        .map(|seconds| format!(" (the oldest for {})", ago(seconds)))
+        .unwrap_or_default();
+    format!("  Jobs: {} running, {} waiting{oldest}\n", jobs.running, jobs.waiting)
 }
 
 /// The available backends on one line.
@@ -98,6 +116,7 @@ pub(super) fn available(backends: &[Backend]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::plain;
     use pylon_control_api::{Daemon, Panics, Refused, Relay, Stats};
 
     fn backend(id: &str, available: bool, default: bool) -> Backend {
@@ -128,6 +147,7 @@ mod tests {
                 ..Daemon::default()
             },
             stats: Stats { jobs_completed: 42, earnings_msats: 1_234_000, refund_due_msats: 0 },
+            jobs: JobsInProgress::default(),
             refused: Refused::default(),
             panics: Panics::default(),
             backends: vec![backend("ollama", true, true), backend("llama_cpp", false, false)],
@@ -155,6 +175,7 @@ Agent Backends:
 Relays:
   wss://nexus.openagents.com
 ";
+        let page = |status: &Status| plain(&page(status));
         assert_eq!(page(&status), expected);
         let wrong_clock = Status { clock_off_s: Some(-600), ..status.clone() };
         let warned = expected.replace(
@@ -170,7 +191,17 @@ Relays:
         let refused = Refused::of(pylon_core::UnixTime::new(1), [("invalid".to_owned(), 2)].into());
         let with_refusals =
             with_debt.replace("  Owed", "  Jobs refused: 2 within a day (2 invalid)\n  Owed");
-        assert_eq!(page(&Status { refused, ..with_refund_due }), with_refusals);
+        let with_refusals_only = Status { refused, ..with_refund_due };
+        assert_eq!(page(&with_refusals_only), with_refusals);
+        let jobs = JobsInProgress { running: 1, waiting: 3, oldest_wait_secs: Some(240) };
+        let busy = Backend { in_flight: 1, queued: 2, ..backend("ollama", true, true) };
+        let working = with_refusals
+            .replace(
+                "  Jobs completed",
+                "  Jobs: 1 running, 3 waiting (the oldest for 4 minutes)\n  Jobs completed",
+            )
+            .replace("(default)\n", "(default)\n  Running: ollama 1 of 1, 2 waiting\n");
+        assert_eq!(page(&Status { jobs, backends: vec![busy], ..with_refusals_only }), working);
     }
 
     /// Goal: absent parts have no line, and a broken one is reported. Method: a status with few
@@ -182,7 +213,7 @@ Relays:
             relays: vec![Relay { url: "wss://x".into(), connected: false }],
             ..Status::default()
         };
-        let page = page(&status);
+        let page = plain(&page(&status));
         assert!(
             !page.contains("Modes") && !page.contains("Agent") && !page.contains("Bazaar"),
             "{page}"

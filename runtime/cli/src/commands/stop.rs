@@ -17,8 +17,12 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Stops the node of this home.
 pub(crate) fn run(args: &StopArgs) -> Result<()> {
-    let home = Home::from_env()?;
-    let Some(owner) = home.lock_owner()? else { return print("Daemon: Not running\n") };
+    print(&stop(&Home::from_env()?, args)?)
+}
+
+/// Stops the node of a home, and returns what was done.
+pub(super) fn stop(home: &Home, args: &StopArgs) -> Result<String> {
+    let Some(owner) = home.lock_owner()? else { return Ok("Daemon: Not running\n".into()) };
     if owner.holder == LockHolder::Command {
         bail!("no node runs: {owner}");
     }
@@ -29,25 +33,25 @@ pub(crate) fn run(args: &StopArgs) -> Result<()> {
         // It may have stopped meanwhile.
         Err(ClientError::NotRunning) if home.lock_owner()?.is_none() => {}
         // A node that does not respond still receives signals.
-        Err(_) => send(&home, owner, Signal::TERM)?,
+        Err(_) => send(home, owner, Signal::TERM)?,
     }
-    if !wait_for_exit(&home, Duration::from_secs(args.timeout) + EXIT_TIMEOUT)? {
+    if !wait_for_exit(home, Duration::from_secs(args.timeout) + EXIT_TIMEOUT)? {
         if !args.force {
             bail!(
                 "{} has not stopped yet: wait, or kill it with `pylon stop --force`",
                 named(owner)
             );
         }
-        send(&home, owner, Signal::KILL)?;
-        if !wait_for_exit(&home, EXIT_TIMEOUT)? {
+        send(home, owner, Signal::KILL)?;
+        if !wait_for_exit(home, EXIT_TIMEOUT)? {
             bail!("cannot kill {}", named(owner));
         }
-        return print(&format!(
+        return Ok(format!(
             "killed {}: unfinished jobs continue after the next start\n",
             named(owner)
         ));
     }
-    print(&format!("stopped {}\n", named(owner)))
+    Ok(format!("stopped {}\n", named(owner)))
 }
 
 /// Signals the owner of the lock, unless it has ended.

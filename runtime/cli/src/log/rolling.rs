@@ -18,6 +18,15 @@ pub(super) struct Rolling {
     bytes_max: u64,
 }
 
+/// The names of the renamed files of a log, oldest first. Not all of them have to exist.
+pub(crate) fn rotated(name: &str) -> impl Iterator<Item = String> {
+    (1..=OLD_MAX).rev().map(move |number| renamed(name, number))
+}
+
+fn renamed(name: &str, number: u32) -> String {
+    format!("{name}.{number}")
+}
+
 impl Rolling {
     /// Opens the file of this name and appends to it.
     pub(super) fn open(dir: Dir, name: &str) -> io::Result<Self> {
@@ -30,7 +39,7 @@ impl Rolling {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        let old = |number: u32| format!("{}.{number}", self.name);
+        let old = |number: u32| renamed(&self.name, number);
         for number in (1..OLD_MAX).rev() {
             self.rename_existing(&old(number), &old(number + 1))?;
         }

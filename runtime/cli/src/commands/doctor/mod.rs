@@ -19,17 +19,21 @@ mod settings;
 mod wallet;
 
 use crate::args::DoctorArgs;
-use crate::output::{SilentFailure, json, print};
+use crate::output::{SilentFailure, json, paragraph, print, state};
 use anyhow::{Context, Result};
 use pylon_config::EffectiveSetting;
 use pylon_control_api::{Client, Status};
 use pylon_core::text::sanitize_line;
 use pylon_node::config::{Config, Source};
 use pylon_node::home::Home;
+use pylon_node::node;
 use row::{CheckRow, CheckState};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
+
+/// The column of the states.
+const STATE_COLUMNS: usize = 9;
 
 /// Runs every check, and fails if a configured part is broken.
 pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
@@ -56,13 +60,35 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
 
 /// The given settings file, that of the running node, or that of the home.
 fn source(home: &Home, args: &DoctorArgs, node: Option<&Status>) -> Source {
-    let own = Source::new(home, None);
-    let running =
-        node.map(|status| Path::new(&status.daemon.config)).filter(|path| *path != own.path());
-    match args.config.as_deref().or(running) {
+    match args.config.as_deref() {
         Some(named) => Source::new(home, Some(named)),
-        None => own,
+        None => node.map_or_else(|| Source::new(home, None), |node| running_source(home, node)),
     }
+}
+
+/// The settings file of the running node.
+fn running_source(home: &Home, node: &Status) -> Source {
+    let (own, path) = (Source::new(home, None), Path::new(&node.daemon.config));
+    if path == own.path() { own } else { Source::new(home, Some(path)) }
+}
+
+/// Why a start with the settings of this running node would fail, and what to do.
+pub(crate) async fn start_failures(home: &Home, node: &Status) -> Vec<String> {
+    let (settings, config, _) = settings::check(&running_source(home, node));
+    let mut rows = vec![identity::check(home), settings];
+    if let Some(config) = config {
+        if let Err(error) = node::configured(&config).await {
+            rows.push(CheckRow::broken("backend", format!("{error:#}"), "correct `[inference]`"));
+        }
+        rows.push(guests::check(home, &config).await);
+    }
+    let broken = rows.into_iter().filter(|row| row.state == CheckState::Broken);
+    broken
+        .map(|row| match row.hint {
+            Some(hint) => format!("{}: {}; {hint}", row.check, row.detail),
+            None => format!("{}: {}", row.check, row.detail),
+        })
+        .collect()
 }
 
 async fn run_checks(home: &Home, source: &Source, node: Option<&Status>) -> DoctorReport {
@@ -71,15 +97,14 @@ async fn run_checks(home: &Home, source: &Source, node: Option<&Status>) -> Doct
     let guests = guests(home, config.as_ref()).await;
     // If the settings are invalid, the other checks use the defaults.
     let config = config.unwrap_or_default();
-    let modes = node.map(|status| &status.daemon.modes[..]);
     let (relays, announcement, others) = tokio::join!(
         relays::probe(&config.market.relays),
-        announcement::check(home, &config.market.relays, modes),
+        announcement::check(home, &config.market.relays, node),
         others(home, &config, node)
     );
     checks.extend(others);
     checks.extend(guests);
-    checks.extend(relays.iter().map(relays::check));
+    checks.extend(relays::check(&relays));
     checks.extend(announcement);
     checks.push(clock::check(&relays));
     DoctorReport {
@@ -117,20 +142,23 @@ struct DoctorReport {
 fn page(report: &DoctorReport, source: &Source) -> String {
     let mut out = String::new();
     for row in &report.checks {
-        let state = match row.state {
+        let name = match row.state {
             CheckState::Ok => "ok",
             CheckState::Warning => "warning",
             CheckState::Broken => "broken",
         };
-        let _ = writeln!(out, "{state:<8} {:<12} {}", row.check, sanitize_line(&row.detail));
+        let padding = " ".repeat(STATE_COLUMNS - name.len());
+        let head = format!("{}{padding}{:<12} ", state(name), row.check);
+        out.push_str(&paragraph(&head, &sanitize_line(&row.detail)));
         if let Some(hint) = &row.hint {
-            let _ = writeln!(out, "{:<21} -> {}", "", sanitize_line(hint));
+            out.push_str(&paragraph(&format!("{:<21} -> ", ""), &sanitize_line(hint)));
         }
     }
     let _ = writeln!(out, "\nSettings ({}):", source.path().display());
     for setting in &report.settings {
         let origin = setting.line.map_or_else(|| "default".into(), |line| format!("line {line}"));
-        let _ = writeln!(out, "  {origin:<9} {} = {}", setting.key, sanitize_line(&setting.value));
+        let text = format!("{} = {}", setting.key, sanitize_line(&setting.value));
+        out.push_str(&paragraph(&format!("  {origin:<9} "), &text));
     }
     out
 }

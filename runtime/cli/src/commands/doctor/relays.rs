@@ -16,18 +16,27 @@ pub(super) async fn probe(urls: &[String]) -> Vec<Probe> {
     join_all(urls.iter().map(|url| relay(url, RESPONSE_TIMEOUT))).await
 }
 
-pub(super) fn check(probe: &Probe) -> CheckRow {
-    let url = &probe.url;
-    let latency = match &probe.latency {
-        Ok(latency) => *latency,
-        Err(error) => {
-            return CheckRow::broken(
-                CHECK,
-                format!("{url}: {error}"),
-                "check the address and the network, or remove it from `relays`",
-            );
-        }
+/// A node works as long as one relay responds.
+pub(super) fn check(probes: &[Probe]) -> Vec<CheckRow> {
+    let is_any_alive = probes.iter().any(|probe| probe.latency.is_ok());
+    let row = |probe: &Probe| match &probe.latency {
+        Ok(latency) => responding(probe, *latency),
+        Err(error) => failed(format!("{}: {error}", probe.url), is_any_alive),
     };
+    probes.iter().map(row).collect()
+}
+
+fn failed(detail: String, is_another_alive: bool) -> CheckRow {
+    let hint = "check the address and the network, or remove it from `relays`";
+    if is_another_alive {
+        CheckRow::warning(CHECK, detail, hint)
+    } else {
+        CheckRow::broken(CHECK, detail, hint)
+    }
+}
+
+fn responding(probe: &Probe, latency: Duration) -> CheckRow {
+    let url = &probe.url;
     let detail = format!("{url} responds in {} ms{}", latency.as_millis(), limits(probe));
     let is_small = probe
         .about
@@ -61,4 +70,28 @@ fn limits(probe: &Probe) -> String {
     );
     limits.extend((about.payment_required == Some(true)).then(|| "requires a payment".into()));
     if limits.is_empty() { String::new() } else { format!("; {}", limits.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::row::CheckState;
+    use super::*;
+
+    /// Goal: only without any relay the node cannot work. Method: one dead relay of two, and two.
+    #[test]
+    fn dead_relay_is_broken_only_without_another() {
+        let probe = |latency: Result<Duration, String>| Probe {
+            url: "wss://x".into(),
+            latency,
+            about: None,
+            auth_asked: false,
+            ahead_seconds: None,
+        };
+        let dead = || probe(Err("connection refused".into()));
+        let states =
+            |probes: &[Probe]| check(probes).iter().map(|row| row.state).collect::<Vec<_>>();
+        let alive = probe(Ok(Duration::from_millis(1)));
+        assert_eq!(states(&[dead(), alive]), [CheckState::Warning, CheckState::Ok]);
+        assert_eq!(states(&[dead(), dead()]), [CheckState::Broken, CheckState::Broken]);
+    }
 }

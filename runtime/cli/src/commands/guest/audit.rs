@@ -2,7 +2,7 @@
 //! node.
 
 use crate::args::guest::AuditArgs;
-use crate::output::{json, print, table};
+use crate::output::{cut, json, print, table};
 use anyhow::Result;
 use pylon_core::installation::Audit;
 use pylon_core::units::format_utc;
@@ -10,10 +10,12 @@ use pylon_node::home::Home;
 
 /// Lists the changes, newest first.
 pub(super) fn run(args: &AuditArgs) -> Result<()> {
-    let rows = match Home::from_env()?.journal()? {
-        Some(journal) => journal.audit(args.limit as usize)?,
+    let limit = args.limit as usize;
+    let mut rows = match Home::from_env()?.journal()? {
+        Some(journal) => journal.audit(limit + 1)?,
         None => Vec::new(),
     };
+    let more = cut(&mut rows, limit);
     if args.json {
         return json(&rows);
     }
@@ -26,8 +28,9 @@ pub(super) fn run(args: &AuditArgs) -> Result<()> {
             format!("{}  {}", row.guest, row.detail).trim().into(),
         ]
     };
-    print(&table(
-        "WHEN  ACTION  SLOT  OUTCOME  GUEST",
+    let page = table(
+        "WHEN  ACTION  SLOT  !OUTCOME  ~GUEST",
         &rows.into_iter().map(row).collect::<Vec<_>>(),
-    ))
+    );
+    print(&(page + more))
 }

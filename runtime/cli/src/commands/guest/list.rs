@@ -60,8 +60,7 @@ fn guest_table(guests: &[SlotStatus], now: UnixTime) -> String {
             format!("{}{note}", ago(now.since(UnixTime::new(one.since)))),
         ]
     };
-    let headers =
-        "SLOT  GUEST  DIGEST  PUBLISHER  >REV  >CALLS  >TRAPS  >P50 US  >P99 US  >COST  SINCE";
+    let headers = "SLOT  GUEST  ?DIGEST  ?PUBLISHER  >?REV  >CALLS  >TRAPS  >?P50 US  >?P99 US  >?COST  ~SINCE";
     table(headers, &guests.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -86,5 +85,5 @@ fn history_table(history: &[Installation]) -> String {
         );
         [row.revision.to_string(), format_utc(row.at), row.slot.clone(), row.cause.clone(), guest]
     };
-    table(">REV  WHEN  SLOT  CAUSE  GUEST", &history.iter().map(row).collect::<Vec<_>>())
+    table(">REV  WHEN  SLOT  CAUSE  ~GUEST", &history.iter().map(row).collect::<Vec<_>>())
 }

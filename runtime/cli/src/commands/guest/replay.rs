@@ -122,7 +122,7 @@ fn page(subject: &ReplaySubject, checked: &[Checked]) -> String {
         [function, guest, attempt, cost, format!("{outcome}{invalid}"), answer]
     };
     let rows: Vec<_> = checked.iter().map(row).collect();
-    let mut page = table("DECISION  GUEST  >ATTEMPT  >COST  REPLAY  ANSWER", &rows);
+    let mut page = table("DECISION  ?GUEST  >?ATTEMPT  >?COST  !REPLAY  ~ANSWER", &rows);
     if let ReplaySubject::Accepted(state) = subject
         && !state.is_closed()
     {

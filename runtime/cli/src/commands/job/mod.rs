@@ -9,7 +9,7 @@ mod wait_log;
 
 use crate::args::job::{CancelArgs, JobArgs, JobCommand, ListArgs};
 use crate::log;
-use crate::output::{eprint, json_line, print, table};
+use crate::output::{cut, eprint, json_line, print, table};
 use crate::sent_requests::{SentRequest, SentRequests};
 use anyhow::{Context, Result, bail};
 use display::Expected;
@@ -30,7 +30,7 @@ const NOTICE_DELAY: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 pub(crate) fn run(command: &JobCommand) -> Result<()> {
-    log::install(log::COMMAND)?;
+    log::install(log::COMMAND, log::LogFormat::Text)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -180,8 +180,7 @@ fn list(args: &ListArgs) -> Result<()> {
         Some(store) => store.latest(limit.saturating_add(1))?,
         None => Vec::new(),
     };
-    let is_cut = requests.len() > limit;
-    requests.truncate(limit);
+    let more = cut(&mut requests, limit);
     if args.json {
         let row = |(request, sent): &(Request, SentRequest)| {
             let (job, kind, created_at) = (request.id(), request.kind(), request.created_at());
@@ -197,6 +196,6 @@ fn list(args: &ListArgs) -> Result<()> {
         let withdrawn = if sent.withdrawn_at.is_some() { "  (withdrawn)" } else { "" };
         [request.id().to_hex(), request.kind().to_string(), format!("{age} ago{withdrawn}")]
     };
-    let rows = table("JOB  KIND  SUBMITTED", &requests.iter().map(row).collect::<Vec<_>>());
-    print(&(rows + if is_cut { "…\n" } else { "" }))
+    let rows: Vec<_> = requests.iter().map(row).collect();
+    print(&(table("JOB  ?KIND  ~SUBMITTED", &rows) + more))
 }
