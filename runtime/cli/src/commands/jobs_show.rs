@@ -194,7 +194,9 @@ fn page(
     if let Some(evidence) = &state.evidence {
         let (place, usage) = (&evidence.route.target, evidence.usage);
         row("Work", format!("{} on {}, {} ms", place.model(), place.backend(), usage.work_ms));
-        row("Tokens", format!("{} in, {} out", usage.input_tokens, usage.output_tokens));
+        let estimated = if usage.estimated { " (estimated)" } else { "" };
+        let (input, output) = (usage.input_tokens, usage.output_tokens);
+        row("Tokens", format!("{input} in, {output} out{estimated}"));
     }
     if let Some(failure) = &state.failure {
         row("Error", failure.message());
