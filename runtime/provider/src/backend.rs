@@ -77,15 +77,18 @@ impl BackendEntry {
 
     /// Warns the operator of the first of several errors. `true`: this is the first.
     pub(crate) fn warn_once(&self, error: &InferenceError) -> bool {
-        let id = self.adapter.id();
-        let is_first = write(&self.error).replace(error.clone()).is_none();
-        if is_first {
+        let (id, before) = (self.adapter.id(), write(&self.error).replace(error.clone()));
+        let rejects_key = |error: &InferenceError| matches!(error, InferenceError::Unauthorized(_));
+        // That a server wants a key shows only once it runs.
+        let is_new =
+            before.as_ref().is_none_or(|before| rejects_key(error) && !rejects_key(before));
+        if is_new {
             tracing::warn!(backend = id, %error, "not available: {}", error.hint(id));
         }
-        is_first
+        before.is_none()
     }
 
-    /// The last error, if it is the reason why it serves nothing, or slowly.
+    /// The error of the last probe, or of a request since then that its key was rejected for.
     pub(crate) fn error(&self) -> Option<InferenceError> {
         read(&self.error).clone()
     }
