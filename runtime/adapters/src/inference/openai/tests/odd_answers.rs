@@ -85,8 +85,9 @@ async fn odd_answers_are_read() {
         for begin in ["", "\u{feff}"] {
             let bytes = [begin.as_bytes().to_vec(), events(&answer)].concat();
             let pieces = vec![bytes[..1].to_vec(), bytes[1..].to_vec()];
-            let (text, end) =
-                read(&replay(pieces).await, &request()).await.expect(&answer.join("\n"));
+            let (text, end) = read(&replay(pieces).await, &request())
+                .await
+                .unwrap_or_else(|error| panic!("{error}: {answer:?}"));
             let usage = end.usage;
             assert_eq!((text.as_str(), end.length), ("Fine.", length), "{answer:?}");
             assert_eq!(usage.estimated, counted.is_none(), "{answer:?}");
