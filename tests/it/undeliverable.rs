@@ -10,25 +10,34 @@ use pylon_node::clock::SystemClock;
 use pylon_provider::Config;
 use pylon_tests::scripted::{At, Does, PRICE, ScriptedProvider, text};
 
+/// A result is sent for a week.
+const RESULT_LIFETIME_SECONDS: u64 = 7 * 24 * 3600;
+
 /// Goal: whenever the last step fails, the steps before it are undone: the invoice is cancelled or
 /// the payment is owed back, the customer is told, and counts as no debtor. Method: a result that
-/// cannot be signed, and one that all relays refuse, with each kind of payment.
+/// cannot be signed, and one that all relays refuse, and one that expires, with each kind
+/// of payment.
 #[tokio::test(flavor = "multi_thread")]
 async fn undeliverable_result_is_not_charged() {
-    for at in [At::SignResult, At::Send] {
+    for (at, does) in [(At::SignResult, Does::Fail), (At::Send, Does::Fail), (At::Send, Does::Wait)]
+    {
         for (terms, settlement) in [
             (Terms::Free, Settlement::None),
             (Terms::OnDelivery, Settlement::Cancelled),
             (Terms::BeforeWork, Settlement::RefundDue),
             (Terms::Hold, Settlement::RefundDue),
         ] {
-            let what = format!("{at:?} {terms:?}");
+            let what = format!("{at:?} {does:?} {terms:?}");
             let mut provider = ScriptedProvider::start(Config::default()).await;
             provider.offer(terms);
-            provider.script(Some((at, Does::Fail)));
+            provider.script(Some((at, does)));
             let job = provider.ask(text("hello")).await;
             if matches!(terms, Terms::BeforeWork | Terms::Hold) {
                 provider.pay(job).await;
+            }
+            if does == Does::Wait {
+                provider.wait_until(job, |state| state.delivery == Delivery::Queued).await;
+                provider.advance(RESULT_LIFETIME_SECONDS + 1);
             }
             let error = provider.message(job, "error").await;
             assert_eq!(error, "error: processing error: the result cannot be delivered", "{what}");

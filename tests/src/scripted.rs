@@ -30,6 +30,7 @@ use pylon_core::{
 use pylon_journal::SqliteJournal;
 use pylon_node::clock::SystemClock;
 use pylon_provider::{BackendRegistry, Bus, Config, Ports, Preference, Provider};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -71,12 +72,16 @@ pub enum Does {
     PanicOnce,
     /// Fails for good.
     Fail,
+    /// Fails for now.
+    Wait,
 }
 
 /// All ports in one.
 pub struct Scripted {
     script: Mutex<Option<(At, Does)>>,
     terms: Mutex<Terms>,
+    /// Seconds by which the clock of the provider is ahead.
+    ahead: AtomicU64,
     requests: mpsc::Sender<Job>,
     inbox: tokio::sync::Mutex<mpsc::Receiver<Job>>,
     sent: Mutex<Vec<(JobId, String)>>,
@@ -93,7 +98,7 @@ impl Scripted {
         let script = *lock(&self.script);
         match script.filter(|(place, _)| *place == at) {
             None => false,
-            Some((_, Does::Fail)) => true,
+            Some((_, Does::Fail | Does::Wait)) => true,
             Some((_, does)) => {
                 if does == Does::PanicOnce {
                     *lock(&self.script) = None;
@@ -129,6 +134,7 @@ impl ScriptedProvider {
         let ports = Arc::new(Scripted {
             script: Mutex::default(),
             terms: Mutex::new(Terms::Free),
+            ahead: AtomicU64::new(0),
             requests,
             inbox: tokio::sync::Mutex::new(inbox),
             sent: Mutex::default(),
@@ -145,7 +151,7 @@ impl ScriptedProvider {
         if let Some(provider) = self.provider.take() {
             provider.stop(Duration::ZERO).await;
         }
-        let (bus, clock) = (Bus::default(), Arc::new(SystemClock));
+        let (bus, clock) = (Bus::default(), self.ports.clone());
         let backends = vec![Arc::clone(&self.ports) as Arc<dyn Inference>];
         let backends =
             BackendRegistry::watch(backends, Preference::default(), bus.clone(), clock.clone())
@@ -177,6 +183,11 @@ impl ScriptedProvider {
     /// The terms of later offers.
     pub fn offer(&self, terms: Terms) {
         *lock(&self.ports.terms) = terms;
+    }
+
+    /// Lets time pass for the provider.
+    pub fn advance(&self, seconds: u64) {
+        self.ports.ahead.fetch_add(seconds, Ordering::SeqCst);
     }
 
     /// Sends a request with this input.
@@ -240,6 +251,12 @@ impl ScriptedProvider {
     }
 }
 
+impl Clock for Scripted {
+    fn now(&self) -> UnixTime {
+        SystemClock.now().plus(self.ahead.load(Ordering::SeqCst))
+    }
+}
+
 #[async_trait]
 impl Market for Scripted {
     async fn next(&self) -> Option<Incoming> {
@@ -278,7 +295,8 @@ impl Market for Scripted {
     async fn send(&self, message: &SignedMessage) -> SendOutcome {
         let (job, text) = message.bytes.split_once(' ').unwrap();
         if text.starts_with("result") && self.reaches(At::Send) {
-            return SendOutcome::Refused;
+            let waits = *lock(&self.script) == Some((At::Send, Does::Wait));
+            return if waits { SendOutcome::Retry } else { SendOutcome::Refused };
         }
         lock(&self.sent).push((JobId::from_hex(job).unwrap(), text.into()));
         self.changed.notify_waiters();

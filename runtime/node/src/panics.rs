@@ -55,3 +55,17 @@ pub(crate) fn spawn(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a worker that panics stops the node, one that ends does not. Method: one of each.
+    #[tokio::test]
+    async fn panicking_worker_is_noticed() {
+        let (failed, fine) = (CancellationToken::new(), CancellationToken::new());
+        spawn("panics", failed.clone(), async { panic!("expected") }).await.unwrap();
+        spawn("ends", fine.clone(), async {}).await.unwrap();
+        assert!(failed.is_cancelled() && !fine.is_cancelled());
+    }
+}
