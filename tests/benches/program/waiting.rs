@@ -19,7 +19,7 @@ const IN_FLIGHT_MAX: u64 = 64;
 pub(crate) async fn measure() -> [Figure; 2] {
     let program = Program::new(Script::Wait).await;
     program.configure(&format!("max_queued_jobs = {}", 2 * REQUESTS));
-    let (node, log, _) = tokio::task::block_in_place(|| started(program.home(), None));
+    let (node, ..) = tokio::task::block_in_place(|| started(program.home(), None));
     let idle = resident_mib(&node);
     let mut customers = Vec::new();
     for _ in 0..CUSTOMERS {
@@ -38,7 +38,7 @@ pub(crate) async fn measure() -> [Figure; 2] {
     }
     wait(|| stored() >= REQUESTS as u64).await;
     let waiting = resident_mib(&node) - idle;
-    drop((node, log));
+    drop(node);
     let (node, ..) = tokio::task::block_in_place(|| started(program.home(), None));
     tokio::time::sleep(Duration::from_secs(3)).await;
     let restarted = resident_mib(&node) - idle;
