@@ -201,20 +201,8 @@ fn paid_before_work() {
         &["abort"],
     );
     let running = |events: Vec<Event>| with([vec![paid(PRICE), Scheduled], events].concat());
-    let completed = || vec![ran(1), accept(1)];
-    check("completed", running(completed()), "completed queued open paid", &["deliver"]);
-    check(
-        "delivered",
-        running([completed(), vec![Delivered]].concat()),
-        "completed delivered open paid",
-        &["earn job 5000"],
-    );
-    check(
-        "delivered twice",
-        running([completed(), vec![Delivered, Delivered]].concat()),
-        "completed delivered open paid",
-        &[],
-    );
+    let completed = running(vec![ran(1), accept(1)]);
+    check("completed", completed, "completed queued open paid", &["deliver"]);
     let failed = running(vec![broke(1, JobError::Timeout)]);
     check("failed", failed, "failed none open refund_due", &["feedback error: timeout"]);
     check(
@@ -282,6 +270,18 @@ fn held_until_success() {
         "cancelled none open cancelled",
         &["abort", "cancel invoice"],
     );
+}
+
+/// A prepayment is earned with the delivery, once.
+#[test]
+fn prepayment_is_earned_on_delivery() {
+    let check = |what, more: Vec<Event>, last: &[&str]| {
+        let begun = vec![invoiced(PRICE), paid(PRICE), Scheduled, ran(1), accept(1)];
+        let events = [begun, more].concat();
+        check(what, Terms::BeforeWork, events, "completed delivered open paid", last);
+    };
+    check("delivered", vec![Delivered], &["earn job 5000"]);
+    check("delivered twice", vec![Delivered, Delivered], &[]);
 }
 
 /// A result that was not handed over is not charged, and its customer owes nothing.
