@@ -15,7 +15,7 @@ static PANICS: Mutex<Panics> = Mutex::new(Panics { count: 0, last_at: None, last
 
 /// Replaces the hook that prints the message.
 pub fn install_hook() {
-    set_hook(Box::new(|panic| report(panic)));
+    set_hook(Box::new(report));
 }
 
 /// The panics since the start of the process.
