@@ -16,7 +16,7 @@ async fn invalid_input_is_one_error_line_and_sends_nothing() {
     let missing = format!("@{}/none", buyer.home.path().display());
     let rows: [(&str, &[&str], &str); 10] = [
         ("no wallet", &["submit", "x", "--wait", "--bid", "1", "--pay"], "nothing was sent"),
-        ("no relay", &["submit", "x", "--relay", "ws://127.0.0.1:9"], "no relay"),
+        ("no relay", &["submit", "x", "--relay", "ws://127.0.0.1:9"], ":9; nothing was sent"),
         ("an unknown job", &["results", "abc"], "pylon job list"),
         ("no job", &["status", ""], "pylon job list"),
         (

@@ -49,7 +49,8 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<()> {
     let buyer = with_notice(notice.as_deref(), Buyer::connect(identity.keys().clone(), &relays));
     let buyer = timeout_at(deadline, buyer)
         .await
-        .map_err(|_| anyhow!("no relay: none connected within {seconds} s; nothing was sent"))??;
+        .map_err(|_| anyhow!("no relay: none connected within {seconds} s; nothing was sent"))?
+        .map_err(|error| anyhow!("{error}; nothing was sent"))?;
     let (request, expected) = sign_and_store(args, &tags, relays, &buyer, &store)?;
     let notice = is_shown.then_some("Waiting for a relay to accept the request");
     let publication = with_notice(notice, buyer.submit(&request));
