@@ -31,7 +31,7 @@ pub enum Question {
     },
     Settle {
         job: Job,
-        context: QuoteContext,
+        context: Box<QuoteContext>,
         offer: Offer,
         route: Route,
         usage: Usage,
@@ -107,7 +107,7 @@ impl Question {
                 let plan = Arc::clone(&accepted(subject, recorded)?.plan);
                 Ok(Self::Settle {
                     job,
-                    context: plan.context_for(&route),
+                    context: Box::new(plan.context_for(&route)),
                     offer: plan.offer_for(&route).clone(),
                     route,
                     usage,
