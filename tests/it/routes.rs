@@ -37,6 +37,9 @@ async fn market(
     TestMarket::start(options).await
 }
 
+/// Price factors of models in thousandths.
+type Factors = &'static [(&'static str, u32)];
+
 fn request(bid_msat: u64) -> Vec<pylon_nostr::nip90::RequestTag> {
     vec![text("one two three"), param("max_tokens", "10"), bid(bid_msat)]
 }
@@ -47,7 +50,7 @@ fn request(bid_msat: u64) -> Vec<pylon_nostr::nip90::RequestTag> {
 #[tokio::test(flavor = "multi_thread")]
 async fn fallback_is_charged_by_its_own_offer() {
     const PRICE: u64 = MAX_TOKENS * 1000;
-    const ROWS: [(&[(&str, u32)], u64, Option<u64>); 4] = [
+    const ROWS: [(Factors, u64, Option<u64>); 4] = [
         (&[("second/stub-model", 2000)], 2 * PRICE, Some(2 * PRICE)),
         (&[("second/stub-model", 2000)], 2 * PRICE - 1, None),
         (&[("second/stub-model", 500)], PRICE, Some(PRICE / 2)),
@@ -101,7 +104,7 @@ async fn fallback_is_charged_by_its_own_offer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn prepaid_job_falls_back_only_within_its_invoice() {
     const HOLD: [(&str, &str); 4] = [BY_OUTPUT[0], BY_OUTPUT[1], BY_OUTPUT[2], ("terms", "hold")];
-    const ROWS: [(&[(&str, u32)], bool); 2] =
+    const ROWS: [(Factors, bool); 2] =
         [(&[("second/stub-model", 1100)], false), (&[("second/stub-model", 900)], true)];
     for (factors, is_served) in ROWS {
         let market = market(factors, &HOLD).await;

@@ -88,24 +88,28 @@ async fn reload_applies_settings() {
     }
     let again = program.json(&["reload", "--json"]);
     assert_eq!((&again["applied"], &again["needs_restart"]), (&json!([]), &later));
-    // The guests would have to be compiled.
     for reloaded in [reloaded, again] {
-        let warnings = reloaded["warnings"].as_array().unwrap();
-        let [warning] = warnings.as_slice() else { panic!("{reloaded}") };
-        let warning = warning.as_str().unwrap();
-        assert!(
-            warning.starts_with("the next start would fail: guests: ")
-                && warning.contains("compilation is disabled"),
-            "{warning}"
-        );
-        let doctor = program.run(&["doctor", "--json"]);
-        let doctor: Value = serde_json::from_slice(&doctor.stdout).unwrap();
-        let guests =
-            doctor["checks"].as_array().unwrap().iter().find(|row| row["check"] == "guests");
-        assert!(warning.contains(guests.unwrap()["detail"].as_str().unwrap()), "doctor's words");
+        check_warning_of_next_start(&program, &reloaded);
     }
     program.print(&["stop"]);
     check_failure("as foretold", &program.run(&["start"]), &["compilation is disabled"]);
+}
+
+/// The guests would have to be compiled: the only warning says so in the words of `doctor`.
+fn check_warning_of_next_start(program: &Program, reloaded: &Value) {
+    let [warning] = reloaded["warnings"].as_array().unwrap().as_slice() else {
+        panic!("{reloaded}")
+    };
+    let warning = warning.as_str().unwrap();
+    assert!(
+        warning.starts_with("the next start would fail: guests: ")
+            && warning.contains("compilation is disabled"),
+        "{warning}"
+    );
+    let doctor: Value = serde_json::from_slice(&program.run(&["doctor", "--json"]).stdout).unwrap();
+    let checks = doctor["checks"].as_array().unwrap();
+    let guests = checks.iter().find(|row| row["check"] == "guests").unwrap();
+    assert!(warning.contains(guests["detail"].as_str().unwrap()), "doctor's words");
 }
 
 /// Goal: SIGHUP is a reload. Method: send it to a node in the foreground and read its log.

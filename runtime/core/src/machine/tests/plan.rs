@@ -22,6 +22,9 @@ fn plan(bid: Option<u64>, answers: Vec<Result<Offer, Refusal>>) -> Result<Plan, 
     quotes.into_plan(1, &state.plan.context, &[])
 }
 
+/// A case, the bid, the answers about the routes "0", "1" and so on, and the routes of the plan.
+type Row = (&'static str, Option<u64>, Vec<Result<Offer, Refusal>>, &'static [&'static str]);
+
 /// Goal: a job runs only on routes that pricing has offered, on the conditions that the customer
 /// got. Method: answers about the routes, and the routes of the plan.
 #[test]
@@ -34,7 +37,7 @@ fn only_agreed_routes_are_planned() {
         change(&mut other);
         Ok(other)
     };
-    let rows: Vec<(_, _, Vec<Result<Offer, Refusal>>, &[&str])> = vec![
+    let rows: Vec<Row> = vec![
         ("all", None, vec![first(), ok(OnDelivery, 30), ok(OnDelivery, 5)], &["0", "1", "2"]),
         ("vetoed", None, vec![first(), no(), first()], &["0", "2"]),
         ("the first is vetoed", None, vec![no(), first()], &["1"]),
