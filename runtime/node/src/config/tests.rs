@@ -45,7 +45,9 @@ fn template_sets_nothing() {
         .map(|line| if is_help(line) { line } else { line.trim_start_matches('#') })
         .collect();
     let mut set = Config::parse(&set.join("\n")).unwrap();
+    // The settings that are absent by default.
     set.slots = pylon_slots::Config::default();
+    set.inference.price_permille.clear();
     assert_eq!(set, Config::default());
 }
 
